@@ -1,4 +1,4 @@
-"""How late the log of events is, what it costs, and how many webhooks leave: ``make bench-events``.
+"""Measure the lag and cost of the event log, and deliveries of webhooks: ``make bench-events``.
 
 Real processes on a server of their own. Rows are written as fast as so many orders would write
 them; one reader follows the log over gRPC and takes the time since each row was committed. Then

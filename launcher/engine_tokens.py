@@ -10,7 +10,7 @@ from launcher.core.programs import ENGINE
 from tradingtools.domain.permissions import EDGE, OPERATOR
 
 CALLERS = (*ENGINE, "insiders", EDGE)
-"""Who calls processes of the engine."""
+"""Callers of the engine's processes, each with a token of its own."""
 
 
 def engine_tokens(processes: Iterable[str] = CALLERS) -> tuple[dict[str, str], str]:

@@ -31,7 +31,7 @@ _SOURCE = {
 
 
 def values(shares: int, trusted: Sequence[str]) -> dict[str, Any]:
-    """What the template's listener needs, by name.
+    """Return the template's values for the listener, by name.
 
     Args:
         shares: how many strangers' connections are parted into.

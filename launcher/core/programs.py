@@ -24,7 +24,7 @@ class Process:
     calls: str = ""
     """Processes whose ports it calls; where each is, its setting ``<name>_target`` is told."""
     redis: bool = False
-    """Whether it is told where Redis is."""
+    """Give it Redis's address."""
 
 
 PROCESSES = (
@@ -170,7 +170,7 @@ def environment(
 
 
 def _asked(at: Mapping[str, str]) -> str:
-    """Whose health the alerts ask, and where: control's is that of its internal port."""
+    """Return the address whose health the alerts ask; control's is that of its internal port."""
     inside = {"control": "control_internal"}
     names = (name for name in ENGINE if name != "alerts")
     return ",".join(f"{name}={at[inside.get(name, name)]}" for name in names)

@@ -70,7 +70,7 @@ class Numbers:
     backlogs: tuple[tuple[str, int], ...] = ()
     """Process, and milliseconds that the oldest of what waits there has waited."""
     alerts: tuple[str, ...] = ()
-    """What a person was, or would have been, called for: the newest first."""
+    """The newest alerts that a person got, or would have got with a target."""
     hops: tuple[Hop, ...] = ()
 
     @property

@@ -32,7 +32,7 @@ _GIVEN_UP_SECONDS = 86_400.0
 
 
 class Lane:
-    """What one target is told.
+    """The delivery of messages to one target.
 
     Args:
         pool: of the deciding database.

@@ -181,7 +181,7 @@ class _Lag:
 
 
 class _Day:
-    """What all followers together have realised on this day (UTC)."""
+    """The result that all followers together have realised on this day (UTC)."""
 
     def __init__(self) -> None:
         self._day: datetime | None = None

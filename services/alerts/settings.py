@@ -9,12 +9,12 @@ from tradingtools.settings import SharedSettings, setting
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """What the alerts are told at start."""
+    """Settings of the alerts' process."""
 
     listen: str = setting("127.0.0.1:0")
-    """Where its gRPC server listens."""
+    """Address that its gRPC server listens on, ``host:port``."""
     events_target: str = setting()
-    """Where the log of events comes from, ``host:port``."""
+    """Address of the event log's server, ``host:port``."""
     file: str = setting("")
     """File (YAML) with rules, targets and quiet hours of your own, beside those that ship; it is
     read again when it changes."""
@@ -28,9 +28,9 @@ class Settings:
     heartbeat_seconds: int = setting(60, minimum=1, maximum=3_600)
     """Between two of these calls."""
     processes: tuple[str, ...] = setting(())
-    """Whose health is asked, ``name=host:port``; the port is the internal one."""
+    """Processes whose health is asked, ``name=host:port``; the port is the internal one."""
     metrics: tuple[str, ...] = setting(())
-    """Whose metrics are looked at for counters that must not rise, ``name=host:port``; needs their
+    """Processes whose counters must not rise, ``name=host:port`` of their metrics; each needs its
     ``TT_METRICS_PORT``."""
     disks: tuple[str, ...] = setting(("/",))
     """Directories whose file systems must not fill up."""

@@ -1,4 +1,4 @@
-"""What the alerts keep: the cursor, the alerts and groups, the messages and what became of them.
+"""Store the alerts: the cursor, alerts, groups and messages with their deliveries.
 
 One transaction moves the cursor and everything that the events up to it have changed, messages
 included: a kill -9 before it changes nothing, and after it nothing is judged again.
@@ -30,7 +30,7 @@ _COUNTS = Counts.__struct_fields__
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Changes:
-    """What one step of the judge has changed."""
+    """The changes that one step of the judge has made."""
 
     alerts: Mapping[Key, Alert | None]
     groups: Mapping[Key, Group | None]

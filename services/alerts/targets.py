@@ -211,7 +211,7 @@ def _message_id(name: str) -> str:
 
 
 class _Apprise:
-    """What Apprise knows: Telegram, PagerDuty, Discord and more than a hundred others."""
+    """A target that Apprise knows: Telegram, PagerDuty, Discord and many others."""
 
     def __init__(self, name: str, url: str) -> None:
         # Loaded for those who use it: it takes half a second and some tens of megabytes.

@@ -46,8 +46,8 @@ _LATE_SECONDS = 60.0
 Write = Callable[[Callable[[], Awaitable[int | None]]], Awaitable[int | None]]
 """Books one thing at a time and publishes it."""
 Covered = Callable[[str, str], Awaitable[Mapping[tuple[str, str], int] | None]]
-"""What a wallet's lots of a market hold, by asset and origin, micros, if all of it is there; None:
-it is not, or nobody knows yet."""
+"""Returns a wallet's holdings of a market, by asset and origin, micros; None: they are not
+complete, or nobody knows yet."""
 
 
 class Payouts:

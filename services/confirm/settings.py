@@ -13,7 +13,7 @@ class Settings:
     """What confirm is told at start."""
 
     listen: str = setting("127.0.0.1:0")
-    """Where its gRPC server listens."""
+    """Address that its gRPC server listens on, ``host:port``."""
     executor_target: str = setting()
     """Where order events come from, ``host:port``."""
     bookfeed_target: str = setting("")

@@ -1,4 +1,4 @@
-"""What control's process of the edge is made of; `internal_app` is the other one."""
+"""Compose control's process of the edge; `internal_app` is the other one."""
 
 from __future__ import annotations
 

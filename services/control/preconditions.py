@@ -1,4 +1,4 @@
-"""What a request says about being repeated or being late: Idempotency-Key and If-Match."""
+"""Read a request's preconditions: Idempotency-Key and If-Match."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tradingtools.domain.errors import Conflict
 
 
 def request_id(context: Context, method: str, request: Message) -> RequestId | None:
-    """What makes a create repeatable; None without an Idempotency-Key. Raises InvalidField."""
+    """Return the id of a repeatable create; None without a key. Raises InvalidField."""
     key = header_of(context, "idempotency-key")
     if key is None:
         return None

@@ -12,7 +12,7 @@ class Settings:
     """What the log of events is told at start."""
 
     listen: str = setting("127.0.0.1:0")
-    """Where its gRPC server listens."""
+    """Address that its gRPC server listens on, ``host:port``."""
     busy_ms: int = setting(30, minimum=5, maximum=1_000)
     """Milliseconds between two looks at the tables while something happens."""
     idle_ms: int = setting(100, minimum=5, maximum=10_000)

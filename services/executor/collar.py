@@ -41,14 +41,14 @@ _Lot = tuple[str, str]
 
 @dataclass(slots=True)
 class _Wait:
-    """How long exits of a wallet and outcome have been held, in all. Milliseconds."""
+    """The wait of a wallet's exits from an outcome, in all. Milliseconds."""
 
     held: int = 0
-    """Of them, those that are held now."""
+    """Exits that are held now."""
     since_ms: int = 0
-    """Since when one of them is, or until when the last one was."""
+    """The start of the present hold, or the end of the last one."""
     before_ms: int = 0
-    """What others have waited before that."""
+    """Time that others have waited before."""
 
     def in_all(self, now_ms: int) -> int:
         return self.before_ms + (now_ms - self.since_ms if self.held else 0)

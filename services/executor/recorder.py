@@ -43,7 +43,7 @@ class Outcome:
     fields: dict[str, Any]
     traceparent: str
     attempt: Attempt | None = None
-    """That was answered; None: nothing was sent, or no answer came."""
+    """The attempt that was answered; None: nothing was sent, or no answer came."""
 
 
 class Recorder:

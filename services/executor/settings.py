@@ -12,7 +12,7 @@ class Settings:
     """The settings of the executor."""
 
     listen: str = setting("127.0.0.1:0")
-    """Where its gRPC server listens."""
+    """Address that its gRPC server listens on, ``host:port``."""
     router_target: str = setting()
     """Where copies come from, ``host:port``."""
     guard_target: str = setting()
@@ -36,7 +36,7 @@ class Settings:
     submit_timeout_ms: int = setting(10_000, minimum=100, maximum=120_000)
     """An answer that takes longer counts as none."""
     poll_ms: int = setting(200, minimum=20, maximum=60_000)
-    """How often the database is polled for claims that no stream brought."""
+    """Interval at which the database is polled for claims that no stream brought."""
     backlog_ms: int = setting(2_000, minimum=50, maximum=600_000)
     """An order that has waited for longer to be sent is a backlog: it is reported."""
     order_usdc_max: int | None = setting(10_000, minimum=1)

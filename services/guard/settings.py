@@ -12,7 +12,7 @@ class Settings:
     """What the guard is told at start."""
 
     listen: str = setting("127.0.0.1:0")
-    """Where its gRPC server listens."""
+    """Address that its gRPC server listens on, ``host:port``."""
     confirm_target: str = setting()
     """Where fills come from, ``host:port``."""
     bookfeed_target: str = setting()

@@ -1,4 +1,4 @@
-"""What ingest counts and times."""
+"""Metrics of ingest."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a claim is about, and the journal record that it becomes.
+"""Build a claim's journal record from its request.
 
 The worker makes requests of a leader trade and a cause. `claimer` plans a request and makes its
 record durable.
@@ -42,7 +42,7 @@ class ClaimRequest:
     trade: LeaderTrade
     book: Book | None
     cause: str
-    """What the claim is for; with the trade's key it names the record."""
+    """The claim's cause; with the trade's key it names the record."""
     followers: tuple[Subscription, ...]
     control_seq: int
     """The last control change that the followers reflect."""

@@ -82,7 +82,7 @@ class ClaimScheduler:
 
 
 class PartProgress:
-    """How much of a part of a fan-out is claimed now.
+    """The progress of one part of a fan-out.
 
     Args:
         part: as many as may be claimed together.

@@ -376,7 +376,7 @@ def _standing(copy: Copy, told: Standing | None) -> Standing:
 
 
 Sells = Mapping[TradeKey, Mapping[str, Copy]]
-"""What became of leaders' sells, by subscription."""
+"""Copies of leaders' sells, by trade and subscription."""
 
 
 async def _up_to_date(connection: Connection, sells: Sells, lots: Mapping[str, LotView]) -> Sells:

@@ -12,7 +12,7 @@ class Settings:
     """The settings of the router."""
 
     listen: str = setting("127.0.0.1:0")
-    """Where its gRPC server listens."""
+    """Address that its gRPC server listens on, ``host:port``."""
     ingest_target: str = setting()
     """Where leader trades come from, ``host:port``."""
     bookfeed_target: str = setting()

@@ -41,7 +41,7 @@ _LOOK_SECONDS = 30.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parts:
-    """What all lanes share."""
+    """The parts that all lanes share."""
 
     feed: EventFeed
     pool: Pool

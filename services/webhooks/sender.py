@@ -33,7 +33,7 @@ _NAMES_AT_A_TIME: Final = 32
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Message:
-    """What is posted."""
+    """A message to post."""
 
     id: str
     body: bytes

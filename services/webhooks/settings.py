@@ -9,17 +9,17 @@ from tradingtools.settings import SharedSettings, setting
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """What the process of webhooks is told at start."""
+    """Settings of the webhooks' process."""
 
     listen: str = setting("127.0.0.1:0")
-    """Where its gRPC server listens."""
+    """Address that its gRPC server listens on, ``host:port``."""
     events_target: str = setting()
-    """Where the log of events is served, ``host:port``."""
+    """Address of the event log's server, ``host:port``."""
     allowed_networks: str = setting("")
     """Networks parted by commas, such as ``10.1.0.0/16``, to which messages may go although they
     are not public, by http, too; empty: public addresses by https alone."""
     endpoints: int = setting(200, minimum=1, maximum=10_000)
-    """That there may be."""
+    """Endpoints that there may be at most."""
     timeout_ms: int = setting(10_000, minimum=100, maximum=60_000)
     """Of one attempt, from connecting to the answer."""
     retry_ms: int = setting(5_000, minimum=1, maximum=60_000)

@@ -44,7 +44,7 @@ class Endpoint:
 
     @property
     def wanted(self) -> Selection:
-        """Which events it gets."""
+        """Return the selection of events that it gets."""
         return Selection(types=types_of(self.types, "types"))
 
 
@@ -65,7 +65,7 @@ class Delivery:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Key:
-    """What makes a create repeatable: digests of caller and key, and of the request."""
+    """The key of a repeatable create: digests of caller and key, and of the request."""
 
     key: bytes
     request: bytes

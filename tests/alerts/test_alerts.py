@@ -1,4 +1,4 @@
-"""What calls a person reaches him: once, grouped, with an end, whatever is killed."""
+"""A person gets each alert once, grouped, with an end, whatever is killed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What no event tells: disks, the log's lag, the day's result, counters."""
+"""Alerts without an event: disks, the log's lag, the day's result, counters."""
 
 from __future__ import annotations
 

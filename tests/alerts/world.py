@@ -39,7 +39,7 @@ from tradingtools.v1 import event_service_pb2 as pb
 from tradingtools.v1 import event_service_pb2_grpc as rpc
 
 WAIT_SECONDS = 40.0
-"""How long a test waits for what must come; only a failing test waits that long."""
+"""Bound of a test's wait for what must come; only a failing test waits that long."""
 
 
 async def eventually(there: Callable[[], bool | Awaitable[bool]], what: str = "it") -> None:
@@ -86,7 +86,7 @@ class Log(rpc.EventServiceServicer):
 
 
 class Slack:
-    """What takes Slack's form and keeps it; may be told to answer otherwise, or to hang."""
+    """A receiver of Slack's form that keeps it; may be told to answer otherwise, or to hang."""
 
     def __init__(self) -> None:
         self.bodies: list[dict[str, Any]] = []
@@ -113,7 +113,7 @@ class Slack:
         return web.Response(text="ok")
 
     def texts(self) -> list[str]:
-        """What a person reads, message by message."""
+        """Return the texts that a person reads, message by message."""
         return [f"{one['text']}\n{one['attachments'][0]['text']}" for one in self.bodies]
 
     def titles(self) -> list[str]:

@@ -21,7 +21,7 @@ FILES = re.compile(r"`([\w.<>*-]*/[\w./<>*-]*|[\w-]+\.(?:py|sql|md|yaml))`")
 
 
 def _is_there(name: str) -> bool:
-    """Whether a file or folder of the repository has the name; ``<name>`` stands for some."""
+    """Return whether a file or folder has the name; ``<name>`` stands for some."""
     found = re.sub("<[a-z]+>", "*", name).rstrip("/")
     return bool(list(ROOT.glob(found))) if "/" in found else bool(list(ROOT.rglob(found)))
 

@@ -1,4 +1,4 @@
-"""What the edge refuses by itself looks like what control refuses."""
+"""Refusals of the edge itself look like those of control."""
 
 from __future__ import annotations
 

@@ -35,7 +35,7 @@ class Running:
     world: World
 
     async def router(self) -> dict[str, Any]:
-        """How the router is, as REST tells."""
+        """Return the router's health, as REST tells it."""
         answer = await asyncio.to_thread(self.edge.call, "GET", "/health/engine", READ)
         if answer.status_code == 503:
             return {}
@@ -46,7 +46,7 @@ class Running:
         return dict(part)
 
     async def serves(self) -> bool:
-        """Whether the router serves, as REST tells."""
+        """Return whether the router serves, as REST tells it."""
         return bool((await self.router()).get("serving"))
 
     async def named(self) -> None:

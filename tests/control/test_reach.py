@@ -141,7 +141,7 @@ class World:
     }  # fmt: skip
 
     def everything(self) -> list[tuple[Any, ...]]:
-        """What a change would change."""
+        """Return all that a change would change."""
         return [
             tuple(row.values())
             for table in ("subscription", "trigger", "resync", "control_change", "idempotency")

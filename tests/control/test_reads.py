@@ -64,7 +64,7 @@ def test_what_comes_along_with_a_plain_read_is_judged_or_ignored(
 
 
 def _raw(port: int, request: str) -> bytes:
-    """What is answered to a request, byte for byte; the connection is the request's alone."""
+    """Return the answer to a request, byte for byte, on a connection of its own."""
     with socket.create_connection(("127.0.0.1", port), timeout=30) as one:
         one.sendall(request.encode("latin-1"))
         answer = http.client.HTTPResponse(one)

@@ -1,4 +1,4 @@
-"""Who has no token, on the internal port: counted by address, answered alike, in nobody's way."""
+"""Callers without a token on the internal port: counted by address, refused alike."""
 
 from __future__ import annotations
 

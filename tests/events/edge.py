@@ -63,7 +63,7 @@ class Listening:
 
     @property
     def log(self) -> str:
-        """What all of them have logged."""
+        """Return what all of them have logged."""
         return (self.directory / "log").read_text()
 
     def start(self, name: str, **settings: str) -> None:

@@ -38,7 +38,7 @@ async def test_a_start_an_end_and_an_end_without_a_word_are_told(
 
 
 async def _told(world: Listening) -> list[tuple[str, str]]:
-    """What the log has of control, once it answers."""
+    """Return control's events from the log, once it answers."""
     await asyncio.to_thread(world.wait_until_ready)
     page = world.call("GET", "/events?limit=1000&types=engine.*").json()
     return [

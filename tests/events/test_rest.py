@@ -56,7 +56,7 @@ def world(
 
 
 class Told(NamedTuple):
-    """What a stream has said."""
+    """One event of a stream."""
 
     id: int
     event: str
@@ -70,7 +70,7 @@ class Stream:
         self.answer = answer
 
     async def read(self) -> AsyncIterator[Told]:
-        """What it says until it ends; comments have no event."""
+        """Yield its events until it ends; comments have no event."""
         fields: dict[str, str] = {}
         async for raw in self.answer.content:
             line = raw.decode().rstrip("\n")

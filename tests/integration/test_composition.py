@@ -1,4 +1,4 @@
-"""What a process is composed of: kept while it runs, closed in the opposite order at its end."""
+"""Parts of a process live while it runs, and close in the opposite order at its end."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the live view tells of the wait before a first byte: for the wallet's entry before."""
+"""The live view tells how long an order waited for the wallet's entry before it."""
 
 from __future__ import annotations
 

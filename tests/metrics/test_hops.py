@@ -25,7 +25,7 @@ class Measured:
         )
 
     def counted(self, process: str, series: str) -> int:
-        """How many values a histogram's series has."""
+        """Return how many values a histogram's series has."""
         with urllib.request.urlopen(f"http://127.0.0.1:{self.ports[process]}/metrics") as answer:
             found = re.search(rf"^{re.escape(series)} (\S+)$", answer.read().decode(), re.MULTILINE)
         assert found is not None, series

@@ -46,7 +46,7 @@ from tradingtools.v1 import router_service_pb2_grpc as router_rpc
 
 SERVICES = ("router", "executor", "confirm", "guard")
 DEADLINE_SECONDS = 40.0
-"""How long a test waits for what must come; only a failing test waits that long."""
+"""Bound of a test's wait for what must come; only a failing test waits that long."""
 _END_SECONDS = 60.0
 
 

@@ -24,7 +24,7 @@ def simulate(*arguments: str, seconds: float) -> subprocess.CompletedProcess[str
 
 
 def test_a_seed_leaves_nothing_behind() -> None:
-    """What stays of each is looked through after each of the others."""
+    """Look through what stays of each seed after each of the others."""
 
     def loops() -> int:
         gc.collect()

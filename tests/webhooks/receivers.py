@@ -40,7 +40,7 @@ class Receivers:
     refused_once: set[str] = field(default_factory=set)
 
     def url(self, path: str) -> str:
-        """Where to send."""
+        """Return the URL of a path."""
         if path.startswith("/dead"):
             return f"http://127.0.0.1:{self.dead_port}{path}"
         if path.startswith("/garbage"):

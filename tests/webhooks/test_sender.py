@@ -1,4 +1,4 @@
-"""What leaves for an endpoint: to the very address that was judged, and never where it points."""
+"""A message goes to the very address that was judged, and never where a redirect points."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ async def receivers() -> AsyncIterator[Receivers]:
 
 
 async def sent(url: str, allowed: str = "", **more: Any) -> tuple[int, str]:
-    """What came of one attempt."""
+    """Send one message and return the outcome."""
     async with sending(networks(allowed), timeout_seconds=5, **more) as sender:
         answer = await sender.send(url, [_SECRET], _MESSAGE)
         return answer.status, answer.text

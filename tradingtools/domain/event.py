@@ -23,10 +23,10 @@ class Event(msgspec.Struct, frozen=True, kw_only=True):
 
     log_number: int
     part: int
-    """Which one of its row's events it is, from 0."""
+    """Its place among the events of its row, from 0."""
     type: str
     subject: str
-    """What it is about: ``orders/<key>``, ``subscriptions/<id>`` and the like."""
+    """The resource that it is about: ``orders/<key>``, ``subscriptions/<id>`` and the like."""
     at: datetime
     follower_proxy: str = ""
     subscription_id: str = ""
@@ -40,7 +40,7 @@ class Event(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Selection(msgspec.Struct, frozen=True, kw_only=True):
-    """Which events a reader wants; an empty field takes all."""
+    """The events that a reader wants; an empty field takes all."""
 
     types: frozenset[str] = frozenset()
     follower_proxy: str = ""

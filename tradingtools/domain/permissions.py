@@ -29,13 +29,13 @@ class Permission(StrEnum):
 
 
 EDGE_PORT = frozenset({Permission.PUBLIC, Permission.READ, Permission.MANAGE})
-"""What control's edge port serves, behind the gate."""
+"""Permissions of control's edge port, behind the gate."""
 INSIDE_PORT = frozenset({Permission.OBSERVE, Permission.OPERATE, Permission.INTERNAL})
-"""What control's internal port serves; no cluster of the edge knows it."""
+"""Permissions of control's internal port; no cluster of the edge knows it."""
 ENGINE_PORT = frozenset({Permission.ENGINE})
-"""What every other process serves."""
+"""Permissions of every other process."""
 BEHIND_EDGE = frozenset({Permission.ENGINE, Permission.READ, Permission.MANAGE})
-"""What a process serves that has routes at the edge, too; it knows the edge by its engine token."""
+"""Permissions of processes with routes at the edge, too; they know the edge by its engine token."""
 
 REACH: dict[Permission, frozenset[Permission]] = {
     Permission.READ: frozenset({Permission.READ}),

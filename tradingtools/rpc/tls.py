@@ -1,4 +1,4 @@
-"""How this process speaks gRPC with others: its certificate, and whose certificates it believes.
+"""Give this process its TLS identity: its certificate, and the authorities it believes.
 
 One identity a process, set at its start (:func:`use`), before the servers and channels of
 `transport`. Without one everything is plaintext, and stays on this machine. Its files are
@@ -28,16 +28,16 @@ class Identity:
     certificate: bytes
     key: bytes = field(repr=False)
     authorities: bytes | None
-    """Who signed what others show; None: the system's, and callers need not show anything."""
+    """Authorities of others' certificates; None: the system's, and callers need not show any."""
 
     def shown(self) -> grpc.ServerCertificateConfiguration:
-        """Return what a port shows, and whom it believes."""
+        """Return the certificate that a port shows, and the authorities that it believes."""
         return grpc.ssl_server_certificate_configuration(
             [(self.key, self.certificate)], root_certificates=self.authorities
         )
 
     def client(self) -> grpc.ChannelCredentials:
-        """For a call to another process."""
+        """Return the credentials of calls to other processes."""
         return grpc.ssl_channel_credentials(
             root_certificates=self.authorities,
             private_key=self.key,

@@ -1,4 +1,4 @@
-"""What each ``app.run`` is made of: connections, the lease, the server, and the tasks at the end.
+"""Compose each ``app.run``: connections, the lease, the server, and the tasks at the end.
 
 Before it: `process.main`, which has loaded the settings. After it: what the process does. All that
 is opened here is closed in the opposite order when the block ends.
@@ -27,7 +27,7 @@ from tradingtools.tasks import until_one_ends
 
 
 class PoolOptions(TypedDict, total=False):
-    """What a pool may be told, as of :func:`tradingtools.storage.postgres.pool.open_pool`."""
+    """Options of a pool, as of :func:`tradingtools.storage.postgres.pool.open_pool`."""
 
     size: int
     prompt: bool

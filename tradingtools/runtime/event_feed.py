@@ -17,7 +17,7 @@ from tradingtools.rpc.streams import Load, Tail
 EVERYTHING: Final = Selection()
 _CAPACITY = 4096
 _BYTES = 16 * 1024 * 1024
-"""That the data of the events in memory may have; the same of what was made of them."""
+"""Bound of the bytes of events in memory; what was made of them may have as much again."""
 Numbered = tuple[int, Event]
 
 
@@ -112,7 +112,7 @@ class EventFeed(Tail[Event]):
 
 
 class Kept:
-    """What was made of the newest events, so that a hundred readers cost one encoding.
+    """Results made of the newest events, so that a hundred readers cost one encoding.
 
     Args:
         make: of an event and its number.

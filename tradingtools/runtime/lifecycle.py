@@ -34,7 +34,7 @@ _log = structlog.get_logger("lifecycle")
 
 
 class Lifecycle:
-    """What one process says of itself.
+    """Log a process's own lifecycle: that it started, became ready, and the like.
 
     Args:
         process: its name.
@@ -50,13 +50,13 @@ class Lifecycle:
         self._away: set[str] = set()
 
     def say(self, action: str, detail: str = "") -> None:
-        """Have something written down, soon."""
+        """Queue an action to be logged soon."""
         self._waiting.append((action, detail))
         self._written.clear()
         self._some.set()
 
     def found(self, dependency: str, *, serving: bool) -> None:
-        """Take note of what a look at a dependency has found; said when it changes."""
+        """Note a dependency's state; log it when it has changed."""
         if serving and dependency in self._away:
             self._away.discard(dependency)
             self.say("recovered", dependency)

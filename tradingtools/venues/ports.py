@@ -1,4 +1,4 @@
-"""What the engine requests of a venue and what it receives, in values that no venue owns.
+"""The port to venues: requests and answers, as values that no venue owns.
 
 Cores decide by these values alone. A venue's package reads its own wire and returns them; `app.py`
 of a process chooses the venue. Amounts are micros (1e-6) of USDC or shares.
@@ -19,7 +19,7 @@ Action = Literal["TRADE", "SPLIT", "MERGE", "REDEEM", "CONVERSION"]
 
 
 class RowError(ValueError):
-    """What came is no trade row.
+    """A row that is no trade.
 
     Attributes:
         reason: one word for counting: not_json, malformed, unknown_topic, bad_number, bad_id.
@@ -61,7 +61,7 @@ class Position:
 
 
 class Capabilities(msgspec.Struct, frozen=True):
-    """What insiders-api promises (A to D of the money path), and its longest processing time."""
+    """The promises of insiders-api (A to D of the money path), and its longest processing time."""
 
     idempotency: bool
     not_after: bool
@@ -71,7 +71,7 @@ class Capabilities(msgspec.Struct, frozen=True):
 
 
 class Meaning(Enum):
-    """What may be concluded."""
+    """The conclusion that an answer allows."""
 
     ACCEPTED = auto()
     REJECTED = auto()
@@ -99,7 +99,7 @@ NOT_SENT = Verdict(meaning=Meaning.NOT_ACCEPTED, code="NOT_SENT")
 
 
 class RedemptionAnswer(Enum):
-    """What was answered to a request for a redemption."""
+    """The answer to a request for a redemption."""
 
     DONE = auto()
     UNDER_WAY = auto()
@@ -117,6 +117,6 @@ class RedemptionVerdict:
 
     heard: RedemptionAnswer
     paid_micros: int | None = None
-    """What insiders-api says it paid."""
+    """The amount that insiders-api says it paid."""
     detail: str = ""
     """For a person."""

@@ -1,1 +1,1 @@
-"""What is to be told, to whom and when: pure, with the time as an argument."""
+"""Decide which alerts go to whom, and when: pure, with the time as an argument."""

@@ -13,7 +13,7 @@ from services.alerts.core.rules import Grouping
 
 
 class Kind(StrEnum):
-    """What a message says of its group."""
+    """The kind of a group's message."""
 
     FIRING = "FIRING"
     MORE = "MORE"

@@ -1,4 +1,4 @@
-"""What the looks at processes, disks and sums mean to rules: which alerts hold now.
+"""Judge what probes of processes, disks and sums have found: which alerts hold now.
 
 Before it: `looks`, which ask. After it: :func:`changes`, whose signals `standing` takes. What could
 not be looked at says nothing: it neither begins nor ends an alert.
@@ -21,7 +21,7 @@ WHOLE = ""
 
 
 class Health(Struct, frozen=True, kw_only=True):
-    """What a process has said of itself; ``said`` is None when it did not answer."""
+    """A process's answer about its health; ``said`` is None when it did not answer."""
 
     process: str
     target: str

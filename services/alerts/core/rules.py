@@ -21,7 +21,7 @@ Probe = Literal["process", "dependency", "event_lag", "disk", "daily_loss", "cou
 Name = Annotated[str, Meta(pattern=r"^[a-z][a-z0-9-]{0,63}$")]
 Seconds = Annotated[int, Meta(ge=0, le=7 * 86_400)]
 Path = tuple[str | int, ...]
-"""Where in the file something is: names of fields and places in lists."""
+"""A place in the file: names of fields and positions in lists."""
 
 TO_COME = frozenset({"subscription.performance_action"})
 """Types that rules may name before the log has them."""
@@ -35,7 +35,7 @@ _NEEDS: Mapping[Probe, tuple[str, ...]] = {
     "daily_loss": ("usdc",),
     "counter": ("counters",),
 }
-"""What a rule with a probe has to say besides."""
+"""Fields that a rule must have besides, by its probe."""
 _OF_PROBES = frozenset(name for names in _NEEDS.values() for name in names)
 _OF_EVENTS = ("where", "unless", "above", "until")
 
@@ -53,7 +53,7 @@ class _Part(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class Rule(_Part, frozen=True, kw_only=True):
-    """What calls a person, and what he reads then."""
+    """A condition that calls a person, and the text that the person reads."""
 
     name: Name
     severity: Severity
@@ -98,7 +98,7 @@ class Grouping(_Part, frozen=True, kw_only=True):
     """When the messages of a group leave."""
 
     wait_seconds: Seconds = 5
-    """What belongs together is collected for so long before the first message."""
+    """Seconds for which a group collects alerts before its first message."""
     interval_seconds: Seconds = 300
     """A group that grows, or begins again, is told no sooner than this after its last message."""
     repeat_seconds: Annotated[int, Meta(ge=60)] = 14_400
@@ -135,7 +135,7 @@ class RuleFile(_Part, frozen=True, kw_only=True):
 
 
 class Rules(Struct, frozen=True, kw_only=True):
-    """What counts: the shipped rules, with what an operator's file changes."""
+    """The rules in force: the shipped ones, with an operator's changes."""
 
     grouping: Grouping
     quiet_hours: QuietHours | None

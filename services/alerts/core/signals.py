@@ -1,4 +1,4 @@
-"""What begins and what ends, as rules see it: from an event of the log to signals.
+"""Turn an event of the log into signals: the alerts of rules that begin and end with it.
 
 Before it: the log's reader. After it: `standing`. Facts are what texts are made of: all that an
 event's data says, each under its name, those inside another with a dot.

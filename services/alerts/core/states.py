@@ -13,7 +13,7 @@ from typing import Final
 
 
 class State(StrEnum):
-    """Where an alert stands. The values are what the database keeps."""
+    """The state of an alert. The values are those in the database."""
 
     PENDING = "PENDING"
     """It holds, and not yet for as long as its rule demands."""
@@ -24,7 +24,7 @@ class State(StrEnum):
 
 
 class Step(StrEnum):
-    """What moves an alert."""
+    """A step that moves an alert."""
 
     BEGAN = "BEGAN"
     HELD = "HELD"
@@ -50,7 +50,7 @@ STEPS: Final[Mapping[tuple[State | None, Step], State | None]] = {
     (_R, Step.ENDED): _R,
     (_R, Step.TOLD): None,
 }
-"""Where a step leads; None: there is no alert. What is not here does not happen."""
+"""The state after a step; None: there is no alert. A pair that is missing cannot happen."""
 
 
 def after(state: State | None, step: Step) -> State | None:

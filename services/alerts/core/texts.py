@@ -1,4 +1,4 @@
-"""What a person reads: what happened, to whom, how much, what to do, and where to look.
+"""Write messages: what happened, to whom, how much, what to do, and where to look.
 
 Before it: `standing`, which says that a group is to be told. After it: `store` keeps the message,
 `targets` sends it in the form that each of them knows.
@@ -51,7 +51,7 @@ class Message(Struct, frozen=True, kw_only=True):
 
 
 class Links(Struct, frozen=True, kw_only=True):
-    """Where messages lead."""
+    """Addresses that messages link to."""
 
     console: str = ""
     """Before ``/orders/...``; empty: no links."""

@@ -1,4 +1,4 @@
-"""How far an asset's book may be trusted, from what was received and when.
+"""Judge how far an asset's book may be trusted, from what was received and when.
 
 A book is whole after a snapshot, over the socket or over REST, and stays so while every change
 since has arrived. It is in doubt when the venue's own best prices differ from ours, when it is

@@ -11,10 +11,10 @@ from enum import Enum, auto
 
 
 class Trust(Enum):
-    """Who keeps a book whole."""
+    """The state of a book: what keeps it whole, if anything does."""
 
     UNSEEN = auto()
-    """Nothing was received."""
+    """Nothing yet."""
     FRESH = auto()
     """The socket: a snapshot came, and all changes since."""
     DOUBTED = auto()
@@ -24,13 +24,13 @@ class Trust(Enum):
     REST_ONLY = auto()
     """REST: there is no connection."""
     OFFLINE = auto()
-    """Nobody: the connection is gone, and REST has not answered since."""
+    """Nothing: the connection is gone, and REST has not answered since."""
     DOUBTED_OFFLINE = auto()
-    """Nobody, and the book was wrong before the connection went."""
+    """Nothing, and the book was wrong before the connection went."""
 
 
 class BookEvent(Enum):
-    """What may change the state."""
+    """An event that may change the state."""
 
     SNAPSHOT = auto()
     """The socket sent a whole book."""
@@ -84,7 +84,7 @@ TRANSITIONS: frozenset[tuple[Trust, BookEvent, Trust]] = frozenset(
         (_T.DOUBTED_OFFLINE, _E.REST_ANSWER, _T.REST_ONLY),
     }
 )
-"""What changes a state; an event that is not here leaves it as it is."""
+"""The transitions; an event that is not here leaves the state as it is."""
 
 
 def trust_of(*, seen: bool, on_socket: bool, doubtful: bool, rest_taken: bool) -> Trust:

@@ -47,7 +47,7 @@ class RestBook(NamedTuple):
 
 
 class AuditVerdict(Enum):
-    """What an audit has found."""
+    """The result of an audit."""
 
     SAME = "same"
     OPEN = "open"

@@ -1,1 +1,1 @@
-"""Who calls: tokens, what they may do, how often, and what is written down of refusals."""
+"""Authenticate callers: tokens, permissions, rate limits, and the record of refusals."""

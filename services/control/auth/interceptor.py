@@ -1,4 +1,4 @@
-"""Who may call on the internal port, and who a caller is."""
+"""Authenticate and authorize callers on the internal port."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ class TokenInterceptor(Admission):
             return ""
 
     def caller(self, context: Context) -> Caller:
-        """Whose token came with a call. Raises Unauthenticated: it is no longer active."""
+        """Return the caller whose token came with a call. Raises Unauthenticated: it is revoked."""
         try:
             return authenticate(self._usable(), _authorization(context.invocation_metadata()))
         except Unauthenticated as error:
@@ -85,7 +85,7 @@ class TokenInterceptor(Admission):
         return usable(self._tokens, clock.now_ms() / 1000)
 
     def operator(self, context: Context) -> Operator:
-        """Which operator a call came from. Raises Unauthenticated, as ``caller``."""
+        """Return the operator that a call came from. Raises Unauthenticated, as ``caller``."""
         return Operator(self.caller(context))
 
 

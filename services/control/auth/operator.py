@@ -1,4 +1,4 @@
-"""Who an operator is, for the audit."""
+"""The operator of a call, as the audit names it."""
 
 from __future__ import annotations
 

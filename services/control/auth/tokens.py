@@ -47,7 +47,7 @@ class Token:
 
 
 class Caller(NamedTuple):
-    """Who a call came from: of the token id, scope and reach; the public has none of them."""
+    """The caller of a request: token id, scope and reach; the public has none of them."""
 
     id: str
     scope: Permission
@@ -55,7 +55,7 @@ class Caller(NamedTuple):
 
     @property
     def namespace(self) -> str:
-        """Whose Idempotency-Keys it shares: those of all tokens that may do the same."""
+        """Return the namespace of its Idempotency-Keys: one for all tokens that may do the same."""
         return f"{self.scope}:{self.reach}" if self.reach else self.scope
 
 

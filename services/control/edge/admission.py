@@ -1,4 +1,4 @@
-"""Whether a request may pass, counted.
+"""Judge whether a request may pass, and count it.
 
 Before it: Envoy, which asks about every request by `ext_authz`. After it: the handler.
 """

@@ -39,7 +39,7 @@ PUBLIC_SERVICES: tuple[ServiceDescriptor, ...] = (
     event_service_pb2.DESCRIPTOR.services_by_name["EventFeedService"],
     webhook_service_pb2.DESCRIPTOR.services_by_name["WebhookService"],
 )
-"""What the gate admits: also services of other processes behind the same edge."""
+"""Services that the gate admits, also those of other processes behind the same edge."""
 
 _VERBS = ("get", "post", "patch", "delete")
 _SEGMENT = re.compile(r"[a-z]+([.-][a-z]+)*|\{[a-z]+\}")

@@ -51,7 +51,7 @@ class Judged(NamedTuple):
 
     caller: Caller
     followers: frozenset[str]
-    """That its token is about; empty: all."""
+    """Followers that its token is about; empty: all."""
     request: Message
     call: Call
 

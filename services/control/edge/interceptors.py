@@ -131,6 +131,6 @@ def _with_etag(inner: Any) -> Any:
 
 
 def caller_of(context: Context) -> Caller:
-    """Who called, on a server behind a :class:`SealInterceptor`, which has checked the seal."""
+    """Return the caller, whose seal a :class:`SealInterceptor` before it has checked."""
     name, scope, reach, _ = values_of(context.invocation_metadata(), HEADER)[0].split(":", 3)
     return PUBLIC if scope == Permission.PUBLIC else Caller(name, Permission(scope), reach)

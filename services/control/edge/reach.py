@@ -93,7 +93,7 @@ class Owners(Protocol):
 
 
 class StoredOwners:
-    """Whose things are, in the store.
+    """The owners of subscriptions, orders and the like, from the store.
 
     Args:
         store: of the rows.

@@ -72,7 +72,7 @@ _VALUES: Mapping[Kind, Callable[[str], Any]] = {
     Kind.INT32: int,
     Kind.INT64: int,
 }
-"""How a parameter's text becomes its field's value, of the kinds that parameters have had."""
+"""Parsers of parameters' texts, by the kinds of field that parameters have."""
 
 
 def call_of(method: str, request: Message) -> Call:

@@ -1,1 +1,1 @@
-"""How the processes of the engine are, for `/health/engine`."""
+"""Watch the health of the engine's processes, for `/health/engine`."""

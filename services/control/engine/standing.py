@@ -1,4 +1,4 @@
-"""How the parts of the engine stand, from what each look has found. Pure.
+"""Judge the health of the engine's parts from what each look has found. Pure.
 
 Before it: `watch`, which asks. After it: `/health/engine`.
 """
@@ -11,11 +11,11 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Look:
-    """What one process said of itself."""
+    """A process's answer to one look."""
 
     serving: bool
     away: tuple[str, ...] = ()
-    """What it says is not well, by the names of its health checks."""
+    """Names of its health checks that fail."""
 
 
 NO_ANSWER = Look(serving=False)
@@ -23,7 +23,7 @@ NO_ANSWER = Look(serving=False)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Part:
-    """How a process stands."""
+    """The health of one process."""
 
     look: Look
     since_ms: int

@@ -37,7 +37,7 @@ _TELL = frozenset({"router", "executor", "events"})
 
 
 class EngineWatch:
-    """What is known of the engine's processes.
+    """The health of the engine's processes, looked at all the time.
 
     Args:
         store: with the leases.

@@ -1,1 +1,1 @@
-"""What operators see and do: halts, orders, corrections, approvals, the audit."""
+"""Serve operators: halts, orders, corrections, approvals, the audit."""

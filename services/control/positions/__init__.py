@@ -1,1 +1,1 @@
-"""What subscriptions hold, what it is worth, and how far it is from what the leader holds."""
+"""Tell subscriptions' holdings, their worth, and their distance from the leader's."""

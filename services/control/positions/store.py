@@ -24,7 +24,7 @@ class Holdings:
         self._book = book
 
     def worth(self, lot: Row) -> Worth | None:
-        """What a lot is worth; None when it holds nothing or has no fresh book."""
+        """Return a lot's worth; None when it holds nothing or has no fresh book."""
         shares = lot["shares_micros"]
         return worth(self._book(lot["asset_id"]), shares) if shares else None
 

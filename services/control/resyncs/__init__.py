@@ -1,1 +1,1 @@
-"""What brings a subscription to what the leader's positions imply."""
+"""Bring subscriptions to what the leader's positions imply."""

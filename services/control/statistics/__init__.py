@@ -1,1 +1,1 @@
-"""What a subscription has brought: sums that are kept, and what is held at the newest books."""
+"""Tell a subscription's result: kept sums, and holdings at the newest books."""

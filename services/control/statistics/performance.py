@@ -1,4 +1,4 @@
-"""What a subscription's copies are worth, and how well they were made. Pure.
+"""Compute the worth of a subscription's copies, and how well they were made. Pure.
 
 The books come by bookfeed's stream of everything that is held, so that a list of two hundred
 subscriptions asks nobody, and a bookfeed that is away costs the worths and not the answer.
@@ -20,11 +20,11 @@ BookOf = Callable[[str], Book | None]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Performance:
-    """What a subscription's copies are worth, and how well they were made."""
+    """The worth of a subscription's copies, and how well they were made."""
 
     held: Total
     payouts_micros: int
-    """What resolved markets paid."""
+    """Payouts of resolved markets."""
     slippage_micros: int
     """USDC that fills were worse than the leader's price."""
     delays_us: tuple[int, int, int] | None

@@ -12,7 +12,7 @@ from tradingtools.v1 import control_service_pb2 as control
 
 
 def new_subscription(request: control.CreateSubscriptionRequest) -> rules.NewSubscription:
-    """What a create asks for; raises InvalidField."""
+    """Read the new subscription from a create; raises InvalidField."""
     return rules.new_subscription(
         follower=Follower(
             user_id=request.follower.follower_user_id,
@@ -49,7 +49,7 @@ def given_groups(request: control.UpdateSubscriptionRequest) -> list[rules.Group
 
 
 def decision_filter(request: control.ListSubscriptionDecisionsRequest) -> DecisionFilter:
-    """Which decisions a list asks for."""
+    """Read the filter from a list of decisions."""
     return DecisionFilter(
         reason=request.reason,
         from_ms=request.from_ms if request.HasField("from_ms") else None,

@@ -1,4 +1,4 @@
-"""What a subscription has to be. Pure.
+"""Check subscriptions. Pure.
 
 The contracts' patterns have been checked before. Here text becomes exact integers, and what no
 pattern can say is refused, naming the field.

@@ -187,7 +187,7 @@ class ControlServicer(pb_grpc.ControlServiceServicer):
     async def GetEngineHealth(
         self, request: pb.GetEngineHealthRequest, context: Context
     ) -> pb.EngineHealth:
-        """How the engine is."""
+        """Return the health of the engine's parts."""
         return self._engine.told()
 
     async def GetOpenApi(

@@ -15,7 +15,7 @@ from tradingtools.v1 import trigger_service_pb2 as trigger
 
 
 def new_trigger(request: trigger.CreateTriggerRequest) -> rules.NewTrigger:
-    """What a create asks for; raises InvalidField."""
+    """Read the new trigger from a create; raises InvalidField."""
     name = trigger.TriggerType.Name(request.trigger_type)
     kind = TriggerType(name.removeprefix("TRIGGER_TYPE_"))
     terms = trigger_terms(request, request.trigger_price or None)

@@ -1,4 +1,4 @@
-"""What a trigger has to be, for each kind. Pure."""
+"""Check triggers, each kind by its own rules. Pure."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class TriggerTerms:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ManualLot:
-    """What a follower says to have bought by hand, and who the follower is."""
+    """A position that a follower says to have bought by hand, and its follower."""
 
     user_id: str
     wallet_id: str

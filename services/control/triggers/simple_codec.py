@@ -37,7 +37,7 @@ _STATUSES = {
 
 
 def new_trigger(request: trigger.CreateSimpleTriggerRequest) -> NewTrigger:
-    """What a create asks for; raises InvalidField."""
+    """Read the new trigger from a create; raises InvalidField."""
     price = parse_rounded(repr(request.trigger_price))
     size = None
     if request.HasField("size"):

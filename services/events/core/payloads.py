@@ -156,7 +156,7 @@ class MessageData(Payload, frozen=True, kw_only=True):
 
 
 class WebhookData(Payload, frozen=True, kw_only=True):
-    """What was done to a webhook endpoint."""
+    """A change of a webhook endpoint."""
 
     endpoint_id: str
     url: Annotated[str, Meta(description="without path and query, which may be secret")]
@@ -165,7 +165,7 @@ class WebhookData(Payload, frozen=True, kw_only=True):
 
 
 class EngineData(Payload, frozen=True, kw_only=True):
-    """What a process says of itself."""
+    """A process's report about itself."""
 
     process: str
     detail: Annotated[str, Meta(description="which dependency; or how it has ended before")]

@@ -139,7 +139,7 @@ class Quarantined(Source, frozen=True, kw_only=True):
 
 
 class WebhookChanged(Source, frozen=True, kw_only=True):
-    """What was done to a webhook endpoint."""
+    """A change of a webhook endpoint."""
 
     endpoint_id: str
     action: str
@@ -149,7 +149,7 @@ class WebhookChanged(Source, frozen=True, kw_only=True):
 
 
 class ProcessMoved(Source, frozen=True, kw_only=True):
-    """What a process says of itself."""
+    """A process's report about itself."""
 
     process: str
     action: str

@@ -8,7 +8,7 @@ from tradingtools.domain.order import Order, Purpose
 
 
 class Origin(msgspec.Struct, frozen=True, kw_only=True):
-    """What an order's claim tells of its way, for metrics and traces. Instants: since the epoch."""
+    """The way of an order up to its claim, for metrics and traces. Instants: since the epoch."""
 
     traceparent: str = ""
     received_ns: int = 0

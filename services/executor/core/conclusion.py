@@ -14,7 +14,7 @@ from tradingtools.venues.ports import Meaning, Verdict
 HANDLED_BEFORE = "HANDLED_BEFORE"
 """Denied because somebody else has gone on with the order: nothing may be concluded from it."""
 FIRST_CHECK_MS = 200
-"""How long after its acceptance an order is first checked, milliseconds."""
+"""Time from an order's acceptance to its first check, milliseconds."""
 
 
 def conclusion(verdict: Verdict, *, number: int) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from types import MappingProxyType
 
 
 class PostState(StrEnum):
-    """Where an attempt stands."""
+    """The state of an attempt."""
 
     NEW = auto()
     """SUBMITTING is committed."""
@@ -36,7 +36,7 @@ class PostState(StrEnum):
 
 
 class PostEvent(StrEnum):
-    """What moves an attempt."""
+    """An event that moves an attempt."""
 
     LANE_BUSY = auto()
     LANE_FREE = auto()

@@ -17,7 +17,7 @@ _Rows = dict[tuple[Source, RowKey], Fact]
 
 
 class BackfillQueue:
-    """Who waits."""
+    """The queue of leaders that wait for a backfill."""
 
     def __init__(self) -> None:
         self._waiting: OrderedDict[str, dict[str, _Rows]] = OrderedDict()

@@ -18,7 +18,7 @@ from tradingtools.domain.order import Order, Purpose
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AppliedPlan:
-    """What was noted, and what it took the place of."""
+    """A plan that was noted, and what it replaced."""
 
     trade: LeaderTrade
     plan: Plan

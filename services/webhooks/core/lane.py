@@ -25,9 +25,9 @@ class Pending(msgspec.Struct, frozen=True, kw_only=True):
     """An event that was not taken yet."""
 
     attempts: int = 0
-    """That have failed."""
+    """Attempts that have failed."""
     next_ms: int = 0
-    """When it is tried again, milliseconds since the epoch."""
+    """The next try, milliseconds since the epoch."""
 
 
 class Range(msgspec.Struct, frozen=True, kw_only=True):
@@ -38,7 +38,7 @@ class Range(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Lane(msgspec.Struct, frozen=True, kw_only=True):
-    """Where the delivery to an endpoint stands."""
+    """The state of the delivery to one endpoint."""
 
     position: int
     """Every event up to this number is delivered, was not wanted, or is pending."""
@@ -98,7 +98,7 @@ def next_due_ms(lane: Lane, under_way: frozenset[int]) -> int | None:
 
 
 class Settled(msgspec.Struct, frozen=True, kw_only=True):
-    """What an answer has made of a lane."""
+    """The lane after an answer, and what is to be written."""
 
     lane: Lane
     verdict: Verdict
@@ -107,7 +107,7 @@ class Settled(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Times(msgspec.Struct, frozen=True, kw_only=True):
-    """What a settlement has to know of time."""
+    """The times that a settlement needs."""
 
     now_ms: int
     first_pause_ms: int

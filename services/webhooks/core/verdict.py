@@ -1,4 +1,4 @@
-"""What an answer of a receiver means. Pure."""
+"""Judge a receiver's answer. Pure."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Final
 
 
 class Verdict(StrEnum):
-    """What becomes of a message."""
+    """The outcome of one attempt for its message."""
 
     DELIVERED = "delivered"
     FAILED = "failed"
@@ -23,7 +23,7 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """What came of one attempt."""
+    """The answer to one attempt."""
 
     status: int
     """Of HTTP; 0: there was no answer."""

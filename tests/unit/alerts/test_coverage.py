@@ -39,7 +39,7 @@ def _sites() -> Iterator[tuple[Path, str]]:
 
 
 def _texts(tree: ast.Module, said: ast.expr) -> list[str]:
-    """What a line may say: its text, or all values of the table that it is looked up in."""
+    """Return a line's possible texts: its own, or all of the table that it is looked up in."""
     if isinstance(said, ast.Constant):
         return [str(said.value)]
     assert isinstance(said, ast.Subscript), ast.dump(said)

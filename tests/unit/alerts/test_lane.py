@@ -26,7 +26,7 @@ def _due(number: int) -> store.Delivery:
 
 
 class Queue:
-    """What a target has still to be told, in memory."""
+    """A target's outstanding messages, in memory."""
 
     def __init__(self) -> None:
         self.due = [_due(1), _due(2)]

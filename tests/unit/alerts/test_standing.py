@@ -168,7 +168,7 @@ def keep(kept: dict[Key, T], changed: Mapping[Key, T | None]) -> None:
 def played(
     history: Sequence[tuple[str, str, bool, int, bool, bool]], *, restarts: bool
 ) -> tuple[list[Told], Standing, int]:
-    """What is told over a history; with restarts, by a process that is killed now and then."""
+    """Play a history and return what is told; with restarts, by a process that is killed."""
     kept_alerts: dict[Key, Alert] = {}
     kept_groups: dict[Key, Group] = {}
     standing, told, at = Standing(), [], 1_000

@@ -1,4 +1,4 @@
-"""What a person reads, and which events rules want."""
+"""Texts of messages, and the events that rules want."""
 
 from __future__ import annotations
 

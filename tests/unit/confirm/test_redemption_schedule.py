@@ -1,4 +1,4 @@
-"""What answers to a redemption mean, and where it stands after them."""
+"""Answers to a redemption move it through its states."""
 
 from __future__ import annotations
 

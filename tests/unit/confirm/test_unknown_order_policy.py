@@ -1,4 +1,4 @@
-"""What is concluded about an unanswered order, over all promises and everything a look can give."""
+"""Conclusions about an unanswered order, over all promises and everything a look can give."""
 
 from __future__ import annotations
 

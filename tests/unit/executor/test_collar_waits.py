@@ -1,4 +1,4 @@
-"""What is sold of an outcome waits at the collar for so long in all, however its book flaps."""
+"""Exits of an outcome wait at the collar for so long in all, however its book flaps."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which copies of a leader's sells are not done: those that a look at all of them finds."""
+"""The pending exits are those that a look at every copy of every sell finds."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _REASONS = [*sorted(JUDGED_AGAIN), *_DONE, Reason.NOTHING_HELD]
 
 
 def _all_looked_at(memory: RouterState, *, small: bool) -> dict[TradeKey, dict[str, Copy]]:
-    """What is not done, by a look at every copy of every sell."""
+    """Return the pending exits by a look at every copy of every sell."""
 
     def is_open(key: TradeKey, copy: Copy) -> bool:
         if copy.reason in JUDGED_AGAIN or (small and copy.small_micros > 0):

@@ -46,7 +46,7 @@ _JOURNAL: _Rights = {
 _LOT_LOCK: _Rights = {"lot": "update (updated_at)"}
 
 EACH: _Rights = {"process_event": "insert"}
-"""What every process may do."""
+"""Rights of every process."""
 
 RIGHTS: Mapping[str, _Rights] = {
     "ingest": {

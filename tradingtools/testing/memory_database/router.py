@@ -96,7 +96,7 @@ def open_entries(tx: Transaction, values: Row) -> list[Row]:
 
 
 def spent_by_ended(tx: Transaction, values: Row) -> list[Row]:
-    """What ended entries with fills cost at most, by subscription and day."""
+    """Return the most that ended entries with fills cost, by subscription and day."""
     spent: defaultdict[tuple[str, int], int] = defaultdict(int)
     since = tx.now - timedelta(days=2)
     for order, held in _ended_entries(tx, values):
@@ -111,7 +111,7 @@ def spent_by_ended(tx: Transaction, values: Row) -> list[Row]:
 
 
 def bought_by_ended(tx: Transaction, values: Row) -> list[Row]:
-    """How many copies ended entries have bought; those that may grow by name."""
+    """Return how many copies ended entries have bought; those that may grow by name."""
     copies: defaultdict[tuple[str, str, str], list[Row]] = defaultdict(list)
     since = tx.now - timedelta(days=values["days"])
     lately = tx.now - timedelta(seconds=float(values["seconds"]))

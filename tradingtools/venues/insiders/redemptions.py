@@ -27,7 +27,7 @@ class _Redemption(msgspec.Struct, rename="camel", frozen=True):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Redeemed:
-    """What insiders-api tells of a redemption."""
+    """The answer of insiders-api to a redemption."""
 
     redeem_key: str
     follower_proxy: str

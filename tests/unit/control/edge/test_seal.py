@@ -1,4 +1,4 @@
-"""What the handlers' port lets on: calls with the one seal of the authorization."""
+"""The handlers' port takes only calls with the one seal of the authorization."""
 
 from __future__ import annotations
 
