@@ -55,7 +55,7 @@ RECORDED = {rule["record"] for rule in _rules() if "record" in rule}
 EXPRESSIONS = sorted({*(rule["expr"] for rule in _rules()), *boards.expressions()})
 
 
-def _promtool(*arguments: str) -> subprocess.CompletedProcess[str]:
+def _promtool(*arguments: str, given: str = "") -> subprocess.CompletedProcess[str]:
     found = shutil.which("promtool") or (str(_UNPACKED) if _UNPACKED.exists() else None)
     if found is None:
         missing = "promtool is not installed (apt-get install prometheus, or make promtool)"
@@ -63,8 +63,9 @@ def _promtool(*arguments: str) -> subprocess.CompletedProcess[str]:
         warnings.warn(f"the rules are NOT tried: {missing}", stacklevel=2)
         pytest.skip(missing)
     return subprocess.run(
-        [found, *arguments], cwd=FOLDER / "rules", capture_output=True, text=True, check=False
-    )
+        [found, *arguments], cwd=FOLDER / "rules", input=given, capture_output=True, text=True,
+        check=False,
+    )  # fmt: skip
 
 
 def test_prometheus_takes_the_rules_and_the_configuration() -> None:
@@ -118,9 +119,9 @@ def _nodes(node: Any) -> Iterator[Any]:
 
 
 @pytest.fixture(scope="module")
-def exported() -> set[str]:
-    """The names of all series that the processes show from the start, before anything happens."""
-    found = {"up"}
+def shown() -> dict[str, str]:
+    """What each process shows from the start, before anything happens."""
+    found: dict[str, str] = {}
     for process in ENGINE:
         done = subprocess.run(
             [sys.executable, "-c", _PROCESS, process, str(free_port())],
@@ -128,10 +129,29 @@ def exported() -> set[str]:
             capture_output=True, text=True, check=False,
         )  # fmt: skip
         assert done.returncode == 0, done.stderr
-        for line in done.stdout.splitlines():
-            if line and not line.startswith("#"):
-                found.add(re.split(r"[{ ]", line)[0])
+        found[process] = done.stdout
     return found
+
+
+@pytest.fixture(scope="module")
+def exported(shown: dict[str, str]) -> set[str]:
+    """The names of all series that the processes show from the start."""
+    return {"up"}.union(*map(_series, shown.values()))
+
+
+def test_prometheus_finds_no_fault_with_what_processes_show(shown: dict[str, str]) -> None:
+    for process, text in shown.items():
+        # A print ends with a line's end of its own.
+        done = _promtool("check", "metrics", given=text.rstrip() + "\n")
+        assert {*done.stderr.splitlines()} <= IN_MILLISECONDS, process
+    assert _promtool("check", "metrics", given="# TYPE a_total gauge\na_total 1\n").returncode != 0
+
+
+IN_MILLISECONDS = {
+    f'{name} use base unit "seconds" instead of "milliseconds"'
+    for name in ("backlog_age_milliseconds", "orders_unresolved_oldest_milliseconds")
+}
+"""What promtool would have otherwise; rules and boards read it as it is."""
 
 
 @pytest.mark.parametrize("expression", EXPRESSIONS)
@@ -183,7 +203,12 @@ def test_a_run_shows_all_that_rules_and_boards_read() -> None:
 def _scraped(port: int) -> set[str]:
     try:
         with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as answer:
-            lines = answer.read().decode().splitlines()
+            return _series(answer.read().decode())
     except OSError:
         return set()
+
+
+def _series(text: str) -> set[str]:
+    """The names in what a process shows."""
+    lines = text.splitlines()
     return {re.split(r"[{ ]", line)[0] for line in lines if line and not line.startswith("#")}
