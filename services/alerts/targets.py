@@ -148,9 +148,10 @@ def slack_form(message: Message, *, again: bool) -> dict[str, Any]:
 
 def headline(message: Message) -> str:
     """Return the first line: how bad it is, and what it is."""
-    if message.kind in (Kind.RESOLVED, Kind.PASSED):
-        return f"[RESOLVED] {message.title}"
-    return f"[{message.severity.upper()}] {message.title}"
+    ended = message.kind in (Kind.RESOLVED, Kind.PASSED)
+    text = f"[{'RESOLVED' if ended else message.severity.upper()}] {message.title}"
+    # One line, whatever a fact holds: Slack's stars end at a line's end, and so does a subject.
+    return " ".join(text.split())
 
 
 def _escaped(text: str) -> str:
@@ -195,7 +196,7 @@ class _Mail:
     def _mail(self, message: Message, *, again: bool) -> EmailMessage:
         mail = EmailMessage()
         mail["From"], mail["To"] = self._from, self._to
-        mail["Subject"] = " ".join(headline(message).split())
+        mail["Subject"] = headline(message)
         mail["Date"] = datetime.fromtimestamp(message.at_ms // 1000, UTC)
         # The same each time that it leaves: a mailbox shows one of two.
         mail["Message-ID"] = _message_id(message.id)

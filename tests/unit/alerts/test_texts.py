@@ -10,7 +10,7 @@ from services.alerts.core.rules import Rule
 from services.alerts.core.signals import Event, facts_of, of_event
 from services.alerts.core.standing import Group, Told
 from services.alerts.core.texts import Links, Message, message
-from services.alerts.targets import slack_form
+from services.alerts.targets import headline, slack_form
 
 SHIPPED = rules_file.load(None)
 LINKS = Links(console="https://console.example.org", runbook="docs/alerts.md")
@@ -74,6 +74,15 @@ def test_slack_reads_text_as_text() -> None:
     assert "<!channel>" not in str(form)
     assert "&lt;!channel&gt; &amp; &lt;b&gt;" in form["text"]
     assert "Perhaps told before" in form["attachments"][0]["text"]
+
+
+def test_a_headline_is_one_line_whatever_a_fact_holds() -> None:
+    told = worded(
+        "halt", event("halt.set", "halts/GLOBAL:", after={"reason": "a\r\nBcc: b\u2028c"})
+    )
+    assert "a Bcc: b c" in headline(told)
+    assert len(headline(told).splitlines()) == 1
+    assert slack_form(told, again=False)["text"] == f"*{headline(told)}*"
 
 
 def rule(**changes: object) -> Rule:
