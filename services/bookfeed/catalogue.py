@@ -96,7 +96,7 @@ class Catalogue:
         )
 
     def most_traded(self, count: int) -> list[str]:
-        """So many assets of the markets with the highest volume."""
+        """Return so many assets of the markets with the highest volume."""
         return [asset_id for listed in self._best for asset_id in listed.assets][:count]
 
     def markets(self) -> Iterator[Listed]:

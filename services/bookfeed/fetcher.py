@@ -95,7 +95,7 @@ class Fetcher:
 
     @property
     def busy(self) -> set[str]:
-        """Assets that are being fetched."""
+        """Return assets that are being fetched."""
         return set(self._under_way)
 
     def unseen(self, asset_id: str, believed: str) -> pb.Mark | None:
@@ -197,8 +197,8 @@ class Fetcher:
             self._warming.discard(asset_id)
 
     def _pause_ms(self, asset_id: str, error: errors.TradingError) -> int:
-        """Longer each time that the venue answers and does not know; one that is away may be back
-        at any moment."""
+        """Return the pause, longer each time that the venue answers and does not know; a venue that
+        is away may be back at any moment."""
         if not isinstance(error, errors.NotFound | Unsaid):
             return _RETRY_MS
         least_ms = _UNKNOWN_MS if isinstance(error, errors.NotFound) else _RETRY_MS

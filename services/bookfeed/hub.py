@@ -35,7 +35,7 @@ Missed = Callable[[str], None]
 
 
 def now_ms() -> int:
-    """Monotonic milliseconds."""
+    """Return monotonic milliseconds."""
     return clock.monotonic_ns() // 1_000_000
 
 
@@ -54,7 +54,7 @@ class Reader:
             self._woken.set()
 
     async def changed(self, limit: int, timeout_s: float) -> list[str]:
-        """Assets that changed since they were taken last, oldest first; empty after a timeout."""
+        """Return assets changed since they were taken last, oldest first; none on a timeout."""
         if not self._changed:
             self._woken.clear()
             try:
@@ -120,7 +120,7 @@ class Hub:
         self.changed(asset_id)
 
     def markets_of(self, condition_id: str) -> list[str]:
-        """Tracked assets of a condition."""
+        """Return tracked assets of a condition."""
         return [a for a, market in self._markets.items() if market.condition_id == condition_id]
 
     def changed(self, asset_id: str) -> None:

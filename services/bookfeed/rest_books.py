@@ -80,7 +80,7 @@ class RestBooks:
         return self._trades(asset_id) and tracked.comparable
 
     def _refresh_is_due(self, asset_id: str, tracked: BookState, now: int) -> bool:
-        """REST is all that is known of a book that no connection keeps: before it is stale."""
+        """Return whether a book that REST alone tells is to be read again before it is stale."""
         if not tracked.rest_alone:
             tracked.refresh_due_ms = 0
             return False
@@ -157,7 +157,7 @@ class RestBooks:
 
 
 def rest_book(book: BookMessage) -> RestBook:
-    """REST's book, as looks and resyncs compare it."""
+    """Return REST's book, as looks and resyncs compare it."""
     return RestBook(book.bids, book.asks, book.book_ms, book.book_hash)
 
 

@@ -67,7 +67,7 @@ class BookfeedServicer(bookfeed_service_pb2_grpc.BookfeedServiceServicer):
             self._interest.close_stream(named)
 
     async def GetBook(self, request: pb.GetBookRequest, context: Context) -> pb.GetBookResponse:
-        """From memory when it is good, else over REST; and it is watched from now on."""
+        """Return a book from memory when it is good, else over REST; it is watched from now on."""
         asset_id = request.asset_id
         mark = self._hub.mark(asset_id)
         if mark is None or not (mark.market.closed or usable(self._hub.status(asset_id))):
@@ -97,7 +97,7 @@ class BookfeedServicer(bookfeed_service_pb2_grpc.BookfeedServiceServicer):
     async def Acknowledge(
         self, request: common_pb2.AcknowledgeRequest, context: Context
     ) -> common_pb2.AcknowledgeResponse:
-        """Kept for operators only."""
+        """Keep a reader's progress, for operators only."""
         if not _CURSOR.fullmatch(request.cursor):
             raise errors.InvalidField(
                 "cursor: is not a cursor of this stream", field="cursor", expected="<life>-<n>"

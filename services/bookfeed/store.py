@@ -17,13 +17,13 @@ class Store:
         self._pool = pool
 
     async def watched(self) -> frozenset[str]:
-        """Assets that are held or have live triggers."""
+        """Return assets that are held or have live triggers."""
         async with self._pool.connection() as connection:
             cursor = await connection.execute(_SQL["watched"])
             return frozenset(row["asset_id"] for row in await cursor.fetchall())
 
     async def of_leaders(self, most: int) -> frozenset[str]:
-        """Assets that followed leaders hold."""
+        """Return assets that followed leaders hold."""
         async with self._pool.connection() as connection:
             cursor = await connection.execute(_SQL["of_leaders"], {"most": most})
             return frozenset(row["asset_id"] for row in await cursor.fetchall())

@@ -20,7 +20,7 @@ _KINDS = {
 
 
 async def load_bookings(pool: Pool, after: int, limit: int) -> list[tuple[int, pb.FillEvent]]:
-    """Bookings after a cursor, oldest first, in their wire form."""
+    """Return the bookings after a cursor, oldest first, in their wire form."""
     async with pool.connection() as connection:
         (rows,) = await connection.ask_together(
             [(QUERIES["bookings_after"], {"after": after, "limit": limit})]

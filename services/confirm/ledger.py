@@ -38,7 +38,7 @@ Smallest = Callable[[str], int | None]
 
 
 def unknown(_: str) -> None:
-    """No market's smallest order is known."""
+    """Return None: no market's smallest order is known."""
 
 
 def _lot_of(order: Mapping[str, Any]) -> LotKey:

@@ -41,12 +41,12 @@ async def asked_all(asked: Together, name: str, values: Mapping[str, Any]) -> li
 
 
 async def asked_one(asked: Together, name: str, values: Mapping[str, Any]) -> DictRow:
-    """As :func:`asked_all`, the only row; raises LookupError when there is not exactly one."""
+    """Return the only row, as :func:`asked_all`; raises LookupError unless there is one."""
     return _only(name, await asked_all(asked, name, values))
 
 
 def as_json(rows: Iterable[Mapping[str, Any]]) -> str:
-    """Rows as a statement takes many at once; their order is in ``place``."""
+    """Return rows as a statement takes many at once; their order is in ``place``."""
     return _encode([{**row, "place": place} for place, row in enumerate(rows)]).decode()
 
 

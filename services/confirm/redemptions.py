@@ -148,5 +148,5 @@ class Redemptions:
 
 
 def _paid(word: RedemptionVerdict) -> int:
-    """Micros that came by it; where nothing was left, none did."""
+    """Return the micros that came by it; none where nothing was left."""
     return word.paid_micros or 0

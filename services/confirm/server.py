@@ -27,7 +27,7 @@ class ConfirmServicer(rpc.ConfirmServiceServicer):
     async def StreamFills(
         self, request: pb.StreamFillsRequest, context: grpc.aio.ServicerContext[Any, Any]
     ) -> AsyncIterator[pb.StreamFillsResponse]:
-        """Bookings after a cursor; see the contract."""
+        """Send bookings after a cursor; see the contract."""
         if request.cursor or request.consumer:
             before = await self._cursors.beginning(request)
         else:

@@ -149,7 +149,7 @@ class Shortfalls:
             await self.look(proxy)
 
     async def look_sometimes(self, proxy: str, every_seconds: float) -> None:
-        """The same as `look`, unless it was done so lately."""
+        """Look, unless that was done lately."""
         if clock.monotonic() - self._looked.get(proxy, -every_seconds) >= every_seconds:
             await self.look(proxy)
 

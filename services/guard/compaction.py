@@ -65,7 +65,7 @@ class UncompactedPeaks:
             self.highest[trigger_id] = max(found, self.highest.get(trigger_id, found))
 
     def peaks(self) -> dict[str, int]:
-        """By trigger, the highest one."""
+        """Return the highest peak of each trigger."""
         return {trigger_id: peak for trigger_id, (peak, *_) in self.highest.items()}
 
 

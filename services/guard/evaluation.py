@@ -130,7 +130,7 @@ class Evaluator:
                 waiting.extendleft(reversed(self._divide(waiting.popleft(), error)))
 
     def rested(self) -> list[str]:
-        """Reached triggers of lots too small to be sold, which are to be judged once more."""
+        """Return reached triggers whose lots were too small to be sold: judge them again."""
         return self._remnants.rested(clock.monotonic_ms())
 
     def _portions(self, asked: Sequence[Evaluation]) -> list[list[Evaluation]]:

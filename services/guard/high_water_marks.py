@@ -112,13 +112,13 @@ class HighWaterMarks:
         return bool(self._refused)
 
     def to_learn(self, most: int) -> list[str]:
-        """Triggers that records did not take and whose pause is over; they have none meanwhile."""
+        """Return triggers that records did not take and whose pause is over."""
         now_ms = clock.monotonic_ms()
         due = (who for who in self._refused if not self._pauses.rests(who, now_ms))
         return list(islice(due, most))
 
     def learned(self, trigger_ids: Iterable[str]) -> None:
-        """Memory has them as they are: their peaks may be recorded."""
+        """Note that memory has them as they are: their peaks may be recorded."""
         for trigger_id in trigger_ids:
             self._refused.pop(trigger_id, None)
         self._any.set()
@@ -160,7 +160,7 @@ class HighWaterMarks:
         return refused
 
     async def _get_over(self, error: psycopg.Error, values: Mapping[str, Value]) -> None:
-        """After a record that failed: memory knows what is recorded, and the database has time."""
+        """Recover from a record that failed: learn what is recorded, and give the database time."""
         if isinstance(error, psycopg.OperationalError):
             _log.warning("it is not known whether peaks are recorded", error=str(error).strip())
             try:

@@ -29,7 +29,7 @@ class GuardServicer(rpc.GuardServiceServicer):
     async def StreamExits(
         self, request: pb.StreamExitsRequest, context: grpc.aio.ServicerContext[Any, Any]
     ) -> AsyncIterator[pb.StreamExitsResponse]:
-        """Exits after a cursor; see the contract."""
+        """Send exits after a cursor; see the contract."""
         before = await self._cursors.beginning(request)
         async for after, batches in self._tail.follow(before):
             for reached, together in messages(before, batches):

@@ -77,7 +77,7 @@ class TriggerCache:
         return self._triggers.get(trigger_id)
 
     def all(self) -> list[str]:
-        """Ids of all live triggers."""
+        """Return ids of all live triggers."""
         return list(self._triggers)
 
     def shares(self, key: LotKey) -> int:
@@ -192,7 +192,7 @@ class TriggerCache:
         return self.in_turn(self._by_lot.get(key, ()))
 
     def lots_opened_anew(self) -> list[LotKey]:
-        """Lots with triggers that were made with positions, and not all with the same one."""
+        """Return lots whose triggers were made with positions, and not all with the same one."""
         return [
             key
             for key, ids_of_lot in self._by_lot.items()
@@ -244,7 +244,7 @@ class TriggerCache:
         return sorted(found, key=lambda trigger: (_TURN[trigger.type], trigger.id))
 
     def due(self, now_ms: int) -> set[str]:
-        """Time stops whose instant has come, and that have not fired."""
+        """Return time stops whose instant has come, and that have not fired."""
         return {i for _, i in self._timed[: bisect_left(self._timed, (now_ms + 1, ""))]}
 
 

@@ -155,7 +155,7 @@ class Writer:
         self.hurry(ids)
 
     async def _read(self, trigger_ids: Sequence[str]) -> LockedRows:
-        """Locked: the transaction in doubt has ended then."""
+        """Read rows under lock: the transaction in doubt has ended then."""
         async with self._locked(trigger_ids) as held:
             return held
 

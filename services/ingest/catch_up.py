@@ -104,7 +104,7 @@ class CatchUp:
         self._walked(leader)
 
     def gap(self) -> None:
-        """The feed may have missed something. Calls in quick succession are one."""
+        """Note that the feed may have missed something. Calls in quick succession are one."""
         now = clock.monotonic()
         if self._polling:
             return  # Everybody is looked at in turn anyway, as often as the venue allows.
@@ -114,8 +114,10 @@ class CatchUp:
             self._changed.set()
 
     def look_back(self, told_ms: int) -> None:
-        """A reader has lost what it was to be told since then: it is told again, as far as a day
-        back. What is remembered and was cut from the log is told from memory."""
+        """Tell a reader again what it has lost since then, as far as a day back.
+
+        What is remembered and was cut from the log is told from memory.
+        """
         self._backfill.put(self._telling.again())
         since_ms = max(told_ms, clock.now_ms() - _LOOK_BACK_MS)
         for each in (self._known_ms, self._read_ms):
@@ -302,7 +304,7 @@ class CatchUp:
         return moved, None
 
     async def _moved(self, leader: str, since_ms: int, until_ms: int | None = None) -> Trades:
-        """Everything that moved his shares, newest first."""
+        """Return everything that moved his shares, newest first."""
         trades = await self._api.trades(leader, since_ms, until_ms)
         others = await self._api.movements(leader, since_ms, until_ms)
         return Trades(
@@ -315,7 +317,7 @@ class CatchUp:
         )
 
     def _unwalk(self, leader: str, since_ms: int, until_ms: int) -> None:
-        """What is older than where a walk has ended is yet to come: a piece with each look."""
+        """Note that what is older than a walk's end is yet to be read: a piece with each look."""
         if leader not in self._unread_ranges:
             metrics.UNWALKED.add(1)
             _log.error("a leader has more trades than one walk reads; the older ones follow",
@@ -348,7 +350,7 @@ class CatchUp:
             metrics.UNWALKED.add(-1)
 
     async def _spread(self, leader: str, rows: tuple[TradeRow, ...]) -> list[TradeRow]:
-        """Rows of a whole condition as rows of the assets that matter to his followers."""
+        """Turn rows of a whole condition into rows of the assets that matter to his followers."""
         conditions = {row.condition_id for row in rows if not row.asset_id}
         assets = await self._store.assets(leader, sorted(conditions)) if conditions else {}
         return [

@@ -30,7 +30,7 @@ class Equity:
         self._known: dict[str, tuple[int, float]] = {}
 
     async def of(self, leader: str) -> int | None:
-        """Positions and cash of a leader, USDC 1e-6; None: unknown.
+        """Return positions and cash of a leader, USDC 1e-6; None: unknown.
 
         Unknown is an answer: whoever sizes by it skips, everybody else goes on.
         """

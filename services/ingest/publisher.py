@@ -199,7 +199,7 @@ class Publisher:
                 raise IncarnationLost(f"its newest entry is {last}, but {entry_id(written_to)} was")
 
     async def _load(self, after: int, limit: int) -> list[tuple[int, Event]]:
-        """From the log, and behind it what is yet to be written: the tail is ahead of both.
+        """Load from the log, then from what is yet to be written: the tail is ahead of both.
 
         Raises:
             CursorOutOfRange: the log begins later: its reader was away, or slow, for too long.

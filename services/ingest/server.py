@@ -37,7 +37,7 @@ class IngestServicer(ingest_service_pb2_grpc.IngestServiceServicer):
         request: ingest_service_pb2.StreamLeaderTradesRequest,
         context: Context,
     ) -> AsyncIterator[ingest_service_pb2.StreamLeaderTradesResponse]:
-        """From the cursor on, for ever."""
+        """Send trades from the cursor on, for ever."""
         reached = self._publisher.resume(self._incarnation.read(request.cursor))
         if request.consumer:
             self._publisher.reads(request.consumer, reached)
@@ -63,7 +63,7 @@ class IngestServicer(ingest_service_pb2_grpc.IngestServiceServicer):
         request: common_pb2.AcknowledgeRequest,
         context: Context,
     ) -> common_pb2.AcknowledgeResponse:
-        """Soon durable; what a crash of the database forgets is read again."""
+        """Keep a reader's progress, durable soon; what a crash forgets is read again."""
         cursor = self._incarnation.read(request.cursor)
         if not self._publisher.was_sent(cursor, self._sent.get(request.consumer, 0)):
             _log.error("a cursor that was never sent is acknowledged; refused", alert=True,

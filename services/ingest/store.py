@@ -31,7 +31,7 @@ class Store:
         self._pool = pool
 
     async def leaders(self) -> frozenset[str]:
-        """Wallets whose trades matter, in lower case."""
+        """Return wallets whose trades matter, in lower case."""
         async with self._pool.connection() as connection:
             cursor = await connection.execute(_SQL["leaders"])
             return frozenset(row["leader"] for row in await cursor.fetchall())
@@ -50,7 +50,7 @@ class Store:
             return {row["leader"]: row["traded_ms"] for row in await cursor.fetchall()}
 
     async def assets(self, leader: str, conditions: Sequence[str]) -> dict[str, frozenset[str]]:
-        """Assets by condition that the leader has traded or that his followers hold."""
+        """Return assets by condition that the leader has traded or that his followers hold."""
         values = {"leader": leader, "conditions": list(conditions)}
         found: dict[str, set[str]] = {}
         async with self._pool.connection() as connection:

@@ -68,12 +68,12 @@ class Book:
 
     @property
     def empty(self) -> bool:
-        """No level on either side."""
+        """Return whether no level is on either side."""
         return not self._bids and not self._asks
 
     @property
     def crossed(self) -> bool:
-        """Best bid at or above best ask."""
+        """Return whether the best bid is at or above the best ask."""
         return bool(self._bids) and bool(self._asks) and self.best_bid >= self.best_ask
 
     def agrees(self, best_bid: int | None, best_ask: int | None) -> bool:

@@ -176,7 +176,7 @@ class BookState:
     def changes(
         self, changes: Sequence[LevelChange], book_ms: int, received_ns: int, book_hash: str = ""
     ) -> None:
-        """Changes of one message, in order; a doubt shows in `doubtful`."""
+        """Take the changes of one message, in order; a doubt shows in `doubtful`."""
         book_ms = believed_ms(book_ms, received_ns, received_ns // 1_000_000)
         self.book_hash = book_hash
         if self.look is not None:
@@ -252,7 +252,7 @@ class BookState:
         return self.trust in REST_ALONE
 
     def doubted_ms(self, now_ms: int) -> int:
-        """For how long REST has been asked in vain to end a doubt; 0 when there is none."""
+        """Return for how long REST has been asked in vain to end a doubt; 0 when there is none."""
         return now_ms - self._spell_ms if self.doubtful and self._spell_ms is not None else 0
 
     @property
@@ -283,7 +283,7 @@ class BookState:
             self.misses = 0
 
     def begin_resync(self, now_ms: int) -> None:
-        """REST is being asked.
+        """Note that REST is being asked.
 
         Each time in vain the next one waits longer.
         """
@@ -436,7 +436,7 @@ def apply(book: Book, changes: Sequence[LevelChange]) -> None:
 
 
 def caught_up(answer: RestBook, later: Iterable[ReceivedChanges]) -> Book:
-    """REST's book with what was heard since."""
+    """Return REST's book with what was heard since."""
     book = Book()
     book.replace(answer.bids, answer.asks)
     for _, changes in later:

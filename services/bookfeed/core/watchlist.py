@@ -18,7 +18,7 @@ class ShardChange:
 def plan(
     shards: Sequence[Collection[str]], wanted: Collection[str], size: int
 ) -> list[ShardChange]:
-    """Differences that make the shards hold exactly ``wanted``, none above ``size`` assets.
+    """Return differences that make the shards hold exactly ``wanted``, none above ``size`` assets.
 
     Assets stay where they are; free places are filled from the first shard on.
     """
@@ -50,11 +50,11 @@ class Interest:
         self._requested_ms: dict[str, int] = {}
 
     def hold(self, assets: Collection[str]) -> None:
-        """Assets with shares or live triggers, from the database."""
+        """Set the assets with shares or live triggers, from the database."""
         self._held = frozenset(assets)
 
     def foresee(self, why: str, assets: Collection[str]) -> None:
-        """Assets that a leader is likely to trade next, by what says so."""
+        """Set the assets that a leader is likely to trade next, by what says so."""
         self._foreseen[why] = frozenset(assets)
 
     def open_stream(self, assets: Collection[str]) -> None:

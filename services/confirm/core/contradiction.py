@@ -48,7 +48,7 @@ class Finding(Enum):
 
 
 def contradiction(ours: Ours, booked: Mapping[str, Booked], told: VenueOrder) -> str:
-    """Why an answer cannot be about our order, in words; empty when it can.
+    """Return why an answer cannot be about our order, in words; empty when it can.
 
     What the answer leaves out says nothing.
     """

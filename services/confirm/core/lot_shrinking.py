@@ -77,7 +77,7 @@ def refusal(lot: Lot, shares_micros: int, *, at_rest: bool) -> str:
 
 
 def cost_given_back(lot: Lot, shares_micros: int) -> int:
-    """Return what shares had cost that a correction gives back to a lot, rounded up: caps count it.
+    """Return the cost of shares that a correction gives back to a lot, rounded up: caps count it.
 
     Args:
         lot: before.

@@ -58,7 +58,7 @@ def consume(entries: Sequence[Entry], size_micros: int) -> Consumed:
 
 
 def shift(shares_micros: int, net_micros: int, by_micros: int) -> int:
-    """By how much the shares of a lot change when its trades move it.
+    """Return by how much the shares of a lot change when its trades move it.
 
     A lot holds what was bought less what was sold, whatever was undone and when: a buy that is
     undone after its shares were sold leaves the lot short, and what comes next covers that first.
@@ -154,7 +154,7 @@ def move(
 
 
 def _first(entries: tuple[Entry, ...], step: Step, order_key: str) -> list[Entry]:
-    """In the order in which shares leave: the oldest first, but of an undone buy its own."""
+    """Order trades as shares leave: the oldest first, but of an undone buy its own."""
     own = (order_key, step.trade.trade_id)
     undone = step.action is Action.UNDO
     return sorted(entries, key=lambda e: not (undone and (e.order_key, e.trade_id) == own))

@@ -27,7 +27,7 @@ class Patience:
 def next_ask_ms(
     state: OrderState, since_ms: int, horizon_ms: int, now_ms: int, patience: Patience
 ) -> int | None:
-    """Milliseconds until the next question; None: it is not asked for any more.
+    """Return milliseconds until the next question; None: it is not asked for any more.
 
     The pause is the age, within its bounds, so it doubles and needs no count that a restart loses.
 

@@ -32,7 +32,7 @@ class Paid:
 
     @property
     def realised_micros(self) -> int:
-        """Profit; may be negative."""
+        """Return the profit; may be negative."""
         return self.paid_micros - self.lot.cost_micros
 
 

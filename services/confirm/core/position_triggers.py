@@ -44,7 +44,7 @@ def begins(
 def of_position(
     order: Mapping[str, Any], trade: VenueTrade, defaults: Mapping[str, Any], now_ms: int
 ) -> Iterator[dict[str, Any]]:
-    """Rows of the default triggers of the position that a fill has opened.
+    """Return rows of the default triggers of the position that a fill has opened.
 
     Args:
         order: the row of the fill's order.

@@ -72,7 +72,7 @@ class UnknownOrder:
 
 
 def horizon_ms(case: UnknownOrder, capabilities: Capabilities) -> int:
-    """After this instant a request that was sent in time cannot be accepted any more (with B)."""
+    """Return the instant after which a request sent in time cannot be accepted (with B)."""
     return case.not_after_ms + capabilities.longest_processing_ms
 
 

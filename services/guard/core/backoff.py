@@ -21,7 +21,7 @@ class Backoff:
         """How often in a row, and until when each is left alone."""
 
     def failed(self, names: Iterable[str], now_ms: int) -> None:
-        """They have failed, once more or for the first time.
+        """Note that they have failed, once more or for the first time.
 
         Args:
             names: of those.
@@ -35,7 +35,7 @@ class Backoff:
             self._failed[name] = times + 1, now_ms + min(pause_ms, self._longest_ms)
 
     def succeeded(self, names: Iterable[str]) -> None:
-        """They have not: the next time is the first one."""
+        """Note that they have not failed: the next failure is the first one."""
         for name in names:
             self._failed.pop(name, None)
 

@@ -35,7 +35,7 @@ class Evaluation:
 def batches(
     asked: Sequence[Evaluation], shares: Callable[[LotKey], int], last: Collection[LotKey]
 ) -> list[list[Evaluation]]:
-    """Whole lots, up to so many triggers; those that fire come before the others.
+    """Part them into whole lots, up to so many triggers; those that fire come first.
 
     Args:
         asked: in the order in which the triggers of a lot are judged.

@@ -28,7 +28,7 @@ class DustLots:
         self._pauses = Backoff(_STEP_MS, _LONGEST_MS)
 
     def put(self, found: Mapping[str, Size], now_ms: int) -> None:
-        """They are too small, once more or for the first time.
+        """Note that they are too small, once more or for the first time.
 
         Args:
             found: by trigger.
@@ -43,7 +43,7 @@ class DustLots:
         return self._pauses.rests(_name(trigger_id, size), now_ms)
 
     def rested(self, now_ms: int) -> list[str]:
-        """Triggers whose pause is over; each is told once."""
+        """Return the triggers whose pause is over; each is told once."""
         found = [who for who, name in self._resting.items() if not self._pauses.rests(name, now_ms)]
         for trigger_id in found:
             del self._resting[trigger_id]

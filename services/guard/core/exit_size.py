@@ -25,7 +25,7 @@ class Exit:
 
 
 def smallest(market: Market) -> int:
-    """Shares that can be sold at the least, micros."""
+    """Return the fewest shares that can be sold, micros."""
     return max(market.min_size_micros, SIZE_STEP_MICROS)
 
 

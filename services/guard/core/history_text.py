@@ -41,12 +41,12 @@ def sold(trigger: Trigger, size_micros: int, notional_micros: int) -> str:
 
 
 def broke_even(price_micros: int, ladder_id: str) -> str:
-    """That a stop was moved to the entry price, and why."""
+    """Say that a stop was moved to the entry price, and why."""
     return f"moved to the entry price {to_text(price_micros)}: a rung of {ladder_id} has sold"
 
 
 def payout(book: Book) -> str:
-    """That a market has resolved, and what a share of it pays."""
+    """Say that a market has resolved, and what a share of it pays."""
     return f"the market resolved, a share pays {to_text(book.market.payout_micros or 0)}"
 
 

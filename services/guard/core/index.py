@@ -141,7 +141,7 @@ class TriggerIndex:
             del self._assets[asset_id]
 
     def candidates(self, book: Book) -> set[str]:
-        """Ids of the triggers that a book may move; new peaks are found by `risen`.
+        """Return ids of the triggers that a book may move; new peaks are found by `risen`.
 
         A market that has ended moves all; a book that became bad, or good again, moves those that
         have not followed it yet, once.
@@ -156,7 +156,7 @@ class TriggerIndex:
         return set(asset.always).union(_moved(asset, book))
 
     def firing(self, book: Book) -> set[str]:
-        """Ids of those candidates that may fire on a book at once."""
+        """Return ids of those candidates that may fire on a book at once."""
         asset = self._good(book)
         return set() if asset is None else set(_moved(asset, book))
 

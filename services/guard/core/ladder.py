@@ -17,7 +17,7 @@ from tradingtools.domain.trigger_types import Rung
 def together(
     rungs: Sequence[Rung], *, done: int, through: int, basis_micros: int, left_micros: int
 ) -> int:
-    """Shares that the rungs after ``done`` up to ``through`` sell.
+    """Return the shares that the rungs after ``done`` up to ``through`` sell.
 
     Args:
         rungs: of the ladder, lowest price first.

@@ -138,14 +138,14 @@ def sale_of(trigger: Trigger, lot_micros: int, book: Book) -> Sale | None:
 
 
 def left(trigger: Trigger, lot_micros: int) -> int:
-    """Shares that the trigger may still sell, never more than are held."""
+    """Return the shares that the trigger may still sell, never more than are held."""
     if trigger.size_micros is None:
         return lot_micros
     return max(0, min(trigger.size_micros - trigger.sold_micros, lot_micros))
 
 
 def next_size(trigger: Trigger, lot_micros: int, through: int | None = None) -> int:
-    """Shares that fire next; of a ladder the next rung's, or those up to rung ``through``."""
+    """Return the shares that fire next; a ladder's next rung's, or up to ``through``."""
     available = left(trigger, lot_micros)
     if not trigger.rungs:
         return available
@@ -171,7 +171,7 @@ def rungs_reached(trigger: Trigger, lot_micros: int, book: Book) -> int:
 
 
 def still_wanted(trigger: Trigger, lot_micros: int, exit_sold_micros: int) -> int:
-    """Shares that the exit under way still wants to sell.
+    """Return the shares that the exit under way still wants to sell.
 
     Args:
         trigger: fired; with what all its exits have sold.

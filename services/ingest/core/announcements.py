@@ -52,7 +52,7 @@ class Announcements:
         trade.weighed = trade.weighed or fact.equity is not None
 
     def caught_up(self, facts: Iterable[Fact]) -> list[Fact]:
-        """Of facts that catch-up has found, in their order, those that are to be told."""
+        """Return those facts that catch-up has found and that are to be told, in their order."""
         trades: dict[int, _Trade] = {}
         for fact in facts:
             trade = self._note(fact)
@@ -67,7 +67,7 @@ class Announcements:
         return news
 
     def again(self) -> list[Fact]:
-        """Everything that is remembered: a reader has lost what he was told."""
+        """Return everything that is remembered: a reader has lost what he was told."""
         return [
             fact
             for trades in self._trades.values()

@@ -105,7 +105,7 @@ class Holdings:
         self._settled.add(tx)
 
     def moved(self, asset_id: str, at: At, net: int) -> None:
-        """A transaction moves so much of an asset: shares in less shares out, 1e-6."""
+        """Note that a transaction moves so much of an asset: shares in less shares out, 1e-6."""
         moves = self._moves.get(asset_id)
         if moves is None:
             moves = self._moves[asset_id] = _Moves()
@@ -115,8 +115,8 @@ class Holdings:
             self._inside[asset_id] += self._part(asset_id, at, net) - before
 
     def before(self, asset_id: str, at: At) -> int | None:
-        """Shares held before a transaction, 1e-6, never negative; None: unknown, as without a
-        baseline, or more than there can be.
+        """Return shares held before a transaction, 1e-6, never negative; None: unknown, as
+        without a baseline, or more than there can be.
 
         Nobody knows then what he held, and followers leave whole with his next sell. By the most
         there can be, they would sell next to nothing.

@@ -68,7 +68,7 @@ class Merger:
         self._equity: dict[str, tuple[int, int]] = {}
 
     def __len__(self) -> int:
-        """Transactions remembered."""
+        """Return the number of transactions remembered."""
         return len(self._touched)
 
     def __contains__(self, transaction: tuple[str, str]) -> bool:

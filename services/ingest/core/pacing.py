@@ -7,7 +7,7 @@ _MOST_SECONDS = 5.0
 
 
 def backoff_seconds(failures: int, jitter: float) -> float:
-    """Pause before the next connection.
+    """Return the pause before the next connection.
 
     Args:
         failures: connections in a row that brought no data; after a good one there is no pause.
@@ -48,12 +48,12 @@ class Agenda:
         self._recheck.pop(leader, None)
 
     def gap(self, now_s: float) -> None:
-        """Something may have been missed: all at once, and once more after the recheck time."""
+        """Make all leaders due, now and after the recheck time: something may be missing."""
         for leader in self._due:
             self.add(leader, now_s)
 
     def take(self, now_s: float) -> list[str]:
-        """Leaders that are due; each is due again at the poll time or at its recheck."""
+        """Return leaders that are due; each is due again at the poll time or at its recheck."""
         due = [leader for leader, at in self._due.items() if at <= now_s]
         for leader in due:
             self._due[leader] = min(now_s + self._poll_s, self._recheck.pop(leader, float("inf")))
@@ -62,7 +62,7 @@ class Agenda:
         return due
 
     def retry(self, leader: str, now_s: float, wait_s: float) -> None:
-        """It did not work: again after a while, and the look that was planned still comes."""
+        """Make a leader due again after a while: it did not work. The planned look still comes."""
         planned = self._due.get(leader)
         if planned is None:
             return
@@ -70,6 +70,6 @@ class Agenda:
         self._recheck[leader] = min(self._recheck.get(leader, planned), planned)
 
     def next_s(self, now_s: float) -> float:
-        """Seconds until something is due, at most the poll time."""
+        """Return seconds until something is due, at most the poll time."""
         nearest = min(self._due.values(), default=now_s + self._poll_s)
         return max(nearest - now_s, 0.0)

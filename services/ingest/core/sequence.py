@@ -57,7 +57,7 @@ class Incarnation:
     name: str
 
     def write(self, cursor: int) -> str:
-        """``<incarnation>-<ms>-<n>``."""
+        """Write a cursor as ``<incarnation>-<ms>-<n>``."""
         return f"{self.name}-{entry_id(cursor)}"
 
     def read(self, text: str) -> int:

@@ -48,11 +48,11 @@ class Transaction:
 
     @property
     def assets(self) -> list[str]:
-        """Whatever it moved."""
+        """Return all assets that it moved."""
         return list(self._shares)
 
     def counts(self, key: RowKey) -> Counts:
-        """Of equal rows."""
+        """Return the counts of equal rows."""
         found = self.rows.get(key)
         if found is None:
             found = self.rows[key] = Counts()

@@ -43,12 +43,6 @@ def networks(text: str) -> tuple[Network, ...]:
     return tuple(found)
 
 
-def is_allowed(text: str, allowed: tuple[Network, ...]) -> bool:
-    """Return whether an address is in a network that the operator allows."""
-    address = _address(text)
-    return address is not None and any(address in network for network in allowed)
-
-
 def may_connect(text: str, allowed: tuple[Network, ...], *, public: bool) -> bool:
     """Return whether messages may go to an address.
 

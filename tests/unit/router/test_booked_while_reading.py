@@ -108,10 +108,6 @@ async def _look_at_balances(router: Router) -> None:
     await router._ledger_sync.read_balances(seconds=60.0)
 
 
-async def _look_at_control(router: Router) -> None:
-    await router.refresh_index()
-
-
 async def _follow(router: Router, fills: list[confirm_pb.FillEvent]) -> None:
     for fill in fills:
         await router.bookings.on_fill(fill)
