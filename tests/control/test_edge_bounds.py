@@ -23,7 +23,9 @@ from google.rpc import status_pb2
 
 from ext_authz import external_auth_pb2
 from launcher import envoy_config
+from launcher.envoy_tls import Certificate
 from launcher.ports import free_port
+from tests.support.certificates import Authority
 from tradingtools.v1 import holding_service_pb2 as pb
 
 _PATIENCE_SECONDS = 60
@@ -171,6 +173,27 @@ async def test_a_slow_client_is_answered_408_or_hung_up_on(
             heard.cancel()
             writer.close()
         assert text.split(b" ")[1:2] == ([answer] if answer else []), text
+
+
+async def test_who_connects_and_begins_no_tls_is_hung_up_on(tmp_path: Path) -> None:
+    """The other waits are long: the one for the handshake ends it, of every share."""
+    chain, key = Authority(tmp_path / "ours").issue("edge")
+    certificate = Certificate(chain=str(chain), key=str(key))
+
+    def only_this(config: Config) -> None:
+        for where, name in _waits(config):
+            where[name] = "3600s"
+        for share in config["static_resources"]["listeners"][0]["filter_chains"]:
+            assert share["transport_socket_connect_timeout"] == "5s"
+            share["transport_socket_connect_timeout"] = "0.5s"
+
+    async with _envoy(tmp_path, only_this, certificate=certificate) as port:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        try:
+            async with asyncio.timeout(_PATIENCE_SECONDS):
+                assert await reader.read() == b""
+        finally:
+            writer.close()
 
 
 class _Control(grpc.GenericRpcHandler):
