@@ -175,27 +175,6 @@ def refuse_open_key(name: str, path: str) -> None:
         )
 
 
-def http_server(shared: SharedSettings) -> ssl.SSLContext | None:
-    """Return the same identity for a port that speaks HTTP; None: plaintext. Raises
-    SettingError."""
-    found = read(shared)
-    if found is None:
-        return None
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    try:
-        # Takes files only; they have just been read.
-        context.load_cert_chain(shared.tls_cert, shared.tls_key)
-        if found.authorities is not None:
-            context.load_verify_locations(cafile=shared.tls_ca)
-            context.verify_mode = ssl.CERT_REQUIRED
-    except ssl.SSLError as error:
-        raise SettingError(
-            f"TT_TLS_CERT, TT_TLS_KEY, TT_TLS_CA: do not fit together: {error.reason}"
-        ) from None
-    return context
-
-
 def identity() -> Identity | None:
     """Return who this process is; None: nobody in particular, in plaintext."""
     return None if _process.files is None else _process.files.identity()
