@@ -14,9 +14,6 @@ from tradingtools.domain.errors import InvalidField
 _ETAG = re.compile('"([1-9][0-9]{0,17})"')
 
 
-_IDEMPOTENCY_KEY = re.compile(r"[!-~]{1,128}")
-
-
 def refuse(field: str, expected: str) -> InvalidField:
     """The error for a field: its path in camelCase, and what was expected."""
     return InvalidField(f"{field}: expected {expected}", field=field, expected=expected)
@@ -52,13 +49,6 @@ def within_one(text: str | None, field: str) -> int | None:
     if micros is not None and not 0 < micros < money.MICROS:
         raise refuse(field, "more than 0 and less than 1")
     return micros
-
-
-def idempotency_key(text: str) -> str:
-    """The Idempotency-Key header's value; raises InvalidField."""
-    if not _IDEMPOTENCY_KEY.fullmatch(text):
-        raise refuse("Idempotency-Key", "1 to 128 visible ASCII characters")
-    return text
 
 
 def if_match(text: str) -> int:

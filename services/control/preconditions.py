@@ -9,20 +9,20 @@ from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import Message
 
 from services.control import parsing
-from services.control.context import Context, header_of
 from services.control.store import RequestId, Row
 from tradingtools.domain.errors import Conflict
+from tradingtools.rpc.headers import Context, header_of, idempotency_key
 
 
 def request_id(context: Context, method: str, request: Message) -> RequestId | None:
     """Return the id of a repeatable create; None without a key. Raises InvalidField."""
-    key = header_of(context, "idempotency-key")
+    key = idempotency_key(context)
     if key is None:
         return None
     return RequestId(
         method=method,
         # Of what clients put there, a token among it, nothing is kept that can be read.
-        key=hashlib.sha256(parsing.idempotency_key(key).encode()).hexdigest(),
+        key=hashlib.sha256(key.encode()).hexdigest(),
         request_hash=hashlib.sha256(_same(request).SerializeToString(deterministic=True)).digest(),
     )
 

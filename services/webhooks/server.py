@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-import re
 import secrets
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
-
-import grpc
 
 from services.webhooks.core.addresses import Network, refusal
 from services.webhooks.dispatcher import Dispatcher
@@ -17,6 +14,7 @@ from services.webhooks.runner import Runner
 from services.webhooks.store import Delivery, Endpoint, Key, Store
 from tradingtools.domain.errors import InvalidField
 from tradingtools.domain.event import types_of
+from tradingtools.rpc.headers import Context, header_of, idempotency_key
 from tradingtools.storage.postgres import event_log
 from tradingtools.storage.postgres.pool import Pool
 from tradingtools.v1 import webhook_service_pb2 as pb
@@ -24,13 +22,11 @@ from tradingtools.v1 import webhook_service_pb2_grpc as rpc
 
 _PAGE = 50
 _ALL = "*.*"
-_KEY = re.compile(r"[!-~]{1,128}")
 _ORDERINGS = {
     pb.WEBHOOK_ORDERING_UNSPECIFIED: "LOG",
     pb.WEBHOOK_ORDERING_LOG: "LOG",
     pb.WEBHOOK_ORDERING_NONE: "NONE",
 }
-_Context = grpc.aio.ServicerContext[Any, Any]
 
 
 class WebhookServicer(rpc.WebhookServiceServicer):
@@ -52,7 +48,7 @@ class WebhookServicer(rpc.WebhookServiceServicer):
         self._allowed = allowed
 
     async def CreateWebhookEndpoint(
-        self, request: pb.CreateWebhookEndpointRequest, context: _Context
+        self, request: pb.CreateWebhookEndpointRequest, context: Context
     ) -> pb.WebhookEndpoint:
         """Create an endpoint; see the contract."""
         self._check_url(request.url)
@@ -71,7 +67,7 @@ class WebhookServicer(rpc.WebhookServiceServicer):
         return _to_pb(made, secret)
 
     async def ListWebhookEndpoints(
-        self, _request: pb.ListWebhookEndpointsRequest, _context: _Context
+        self, _request: pb.ListWebhookEndpointsRequest, _context: Context
     ) -> pb.ListWebhookEndpointsResponse:
         """List all endpoints; see the contract."""
         return pb.ListWebhookEndpointsResponse(
@@ -79,13 +75,13 @@ class WebhookServicer(rpc.WebhookServiceServicer):
         )
 
     async def GetWebhookEndpoint(
-        self, request: pb.GetWebhookEndpointRequest, _context: _Context
+        self, request: pb.GetWebhookEndpointRequest, _context: Context
     ) -> pb.WebhookEndpoint:
         """Get an endpoint; see the contract."""
         return _to_pb(self._dispatcher.one(request.id))
 
     async def UpdateWebhookEndpoint(
-        self, request: pb.UpdateWebhookEndpointRequest, context: _Context
+        self, request: pb.UpdateWebhookEndpointRequest, context: Context
     ) -> pb.WebhookEndpoint:
         """Change an endpoint; see the contract."""
         endpoint = self._dispatcher.one(request.id).endpoint
@@ -104,7 +100,7 @@ class WebhookServicer(rpc.WebhookServiceServicer):
         return _to_pb(await self._dispatcher.update(endpoint, _actor(context)))
 
     async def DeleteWebhookEndpoint(
-        self, request: pb.DeleteWebhookEndpointRequest, context: _Context
+        self, request: pb.DeleteWebhookEndpointRequest, context: Context
     ) -> pb.WebhookEndpoint:
         """Delete an endpoint; see the contract."""
         was = self._dispatcher.one(request.id)
@@ -112,19 +108,19 @@ class WebhookServicer(rpc.WebhookServiceServicer):
         return _to_pb(was)
 
     async def RotateWebhookSecret(
-        self, request: pb.RotateWebhookSecretRequest, context: _Context
+        self, request: pb.RotateWebhookSecretRequest, context: Context
     ) -> pb.WebhookEndpoint:
         """Make a new secret; see the contract."""
         return _to_pb(*await self._dispatcher.rotate(request.id, _actor(context)))
 
     async def TestWebhookEndpoint(
-        self, request: pb.TestWebhookEndpointRequest, _context: _Context
+        self, request: pb.TestWebhookEndpointRequest, _context: Context
     ) -> pb.WebhookDelivery:
         """Post a test message; see the contract."""
         return _delivery(await self._dispatcher.test(request.id))
 
     async def ListWebhookDeliveries(
-        self, request: pb.ListWebhookDeliveriesRequest, _context: _Context
+        self, request: pb.ListWebhookDeliveriesRequest, _context: Context
     ) -> pb.ListWebhookDeliveriesResponse:
         """List attempts; see the contract."""
         self._dispatcher.one(request.id)
@@ -136,7 +132,7 @@ class WebhookServicer(rpc.WebhookServiceServicer):
         )
 
     async def ReplayWebhookEvents(
-        self, request: pb.ReplayWebhookEventsRequest, _context: _Context
+        self, request: pb.ReplayWebhookEventsRequest, _context: Context
     ) -> pb.WebhookEndpoint:
         """Deliver events again; see the contract."""
         if request.HasField("after") == request.HasField("since"):
@@ -167,26 +163,16 @@ def _instant(given: Any) -> datetime:
     return found
 
 
-def _header(context: _Context, name: str) -> str | None:
-    found = [str(v) for k, v in context.invocation_metadata() or () if k == name]
-    return ", ".join(found) if found else None
-
-
-def _actor(context: _Context) -> str:
+def _actor(context: Context) -> str:
     """Return whose token it was: the edge says it, which alone may call."""
-    return (_header(context, "x-tt-identity") or "").partition(":")[0]
+    return (header_of(context, "x-tt-identity") or "").partition(":")[0]
 
 
-def _key(request: pb.CreateWebhookEndpointRequest, actor: str, context: _Context) -> Key | None:
+def _key(request: pb.CreateWebhookEndpointRequest, actor: str, context: Context) -> Key | None:
     """Return what makes a create repeatable; None: nothing. Raises InvalidField."""
-    given = _header(context, "idempotency-key")
+    given = idempotency_key(context)
     if given is None:
         return None
-    if not _KEY.fullmatch(given):
-        expected = "1 to 128 characters, visible ASCII only"
-        raise InvalidField(
-            f"Idempotency-Key: expected {expected}", field="Idempotency-Key", expected=expected
-        )
     return Key(
         key=hashlib.sha256(f"{actor}:{given}".encode()).digest(),
         request=hashlib.sha256(request.SerializeToString(deterministic=True)).digest(),

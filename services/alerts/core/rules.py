@@ -23,8 +23,6 @@ Seconds = Annotated[int, Meta(ge=0, le=7 * 86_400)]
 Path = tuple[str | int, ...]
 """A place in the file: names of fields and positions in lists."""
 
-TO_COME = frozenset({"subscription.performance_action"})
-"""Types that rules may name before the log has them."""
 KNOWN = frozenset(str(kind) for kind in EventType)
 _CLOCK = re.compile(r"([01][0-9]|2[0-3]):[0-5][0-9]")
 _NEEDS: Mapping[Probe, tuple[str, ...]] = {
@@ -206,7 +204,7 @@ def _check_rule(path: Path, rule: Rule) -> None:
         raise RuleError(path, "one of events and probe is needed")
     for field in ("events", "until"):
         for place, kind in enumerate(getattr(rule, field)):
-            if kind not in KNOWN | TO_COME:
+            if kind not in KNOWN:
                 raise RuleError((*path, field, place), f"no event is of type {kind!r}")
     _check_probe(path, rule)
     for field, text in rule.above.items():

@@ -10,10 +10,10 @@ from services.control.auth.operator import Operator
 from services.control.auth.rate_limiter import Limiter
 from services.control.auth.security_log import SecurityLog
 from services.control.auth.tokens import Caller, Token, authenticate, authorize, usable
-from services.control.context import Context
 from tradingtools import clock
 from tradingtools.domain.errors import LimitReached, TradingError, Unauthenticated
 from tradingtools.rpc.admission import Admission, Metadata, address_of, values_of
+from tradingtools.rpc.headers import Context
 
 _HELD_SECONDS = 1.0
 MOST_HELD = 1000

@@ -10,7 +10,6 @@ from grpc_status import rpc_status
 
 from services.control.auth.security_log import SecurityLog
 from services.control.auth.tokens import PUBLIC, Caller
-from services.control.context import Context
 from services.control.edge.admission import Gate
 from services.control.edge.requests import call_of, decoded
 from services.control.edge.seal import HEADER, unseal
@@ -27,6 +26,7 @@ from tradingtools.rpc.admission import (
     values_of,
 )
 from tradingtools.rpc.errors import to_status
+from tradingtools.rpc.headers import Context
 
 _AROUND = "a call without one seal; calls come through the edge"
 _UNFIT = "the seal is not ours, of another call, too old, or its token is withdrawn"

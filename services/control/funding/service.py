@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from services.control.auth.interceptor import TokenInterceptor
-from services.control.context import Context
 from services.control.funding.store import Fundings, Movement
 from services.control.operators.approvals import Approvals
+from tradingtools.rpc.headers import Context
 from tradingtools.v1 import control_internal_service_pb2 as pb
 from tradingtools.v1 import control_internal_service_pb2_grpc as pb_grpc
 

@@ -12,7 +12,6 @@ from typing import Any
 import grpc
 
 from services.control.auth.interceptor import TokenInterceptor
-from services.control.context import Context
 from services.control.operators import audit_codec, codec
 from services.control.operators.approvals import Approvals
 from services.control.operators.audit import Audit
@@ -26,6 +25,7 @@ from services.control.parsing import refuse
 from tradingtools.domain.order import Follower
 from tradingtools.domain.order_states import OrderState
 from tradingtools.domain.trigger_types import MANUAL
+from tradingtools.rpc.headers import Context
 from tradingtools.v1 import operator_service_pb2 as pb
 from tradingtools.v1 import operator_service_pb2_grpc as pb_grpc
 from tradingtools.v1.common_pb2 import FollowerIdentity

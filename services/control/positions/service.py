@@ -5,7 +5,6 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from services.control import paging
-from services.control.context import Context
 from services.control.edge.interceptors import caller_of
 from services.control.messages import Fields, timestamp
 from services.control.orders import codec as order_codec
@@ -17,6 +16,7 @@ from services.control.preconditions import expected_version, request_id
 from services.control.resyncs import codec as resync_codec
 from services.control.resyncs.store import Resyncs
 from services.control.subscriptions.store import Subscriptions
+from tradingtools.rpc.headers import Context
 from tradingtools.v1 import holding_service_pb2 as pb
 from tradingtools.v1 import holding_service_pb2_grpc as pb_grpc
 

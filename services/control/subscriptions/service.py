@@ -5,7 +5,6 @@ from __future__ import annotations
 from google.api import httpbody_pb2  # type: ignore[import-untyped]
 
 from services.control import paging, parsing
-from services.control.context import Context
 from services.control.edge.interceptors import caller_of
 from services.control.engine.watch import EngineWatch
 from services.control.messages import Fields
@@ -18,6 +17,7 @@ from services.control.subscriptions import codec
 from services.control.subscriptions.store import Subscriptions
 from tradingtools.domain import ids
 from tradingtools.domain.subscription import SubscriptionState
+from tradingtools.rpc.headers import Context
 from tradingtools.v1 import control_service_pb2 as pb
 from tradingtools.v1 import control_service_pb2_grpc as pb_grpc
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from services.control import paging, parsing
-from services.control.context import Context
 from services.control.edge.interceptors import caller_of
 from services.control.messages import Fields
 from services.control.preconditions import expected_version, request_id
 from services.control.triggers import codec, rules, simple_codec
 from services.control.triggers.store import Triggers
 from tradingtools.domain import ids
+from tradingtools.rpc.headers import Context
 from tradingtools.v1 import trigger_service_pb2 as pb
 from tradingtools.v1 import trigger_service_pb2_grpc as pb_grpc
 

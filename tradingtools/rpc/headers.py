@@ -1,0 +1,31 @@
+"""Headers of a request, as the edge hands them to a servicer."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import grpc
+
+from tradingtools.domain.errors import InvalidField
+from tradingtools.rpc.admission import values_of
+
+Context = grpc.aio.ServicerContext[Any, Any]
+_IDEMPOTENCY_KEY = re.compile(r"[!-~]{1,128}")
+
+
+def header_of(context: Context, name: str) -> str | None:
+    """Return a request header; several of one name are joined by commas, as HTTP has it."""
+    found = values_of(context.invocation_metadata(), name)
+    return ", ".join(found) if found else None
+
+
+def idempotency_key(context: Context) -> str | None:
+    """Return what makes a create repeatable; None: nothing. Raises InvalidField."""
+    given = header_of(context, "idempotency-key")
+    if given is not None and not _IDEMPOTENCY_KEY.fullmatch(given):
+        expected = "1 to 128 visible ASCII characters"
+        raise InvalidField(
+            f"Idempotency-Key: expected {expected}", field="Idempotency-Key", expected=expected
+        )
+    return given
