@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import re
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, cast
 
 import psycopg
@@ -36,7 +34,6 @@ LARGE, SMALL = ("trg_" + digit * 32 for digit in "12")
 DEARER = book_of(((600_000, 50 * SHARE), (300_000, 1_000 * SHARE)))
 """The large lot's 60 shares would fetch 0.55, the small one's 50 0.60."""
 DEAREST = book_of(((605_000, 1_000 * SHARE),))
-OPERATING = Path(__file__).parents[2] / "docs" / "operating.md"
 SETTINGS = load(Settings, "guard", {
     f"TT_GUARD_{name}_TARGET": "127.0.0.1:1" for name in ("BOOKFEED", "CONFIRM")
 })  # fmt: skip
@@ -454,14 +451,6 @@ async def test_a_row_that_is_lost_before_its_record_goes_follows_again(desk: Des
         " set session_replication_role = origin"
     )
     await desk.guard.fold_peaks()
-    assert (await desk.rows(), await desk.records()) == ([605_000, 605_000], 0)
-
-
-async def test_rows_follow_by_hand_for_a_guard_that_reads_no_records(desk: Desk) -> None:
-    for book in (DEARER, DEAREST):
-        await desk.see(book)
-    (by_hand,) = re.findall(r"```sql\n(.*?)```", OPERATING.read_text(), re.DOTALL)
-    await desk.sql(by_hand)
     assert (await desk.rows(), await desk.records()) == ([605_000, 605_000], 0)
 
 
