@@ -18,7 +18,15 @@ from itertools import groupby
 from operator import itemgetter
 
 from services.bookfeed.core.book import Book
-from services.bookfeed.core.book_states import IN_DOUBT, REST_ALONE, Trust, trust_of
+from services.bookfeed.core.book_states import (
+    DOUBTFUL,
+    IN_DOUBT,
+    ON_SOCKET,
+    REST_ALONE,
+    BookEvent,
+    Trust,
+    after,
+)
 from services.bookfeed.core.snapshot_audit import (
     AuditVerdict,
     LevelChange,
@@ -38,6 +46,8 @@ _COLLECTED_MAX = 1_000
 _SPELL_MS = 60_000
 """Without a question for so long, a spell of doubts is over; longer than any pause."""
 _UNSAID = (None, None)
+_FRESH, _UNSEEN = Trust.FRESH, Trust.UNSEEN
+"""Looked up once: a member of an enum costs more than the rest of the question."""
 _RESYNC_PAUSE_MS = (0, 200, 500, 1_000, 2_000, 5_000, 15_000, 30_000)
 
 
@@ -77,14 +87,13 @@ class BookState:
         "book",
         "book_hash",
         "book_ms",
-        "doubtful",
         "look",
         "misses",
-        "on_socket",
         "received_ns",
         "refresh_due_ms",
         "reported",
         "revision",
+        "trust",
     )
 
     def __init__(self) -> None:
@@ -94,10 +103,8 @@ class BookState:
         """The venue's hash of the book; empty when the last message gave none."""
         self.received_ns = 0
         self.revision = 0
-        self.doubtful = False
-        """The book is known to be wrong somewhere."""
-        self.on_socket = False
-        """A snapshot came over the present connection, so changes keep the book whole."""
+        self.trust = Trust.UNSEEN
+        """What keeps the book whole, as the table of `book_states` has it."""
         self.reported: Status | None = None
         self.look: SnapshotAudit | None = None
         """The audit that is under way."""
@@ -145,21 +152,20 @@ class BookState:
         if book_ms < self.book_ms and (self.doubtful or not book.same(self.book)):
             self._late(book)
             return
-        stays = self.on_socket and self.rest_alone
+        overridden, doubted = self.trust is Trust.REST_OVERRIDES, self.doubtful
         self.book = book
         self.book_hash = book_hash
         if self.look is not None:
             self.look.became(book, book_hash)
-        self.on_socket = True
         self._whole_ms = 0 if book.crossed else book_ms
         self._whole_at_ms = received_ns // 1_000_000
         self._reported_best = _UNSAID if book.crossed else (book.best_bid, book.best_ask)
-        if book.crossed and not self.doubtful:
-            self._doubt(book_ms)
+        if book.crossed and not doubted:
+            self._doubt(BookEvent.CROSSED_SNAPSHOT, book_ms)
         else:
-            if self.doubtful and not stays:
+            if doubted and not overridden:
                 self._whole_since_ms = self._whole_at_ms
-            self.doubtful = book.crossed or stays
+            self._enter(BookEvent.CROSSED_SNAPSHOT if book.crossed else BookEvent.SNAPSHOT)
             self._mismatches = 0
             self._collect(book_ms)
         self._moved(book_ms, received_ns)
@@ -169,8 +175,7 @@ class BookState:
         agreed = book.agrees(self.book.best_bid, self.book.best_ask)
         if self.on_socket and (self.doubtful or agreed):
             return
-        self.on_socket = True
-        self._doubt(self.book_ms)
+        self._doubt(BookEvent.LATE_SNAPSHOT, self.book_ms)
         self.revision += 1
 
     def changes(
@@ -184,17 +189,23 @@ class BookState:
         if changes:
             apply(self.book, changes)
             self._reported_best = (changes[-1].best_bid, changes[-1].best_ask)
-            good = self.on_socket and not self.doubtful
-            if good and (self.book.crossed or not self.book.agrees(*self._reported_best)):
-                self._doubt(book_ms)
+            if self.trust is _FRESH and (
+                self.book.crossed or not self.book.agrees(*self._reported_best)
+            ):
+                self._doubt(BookEvent.WRONG_CHANGES, book_ms)
             self._keep(changes, book_ms)
+        if self.trust is _UNSEEN:
+            self._enter(BookEvent.CHANGES)
         self._moved(max(book_ms, self.book_ms), received_ns)
 
     def disconnected(self) -> None:
         """Note that the connection is gone; the next one begins with a snapshot."""
+        self._go_offline(BookEvent.DISCONNECTED)
+
+    def _go_offline(self, event: BookEvent) -> None:
         if not self.rest_alone:
             self._rest_taken_ms = None
-        self.on_socket = False
+        self._enter(event)
         self._whole_ms = 0
         self.look = None
         self._reported_best = _UNSAID
@@ -223,28 +234,30 @@ class BookState:
             ask_ms: not before is REST asked: the next connection tells hundreds of books sooner.
         """
         alone = self.rest_alone
-        self.disconnected()
+        self._go_offline(BookEvent.MISSED)
         if not alone:
-            self.doubtful = True
             self._resync_after_ms = max(self._resync_after_ms, ask_ms)
 
     def refused(self) -> None:
         """Note what may have been a change and could not be read."""
         self._reported_best = _UNSAID
-        if self.on_socket and not self.doubtful:
-            self._doubt(None)
+        if self.trust is Trust.FRESH:
+            self._doubt(BookEvent.UNREADABLE, None)
         else:
             self._collect(None)
 
+    def _enter(self, event: BookEvent) -> None:
+        self.trust = after(self.trust, event)
+
     @property
-    def trust(self) -> Trust:
-        """Return who keeps the book whole."""
-        return trust_of(
-            seen=self.received_ns != 0,
-            on_socket=self.on_socket,
-            doubtful=self.doubtful,
-            rest_taken=self._rest_taken_ms is not None,
-        )
+    def on_socket(self) -> bool:
+        """Return whether a snapshot came over the present connection."""
+        return self.trust in ON_SOCKET
+
+    @property
+    def doubtful(self) -> bool:
+        """Return whether the book is known to be wrong somewhere."""
+        return self.trust in DOUBTFUL
 
     @property
     def rest_alone(self) -> bool:
@@ -318,8 +331,7 @@ class BookState:
         if answer is not None:
             # One whose time says nothing is as good as an old one.
             answer = answer._replace(book_ms=believed_ms(answer.book_ms, received_ns, 0))
-            good = self.on_socket and not self.doubtful
-            if not good or answer.book_ms > self.book_ms:
+            if self.trust is not Trust.FRESH or answer.book_ms > self.book_ms:
                 self._weigh(answer, asked_ms, now_ms, received_ns)
         if not self.doubtful:
             self._collected = None
@@ -338,7 +350,8 @@ class BookState:
         self.book = caught_up(answer, later)
         self.book_hash = "" if later else answer.book_hash
         self.look = None  # what it compares with is none of the socket's any more
-        self.doubtful = self.book.crossed or (self.on_socket and not whole)
+        good = not self.book.crossed and (whole or not self.on_socket)
+        self._enter(BookEvent.REST_WHOLE if good else BookEvent.REST_DOUBTFUL)
         self._taken(now_ms, said_ms)
         self._moved(max([answer.book_ms, *(ms for ms, _ in later)]), received_ns)
         if not self.doubtful:
@@ -377,12 +390,12 @@ class BookState:
                 return heard
         return None
 
-    def _doubt(self, since_ms: int | None) -> None:
+    def _doubt(self, event: BookEvent, since_ms: int | None) -> None:
         """Begin a doubt: the book is wrong somewhere, whatever REST said before."""
         whole_ms, self._whole_since_ms = self._whole_since_ms, None
         if whole_ms is not None and self.received_ns // 1_000_000 - whole_ms >= BEHIND_MS:
             self._spell_ms = None  # what could not be read then has nothing to do with it
-        self.doubtful = True
+        self._enter(event)
         self._rest_taken_ms = None
         self._collect(since_ms)
 
