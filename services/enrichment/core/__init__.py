@@ -1,0 +1,1 @@
+"""Compute documents of leaders and markets from frozen values. Pure."""
