@@ -1,7 +1,7 @@
-"""Publishes snapshots and dies of it: ``python -m tests.enrichment.publishing URL LEADERS``.
+"""Publishes documents and dies of it: ``python -m tests.enrichment.publishing URL LEADERS``.
 
-Each child process publishes one snapshot and kills itself (SIGKILL) at the next line of the cache's
-code, beginning anew at the first until one comes through. Prints how many have died.
+Each child process publishes one version and kills itself (SIGKILL) at the next line of the code of
+documents, beginning anew at the first until one comes through. Prints how many have died.
 """
 
 from __future__ import annotations
@@ -13,32 +13,30 @@ import sys
 from types import FrameType
 from typing import Any
 
-from tradingtools.storage.redis import enrichment_cache as cache
+from tradingtools.storage.redis import documents
 from tradingtools.storage.redis.client import open_redis
 
-FILE = cache.__file__
+FILE = documents.__file__
 
 
-def documents(version: str, count: int) -> dict[str, bytes]:
-    """Return documents that name their snapshot."""
+def build(version: str, count: int) -> dict[str, bytes]:
+    """Return documents that name their version."""
     return {f"{number}": version.encode() for number in range(count)}
 
 
 async def publish(url: str, version: str, count: int) -> None:
-    """Publish a snapshot whose documents name it."""
+    """Publish a version whose documents name it, upon the one that counts."""
     client = open_redis(url)
-    pointer = cache.Pointer(version=version, built_ms=1, as_of_ms=1, leaders=count, markets=2)
-    changes = {
-        cache.Kind.LEADER: cache.Change(documents(version, count), frozenset({"gone"})),
-        cache.Kind.MARKET: cache.Change(documents(version, 2)),
-    }
-    base = await cache.current(client)
-    await cache.publish(client, pointer, changes, base=base, stands_seconds=600)
+    base = await documents.version(client, "leaders")
+    changed = build(version, count)
+    await documents.publish(
+        client, "leaders", version, changed, stands_ms=600_000, base=base, dropped=["gone"]
+    )
     await client.aclose()
 
 
 class _Death:
-    """A trace function that kills its process at the nth line of the cache's code."""
+    """A trace function that kills its process at the nth line of the documents' code."""
 
     def __init__(self, at: int) -> None:
         self._left = at

@@ -116,7 +116,7 @@ def _list(value: Sequence[str]) -> str:
 @asynccontextmanager
 async def opened(directory: Path, *, timeout_seconds: float) -> AsyncIterator[Embedded]:
     """Open, or make, the files of a directory for the length of the block."""
-    os.makedirs(directory, exist_ok=True)  # noqa: PTH103 - once, before anything is served
+    os.makedirs(directory, exist_ok=True)
     with (
         ThreadPoolExecutor(1, "analytics") as worker,
         closing(sqlite3.connect(":memory:", check_same_thread=False, isolation_level=None)) as db,
