@@ -20,9 +20,9 @@ from paper.venue.core.markets import Catalogue, from_tape
 from paper.venue.core.positions import starting
 from paper.venue.core.schedule import Kind, Pace, resolutions, timeline
 from paper.venue.desk import Desk
-from paper.venue.journal import Journal
+from paper.venue.journal import Journal, Questions
 from paper.venue.player import Player
-from paper.venue.replies import errors, late
+from paper.venue.replies import errors, late, noted
 from paper.venue.rest_clob import ClobRest
 from paper.venue.rest_data import DataRest
 from paper.venue.rest_gamma import GammaRest
@@ -78,7 +78,7 @@ async def _serve(
     steps = timeline(rows, pace, resolutions(rows, seed, settings.resolve_markets))
     others = crowd_markets(seed, settings.crowd_markets)
     desk = Desk(Catalogue.of([*from_tape(rows, seed), *others]), seed, store.run.epoch_ms)
-    journal = Journal()
+    journal, questions = Journal(), Questions()
     rtds = Rtds(seed=seed, journal=journal, ping_grace_s=settings.ping_grace_s)
     clob = Clob(desk)
     played = [rows[step.row].trade for step in steps if step.kind is Kind.ROW]
@@ -99,7 +99,7 @@ async def _serve(
         loop=settings.loop,
         start_delay_ms=None if settings.start_when_told else settings.start_delay_ms,
     )
-    public = web.Application(middlewares=[errors, late(settings.rest_ms)])
+    public = web.Application(middlewares=[errors, noted(questions), late(settings.rest_ms)])
     public.add_routes(
         [
             web.get("/rtds", rtds.handle),
@@ -111,7 +111,7 @@ async def _serve(
         ]
     )
     control = web.Application(middlewares=[errors])
-    control.add_routes(Control(venue, player, journal).routes())
+    control.add_routes(Control(venue, player, journal, questions).routes())
     last = _taken_down(settings.state_dir)
     host = settings.host
     async with (

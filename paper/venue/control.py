@@ -21,7 +21,7 @@ from paper.venue.core.moves import MoveBody
 from paper.venue.core.schedule import transactions
 from paper.venue.core.trade import TradeBody
 from paper.venue.desk import checked_pin
-from paper.venue.journal import Journal
+from paper.venue.journal import Journal, Questions
 from paper.venue.player import Player
 from paper.venue.replies import BadRequest, error, read, reply, whole
 from paper.venue.sockets import Sockets
@@ -66,10 +66,13 @@ class _Resolve(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Control:
     """Routes of the control port."""
 
-    def __init__(self, venue: Venue, player: Player, journal: Journal) -> None:
+    def __init__(
+        self, venue: Venue, player: Player, journal: Journal, questions: Questions
+    ) -> None:
         self._venue = venue
         self._player = player
         self._journal = journal
+        self._questions = questions
         self._total = len(transactions(venue.tape))
 
     def routes(self) -> list[web.RouteDef]:
@@ -77,6 +80,7 @@ class Control:
         return [
             web.get("/state", self._state),
             web.get("/journal", self._entries),
+            web.get("/questions", self._asked),
             web.post("/start", self._start),
             web.post("/pause", self._pause),
             web.post("/resume", self._resume),
@@ -98,6 +102,9 @@ class Control:
         limit = whole(request, "limit", 10_000, 1, 100_000)
         entries = self._journal.after(after, limit)
         return reply({"entries": entries, "last": self._journal.last})
+
+    async def _asked(self, _: web.Request) -> web.Response:
+        return reply({"questions": self._questions.all()})
 
     async def _start(self, _: web.Request) -> web.Response:
         self._player.start()

@@ -1,4 +1,4 @@
-"""What really left for whom: one entry for each leader row, topic and socket.
+"""What really left for whom, and what was asked by REST.
 
 Tests and the terminal view judge the engine by this, not by what the engine says of itself.
 """
@@ -11,6 +11,7 @@ from itertools import islice
 import msgspec
 
 _KEPT = 200_000
+_ASKED_KEPT = 20_000
 
 
 class Entry(msgspec.Struct, frozen=True, kw_only=True):
@@ -61,3 +62,31 @@ class Journal:
         first = self.last - len(self._entries)
         begin = max(seq - first, 0)
         return list(islice(self._entries, begin, begin + limit))
+
+
+class Asked(msgspec.Struct, kw_only=True):
+    """A question by REST, in the order of arrival."""
+
+    seq: int
+    path: str
+    query: str
+    answered: bool = False
+
+
+class Questions:
+    """The last questions, numbered from 1 without gaps."""
+
+    def __init__(self) -> None:
+        self._asked: deque[Asked] = deque(maxlen=_ASKED_KEPT)
+        self._last = 0
+
+    def add(self, path: str, query: str) -> Asked:
+        """Note one that has come, to be marked once it is answered."""
+        self._last += 1
+        asked = Asked(seq=self._last, path=path, query=query)
+        self._asked.append(asked)
+        return asked
+
+    def all(self) -> list[Asked]:
+        """Return what is kept, oldest first."""
+        return list(self._asked)

@@ -10,6 +10,8 @@ import msgspec
 from aiohttp import web
 from aiohttp.typedefs import Middleware
 
+from paper.venue.journal import Questions
+
 _T = TypeVar("_T")
 
 
@@ -39,6 +41,24 @@ async def errors(request: web.Request, handler: Callable[[web.Request], Any]) ->
     except web.HTTPException as problem:
         return error(problem.status, problem.reason)
     return answer
+
+
+def noted(questions: Questions) -> Middleware:
+    """Note each question when it comes, and when it is answered; web sockets are left out."""
+
+    @web.middleware
+    async def note(
+        request: web.Request, handler: Callable[[web.Request], Any]
+    ) -> web.StreamResponse:
+        if "upgrade" in request.headers:
+            opened: web.StreamResponse = await handler(request)
+            return opened
+        asked = questions.add(request.path, request.query_string)
+        answer: web.StreamResponse = await handler(request)
+        asked.answered = True
+        return answer
+
+    return note
 
 
 def late(answer_ms: int) -> Middleware:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+from contextlib import AsyncExitStack
 from functools import partial
 
 import psycopg
@@ -17,6 +18,7 @@ from services.bookfeed.core.watchlist import Interest
 from services.bookfeed.fetcher import Fetcher
 from services.bookfeed.hub import Hub
 from services.bookfeed.publisher import publish, recall
+from services.bookfeed.questions import Lanes
 from services.bookfeed.server import BookfeedServicer
 from services.bookfeed.settings import Settings
 from services.bookfeed.sockets import Sockets
@@ -43,23 +45,13 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
     async with composed("bookfeed", settings) as parts:
         client = parts.redis(socket_timeout=5.0)
         pool = await parts.pool(size=2)
-        # Each host has its own pool: one that hangs takes no connection from the other.
-        clob, gamma = [
-            await parts.stack.enter_async_context(
-                open_client(
-                    timeout_ms=settings.api_timeout_ms, connections=settings.api_connections
-                )
-            )
-            for _ in range(2)
-        ]
+        answers = Answers()
+        lanes = Lanes(
+            behind=await _api(parts.stack, settings, answers),
+            on_demand=await _api(parts.stack, settings, answers),
+        )
         store = Store(pool)
         hub = Hub(stale_ms=settings.stale_ms, rest_ms=settings.quiet_ms, depth=settings.depth)
-        answers = Answers()
-        api = ClobApi(
-            Http(clob, settings.clob_url, name="clob"),
-            Http(gamma, settings.gamma_url, name="gamma"),
-            answers,
-        )
         catalogue = Catalogue(settings.catalogue_stands_ms)
         if settings.catalogue_file is not None:
             await asyncio.to_thread(catalogues.recall, catalogue, settings.catalogue_file)
@@ -68,7 +60,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
         interest.hold(held)
         await recall(hub, client, held)
         fetcher = Fetcher(
-            api,
+            lanes,
             hub,
             interest,
             catalogue,
@@ -89,7 +81,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
             stop,
             fetcher.run(),
             sockets.run(),
-            catalogues.follow(catalogue, api, settings),
+            catalogues.follow(catalogue, lanes.behind, settings),
             _follow_database(store, interest, sockets, client),
             _foresee(store, interest, catalogue, settings),
             publish(
@@ -103,6 +95,22 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
                 health.VENUE_ANSWERS: health.known(answers.readable),
             },
         )
+
+
+async def _api(stack: AsyncExitStack, settings: Settings, answers: Answers) -> ClobApi:
+    """Open connections to the venue. Each host has its own: one that hangs takes none from the
+    other."""
+    clob, gamma = [
+        await stack.enter_async_context(
+            open_client(timeout_ms=settings.api_timeout_ms, connections=settings.api_connections)
+        )
+        for _ in range(2)
+    ]
+    return ClobApi(
+        Http(clob, settings.clob_url, name="clob"),
+        Http(gamma, settings.gamma_url, name="gamma"),
+        answers,
+    )
 
 
 async def _follow_database(

@@ -1,25 +1,24 @@
 """Fetch over REST what the socket does not send: markets and first books.
 
 Books that are there are looked at, and asked for again, by `rest_books`. Calls for one asset share
-one fetch; what the venue does not know is asked for ever more seldom.
+one fetch; what the venue does not know is asked for ever more seldom. A copy may wait for what is
+asked for on demand: it has connections of its own, and never queues behind what is kept up to date.
 """
 
 from __future__ import annotations
 
 import asyncio
-import re
-from typing import NamedTuple
 
 import structlog
 
-from services.bookfeed import metrics
+from services.bookfeed import metrics, questions
 from services.bookfeed.catalogue import Catalogue
 from services.bookfeed.core.book_state import BookState, Status
 from services.bookfeed.core.snapshot_audit import RestBook, first_time_ms
 from services.bookfeed.core.watchlist import Interest
 from services.bookfeed.hub import Hub, now_ms
+from services.bookfeed.questions import Lanes
 from services.bookfeed.rest_books import TICK_SECONDS, RestBooks, is_overtaken, rest_book
-from tradingtools import clock
 from tradingtools.domain import errors
 from tradingtools.v1 import bookfeed_service_pb2 as pb
 from tradingtools.venues.polymarket.clob_api import ClobApi
@@ -36,7 +35,6 @@ _PAUSE_MAX_MS = 60_000
 _UNKNOWN_MAX = 10_000
 _BEHIND_AT_ONCE = 4
 """Questions of each kind for which nothing new has to wait."""
-_CONDITION = re.compile(r"0x[0-9a-f]{64}")
 _log = structlog.get_logger("bookfeed")
 
 
@@ -44,20 +42,23 @@ class Unsaid(errors.Unavailable):
     """The CLOB has answered, and neither it nor Gamma says whether a market is open."""
 
 
-class _Told(NamedTuple):
-    """What REST said of a book (None: there is none), and when, on both clocks."""
-
-    book: BookMessage | None
-    at_ms: int
-    received_ns: int
-
-
 class Fetcher:
-    """Asks REST; the answers go into the hub."""
+    """Asks REST; the answers go into the hub.
+
+    Args:
+        lanes: to the venue.
+        hub: takes the answers.
+        interest: what is wanted.
+        catalogue: markets that need no question.
+        market_ttl_ms: how old what is known of a market may get.
+        look_ms: between two looks at a book.
+        quiet_ms: how long a book from REST alone counts as fresh.
+        at_once: connections of a lane to one host.
+    """
 
     def __init__(
         self,
-        api: ClobApi,
+        lanes: Lanes,
         hub: Hub,
         interest: Interest,
         catalogue: Catalogue,
@@ -67,12 +68,14 @@ class Fetcher:
         quiet_ms: int,
         at_once: int,
     ) -> None:
-        self._api = api
+        self._api, self._on_demand = lanes
         self._hub = hub
         self._interest = interest
         self._catalogue = catalogue
         self._ttl_ms = market_ttl_ms
         self._under_way: dict[str, asyncio.Task[None]] = {}
+        """What somebody waits for."""
+        self._behind: set[asyncio.Task[None]] = set()
         self._due_ms: dict[str, int] = {}
         self._unknown_ms: dict[str, int] = {}
         self._pauses_ms: dict[str, int] = {}
@@ -80,12 +83,14 @@ class Fetcher:
         self._warming: set[str] = set()
         # Who waits for Gamma, which may hang, holds up no book and nobody of another kind.
         self._firsts = asyncio.Semaphore(at_once)
+        # One question each, of hundreds at once: their answers would hold the event loop.
+        self._listed = asyncio.Semaphore(_BEHIND_AT_ONCE)
         self._agains = asyncio.Semaphore(_BEHIND_AT_ONCE)
         self._rules = asyncio.Semaphore(_BEHIND_AT_ONCE)
         self._gammas = asyncio.Semaphore(_BEHIND_AT_ONCE)
         self._soon = asyncio.Semaphore(_BEHIND_AT_ONCE)
         self._looks = RestBooks(
-            api,
+            self._api,
             hub,
             asyncio.Semaphore(at_once),
             self.refresh_soon,
@@ -96,7 +101,7 @@ class Fetcher:
     @property
     def busy(self) -> set[str]:
         """Return assets that are being fetched."""
-        return set(self._under_way)
+        return self._under_way.keys() | self._warming
 
     def unseen(self, asset_id: str, believed: str) -> pb.Mark | None:
         """Return a mark without a book, by the catalogue; None: it does not know the asset, or has
@@ -115,8 +120,11 @@ class Fetcher:
             # The socket's first book is a mark at once: it has not to wait for REST's.
             self._hub.track(asset_id)
             self._hub.set_market(asset_id, listed)
-        if asset_id not in self._under_way:
-            self._begin(asset_id, "")
+        if not self._asked(asset_id):
+            self._warming.add(asset_id)
+            task = asyncio.create_task(self._first(asset_id))
+            self._behind.add(task)
+            task.add_done_callback(self._behind.discard)
 
     async def ensure(self, asset_id: str, condition_id: str = "") -> None:
         """Fetch book and market; concurrent calls for an asset share one fetch.
@@ -130,15 +138,14 @@ class Fetcher:
             Unavailable: the venue does not answer, or nothing says whether a market without a book
                 is open.
         """
-        until = self._unknown_ms.get(asset_id, 0)
-        if now_ms() < until:
-            raise _unknown(asset_id)
+        self._check_known(asset_id)
         task = self._under_way.get(asset_id) or self._begin(asset_id, condition_id)
         # Shielded: one caller that gives up must not take the answer from the others.
         await asyncio.shield(task)
 
     def _begin(self, asset_id: str, condition_id: str) -> asyncio.Task[None]:
-        task = asyncio.create_task(self._fetch(asset_id, condition_id))
+        # None that is fetched behind is joined: it may be waiting for its turn.
+        task = asyncio.create_task(self._fetch(asset_id, condition_id, self._on_demand))
         self._under_way[asset_id] = task
         task.add_done_callback(lambda done: self._ended(asset_id, done))
         return task
@@ -179,14 +186,14 @@ class Fetcher:
         return asset_id in self._under_way or asset_id in self._warming
 
     def _next_due_ms(self, asset_id: str, now: int) -> int:
-        first = asset_id not in self._due_ms
-        return first_time_ms(asset_id, now, self._ttl_ms) if first else now + self._ttl_ms
+        # Many may be new, or be asked for anew, at the same time: not all of them again together.
+        spread = not self._due_ms.get(asset_id)
+        return first_time_ms(asset_id, now, self._ttl_ms) if spread else now + self._ttl_ms
 
     async def _warm(self, asset_id: str, *, soon: bool) -> None:
         try:
             if self._hub.market(asset_id) is None:
-                async with self._agains if asset_id in self._pauses_ms else self._firsts:
-                    await self.ensure(asset_id)
+                await self._fetch_behind(asset_id)
             else:
                 await self._refresh(asset_id, self._soon if soon else self._gammas)
             self._pauses_ms.pop(asset_id, None)
@@ -195,6 +202,33 @@ class Fetcher:
             _log.warning("market not known; trying again", asset=asset_id, error=str(error))
         finally:
             self._warming.discard(asset_id)
+
+    async def _first(self, asset_id: str) -> None:
+        try:
+            await self._fetch_behind(asset_id)
+        except errors.TradingError as error:
+            _log.warning("book not fetched behind", asset=asset_id, error=str(error))
+        finally:
+            self._warming.discard(asset_id)
+
+    async def _fetch_behind(self, asset_id: str) -> None:
+        """Fetch book and market in turn; raises as `ensure`."""
+        async with self._turn(asset_id):
+            task = self._under_way.get(asset_id)
+            if task is not None:
+                await asyncio.shield(task)
+                return
+            try:
+                self._check_known(asset_id)
+                await self._fetch(asset_id, "", self._api)
+            except errors.TradingError as error:
+                metrics.FETCHES.add(1, {"outcome": type(error).__name__})
+                raise
+
+    def _turn(self, asset_id: str) -> asyncio.Semaphore:
+        if asset_id in self._pauses_ms:
+            return self._agains
+        return self._firsts if self._catalogue.market(asset_id) is None else self._listed
 
     def _pause_ms(self, asset_id: str, error: errors.TradingError) -> int:
         """Return the pause, longer each time that the venue answers and does not know; a venue that
@@ -206,17 +240,17 @@ class Fetcher:
         self._pauses_ms[asset_id] = pause_ms
         return pause_ms
 
-    async def _fetch(self, asset_id: str, believed: str) -> None:
+    async def _fetch(self, asset_id: str, believed: str, api: ClobApi) -> None:
         listed = self._catalogue.market(asset_id)
-        if listed is not None and await self._fetch_book(asset_id, listed):
+        if listed is not None and await self._fetch_book(asset_id, listed, api):
             return
         before, heard = self._hub.market(asset_id), self._hub.tracked.get(asset_id)
         before_ns = heard.received_ns if heard else 0
         told, gamma, condition, rules = await asyncio.gather(
-            self._book(asset_id),
-            self._gamma(asset_id),
-            self._condition(asset_id),
-            self._rules_of(asset_id, believed),
+            questions.book(api, asset_id),
+            questions.gamma(api, asset_id),
+            questions.condition(api, asset_id),
+            questions.rules_of(api, asset_id, believed),
         )
         book = told.book
         known = _first(
@@ -238,7 +272,7 @@ class Fetcher:
             )
         market = rules if rules is not None and known == believed else None
         if market is None:
-            market = await self._api.market(known)
+            market = await api.market(known)
         # Before anybody can look: what is tracked and not wanted is dropped.
         self._interest.ask(asset_id, now_ms())
         self._take(self._hub.track(asset_id), told, before_ns)
@@ -247,14 +281,14 @@ class Fetcher:
         self._hub.changed(asset_id)
         metrics.FETCHES.add(1, {"outcome": "found"})
 
-    async def _fetch_book(self, asset_id: str, listed: pb.MarketInfo) -> bool:
+    async def _fetch_book(self, asset_id: str, listed: pb.MarketInfo, api: ClobApi) -> bool:
         """Fetch the book alone of a market that the catalogue knows; False: it has to be asked for.
 
         What the venue says of the market besides comes soon, behind.
         """
         before, heard = self._hub.market(asset_id), self._hub.tracked.get(asset_id)
         before_ns = heard.received_ns if heard else 0
-        told = await self._book(asset_id)
+        told = await questions.book(api, asset_id)
         book = told.book
         if book is None or book.condition_id != listed.condition_id:
             return False
@@ -271,7 +305,7 @@ class Fetcher:
         metrics.FETCHES.add(1, {"outcome": "found"})
         return True
 
-    def _take(self, tracked: BookState, told: _Told, before_ns: int) -> None:
+    def _take(self, tracked: BookState, told: questions.Told, before_ns: int) -> None:
         """Take REST's book, asked for when the last thing heard was of ``before_ns``."""
         book = told.book
         if tracked.on_socket:
@@ -294,7 +328,7 @@ class Fetcher:
             # It waits for no Gamma.
             self._learn(asset_id, before.condition_id, market, None, None, before)
         async with gammas:
-            gamma = await self._gamma(asset_id)
+            gamma = await questions.gamma(self._api, asset_id)
         if gamma is not None and self._hub.market(asset_id) is not None:
             self._learn(asset_id, before.condition_id, market, gamma, None, before)
 
@@ -329,35 +363,10 @@ class Fetcher:
                     fresh.end_ms = now.end_ms
         self._hub.set_market(asset_id, fresh)
 
-    async def _book(self, asset_id: str) -> _Told:
-        book = await self._api.book(asset_id)
-        # It may have to wait for Gamma, and grows older.
-        return _Told(book, now_ms(), clock.now_ns())
-
-    async def _gamma(self, asset_id: str) -> GammaMarket | None:
-        # Title, category and end are worth having and not worth failing for.
-        try:
-            return await self._api.gamma(asset_id)
-        except errors.Unavailable:
-            return None
-
-    async def _condition(self, asset_id: str) -> str | errors.Unavailable | None:
-        # The book names the condition, too: this answer is needed only when there is no book.
-        try:
-            return await self._api.condition(asset_id)
-        except errors.Unavailable as error:
-            return error
-
-    async def _rules_of(self, asset_id: str, condition_id: str) -> ClobMarket | None:
-        """Return the rules of the market that an asset is believed to be in; None: it is in another
-        one, or they are asked for again."""
-        if not _CONDITION.fullmatch(condition_id):
-            return None
-        try:
-            market = await self._api.market(condition_id)
-        except (errors.NotFound, errors.Unavailable):
-            return None
-        return market if asset_id in market.outcomes else None
+    def _check_known(self, asset_id: str) -> None:
+        """Raise NotFound for an asset of which the venue knew nothing a moment ago."""
+        if now_ms() < self._unknown_ms.get(asset_id, 0):
+            raise _unknown(asset_id)
 
     def _remember_unknown(self, asset_id: str) -> None:
         now = now_ms()

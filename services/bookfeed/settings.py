@@ -53,7 +53,8 @@ class Settings:
     api_timeout_ms: int = setting(3_000, minimum=100, maximum=60_000)
     """For each wait on REST."""
     api_connections: int = setting(16, minimum=1, maximum=64)
-    """Requests to one host at once."""
+    """Requests to one host at once that somebody waits for; as many again keep what is known up to
+    date."""
     frame_max_bytes: int = setting(1 << 23, minimum=1_024, maximum=1 << 26)
     """A bigger frame ends its connection; a first answer holds the books of a whole shard."""
     board_pause_ms: int = setting(100, minimum=10, maximum=10_000)

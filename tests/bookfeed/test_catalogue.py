@@ -204,6 +204,48 @@ async def test_a_known_market_is_told_before_the_venue_answers(
         await until(fresh)
 
 
+async def test_a_cold_book_waits_for_nothing_that_is_kept_up_to_date(
+    environ: dict[str, str], tmp_path: Path
+) -> None:
+    path = tmp_path / "markets.json"
+    async with bookfeed(environ, tmp_path, catalogue_file=str(path)):
+
+        async def kept() -> bool:
+            return path.exists()
+
+        await until(kept)
+    known, watch, few, unlisted = Catalogue(3_600_000), 8, 2, "77"
+    catalogues.recall(known, path)
+    listed = next(asset for asset in ASSETS if asset not in known.most_traded(watch))
+    # Each answer takes a minute: what is watched and the list take all connections.
+    async with bookfeed(
+        environ, tmp_path, catalogue_file=str(path), watch_traded=str(watch),
+        rest_ms="60000", api_timeout_ms="60000", api_connections=str(few),
+    ) as (stub, replay, _process):  # fmt: skip
+
+        async def asked(*names: str) -> list[Any]:
+            found = (await replay.ask("/questions"))["questions"]
+            return [one for one in found if any(name in one["query"] for name in names)]
+
+        async def full() -> bool:
+            return len(await asked("token_id")) == few and len(await asked("limit")) == 1
+
+        await until(full)
+        waiting = [
+            asyncio.ensure_future(stub.GetBook(pb.GetBookRequest(asset_id=asset), timeout=60))
+            for asset in (listed, unlisted)
+        ]
+
+        async def arrived() -> bool:
+            return len(await asked(f"token_id={listed}", f"token_id={unlisted}")) == 2
+
+        await until(arrived)
+        assert not any(one["answered"] for one in await asked(""))
+        for one in waiting:
+            one.cancel()
+        await asyncio.gather(*waiting, return_exceptions=True)
+
+
 async def test_what_the_list_has_not_is_asked_for_as_ever(
     environ: dict[str, str], tmp_path: Path
 ) -> None:

@@ -19,6 +19,7 @@ from services.bookfeed.core.watchlist import Interest
 from services.bookfeed.fetcher import Fetcher
 from services.bookfeed.frames import Frames
 from services.bookfeed.hub import Hub, now_ms
+from services.bookfeed.questions import Lanes
 from tests.ingest.harness import until
 from tradingtools.domain import errors
 from tradingtools.tasks import cancel_all
@@ -136,8 +137,8 @@ async def _serving(made: World) -> AsyncIterator[World]:
         ):
             api = ClobApi(Http(clob, url, name="clob"), Http(gamma, url, name="gamma"))
             made.fetcher = Fetcher(
-                api, made.hub, Interest(10**6), Catalogue(0), market_ttl_ms=60_000, look_ms=30_000,
-                quiet_ms=5_000, at_once=4,
+                Lanes(api, api), made.hub, Interest(10**6), Catalogue(0), market_ttl_ms=60_000,
+                look_ms=30_000, quiet_ms=5_000, at_once=4,
             )  # fmt: skip
             await made.fetcher.ensure(ASSET)
             made.asked.clear()
@@ -335,6 +336,22 @@ async def test_a_refresh_that_is_wished_for_waits_for_no_other_ones_gamma(world:
             return market is not None and market.closed
 
         await until(closed)
+
+
+async def test_markets_that_are_fetched_together_are_not_asked_again_together(
+    world: World,
+) -> None:
+    assets = [f"1{number}" for number in range(40)]
+    for asset in assets:
+        await world.fetcher.ensure(asset)
+        world.fetcher.refresh_soon(asset)
+    async with running(world):
+
+        async def asked() -> bool:
+            return all(world.fetcher._due_ms[asset] for asset in assets)
+
+        await until(asked)
+    assert len({world.fetcher._due_ms[asset] for asset in assets}) > 30
 
 
 async def test_a_market_that_gamma_has_closed_stays_closed(world: World) -> None:

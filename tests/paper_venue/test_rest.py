@@ -65,6 +65,16 @@ async def wait_for_all(live: Live, played: int) -> list[Any]:
     raise AssertionError(f"{len(found)} of {played} rows were shown")
 
 
+async def test_the_journal_says_what_was_asked_in_the_order_of_arrival(live: Live) -> None:
+    await live.get("/clob/book", token_id=ASSET)
+    await live.get("/gamma/markets/keyset", limit=1)
+    asked = (await live.control.get("/questions")).json()["questions"]
+    assert [(one["path"], one["query"], one["answered"]) for one in asked] == [
+        ("/clob/book", f"token_id={ASSET}", True),
+        ("/gamma/markets/keyset", "limit=1", True),
+    ]
+
+
 async def test_activity_pages_and_filters(live: Live) -> None:
     await wait_for_all(live, (await live.state())["rows_played"])
     everything = await live.get("/data/activity", user=LEADER, limit=500)
