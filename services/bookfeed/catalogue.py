@@ -124,19 +124,33 @@ class Reading:
     def __init__(self, known: Mapping[str, Listed]) -> None:
         self._known = known
         self.by_asset: dict[str, Listed] = {}
-        self.best: list[Listed] = []
-        """With the highest volume, that first."""
+        self._best: list[Listed] = []
+        """Those that may be among the best, in any order."""
+        self._least = 0
+        """The volume that it takes."""
+
+    @property
+    def best(self) -> list[Listed]:
+        """Return those with the highest volume, that first."""
+        return heapq.nlargest(_BEST, self._best, key=_traded)
 
     def take(self, markets: Iterable[Listed]) -> None:
         """Add those of a page."""
         same = [self._same(listed) for listed in markets if listed.assets]
         for listed in same:
             self.by_asset.update(dict.fromkeys(listed.assets, listed))
-        self.best = heapq.nlargest(_BEST, [*self.best, *same], key=lambda listed: listed.traded)
+        self._best += [listed for listed in same if listed.traded >= self._least]
+        if len(self._best) > 2 * _BEST:
+            self._best = self.best
+            self._least = self._best[-1].traded
 
     def _same(self, listed: Listed) -> Listed:
         known = self._known.get(listed.assets[0])
         return known if known == listed else listed
+
+
+def _traded(listed: Listed) -> int:
+    return listed.traded
 
 
 async def follow(catalogue: Catalogue, api: ClobApi, settings: Settings) -> None:
@@ -174,6 +188,8 @@ async def _read(reading: Reading, api: ClobApi) -> bool:
             failures += 1
             await asyncio.sleep(_RETRY_SECONDS)
             continue
+        # Reading a page holds the event loop for some 2 ms: whoever waits is let in between.
+        await asyncio.sleep(0)
         reading.take(page.markets)
         cursor, pages, failures = page.next_cursor, pages + 1, 0
         if not cursor:

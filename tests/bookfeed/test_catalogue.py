@@ -58,6 +58,16 @@ def test_what_is_traded_most_comes_first() -> None:
     assert made.most_traded(0) == []
 
 
+def test_the_best_of_many_pages_are_the_best_of_all() -> None:
+    reading = Catalogue(60_000).begin()
+    volumes = [number * 7919 % 20_011 for number in range(1, 12_001)]
+    for begin in range(0, len(volumes), 100):
+        reading.take(
+            _listed(number, traded=volumes[number]) for number in range(begin, begin + 100)
+        )
+    assert [one.traded for one in reading.best] == sorted(volumes, reverse=True)[:2_500]
+
+
 def test_what_is_not_listed_any_more_is_gone_with_the_next_list() -> None:
     made = _of(_listed(7), _listed(8))
     reading = made.begin()
