@@ -10,7 +10,7 @@ import os
 import sys
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from launcher import embedded, envoy_config, envoy_tls, ports, users
@@ -47,6 +47,8 @@ class Prepared:
     """Of the paper parts."""
     venue_control_url: str
     """Empty: live feeds."""
+    login_url: str = field(repr=False)
+    """Opens the console with the run's own tokens."""
     block: ports.Block
     directory: Path
     """Of the state."""
@@ -84,7 +86,9 @@ def prepare(settings: Settings, state: State, environ: Mapping[str, str]) -> Pre
             redis_password=kept(state.directory / "valkey-password"),
         )
         token = kept(state.directory / "token")
-        given = {_CASH: _CASH_USDC, **environ, **_real_insiders(settings, environ)}
+        key = kept(state.directory / "console-key")
+        own = {_CASH: _CASH_USDC, "TT_CONSOLE_KEY": key}
+        given = {**own, **environ, **_real_insiders(settings, environ)}
         operator = ""
         if not environ.get("TT_ENGINE_CALLERS"):
             tokens, operator = engine_tokens()
@@ -124,6 +128,7 @@ def prepare(settings: Settings, state: State, environ: Mapping[str, str]) -> Pre
         rest_url=at["rest"],
         default_cash_micros=_cash_micros(full[_CASH]),
         ports=core.told_ports(layout, programs, full),
+        console_url=f"http://{full['TT_CONSOLE_HTTP_LISTEN']}/console/",
         follower_wallet=_follower_wallet(settings, state.run_id),
     )
     addresses = {name: core.address(name, layout, full) for name in core.ENGINE}
@@ -137,6 +142,7 @@ def prepare(settings: Settings, state: State, environ: Mapping[str, str]) -> Pre
         addresses=addresses,
         health_urls=health,
         venue_control_url=at["venue_control"] if layout.paper_venue else "",
+        login_url=f"{note.console_url}#login={token}+{operators}",
         block=block,
         directory=state.directory,
         as_root=as_root,

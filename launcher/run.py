@@ -27,12 +27,15 @@ from launcher.ending import collect, end
 from launcher.observe import Observer
 from launcher.prepare import Prepared, prepare
 from launcher.running_check import RunningCheck
+from launcher.secret_files import keep
 from launcher.settings import Settings
 from launcher.startup import Interrupted, Starter
 from launcher.state import ROOT, SUMMARY, State, open_state, write_note
 from launcher.supervision import ProcessState, Supervisor
 from tradingtools_client import ApiError, Unreachable
 
+LOGIN = "console-login"
+"""The file with the address that logs in to the console."""
 _TICK_SECONDS = 0.5
 _LOOKS_PER_TICK = 3
 _SHOW_EVERY_TICKS = 2
@@ -120,6 +123,9 @@ def _start(
         view.say(console, f"{name} ready after {time.monotonic() - begun:.1f} s")
     note = prepared.note
     view.say(console, f"REST {note.rest_url}, token in the state directory")
+    keep(prepared.directory / LOGIN, prepared.login_url)
+    login = prepared.directory / LOGIN if real_orders else prepared.login_url
+    view.say(console, f"console {note.console_url}, log in by {login}")
     view.say(console, f"a follower's wallet {note.follower_wallet}")
     view.say(
         console,

@@ -46,6 +46,8 @@ class Note:
     ports: dict[str, int] = field(default_factory=dict)
     """Of each process: of the engine's gRPC with health, `<process>_metrics`; control's own is the
     edge's, `control_internal` the operators'."""
+    console_url: str = ""
+    """Of the pages that people look at."""
     follower_wallet: str = ""
     """One of the wallets that the run creates subscriptions for."""
 

@@ -229,6 +229,14 @@ class Client:
         found: models.EngineHealth = self._session.call("GET", "/health/engine")
         return found
 
+    def get_caller(self) -> models.Caller:
+        """Who calls, as his token says.
+
+        Needs scope read.
+        """
+        found: models.Caller = self._session.call("GET", "/caller")
+        return found
+
     def get_open_api(self) -> dict[str, Any]:
         """This surface as an OpenAPI 3.1 document.
 

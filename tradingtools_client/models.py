@@ -5,6 +5,15 @@ from __future__ import annotations
 from typing import Any, Literal, NotRequired, TypedDict
 
 
+class Caller(TypedDict):
+    """A token's name and what it may do."""
+
+    id: str
+    """As the audit names him."""
+    scope: str
+    """"read", or "manage", which includes "read"."""
+
+
 class CloudEvent(TypedDict):
     """One event, as the world outside gets it: the attributes of CloudEvents 1.0."""
 

@@ -25,6 +25,8 @@ class Process:
     """Processes whose ports it calls; where each is, its setting ``<name>_target`` is told."""
     redis: bool = False
     """Give it Redis's address."""
+    database: bool = True
+    """Give it PostgreSQL's address."""
 
 
 PROCESSES = (
@@ -38,6 +40,7 @@ PROCESSES = (
     Process(name="events"),
     Process(name="alerts", calls="events"),
     Process(name="webhooks", calls="events"),
+    Process(name="console", database=False),
 )
 """Started in this order. Only append: ports are dealt out in it."""
 
@@ -46,9 +49,12 @@ ENGINE = tuple(process.name for process in PROCESSES)
 CONTROL_PORTS = ("control_internal",)
 """What control listens on besides its own port."""
 
+CONSOLE_PORT = "console_http"
+"""Where the console's pages are."""
+
 PORTS = (
     "postgres", "valkey", "insiders", "insiders_control", "venue", "venue_control",
-    *ENGINE[:7], "control_internal", "rest", *ENGINE[7:],
+    *ENGINE[:7], "control_internal", "rest", CONSOLE_PORT, *ENGINE[7:],
 )  # fmt: skip
 """What needs a port, in the order in which a block is dealt out. Only append."""
 
@@ -64,6 +70,7 @@ _SERVED = {
     "insiders": ("insiders", "insiders_control"),
     "venue": ("venue", "venue_control"),
     "control": ("control", *CONTROL_PORTS),
+    "console": ("console", CONSOLE_PORT),
     "envoy": ("rest",),
 }
 """The ports of a program, where it is not the one of its name."""
@@ -154,6 +161,9 @@ def environment(
         "TT_ALERTS_PROCESSES": _asked(at),
         "TT_CONTROL_ENGINE_TARGETS": _asked(at),
         "TT_ALERTS_DISKS": layout.directory,
+        "TT_CONSOLE_HTTP_LISTEN": f"127.0.0.1:{layout.ports[CONSOLE_PORT]}",
+        "TT_CONSOLE_REST_URL": f"http://127.0.0.1:{layout.ports['rest']}",
+        "TT_CONSOLE_OPERATOR_TARGET": at["control_internal"],
     }
     if layout.embedded_postgres:
         filled["TT_DATABASE_URL"] = database_url(layout)
@@ -177,7 +187,7 @@ def _asked(at: Mapping[str, str]) -> str:
 
 
 _STORES = {
-    "TT_DATABASE_URL": ENGINE,
+    "TT_DATABASE_URL": tuple(process.name for process in PROCESSES if process.database),
     "TT_REDIS_URL": tuple(process.name for process in PROCESSES if process.redis),
 }
 

@@ -49,7 +49,9 @@ def test_every_target_is_where_its_process_listens() -> None:
     assert settings["TT_EXECUTOR_GUARD_TARGET"] == settings["TT_GUARD_LISTEN"]
     assert settings["TT_INSIDERS_BOOKFEED_TARGET"] == settings["TT_BOOKFEED_LISTEN"]
     listens = [value for name, value in settings.items() if name.endswith("_LISTEN")]
-    assert len(set(listens)) == len(core.ENGINE) + len(core.CONTROL_PORTS)
+    assert len(set(listens)) == len(core.ENGINE) + len(core.CONTROL_PORTS) + len(
+        [core.CONSOLE_PORT]
+    )
 
 
 def test_the_environment_wins_and_targets_follow_it() -> None:

@@ -60,7 +60,7 @@ PERMISSIONS: dict[str, Permission] = {
         "ControlService",
         public="GetHealth GetReadiness",
         read="GetSubscription ListSubscriptions ListSubscriptionFills ListSubscriptionDecisions"
-        " GetOpenApi GetEngineHealth",
+        " GetOpenApi GetEngineHealth GetCaller",
         manage="CreateSubscription UpdateSubscription PauseSubscription ResumeSubscription"
         " DeleteSubscription",
     ),
@@ -77,7 +77,8 @@ PERMISSIONS: dict[str, Permission] = {
     ),
     **_of(
         "OperatorService",
-        observe="ListHalts ListBreakers GetOrder ListOrders ListAudit VerifyAudit ListPoison",
+        observe="GetOperator ListHalts ListBreakers GetOrder ListOrders ListAudit VerifyAudit"
+        " ListPoison",
         operate="SetHalt ClearHalt ResetBreaker ResolveOrder CorrectLot ReplayPoison MoveWallet",
     ),
     **_of("ControlInternalService", internal="Fund"),

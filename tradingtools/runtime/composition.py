@@ -152,7 +152,7 @@ class Parts:
         told = {**self._looks, **(looks or {})}
         if backlog is not None:
             told[health.BACKLOG] = backlog.keeps_up
-        telling = [] if self._server is None else [health.tell(self._server, told)]
+        telling = [health.tell(self._server, told)] if self._server and told else []
         await until_stopped(stop, *self._keep_lease(backlog), *tasks, *telling)
 
     def _keep_lease(self, backlog: Backlog | None = None) -> list[Awaitable[None]]:

@@ -96,6 +96,11 @@ class ControlServiceStub:
                 request_serializer=tradingtools_dot_v1_dot_control__service__pb2.GetEngineHealthRequest.SerializeToString,
                 response_deserializer=tradingtools_dot_v1_dot_control__service__pb2.EngineHealth.FromString,
                 _registered_method=True)
+        self.GetCaller = channel.unary_unary(
+                '/tradingtools.v1.ControlService/GetCaller',
+                request_serializer=tradingtools_dot_v1_dot_control__service__pb2.GetCallerRequest.SerializeToString,
+                response_deserializer=tradingtools_dot_v1_dot_control__service__pb2.Caller.FromString,
+                _registered_method=True)
         self.GetOpenApi = channel.unary_unary(
                 '/tradingtools.v1.ControlService/GetOpenApi',
                 request_serializer=tradingtools_dot_v1_dot_control__service__pb2.GetOpenApiRequest.SerializeToString,
@@ -195,6 +200,13 @@ class ControlServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetCaller(self, request, context):
+        """Who calls, as his token says.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def GetOpenApi(self, request, context):
         """This surface as an OpenAPI 3.1 document.
         """
@@ -264,6 +276,11 @@ def add_ControlServiceServicer_to_server(servicer, server):
                     servicer.GetEngineHealth,
                     request_deserializer=tradingtools_dot_v1_dot_control__service__pb2.GetEngineHealthRequest.FromString,
                     response_serializer=tradingtools_dot_v1_dot_control__service__pb2.EngineHealth.SerializeToString,
+            ),
+            'GetCaller': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetCaller,
+                    request_deserializer=tradingtools_dot_v1_dot_control__service__pb2.GetCallerRequest.FromString,
+                    response_serializer=tradingtools_dot_v1_dot_control__service__pb2.Caller.SerializeToString,
             ),
             'GetOpenApi': grpc.unary_unary_rpc_method_handler(
                     servicer.GetOpenApi,
@@ -596,6 +613,33 @@ class ControlService:
             '/tradingtools.v1.ControlService/GetEngineHealth',
             tradingtools_dot_v1_dot_control__service__pb2.GetEngineHealthRequest.SerializeToString,
             tradingtools_dot_v1_dot_control__service__pb2.EngineHealth.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetCaller(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tradingtools.v1.ControlService/GetCaller',
+            tradingtools_dot_v1_dot_control__service__pb2.GetCallerRequest.SerializeToString,
+            tradingtools_dot_v1_dot_control__service__pb2.Caller.FromString,
             options,
             channel_credentials,
             insecure,

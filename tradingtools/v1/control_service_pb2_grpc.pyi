@@ -69,6 +69,8 @@ class ControlServiceStub:
     """Which parts of the engine serve, since when, and how far behind they are. From memory: it answers
     whatever is away. 503 UNAVAILABLE: nobody has told control where they are, or it has just begun.
     """
+    GetCaller: _grpc.UnaryUnaryMultiCallable[_control_service_pb2.GetCallerRequest, _control_service_pb2.Caller]
+    """Who calls, as his token says."""
     GetOpenApi: _grpc.UnaryUnaryMultiCallable[_control_service_pb2.GetOpenApiRequest, _httpbody_pb2.HttpBody]
     """This surface as an OpenAPI 3.1 document."""
 
@@ -109,6 +111,8 @@ class ControlServiceAsyncStub(ControlServiceStub):
     """Which parts of the engine serve, since when, and how far behind they are. From memory: it answers
     whatever is away. 503 UNAVAILABLE: nobody has told control where they are, or it has just begun.
     """
+    GetCaller: _aio.UnaryUnaryMultiCallable[_control_service_pb2.GetCallerRequest, _control_service_pb2.Caller]  # type: ignore[assignment]
+    """Who calls, as his token says."""
     GetOpenApi: _aio.UnaryUnaryMultiCallable[_control_service_pb2.GetOpenApiRequest, _httpbody_pb2.HttpBody]  # type: ignore[assignment]
     """This surface as an OpenAPI 3.1 document."""
 
@@ -218,6 +222,14 @@ class ControlServiceServicer(metaclass=_abc_1.ABCMeta):
         """Which parts of the engine serve, since when, and how far behind they are. From memory: it answers
         whatever is away. 503 UNAVAILABLE: nobody has told control where they are, or it has just begun.
         """
+
+    @_abc_1.abstractmethod
+    def GetCaller(
+        self,
+        request: _control_service_pb2.GetCallerRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_control_service_pb2.Caller, _abc.Awaitable[_control_service_pb2.Caller]]:
+        """Who calls, as his token says."""
 
     @_abc_1.abstractmethod
     def GetOpenApi(

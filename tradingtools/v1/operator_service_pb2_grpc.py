@@ -34,6 +34,11 @@ class OperatorServiceStub:
         Args:
             channel: A grpc.Channel.
         """
+        self.GetOperator = channel.unary_unary(
+                '/tradingtools.v1.OperatorService/GetOperator',
+                request_serializer=tradingtools_dot_v1_dot_operator__service__pb2.GetOperatorRequest.SerializeToString,
+                response_deserializer=tradingtools_dot_v1_dot_operator__service__pb2.GetOperatorResponse.FromString,
+                _registered_method=True)
         self.SetHalt = channel.unary_unary(
                 '/tradingtools.v1.OperatorService/SetHalt',
                 request_serializer=tradingtools_dot_v1_dot_operator__service__pb2.SetHaltRequest.SerializeToString,
@@ -108,6 +113,13 @@ class OperatorServiceStub:
 
 class OperatorServiceServicer:
     """Missing associated documentation comment in .proto file."""
+
+    def GetOperator(self, request, context):
+        """Who calls, as his token says.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
 
     def SetHalt(self, request, context):
         """Stop sending under a scope. When this has answered, nothing that it forbids leaves any more;
@@ -224,6 +236,11 @@ class OperatorServiceServicer:
 
 def add_OperatorServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
+            'GetOperator': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetOperator,
+                    request_deserializer=tradingtools_dot_v1_dot_operator__service__pb2.GetOperatorRequest.FromString,
+                    response_serializer=tradingtools_dot_v1_dot_operator__service__pb2.GetOperatorResponse.SerializeToString,
+            ),
             'SetHalt': grpc.unary_unary_rpc_method_handler(
                     servicer.SetHalt,
                     request_deserializer=tradingtools_dot_v1_dot_operator__service__pb2.SetHaltRequest.FromString,
@@ -304,6 +321,33 @@ def add_OperatorServiceServicer_to_server(servicer, server):
  # This class is part of an EXPERIMENTAL API.
 class OperatorService:
     """Missing associated documentation comment in .proto file."""
+
+    @staticmethod
+    def GetOperator(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tradingtools.v1.OperatorService/GetOperator',
+            tradingtools_dot_v1_dot_operator__service__pb2.GetOperatorRequest.SerializeToString,
+            tradingtools_dot_v1_dot_operator__service__pb2.GetOperatorResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
 
     @staticmethod
     def SetHalt(request,

@@ -31,6 +31,8 @@ class OperatorServiceStub:
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> OperatorServiceAsyncStub: ...
+    GetOperator: _grpc.UnaryUnaryMultiCallable[_operator_service_pb2.GetOperatorRequest, _operator_service_pb2.GetOperatorResponse]
+    """Who calls, as his token says."""
     SetHalt: _grpc.UnaryUnaryMultiCallable[_operator_service_pb2.SetHaltRequest, _operator_service_pb2.SetHaltResponse]
     """Stop sending under a scope. When this has answered, nothing that it forbids leaves any more;
     the answer lists what was already under way. May be repeated.
@@ -84,6 +86,8 @@ class OperatorServiceStub:
 @_typing.type_check_only
 class OperatorServiceAsyncStub(OperatorServiceStub):
     def __init__(self, channel: _aio.Channel) -> None: ...
+    GetOperator: _aio.UnaryUnaryMultiCallable[_operator_service_pb2.GetOperatorRequest, _operator_service_pb2.GetOperatorResponse]  # type: ignore[assignment]
+    """Who calls, as his token says."""
     SetHalt: _aio.UnaryUnaryMultiCallable[_operator_service_pb2.SetHaltRequest, _operator_service_pb2.SetHaltResponse]  # type: ignore[assignment]
     """Stop sending under a scope. When this has answered, nothing that it forbids leaves any more;
     the answer lists what was already under way. May be repeated.
@@ -135,6 +139,14 @@ class OperatorServiceAsyncStub(OperatorServiceStub):
     """
 
 class OperatorServiceServicer(metaclass=_abc_1.ABCMeta):
+    @_abc_1.abstractmethod
+    def GetOperator(
+        self,
+        request: _operator_service_pb2.GetOperatorRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_operator_service_pb2.GetOperatorResponse, _abc.Awaitable[_operator_service_pb2.GetOperatorResponse]]:
+        """Who calls, as his token says."""
+
     @_abc_1.abstractmethod
     def SetHalt(
         self,

@@ -57,7 +57,7 @@ def _of(service: str, rpcs: Mapping[str, tuple[About, ...]]) -> dict[str, tuple[
 
 ABOUT: dict[str, tuple[About, ...]] = {
     **_of("ControlService", {
-        "GetHealth GetReadiness GetOpenApi GetEngineHealth": (),
+        "GetHealth GetReadiness GetOpenApi GetEngineHealth GetCaller": (),
         "CreateSubscription": (Wallet("follower.follower_proxy"),),
         "ListSubscriptions": (Wallet("follower_proxy"),),
         "GetSubscription UpdateSubscription PauseSubscription ResumeSubscription"

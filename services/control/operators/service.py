@@ -88,6 +88,13 @@ class OperatorServicer(pb_grpc.OperatorServiceServicer):
         self._audit = audit
         self._poison = poison
 
+    async def GetOperator(
+        self, request: pb.GetOperatorRequest, context: Context
+    ) -> pb.GetOperatorResponse:
+        """Return whose token came with the call."""
+        caller = self._inside.caller(context)
+        return pb.GetOperatorResponse(id=caller.id, scope=caller.scope)
+
     async def SetHalt(self, request: pb.SetHaltRequest, context: Context) -> pb.SetHaltResponse:
         """Stop sending; when this has answered, nothing that it forbids leaves."""
         scope, subject = _subject(request.scope, request.subject)

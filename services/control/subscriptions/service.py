@@ -190,6 +190,11 @@ class ControlServicer(pb_grpc.ControlServiceServicer):
         """Return the health of the engine's parts."""
         return self._engine.told()
 
+    async def GetCaller(self, request: pb.GetCallerRequest, context: Context) -> pb.Caller:
+        """Return whose token came with the call."""
+        caller = caller_of(context)
+        return pb.Caller(id=caller.id, scope=caller.scope)
+
     async def GetOpenApi(
         self, request: pb.GetOpenApiRequest, context: Context
     ) -> httpbody_pb2.HttpBody:

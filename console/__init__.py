@@ -1,0 +1,1 @@
+"""The pages of the console: static files, served by services/console."""

@@ -1,0 +1,52 @@
+"""Composition of the console: the edge and control's internal port behind it, a web server out."""
+
+from __future__ import annotations
+
+import asyncio
+
+import aiohttp
+from aiohttp import web
+
+from services.console import files
+from services.console.operators import Operators
+from services.console.rest import Rest
+from services.console.sessions import Sessions
+from services.console.settings import Settings
+from services.console.web import Console
+from tradingtools.runtime import gc_policy
+from tradingtools.runtime.composition import composed
+from tradingtools.runtime.process import Startup
+
+
+async def run(settings: Settings, stop: asyncio.Event) -> None:
+    """Run the console until ``stop``."""
+    seconds = settings.session_hours * 3600
+    try:
+        sessions = Sessions(settings.key, seconds)
+    except ValueError as error:
+        raise Startup(f"TT_CONSOLE_KEY: {error}") from None
+    host, _, port = settings.http_listen.rpartition(":")
+    async with composed("console", settings) as parts:
+        http = await parts.stack.enter_async_context(
+            aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=256), auto_decompress=False)
+        )
+        target = settings.operator_target
+        console = Console(
+            files=files.load(),
+            sessions=sessions,
+            rest=Rest(http, settings.rest_url),
+            operators=Operators(parts.channel(target) if target else None),
+            hosts=frozenset(name.lower() for name in settings.hosts),
+            seconds=seconds,
+        )
+        runner = web.AppRunner(
+            console.app(), access_log=None, handler_cancellation=True, shutdown_timeout=1.0
+        )
+        await runner.setup()
+        parts.stack.push_async_callback(runner.cleanup)
+        try:
+            await web.TCPSite(runner, host, int(port)).start()
+        except (OSError, ValueError, OverflowError) as error:
+            raise Startup(f"TT_CONSOLE_HTTP_LISTEN: {settings.http_listen}: {error}") from None
+        await parts.serve(settings.listen, [], lambda _: None)
+        await parts.run(stop, gc_policy.keep_away())

@@ -1,0 +1,244 @@
+"""The console's HTTP: pages, the session, and calls that go on to REST and to operators."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import aiohttp
+import structlog
+from aiohttp import web
+
+from services.console.core import origin
+from services.console.files import File
+from services.console.operators import Operators, Refused, refused
+from services.console.rest import Rest, unavailable
+from services.console.sessions import COOKIE, Session, Sessions, fresh
+from tradingtools.domain.errors import (
+    InvalidField,
+    MalformedBody,
+    NotAllowed,
+    NotFound,
+    TradingError,
+    Unauthenticated,
+)
+from tradingtools.rpc.errors import told
+
+_BODY_BYTES = 65_536
+_LOCAL = frozenset({"127.0.0.1", "localhost", "[::1]"})
+_log = structlog.get_logger("console")
+HEADERS: Mapping[str, str] = {
+    "content-security-policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:;"
+        " connect-src 'self'; font-src 'self'; base-uri 'none'; form-action 'self';"
+        " frame-ancestors 'none'"
+    ),
+    "server": "tradingtools",
+    "x-content-type-options": "nosniff",
+    "x-frame-options": "DENY",
+    "referrer-policy": "no-referrer",
+    "cross-origin-opener-policy": "same-origin",
+    "cross-origin-resource-policy": "same-origin",
+    "permissions-policy": "camera=(), geolocation=(), microphone=()",
+}
+_Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Console:
+    """What the handlers need.
+
+    Attributes:
+        files: of the pages, by path.
+        sessions: seal and open cookies.
+        rest: hands calls on to the edge.
+        operators: calls control's internal port.
+        hosts: names under which people open the console.
+        seconds: that a cookie is kept by a browser.
+    """
+
+    files: Mapping[str, File]
+    sessions: Sessions
+    rest: Rest
+    operators: Operators
+    hosts: frozenset[str]
+    seconds: int
+
+    def app(self) -> web.Application:
+        """Return the application."""
+        app = web.Application(client_max_size=_BODY_BYTES, middlewares=[self._around])
+        app.on_response_prepare.append(_secure)
+        app.add_routes([
+            web.get("/", _to_console),
+            web.get("/console", _to_console),
+            web.get("/console/session", self._session),
+            web.post("/console/session", self._log_in),
+            web.delete("/console/session", self._log_out),
+            web.route("*", "/console/api/{target:.*}", self._rest_call),
+            web.post("/console/operators/{name}", self._operator_call),
+            web.get("/console/{name:.*}", self._file),
+        ])  # fmt: skip
+        return app
+
+    @web.middleware
+    async def _around(self, request: web.Request, handler: _Handler) -> web.StreamResponse:
+        headers = {name.lower(): value for name, value in request.headers.items()}
+        why = origin.refusal(request.method, headers, self.hosts)
+        if why:
+            _log.warning("request refused", why=why, path=request.path)
+            return _answer(refused(NotAllowed(why)))
+        try:
+            return await handler(request)
+        except TradingError as error:
+            return _answer(refused(error))
+        except Refused as error:
+            return _answer(error)
+        except web.HTTPRequestEntityTooLarge:
+            return _answer(
+                Refused(413, refused(MalformedBody("the body is larger than 64 KiB")).body)
+            )
+        except web.HTTPException as error:
+            if error.status < 400:
+                raise
+            return _answer(Refused(error.status, refused(NotFound("no such page or call")).body))
+        except aiohttp.ClientError:
+            return unavailable("the edge does not answer")
+        except ConnectionError:
+            raise
+        except Exception as error:  # noqa: BLE001 - of ours; the page is told a number
+            return _answer(refused(told(error, request.path)))
+
+    async def _file(self, request: web.Request) -> web.StreamResponse:
+        name = request.match_info["name"] or "index.html"
+        file = self.files.get(name)
+        if file is None:
+            raise NotFound("no such page")
+        headers = {"etag": file.etag, "cache-control": "no-cache", "vary": "accept-encoding"}
+        if file.etag in request.headers.get("if-none-match", ""):
+            return web.Response(status=304, headers=headers)
+        body = file.body
+        if file.compressed and "gzip" in request.headers.get("accept-encoding", ""):
+            body, headers["content-encoding"] = file.compressed, "gzip"
+        headers["content-type"] = file.content_type
+        return web.Response(body=body, headers=headers)
+
+    async def _session(self, request: web.Request) -> web.StreamResponse:
+        return await self._describe(self._of(request))
+
+    async def _log_in(self, request: web.Request) -> web.StreamResponse:
+        """Begin a session, or add the token of the other kind to it."""
+        before = self._open(request)
+        rest, operator = (before.rest, before.operator) if before else ("", "")
+        for token in _tokens(await request.read()):
+            if await self.rest.caller(token):
+                rest = token
+            elif await self._operator(token):
+                operator = token
+            else:
+                raise Unauthenticated("nobody has this token, or it is withdrawn")
+        session = fresh(rest, operator)
+        if before:
+            self.sessions.end(before, time.time())
+        response = await self._describe(session)
+        response.set_cookie(
+            COOKIE,
+            self.sessions.seal(session),
+            max_age=self.seconds,
+            path="/console/",
+            httponly=True,
+            samesite="Strict",
+            secure=request.url.host not in _LOCAL,
+        )
+        return response
+
+    async def _log_out(self, request: web.Request) -> web.StreamResponse:
+        session = self._open(request)
+        if session:
+            self.sessions.end(session, time.time())
+        response = web.json_response({})
+        response.del_cookie(COOKIE, path="/console/", httponly=True, samesite="Strict")
+        return response
+
+    async def _rest_call(self, request: web.Request) -> web.StreamResponse:
+        session = self._of(request)
+        if not session.rest:
+            raise NotAllowed("this session has no token of REST")
+        target = request.raw_path.removeprefix("/console/api")
+        return await self.rest.hand_on(request, target, session.rest)
+
+    async def _operator_call(self, request: web.Request) -> web.StreamResponse:
+        session = self._of(request)
+        if not session.operator:
+            raise NotAllowed("this session has no operator's token")
+        name = request.match_info["name"]
+        answer = await self.operators.call(name, await request.read(), session.operator)
+        return web.Response(
+            body=answer, content_type="application/json", headers={"cache-control": "no-store"}
+        )
+
+    async def _describe(self, session: Session) -> web.Response:
+        """Return who a session is, as far as its tokens still are somebody's."""
+        rest = await self.rest.caller(session.rest) if session.rest else None
+        operator = await self._operator(session.operator) if session.operator else None
+        if rest is None and operator is None:
+            raise Unauthenticated("the tokens of this session are withdrawn")
+        return web.json_response(
+            {"rest": rest, "operator": operator}, headers={"cache-control": "no-store"}
+        )
+
+    async def _operator(self, token: str) -> Mapping[str, str] | None:
+        try:
+            answer = await self.operators.call("GetOperator", b"{}", token)
+        except Refused as error:
+            if error.status in (401, 403, 503):
+                return None
+            raise
+        found: Mapping[str, str] = json.loads(answer)
+        return found
+
+    def _of(self, request: web.Request) -> Session:
+        session = self._open(request)
+        if session is None:
+            raise Unauthenticated("nobody is logged in")
+        return session
+
+    def _open(self, request: web.Request) -> Session | None:
+        cookie = request.cookies.get(COOKIE, "")
+        return self.sessions.open(cookie, time.time()) if cookie else None
+
+
+def _tokens(body: bytes) -> list[str]:
+    """Return the tokens of a login. Raises InvalidField."""
+    try:
+        given: Any = json.loads(body)
+    except ValueError:
+        given = None
+    tokens = given.get("tokens") if isinstance(given, dict) else None
+    if (
+        not isinstance(tokens, list)
+        or not 1 <= len(tokens) <= 2
+        or not all(isinstance(token, str) and 1 <= len(token) <= 128 for token in tokens)
+        or not all(token.isascii() and token.isprintable() for token in tokens)
+    ):
+        raise InvalidField("one or two tokens", field="tokens", expected="one or two tokens")
+    return tokens
+
+
+async def _to_console(_request: web.Request) -> web.StreamResponse:
+    raise web.HTTPFound("/console/")
+
+
+async def _secure(_request: web.Request, response: web.StreamResponse) -> None:
+    response.headers.update(HEADERS)
+
+
+def _answer(error: Refused) -> web.Response:
+    return web.Response(
+        status=error.status,
+        body=error.body,
+        content_type="application/json",
+        headers={"cache-control": "no-store"},
+    )
