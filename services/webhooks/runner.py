@@ -21,7 +21,7 @@ from services.webhooks.sender import LARGEST, Message, Sender
 from services.webhooks.store import Delivery, Endpoint
 from tradingtools import clock
 from tradingtools.domain.event import Event
-from tradingtools.runtime import instruments
+from tradingtools.runtime import instruments, telemetry
 from tradingtools.runtime.event_feed import EventFeed, Kept
 from tradingtools.storage.postgres import event_log
 from tradingtools.storage.postgres.pool import Pool
@@ -197,6 +197,7 @@ class Runner:
         self._under_way[number] = self._task(self._attempt(number, event))
 
     async def _attempt(self, number: int, event: Event) -> None:
+        began_ns = clock.now_ns()
         body = self._parts.bodies.of(number, event)
         if len(body) > LARGEST:
             answer = Answer(status=0, text=f"the event is larger than {LARGEST // 1024} KiB")
@@ -206,9 +207,15 @@ class Runner:
                 self.endpoint.url, signing(self.endpoint), Message(id=event.id, body=body)
             )
             said = verdict(answer)
-        self._settle(number, event, answer, said)
+        delivery = self._settle(number, event, answer, said)
+        if event.traceparent:
+            telemetry.past_span(
+                "webhooks.deliver", event.traceparent, began_ns, clock.now_ns(),
+                endpoint=self.endpoint.id, event=event.id, type=event.type,
+                attempt=delivery.attempt, status=delivery.status, outcome=delivery.outcome,
+            )  # fmt: skip
 
-    def _settle(self, number: int, event: Event, answer: Answer, said: Verdict) -> None:
+    def _settle(self, number: int, event: Event, answer: Answer, said: Verdict) -> Delivery:
         now = clock.now_ms()
         attempt = self.lane.pending[number].attempts + 1
         times = Times(
@@ -228,6 +235,7 @@ class Runner:
         if settled.disable:
             self._parts.tell(self.endpoint.id, settled.disable)
         self._poke.set()
+        return delivery
 
 
 def signing(endpoint: Endpoint) -> list[str]:

@@ -98,5 +98,5 @@ async def test_the_log_over_a_few_kills_of_each_process(tmp_path: Path) -> None:
 
 @pytest.mark.long
 @pytest.mark.timeout(1800)
-async def test_the_log_over_sixty_kills(tmp_path: Path) -> None:
-    await _hold(tmp_path, kills=60, seed=6)
+async def test_the_log_over_sixty_kills_of_each_process(tmp_path: Path) -> None:
+    await _hold(tmp_path, kills=60 * len(_PROCESSES), seed=6)

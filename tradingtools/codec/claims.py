@@ -33,6 +33,7 @@ def claim_payload(
     }
     return _encode(
         {
+            "traceparent": traceparent,
             "orders": [_order_fields(order) | common for order in orders],
             "decisions": list(decisions),
             "rows": [_row_fields(row) for row in rows],

@@ -349,11 +349,11 @@ def _(row: ProcessMoved) -> Iterator[_Told]:
 @_tell.register
 def _(row: Claimed) -> Iterator[_Told]:
     for fill in row.payload.rows:
-        yield _leader_traded(fill)
+        yield structs.replace(_leader_traded(fill), traceparent=row.payload.traceparent)
     for decision in row.payload.decisions:
         # A reason beside a copy says why it is not whole; one without is a skip.
         if not decision.copied and decision.reason:
-            yield _skipped(decision)
+            yield structs.replace(_skipped(decision), traceparent=row.payload.traceparent)
 
 
 def _leader_traded(fill: LeaderFill) -> _Told:

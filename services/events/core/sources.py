@@ -192,6 +192,7 @@ class LeaderFill(msgspec.Struct, frozen=True, kw_only=True):
 class ClaimPayload(msgspec.Struct, frozen=True, kw_only=True):
     """The part of a CLAIMED record that events are made of; the orders have rows of their own."""
 
+    traceparent: str = ""
     decisions: tuple[Decision, ...] = ()
     rows: tuple[LeaderFill, ...] = ()
 
