@@ -27,6 +27,8 @@ _ends = metrics.get_meter("tradingtools.alerts").create_counter(
 OUTCOMES = ("sent", "failed", "given_up")
 _PAUSES = (1.0, 5.0, 15.0, 60.0, 300.0)
 """Seconds after an attempt that failed; the last one again and again."""
+_LONGEST_SECONDS = 900.0
+"""However long a target asks to be left alone: behind one message others wait."""
 _GIVEN_UP_SECONDS = 86_400.0
 """Nobody wants to be called about what is a day old."""
 
@@ -71,7 +73,8 @@ class Lane:
             say = _log.error if gone else _log.warning
             say("an alert was not delivered", target=self._name, message=name, error=str(error),
                 title=due.message.title, given_up=gone)  # fmt: skip
-            pause = max(_PAUSES[min(due.attempts, len(_PAUSES) - 1)], error.after_seconds)
+            asked = min(error.after_seconds, _LONGEST_SECONDS)
+            pause = max(_PAUSES[min(due.attempts, len(_PAUSES) - 1)], asked)
             _ends.add(1, {"target": self._name, "outcome": "given_up" if gone else "failed"})
             end = partial(
                 end, state="GIVEN_UP" if gone else "DUE", perhaps=due.again or error.perhaps,

@@ -39,6 +39,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
         )
         limits = Limits(
             streams=settings.streams,
+            streams_per_token=settings.streams_per_token,
             heartbeat_seconds=settings.stream_heartbeat_seconds,
             life_seconds=settings.stream_life_seconds,
             stalled_seconds=settings.stream_stalled_seconds,

@@ -9,7 +9,9 @@ from __future__ import annotations
 import asyncio
 import random
 import re
-from collections.abc import AsyncIterator
+from collections import Counter
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +22,7 @@ from google.protobuf import json_format
 
 from tradingtools.domain.errors import CursorOutOfRange, InvalidField, LimitReached
 from tradingtools.domain.event import SOURCE, Event, Selection, cloud_event, types_of
+from tradingtools.rpc.headers import caller_of
 from tradingtools.runtime.event_feed import EventFeed, Kept, Numbered
 from tradingtools.storage.postgres import event_log
 from tradingtools.storage.postgres.pool import Pool
@@ -42,6 +45,8 @@ class Limits:
 
     streams: int
     """Open at a time."""
+    streams_per_token: int
+    """The same of one token."""
     heartbeat_seconds: float
     life_seconds: float
     """After which a stream ends, and the edge asks again whether its token may read."""
@@ -56,7 +61,8 @@ class EventFeedServicer(rpc.EventFeedServiceServicer):
         self._pool = pool
         self._feed = feed
         self._limits = limits
-        self._open = 0
+        self._open: Counter[str] = Counter()
+        """By token."""
         self._frames = Kept(frame)
 
     async def ListEventPage(
@@ -76,20 +82,31 @@ class EventFeedServicer(rpc.EventFeedServiceServicer):
     ) -> AsyncIterator[httpbody_pb2.HttpBody]:
         """Stream events as server-sent events; see the contract."""
         after, wanted = self._begin(request, context), _selection(request)
-        if self._open >= self._limits.streams:
-            raise LimitReached("too many readers follow the log")
-        self._open += 1
-        try:
+        with self._opened(caller_of(context)):
             yield _body(_HELLO + _checkpoint(after))
             # A spread, so that those who came together do not come again together.
             life = self._limits.life_seconds * random.uniform(0.8, 1.2)  # noqa: S311
-            async with asyncio.timeout(life) as ends:
-                await self._follow(after, wanted, context)
-        except TimeoutError:
-            if not ends.expired():
-                raise
+            try:
+                async with asyncio.timeout(life) as ends:
+                    await self._follow(after, wanted, context)
+            except TimeoutError:
+                if not ends.expired():
+                    raise
+
+    @contextmanager
+    def _opened(self, token: str) -> Iterator[None]:
+        """Count a stream. Raises LimitReached: there are too many, of the token or in all."""
+        if self._open.total() >= self._limits.streams:
+            raise LimitReached("too many readers follow the log")
+        if self._open[token] >= self._limits.streams_per_token:
+            raise LimitReached("too many readers follow the log with this token")
+        self._open[token] += 1
+        try:
+            yield
         finally:
-            self._open -= 1
+            self._open[token] -= 1
+            if not self._open[token]:
+                del self._open[token]
 
     async def _follow(self, after: int, wanted: Selection, context: _Context) -> None:
         beat = self._limits.heartbeat_seconds

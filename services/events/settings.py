@@ -19,6 +19,8 @@ class Settings:
     """Milliseconds between two looks while nothing does."""
     streams: int = setting(2_000, minimum=1, maximum=100_000)
     """Server-sent streams that may be open at a time."""
+    streams_per_token: int = setting(500, minimum=1, maximum=100_000)
+    """The same of one token, so that it leaves some to the others."""
     stream_heartbeat_seconds: int = setting(15, minimum=1, maximum=60)
     """Between two signs of life on a server-sent stream where nothing happens."""
     stream_life_seconds: int = setting(60, minimum=1, maximum=3_600)

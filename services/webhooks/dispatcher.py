@@ -137,15 +137,17 @@ class Dispatcher:
             return self._put(made, lane), secret
 
     @_carried_through
-    async def update(self, endpoint: Endpoint, actor: str) -> Runner:
-        """Change an endpoint to what is given."""
+    async def update(
+        self, endpoint_id: str, change: Callable[[Endpoint], Endpoint], actor: str
+    ) -> Runner:
+        """Change an endpoint to what becomes of it as it stands when other changes have ended."""
         async with self._changing:
-            before = self.one(endpoint.id).endpoint
-            endpoint = replace(endpoint, secrets=before.secrets)
+            before = self.one(endpoint_id).endpoint
+            after = change(before)
             action = "changed"
-            if before.enabled != endpoint.enabled:
-                action = "enabled" if endpoint.enabled else "disabled"
-            return await self._change(endpoint, action, actor)
+            if before.enabled != after.enabled:
+                action = "enabled" if after.enabled else "disabled"
+            return await self._change(after, action, actor)
 
     @_carried_through
     async def delete(self, endpoint_id: str, actor: str) -> Endpoint:

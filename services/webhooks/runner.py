@@ -35,6 +35,7 @@ _attempts = instruments.counter(
     instruments.each(outcome=Verdict),
 )
 _AWAY_SECONDS = 1.0
+_MISSING_MS = 5_000
 _LOOK_SECONDS = 30.0
 """After which a lane says how far it has looked, though nothing was wanted."""
 
@@ -123,9 +124,24 @@ class Runner:
     async def _again(self, number: int) -> None:
         event = self._held.get(number)
         if event is None:
-            ((found, event),) = await event_log.after(self._parts.pool, number - 1, 1)
-            assert found == number  # noqa: S101 - the log has no gap
+            found = await event_log.after(self._parts.pool, number - 1, 1)
+            if not found or found[0][0] != number:
+                self._missing(number, gone=bool(found))
+                return
+            event = found[0][1]
         self._begin(number, event)
+
+    def _missing(self, number: int, *, gone: bool) -> None:
+        """Say that the log has no such event: not yet while it is made anew, or no more."""
+        if gone:
+            _log.error("an event is no more in the log, and not delivered",
+                       endpoint=self.endpoint.id, number=number)  # fmt: skip
+            _attempts.add(1, {"outcome": str(Verdict.GIVEN_UP)})
+            self.lane = lanes.without(self.lane, number)
+        else:
+            _log.warning("an event is not in the log yet", endpoint=self.endpoint.id, number=number)
+            self.lane = lanes.later(self.lane, number, clock.now_ms() + _MISSING_MS)
+        self._parts.keeper.moved(self.endpoint.id, self.lane)
 
     async def _look(self) -> bool:
         """Begin the next message, or look further; False: there is nothing yet."""

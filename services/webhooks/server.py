@@ -6,6 +6,7 @@ import hashlib
 import secrets
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 from services.webhooks.core.addresses import Network, refusal
@@ -14,7 +15,7 @@ from services.webhooks.runner import Runner
 from services.webhooks.store import Delivery, Endpoint, Key, Store
 from tradingtools.domain.errors import InvalidField
 from tradingtools.domain.event import types_of
-from tradingtools.rpc.headers import Context, header_of, idempotency_key
+from tradingtools.rpc.headers import Context, caller_of, idempotency_key
 from tradingtools.storage.postgres import event_log
 from tradingtools.storage.postgres.pool import Pool
 from tradingtools.v1 import webhook_service_pb2 as pb
@@ -62,7 +63,7 @@ class WebhookServicer(rpc.WebhookServiceServicer):
             created_at=datetime.now(UTC),
             secrets={},
         )
-        actor = _actor(context)
+        actor = caller_of(context)
         made, secret = await self._dispatcher.create(asked, actor, _key(request, actor, context))
         return _to_pb(made, secret)
 
@@ -84,34 +85,26 @@ class WebhookServicer(rpc.WebhookServiceServicer):
         self, request: pb.UpdateWebhookEndpointRequest, context: Context
     ) -> pb.WebhookEndpoint:
         """Change an endpoint; see the contract."""
-        endpoint = self._dispatcher.one(request.id).endpoint
+        self._dispatcher.one(request.id)
         if request.HasField("url"):
             self._check_url(request.url)
-            endpoint = replace(endpoint, url=request.url)
-        if request.types:
-            types = () if _ALL in request.types else tuple(request.types)
-            types_of(types, "types")
-            endpoint = replace(endpoint, types=types)
-        if request.HasField("description"):
-            endpoint = replace(endpoint, description=request.description)
-        if request.HasField("enabled"):
-            reason = "" if request.enabled or endpoint.enabled else endpoint.disabled_reason
-            endpoint = replace(endpoint, enabled=request.enabled, disabled_reason=reason)
-        return _to_pb(await self._dispatcher.update(endpoint, _actor(context)))
+        types_of(_types(request), "types")
+        change = partial(_changed, request)
+        return _to_pb(await self._dispatcher.update(request.id, change, caller_of(context)))
 
     async def DeleteWebhookEndpoint(
         self, request: pb.DeleteWebhookEndpointRequest, context: Context
     ) -> pb.WebhookEndpoint:
         """Delete an endpoint; see the contract."""
         was = self._dispatcher.one(request.id)
-        await self._dispatcher.delete(request.id, _actor(context))
+        await self._dispatcher.delete(request.id, caller_of(context))
         return _to_pb(was)
 
     async def RotateWebhookSecret(
         self, request: pb.RotateWebhookSecretRequest, context: Context
     ) -> pb.WebhookEndpoint:
         """Make a new secret; see the contract."""
-        return _to_pb(*await self._dispatcher.rotate(request.id, _actor(context)))
+        return _to_pb(*await self._dispatcher.rotate(request.id, caller_of(context)))
 
     async def TestWebhookEndpoint(
         self, request: pb.TestWebhookEndpointRequest, _context: Context
@@ -158,14 +151,27 @@ class WebhookServicer(rpc.WebhookServiceServicer):
             raise InvalidField(f"url: expected {expected}", field="url", expected=expected)
 
 
+def _types(request: pb.UpdateWebhookEndpointRequest) -> tuple[str, ...]:
+    return () if _ALL in request.types else tuple(request.types)
+
+
+def _changed(request: pb.UpdateWebhookEndpointRequest, endpoint: Endpoint) -> Endpoint:
+    """Return an endpoint as a request that was checked wants it."""
+    if request.HasField("url"):
+        endpoint = replace(endpoint, url=request.url)
+    if request.types:
+        endpoint = replace(endpoint, types=_types(request))
+    if request.HasField("description"):
+        endpoint = replace(endpoint, description=request.description)
+    if request.HasField("enabled"):
+        reason = "" if request.enabled or endpoint.enabled else endpoint.disabled_reason
+        endpoint = replace(endpoint, enabled=request.enabled, disabled_reason=reason)
+    return endpoint
+
+
 def _instant(given: Any) -> datetime:
     found: datetime = given.ToDatetime(UTC)
     return found
-
-
-def _actor(context: Context) -> str:
-    """Return whose token it was: the edge says it, which alone may call."""
-    return (header_of(context, "x-tt-identity") or "").partition(":")[0]
 
 
 def _key(request: pb.CreateWebhookEndpointRequest, actor: str, context: Context) -> Key | None:

@@ -6,13 +6,14 @@ import asyncio
 import re
 import signal
 from collections.abc import AsyncIterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 import pytest_asyncio
 
-from tests.alerts.world import World, eventually, world
+from tests.alerts.world import World, eventually, has, world
 from tradingtools.rpc import transport
 
 pytestmark = pytest.mark.asyncio
@@ -194,6 +195,37 @@ async def test_a_target_that_is_away_is_told_later_and_holds_up_no_other(running
     await eventually(lambda: len(running.mailbox.mails) == 1)
     await eventually(lambda: len(running.slack.bodies) == 1)
     assert "Perhaps" not in running.slack.texts()[0], "a refusal is no doubt"
+
+
+async def test_a_target_that_asks_for_hours_holds_up_no_other_and_is_asked_sooner(
+    running: World,
+) -> None:
+    running.slack.answers[:] = [429]
+    running.slack.retry_after = "9999"
+    running.log.tell("halt.set", "halts/A", subjectId="A", after={})
+    await eventually(partial(has, running.mailbox.subjects, "halted: A"))
+    running.log.tell("order.dead", "orders/key-1", **order(1))
+    await eventually(partial(has, running.mailbox.subjects, "Nobody knows"))
+    # Its own messages keep their order.
+    assert running.slack.answers == []
+    assert running.slack.bodies == []
+    (held,) = running.sql(
+        "select extract(epoch from next_at - ended_at)::int as seconds from alert_delivery"
+        " where attempts = 1 and state = 'DUE'"
+    )
+    assert held["seconds"] == 900
+    # A restart does not make it wait for less.
+    running.kill()
+    running.start()
+    await running.reading()
+    running.log.tell("order.resurrected", "orders/key-2", **order(2))
+    await eventually(partial(has, running.mailbox.subjects, "appeared after all"))
+    assert running.slack.bodies == []
+    running.sql("update alert_delivery set next_at = clock_timestamp() where state = 'DUE'")
+    running.kill()
+    running.start()
+    await running.told("halted: A", "Nobody knows", "appeared after all")
+    assert "halted: A" in running.slack.titles()[0]
 
 
 async def test_a_target_that_refuses_for_good_is_given_up_with_a_word(running: World) -> None:

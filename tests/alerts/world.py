@@ -92,6 +92,7 @@ class Slack:
         self.bodies: list[dict[str, Any]] = []
         self.others: list[tuple[str, str]] = []
         self.answers: list[int] = []
+        self.retry_after = "0"
         self.page: Callable[[], str] = lambda: "ok"
         self.hold = asyncio.Event()
         self.hold.set()
@@ -105,7 +106,9 @@ class Slack:
             return web.Response(text=self.page())
         status = self.answers.pop(0) if self.answers else 200
         if status != 200:
-            return web.Response(status=status, text="no_service", headers={"Retry-After": "0"})
+            return web.Response(
+                status=status, text="no_service", headers={"Retry-After": self.retry_after}
+            )
         assert request.content_type == "application/json"
         self.bodies.append(json.loads(body))
         self.arrived.set()
@@ -137,7 +140,8 @@ class Mailbox:
         return [str(mail["Subject"]) for mail in self.mails]
 
 
-def _has(read: Callable[[], list[str]], words: str) -> bool:
+def has(read: Callable[[], list[str]], words: str) -> bool:
+    """Whether a receiver has had a message with these words."""
     return any(words in title for title in read())
 
 
@@ -227,7 +231,7 @@ class World:
         """Wait until both receivers have had messages with these words, and once each."""
         for words in wanted:
             for read in (self.slack.titles, self.mailbox.subjects):
-                await eventually(partial(_has, read, words), words)
+                await eventually(partial(has, read, words), words)
         for words in wanted:
             assert sum(words in title for title in self.slack.titles()) == 1, words
             assert sum(words in subject for subject in self.mailbox.subjects()) == 1, words

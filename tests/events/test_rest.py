@@ -6,7 +6,7 @@ import asyncio
 import json
 import secrets
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, closing, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, closing, suppress
 from typing import Any, NamedTuple
 
 import aiohttp
@@ -50,6 +50,8 @@ def world(
             redis_url,
             TT_EVENTS_STREAM_HEARTBEAT_SECONDS="1",
             TT_EVENTS_STREAM_STALLED_SECONDS="2",
+            # All readers of a test have one token.
+            TT_EVENTS_STREAMS_PER_TOKEN="2000",
         ) as made,
     ):
         yield made
@@ -94,14 +96,16 @@ class Stream:
 
 
 @asynccontextmanager
-async def opened(world: Listening, query: str = "", **headers: str) -> AsyncIterator[Stream]:
+async def opened(
+    world: Listening, query: str = "", token: str = READ, **headers: str
+) -> AsyncIterator[Stream]:
     """A stream that has begun."""
     timeout = aiohttp.ClientTimeout(total=None, sock_read=_SECONDS)
     async with (
         aiohttp.ClientSession(timeout=timeout) as session,
         session.get(
             f"{world.url}/events/stream{query}",
-            headers={"Authorization": f"Bearer {READ}", **headers},
+            headers={"Authorization": f"Bearer {token}", **headers},
         ) as answer,
     ):
         assert answer.status == 200, await answer.text()
@@ -322,29 +326,66 @@ async def test_a_reader_who_takes_nothing_is_cut_and_resumes_without_loss(world:
         assert (await stream.events(1))[0].id == ids[-1] + 1
 
 
-async def test_an_ended_token_ends_the_stream(
-    database_url: str, redis_url: str, tmp_path_factory: pytest.TempPathFactory
-) -> None:
-    with listening(
-        tmp_path_factory.mktemp("ended"),
-        database_url,
-        redis_url,
-        TT_EVENTS_STREAM_LIFE_SECONDS="2",
-    ) as world:
-        async with opened(world) as stream:
-            lines = world.tokens_file.read_text().splitlines()
-            world.tokens_file.write_text(
-                "\n".join(line for line in lines if not line.startswith("viewer:")) + "\n"
-            )
-            async with asyncio.timeout(_SECONDS):
-                async for _ in stream.read():
-                    pass
+@pytest.fixture(scope="module")
+def narrow(
+    postgres_server: str,
+    migrated_template: str,
+    redis_url: str,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Listening]:
+    """An edge whose streams are few and short."""
+    with (
+        temporary.temporary_database(postgres_server, template=migrated_template) as url,
+        listening(
+            tmp_path_factory.mktemp("narrow"),
+            url,
+            redis_url,
+            TT_EVENTS_STREAM_LIFE_SECONDS="8",
+            TT_EVENTS_STREAMS="3",
+            TT_EVENTS_STREAMS_PER_TOKEN="2",
+        ) as made,
+    ):
+        yield made
 
-            async def gone() -> bool:
-                return world.call("GET", "/events", READ).status_code == 401
 
-            await eventually(gone)
-            assert world.call("GET", "/events/stream", READ).status_code == 401
+async def test_one_token_leaves_streams_to_the_others(narrow: Listening) -> None:
+    async def refused(token: str) -> str:
+        answer = await asyncio.to_thread(narrow.call, "GET", "/events/stream", token)
+        assert answer.status_code == 429, answer.text
+        return answer.text
+
+    async def opens() -> bool:
+        try:
+            async with opened(narrow), opened(narrow):
+                return True
+        except AssertionError:
+            return False
+
+    async with AsyncExitStack() as streams:
+        for _ in range(2):
+            await streams.enter_async_context(opened(narrow))
+        assert "with this token" in await refused(READ)
+        await streams.enter_async_context(opened(narrow, token=MANAGE))
+        assert "with this token" not in await refused(MANAGE)
+    # What has ended is counted no more.
+    await eventually(opens)
+
+
+async def test_an_ended_token_ends_the_stream(narrow: Listening) -> None:
+    async with opened(narrow) as stream:
+        lines = narrow.tokens_file.read_text().splitlines()
+        narrow.tokens_file.write_text(
+            "\n".join(line for line in lines if not line.startswith("viewer:")) + "\n"
+        )
+        async with asyncio.timeout(_SECONDS):
+            async for _ in stream.read():
+                pass
+
+        async def gone() -> bool:
+            return narrow.call("GET", "/events", READ).status_code == 401
+
+        await eventually(gone)
+        assert narrow.call("GET", "/events/stream", READ).status_code == 401
 
 
 def test_the_client_reads_what_some_take_for_the_end_of_a_line(world: Listening) -> None:

@@ -10,6 +10,8 @@ import grpc
 from tradingtools.domain.errors import InvalidField
 from tradingtools.rpc.admission import values_of
 
+IDENTITY = "x-tt-identity"
+"""Whose call it is, as the edge has it from control; from outside it is stripped."""
 Context = grpc.aio.ServicerContext[Any, Any]
 _IDEMPOTENCY_KEY = re.compile(r"[!-~]{1,128}")
 
@@ -18,6 +20,11 @@ def header_of(context: Context, name: str) -> str | None:
     """Return a request header; several of one name are joined by commas, as HTTP has it."""
     found = values_of(context.invocation_metadata(), name)
     return ", ".join(found) if found else None
+
+
+def caller_of(context: Context) -> str:
+    """Return the id of the token that a call behind the edge came with; empty: there is none."""
+    return (header_of(context, IDENTITY) or "").partition(":")[0]
 
 
 def idempotency_key(context: Context) -> str | None:

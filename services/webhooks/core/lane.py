@@ -97,6 +97,18 @@ def next_due_ms(lane: Lane, under_way: frozenset[int]) -> int | None:
     return min((p.next_ms for n, p in lane.pending.items() if n not in under_way), default=None)
 
 
+def later(lane: Lane, number: int, at_ms: int) -> Lane:
+    """Return the lane when a message cannot leave before an instant, which is no attempt."""
+    return replace(
+        lane, pending={**lane.pending, number: replace(lane.pending[number], next_ms=at_ms)}
+    )
+
+
+def without(lane: Lane, number: int) -> Lane:
+    """Return the lane without a message that is not delivered."""
+    return replace(lane, pending={n: p for n, p in lane.pending.items() if n != number})
+
+
 class Settled(msgspec.Struct, frozen=True, kw_only=True):
     """The lane after an answer, and what is to be written."""
 
@@ -124,20 +136,19 @@ def settle(lane: Lane, number: int, verdict: Verdict, times: Times) -> Settled:
         verdict: of the answer.
         times: when, and how long to wait.
     """
-    others = {n: p for n, p in lane.pending.items() if n != number}
+    rest = without(lane, number)
     if verdict is Verdict.DELIVERED:
-        lane = replace(lane, pending=others, failing_since_ms=None)
-        return Settled(lane=lane, verdict=verdict)
+        return Settled(lane=replace(rest, failing_since_ms=None), verdict=verdict)
     if verdict is Verdict.GIVEN_UP:
-        return Settled(lane=replace(lane, pending=others), verdict=verdict)
+        return Settled(lane=rest, verdict=verdict)
     since = times.now_ms if lane.failing_since_ms is None else lane.failing_since_ms
     attempts = lane.pending[number].attempts + 1
     if lane.width > 1 and attempts >= schedule.ATTEMPTS:
-        lane = replace(lane, pending=others, failing_since_ms=since)
+        lane = replace(rest, failing_since_ms=since)
         return Settled(lane=lane, verdict=Verdict.GIVEN_UP, disable=_disable(since, times, verdict))
     wait = schedule.wait_ms(attempts, times.first_pause_ms, times.chance, times.retry_after_ms)
     again = Pending(attempts=attempts, next_ms=times.now_ms + wait)
-    lane = replace(lane, pending={**others, number: again}, failing_since_ms=since)
+    lane = replace(lane, pending={**lane.pending, number: again}, failing_since_ms=since)
     return Settled(lane=lane, verdict=verdict, disable=_disable(since, times, verdict))
 
 
