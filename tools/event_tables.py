@@ -46,7 +46,8 @@ for event in Client(Session(url, token)).follow_events(after=0, types="order.*")
 
 Of other readers: an event without `data` is a comment's, of which only the `id` counts. A browser's
 `EventSource` can send no token, and gives up at any answer but 200: let a server of yours add the
-token, and open it again after 429 and 503.
+token, and open it again after 429 and 503. One token has at most 500 streams open
+(`TT_EVENTS_STREAMS_PER_TOKEN`).
 
 **Webhooks**: `POST /webhook-endpoints` with `url` and `types` answers with a `secret`, which is
 shown once. Each event is posted as JSON, signed by the scheme of
