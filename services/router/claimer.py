@@ -17,7 +17,6 @@ from services.router.core.exit_plan import (
     came_after,
     entry_ended,
     plan_exits,
-    still_to_sell,
     switched_off,
     with_sell,
 )
@@ -280,8 +279,8 @@ class Claimer:
                         sold_micros=stands.sold_micros,
                     )
                 else:
-                    left = still_to_sell(state.trades[sell], copy, stands, lot)
-                    lots[origin] = with_sell(lot, sell, state.copies[sell][origin], left, stands)
+                    told, others = state.copies[sell][origin], state.trades[sell]
+                    lots[origin] = with_sell(lot, others, told, copy, stands)
         return sells[key], lots
 
     def _exiting(

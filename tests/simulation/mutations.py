@@ -23,7 +23,7 @@ from services.confirm.shortfalls import Shortfalls
 from services.executor import sender
 from services.executor import store as executor_store
 from services.executor.core.pre_trade_limits import PreTradeLimits
-from services.router import claimer, recovery
+from services.router import recovery
 from services.router.batch_claimer import BatchClaimer
 from services.router.core import doubtful_book, exit_plan, exit_sizing
 from services.router.core import entry_plan as planning
@@ -239,8 +239,8 @@ def _raise_what_is_too_small(*arguments: Any, **more: Any) -> Any:
     return _size_exit(*arguments, **more | {"whole": True})
 
 
-def _keep_what_was_passed_on(small: Any) -> Any:
-    return small.copy
+def _keep_what_was_passed_on(copy: Any, _small_micros: int) -> Any:
+    return copy
 
 
 def _trust_every_book(*_arguments: Any) -> None:
@@ -342,7 +342,7 @@ MUTATIONS: Final[dict[str, Mutation]] = {
         ((recovery, "with_slices", _give_back_again_what_slices_left),), "I13", seed=13
     ),
     "what earlier sells have still to sell is not sold twice": Mutation(
-        ((claimer, "still_to_sell", _nothing_is_promised),), "I13 a lot", seed=13
+        ((exit_plan, "_still_to_sell", _nothing_is_promised),), "I13 a lot", seed=13
     ),
     "what is too small to be sold is not raised": Mutation(
         ((exit_sizing, "size_exit", _raise_what_is_too_small),), "I13", seed=44

@@ -20,8 +20,8 @@ from services.router.core.records import (
     Context,
     Copy,
     LotView,
+    OtherSell,
     Plan,
-    Small,
     Standing,
     after,
     new_price,
@@ -70,7 +70,7 @@ def plan_exits(
     """
     orders: list[Order] = []
     copies: dict[str, Copy] = {}
-    passed: dict[TradeKey, dict[str, Copy]] = {}
+    changed: dict[TradeKey, dict[str, Copy]] = {}
     for subscription in subscriptions:
         before = known.get(subscription.id)
         lot = lots.get(subscription.id, LotView(shares_micros=0, free_micros=0))
@@ -86,51 +86,90 @@ def plan_exits(
             orders.append(order)
         if copy != before:
             copies[subscription.id] = copy
-        for small in lot.small if start.carried_micros > carried else ():
-            passed.setdefault(small.key, {})[subscription.id] = _passed_on(small)
-    return Plan(orders=tuple(orders), copies=copies, left=passed)
+        fresh = before is None or before.judged_size_micros < trade.size_micros
+        for other in lot.others:
+            left = _after_this(other, fresh=fresh, taken=start.carried_micros > carried)
+            if left != other.copy:
+                changed.setdefault(other.key, {})[subscription.id] = left
+    return Plan(orders=tuple(orders), copies=copies, left=changed)
 
 
 def with_sell(
-    lot: LotView, key: TradeKey, copy: Copy, left_micros: int, standing: Standing
+    lot: LotView, trade: LeaderTrade, copy: Copy, now: Copy, standing: Standing
 ) -> LotView:
     """Return a lot with what another sell of the leader has still to sell of it.
 
     Args:
         lot: as it is.
-        key: of the other sell.
+        trade: the other sell, as far as it was judged.
         copy: what became of it.
-        left_micros: what it has asked for and not sold.
+        now: the same with the ends of orders that it awaits.
         standing: of its slices.
     """
+    now = _by_now(now, lot)
+    left_micros = _still_to_sell(trade, now, standing)
     there = max(lot.shares_micros - standing.later_micros, 0)
     # A slice under way goes on, although later sells have sold what was held before it.
     going = min(standing.own_micros, lot.shares_micros)
     promised = min(left_micros, max(there, going))
-    small = min(copy.small_micros, max(promised - going, 0))
-    left = replace(
+    owed = min(left_micros, max(there + lot.matched_micros, going))
+    other = OtherSell(
+        key=trade.key,
+        copy=copy,
+        small_micros=min(copy.small_micros, max(promised - going, 0)),
+        cut=_cut(trade, now, left_micros - owed) if owed < left_micros else None,
+    )
+    return replace(
         lot,
         promised_micros=lot.promised_micros + promised,
-        owed_micros=lot.owed_micros + min(left_micros, max(there + lot.matched_micros, going)),
+        owed_micros=lot.owed_micros + owed,
+        others=(*lot.others, other) if other.small_micros or other.cut else lot.others,
     )
-    if not small:
-        return left
-    return replace(left, small=(*lot.small, Small(key=key, copy=copy, micros=small)))
+
+
+def _cut(trade: LeaderTrade, copy: Copy, by_micros: int) -> Copy:
+    """Return the copy of a sell that asks for so much less.
+
+    Later sells have sold its shares. What comes back of them, because a settlement fails, is sold
+    by those again: were it sold for this one, too, its shares would leave twice.
+    """
+    part = _part(trade, copy)
+    owned = exit_sizing.owned_of_part(
+        part_micros=max(part - by_micros, 0),
+        leader_sold_micros=trade.size_micros,
+        leader_held_before_micros=trade.held_before_micros,
+        mode=copy.frozen.settings.exit_mode,
+    )
+    return structs.replace(
+        copy,
+        owned_micros=min(owned, copy.owned_micros),
+        carried_micros=max(copy.carried_micros - max(by_micros - part, 0), 0),
+    )
+
+
+def _after_this(other: OtherSell, *, fresh: bool, taken: bool) -> Copy:
+    """Return what becomes of another sell's copy.
+
+    Args:
+        other: the sell.
+        fresh: the one that is judged counts now on what the other one sells.
+        taken: it takes along what was too small.
+    """
+    copy = other.cut if fresh and other.cut is not None else other.copy
+    return _passed_on(copy, other.small_micros) if taken and other.small_micros else copy
+
+
+def _passed_on(copy: Copy, small_micros: int) -> Copy:
+    """Return the copy of a sell that was too small, once a later one sells for it."""
+    return structs.replace(copy, small_micros=0, passed_micros=copy.passed_micros + small_micros)
 
 
 def _taking_along(trade: LeaderTrade, start: Copy, lot: LotView) -> Copy:
     """Add to a sell what was too small to be sold in the leader's other sells."""
     if switched_off(start.frozen) is not None or _still_wanted(trade, start) <= 0:
         return start
-    small = sum(small.micros for small in lot.small)
+    small = sum(other.small_micros for other in lot.others)
     return structs.replace(start, carried_micros=start.carried_micros + small)
-
-
-def _passed_on(small: Small) -> Copy:
-    """Return the copy of a sell that was too small, once a later one sells for it."""
-    return structs.replace(
-        small.copy, small_micros=0, passed_micros=small.copy.passed_micros + small.micros
-    )
 
 
 def _first(trade: LeaderTrade, subscription: Subscription, lot: LotView, context: Context) -> Copy:
@@ -209,22 +248,20 @@ def _before(trade: LeaderTrade, start: Copy, owned_micros: int) -> int:
     )
 
 
-def still_to_sell(trade: LeaderTrade, copy: Copy, standing: Standing, lot: LotView) -> int:
-    """Return shares that a sell has asked for and not sold, whether the lot has them or not: the
-    leader's later sells have no part in them.
-
-    Args:
-        trade: the sell, as far as it was judged.
-        copy: what became of it, with the ends of orders that it awaits.
-        standing: of its slices.
-        lot: as it is now.
-    """
-    if switched_off(copy.frozen) is not None:
-        return 0
+def _by_now(copy: Copy, lot: LotView) -> Copy:
+    """Return the copy with what open orders that it awaits have filled."""
     filled = {each.order_key: each.filled_micros for each in (*lot.unresolved, *lot.sales)}
     for each in copy.awaited:
         if each.order_key in filled:
             copy = _filled_by_now(copy, each, filled[each.order_key])
+    return copy
+
+
+def _still_to_sell(trade: LeaderTrade, copy: Copy, standing: Standing) -> int:
+    """Return shares that a sell has asked for and not sold, whether the lot has them or not: the
+    leader's later sells have no part in them."""
+    if switched_off(copy.frozen) is not None:
+        return 0
     # What was claimed is going, even when it was raised to the minimum order.
     return max(_asked(trade, copy) - standing.sold_micros, standing.own_micros)
 
@@ -480,13 +517,16 @@ def _still_wanted(trade: LeaderTrade, start: Copy) -> int:
 def _asked(trade: LeaderTrade, copy: Copy) -> int:
     """Return the shares that a sell asks for in all slices: its own part, and what was too
     small."""
-    part = exit_sizing.wanted_exit(
+    return _part(trade, copy) + copy.carried_micros - copy.passed_micros
+
+
+def _part(trade: LeaderTrade, copy: Copy) -> int:
+    return exit_sizing.wanted_exit(
         owned_micros=copy.owned_micros,
         leader_sold_micros=trade.size_micros,
         leader_held_before_micros=trade.held_before_micros,
         mode=copy.frozen.settings.exit_mode,
     )
-    return part + copy.carried_micros - copy.passed_micros
 
 
 def entry_ended(copy: Copy, order_key: str, *, filled_micros: int) -> Copy:

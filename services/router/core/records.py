@@ -150,12 +150,16 @@ def without_stale_entry(copy: Copy, order: StaleEntry, now: Subscription) -> Cop
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Small:
-    """What an earlier sell of the leader has left to the next one."""
+class OtherSell:
+    """Another sell of the leader whose copy changes with the one that is judged. Shares, micros."""
 
     key: TradeKey
     copy: Copy
-    micros: int
+    small_micros: int
+    """What it could not sell alone: the one that is judged takes it along."""
+    cut: Copy | None
+    """The copy without what the lot has not any more, on which the one that is judged counts; None:
+    it has all."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -178,8 +182,8 @@ class LotView:
     """What the leader's other sells have still to take of the lot, under way or not yet."""
     owed_micros: int = 0
     """The same, if all comes back that triggers and resyncs are selling and have not settled."""
-    small: tuple[Small, ...] = ()
-    """What of these was too small to be sold alone."""
+    others: tuple[OtherSell, ...] = ()
+    """Those of them whose copy may change."""
     cost_micros: int = 0
     """Of a shadow's paper lot."""
     later_micros: int = 0

@@ -218,6 +218,12 @@ class Follower:
                 kept = min(row["size_micros"], left)
                 left -= kept
                 tx.update("lot_entry", row, size_micros=kept)
+            if more < 0:
+                # What was sold of is not known any more: it comes back as an entry of its own.
+                tx.insert("lot_entry", {
+                    "follower_proxy": WALLET, "asset_id": "7", "origin": SUB, "size_micros": -more,
+                    "order_key": order_key, "trade_id": f"{filled}:undone", "cost_micros": 1,
+                })  # fmt: skip
 
         self.database.write(booked)
         self.check()
@@ -343,6 +349,29 @@ async def test_a_slice_under_way_keeps_its_shares_when_later_sells_have_sold_the
     assert hangs in follower.open()
     await follower.comes_to_rest()
     follower.check_at_rest()
+
+
+async def test_what_comes_back_is_of_no_sell_that_had_nothing_left_to_sell() -> None:
+    follower = await Follower.begun()
+    await follower.leader_sells(_HELD // 20)
+    (killed,) = follower.open()
+    await follower.ends(killed, 0)
+    await follower.buys_more()
+    bought = follower.buys[1]
+    size = int(follower.database.table("orders")[bought.order_key,]["size_micros"])
+    await follower.buy_fills(bought, size, ended=True)
+    # All that was held before the entry, and more: nothing is left of it for the first sell.
+    await follower.leader_sells(follower.leader_holds * 19 // 20)
+    (second,) = follower.open()
+    sold = int(follower.database.table("orders")[second,]["size_micros"])
+    assert sold > _HELD
+    follower.fills(second, sold)
+    await follower.leader_sells(follower.leader_holds // 2)
+    # Its settlement fails.
+    await follower.ends(second, sold - _HELD // 10)
+    await follower.comes_to_rest()
+    # The second sell has sold what the first one was to sell, which sells less.
+    follower.check()
 
 
 async def test_what_a_stop_did_not_sell_is_of_earlier_sells_first() -> None:
