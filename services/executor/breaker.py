@@ -52,6 +52,8 @@ def _observe(_: CallbackOptions) -> list[Observation]:
 _meter.create_observable_gauge(
     "breaker", [_observe], description="0 closed, 1 half-open, 2 open; by dependency"
 )
+_CLOSED = BreakerState.CLOSED
+"""Looked up once: it is on the way to each first byte."""
 
 
 class CircuitBreaker:
@@ -80,7 +82,7 @@ class CircuitBreaker:
     @property
     def closed(self) -> bool:
         """Return whether every request may be sent."""
-        return self._row.state is BreakerState.CLOSED
+        return self._row.state is _CLOSED
 
     def allows(self, probe: int) -> bool:
         """Return whether a POST may be sent: all may, or this is the current probe.

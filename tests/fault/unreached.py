@@ -179,12 +179,14 @@ UNREACHED = (
     Entry(f"{_EXECUTOR}/resender.py", "Resender._send", _RACE, "return False", chance=True),
     Entry(f"{_EXECUTOR}/resender.py", "Resender.run", _WISHED, "await self._probe", chance=True),
     Entry(f"{_EXECUTOR}/resender.py", "Resender._probe", _WISHED, chance=True),
-    Entry(f"{_EXECUTOR}/sender.py", "Sender._submit", _RACE, "self._in_background", chance=True),
-    Entry(f"{_EXECUTOR}/sender.py", "Sender._submit", _RACE, "probe = 0", chance=True),
-    Entry(f"{_EXECUTOR}/sender.py", "Sender._probe_if_allowed", _RACE, chance=True),
-    Entry(f"{_EXECUTOR}/sender.py", "Sender._on_reported", _LOGGED, "_log.error"),
+    *(
+        Entry(f"{_EXECUTOR}/slow_path.py", "SlowPath._return_probe", _RACE, statement, chance=True)
+        for statement in ("self._in_background", "permit.probe = 0")
+    ),
+    Entry(f"{_EXECUTOR}/slow_path.py", "SlowPath._probe_if_allowed", _RACE, chance=True),
+    Entry(f"{_EXECUTOR}/slow_path.py", "SlowPath._on_reported", _LOGGED, "_log.error"),
     Entry(f"{_EXECUTOR}/sender.py", "Sender._expire", _SLOW, chance=True),
-    Entry(f"{_EXECUTOR}/sender.py", "Sender._post", _RACE, "raise Withheld", chance=True),
+    Entry(f"{_EXECUTOR}/slow_path.py", "SlowPath._exchange", _RACE, "raise Withheld", chance=True),
     Entry(f"{_EXECUTOR}/pre_send_check.py", "Withheld.__init__", _RACE, chance=True),
     Entry(f"{_EXECUTOR}/pre_send_check.py", "PreSendCheck.recheck", _RACE,
           "raise Withheld", "if held", True),

@@ -69,7 +69,7 @@ async def test_failures_are_recorded_before_one_of_them_has_opened_the_breaker(
 
 
 async def settled(here: Scene) -> bool:
-    return not here.executor._sender._reports
+    return not here.executor._sender._slow_path._reports
 
 
 async def test_what_was_not_taken_waits_for_the_breaker_to_open_while_its_time_lasts(

@@ -20,7 +20,7 @@ from services.confirm.core import booking, operator_resolution, unknown_order_po
 from services.confirm.core.booking import Action
 from services.confirm.core.unknown_order_policy import LookupResult, NextAction
 from services.confirm.shortfalls import Shortfalls
-from services.executor import sender
+from services.executor import answers
 from services.executor import store as executor_store
 from services.executor.core.pre_trade_limits import PreTradeLimits
 from services.router import recovery
@@ -267,7 +267,7 @@ def _nothing_is_under_way(*_arguments: Any) -> bool:
 
 MUTATIONS: Final[dict[str, Mutation]] = {
     "a 5xx says nothing": Mutation(
-        ((sender, "classify", _a_server_error_is_a_refusal),), "I4", seed=14
+        ((answers, "classify", _a_server_error_is_a_refusal),), "I4", seed=14
     ),
     "who is not answered does not send again": Mutation(
         ((SimulatedClient, "submit", _send_again_when_nobody_answers),), "I1", seed=19

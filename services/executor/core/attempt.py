@@ -17,6 +17,8 @@ class Origin(msgspec.Struct, frozen=True, kw_only=True):
 
 
 NO_ORIGIN = Origin()
+_ENTRY = Purpose.ENTRY
+"""Looked up once: it is on the way to each first byte."""
 
 
 class Attempt(msgspec.Struct, frozen=True, kw_only=True):
@@ -41,5 +43,5 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True):
         An exit waits for nobody, its shares are reserved; nor does what is late already, nor a
         probe: those of its wallet may wait for what it finds out.
         """
-        waits = self.order.purpose is Purpose.ENTRY and self.number == 1 and not self.probe
+        waits = self.order.purpose is _ENTRY and self.number == 1 and not self.probe
         return self.order.follower.proxy if waits else self.order.order_key

@@ -1,15 +1,16 @@
 """The states of one attempt between its SUBMITTING commit and its outcome, as a table. Pure.
 
-`sender` makes these transitions and no others; a test watches it do so. CONCLUDED and ABANDONED are
-final: each attempt ends in exactly one of them, once. When the process ends in any other state, the
-attempt's lease runs out and its order becomes UNKNOWN.
+`sender` and `slow_path` ask it for each step. CONCLUDED and ABANDONED are final: each attempt ends
+in exactly one of them, once. After a kill -9 in any other state the attempt's lease runs out, its
+order becomes UNKNOWN, and confirm asks insiders-api for its key. In NEW, WAITING and READY no byte
+has left; in HELD none has, or what left was provably not taken; in SENT, ANSWERED and POSTING the
+order may exist. CONCLUDED is durable when the recorder has written it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from enum import StrEnum, auto
-from types import MappingProxyType
+from typing import Final
 
 
 class PostState(StrEnum):
@@ -60,41 +61,27 @@ class IllegalTransition(Exception):
 
 
 _S, _E = PostState, PostEvent
-TRANSITIONS: Mapping[tuple[PostState, PostEvent], PostState] = MappingProxyType(
-    {
-        (_S.NEW, _E.LANE_BUSY): _S.WAITING,
-        (_S.NEW, _E.LANE_FREE): _S.READY,
-        (_S.WAITING, _E.LANE_FREE): _S.READY,
-        # Its time is over before it was its turn.
-        (_S.WAITING, _E.CONCLUDED): _S.CONCLUDED,
-        (_S.WAITING, _E.FAILED): _S.ABANDONED,
-        (_S.READY, _E.SENT_AT_ONCE): _S.SENT,
-        (_S.READY, _E.HELD_UP): _S.HELD,
-        (_S.READY, _E.FAILED): _S.ABANDONED,
-        (_S.SENT, _E.ANSWERED): _S.ANSWERED,
-        (_S.ANSWERED, _E.CONCLUDED): _S.CONCLUDED,
-        (_S.ANSWERED, _E.NOT_FINAL): _S.POSTING,
-        (_S.ANSWERED, _E.FAILED): _S.ABANDONED,
-        (_S.HELD, _E.POSTED): _S.POSTING,
-        # Its time is over, or the gates hold it back for good.
-        (_S.HELD, _E.CONCLUDED): _S.CONCLUDED,
-        (_S.HELD, _E.FAILED): _S.ABANDONED,
-        (_S.POSTING, _E.NOT_ACCEPTED): _S.HELD,
-        (_S.POSTING, _E.CONCLUDED): _S.CONCLUDED,
-        (_S.POSTING, _E.FAILED): _S.ABANDONED,
-    }
-)
-"""Every transition there is."""
+NEXT: Final[dict[tuple[PostState, PostEvent], PostState]] = {
+    (_S.NEW, _E.LANE_BUSY): _S.WAITING,
+    (_S.NEW, _E.LANE_FREE): _S.READY,
+    (_S.WAITING, _E.LANE_FREE): _S.READY,
+    # Its time is over before it was its turn.
+    (_S.WAITING, _E.CONCLUDED): _S.CONCLUDED,
+    (_S.WAITING, _E.FAILED): _S.ABANDONED,
+    (_S.READY, _E.SENT_AT_ONCE): _S.SENT,
+    (_S.READY, _E.HELD_UP): _S.HELD,
+    (_S.READY, _E.FAILED): _S.ABANDONED,
+    (_S.SENT, _E.ANSWERED): _S.ANSWERED,
+    (_S.ANSWERED, _E.CONCLUDED): _S.CONCLUDED,
+    (_S.ANSWERED, _E.NOT_FINAL): _S.POSTING,
+    (_S.ANSWERED, _E.FAILED): _S.ABANDONED,
+    (_S.HELD, _E.POSTED): _S.POSTING,
+    # Its time is over, or the gates hold it back for good.
+    (_S.HELD, _E.CONCLUDED): _S.CONCLUDED,
+    (_S.HELD, _E.FAILED): _S.ABANDONED,
+    (_S.POSTING, _E.NOT_ACCEPTED): _S.HELD,
+    (_S.POSTING, _E.CONCLUDED): _S.CONCLUDED,
+    (_S.POSTING, _E.FAILED): _S.ABANDONED,
+}
+"""Every transition there is. A plain dict: it is on the way to each first byte."""
 FINAL = frozenset({_S.CONCLUDED, _S.ABANDONED})
-
-
-def after(state: PostState, event: PostEvent) -> PostState:
-    """Return the state that follows.
-
-    Raises:
-        IllegalTransition: the table has no such transition.
-    """
-    try:
-        return TRANSITIONS[state, event]
-    except KeyError:
-        raise IllegalTransition(f"{state}: {event}") from None

@@ -1,9 +1,9 @@
-"""The sender of a POST is watched against the table of its states, transition by transition."""
+"""The sender of a POST runs by the table of its states and takes each of its transitions."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable
 from itertools import product
 from typing import Any
 
@@ -16,89 +16,52 @@ from structlog.testing import capture_logs
 from services.executor.core.attempt import Attempt
 from services.executor.core.post_states import (
     FINAL,
-    TRANSITIONS,
+    NEXT,
     IllegalTransition,
     PostEvent,
     PostState,
-    after,
 )
-from services.executor.pre_send_check import Withheld
+from services.executor.post import Post
 from services.executor.recorder import Outcome
-from services.executor.sender import Sender
 from tests.unit.executor.test_sender import Scene, attempt, scene, until
 from tradingtools import clock
 from tradingtools.domain.order import Purpose
-from tradingtools.venues.insiders.order_gateway import Answer
-from tradingtools.venues.ports import Meaning, Verdict
+from tradingtools.venues.ports import NOT_SENT
 
 E = PostEvent
 
 
-class Watched(Sender):
-    """A sender whose every step is looked up in the table; an illegal one raises."""
+class Moves:
+    """What the table was asked and answered, by order."""
 
-    def __init__(self, *arguments: Any) -> None:
-        super().__init__(*arguments)
+    def __init__(self) -> None:
         self.states: dict[str, PostState] = {}
         self.events: dict[str, list[PostEvent]] = {}
 
-    def move(self, one: Attempt, event: PostEvent) -> None:
-        key = one.order.order_key
-        self.states[key] = after(self.states.get(key, PostState.NEW), event)
-        self.events.setdefault(key, []).append(event)
 
-    def send(self, attempts: Sequence[Attempt]) -> None:
-        taken = set(self._lanes)
-        for one in attempts:
-            self.move(one, E.LANE_BUSY if one.lane in taken else E.LANE_FREE)
-            taken.add(one.lane)
-        super().send(attempts)
+@pytest.fixture
+def moves(monkeypatch: pytest.MonkeyPatch) -> Moves:
+    return _noted(monkeypatch)
 
-    def _send_first_bytes(self, one: Attempt) -> None:
-        if self.states[one.order.order_key] is PostState.WAITING:
-            self.move(one, E.LANE_FREE)
-        super()._send_first_bytes(one)
 
-    def _try_send(self, one: Attempt) -> asyncio.Future[Answer] | None:
-        sent = super()._try_send(one)
-        self.move(one, E.HELD_UP if sent is None else E.SENT_AT_ONCE)
-        return sent
+def _noted(monkeypatch: pytest.MonkeyPatch) -> Moves:
+    found = Moves()
 
-    def _on_answer(self, one: Attempt, sent: asyncio.Future[Answer]) -> None:
-        if not sent.cancelled():
-            self.move(one, E.ANSWERED)
-        super()._on_answer(one, sent)
+    class Noted(Post):
+        __slots__ = ()
 
-    def _start_retrying(self, one: Attempt, sent: asyncio.Future[Answer] | None = None) -> None:
-        if sent is not None:
-            self.move(one, E.NOT_FINAL)
-        super()._start_retrying(one, sent)
+        def __init__(self, one: Attempt, wait_ms: int) -> None:
+            super().__init__(one, wait_ms)
+            found.states[one.order.order_key] = self.state
 
-    async def _post(
-        self, one: Attempt, sent: Awaitable[Answer] | None, ready: Any, *, probe: int
-    ) -> tuple[Verdict, Answer | None]:
-        if sent is None:
-            self.move(one, E.POSTED)
-        try:
-            verdict, answer = await super()._post(one, sent, ready, probe=probe)
-        except Withheld:
-            self.move(one, E.NOT_ACCEPTED)
-            raise
-        if verdict.meaning is Meaning.NOT_ACCEPTED:
-            self.move(one, E.NOT_ACCEPTED)
-        return verdict, answer
+        def move(self, event: PostEvent) -> PostState:
+            key = self.attempt.order.order_key
+            found.states[key] = super().move(event)
+            found.events.setdefault(key, []).append(event)
+            return self.state
 
-    def _conclude(self, one: Attempt, verdict: Verdict, answer: Answer | None) -> None:
-        super()._conclude(one, verdict, answer)
-        self.move(one, E.CONCLUDED)
-
-    def _give_up(self, one: Attempt, error: BaseException) -> None:
-        # One that the table forbids has not happened to the order; it is the test that fails.
-        if isinstance(error, IllegalTransition):
-            self.events.setdefault(one.order.order_key, []).append(E.FAILED)
-            return
-        self.move(one, E.FAILED)
-        super()._give_up(one, error)
+    monkeypatch.setattr("services.executor.sender.Post", Noted)
+    return found
 
 
 def late(one: Attempt) -> Attempt:
@@ -165,44 +128,79 @@ def _refuse(key: str) -> Callable[[Outcome], None]:
     return record
 
 
-def _watched(here: Scene) -> Watched:
-    assert isinstance(here.sender, Watched)
-    return here.sender
-
-
 async def _warm(here: Scene) -> None:
     await until(lambda: len(here.client._connections._idle) == 4)
 
 
 @pytest.mark.parametrize("path", ALONE.values(), ids=ALONE)
-async def test_an_attempt_alone_takes_its_path(path: Path) -> None:
+async def test_an_attempt_alone_takes_its_path(path: Path, moves: Moves) -> None:
     changed, statuses, refused, expected = path
     one = changed(attempt("a"))
     key = one.order.order_key
     with capture_logs():
-        async with scene(_refuse(key if refused else ""), make=Watched) as here:
+        async with scene(_refuse(key if refused else "")) as here:
             await _warm(here)
             here.far.statuses[key] = list(statuses)
             here.sender.send([one])
-            await until(lambda: _watched(here).states[key] in FINAL)
-            assert _watched(here).events[key] == expected
+            await until(lambda: moves.states[key] in FINAL)
+            assert moves.events[key] == expected
 
 
 @pytest.mark.parametrize("path", WAITING.values(), ids=WAITING)
-async def test_an_attempt_behind_another_takes_its_path(path: Path) -> None:
+async def test_an_attempt_behind_another_takes_its_path(path: Path, moves: Moves) -> None:
     changed, _, refused, expected = path
     first, one = attempt("a"), changed(attempt("b"))
     key = one.order.order_key
     with capture_logs():
-        async with scene(_refuse(key if refused else ""), make=Watched) as here:
+        async with scene(_refuse(key if refused else "")) as here:
             await _warm(here)
             held = here.far.held[first.order.order_key] = asyncio.Event()
             here.sender.send([first, one])
             if changed is same:
-                assert _watched(here).states[key] is PostState.WAITING
+                assert moves.states[key] is PostState.WAITING
                 held.set()
-            await until(lambda: _watched(here).states[key] in FINAL)
-            assert _watched(here).events[key] == expected
+            await until(lambda: moves.states[key] in FINAL)
+            assert moves.events[key] == expected
+
+
+@pytest.mark.parametrize("state", sorted(set(PostState) - {PostState.READY}))
+async def test_no_byte_leaves_at_once_from_another_state(state: PostState) -> None:
+    one = Post(attempt("a"), 600_000)
+    one.state = state
+    async with scene() as here:
+        await _warm(here)
+        with pytest.raises(IllegalTransition):
+            here.sender._try_send(one)
+        assert here.far.came == []
+
+
+async def test_no_byte_leaves_again_of_a_post_that_has_ended() -> None:
+    one = Post(attempt("a"), 600_000)
+    one.state = PostState.CONCLUDED
+    async with scene() as here:
+        await _warm(here)
+        with pytest.raises(IllegalTransition):
+            await here.sender._slow_path.run(one, None)
+        assert here.far.came == []
+
+
+async def test_an_outcome_is_recorded_once() -> None:
+    one = Post(attempt("a"), 600_000)
+    one.state = PostState.ANSWERED
+    async with scene() as here:
+        here.sender._conclude(one, NOT_SENT, None)
+        with pytest.raises(IllegalTransition):
+            here.sender._conclude(one, NOT_SENT, None)
+        assert len(here.outcomes) == 1
+
+
+async def test_a_post_that_has_ended_is_not_abandoned_as_well() -> None:
+    one = Post(attempt("a"), 600_000)
+    one.state = PostState.CONCLUDED
+    async with scene() as here:
+        with capture_logs():
+            here.sender._give_up(one, ValueError("nobody has thought of this"))
+        assert here.died == []
 
 
 def test_every_transition_is_on_a_path() -> None:
@@ -211,21 +209,26 @@ def test_every_transition_is_on_a_path() -> None:
         state = PostState.NEW
         for event in events:
             taken.add((state, event))
-            state = after(state, event)
+            state = NEXT[state, event]
         assert state in FINAL
-    assert taken == set(TRANSITIONS)
+    assert taken == set(NEXT)
 
 
 @pytest.mark.parametrize(
-    "pair", sorted(set(product(PostState, PostEvent)) - set(TRANSITIONS)), ids=" ".join
+    "pair", sorted(set(product(PostState, PostEvent)) - set(NEXT)), ids=" ".join
 )
 def test_a_transition_outside_the_table_raises(pair: tuple[PostState, PostEvent]) -> None:
+    one = Post(attempt("a"), 600_000)
+    one.state, event = pair
     with pytest.raises(IllegalTransition):
-        after(*pair)
+        one.check(event)
+    with pytest.raises(IllegalTransition):
+        one.move(event)
+    assert one.state is pair[0]
 
 
 def test_a_final_state_takes_no_event() -> None:
-    assert not {state for state, _ in TRANSITIONS} & FINAL
+    assert not {state for state, _ in NEXT} & FINAL
 
 
 _SCRIPTS = st.lists(
@@ -244,6 +247,11 @@ _SCRIPTS = st.lists(
 @settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
 @given(_SCRIPTS, st.booleans())
 def test_whatever_happens_each_attempt_ends_once(script: list[Any], warm: bool) -> None:
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        _run_script(script, _noted(monkeypatch), warm=warm)
+
+
+def _run_script(script: list[Any], moves: Moves, *, warm: bool) -> None:
     async def whole() -> None:
         made = [
             (changed(attempt(f"s{n}", wallet=wallet, purpose=purpose)), statuses, refused)
@@ -256,7 +264,7 @@ def test_whatever_happens_each_attempt_ends_once(script: list[Any], warm: bool) 
                 raise ValueError("nobody has thought of this")
 
         with capture_logs():
-            async with scene(record, make=Watched) as here:
+            async with scene(record) as here:
                 if warm:
                     await _warm(here)
                 for one, statuses, _ in made:
@@ -264,14 +272,13 @@ def test_whatever_happens_each_attempt_ends_once(script: list[Any], warm: bool) 
                 attempts = [one for one, _, _ in made]
                 here.sender.send(attempts[::2])
                 here.sender.send(attempts[1::2])
-                watched = _watched(here)
-                await until(lambda: all(state in FINAL for state in watched.states.values()))
-                await until(lambda: not watched._lanes and not watched._running)
-                for events in watched.events.values():
+                await until(lambda: all(state in FINAL for state in moves.states.values()))
+                await until(lambda: not here.sender._lanes and not here.sender._running)
+                for events in moves.events.values():
                     state = PostState.NEW
                     for event in events:
-                        state = after(state, event)
+                        state = NEXT[state, event]
                     assert state in FINAL
-                assert len(watched.events) == len(made)
+                assert len(moves.events) == len(made)
 
     asyncio.run(whole())

@@ -21,7 +21,9 @@ from services.executor import store
 from services.executor.breaker import CircuitBreaker
 from services.executor.core.attempt import Attempt
 from services.executor.core.breaker import Breaker, BreakerState, Event, Policy
+from services.executor.core.post_states import PostState
 from services.executor.gate_recheck import RecheckResult
+from services.executor.post import Post
 from services.executor.pre_send_check import PreSendCheck
 from services.executor.recorder import Outcome
 from services.executor.sender import Sender
@@ -96,7 +98,6 @@ async def scene(
     hurried: Callable[[], bool] = lambda: False,
     look: Callable[[Order, int], Awaitable[RecheckResult]] = _nothing_holds_it_back,
     timeout_ms: int = 20_000,
-    make: type[Sender] = Sender,
 ) -> AsyncIterator[Scene]:
     far = Far()
     app = web.Application()
@@ -114,7 +115,9 @@ async def scene(
         async with open_client(f"http://127.0.0.1:{runner.addresses[0][1]}", warm=4) as client:
             told = record or outcomes.append
             leave = PreSendCheck(breaker, look)
-            sender = make(client, breaker, leave, timeout_ms, LEASE_MS, told, died.append, hurried)
+            sender = Sender(
+                client, breaker, leave, timeout_ms, LEASE_MS, told, died.append, hurried
+            )
             yield Scene(far, client, breaker, sender, outcomes, died)
     finally:
         for event in far.held.values():
@@ -174,8 +177,8 @@ async def test_the_next_of_a_wallet_leaves_before_the_answer_it_waited_for_is_ju
     async with scene(record) as here:
         begin = here.sender._send_first_bytes
 
-        def note(one: Attempt) -> None:
-            happened.append("begun " + one.order.order_key)
+        def note(one: Post) -> None:
+            happened.append("begun " + one.attempt.order.order_key)
             begin(one)
 
         monkeypatch.setattr(here.sender, "_send_first_bytes", note)
@@ -238,8 +241,8 @@ async def test_who_waits_goes_between_the_first_bytes_of_a_crowd(
     async with scene(hurried=lambda: hurried) as here:
         begin = here.sender._send_first_bytes
 
-        def note(one: Attempt) -> None:
-            begun.append(one.order.order_key)
+        def note(one: Post) -> None:
+            begun.append(one.attempt.order.order_key)
             begin(one)
 
         monkeypatch.setattr(here.sender, "_send_first_bytes", note)
@@ -365,7 +368,9 @@ async def test_a_connection_that_ends_during_a_look_says_nothing_of_the_far_side
         monkeypatch.setattr(connections, "_newest", taken)
         monkeypatch.setattr(here.breaker, "report", note)
         await until(lambda: _warm(here.client) == 4)
-        here.sender._start_retrying(one)
+        post = Post(one, LEASE_MS)
+        post.state = PostState.HELD
+        here.sender._start_slow_path(post, None)
         here.sender._lanes[one.lane] = deque()
         await until(here.ended(one))
         assert ended == 2
@@ -403,7 +408,7 @@ async def test_who_waits_for_the_breaker_tries_less_and_less_often(
 async def test_who_waits_for_the_breaker_leaves_when_it_closes(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("services.executor.sender.PAUSE_MS", 600_000)
+    monkeypatch.setattr("services.executor.slow_path.PAUSE_MS", 600_000)
     one, other = attempt("a"), attempt("b", wallet="2")
     async with scene() as here:
         for _ in range(2):
@@ -420,8 +425,8 @@ async def test_an_exit_that_waits_is_there_when_it_is_time_for_a_probe(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Whoever comes later, as an entry that polling finds, would have the probe instead of it."""
-    monkeypatch.setattr("services.executor.sender.PAUSE_MS", 600_000)
-    monkeypatch.setattr("services.executor.sender._MAX_PAUSE_MS", 600_000)
+    monkeypatch.setattr("services.executor.slow_path.PAUSE_MS", 600_000)
+    monkeypatch.setattr("services.executor.slow_path._MAX_PAUSE_MS", 600_000)
     entry, leaving = attempt("a"), attempt("b", purpose=Purpose.GUARD_EXIT)
 
     async def moved(*_: Any) -> bool:
@@ -473,7 +478,7 @@ async def test_an_exit_that_has_not_left_is_unsent_before_its_lease_is_over(
     one = structs.replace(made, gates_checked_ns=late_ns)
     async with scene() as here:
         if waits_for == "the breaker":
-            monkeypatch.setattr("services.executor.sender.PAUSE_MS", 600_000)
+            monkeypatch.setattr("services.executor.slow_path.PAUSE_MS", 600_000)
             _stands(here, BreakerState.OPEN)
         elif waits_for == "the breaker's row":
             here.breaker._take(Breaker(state=BreakerState.OPEN), here.breaker._row)
