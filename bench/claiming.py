@@ -15,9 +15,10 @@ from bench.core.figures import spread
 from bench.core.sheet import Figure
 from tradingtools.codec.claims import claim_payload
 from tradingtools.domain.leader_trade import Side
-from tradingtools.domain.order import Follower, Order, Purpose, TimeInForce, body_text
+from tradingtools.domain.order import Follower, Order, Purpose, TimeInForce
 from tradingtools.storage.postgres import journal, lease
 from tradingtools.storage.postgres.pool import Pool, open_pool
+from tradingtools.venues.insiders.order_body import order_body
 
 _SIZES = (1, 10, 100, 1_000)
 _SECONDS = 3.0
@@ -103,7 +104,7 @@ def _order(number: int) -> Order:
         limit_micros=_PRICE,
         time_in_force=TimeInForce.FAK,
         not_after_ms=not_after_ms,
-        body=body_text(
+        body=order_body(
             follower=follower,
             condition_id=_CONDITION,
             asset_id=_ASSET,

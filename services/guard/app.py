@@ -24,6 +24,7 @@ from tradingtools.storage.redis import control_feed
 from tradingtools.v1 import confirm_service_pb2 as confirm_pb
 from tradingtools.v1 import confirm_service_pb2_grpc as confirm_rpc
 from tradingtools.v1 import guard_service_pb2_grpc as rpc
+from tradingtools.venues.insiders.order_body import order_body
 
 SERVICE = "tradingtools.v1.GuardService"
 
@@ -45,7 +46,9 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
         owned = await parts.lease(pool, settings.partition)
         tail = await claim_tail(pool, "guard", settings.partition)
         books = Books(bookfeed, timeout_ms=settings.poll_ms, asks=False)
-        guard = Guard(pool, owned, books, tail, settings, writing=writing, peaks=peaks)
+        guard = Guard(
+            pool, owned, books, tail, settings, writing=writing, peaks=peaks, body_of=order_body
+        )
         # Before recovering: a predecessor that was frozen may still acknowledge what came after it.
         fills_from = await journal.acknowledged(pool, "fills", name) or streams.BEGINNING
         with gc_policy.unsearched():

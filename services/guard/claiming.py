@@ -33,6 +33,7 @@ from tradingtools.storage.postgres.direct import Value
 from tradingtools.storage.postgres.lease import Lease
 from tradingtools.storage.postgres.pipeline import Answer, Together
 from tradingtools.v1 import common_pb2 as pb
+from tradingtools.venues.ports import OrderBody
 
 _log = structlog.get_logger("guard.claiming")
 _SHOWN_LEVELS = 5
@@ -81,10 +82,14 @@ class Claims:
         lease: of the guard's partition.
         tail: where claimed exits go.
         settings: of the process.
+        body_of: writes the bodies of orders.
     """
 
-    def __init__(self, lease: Lease, tail: Tail[pb.OrderBatch], settings: Settings) -> None:
+    def __init__(
+        self, lease: Lease, tail: Tail[pb.OrderBatch], settings: Settings, body_of: OrderBody
+    ) -> None:
         self._lease = lease
+        self._body_of = body_of
         self._tail = tail
         self._settings = settings
         self._widening = Widening(settings.shared.exit_floor_ppm)
@@ -133,6 +138,7 @@ class Claims:
             rung=max(0, (change.rungs_fired or row["rungs_fired"]) - 1),
             slice_number=change.slice_number or 0,
             not_after_ms=clock.now_ms() + self._settings.exit_ttl_ms,
+            body_of=self._body_of,
         )
         return order, replace(change, order_key=order.order_key, fired=_seen(book, sized))
 

@@ -42,6 +42,7 @@ from tradingtools.storage.postgres.lease import Fenced, Lease
 from tradingtools.storage.postgres.pool import Pool
 from tradingtools.v1 import common_pb2 as pb
 from tradingtools.v1 import confirm_service_pb2 as confirm_pb
+from tradingtools.venues.ports import OrderBody
 
 _log = structlog.get_logger("guard")
 _stuck = instruments.level(
@@ -62,6 +63,7 @@ class Guard:
         books: newest books.
         tail: where claimed exits go.
         settings: of the process.
+        body_of: writes the bodies of orders.
     """
 
     def __init__(
@@ -74,6 +76,7 @@ class Guard:
         *,
         writing: Pool,
         peaks: Pool,
+        body_of: OrderBody,
     ) -> None:
         self._pool = pool
         self._lease = lease
@@ -87,7 +90,7 @@ class Guard:
         """By booking that a position begins with, the triggers of its lot, oldest first."""
         self._stuck: set[str] = set()
         """Triggers that could not be changed the last time."""
-        self._claims = Claims(lease, tail, settings)
+        self._claims = Claims(lease, tail, settings, body_of)
         self._bad = BadBooks(settings.suspend_ms)
         self._closing = ExitLifecycle(books, self._claims)
         self._writer = Writer(writing, self._cache, self._claims)

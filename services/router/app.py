@@ -43,6 +43,7 @@ from tradingtools.v1 import (
 from tradingtools.v1 import (
     router_service_pb2_grpc as rpc,
 )
+from tradingtools.venues.insiders.order_body import order_body
 
 SERVICE = "tradingtools.v1.RouterService"
 
@@ -64,7 +65,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
         confirm = confirm_rpc.ConfirmServiceStub(parts.channel(settings.confirm_target))
         tail = await claim_tail(pool, "router", settings.partition)
         books = Books(bookfeed, timeout_ms=settings.book_timeout_ms)
-        router = Router(pool, owned, books, tail, settings, claims=claims)
+        router = Router(pool, owned, books, tail, settings, body_of=order_body, claims=claims)
         # Before recovering: a predecessor that was frozen may still acknowledge what came after it.
         trades_from = await journal.acknowledged(pool, "leader_trades", name)
         fills_from = await journal.acknowledged(pool, "fills", name) or streams.BEGINNING

@@ -47,6 +47,7 @@ from tradingtools.storage.postgres.journal import Claim, Claimed
 from tradingtools.storage.postgres.lease import Lease
 from tradingtools.storage.postgres.pool import Pool
 from tradingtools.v1 import common_pb2 as pb
+from tradingtools.venues.ports import OrderBody
 
 _decisions = instruments.counter(
     "tradingtools.router",
@@ -80,6 +81,7 @@ class Claimer:
         state: what the router knows; changed only after a commit.
         tail: where committed batches go.
         settings: of the process.
+        body_of: writes the bodies of orders.
     """
 
     def __init__(
@@ -89,8 +91,10 @@ class Claimer:
         state: RouterState,
         tail: Tail[pb.OrderBatch],
         settings: Settings,
+        body_of: OrderBody,
     ) -> None:
         self._pool = pool
+        self._body_of = body_of
         self._lease = lease
         self._state = state
         self._tail = tail
@@ -316,6 +320,7 @@ class Claimer:
             exit_ttl_ms=self._settings.exit_ttl_ms,
             exposure=self._state.exposures(trade, now_ms),
             entry_owner=self._state.entry_owner.get,
+            body_of=self._body_of,
             quiet_ms=quiet_ms,
             left_ms=self._state.left_ms(trade),
             close_ms=self._settings.trade_close_ms,

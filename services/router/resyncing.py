@@ -43,6 +43,7 @@ from tradingtools.storage.postgres.journal import Claim, Claimed
 from tradingtools.storage.postgres.lease import Fenced, Lease
 from tradingtools.storage.postgres.pool import Pool
 from tradingtools.v1 import common_pb2 as pb
+from tradingtools.venues.ports import OrderBody
 
 _log = structlog.get_logger("router.resyncing")
 _LOOK_SECONDS = 1.0
@@ -69,6 +70,7 @@ class Shared:
     """Loads what has changed in the control surface."""
     catch_up: Callable[[], Awaitable[object]]
     """Takes over what is durable, or ends the process."""
+    body_of: OrderBody
 
 
 class Resyncs:
@@ -101,6 +103,7 @@ class Resyncs:
         self._claim_lock = shared.claim_lock
         self._refresh = shared.refresh
         self._catch_up = shared.catch_up
+        self._body_of = shared.body_of
         self._outcomes = Outcomes(pool, lease, books, settings, shared.state, shared.claim_lock)
         self._woken = asyncio.Event()
         self._later: dict[str, float] = {}
@@ -272,6 +275,7 @@ class Resyncs:
             Sized(line.size_micros, line.limit_micros),
             clock.now_ms() + ttl,
             book.market.fee_rate_micros if book is not None else 0,
+            body_of=self._body_of,
         )
 
     def _hand_on(self, claimed: Claimed, orders: Sequence[Order], control_seq: int) -> None:

@@ -47,6 +47,7 @@ from tradingtools.storage.postgres.lease import Fenced, Lease
 from tradingtools.storage.postgres.pool import Pool
 from tradingtools.v1 import common_pb2 as pb
 from tradingtools.v1 import ingest_service_pb2 as ingest_pb
+from tradingtools.venues.ports import OrderBody
 
 _log = structlog.get_logger("router")
 
@@ -66,6 +67,7 @@ class Router:
         books: newest books.
         tail: where committed batches go.
         settings: of the process.
+        body_of: writes the bodies of orders.
         claims: connections for claims alone; None: those of ``pool``.
     """
 
@@ -77,6 +79,7 @@ class Router:
         tail: Tail[pb.OrderBatch],
         settings: Settings,
         *,
+        body_of: OrderBody,
         claims: Pool | None = None,
     ) -> None:
         self._pool = pool
@@ -86,7 +89,7 @@ class Router:
         self._state = RouterState()
         self._ledger_sync = LedgerSync(pool, self._state)
         claims = claims or pool
-        self._claimer = Claimer(claims, lease, self._state, tail, settings)
+        self._claimer = Claimer(claims, lease, self._state, tail, settings, body_of)
         self._claim_lock = asyncio.Lock()
         self._writer = ClaimWriter(
             self._claimer,
@@ -102,6 +105,7 @@ class Router:
             claim_lock=self._claim_lock,
             refresh=self.refresh_index,
             catch_up=self._writer.know_what_is_durable,
+            body_of=body_of,
         )
         self.resyncs = Resyncs(pool, lease, books, tail, settings, shared)
         self.exits = OpenExits(self._state, self._route)

@@ -23,6 +23,7 @@ from tradingtools.domain.order_states import OrderState as S
 from tradingtools.domain.venue_order import TradeStatus as T
 from tradingtools.rpc.streams import Tail
 from tradingtools.settings import load
+from tradingtools.venues.insiders.order_body import order_body
 
 SHARE = 1_000_000
 SETTINGS = load(
@@ -55,7 +56,14 @@ class Watch:
         pool = self._orders.pool
         owned = await leases.held(pool, "guard")
         self._guard = Guard(
-            pool, owned, cast(Any, self), Tail(0, no_batches), SETTINGS, writing=pool, peaks=pool
+            pool,
+            owned,
+            cast(Any, self),
+            Tail(0, no_batches),
+            SETTINGS,
+            writing=pool,
+            peaks=pool,
+            body_of=order_body,
         )
         await self._guard.recover()
 

@@ -14,6 +14,7 @@ from tradingtools.rpc.streams import Tail
 from tradingtools.runtime.books import Books
 from tradingtools.settings import load
 from tradingtools.v1 import common_pb2 as pb
+from tradingtools.venues.insiders.order_body import order_body
 
 
 async def _none(after: int, limit: int) -> list[tuple[int, pb.OrderBatch]]:
@@ -49,6 +50,7 @@ async def test_an_exit_that_appears_after_its_end_needs_a_person(orders: Orders)
         settings,
         writing=orders.pool,
         peaks=orders.pool,
+        body_of=order_body,
     )
     await guard.look_again()
     await guard.look_again()

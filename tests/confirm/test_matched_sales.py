@@ -28,6 +28,7 @@ from tradingtools.domain.order_states import OrderState as S
 from tradingtools.domain.venue_order import TradeStatus as T
 from tradingtools.rpc.streams import Tail
 from tradingtools.settings import load
+from tradingtools.venues.insiders.order_body import order_body
 
 LOT, SOLD = 100_000_000, 60_000_000
 
@@ -177,7 +178,9 @@ async def test_a_leaders_sell_follows_a_triggers_sale_that_is_undone(orders: Ord
     await lot.make()
     await lot.follow(leader)
     owned = await leases.held(orders.pool, "router")
-    router = Router(orders.pool, owned, cast(Any, Shelf()), Tail(0, no_batches), SETTINGS)
+    router = Router(
+        orders.pool, owned, cast(Any, Shelf()), Tail(0, no_batches), SETTINGS, body_of=order_body
+    )
     await router.recover()
     (last,) = await orders.sql("select coalesce(max(fill_seq), 0) as seq from booking")
 
@@ -229,7 +232,13 @@ async def test_a_stop_sells_what_comes_back_of_a_take_profits_sale(orders: Order
     owned = await leases.held(orders.pool, "guard")
     pools = {"writing": orders.pool, "peaks": orders.pool}
     guard = Guard(
-        orders.pool, owned, cast(Any, Newest(low)), Tail(0, no_batches), settings, **pools
+        orders.pool,
+        owned,
+        cast(Any, Newest(low)),
+        Tail(0, no_batches),
+        settings,
+        body_of=order_body,
+        **pools,
     )
     await guard.recover()
     (last,) = await orders.sql("select coalesce(max(fill_seq), 0) as seq from booking")

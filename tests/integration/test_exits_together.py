@@ -33,6 +33,7 @@ from tradingtools.storage.postgres.journal import ClaimedBefore
 from tradingtools.storage.postgres.lease import Fenced
 from tradingtools.storage.postgres.pool import Pool, open_pool
 from tradingtools.v1 import common_pb2 as pb
+from tradingtools.venues.insiders.order_body import order_body
 
 SHARE = 1_000_000
 STOP = "trg_" + "1" * 32
@@ -114,7 +115,7 @@ async def _desk(database_url: str) -> AsyncIterator[Desk]:
     ) as pool:
         tail: Tail[pb.OrderBatch] = Tail(0, _none)
         known = TriggerCache(0, 1)
-        claims = Claims(await leases.held(pool, "guard"), tail, settings)
+        claims = Claims(await leases.held(pool, "guard"), tail, settings, order_body)
         writer = Writer(pool, known, claims)
         made = Desk(
             pool, known, tail, writer, Evaluator(known, claims, writer, tuple, lambda _book: None)

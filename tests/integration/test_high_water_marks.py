@@ -28,6 +28,7 @@ from tradingtools.storage.postgres.direct import Connection
 from tradingtools.storage.postgres.lease import Fenced, Lease
 from tradingtools.storage.postgres.pool import Pool, open_pool
 from tradingtools.v1 import common_pb2 as pb
+from tradingtools.venues.insiders.order_body import order_body
 
 SHARE = 1_000_000
 LARGE, SMALL = ("trg_" + digit * 32 for digit in "12")
@@ -70,7 +71,9 @@ class Desk:
         tail: Tail[pb.OrderBatch] = Tail(0, _none)
         books = cast(Books, self.books)
         pools = {"writing": self.pool, "peaks": self.pool}
-        self.guard = Guard(self.pool, self.lease, books, tail, SETTINGS, **pools)
+        self.guard = Guard(
+            self.pool, self.lease, books, tail, SETTINGS, body_of=order_body, **pools
+        )
         await self.guard.recover()
 
     async def see(self, book: Book) -> None:

@@ -17,6 +17,7 @@ from tradingtools.rpc.streams import Tail
 from tradingtools.runtime.books import Books
 from tradingtools.settings import load
 from tradingtools.storage.postgres.pool import Pool, open_pool
+from tradingtools.venues.insiders.order_body import order_body
 
 _LOTS = f"""
 insert into lot (follower_proxy, asset_id, origin, condition_id, shares_micros)
@@ -56,6 +57,7 @@ async def _fire_all(pool: Pool, writing: Pool, peaks: Pool) -> None:
         settings,
         writing=writing,
         peaks=peaks,
+        body_of=order_body,
     )
     await guard.recover()
     await guard.on_books([CHEAP])

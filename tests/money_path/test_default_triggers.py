@@ -12,7 +12,8 @@ from psycopg.types.json import Jsonb
 
 from tests.money_path.world import Scene, World, eventually
 from tradingtools import clock
-from tradingtools.domain.order import Follower, TimeInForce, body_text
+from tradingtools.domain.order import Follower, TimeInForce
+from tradingtools.venues.insiders.order_body import order_body
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 DEFAULTS = Jsonb({"take_profit_ppm": 200_000, "stop_loss_ppm": 100_000})
@@ -101,7 +102,7 @@ async def test_a_new_position_of_the_same_lot_has_an_entry_price_of_its_own(path
 
 async def test_shares_that_were_bought_by_hand_are_guarded_and_sold(path: Scene) -> None:
     world, wallet = path.world, path.wallet(1)
-    body = body_text(
+    body = order_body(
         follower=Follower(user_id="u", wallet_id="w", proxy=wallet),
         condition_id=path.condition,
         asset_id=path.asset,

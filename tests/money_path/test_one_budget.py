@@ -37,6 +37,7 @@ from tradingtools.testing.memory_database import MemoryDatabase, MemoryPool
 from tradingtools.testing.memory_database.schema import Row
 from tradingtools.testing.memory_database.transactions import Transaction, nanoseconds
 from tradingtools.v1 import common_pb2 as common
+from tradingtools.venues.insiders.order_body import order_body
 
 SHORT, LONG = 100, 1_000
 CAP = 50 * MICROS
@@ -124,7 +125,7 @@ async def _life(database: MemoryDatabase, rng: random.Random) -> None:
     renewing = asyncio.create_task(lease.keep(pool, owned))
     settings = Settings(ingest_target="", bookfeed_target="", confirm_target="")
     books: Any = DeepBooks()
-    router = Router(pool, owned, books, Tail(0, _no_batches), settings)
+    router = Router(pool, owned, books, Tail(0, _no_batches), settings, body_of=order_body)
     await while_database_is_away(router.recover)
     facts = _facts()
     rng.shuffle(facts)

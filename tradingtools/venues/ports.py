@@ -8,14 +8,34 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum, auto
-from typing import Literal
+from typing import Literal, Protocol
 
 import msgspec
 
+from tradingtools.domain.order import Follower, TimeInForce
 from tradingtools.domain.venue_order import VenueOrder
 
 Side = Literal["BUY", "SELL"]
 Action = Literal["TRADE", "SPLIT", "MERGE", "REDEEM", "CONVERSION"]
+
+
+class OrderBody(Protocol):
+    """Writes the body of an order's POST, as its venue gateway reads it: same inputs, same bytes.
+
+    It is frozen in the order before the claim is durable, so that each attempt sends the same.
+    """
+
+    def __call__(
+        self,
+        *,
+        follower: Follower,
+        condition_id: str,
+        asset_id: str,
+        size_micros: int,
+        limit_micros: int,
+        time_in_force: TimeInForce,
+        not_after_ms: int,
+    ) -> str: ...
 
 
 class RowError(ValueError):

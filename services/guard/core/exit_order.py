@@ -8,12 +8,19 @@ from typing import Any
 from services.guard.core.exit_size import Exit
 from tradingtools.domain import ids
 from tradingtools.domain.leader_trade import Side
-from tradingtools.domain.order import Follower, Order, Purpose, TimeInForce, body_text
+from tradingtools.domain.order import Follower, Order, Purpose, TimeInForce
 from tradingtools.domain.trigger_types import MANUAL
+from tradingtools.venues.ports import OrderBody
 
 
 def exit_order(
-    row: Mapping[str, Any], sized: Exit, *, rung: int, slice_number: int, not_after_ms: int
+    row: Mapping[str, Any],
+    sized: Exit,
+    *,
+    rung: int,
+    slice_number: int,
+    not_after_ms: int,
+    body_of: OrderBody,
 ) -> Order:
     """Return the order for a slice.
 
@@ -23,6 +30,7 @@ def exit_order(
         rung: the highest one that it sells, from 0; 0 for what is no ladder.
         slice_number: from 0 within the exit.
         not_after_ms: its deadline.
+        body_of: writes its body.
     """
     copy_key = ids.guard_exit_key(row["id"], row["generation"], rung)
     follower = Follower(
@@ -48,7 +56,7 @@ def exit_order(
         limit_micros=sized.limit_micros,
         time_in_force=TimeInForce.FAK,
         not_after_ms=not_after_ms,
-        body=body_text(
+        body=body_of(
             follower=follower,
             condition_id=row["condition_id"],
             asset_id=row["asset_id"],

@@ -98,6 +98,7 @@ def _decide(
             verdict,
             deadline_ms(trade.traded_ms, start.frozen.age_ms, context.now_ms, context.entry_ttl_ms),
             context.book.market.fee_rate_micros,
+            body_of=context.body_of,
         )
     copy = after(trade, start, verdict, accrued_micros=_left(start, verdict, held), order=order)
     if isinstance(verdict, Sized) and context.book is not None and start.shadow:

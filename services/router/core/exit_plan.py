@@ -295,6 +295,7 @@ def _decided(
         Purpose.COPY_EXIT,
         verdict,
         context.now_ms + context.exit_ttl_ms,
+        body_of=context.body_of,
     )
     copy = structs.replace(copy, order_keys=(*copy.order_keys, order.order_key))
     return structs.replace(copy, rest_until_ms=context.now_ms + _hangs_ms(copy)), order

@@ -8,8 +8,9 @@ from services.router.core.fees import reserved_money
 from services.router.core.sizing import Sized
 from tradingtools.domain import ids
 from tradingtools.domain.leader_trade import LeaderTrade, Side, TradeKey
-from tradingtools.domain.order import Order, Purpose, TimeInForce, body_text
+from tradingtools.domain.order import Order, Purpose, TimeInForce
 from tradingtools.domain.subscription import Subscription
+from tradingtools.venues.ports import OrderBody
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +21,7 @@ class OrderSubject:
     condition_id: str
 
 
-def make_order(
+def make_order(  # noqa: PLR0913 - an order is made of so much
     cause: LeaderTrade | OrderSubject,
     subscription: Subscription,
     copy_key: str,
@@ -29,6 +30,8 @@ def make_order(
     sized: Sized,
     not_after_ms: int,
     fee_rate_micros: int = 0,
+    *,
+    body_of: OrderBody,
 ) -> Order:
     """Make the n-th order of a copy; an entry also reserves its highest fee."""
     entry = purpose is Purpose.ENTRY
@@ -50,7 +53,7 @@ def make_order(
         limit_micros=sized.limit_micros,
         time_in_force=TimeInForce.FAK,
         not_after_ms=not_after_ms,
-        body=body_text(
+        body=body_of(
             follower=subscription.follower,
             condition_id=cause.condition_id,
             asset_id=cause.key.asset_id,

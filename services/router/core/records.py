@@ -22,6 +22,7 @@ from tradingtools.domain.money import MICROS, to_text
 from tradingtools.domain.order import Order
 from tradingtools.domain.reasons import Reason
 from tradingtools.domain.subscription import Subscription
+from tradingtools.venues.ports import OrderBody
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -232,6 +233,7 @@ class Context:
     trade."""
     entry_owner: Callable[[str], str | None]
     """The subscription that has claimed an entry copy key."""
+    body_of: OrderBody
     entry_least_ms: int = 0
     """What an entry needs to be sent: with less left of its time it is too old."""
     quiet_ms: int | None = None

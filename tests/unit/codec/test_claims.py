@@ -14,8 +14,9 @@ from tests.unit.samples import order
 from tradingtools.codec import claims
 from tradingtools.domain.leader_trade import LeaderRow, Side, Source, TradeKey
 from tradingtools.domain.money import parse_exact
-from tradingtools.domain.order import Follower, Order, Purpose, TimeInForce, body_text
+from tradingtools.domain.order import Follower, Order, Purpose, TimeInForce
 from tradingtools.v1 import common_pb2 as pb
+from tradingtools.venues.insiders.order_body import order_body
 
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
 amounts = st.integers(0, 2**63 - 1)
@@ -121,7 +122,7 @@ def test_a_body_says_exactly_what_was_decided(
     size: int, limit: int, not_after_ms: int, asset: str, user: str
 ) -> None:
     def body() -> str:
-        return body_text(
+        return order_body(
             follower=Follower(user_id=user, wallet_id=f"w-{user}", proxy=f"0x{user}"),
             condition_id="0xc",
             asset_id=asset,

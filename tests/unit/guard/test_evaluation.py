@@ -29,6 +29,7 @@ from tradingtools.testing.memory_database.schema import Row
 from tradingtools.testing.memory_database.transactions import Transaction
 from tradingtools.v1 import common_pb2 as pb
 from tradingtools.v1 import confirm_service_pb2 as confirm_pb
+from tradingtools.venues.insiders.order_body import order_body
 
 SHARE = 1_000_000
 DEEP = book_of(((300_000, 1_000 * SHARE),))
@@ -108,7 +109,7 @@ class Desk:
         pool = cast(Pool, MemoryPool(self.database, self.moods))
         return Guard(
             pool, self._lease, cast(Books, self.books), self.tail, self._settings,
-            writing=pool, peaks=pool,
+            writing=pool, peaks=pool, body_of=order_body,
         )  # fmt: skip
 
     def _move_triggers(self, tx: Transaction, values: Row) -> list[Row]:

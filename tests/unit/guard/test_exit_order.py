@@ -9,6 +9,7 @@ from services.guard.core.exit_order import exit_order
 from services.guard.core.exit_size import Exit
 from tradingtools.domain.leader_trade import Side
 from tradingtools.domain.order import Purpose
+from tradingtools.venues.insiders.order_body import order_body
 
 ROW: dict[str, Any] = {
     "id": "trigger-1",
@@ -26,17 +27,34 @@ ROW: dict[str, Any] = {
 
 def test_the_same_inputs_give_the_same_order() -> None:
     first = exit_order(
-        dict(ROW), Exit(5_000_000, 400_000), rung=0, slice_number=0, not_after_ms=1_500
+        dict(ROW),
+        Exit(5_000_000, 400_000),
+        rung=0,
+        slice_number=0,
+        not_after_ms=1_500,
+        body_of=order_body,
     )
     again = exit_order(
-        dict(ROW), Exit(5_000_000, 400_000), rung=0, slice_number=0, not_after_ms=1_500
+        dict(ROW),
+        Exit(5_000_000, 400_000),
+        rung=0,
+        slice_number=0,
+        not_after_ms=1_500,
+        body_of=order_body,
     )
     assert first == again
     assert first.body_hash == again.body_hash
 
 
 def test_an_exit_sells_and_reserves_shares_only() -> None:
-    order = exit_order(ROW, Exit(5_000_000, 400_000), rung=0, slice_number=0, not_after_ms=1_500)
+    order = exit_order(
+        ROW,
+        Exit(5_000_000, 400_000),
+        rung=0,
+        slice_number=0,
+        not_after_ms=1_500,
+        body_of=order_body,
+    )
     assert (order.side, order.purpose) == (Side.SELL, Purpose.GUARD_EXIT)
     assert (order.reserved_money_micros, order.reserved_shares_micros) == (0, 5_000_000)
     body = json.loads(order.body)
@@ -52,6 +70,7 @@ def test_slices_rungs_generations_and_triggers_never_share_a_key() -> None:
             rung=rung,
             slice_number=number,
             not_after_ms=1_500,
+            body_of=order_body,
         ).order_key
         for trigger in ("trigger-1", "trigger-11")
         for generation in (1, 2, 11)

@@ -14,6 +14,7 @@ from tradingtools.domain.book import Book
 from tradingtools.rpc.streams import Tail
 from tradingtools.runtime.books import Books
 from tradingtools.runtime.consumer import while_database_is_away
+from tradingtools.venues.insiders.order_body import order_body
 
 
 def _told(desk: Desk, *triggers: str) -> None:
@@ -84,7 +85,9 @@ def _left_behind(desk: Desk) -> Guard:
     pool, lease = desk.guard._pool, desk.guard._lease
     settings = desk.guard._claims._settings
     books = cast(Books, Known())
-    return Guard(pool, lease, books, Tail(0, _none), settings, writing=pool, peaks=pool)
+    return Guard(
+        pool, lease, books, Tail(0, _none), settings, writing=pool, peaks=pool, body_of=order_body
+    )
 
 
 async def _given_up(desk: Desk) -> tuple[str, Guard]:

@@ -23,6 +23,7 @@ from tradingtools.domain.reasons import Reason
 from tradingtools.domain.subscription import SizingMode
 from tradingtools.v1 import common_pb2 as common
 from tradingtools.v1 import ingest_service_pb2 as pb
+from tradingtools.venues.insiders.order_body import order_body
 
 BIGINT = 2**63
 int64 = st.integers(-BIGINT, BIGINT - 1)
@@ -72,7 +73,7 @@ def test_any_fact_gives_an_order_a_reason_or_a_typed_error(
     assert trade is not None
     made = replace(subscription(), sizing_mode=mode, sizing_micros=sizing)
     context = Context(
-        book=market, now_ms=1_500, entry_ttl_ms=1, exit_ttl_ms=1,
+        body_of=order_body, book=market, now_ms=1_500, entry_ttl_ms=1, exit_ttl_ms=1,
         exposure=lambda _: Exposure(equity_micros=10**9), entry_owner=lambda _: None,
     )  # fmt: skip
     if fact.key.side is Side.BUY:

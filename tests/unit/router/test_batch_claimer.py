@@ -31,6 +31,7 @@ from tradingtools.domain.subscription import SizingMode, Subscription, Subscript
 from tradingtools.storage.postgres.lease import Fenced
 from tradingtools.testing.memory_database import Calm, MemoryDatabase
 from tradingtools.testing.memory_database.transactions import Transaction
+from tradingtools.venues.insiders.order_body import order_body
 
 OTHER = "0x" + "d" * 40
 USDC = 1_000_000
@@ -500,6 +501,7 @@ def test_what_is_taken_back_leaves_nothing(
         assert trade is not None
         seen.append(_state(memory, followers))
         context = Context(
+            body_of=order_body,
             book=book(), now_ms=trade.traded_ms, entry_ttl_ms=1000, exit_ttl_ms=1000,
             exposure=memory.exposures(trade, trade.traded_ms),
             entry_owner=memory.entry_owner.get,

@@ -16,6 +16,7 @@ from tradingtools.testing.memory_database import Calm, MemoryDatabase, MemoryPoo
 from tradingtools.testing.memory_database.transactions import EPOCH, Transaction
 from tradingtools.v1 import common_pb2 as common
 from tradingtools.v1 import confirm_service_pb2 as confirm_pb
+from tradingtools.venues.insiders.order_body import order_body
 
 WALLET = "0x" + "2" * 40
 SUB = "sub_" + "1" * 32
@@ -111,7 +112,9 @@ async def recovered(
     """A router that has just begun on a database in memory."""
     pool = cast(Any, MemoryPool(database, network))
     owned = await lease.acquire(pool, "router", 0, "router-0")
-    router = Router(pool, owned, cast(Any, Shelf()), tail or Tail(0, no_batches), settings)
+    router = Router(
+        pool, owned, cast(Any, Shelf()), tail or Tail(0, no_batches), settings, body_of=order_body
+    )
     await router.recover()
     return router
 

@@ -39,6 +39,7 @@ from tradingtools.domain.money import MICROS
 from tradingtools.domain.order import Order, Purpose
 from tradingtools.domain.reasons import Reason
 from tradingtools.domain.subscription import SizingMode, Subscription, SubscriptionState
+from tradingtools.venues.insiders.order_body import order_body
 
 NOW = 1_700_000_000_500
 TRADED = 1_700_000_000_000
@@ -92,6 +93,7 @@ class Follower:
         spent = sum(order.reserved_money_micros for order in self.orders)
         owner = {order.copy_key: order.subscription_id for order in self.orders}
         return Context(
+            body_of=order_body,
             book=self.market,
             now_ms=self.now_ms,
             entry_ttl_ms=2_000,

@@ -20,6 +20,7 @@ from tests.unit.samples import CONDITION, LEADER, TX, subscription
 from tradingtools.domain.leader_trade import LeaderTrade, Side, TradeKey
 from tradingtools.storage.postgres.lease import Lease
 from tradingtools.v1 import confirm_service_pb2 as confirm_pb
+from tradingtools.venues.insiders.order_body import order_body
 
 ENTRY = "e" * 64
 
@@ -51,7 +52,9 @@ async def test_the_end_of_an_entry_survives_a_claim_under_way() -> None:
     lease = Lease(role="router", partition=0, epoch=1)
     settings = Settings(ingest_target="", bookfeed_target="", confirm_target="")
     pool: Any = None
-    router = Router(pool, lease, cast(Any, _NoBooks()), cast(Any, None), settings)
+    router = Router(
+        pool, lease, cast(Any, _NoBooks()), cast(Any, None), settings, body_of=order_body
+    )
     memory = router._state
     memory.index.put(follower)
     key = TradeKey(leader_tx=TX, leader=LEADER, asset_id="7", side=Side.SELL)

@@ -18,6 +18,7 @@ from tradingtools.storage.postgres import lease
 from tradingtools.testing.memory_database import MemoryDatabase, MemoryPool
 from tradingtools.testing.memory_database.transactions import Transaction
 from tradingtools.v1 import confirm_service_pb2 as confirm_pb
+from tradingtools.venues.insiders.order_body import order_body
 
 _CAP, _EARLIER, _NOW = 15_000_000, 4_000_000, 12_000_000
 
@@ -46,7 +47,9 @@ async def test_an_older_booking_does_not_widen_a_cap(recovered: bool) -> None:
     pool = cast(Any, MemoryPool(database))
     database.write(subscribe)
     owned = await lease.acquire(pool, "router", 0, "router-0")
-    router = Router(pool, owned, cast(Any, Shelf()), Tail(0, no_batches), SETTINGS)
+    router = Router(
+        pool, owned, cast(Any, Shelf()), Tail(0, no_batches), SETTINGS, body_of=order_body
+    )
 
     def booked(seq: int, cost: int) -> confirm_pb.FillEvent:
         return confirm_pb.FillEvent(

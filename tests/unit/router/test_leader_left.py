@@ -20,6 +20,7 @@ from tradingtools.domain.copy_settings import CopySettings, ExitMode
 from tradingtools.domain.leader_trade import LeaderRow, LeaderTrade, Side, Source, TradeKey, merge
 from tradingtools.domain.money import MICROS
 from tradingtools.domain.reasons import Reason
+from tradingtools.venues.insiders.order_body import order_body
 
 SUB = subscription().id
 STEP = 10_000
@@ -43,6 +44,7 @@ def trade(number: int, side: Side, size: int, held: int | None = None) -> Leader
 
 def context(**changes: object) -> Context:
     made = Context(
+        body_of=order_body,
         book=book(minimum=0), now_ms=TRADED_MS, entry_ttl_ms=1_000, exit_ttl_ms=1_000,
         exposure=lambda _: Exposure(), entry_owner=lambda _: None,
     )  # fmt: skip

@@ -25,6 +25,7 @@ from tradingtools.rpc.streams import Tail
 from tradingtools.storage.postgres import lease
 from tradingtools.testing.memory_database import MemoryDatabase, MemoryPool
 from tradingtools.testing.memory_database.transactions import Transaction
+from tradingtools.venues.insiders.order_body import order_body
 
 FOLLOWERS = 2
 ROWS = 300
@@ -139,7 +140,9 @@ class Life:
             tx.update("partition_lease", row, expires_at=tx.now + timedelta(days=1))
 
         self.database.write(keep)
-        router = Router(pool, owned, cast(Any, Shelf()), Tail(0, _nothing), self.settings)
+        router = Router(
+            pool, owned, cast(Any, Shelf()), Tail(0, _nothing), self.settings, body_of=order_body
+        )
         await router.recover()
         return router
 

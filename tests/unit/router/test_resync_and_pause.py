@@ -31,6 +31,7 @@ from tradingtools.storage.postgres import lease
 from tradingtools.storage.postgres.lease import Fenced
 from tradingtools.testing.memory_database import Calm, MemoryDatabase, MemoryPool
 from tradingtools.testing.memory_database.transactions import Transaction
+from tradingtools.venues.insiders.order_body import order_body
 
 _RESYNC = "rsy_" + "0" * 32
 
@@ -113,7 +114,7 @@ async def test_its_orders_are_claimed_as_of_before_the_pause() -> None:
     database.write(_asked_for)
     owned = await lease.acquire(pool, "router", 0, "router-0")
     tail: Tail[Any] = Tail(0, no_batches)
-    router = Router(pool, owned, cast(Any, _Known()), tail, SETTINGS)
+    router = Router(pool, owned, cast(Any, _Known()), tail, SETTINGS, body_of=order_body)
     await router.recover()
     await router.resyncs.look()
     database.write(_execute)

@@ -21,6 +21,7 @@ from services.router.core.router_state import RouterState
 from tests.unit.samples import CONDITION, TX, book, subscription
 from tradingtools.domain.leader_trade import LeaderRow, LeaderTrade, Side, Source, TradeKey, merge
 from tradingtools.domain.subscription import Subscription
+from tradingtools.venues.insiders.order_body import order_body
 
 NOW_MS = 1_000
 
@@ -74,7 +75,7 @@ def decide(memory: RouterState) -> Plan:
     trade = buy(wallet(10**6))
     memory.know(trade)
     context = Context(
-        book=book(), now_ms=NOW_MS, entry_ttl_ms=1, exit_ttl_ms=1,
+        body_of=order_body, book=book(), now_ms=NOW_MS, entry_ttl_ms=1, exit_ttl_ms=1,
         exposure=memory.exposures(trade, NOW_MS), entry_owner=memory.entry_owner.get,
     )  # fmt: skip
     plan = plan_entries(trade, memory.index.followers_of(trade.key.leader), {}, context)

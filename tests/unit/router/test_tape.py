@@ -35,6 +35,7 @@ from tradingtools.domain.copy_settings import (
 from tradingtools.domain.leader_trade import LeaderRow, LeaderTrade, Side, Source, TradeKey, merge
 from tradingtools.domain.money import MICROS, parse_exact, parse_rounded
 from tradingtools.domain.subscription import SizingMode, Subscription
+from tradingtools.venues.insiders.order_body import order_body
 
 from importlib.resources import files  # isort: skip
 
@@ -336,7 +337,7 @@ class Decider:
         memory.know(trade)
         now = trade.traded_ms
         context = Context(
-            book=market, now_ms=now, entry_ttl_ms=1, exit_ttl_ms=1,
+            body_of=order_body, book=market, now_ms=now, entry_ttl_ms=1, exit_ttl_ms=1,
             exposure=lambda s: structs.replace(
                 memory.exposures(trade, now)(s), equity_micros=EQUITY
             ),

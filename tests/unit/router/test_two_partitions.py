@@ -22,6 +22,7 @@ from tradingtools.runtime.process import Startup
 from tradingtools.storage.postgres import lease
 from tradingtools.testing.memory_database import Calm, MemoryDatabase, MemoryPool
 from tradingtools.testing.memory_database.transactions import Transaction
+from tradingtools.venues.insiders.order_body import order_body
 
 _WALLETS = {ids.partition_of(f"0x{n:040x}", 2): f"0x{n:040x}" for n in range(1, 30)}
 
@@ -53,7 +54,9 @@ async def _router(database: MemoryDatabase, partition: int, network: Calm | None
         ingest_target="x:1", bookfeed_target="x:1", confirm_target="x:1",
         partition=partition, partitions=2,
     )  # fmt: skip
-    router = Router(pool, owned, cast(Any, Shelf()), Tail(0, no_batches), settings)
+    router = Router(
+        pool, owned, cast(Any, Shelf()), Tail(0, no_batches), settings, body_of=order_body
+    )
     await router.recover()
     return router
 
@@ -111,7 +114,9 @@ async def test_a_restart_forgets_no_row_that_the_other_has_judged(database: Memo
 async def _alone(database: MemoryDatabase) -> Router:
     pool = cast(Any, MemoryPool(database))
     owned = await lease.acquire(pool, "router", 0, "router-0")
-    router = Router(pool, owned, cast(Any, Shelf()), Tail(0, no_batches), SETTINGS)
+    router = Router(
+        pool, owned, cast(Any, Shelf()), Tail(0, no_batches), SETTINGS, body_of=order_body
+    )
     await router.recover()
     return router
 
