@@ -29,6 +29,7 @@ from tradingtools.v1 import (
     error_reason_pb2,
     event_service_pb2,
     holding_service_pb2,
+    leader_service_pb2,
     trigger_service_pb2,
     webhook_service_pb2,
 )
@@ -44,6 +45,7 @@ _SOCKET_PATH_MAX = 107
 CONTROL_SERVICES: tuple[ServiceDescriptor, ...] = (
     control_service_pb2.DESCRIPTOR.services_by_name["ControlService"],
     holding_service_pb2.DESCRIPTOR.services_by_name["HoldingService"],
+    leader_service_pb2.DESCRIPTOR.services_by_name["LeaderService"],
     trigger_service_pb2.DESCRIPTOR.services_by_name["TriggerService"],
 )
 BEHIND: dict[str, ServiceDescriptor] = {

@@ -384,6 +384,83 @@ class Client:
         found: models.FollowerOrder = self._session.call("GET", f"/orders/{segment(id_)}")
         return found
 
+    def list_leaders(
+        self,
+        *,
+        sort: Literal[
+            "", "copyability", "edge", "profit", "roi", "winRate", "sharpe", "volume", "trades"
+        ]
+        | None = None,
+        window: Literal["", "1d", "7d", "30d", "90d", "all"] | None = None,
+        min_trades: int | None = None,
+        min_resolved: int | None = None,
+        category: str | None = None,
+        evidence: bool | None = None,
+        page_size: int | None = None,
+        page_token: str | None = None,
+    ) -> models.ListLeadersResponse:
+        """Leaders, ranked. From the newest snapshot of enrichment, which `asOf` dates. 503
+        UNAVAILABLE when Redis is away and none was read before.
+
+        Needs scope read.
+        """
+        found: models.ListLeadersResponse = self._session.call(
+            "GET",
+            "/leaders",
+            query={
+                "sort": sort,
+                "window": window,
+                "minTrades": min_trades,
+                "minResolved": min_resolved,
+                "category": category,
+                "evidence": evidence,
+                "pageSize": page_size,
+                "pageToken": page_token,
+            },
+        )
+        return found
+
+    def all_leaders(
+        self,
+        *,
+        sort: Literal[
+            "", "copyability", "edge", "profit", "roi", "winRate", "sharpe", "volume", "trades"
+        ]
+        | None = None,
+        window: Literal["", "1d", "7d", "30d", "90d", "all"] | None = None,
+        min_trades: int | None = None,
+        min_resolved: int | None = None,
+        category: str | None = None,
+        evidence: bool | None = None,
+        page_size: int | None = None,
+    ) -> Iterator[models.Leader]:
+        """Page by page what `list_leaders` lists."""
+        page_token = ""
+        while True:
+            page = self.list_leaders(
+                sort=sort,
+                window=window,
+                min_trades=min_trades,
+                min_resolved=min_resolved,
+                category=category,
+                evidence=evidence,
+                page_size=page_size,
+                page_token=page_token,
+            )
+            yield from page["leaders"]
+            page_token = page["nextPageToken"]
+            if not page_token:
+                return
+
+    def get_leader(self, wallet: str) -> models.Leader:
+        """One leader with his days. 404 NOT_FOUND: the newest snapshot does not know him. 503 as
+        above.
+
+        Needs scope read.
+        """
+        found: models.Leader = self._session.call("GET", f"/leaders/{segment(wallet)}")
+        return found
+
     def create_trigger(
         self, body: models.CreateTriggerRequest, *, idempotency_key: str | None = None
     ) -> models.Trigger:

@@ -632,6 +632,142 @@ class Health(TypedDict):
     """Always "ok"."""
 
 
+class Leader(TypedDict):
+    """What is known of a leader."""
+
+    wallet: str
+    """Lower case."""
+    asOf: NotRequired[str]
+    """When it was true, and of which snapshot it is."""
+    version: str
+    gaps: list[str]
+    """Why the record is no evidence that he is worth following; empty: it is."""
+    edge: NotRequired[float]
+    """Profit by cost of resolved markets without the best week, shrunk by their number n by n
+    / (n + 30).
+    """
+    score: NotRequired[float]
+    """The edge less the slippage of 100 USDC three seconds later."""
+    performance: list[LeaderPerformance]
+    """The five windows."""
+    firstTradeAt: NotRequired[str]
+    lastTradeAt: NotRequired[str]
+    medianSize: NotRequired[str]
+    """USDC of his buys, the lower median."""
+    holdingMs: NotRequired[str]
+    """From purchase to sale, merge or resolution, median of shares, milliseconds."""
+    maker: NotRequired[str]
+    """USDC that he traded as maker and as taker."""
+    taker: NotRequired[str]
+    concentration: NotRequired[float]
+    """Sum of the squared shares that markets have in what he bought: 1 is one market."""
+    latencyClass: str
+    """How soon after a leader's buys the price has moved away from a follower.
+    `LATENCY_CLASS_UNSPECIFIED`: No book was recorded after his trades.
+    `LATENCY_CLASS_SLOW`: Ten seconds cost no more than one: he is followed at leisure.
+    `LATENCY_CLASS_QUICK`: Ten seconds cost more than half a percent more than one.
+    `LATENCY_CLASS_NEWS`: They cost more than two percent more: he trades on news.
+    """
+    openCost: str
+    """USDC of what is held: its cost, and its worth at marks; outcomes without a mark."""
+    openValue: NotRequired[str]
+    unmarked: str
+    unknownCost: str
+    """USDC that he got for shares that were bought before his record begins: in no profit."""
+    categories: list[LeaderCategoryRecord]
+    """The most bought first."""
+    copyability: list[LeaderCopyability]
+    days: list[LeaderChartDay]
+    """Of one leader only, oldest first."""
+
+
+class LeaderCategoryRecord(TypedDict):
+    """A leader's record in one category."""
+
+    category: str
+    trades: str
+    markets: str
+    bought: str
+    realised: str
+    resolved: str
+    won: str
+
+
+class LeaderChartDay(TypedDict):
+    """One UTC day of a leader, for a chart."""
+
+    day: NotRequired[str]
+    """Its first instant."""
+    realised: str
+    """USDC."""
+    cumulative: str
+    """Realised since the record begins, at the end of the day."""
+    trades: str
+    equity: NotRequired[str]
+    """Cumulative and what was held, at the day's last marks, less its cost."""
+
+
+class LeaderCopyability(TypedDict):
+    """What followers would have got at the books recorded so long after the leader's buys,
+    paying at most 3 % more than he did.
+    """
+
+    delaySeconds: int
+    amount: str
+    """USDC of each copy."""
+    observed: str
+    """Buys with a recorded book, and those without, which say nothing."""
+    unobserved: str
+    spent: str
+    """USDC over all observed: spent, what its shares cost at the leader's price, and what
+    found no seller.
+    """
+    leaderCost: str
+    unfilled: str
+    slippage: NotRequired[float]
+    """What was paid more than the leader, as a part of what he would have paid."""
+    filled: NotRequired[float]
+    """Spent by wanted."""
+
+
+class LeaderPerformance(TypedDict):
+    """A leader's result within a window that ends at `asOf`. USDC before fees."""
+
+    window: str
+    """"1d", "7d", "30d", "90d" or "all"."""
+    realised: str
+    """Profit of what was sold, merged or resolved within it."""
+    marked: NotRequired[str]
+    """The same and the change of what is held, at marks; left out: something held has no mark."""
+    bought: str
+    closedCost: str
+    """Cost of what was sold, merged or resolved within it."""
+    roi: NotRequired[float]
+    """Realised by closed cost."""
+    trades: str
+    markets: str
+    resolved: str
+    """Markets that resolved within it, and those of them that were won. Both sides of a
+    market, and markets that can be converted into each other, are one; one whose cost is
+    not known whole is none.
+    """
+    won: str
+    winRate: NotRequired[float]
+    """Won by resolved, and its Wilson bounds at 95 %."""
+    winRateLow: NotRequired[float]
+    winRateHigh: NotRequired[float]
+    profitFactor: NotRequired[float]
+    """Profit of won markets by the loss of lost ones."""
+    sharpe: NotRequired[float]
+    """Of daily realised results, a year having 365 days."""
+    sortino: NotRequired[float]
+    largestDrawdown: str
+    """The largest fall of realised profit from its peak, and as a part of the most that was at
+    work and the profit at the peak.
+    """
+    largestDrawdownFraction: NotRequired[float]
+
+
 class Limits(TypedDict):
     """What a copy must respect. An absent limit does not limit; "0" allows nothing."""
 
@@ -725,6 +861,19 @@ class ListEventPageResponse(TypedDict):
     """Ask after this number for the next ones; absent: there are no more for now. A page may
     be empty and have one.
     """
+
+
+class ListLeadersResponse(TypedDict):
+    leaders: list[Leader]
+    """The best first, without `days`."""
+    nextPageToken: str
+    """Empty on the last page."""
+    asOf: NotRequired[str]
+    """When the snapshot was true; left out: nothing has been computed yet, or it was too long
+    ago.
+    """
+    version: str
+    """Of the snapshot; empty without one."""
 
 
 class ListResyncsResponse(TypedDict):

@@ -17,6 +17,8 @@ from services.control.edge.ext_authz import Gateway
 from services.control.edge.interceptors import EtagInterceptor, SealInterceptor
 from services.control.edge.reach import StoredOwners
 from services.control.engine.watch import EngineWatch, targets_of
+from services.control.leaders.service import LeaderServicer
+from services.control.leaders.store import Leaders
 from services.control.orders.store import Orders
 from services.control.positions.drift import Drift
 from services.control.positions.service import HoldingServicer
@@ -44,6 +46,7 @@ from tradingtools.runtime.process import Startup, until_stopped
 from tradingtools.v1 import (
     control_service_pb2_grpc,
     holding_service_pb2_grpc,
+    leader_service_pb2_grpc,
     trigger_service_pb2_grpc,
 )
 
@@ -86,12 +89,14 @@ async def run(settings: Settings, stop: asyncio.Event, *, internal: InternalProc
         control = ControlServicer(store, subscriptions, books.known, openapi, engine)
         holding = HoldingServicer(subscriptions, holdings, Drift(store), resyncs, Orders(store))
         trigger = TriggerServicer(Triggers(store, one_owner=settings.one_owner))
+        leader = LeaderServicer(Leaders(client))
         names = [service.full_name for service in OWN_SERVICES]
 
         def register_edge(server: grpc.aio.Server) -> None:
             control_service_pb2_grpc.add_ControlServiceServicer_to_server(control, server)
             holding_service_pb2_grpc.add_HoldingServiceServicer_to_server(holding, server)
             trigger_service_pb2_grpc.add_TriggerServiceServicer_to_server(trigger, server)
+            leader_service_pb2_grpc.add_LeaderServiceServicer_to_server(leader, server)
             external_auth_pb2_grpc.add_AuthorizationServicer_to_server(gateway, server)
 
         async with serving(

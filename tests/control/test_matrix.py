@@ -53,6 +53,7 @@ IDS = {
     "resyncs": "rsy_" + "0" * 32,
     "orders": "0" * 64,
     "webhook-endpoints": "whk_" + "0" * 32,
+    "leaders": "0x" + "0" * 40,
 }
 KINDS = (
     ("Content-Type: application/json",),
@@ -205,7 +206,7 @@ def _spellings(path: str) -> list[str]:
 
 def _path(route: Route) -> str:
     return "/" + "/".join(
-        IDS[route.segments[0]] if segment == "{id}" else segment for segment in route.segments
+        IDS[route.segments[0]] if segment.startswith("{") else segment for segment in route.segments
     )
 
 

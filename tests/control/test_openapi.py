@@ -11,6 +11,7 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from tests.control.edge import MANAGE, READ, RunningEdge
+from tests.control.leader_documents import leader, publish
 from tests.control.requests import (
     Database,
     create_subscription,
@@ -20,6 +21,7 @@ from tests.control.requests import (
 )
 from tools.openapi.__main__ import DOCUMENT
 from tools.openapi.document import text
+from tools.openapi.examples import LEADER
 
 Wallet = Callable[[], str]
 STORED: dict[str, Any] = json.loads(DOCUMENT.read_text(encoding="utf-8"))
@@ -123,7 +125,9 @@ def test_every_example_works_and_the_answer_is_as_described(
 ) -> None:
     follower = wallet()
     ids = _ids(edge, follower, database)
+    publish(edge.redis_url, leader(LEADER))
     target = path.replace("{id}", ids.get("/" + path.split("/")[1], ""))
+    target = target.replace("{wallet}", LEADER)
     example = _example(operation, follower, ids["/subscriptions"])
     answer = edge.call(verb.upper(), target, MANAGE, **example)
     good = next(status for status in operation["responses"] if status.startswith("2"))

@@ -48,7 +48,9 @@ TOKENS = (
 METHODS: list[MethodDescriptor] = [m for service in PUBLIC_SERVICES for m in service.methods]
 OWN_RPCS = {m.full_name for service in OWN_SERVICES for m in service.methods}
 ROUTES = {route.method: route for route in public_routes()}
-OF_NO_FOLLOWER = ("GetHealth", "GetReadiness", "GetOpenApi", "GetEngineHealth")
+OF_NO_FOLLOWER = (
+    "GetHealth", "GetReadiness", "GetOpenApi", "GetEngineHealth", "ListLeaders", "GetLeader",
+)  # fmt: skip
 SIMPLE = {
     "conditionId": "0x" + "c0" * 32, "assetId": "7", "triggerType": "take_profit",
     "triggerPrice": 0.75,
@@ -72,7 +74,10 @@ def _named(message: Descriptor, prefix: str = "") -> Iterator[tuple[str, FieldDe
             yield f"{prefix}{field.name}", field
 
 
-_OF_NOBODY = {"CreateSubscriptionRequest.leader", "ListSubscriptionDecisionsRequest.leader_tx"}
+_OF_NOBODY = {
+    "CreateSubscriptionRequest.leader", "ListSubscriptionDecisionsRequest.leader_tx",
+    "GetLeaderRequest.wallet",
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("method", METHODS, ids=lambda m: m.name)
@@ -108,7 +113,7 @@ class World:
         order = put_order(self.rows, wallet, subscription, "CONFIRMED")
         return {
             "subscriptions": subscription, "triggers": trigger, "resyncs": resync,
-            "orders": order, "webhook-endpoints": "whk_" + "0" * 32,
+            "orders": order, "webhook-endpoints": "whk_" + "0" * 32, "leaders": leader,
         }  # fmt: skip
 
     def ask(

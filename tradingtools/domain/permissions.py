@@ -75,6 +75,7 @@ PERMISSIONS: dict[str, Permission] = {
         read="GetTrigger ListTriggers ListTriggerHistory ListSimpleTriggers",
         manage="CreateTrigger UpdateTrigger DeleteTrigger CreateSimpleTrigger",
     ),
+    **_of("LeaderService", read="ListLeaders GetLeader"),
     **_of(
         "OperatorService",
         observe="GetOperator ListHalts ListBreakers GetOrder ListOrders ListAudit VerifyAudit"

@@ -55,6 +55,7 @@ PATTERNS = {
     "^[A-Za-z0-9._:-]{1,100}$": "1 to 100 of a to z, A to Z, digits, dot, _, : and -",
     "^[A-Za-z0-9._-]{1,64}$": "1 to 64 of a to z, A to Z, digits, dot, _ and -",
     "^[a-z0-9][a-z0-9 _-]{0,62}$": "a category: a to z, digits, space, _ and -, up to 63",
+    "^([a-z0-9][a-z0-9 _-]{0,62})?$": "a category: a to z, digits, space, _ and -; or empty",
     r"^(0|[1-9][0-9]{0,8})(\.[0-9]{1,6})?$": f'{_DECIMAL} "25", 0 or more, at most six decimals',
     r"^(0|[1-9][0-9]{0,2})(\.[0-9]{1,6})?$": f'{_DECIMAL} "0.1", more than 0 and at most 100',
     r"^(0|[1-9][0-9]?)(\.[0-9]{1,6})?$": f'{_DECIMAL} "0.2", 0 or more and less than 100',

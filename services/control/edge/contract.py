@@ -24,6 +24,7 @@ from tradingtools.v1 import (
     control_service_pb2,
     event_service_pb2,
     holding_service_pb2,
+    leader_service_pb2,
     trigger_service_pb2,
     webhook_service_pb2,
 )
@@ -31,6 +32,7 @@ from tradingtools.v1 import (
 OWN_SERVICES: tuple[ServiceDescriptor, ...] = (
     control_service_pb2.DESCRIPTOR.services_by_name["ControlService"],
     holding_service_pb2.DESCRIPTOR.services_by_name["HoldingService"],
+    leader_service_pb2.DESCRIPTOR.services_by_name["LeaderService"],
     trigger_service_pb2.DESCRIPTOR.services_by_name["TriggerService"],
 )
 """Served by control itself."""

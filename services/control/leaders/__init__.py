@@ -1,0 +1,1 @@
+"""Tell who is worth following, by enrichment's newest snapshot."""
