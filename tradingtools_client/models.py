@@ -638,8 +638,8 @@ class Leader(TypedDict):
     wallet: str
     """Lower case."""
     asOf: NotRequired[str]
-    """When it was true, and of which snapshot it is."""
-    version: str
+    """When it was true, and the name of the snapshot that it is of."""
+    snapshot: str
     gaps: list[str]
     """Why the record is no evidence that he is worth following; empty: it is."""
     edge: NotRequired[float]
@@ -872,8 +872,8 @@ class ListLeadersResponse(TypedDict):
     """When the snapshot was true; left out: nothing has been computed yet, or it was too long
     ago.
     """
-    version: str
-    """Of the snapshot; empty without one."""
+    snapshot: str
+    """Its name; empty without one."""
 
 
 class ListResyncsResponse(TypedDict):

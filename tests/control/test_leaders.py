@@ -40,7 +40,7 @@ def _wallets(page: dict[str, Any]) -> list[str]:
 
 def test_before_anything_was_computed(edge: RunningEdge) -> None:
     """An empty list without a date; a leader is not known."""
-    assert _list(edge) == {"leaders": [], "nextPageToken": "", "version": ""}
+    assert _list(edge) == {"leaders": [], "nextPageToken": "", "snapshot": ""}
     answer = edge.call("GET", f"/leaders/{WALLETS[0]}", READ)
     assert error_of(answer)[:2] == (404, "NOT_FOUND")
 
@@ -53,7 +53,7 @@ def test_evidence_comes_before_figures(edge: RunningEdge) -> None:
     version = publish(edge.redis_url, lucky, unknown, good, best)
     page = _list(edge)
     assert _wallets(page) == [best.wallet, good.wallet, unknown.wallet, lucky.wallet]
-    assert page["version"] == version
+    assert page["snapshot"] == version
     assert page["asOf"] == "2027-01-15T08:00:00Z"
     assert page["leaders"][3]["gaps"] == ["EVIDENCE_GAP_FEW_RESOLVED"]
     assert _wallets(_list(edge, evidence=True)) == [best.wallet, good.wallet, unknown.wallet]

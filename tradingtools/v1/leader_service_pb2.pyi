@@ -292,7 +292,7 @@ class Leader(_message.Message):
 
     WALLET_FIELD_NUMBER: _builtins.int
     AS_OF_FIELD_NUMBER: _builtins.int
-    VERSION_FIELD_NUMBER: _builtins.int
+    SNAPSHOT_FIELD_NUMBER: _builtins.int
     GAPS_FIELD_NUMBER: _builtins.int
     EDGE_FIELD_NUMBER: _builtins.int
     SCORE_FIELD_NUMBER: _builtins.int
@@ -314,7 +314,7 @@ class Leader(_message.Message):
     DAYS_FIELD_NUMBER: _builtins.int
     wallet: _builtins.str
     """Lower case."""
-    version: _builtins.str
+    snapshot: _builtins.str
     edge: _builtins.float
     """Profit by cost of resolved markets without the best week, shrunk by their number n by n / (n + 30)."""
     score: _builtins.float
@@ -337,7 +337,7 @@ class Leader(_message.Message):
     """USDC that he got for shares that were bought before his record begins: in no profit."""
     @_builtins.property
     def as_of(self) -> _timestamp_pb2.Timestamp:
-        """When it was true, and of which snapshot it is."""
+        """When it was true, and the name of the snapshot that it is of."""
 
     @_builtins.property
     def gaps(self) -> _containers.RepeatedScalarFieldContainer[_enrichment_pb2.EvidenceGap.ValueType]:
@@ -366,7 +366,7 @@ class Leader(_message.Message):
         *,
         wallet: _builtins.str = ...,
         as_of: _timestamp_pb2.Timestamp | None = ...,
-        version: _builtins.str = ...,
+        snapshot: _builtins.str = ...,
         gaps: _abc.Iterable[_enrichment_pb2.EvidenceGap.ValueType] | None = ...,
         edge: _builtins.float | None = ...,
         score: _builtins.float | None = ...,
@@ -389,7 +389,7 @@ class Leader(_message.Message):
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_concentration", b"_concentration", "_edge", b"_edge", "_holding_ms", b"_holding_ms", "_maker", b"_maker", "_median_size", b"_median_size", "_open_value", b"_open_value", "_score", b"_score", "_taker", b"_taker", "as_of", b"as_of", "concentration", b"concentration", "edge", b"edge", "first_trade_at", b"first_trade_at", "holding_ms", b"holding_ms", "last_trade_at", b"last_trade_at", "maker", b"maker", "median_size", b"median_size", "open_value", b"open_value", "score", b"score", "taker", b"taker"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_concentration", b"_concentration", "_edge", b"_edge", "_holding_ms", b"_holding_ms", "_maker", b"_maker", "_median_size", b"_median_size", "_open_value", b"_open_value", "_score", b"_score", "_taker", b"_taker", "as_of", b"as_of", "categories", b"categories", "concentration", b"concentration", "copyability", b"copyability", "days", b"days", "edge", b"edge", "first_trade_at", b"first_trade_at", "gaps", b"gaps", "holding_ms", b"holding_ms", "last_trade_at", b"last_trade_at", "latency_class", b"latency_class", "maker", b"maker", "median_size", b"median_size", "open_cost", b"open_cost", "open_value", b"open_value", "performance", b"performance", "score", b"score", "taker", b"taker", "unknown_cost", b"unknown_cost", "unmarked", b"unmarked", "version", b"version", "wallet", b"wallet"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_concentration", b"_concentration", "_edge", b"_edge", "_holding_ms", b"_holding_ms", "_maker", b"_maker", "_median_size", b"_median_size", "_open_value", b"_open_value", "_score", b"_score", "_taker", b"_taker", "as_of", b"as_of", "categories", b"categories", "concentration", b"concentration", "copyability", b"copyability", "days", b"days", "edge", b"edge", "first_trade_at", b"first_trade_at", "gaps", b"gaps", "holding_ms", b"holding_ms", "last_trade_at", b"last_trade_at", "latency_class", b"latency_class", "maker", b"maker", "median_size", b"median_size", "open_cost", b"open_cost", "open_value", b"open_value", "performance", b"performance", "score", b"score", "snapshot", b"snapshot", "taker", b"taker", "unknown_cost", b"unknown_cost", "unmarked", b"unmarked", "wallet", b"wallet"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__concentration: _TypeAlias = _typing.Literal["concentration"]  # noqa: Y015
     _WhichOneofArgType__concentration: _TypeAlias = _typing.Literal["_concentration", b"_concentration"]  # noqa: Y015
@@ -484,11 +484,11 @@ class ListLeadersResponse(_message.Message):
     LEADERS_FIELD_NUMBER: _builtins.int
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     AS_OF_FIELD_NUMBER: _builtins.int
-    VERSION_FIELD_NUMBER: _builtins.int
+    SNAPSHOT_FIELD_NUMBER: _builtins.int
     next_page_token: _builtins.str
     """Empty on the last page."""
-    version: _builtins.str
-    """Of the snapshot; empty without one."""
+    snapshot: _builtins.str
+    """Its name; empty without one."""
     @_builtins.property
     def leaders(self) -> _containers.RepeatedCompositeFieldContainer[Global___Leader]:
         """The best first, without `days`."""
@@ -503,11 +503,11 @@ class ListLeadersResponse(_message.Message):
         leaders: _abc.Iterable[Global___Leader] | None = ...,
         next_page_token: _builtins.str = ...,
         as_of: _timestamp_pb2.Timestamp | None = ...,
-        version: _builtins.str = ...,
+        snapshot: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of", "leaders", b"leaders", "next_page_token", b"next_page_token", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of", "leaders", b"leaders", "next_page_token", b"next_page_token", "snapshot", b"snapshot"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -51,7 +51,7 @@ def leader(of: documents.LeaderStatistics, *, days: bool) -> Fields:
     return {
         "wallet": of.wallet,
         "as_of": instant(of.as_of_ms),
-        "version": of.version,
+        "snapshot": of.version,
         "gaps": list(of.gaps),
         "edge": _known(of, "edge"),
         "score": _known(of, "score"),

@@ -48,7 +48,7 @@ class LeaderServicer(pb_grpc.LeaderServiceServicer):
         )
         answer: Fields = {
             "leaders": [codec.leader(snapshot.by_wallet[of[3]], days=False) for of in found],
-            "version": snapshot.version,
+            "snapshot": snapshot.version,
         }
         if snapshot.as_of_ms is not None:
             answer["as_of"] = codec.instant(snapshot.as_of_ms)
