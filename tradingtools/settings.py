@@ -32,6 +32,11 @@ PROCESSES = (
 )
 """Names that may follow the prefix; a process ignores the settings of the others."""
 
+OF_TT = frozenset(
+    {"TT_URL", "TT_TOKEN", "TT_OPERATOR", "TT_OPERATOR_TOKEN", "TT_PROFILE", "TT_TRACEBACK"}
+)
+"""What `tt`, the command line, reads: a shell that has them may start processes, too."""
+
 NO_LIMIT = "none"
 """The value of a number that may be absent when it is to be absent whatever its default is."""
 
@@ -146,7 +151,7 @@ def _refuse_unknown(source: Mapping[str, str], own: str, kind: type[Any]) -> Non
     shared = {PREFIX + f.name.upper() for f in dataclasses.fields(SharedSettings)}
     others = tuple(f"{PREFIX}{name}_" for name in PROCESSES)
     for name in sorted(source):
-        if not name.startswith(PREFIX) or name in shared or name in known_own:
+        if not name.startswith(PREFIX) or name in shared | known_own | OF_TT:
             continue
         if name.startswith(own) or not name.startswith(others):
             raise SettingError(f"{name}: no such setting")

@@ -251,3 +251,58 @@ async def test_a_verification_tells_its_parts_and_the_first_break(desk: Desk) ->
     assert [(step.part, step.broken_at, step.problem) for step in broken] == [
         (pb.AUDIT_PART_CHANGES, "change 1", "was changed")
     ]
+
+
+async def _follow(desk: Desk, number: int, state: str = "ACTIVE") -> tuple[str, str]:
+    """A subscription of a follower of its own; returns its id and the follower's wallet."""
+    identifier, proxy = f"sub_{number:032x}", f"0x{number:040x}"
+    await desk.sql(
+        "insert into subscription (id, follower_user_id, follower_wallet_id, follower_proxy,"
+        " leader, state, version, sizing_mode, sizing_micros, changed_seq)"
+        " values (%s, 'u', 'w', %s, %s, %s, 1, 'FIXED', 1, 0)",
+        identifier, proxy, "0x" + "be" * 20, state,
+    )  # fmt: skip
+    return identifier, proxy
+
+
+async def test_followers_are_listed_by_wallet_leader_and_state(desk: Desk) -> None:
+    made = [await _follow(desk, 1), await _follow(desk, 2, "PAUSED")]
+    gone, _ = await _follow(desk, 3, "DELETED")
+
+    async def listed(**wanted: Any) -> list[str]:
+        answer = await desk.stub.ListFollowers(pb.ListFollowersRequest(**wanted), timeout=60)
+        return [found.id for found in answer.subscriptions]
+
+    assert await listed() == [identifier for identifier, _ in made]
+    assert await listed(follower_proxy=made[1][1].upper().replace("X", "x")) == [made[1][0]]
+    assert await listed(leader="0x" + "BE" * 20, states=["SUBSCRIPTION_STATE_DELETED"]) == [gone]
+    assert await listed(leader="0x" + "00" * 20) == []
+    first = await desk.stub.ListFollowers(pb.ListFollowersRequest(page_size=1), timeout=60)
+    assert [s.id for s in first.subscriptions] == [made[0][0]]
+    assert await listed(page_token=first.next_page_token) == [made[1][0]]
+
+
+async def test_what_was_decided_about_a_transaction_is_told_for_every_follower(desk: Desk) -> None:
+    tx = "0x" + "ab" * 32
+    for number in (1, 2):
+        identifier, proxy = await _follow(desk, number)
+        await desk.sql(
+            "insert into decision (leader_tx, leader, asset_id, side, subscription_id,"
+            " condition_id, follower_proxy, copied, reason, detail, leader_size_micros,"
+            " leader_notional_micros) values (%s, %s, '7', 'BUY', %s, %s, %s, false, 'TOO_OLD',"
+            " '61000 ms > 60000 ms', 1500000, 750000)",
+            tx, "0x" + "be" * 20, identifier, "0x" + "c0" * 32, proxy,
+        )  # fmt: skip
+    first = await desk.stub.ListDecisions(
+        pb.ListDecisionsRequest(leader_tx=tx.upper().replace("X", "x"), page_size=1), timeout=60
+    )
+    rest = await desk.stub.ListDecisions(
+        pb.ListDecisionsRequest(leader_tx=tx, page_token=first.next_page_token), timeout=60
+    )
+    told = [*first.decisions, *rest.decisions]
+    assert [found.follower_proxy for found in told] == [f"0x{1:040x}", f"0x{2:040x}"]
+    assert {(found.decision.reason, found.decision.leader_size) for found in told} == {
+        ("TOO_OLD", "1.5")
+    }
+    of_one = pb.ListDecisionsRequest(leader_tx=tx, follower_proxy=f"0x{2:040x}")
+    assert len((await desk.stub.ListDecisions(of_one, timeout=60)).decisions) == 1

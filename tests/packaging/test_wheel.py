@@ -61,6 +61,18 @@ def test_it_has_no_tests_and_no_tools(installed: Path) -> None:
     assert not {"tests", "tools", "bench"} & {path.name for path in installed.iterdir()}
 
 
+def test_tt_runs_from_any_folder(installed: Path, tmp_path: Path) -> None:
+    (entry,) = installed.glob("*.dist-info/entry_points.txt")
+    assert "tt = cli.__main__:main" in entry.read_text()
+    for arguments in (["--help"], ["schema", "subs", "list"], ["schema", "status"]):
+        ended = subprocess.run(
+            [sys.executable, "-m", "cli", *arguments],
+            check=True, cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(installed)},
+            capture_output=True, text=True, timeout=120,
+        )  # fmt: skip
+        assert ended.stdout
+
+
 @pytest.mark.parametrize("process", PROCESSES)
 def test_each_process_starts_from_any_folder(installed: Path, tmp_path: Path, process: str) -> None:
     environ = {name: value for name, value in os.environ.items() if not name.startswith("TT_")}

@@ -78,8 +78,8 @@ PERMISSIONS: dict[str, Permission] = {
     **_of("LeaderService", read="ListLeaders GetLeader"),
     **_of(
         "OperatorService",
-        observe="GetOperator ListHalts ListBreakers GetOrder ListOrders ListAudit VerifyAudit"
-        " ListPoison",
+        observe="GetOperator ListHalts ListBreakers GetOrder ListOrders ListFollowers ListDecisions"
+        " ListAudit VerifyAudit ListPoison",
         operate="SetHalt ClearHalt ResetBreaker ResolveOrder CorrectLot ReplayPoison MoveWallet",
     ),
     **_of("ControlInternalService", internal="Fund"),

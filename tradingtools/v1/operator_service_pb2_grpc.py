@@ -79,6 +79,16 @@ class OperatorServiceStub:
                 request_serializer=tradingtools_dot_v1_dot_operator__service__pb2.ListOrdersRequest.SerializeToString,
                 response_deserializer=tradingtools_dot_v1_dot_operator__service__pb2.ListOrdersResponse.FromString,
                 _registered_method=True)
+        self.ListFollowers = channel.unary_unary(
+                '/tradingtools.v1.OperatorService/ListFollowers',
+                request_serializer=tradingtools_dot_v1_dot_operator__service__pb2.ListFollowersRequest.SerializeToString,
+                response_deserializer=tradingtools_dot_v1_dot_operator__service__pb2.ListFollowersResponse.FromString,
+                _registered_method=True)
+        self.ListDecisions = channel.unary_unary(
+                '/tradingtools.v1.OperatorService/ListDecisions',
+                request_serializer=tradingtools_dot_v1_dot_operator__service__pb2.ListDecisionsRequest.SerializeToString,
+                response_deserializer=tradingtools_dot_v1_dot_operator__service__pb2.ListDecisionsResponse.FromString,
+                _registered_method=True)
         self.ResolveOrder = channel.unary_unary(
                 '/tradingtools.v1.OperatorService/ResolveOrder',
                 request_serializer=tradingtools_dot_v1_dot_operator__service__pb2.ResolveOrderRequest.SerializeToString,
@@ -176,6 +186,20 @@ class OperatorServiceServicer:
 
     def ListOrders(self, request, context):
         """Orders by state and wallet, page by page, with where an operator may end them. May be repeated.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListFollowers(self, request, context):
+        """Subscriptions of all followers, page by page. May be repeated.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListDecisions(self, request, context):
+        """What was decided about a leader's transaction, for every follower, page by page. May be repeated.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -280,6 +304,16 @@ def add_OperatorServiceServicer_to_server(servicer, server):
                     servicer.ListOrders,
                     request_deserializer=tradingtools_dot_v1_dot_operator__service__pb2.ListOrdersRequest.FromString,
                     response_serializer=tradingtools_dot_v1_dot_operator__service__pb2.ListOrdersResponse.SerializeToString,
+            ),
+            'ListFollowers': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListFollowers,
+                    request_deserializer=tradingtools_dot_v1_dot_operator__service__pb2.ListFollowersRequest.FromString,
+                    response_serializer=tradingtools_dot_v1_dot_operator__service__pb2.ListFollowersResponse.SerializeToString,
+            ),
+            'ListDecisions': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListDecisions,
+                    request_deserializer=tradingtools_dot_v1_dot_operator__service__pb2.ListDecisionsRequest.FromString,
+                    response_serializer=tradingtools_dot_v1_dot_operator__service__pb2.ListDecisionsResponse.SerializeToString,
             ),
             'ResolveOrder': grpc.unary_unary_rpc_method_handler(
                     servicer.ResolveOrder,
@@ -555,6 +589,60 @@ class OperatorService:
             '/tradingtools.v1.OperatorService/ListOrders',
             tradingtools_dot_v1_dot_operator__service__pb2.ListOrdersRequest.SerializeToString,
             tradingtools_dot_v1_dot_operator__service__pb2.ListOrdersResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListFollowers(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tradingtools.v1.OperatorService/ListFollowers',
+            tradingtools_dot_v1_dot_operator__service__pb2.ListFollowersRequest.SerializeToString,
+            tradingtools_dot_v1_dot_operator__service__pb2.ListFollowersResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListDecisions(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tradingtools.v1.OperatorService/ListDecisions',
+            tradingtools_dot_v1_dot_operator__service__pb2.ListDecisionsRequest.SerializeToString,
+            tradingtools_dot_v1_dot_operator__service__pb2.ListDecisionsResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -56,6 +56,10 @@ class OperatorServiceStub:
     """One order with its whole history. NOT_FOUND."""
     ListOrders: _grpc.UnaryUnaryMultiCallable[_operator_service_pb2.ListOrdersRequest, _operator_service_pb2.ListOrdersResponse]
     """Orders by state and wallet, page by page, with where an operator may end them. May be repeated."""
+    ListFollowers: _grpc.UnaryUnaryMultiCallable[_operator_service_pb2.ListFollowersRequest, _operator_service_pb2.ListFollowersResponse]
+    """Subscriptions of all followers, page by page. May be repeated."""
+    ListDecisions: _grpc.UnaryUnaryMultiCallable[_operator_service_pb2.ListDecisionsRequest, _operator_service_pb2.ListDecisionsResponse]
+    """What was decided about a leader's transaction, for every follower, page by page. May be repeated."""
     ResolveOrder: _grpc.UnaryUnaryMultiCallable[_operator_service_pb2.ResolveOrderRequest, _operator_service_pb2.ResolveOrderResponse]
     """End a DEAD or RESURRECTED order, with evidence. Money is released and fills are booked by
     confirm before this answers. May be repeated. NOT_FOUND; FAILED_PRECONDITION when the order does
@@ -111,6 +115,10 @@ class OperatorServiceAsyncStub(OperatorServiceStub):
     """One order with its whole history. NOT_FOUND."""
     ListOrders: _aio.UnaryUnaryMultiCallable[_operator_service_pb2.ListOrdersRequest, _operator_service_pb2.ListOrdersResponse]  # type: ignore[assignment]
     """Orders by state and wallet, page by page, with where an operator may end them. May be repeated."""
+    ListFollowers: _aio.UnaryUnaryMultiCallable[_operator_service_pb2.ListFollowersRequest, _operator_service_pb2.ListFollowersResponse]  # type: ignore[assignment]
+    """Subscriptions of all followers, page by page. May be repeated."""
+    ListDecisions: _aio.UnaryUnaryMultiCallable[_operator_service_pb2.ListDecisionsRequest, _operator_service_pb2.ListDecisionsResponse]  # type: ignore[assignment]
+    """What was decided about a leader's transaction, for every follower, page by page. May be repeated."""
     ResolveOrder: _aio.UnaryUnaryMultiCallable[_operator_service_pb2.ResolveOrderRequest, _operator_service_pb2.ResolveOrderResponse]  # type: ignore[assignment]
     """End a DEAD or RESURRECTED order, with evidence. Money is released and fills are booked by
     confirm before this answers. May be repeated. NOT_FOUND; FAILED_PRECONDITION when the order does
@@ -217,6 +225,22 @@ class OperatorServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_operator_service_pb2.ListOrdersResponse, _abc.Awaitable[_operator_service_pb2.ListOrdersResponse]]:
         """Orders by state and wallet, page by page, with where an operator may end them. May be repeated."""
+
+    @_abc_1.abstractmethod
+    def ListFollowers(
+        self,
+        request: _operator_service_pb2.ListFollowersRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_operator_service_pb2.ListFollowersResponse, _abc.Awaitable[_operator_service_pb2.ListFollowersResponse]]:
+        """Subscriptions of all followers, page by page. May be repeated."""
+
+    @_abc_1.abstractmethod
+    def ListDecisions(
+        self,
+        request: _operator_service_pb2.ListDecisionsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_operator_service_pb2.ListDecisionsResponse, _abc.Awaitable[_operator_service_pb2.ListDecisionsResponse]]:
+        """What was decided about a leader's transaction, for every follower, page by page. May be repeated."""
 
     @_abc_1.abstractmethod
     def ResolveOrder(

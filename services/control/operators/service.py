@@ -17,11 +17,13 @@ from services.control.operators.approvals import Approvals
 from services.control.operators.audit import Audit
 from services.control.operators.corrections import Correction, Corrections
 from services.control.operators.dead_letters import Poison
-from services.control.operators.resolutions import Decision, Resolutions
+from services.control.operators.resolutions import Decision as Resolution
+from services.control.operators.resolutions import Resolutions
 from services.control.operators.store import Operators
 from services.control.operators.wallet_owners import Identities
 from services.control.orders import codec as order_codec
 from services.control.parsing import refuse
+from services.control.subscriptions import codec as subscription_codec
 from tradingtools.domain.order import Follower
 from tradingtools.domain.order_states import OrderState
 from tradingtools.domain.trigger_types import MANUAL
@@ -29,8 +31,12 @@ from tradingtools.rpc.headers import Context
 from tradingtools.v1 import operator_service_pb2 as pb
 from tradingtools.v1 import operator_service_pb2_grpc as pb_grpc
 from tradingtools.v1.common_pb2 import FollowerIdentity
+from tradingtools.v1.control_service_pb2 import Decision, Subscription
+from tradingtools.v1.control_service_pb2 import SubscriptionState as pb_states
 
 _WAITING = [OrderState.DEAD, OrderState.RESURRECTED]
+_STATE = "SUBSCRIPTION_STATE_"
+_FOLLOWING = ["ACTIVE", "PAUSED"]
 _PAGE = 100
 _NEWEST = 2**63 - 1
 _SUBJECTS = {
@@ -58,7 +64,7 @@ class OperatorServicer(pb_grpc.OperatorServiceServicer):
     """What operators do at three in the morning.
 
     Args:
-        operators: halts and orders.
+        operators: halts, orders and followers.
         resolutions: ends of orders that wait for a person.
         corrections: of lots.
         audit: what was changed.
@@ -171,6 +177,42 @@ class OperatorServicer(pb_grpc.OperatorServiceServicer):
             next_page_token=rows[size - 1]["order_key"] if more else "",
         )
 
+    async def ListFollowers(
+        self, request: pb.ListFollowersRequest, context: Context
+    ) -> pb.ListFollowersResponse:
+        """Subscriptions of all followers."""
+        states = [pb_states.Name(state).removeprefix(_STATE) for state in request.states]
+        size = request.page_size or _PAGE
+        rows = await self._operators.followers.subscriptions(
+            proxy=request.follower_proxy.lower(), leader=request.leader.lower(),
+            states=states or _FOLLOWING, after=request.page_token, limit=size + 1,
+        )  # fmt: skip
+        return pb.ListFollowersResponse(
+            subscriptions=[Subscription(**subscription_codec.subscription(r)) for r in rows[:size]],
+            next_page_token=rows[size - 1]["id"] if len(rows) > size else "",
+        )
+
+    async def ListDecisions(
+        self, request: pb.ListDecisionsRequest, context: Context
+    ) -> pb.ListDecisionsResponse:
+        """What was decided about a leader's transaction."""
+        size = request.page_size or _PAGE
+        after = tuple(request.page_token.split(":")) if request.page_token else ("", "", "")
+        rows = await self._operators.followers.decisions(
+            leader_tx=request.leader_tx.lower(), proxy=request.follower_proxy.lower(),
+            after=after, limit=size + 1,
+        )  # fmt: skip
+        last = rows[size - 1] if len(rows) > size else None
+        token = f"{last['subscription_id']}:{last['asset_id']}:{last['side']}" if last else ""
+        decisions = [
+            pb.FollowerDecision(
+                subscription_id=row["subscription_id"], follower_proxy=row["follower_proxy"],
+                leader=row["leader"], decision=Decision(**subscription_codec.decision(row)),
+            )
+            for row in rows[:size]
+        ]  # fmt: skip
+        return pb.ListDecisionsResponse(decisions=decisions, next_page_token=token)
+
     async def ResolveOrder(
         self, request: pb.ResolveOrderRequest, context: Context
     ) -> pb.ResolveOrderResponse:
@@ -187,7 +229,7 @@ class OperatorServicer(pb_grpc.OperatorServiceServicer):
         await self._approvals.require(by.caller, "order", request.order_key, same)
         state, seq = await self._resolutions.resolve(
             by,
-            Decision(
+            Resolution(
                 order_key=request.order_key,
                 to_state=target,
                 evidence=request.evidence,

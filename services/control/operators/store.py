@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from services.control.auth.operator import Operator
+from services.control.operators.followers import Followers
 from services.control.orders.store import Orders
 from services.control.store import Row, Store, queries
 from tradingtools.domain.errors import NotFound
@@ -21,6 +22,7 @@ class Operators:
         self._store = store
         self.orders = Orders(store)
         """With their histories."""
+        self.followers = Followers(store)
 
     async def set_halt(
         self, by: Operator, scope: str, subject: str, mode: str, reason: str

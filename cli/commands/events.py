@@ -1,0 +1,136 @@
+"""`tt events`: the log of events, page by page or live."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from cli import engine, schemas
+from cli.command import Wallet, command, noun
+from cli.core.words import short
+from cli.output import Column, Format, Json, Shown, ndjson, say
+
+if TYPE_CHECKING:
+    from tradingtools_client.session import ServerSentEvent
+
+app = noun("List or follow the log of events.")
+_PAGE = 50
+_STEP = 1000
+_TOLD = ("reason", "state", "status", "side", "size", "filledSize", "shares", "detail", "process",
+         "leaderTx")  # fmt: skip
+
+
+def _says(event: Json) -> str:
+    data = event.get("data", {})
+    told = [f"{name}={data[name]}" for name in _TOLD if data.get(name)]
+    return " ".join(told)
+
+
+_COLUMNS = (
+    Column("NUMBER", lambda event: event["sequence"], right=True),
+    Column("TIME", lambda event: event["time"][:23].replace("T", " ")),
+    Column("TYPE", lambda event: event["type"]),
+    Column("SUBJECT", lambda event: _subject(event["subject"])),
+    Column("", _says),
+)
+
+
+def _subject(subject: str) -> str:
+    kind, slash, rest = subject.partition("/")
+    return f"{kind}{slash}{rest if rest.startswith('sub_') else short(rest)}"
+
+
+@command(app, "events", schemas.rest("CloudEvent", many=True))
+def events(
+    output: Format,
+    follow: Annotated[
+        bool, typer.Option("--follow", "-f", help="Go on with what happens.", show_default=False)
+    ] = False,
+    kind: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--type", "-t", help="order.filled, or order.* for all of a kind; repeatable."
+        ),
+    ] = None,
+    wallet: Wallet = "",
+    sub: Annotated[str, typer.Option("--sub", help="Only of this subscription, sub_...")] = "",
+    after: Annotated[
+        int, typer.Option("--after", min=-1, help="From this number on; -1: the newest.")
+    ] = -1,
+    limit: Annotated[
+        int | None,
+        typer.Option("--limit", "-n", min=1, help="At most so many; 50, with --follow all."),
+    ] = None,
+) -> Shown | None:
+    """List events, the newest by default, oldest first; --follow goes on, --json in lines."""
+    types = ",".join(kind) if kind else None
+    if follow:
+        _follow(output, types, wallet, sub, after, limit)
+        return None
+    rows = _pages(types, wallet, sub, after, limit or _PAGE)
+    return Shown(data=rows, columns=_COLUMNS, empty="no such event")
+
+
+def _pages(types: str | None, wallet: str, sub: str, after: int, limit: int) -> list[Json]:
+    if after >= 0:
+        return _after(types, wallet, sub, after, limit)
+    head = newest()
+    window = max(limit, _STEP)
+    while True:
+        found = _after(types, wallet, sub, max(head - window, 0), None)
+        if len(found) >= limit or window >= head:
+            return found[-limit:]
+        window *= 8
+
+
+def _after(types: str | None, wallet: str, sub: str, after: int, limit: int | None) -> list[Json]:
+    found: list[Json] = []
+    at: int | None = after
+    while at is not None and (limit is None or len(found) < limit):
+        page = engine.rest().list_event_page(
+            after=at, types=types, wallet=wallet or None, subscription=sub or None, limit=_STEP
+        )
+        found += [dict(event) for event in page["events"]]
+        at = int(page["nextAfter"]) if "nextAfter" in page else None
+    return found if limit is None else found[:limit]
+
+
+def newest() -> int:
+    """Return the number of the newest event; numbers have no gap, so it is found by halving."""
+
+    def beyond(number: int) -> bool:
+        return bool(engine.rest().list_event_page(after=number, limit=1)["events"])
+
+    low, high = 0, 1024
+    while beyond(high):
+        low, high = high, high * 8
+    while low < high:
+        middle = (low + high) // 2
+        low, high = (middle + 1, high) if beyond(middle) else (low, middle)
+    return low
+
+
+def _follow(
+    output: Format, types: str | None, wallet: str, sub: str, after: int, limit: int | None
+) -> None:
+    stream = engine.rest().follow_events(
+        after=None if after < 0 else after, types=types, wallet=wallet or None,
+        subscription=sub or None,
+    )  # fmt: skip
+    for event in _some(stream, limit):
+        say(_line(event) if output is Format.TABLE else ndjson(event))
+
+
+def _line(event: Json) -> str:
+    head = f"{event['sequence']:>8} {event['time'][11:23]} {event['type']:<22}"
+    return f"{head} {_subject(event['subject'])}  {_says(event)}".rstrip()
+
+
+def _some(stream: Iterator[ServerSentEvent], limit: int | None) -> Iterator[Json]:
+    for number, told in enumerate(stream, start=1):
+        yield json.loads(told.data)
+        if number == limit:
+            return

@@ -1,0 +1,298 @@
+"""Every command through a real edge: what it does, and that its JSON is as its schema says."""
+
+from __future__ import annotations
+
+import json
+import re
+import secrets
+import socket
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cli import app, command
+from tests.cli.world import World, call
+from tests.control.requests import (
+    ASSET,
+    put_decision,
+    put_fill,
+    put_lot,
+    put_order,
+    subscription_body,
+    trigger_body,
+)
+
+Wallet = Callable[[], str]
+_NS = 1_770_000_000_000_000_000
+
+
+def made(running: World, wallet: str, **changes: Any) -> dict[str, Any]:
+    """A subscription that `tt` has created."""
+    body = json.dumps(subscription_body(wallet, **changes))
+    found: dict[str, Any] = running.json("subs", "create", "-", stdin=body)
+    return found
+
+
+def test_subscriptions_are_made_listed_changed_paused_and_resumed(
+    running: World, wallet: Wallet
+) -> None:
+    proxy = wallet()
+    sub = made(running, proxy)["id"]
+    put_lot(running.database, proxy, sub)
+    assert [one["id"] for one in running.json("subs", "list", "--wallet", proxy)] == [sub]
+    assert sub in [one["id"] for one in running.json("subs", "list", "-n", "10000")]
+    shown = running.json("subs", "show", sub)
+    assert (shown["state"], shown["limits"]["maxPerTrade"]) == ("SUBSCRIPTION_STATE_ACTIVE", "50")
+    changed = running.json(
+        "subs", "edit", sub, "--set", "limits.maxPerTrade=", "--set", "limits.maxAgeMs=5000",
+        "--set", "sizing.ratio.ratio=0.1", "--yes",
+    )  # fmt: skip
+    assert changed["limits"] == {"maxSlippage": "0.02", "maxAgeMs": 5000}
+    assert changed["sizing"] == {"ratio": {"ratio": "0.1"}}
+    assert running.json("subs", "pause", sub, "--yes")[0]["state"] == "SUBSCRIPTION_STATE_PAUSED"
+    assert running.json("subs", "resume", sub, "-y")[0]["state"] == "SUBSCRIPTION_STATE_ACTIVE"
+    text = running.tt("subs", "show", sub).out
+    assert f"leader  0x{'be' * 20}" in text
+    assert "maxAgeMs 5000" in text
+
+
+def test_a_change_under_another_version_is_a_conflict(running: World, wallet: Wallet) -> None:
+    sub = made(running, wallet())["id"]
+    said = running.tt("subs", "edit", sub, "--set", "limits=5", "--yes")
+    assert (said.status, "expected GROUP.NAME=VALUE" in said.err) == (2, True)
+    refused = running.tt("subs", "edit", sub, "--set", "limits.maxPerTrad=5", "--yes")
+    assert (refused.status, "limits.maxPerTrad" in refused.err) == (2, True)
+    running.edge.call("DELETE", f"/subscriptions/{sub}")
+    gone = running.tt("subs", "resume", sub, "--yes")
+    assert (gone.status, "WRONG_STATE" in gone.err) == (5, True)
+
+
+def test_orders_are_listed_and_an_orders_way_is_a_timeline(running: World, wallet: Wallet) -> None:
+    proxy = wallet()
+    sub = made(running, proxy)["id"]
+    key = put_order(
+        running.database, proxy, sub, "CONFIRMED", received_ns=_NS + 1_000_000,
+        routed_ns=_NS + 2_500_000, claimed_ns=_NS + 3_000_000, submitting_ns=_NS + 4_000_000,
+        first_byte_ns=_NS + 5_250_000, filled_size_micros=3_000_000,
+    )  # fmt: skip
+    put_fill(running.database, key, "t1")
+    rows = running.json("orders", "list", "--wallet", proxy)
+    assert [(row["orderKey"], row["state"]) for row in rows] == [(key, "ORDER_STATE_CONFIRMED")]
+    assert running.json("orders", "list", "--wallet", proxy, "-s", "failed") == []
+    assert running.json("orders", "list", "--open", "--wallet", proxy) == []
+    assert running.json("orders", "show", key)["id"] == key
+    text = running.tt("orders", "show", key, "--states").out
+    assert "+1.5 ms  decided" in text
+    assert "+1.25 ms  sent" in text
+    assert "own time, from the frame to the first byte: 4.250 ms" in text
+
+
+def test_why_a_follower_did_not_copy_is_said_with_numbers_and_what_to_do(
+    running: World, wallet: Wallet
+) -> None:
+    proxy = wallet()
+    sub = made(running, proxy)["id"]
+    tx = put_decision(running.database, proxy, sub)
+    (one,) = running.json("why", tx)["decisions"]
+    assert (one["outcome"], one["reason"], one["followerProxy"]) == ("NOT_COPIED", "TOO_OLD", proxy)
+    text = running.tt("why", tx, "--wallet", proxy).out
+    assert "bought 1.5 shares for 0.75 USDC, 0.5 each" in text
+    assert "older than the maximum age when it was judged, or nearly so (61000 ms > 60000" in text
+    assert "Raise limits.maxAgeMs" in text
+    assert running.json("why", f"{sub}/{tx}") == running.json("why", tx) | {"asked": f"{sub}/{tx}"}
+    assert running.tt("why", tx, "--sub", sub).out == text
+    # A follower's own token knows no operators' calls.
+    lone = running.environ | {"TT_OPERATOR": "", "TT_OPERATOR_TOKEN": ""}
+    assert call("why", tx, "--wallet", proxy, environ=lone).out == text
+    assert "--wallet or --sub" in call("why", tx, environ=lone).err
+
+
+def test_why_a_held_back_order_failed_names_the_halt_and_how_to_lift_it(
+    running: World, wallet: Wallet
+) -> None:
+    proxy = wallet()
+    sub = made(running, proxy)["id"]
+    key = put_order(running.database, proxy, sub, "FAILED", reason="HALTED")
+    tx = running.database.execute(
+        "select leader_tx from orders where order_key = %s", [key]
+    ).fetchall()[0]["leader_tx"]
+    put_decision(
+        running.database, proxy, sub, leader_tx=tx, copied=True, reason="", detail="",
+        order_keys=[key],
+    )  # fmt: skip
+    running.tt("halt", "set", "--wallet", proxy, "-r", "a look at ticket 7")
+    for what in (tx, key):
+        (one,) = running.json("why", what)["decisions"]
+        assert (one["outcome"], one["reason"]) == ("NOT_COPIED", "HALTED")
+        assert f"tt halt clear --wallet {proxy}" in one["next"]
+        assert any("a look at ticket 7" in sentence for sentence in one["sentences"])
+    running.tt("halt", "clear", "--wallet", proxy)
+    (one,) = running.json("why", tx)["decisions"]
+    assert not any("halt clear" in step for step in one["next"])
+
+
+def test_what_nobody_decided_about_says_whom_the_wallet_follows(
+    running: World, wallet: Wallet
+) -> None:
+    proxy = wallet()
+    made(running, proxy)
+    said = running.tt("why", "0x" + "9" * 64, "--wallet", proxy)
+    assert said.status == 3
+    assert f"it follows 0x{'be' * 20} (active since" in said.err
+
+
+def test_halts_are_set_listed_and_cleared_without_a_question(
+    running: World, wallet: Wallet
+) -> None:
+    proxy = wallet()
+    before = running.json("halt", "list")
+    answer = running.json("halt", "set", "--wallet", proxy.upper().replace("X", "x"), "--reducing")
+    assert (answer["halt"]["subject"], answer["halt"]["mode"]) == (proxy, "HALT_MODE_REDUCING")
+    assert answer["halt"] in running.json("halt", "list")
+    assert running.json("halt", "clear", "--wallet", proxy)["halts"] == before
+    said = running.tt("halt", "set", "--all", "--wallet", proxy)
+    assert (said.status, "exactly one" in said.err) == (2, True)
+    assert "lift it with: tt halt clear --all" in running.tt("halt", "set", "--all").out
+    assert running.tt("halt", "clear", "--all").status == 0
+
+
+def test_triggers_are_made_listed_changed_and_cancelled(running: World, wallet: Wallet) -> None:
+    proxy = wallet()
+    sub = made(running, proxy)["id"]
+    put_lot(running.database, proxy, sub)
+    body = json.dumps(trigger_body(proxy, sub))
+    trigger = running.json("triggers", "create", "-", "--key", secrets.token_hex(8), stdin=body)
+    identifier = trigger["id"]
+    assert [one["id"] for one in running.json("triggers", "list", proxy)] == [identifier]
+    assert running.json("triggers", "list", proxy, "-s", "done") == []
+    edited = running.json("triggers", "edit", identifier, "--price", "0.8", "--yes")
+    assert edited["triggerPrice"] == "0.8"
+    assert running.json("triggers", "show", identifier)["version"] == edited["version"]
+    assert "take_profit at 0.8" in running.tt("triggers", "show", identifier).out
+    assert running.json("triggers", "cancel", identifier, "--yes")["status"].endswith("CANCELLED")
+
+
+def test_events_are_listed_and_followed(running: World, wallet: Wallet) -> None:
+    proxy = wallet()
+    sub = made(running, proxy)["id"]
+    running.tt("subs", "pause", sub, "--yes")
+
+    def listed(*options: str) -> list[str]:
+        return [event["type"] for event in running.json("events", *options, "--sub", sub)]
+
+    running.edge.happen(3)
+    _until(lambda: len(listed()) == 2)
+    assert listed("--after", "0") == ["subscription.created", "subscription.paused"]
+    assert listed("-t", "order.*") == []
+    assert listed("-t", "subscription.paused", "-n", "1") == ["subscription.paused"]
+    followed = running.tt("events", "--follow", "--after", "0", "--sub", sub, "-n", "2", "--json")
+    assert [json.loads(line)["type"] for line in followed.out.splitlines()] == listed()
+    text = running.tt("events", "-f", "--after", "0", "-t", "subscription.*", "-n", "1").out
+    assert "subscription.created" in text
+
+
+def _until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def test_dead_letters_are_listed_and_replayed(running: World) -> None:
+    running.edge.happen(1, word="guard-0", reason="ValueError: no")
+    (letter,) = running.json("dead-letters", "list", "--reader", "guard-0")
+    assert letter["reason"] == "ValueError: no"
+    asked = running.json("dead-letters", "replay", letter["id"], "--yes")
+    assert "replayRequestedAt" in asked
+    assert "waits for its reader" in running.tt("dead-letters", "list", "--reader", "guard-0").out
+    assert running.tt("dead-letters", "replay", "999999", "--yes").status == 3
+
+
+def test_breakers_are_listed_and_reset(running: World) -> None:
+    running.database.execute(
+        "insert into breaker (dependency, state, reason) values ('insiders-api', 'OPEN', 'no')"
+    )
+    (breaker,) = running.json("breakers", "list")
+    assert breaker["state"] == "BREAKER_STATE_OPEN"
+    status = running.json("status", status=1)
+    assert status["openBreakers"] == ["insiders-api"]
+    assert running.json("breakers", "reset", "insiders-api", "--yes")["state"].endswith("CLOSED")
+    assert running.json("status")["status"] == "serving"
+    assert [part["name"] for part in status["parts"]] == ["events"]
+
+
+def test_webhooks_are_made_tested_switched_and_deleted(running: World) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as nobody:
+        url = f"http://127.0.0.1:{nobody.getsockname()[1]}/hook"
+    created = running.json("webhooks", "create", url, "-t", "order.*", "-d", "tests")
+    identifier = created["id"]
+    assert created["secret"]
+    assert identifier in [one["id"] for one in running.json("webhooks", "list")]
+    assert running.json("webhooks", "test", identifier, status=1)["outcome"] != "delivered"
+    # It is written down behind the answer.
+    _until(lambda: len(running.json("webhooks", "deliveries", identifier)) == 1)
+    assert running.json("webhooks", "replay", identifier, "--after", "0", "-y")["id"] == identifier
+    assert running.json("webhooks", "disable", identifier, "--yes")["enabled"] is False
+    assert running.json("webhooks", "enable", identifier)["enabled"] is True
+    assert running.json("webhooks", "rotate", identifier, "-y")["secret"] != created["secret"]
+    assert running.json("webhooks", "delete", identifier, "--yes")["id"] == identifier
+    assert identifier not in [one["id"] for one in running.json("webhooks", "list")]
+
+
+def test_top_counts_what_happens_and_how_long_orders_take(running: World, wallet: Wallet) -> None:
+    proxy = wallet()
+    sub = made(running, proxy)["id"]
+    key = put_order(
+        running.database, proxy, sub, "CLAIMED", received_ns=_NS, claimed_ns=_NS + 3_000_000
+    )
+    look = running.json("top", "--once", "--window", "600")
+    assert look["openOrders"]["CLAIMED"] >= 1
+    assert look["perSecond"]["subscription.created"] > 0
+    assert [part["name"] for part in look["parts"]] == ["events"]
+    running.database.execute("delete from orders where order_key = %s", [key])
+    assert "events a second, over 600 s" in running.tt("top", "--once", "--window", "600").out
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [("subs", "pause", "sub_" + "0" * 32), ("subs", "resume", "sub_" + "0" * 32),
+     ("triggers", "cancel", "trg_" + "0" * 32), ("breakers", "reset", "insiders-api"),
+     ("dead-letters", "replay", "1"), ("webhooks", "delete", "whk_" + "0" * 32),
+     ("webhooks", "disable", "whk_" + "0" * 32), ("webhooks", "rotate", "whk_" + "0" * 32)],
+)  # fmt: skip
+def test_what_cannot_be_taken_back_is_not_done_unasked(
+    running: World, arguments: tuple[str, ...]
+) -> None:
+    """Nobody is at the terminal: without --yes nothing happens."""
+    said = running.tt(*arguments)
+    assert (said.status, "--yes does it" in said.err) == (8, True)
+
+
+def test_lists_are_csv_and_ndjson_too(running: World, wallet: Wallet) -> None:
+    proxy = wallet()
+    sub = made(running, proxy)["id"]
+    rows = running.tt("subs", "list", "--wallet", proxy, "-o", "csv").out.splitlines()
+    assert rows[0] == "subscription,wallet,leader,state,copies,profit"
+    assert rows[1].startswith(f"{sub},{proxy},0x{'be' * 20},active,25 USDC,")
+    (line,) = running.tt("subs", "list", "--wallet", proxy, "-o", "ndjson").out.splitlines()
+    assert json.loads(line)["id"] == sub
+    flat = running.tt("subs", "show", sub, "-o", "csv").out.splitlines()
+    assert "sizing.fixed.amount" in flat[0]
+    assert ASSET not in flat[0]
+
+
+def test_every_command_is_called_here_or_in_another_test_of_this_folder() -> None:
+    """What a new command is to be: with a schema, and through a real edge."""
+    texts = "".join(path.read_text() for path in Path(__file__).parent.glob("test_*.py"))
+    texts = re.sub(r"json\(\s+", "json(", texts)
+    for section in app.SECTIONS.values():
+        for name in section:
+            verbs = command.verbs_of(app.module_of(name))
+            for verb in verbs:
+                words = [name] if verb == name else [name, verb]
+                asked = ", ".join(f'"{word}"' for word in words)
+                assert f"json({asked}" in texts, words
+            assert verbs or name in ("help", "schema")
