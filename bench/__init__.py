@@ -1,4 +1,4 @@
-"""How fast the finished system is, beside what any durable system could be. `make bench`.
+"""Measure the finished system beside the fastest durable one that could be. `make bench`.
 
 One run has two contestants on the same inputs, in turns: the **floor**, one process that does no
 more than a durable copier must (web socket in, one fsync, POSTs out), and the **system**, all real

@@ -1,4 +1,5 @@
-"""What the disk does to a commit: `python -m bench.bare URL`, beside a measurement that commits.
+"""Measure the disk's share of a commit: `python -m bench.bare URL`, beside a measurement that
+commits.
 
 A process of its own commits one short row now and then until its input ends, and says then when
 each commit began and how long it took. What stops these stops every other commit as well: who reads

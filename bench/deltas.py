@@ -1,4 +1,4 @@
-"""What one bookfeed needs for the deltas of many assets: from a web socket to `StreamMarks`.
+"""The cost of the deltas of many assets for one bookfeed: from a web socket to `StreamMarks`.
 
 A real process watches 200 assets of 100 markets on one connection; each message tells a change of
 one level for both assets of a market, as the venue's do. A message's time is its number, so a mark
@@ -155,7 +155,7 @@ class _Venue:
 
 
 class _Marks:
-    """How old each mark is when it comes."""
+    """The age of each mark on arrival."""
 
     def __init__(self, venue: _Venue) -> None:
         self.delays_ms: list[float] = []

@@ -1,4 +1,5 @@
-"""Whether a crowd delays others: a single follower's copy, and an exit, beside a burst of entries.
+"""The delay that a burst causes others: a single follower's copy, and an exit, beside a burst of
+entries.
 
 Each comes in turns alone and at the same moment as another leader's trade that a thousand follow.
 """

@@ -31,7 +31,7 @@ _NOT_FOUND = msgspec.json.encode({"error": {"code": "ORDER_NOT_FOUND", "message"
 
 
 class Contestant(Enum):
-    """Who takes turns; the value is what the path of its POSTs begins with."""
+    """The contestants; the value is what the path of its POSTs begins with."""
 
     FLOOR = "/floor"
     SKELETON = "/skeleton"
@@ -73,7 +73,7 @@ class Arrivals:
 
     @property
     def count(self) -> int:
-        """How many have come."""
+        """Return how many have come."""
         return len(self._came)
 
     def note(self, at_ns: int, of: Contestant, follower: str = "") -> None:

@@ -18,7 +18,7 @@ _TICK_SECONDS = 0.01
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asset:
-    """What is traded; the price is one at which a follower can buy."""
+    """An asset that is traded; the price is one at which a follower can buy."""
 
     asset_id: str
     condition_id: str
@@ -69,7 +69,7 @@ class Feed:
 
     @property
     def readers(self) -> int:
-        """How many are connected."""
+        """Return how many are connected."""
         return len(self._readers)
 
     @property

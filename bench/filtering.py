@@ -1,4 +1,4 @@
-"""How many frames a second one ingest filters: through its sockets, few of them of leaders.
+"""The frames a second that one ingest filters: through its sockets, few of them of leaders.
 
 A real process reads from a feed that writes as fast as it is read. The end is seen from outside:
 the last frame's trade arrives on `StreamLeaderTrades`, and nothing is skipped on its way there.

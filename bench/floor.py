@@ -27,7 +27,7 @@ _PATH = f"{Contestant.FLOOR.value}/api/trade/buy"
 
 
 class Trade(msgspec.Struct):
-    """What of a leader's trade is needed to copy it."""
+    """The part of a leader's trade that is needed to copy it."""
 
     asset: str
     proxyWallet: str

@@ -1,4 +1,4 @@
-"""How long the guard takes from a book to a committed exit: `make bench-guard`.
+"""The guard's time from a book to a committed exit: `make bench-guard`.
 
 A real guard process on a PostgreSQL of its own, with as many armed triggers and moving books as
 are asked for. Measured is from the dip of a book to the exit's arrival on `StreamExits`, which is
@@ -51,7 +51,7 @@ _GOAL_MS = 10.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
-    """What a run is made of."""
+    """The measures of a run."""
 
     triggers: int
     assets: int
@@ -69,7 +69,7 @@ class Asked:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Found:
-    """What it came to."""
+    """The result of a run."""
 
     exits: Divided
     """By whether a bare commit stalled beside them."""
@@ -229,7 +229,7 @@ async def measure(asked: Asked) -> Found:
 
 
 def _beside(exits: Divided) -> str:
-    """What exits took that stood in no stall of a bare commit."""
+    """Return what exits took that stood in no stall of a bare commit."""
     slow, stood = (
         sum(taken.ms > _GOAL_MS for taken in some)
         for some in ((*exits.stalled, *exits.others), exits.stalled)

@@ -1,4 +1,4 @@
-"""What of the machine a measurement had, and how to have more of it.
+"""The machine's share that a measurement had, and how to have more of it.
 
 A virtual machine whose core halts waits for its host before it runs again. On a busy host that
 takes milliseconds, shows as stolen time, and makes whatever sleeps between two messages slow: floor
@@ -30,8 +30,8 @@ _NICE = 19
 
 
 def pace_ms() -> float:
-    """What a fixed piece of work takes of a core now, milliseconds: where a neighbour has the other
-    half of it, twice as long, and nothing shows as stolen."""
+    """Return what a fixed piece of work takes of a core now, milliseconds: where a neighbour has
+    the other half of it, twice as long, and nothing shows as stolen."""
 
     def once() -> float:
         began = time.thread_time()
@@ -49,7 +49,7 @@ class Watch:
         self._before = psutil.cpu_times()
 
     def stolen(self) -> float:
-        """What the host gave to others, as a part of the cores' time."""
+        """Return what the host gave to others, as a part of the cores' time."""
         before, now = self._before, psutil.cpu_times()
         # What guests took is in user's time, too.
         gone = sum(now[:8]) - sum(before[:8])

@@ -132,7 +132,7 @@ class Market(books_rpc.BookfeedServiceServicer):
 
     @property
     def dips(self) -> int:
-        """How many wait for their exit."""
+        """Return how many wait for their exit."""
         return len(self._dipped)
 
     def move(self, count: int) -> None:

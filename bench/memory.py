@@ -1,4 +1,4 @@
-"""What followers and triggers cost in memory: resident size before and after there are many."""
+"""The memory of followers and triggers: resident size before and after there are many."""
 
 from __future__ import annotations
 

@@ -44,7 +44,7 @@ _WIDTH = 150
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
-    """What a run is made of."""
+    """The measures of a run."""
 
     followers: int
     factor: float

@@ -33,7 +33,7 @@ _LAST_SECONDS = 20.0
 
 @dataclass(slots=True)
 class _Reads:
-    """What all connections share: who is free, what is due, and what came of it."""
+    """State that all connections share: who is free, what is due, and what came of it."""
 
     requests: list[bytes]
     per_second: int

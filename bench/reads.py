@@ -72,7 +72,7 @@ class Reader:
 
 @asynccontextmanager
 async def reader(here: Scene, per_second: int) -> AsyncIterator[Reader]:
-    """What the product's backend reads, at this rate; gone when the block ends.
+    """Give what the product's backend reads, at this rate; gone when the block ends.
 
     Raises:
         BenchError: there is nothing to read.

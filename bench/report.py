@@ -35,7 +35,7 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def described(watch: Watch, lines: Sequence[Line] = (), figures: Sequence[Figure] = ()) -> Run:
-    """What was measured, and on what."""
+    """Return what was measured, and on what."""
     commit = subprocess.run(
         ["git", "describe", "--always", "--dirty"],  # noqa: S607
         cwd=ROOT,
@@ -105,7 +105,8 @@ def said(line: Line) -> str:
 
 
 def beside_skeleton(lines: Sequence[Line]) -> list[Table]:
-    """What of a ratio is the architecture's and what the features', if the skeleton took part."""
+    """Return what of a ratio is the architecture's and what the features', if the skeleton took
+    part."""
     shown = Table(
         title="the skeleton, ms (p50 / p90 / p99 / max), and ratios of last POSTs, medians"
     )
@@ -121,7 +122,7 @@ def beside_skeleton(lines: Sequence[Line]) -> list[Table]:
 
 
 def beside_reads(lines: Sequence[Line]) -> list[str]:
-    """What the reads did to the copies of the same setup without them, in words."""
+    """Return what the reads did to the copies of the same setup without them, in words."""
     quiet = {each.setup: each for each in lines if not each.setup.reads}
     told = []
     for each in lines:
@@ -158,7 +159,7 @@ def sheet(name: str, figures: Sequence[Figure]) -> Table:
 
 
 def changes(found: Sequence[Change]) -> Table:
-    """What has changed since another run."""
+    """Return what has changed since another run."""
     shown = Table(title="ratio of medians to the floor")
     for heading in ("setup", "before", "after", ""):
         shown.add_column(heading, justify="left" if heading in ("setup", "") else "right")

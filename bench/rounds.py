@@ -99,7 +99,7 @@ class Match:
 
 @dataclass(slots=True)
 class _Played:
-    """What counts of one setup."""
+    """The figures of one setup."""
 
     rounds: dict[Contestant, list[Round]] = field(
         default_factory=lambda: {each: [] for each in Contestant}

@@ -1,4 +1,4 @@
-"""What the router makes of a trade of a leader now, asked over its own contract."""
+"""The router's decision on a leader's trade now, asked over its own contract."""
 
 from __future__ import annotations
 

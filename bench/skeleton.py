@@ -52,7 +52,7 @@ Context = grpc.aio.ServicerContext[Any, Any]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """What each of the three is told, under ``TT_SKELETON_<FIELD>``."""
+    """The settings of each of the three, under ``TT_SKELETON_<FIELD>``."""
 
     feed_url: str = setting()
     insiders_url: str = setting()

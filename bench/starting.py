@@ -1,4 +1,4 @@
-"""How long a start takes, and how long a process that was killed stays away.
+"""The time of a start, and of the absence of a process that was killed.
 
 It is killed with as many orders open as there are followers: their POSTs have arrived and are not
 answered yet. Away is it from the signal until it says SERVING again, supervisor, recovery and the

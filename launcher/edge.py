@@ -54,7 +54,7 @@ class Settings:
 
 
 def edge(settings: Settings) -> envoy_config.Edge:
-    """What the settings say; raises SettingError."""
+    """Return what the settings say; raises SettingError."""
     tls.read(settings.shared)
     host, port = _address("TT_EDGE_LISTEN", settings.listen)
     control_host, control_port = _address("TT_EDGE_CONTROL_TARGET", settings.control_target)

@@ -211,7 +211,7 @@ def valkey_command(
 
 
 def postgres_answers(url: str) -> bool:
-    """Whether the server behind a URL takes a query."""
+    """Return whether the server behind a URL takes a query."""
     try:
         with psycopg.connect(url, connect_timeout=1) as connection:
             connection.execute("select 1")
@@ -221,7 +221,7 @@ def postgres_answers(url: str) -> bool:
 
 
 def redis_answers(url: str) -> bool:
-    """Whether the server behind a URL answers a ping."""
+    """Return whether the server behind a URL answers a ping."""
     client = redis.Redis.from_url(url, socket_connect_timeout=1, socket_timeout=1)
     try:
         return bool(client.ping())

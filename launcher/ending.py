@@ -29,7 +29,7 @@ _POLL_SECONDS = 0.5
 
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """What a run proved."""
+    """The result of a run."""
 
     evidence: Evidence
     breaches: list[Breach]
@@ -103,7 +103,8 @@ def _pause(control_url: str) -> None:
 
 
 def _arrived(control_url: str) -> bool:
-    """Whether every row that was played has reached whoever listens. A replay that is gone: yes."""
+    """Return whether every row that was played has reached whoever listens. A replay that is gone:
+    yes."""
     try:
         state = httpx.get(
             f"{control_url}/state", timeout=5.0, trust_env=False, verify=web.context()

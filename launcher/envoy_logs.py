@@ -1,4 +1,4 @@
-"""What the edge writes down of each request: no query, and no path that may be a token.
+"""The edge's access log: no query, and no path that may be a token.
 
 Part of `envoy_config`. People paste a token where an id belongs, and Envoy cannot write a part of a
 path: of such a request there is a line without it. The token's id is there where the authorization

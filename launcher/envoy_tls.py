@@ -1,4 +1,4 @@
-"""How the edge's configuration says TLS: towards clients, and towards control.
+"""TLS in the edge's configuration: towards clients, and towards control.
 
 Part of `envoy_config`. Envoy reads the files itself, so that no key is in its configuration, and
 reads certificate and key again when a file is moved into their directory.
@@ -28,7 +28,7 @@ class Certificate:
 
 
 def of_process(shared: SharedSettings) -> Certificate | None:
-    """What the edge shows to control, as processes do among themselves; None: plaintext."""
+    """Return what the edge shows to control, as processes do among themselves; None: plaintext."""
     if not shared.tls_cert:
         return None
     return Certificate(chain=shared.tls_cert, key=shared.tls_key, authorities=shared.tls_ca)
@@ -106,7 +106,7 @@ def _transport(direction: str, context: dict[str, Any]) -> dict[str, Any]:
 
 
 def is_address(host: str) -> bool:
-    """Whether a host is an IP address, and not a name."""
+    """Return whether a host is an IP address, and not a name."""
     try:
         ipaddress.ip_address(host)
     except ValueError:

@@ -1,4 +1,4 @@
-"""How the processes of a run are: each is asked once for all that it has to tell.
+"""Ask the processes of a run for their health: each is asked once for all that it has to tell.
 
 Before it: the ports of a run under way. After it: ``python -m launcher health`` prints a line each.
 """
@@ -24,7 +24,7 @@ _SERVICE = "tradingtools."
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Told:
-    """What one process says of itself."""
+    """The health that one process reports."""
 
     name: str
     said: str

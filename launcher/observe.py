@@ -56,12 +56,12 @@ class Observer:
         )
 
     def open_orders(self) -> int:
-        """How many orders are not at rest, journal records without rows included."""
+        """Return how many orders are not at rest, journal records without rows included."""
         unbuilt = self._rows("totals")[0]["journal_unbuilt"]
         return int(self._rows("open_orders")[0]["number"]) + int(unbuilt)
 
     def decided(self) -> set[tuple[str, str, str, str, str]]:
-        """Which leader trades were decided for which subscription."""
+        """Return which leader trades were decided for which subscription."""
         names = ("leader_tx", "leader", "asset_id", "side", "subscription_id")
         return {tuple(row[name] for name in names) for row in self._rows("decided")}
 

@@ -123,7 +123,7 @@ class Starter:
 
 
 def answers(url: str) -> bool:
-    """Whether a GET of the URL is answered with 200."""
+    """Return whether a GET of the URL is answered with 200."""
     try:
         answer = httpx.get(url, timeout=2.0, trust_env=False, verify=web.context())
     except httpx.HTTPError:
@@ -132,7 +132,7 @@ def answers(url: str) -> bool:
 
 
 def serving(target: str) -> bool:
-    """Whether the gRPC server there says SERVING."""
+    """Return whether the gRPC server there says SERVING."""
     with blocking_channel(target) as channel:
         try:
             # The package's types leave out the methods of its stub.

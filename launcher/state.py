@@ -29,7 +29,7 @@ class StateError(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Note:
-    """What a run says of itself, for its owner alone."""
+    """The description of a run, for its owner alone."""
 
     run_id: str
     begun_ms: int
@@ -145,7 +145,7 @@ def latest() -> Path:
 
 
 def is_running(directory: Path) -> bool:
-    """Whether a launcher holds the directory."""
+    """Return whether a launcher holds the directory."""
     lock = os.open(directory / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

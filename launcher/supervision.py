@@ -51,7 +51,7 @@ class ProcessState:
 
     @property
     def restarts(self) -> int:
-        """How often it was started again."""
+        """Return how often it was started again."""
         return max(self.starts - 1, 0)
 
 

@@ -1,4 +1,4 @@
-"""What a person sees: the live view on a terminal, plain lines elsewhere, and the summary."""
+"""The output for a person: the live view on a terminal, plain lines elsewhere, and the summary."""
 
 from __future__ import annotations
 
@@ -193,7 +193,7 @@ def _processes(states: Sequence[ProcessState], *, ended: bool = False) -> Table:
 
 
 def summary(numbers: Numbers, states: Sequence[ProcessState]) -> RenderableType:
-    """What stays on the screen when a run has ended."""
+    """Return what stays on the screen when a run has ended."""
     return Group(
         _trades(numbers),
         _orders(numbers),

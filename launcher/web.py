@@ -14,5 +14,5 @@ import httpx
 
 @cache
 def context() -> ssl.SSLContext:
-    """How servers are verified, the same for all requests of this process."""
+    """Return how servers are verified, the same for all requests of this process."""
     return httpx.create_ssl_context(trust_env=False)

@@ -35,7 +35,7 @@ class Pin:
 
 
 def pins(text: str) -> Iterator[Pin]:
-    """Those of a requirements file.
+    """Yield those of a requirements file.
 
     Raises:
         ValueError: a requirement has no exact version or no digest.

@@ -130,7 +130,7 @@ def _default(item: dataclasses.Field[Any]) -> str:
 
 
 def meanings(kind: type[Any]) -> dict[str, str]:
-    """What the text behind each field of a dataclass says, on one line of a table."""
+    """Return what the text behind each field of a dataclass says, on one line of a table."""
     written = ast.parse(textwrap.dedent(inspect.getsource(kind)))
     nodes = next(node.body for node in written.body if isinstance(node, ast.ClassDef))
     found: dict[str, str] = {}

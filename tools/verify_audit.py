@@ -29,7 +29,7 @@ class Settings:
 
 
 async def verified(url: str) -> list[Progress]:
-    """How each part ended; raises psycopg.Error."""
+    """Return how each part ended; raises psycopg.Error."""
     async with await psycopg.AsyncConnection.connect(
         url, autocommit=True, row_factory=dict_row
     ) as connection:

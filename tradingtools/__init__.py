@@ -1,1 +1,1 @@
-"""What every process of the engine shares: vocabulary, contracts, doors and scaffolding."""
+"""Code that every process of the engine shares: vocabulary, contracts, doors and scaffolding."""

@@ -82,7 +82,8 @@ def setting(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SharedSettings:
-    """What several processes need; ``TT_<FIELD>``, for one alone ``TT_<PROCESS>_<FIELD>``."""
+    """Settings that several processes share; ``TT_<FIELD>``, for one alone
+    ``TT_<PROCESS>_<FIELD>``."""
 
     database_url: str = setting("", secret=True)
     """PostgreSQL, e.g. ``postgresql://user@host:5432/tradingtools``; every process of the engine

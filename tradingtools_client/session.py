@@ -44,7 +44,7 @@ class ApiError(Exception):
 
     @property
     def temporary(self) -> bool:
-        """Whether the same call may succeed later."""
+        """Return whether the same call may succeed later."""
         return self.status in _BUSY
 
 

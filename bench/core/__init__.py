@@ -1,1 +1,1 @@
-"""What the numbers mean, pure: instants in, figures out."""
+"""The arithmetic of measurements, pure: instants in, figures out."""

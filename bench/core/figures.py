@@ -11,7 +11,7 @@ from bench.core.reads import Tally
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Setup:
-    """What one line of the table was measured under."""
+    """The conditions under which one line of the table was measured."""
 
     followers: int
     trades: int
@@ -134,7 +134,7 @@ class Change:
 
 
 def compare(before: Sequence[Line], after: Sequence[Line]) -> list[Change]:
-    """What has changed between two runs; ratios, so that the machines need not be equal.
+    """Return what has changed between two runs; ratios, so that the machines need not be equal.
 
     Slower is a ratio that grew by more than a quarter and by more than the wider of both runs'
     distances from median to 90th percentile, which is what a run's own noise looks like.

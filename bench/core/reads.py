@@ -1,4 +1,4 @@
-"""What became of reads over REST: answers told apart and counted. Pure.
+"""Outcomes of reads over REST: answers told apart and counted. Pure.
 
 Before it: bytes of a connection. After it: a line of the report.
 """
@@ -14,7 +14,7 @@ _HEAD_END = b"\r\n\r\n"
 
 
 class Answer(Enum):
-    """What was said to a read."""
+    """The answer to a read."""
 
     RIGHT = auto()
     LIMITED = auto()
@@ -28,7 +28,7 @@ _ANSWERS = {b"200": Answer.RIGHT, b"429": Answer.LIMITED, b"503": Answer.UNAVAIL
 
 
 def scan(data: bytes) -> Answer | None:
-    """What an HTTP/1.1 answer of known length says; None while a part of it is missing."""
+    """Return what an HTTP/1.1 answer of known length says; None while a part of it is missing."""
     head_end = data.find(_HEAD_END)
     if head_end < 0:
         return None

@@ -1,4 +1,4 @@
-"""What is measured beside the copies' race against the floor: one figure each, with its goal. Pure.
+"""The figures beside the copies' race against the floor, each with its goal. Pure.
 
 Before it: measurements, which hand over values. After it: `bench.report` shows and keeps them.
 """
@@ -26,7 +26,7 @@ class Figure:
 
     @property
     def met(self) -> bool | None:
-        """Whether the goal is; None without one."""
+        """Return whether the goal is; None without one."""
         if self.goal is None:
             return None
         return self.value >= self.goal if self.at_least else self.value <= self.goal
@@ -46,7 +46,7 @@ def times(
 def later(
     what: str, under: str, alone: Sequence[float], beside: Sequence[float], *, goal_ms: float
 ) -> list[Figure]:
-    """How much later something comes beside something else than alone.
+    """Return how much later something comes beside something else than alone.
 
     Args:
         what: comes.

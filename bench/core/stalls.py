@@ -1,4 +1,4 @@
-"""Which exits stood in a stall that a bare commit met, too. Pure.
+"""Find the exits that stood in a stall which a bare commit met, too. Pure.
 
 What stops a bare insert and commit on the same PostgreSQL is the disk, or the machine, and nothing
 of the guard's. Exits that were under way in such a time say something about the machine; the others

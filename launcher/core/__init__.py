@@ -1,1 +1,1 @@
-"""What the launcher decides, pure: what runs, with which settings, and whether it went well."""
+"""The launcher's decisions, pure: what runs, with which settings, and whether it went well."""

@@ -1,4 +1,4 @@
-"""What is known about a run after the dust has settled: our rows, and the far side's own word.
+"""The evidence of a run that has ended: our rows, and the far side's own word.
 
 Plain values, so that the invariants are functions of them and a finished run keeps them in a
 file. Amounts are micros, instants milliseconds since the epoch unless the name says otherwise.
@@ -203,7 +203,7 @@ class FarPost:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FarWallet:
-    """What a wallet holds at insiders-api; shares by asset."""
+    """The holdings of a wallet at insiders-api; shares by asset."""
 
     follower_proxy: str
     cash_micros: int
@@ -246,7 +246,7 @@ class FarSide:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LeaderTrade:
-    """What a leader did in one transaction with one asset and side, as the venue tells it."""
+    """A leader's trade in one transaction, asset and side, as the venue reports it."""
 
     leader_tx: str
     leader: str

@@ -1,4 +1,5 @@
-"""Whether the books agree while orders are open: never further apart than what is in flight. Pure.
+"""Check that accounts agree while orders are open: never further apart than what is in flight.
+Pure.
 
 Our rows are read before insiders-api's account, so an order that is at rest in them is at rest
 there, too, and everything else there is in flight: whatever it moves is bounded by what is reserved
@@ -80,7 +81,7 @@ def _money(row: OrderRow, held: ReservationRow | None) -> int:
 
 
 def _beyond(order: FarOrder, held: ReservationRow | None) -> Iterator[str]:
-    """What an open buy has cost more than was set aside for it."""
+    """Yield what an open buy has cost more than was set aside for it."""
     cost = order.filled_notional_micros + order.fee_micros
     if order.side == "BUY" and held is not None and cost > held.money_micros:
         yield (f"order {order.order_key} has cost {cost} micros, reserved are {held.money_micros}")

@@ -14,7 +14,8 @@ from tradingtools.domain.order_states import LEGAL
 
 
 def breaks(row: OrderRow, history: Sequence[EventRow]) -> Iterator[str]:
-    """What is wrong with an order's history: its events in the order in which they were written."""
+    """Yield what is wrong with an order's history: its events in the order in which they were
+    written."""
     if not history:
         yield "it has no history"
         return

@@ -1,4 +1,4 @@
-"""Whether the profit ledger adds up: lots against the fills of the orders that moved them. Pure.
+"""Check that the profit ledger adds up: lots against the fills of the orders that moved them. Pure.
 
 Orders are compared with the journal of insiders-api elsewhere (`invariants.py`); what balances with
 the orders to the micro balances with that journal, too.

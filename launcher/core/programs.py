@@ -1,4 +1,4 @@
-"""What a run consists of: its programs, their order, and the settings that join them.
+"""The parts of a run: its programs, their order, and the settings that join them.
 
 Pure. Before it: the launcher's settings and the chosen ports. After it: `core/supervisor_config`
 writes the programs down, `supervision` runs them. The engine's processes get their settings the
@@ -131,7 +131,7 @@ def address(name: str, layout: Layout, environ: Mapping[str, str]) -> str:
 
 
 def listen_variable(name: str) -> str:
-    """Which setting says where an engine process listens."""
+    """Return which setting says where an engine process listens."""
     return f"TT_{name.upper()}_LISTEN"
 
 
@@ -291,7 +291,7 @@ def programs(
     edge_nice: int = 0,
     environ: Mapping[str, str] | None = None,
 ) -> list[Program]:
-    """What the supervisor has to keep alive.
+    """Return what the supervisor has to keep alive.
 
     Args:
         layout: of the run.

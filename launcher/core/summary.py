@@ -33,7 +33,7 @@ _DONE = ("CONFIRMED", "FAILED", "LOST")
 
 @dataclass(frozen=True, slots=True)
 class Hop:
-    """How long a step took, in milliseconds, and over how many orders."""
+    """The time of a step in milliseconds, and over how many orders."""
 
     name: str
     p50_ms: float

@@ -133,7 +133,7 @@ class Exchange:
         return orders.order_by_seq(db, order.seq), False
 
     async def by_key(self, key: str) -> Order | Voided | None:
-        """What a key stands for now (capability C). Raises Rejection when C is off."""
+        """Return what a key stands for now (capability C). Raises Rejection when C is off."""
         if not self.capabilities.get_by_key:
             raise Rejection(501, "NOT_SUPPORTED", "this capability is off")
 

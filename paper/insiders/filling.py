@@ -16,7 +16,7 @@ from paper.insiders.tables import orders, wallets
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rules:
-    """What the exchange goes by; cash in micros, durations in ms."""
+    """The rules of the exchange; cash in micros, durations in ms."""
 
     default_cash: int
     own_delay_ms: int

@@ -191,7 +191,7 @@ class Server:
         return held
 
     def _instead(self, call: Call, fault: Fault, handler: Handler) -> Answer:
-        """What is answered by a fault that keeps the request from being accepted (now)."""
+        """Return what is answered by a fault that keeps the request from being accepted (now)."""
         if fault.kind == "late_accept":
             task = asyncio.create_task(_answer_late(handler, call, fault))
             self._late.add(task)

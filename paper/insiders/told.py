@@ -1,4 +1,4 @@
-"""What the control port was told - capabilities, books, faults - and still holds after a restart.
+"""The orders of the control port - capabilities, books, faults - and still holds after a restart.
 
 A test that kills this process must find it misbehaving as before. The server reads it for each
 request, the control port changes it; the settings are only what it starts with.
@@ -74,7 +74,7 @@ class Told:
         self.faults = faults
 
     def next_plan(self, route: Route, body: str) -> FaultPlan:
-        """What happens to the request that has just arrived; uses up what it takes."""
+        """Return what happens to the request that has just arrived; uses up what it takes."""
         if not self.faults:
             return FaultPlan()
         chosen, self.faults = plan(self.faults, route, body)

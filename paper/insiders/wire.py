@@ -86,7 +86,7 @@ def _show_trade(trade: Trade) -> Json:
 
 
 def show_voided_order(key: str) -> Json:
-    """What a voided key reads like where an order is asked for."""
+    """Return what a voided key reads like where an order is asked for."""
     return {
         "idempotencyKey": key,
         "status": "VOIDED",

@@ -76,7 +76,7 @@ class Control:
         self._total = len(transactions(venue.tape))
 
     def routes(self) -> list[web.RouteDef]:
-        """What is served."""
+        """Return what is served."""
         return [
             web.get("/state", self._state),
             web.get("/journal", self._entries),

@@ -1,4 +1,4 @@
-"""What really left for whom, and what was asked by REST.
+"""The journal of what really left for whom, and of requests by REST.
 
 Tests and the terminal view judge the engine by this, not by what the engine says of itself.
 """

@@ -48,12 +48,12 @@ class Player:
 
     @property
     def started(self) -> bool:
-        """Whether the replay runs or has run."""
+        """Return whether the replay runs or has run."""
         return self._was_started or self._told.is_set()
 
     @property
     def paused(self) -> bool:
-        """Whether it stands still until `resume`."""
+        """Return whether it stands still until `resume`."""
         return not self._moving.is_set()
 
     def start(self) -> None:

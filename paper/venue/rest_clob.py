@@ -31,7 +31,7 @@ class ClobRest:
         self._clob = clob
 
     def routes(self) -> list[web.RouteDef]:
-        """What is served."""
+        """Return what is served."""
         return [
             web.get("/clob/book", self._book),
             web.post("/clob/books", self._books),

@@ -42,7 +42,7 @@ class DataRest:
         self._seed = seed
 
     def routes(self) -> list[web.RouteDef]:
-        """What is served."""
+        """Return what is served."""
         return [
             web.get("/data/trades", self._trades),
             web.get("/data/activity", self._activity),

@@ -20,7 +20,7 @@ class GammaRest:
         self._desk = desk
 
     def routes(self) -> list[web.RouteDef]:
-        """What is served."""
+        """Return what is served."""
         return [
             web.get("/gamma/markets", self._markets),
             web.get("/gamma/markets/keyset", self._keyset),

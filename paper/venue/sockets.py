@@ -69,7 +69,7 @@ class Sockets:
 
     @property
     def stalled(self) -> bool:
-        """Whether data is held back now; what is held back is lost."""
+        """Return whether data is held back now; what is held back is lost."""
         return time.monotonic() < self._stalled_until
 
     def stall(self, seconds: float) -> None:

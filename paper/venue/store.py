@@ -1,4 +1,4 @@
-"""What survives a kill -9: the run's salt and beginning, and a line for each step played.
+"""The state that survives a kill -9: the run's salt and beginning, and a line for each step played.
 
 A line is written and handed to the operating system before its step reaches anyone; what a kill
 cuts short is the last line only, and it is dropped at the next start. The log is the whole state:
@@ -25,7 +25,8 @@ class StoreError(ValueError):
 
 
 class Run(msgspec.Struct, frozen=True, kw_only=True):
-    """What all of a run shares. `salt` is empty when the tape's own hashes are repeated."""
+    """The values that all of a run shares. `salt` is empty when the tape's own hashes are
+    repeated."""
 
     seed: int
     tape: str

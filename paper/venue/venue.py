@@ -80,7 +80,8 @@ class Venue:
         return len(self._transactions)
 
     def under_way(self, wall_ms: int) -> int:
-        """What was played and has not arrived: frames to come, rows that no listing has yet."""
+        """Return what was played and has not arrived: frames to come, rows that no listing has
+        yet."""
         unlisted = 0
         for played in reversed(self.played):
             if wall_ms - played.wall_ms > LISTED_WITHIN_MS:

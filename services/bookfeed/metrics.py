@@ -1,4 +1,4 @@
-"""What bookfeed counts."""
+"""Metrics of bookfeed."""
 
 from __future__ import annotations
 

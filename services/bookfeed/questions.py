@@ -28,7 +28,7 @@ class Lanes(NamedTuple):
 
 
 class Told(NamedTuple):
-    """What REST said of a book (None: there is none), and when, on both clocks."""
+    """REST's answer about a book (None: there is none), and when, on both clocks."""
 
     book: BookMessage | None
     at_ms: int

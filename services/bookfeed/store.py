@@ -1,4 +1,4 @@
-"""What bookfeed reads from and writes to PostgreSQL."""
+"""Reads and writes of bookfeed in PostgreSQL."""
 
 from __future__ import annotations
 

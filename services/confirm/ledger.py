@@ -64,7 +64,7 @@ def may_book(asked: Together, lease: Lease) -> Callable[[], Awaitable[None]]:
 
 
 class Ledger:
-    """What a transaction holds, and how it moves.
+    """The lots that a transaction has locked, and their changes.
 
     Args:
         asked: the transaction.

@@ -51,7 +51,7 @@ LotKey = tuple[str, str]
 
 @dataclass(frozen=True, slots=True)
 class AtRest:
-    """What a wallet's lots hold of assets of which nothing is under way, before a question."""
+    """The shares that a wallet's lots hold of assets with nothing under way, before a question."""
 
     proxy: str
     asked: float

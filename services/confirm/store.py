@@ -30,7 +30,7 @@ _REASONS = {OrderState.DEAD: Reason.CONTRADICTION, OrderState.RESURRECTED: Reaso
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReportedOrder:
-    """What was heard of one order, to be booked."""
+    """The report on one order, to be booked."""
 
     order_key: str
     answer: VenueOrder | None
@@ -41,7 +41,7 @@ class ReportedOrder:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BookingResult:
-    """What became of an order by one answer."""
+    """The effect of one answer on an order."""
 
     before: OrderState
     state: OrderState
@@ -124,7 +124,7 @@ class _BeginAgain(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Verdict:
-    """What an answer means for its order as it stands."""
+    """The meaning of an answer for its order as it stands."""
 
     heard: ReportedOrder
     before: OrderState

@@ -43,7 +43,7 @@ def move_balances(asked: Together, moves: Mapping[str, int]) -> None:
 
 
 class WriteSet:
-    """What a transaction will write.
+    """The writes of a transaction.
 
     Args:
         asked: the transaction.

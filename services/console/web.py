@@ -49,7 +49,7 @@ _Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Console:
-    """What the handlers need.
+    """Parts that the handlers share.
 
     Attributes:
         files: of the pages, by path.

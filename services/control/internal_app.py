@@ -1,4 +1,4 @@
-"""What control's process of the internal port is made of: operators, funding, health.
+"""Composition of control's process of the internal port: operators, funding, health.
 
 It has an event loop and connections of its own: whatever clients send to the edge, an operator's
 halt waits for none of it.

@@ -24,7 +24,7 @@ _MAX_US = 253_402_300_799_999_999
 
 
 def size(asked: int) -> int:
-    """How many rows a page has; 0 means the default."""
+    """Return how many rows a page has; 0 means the default."""
     return asked or DEFAULT_SIZE
 
 

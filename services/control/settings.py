@@ -9,7 +9,7 @@ from tradingtools.settings import SharedSettings, setting
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """What the control process needs to know."""
+    """Settings of control."""
 
     listen: str = setting("127.0.0.1:0")
     """Where the edge reaches it: public services and the authorization service, nothing else."""

@@ -1,4 +1,4 @@
-"""What both of control's processes need at their start."""
+"""Start-up that both of control's processes share."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How control reads and changes PostgreSQL: every change is one transaction with its audit entry.
+"""Reads and changes of control in PostgreSQL: every change is one transaction with its audit entry.
 
 The exclusive control lock is taken first, so a change that has been answered is seen by every
 SUBMITTING that commits after it. The wake-up in Redis goes out after the commit and may be lost.

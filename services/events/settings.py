@@ -9,7 +9,7 @@ from tradingtools.settings import SharedSettings, setting
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """What the log of events is told at start."""
+    """Settings of events."""
 
     listen: str = setting("127.0.0.1:0")
     """Address that its gRPC server listens on, ``host:port``."""

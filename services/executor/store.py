@@ -1,4 +1,4 @@
-"""What the executor makes durable: SUBMITTING before the POSTs, rows and answers behind them."""
+"""Writes of the executor: SUBMITTING before the POSTs, rows and answers behind them."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ _encode = msgspec.json.Encoder().encode
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Admission:
-    """What the SUBMITTING statement answered."""
+    """The answer of the SUBMITTING statement."""
 
     seq: int = 0
     """The committed record; 0: nothing may be sent."""

@@ -57,7 +57,7 @@ class _Response:
 
 
 class Bookings:
-    """What waits to be handled.
+    """Bookings that wait to be handled.
 
     Args:
         intake: handles a booking or quarantines it.

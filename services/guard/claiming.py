@@ -55,7 +55,7 @@ class ClaimedSlices:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """What a transaction leaves behind, to be known once it has committed."""
+    """The results of a transaction, to be known once it has committed."""
 
     triggers: tuple[Trigger, ...] = ()
     """That are as they were."""

@@ -58,7 +58,7 @@ Wish = tuple[str, Book]
 
 @dataclass(slots=True)
 class _Plan:
-    """What one transaction is going to do."""
+    """The plan of one transaction."""
 
     changes: list[tuple[Row, TriggerChange]] = field(default_factory=list)
     orders: list[Order] = field(default_factory=list)

@@ -30,7 +30,7 @@ _LONGEST_PAUSE_MS = 8_000
 
 
 class ExitLifecycle:
-    """What becomes of triggers that have fired.
+    """Triggers that have fired, until their exits are over.
 
     Args:
         books: newest books.

@@ -48,7 +48,7 @@ Peak = tuple[Trigger, NewPeak]
 
 
 class HighWaterMarks:
-    """What trailing stops have seen and no record has yet.
+    """High-water marks of trailing stops that no record has yet.
 
     Args:
         pool: for the records; not the one that exits wait for.

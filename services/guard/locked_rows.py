@@ -31,7 +31,7 @@ _values = attrgetter(*_NAMES)
 
 @dataclass(frozen=True, slots=True)
 class LockedRows:
-    """What a transaction holds: triggers and their lots, locked until it ends."""
+    """Rows of a transaction: triggers and their lots, locked until it ends."""
 
     asked: Together
     rows: Mapping[str, DictRow]

@@ -99,7 +99,7 @@ def lot_key(key: LotKey) -> dict[str, str]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TriggerChange:
-    """What happens to a trigger; None leaves a column as it is."""
+    """A change of a trigger; None leaves a column as it is."""
 
     status: TriggerStatus
     detail: str

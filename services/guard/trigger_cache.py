@@ -26,7 +26,7 @@ _TURN = {kind: turn for turn, kind in enumerate(TriggerType)}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LotOwner:
-    """What the exits of a lot say of its owner and its market."""
+    """Owner and market of a lot, as its exits name them."""
 
     user_id: str
     wallet_id: str
@@ -38,7 +38,7 @@ class LotOwner:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OptimisticClaim:
-    """What the database is expected to have of a trigger that stands alone."""
+    """The row that the database is expected to have of a trigger that stands alone."""
 
     trigger: Trigger
     whose: LotOwner

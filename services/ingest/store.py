@@ -1,4 +1,4 @@
-"""What ingest reads from and writes to PostgreSQL."""
+"""Reads and writes of ingest in PostgreSQL."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ _EVER_SECONDS = 10 * 365 * 86_400.0
 
 
 class LedgerSync:
-    """What lots cost, and the cash of wallets.
+    """Keeps the ledger of lots' costs and wallets' cash.
 
     Args:
         pool: of the deciding database.

@@ -61,7 +61,7 @@ _MAY_COME = frozenset(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shared:
-    """What resyncs have in common with the copies of the partition."""
+    """Parts that resyncs share with the copies of the partition."""
 
     state: RouterState
     claim_lock: asyncio.Lock

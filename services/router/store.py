@@ -1,4 +1,4 @@
-"""What the router reads from PostgreSQL, and how it claims.
+"""Reads of the router in PostgreSQL, and its claims.
 
 Entries are claimed as one journal record; exits in a transaction that locks their lots first.
 """

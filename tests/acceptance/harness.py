@@ -43,19 +43,19 @@ class Run:
 
     @property
     def output(self) -> str:
-        """What it said so far."""
+        """Return what it said so far."""
         return self._output.read_text()
 
     @property
     def note(self) -> Note:
-        """How to reach it."""
+        """Return how to reach it."""
         found = read_note(self.directory)
         assert found is not None, self.output
         return found
 
     @property
     def summary(self) -> dict[str, Any]:
-        """What it left for machines when it ended."""
+        """Return what it left for machines when it ended."""
         text = (self.directory / "summary.json").read_text()
         return cast("dict[str, Any]", json.loads(text))
 
@@ -77,7 +77,8 @@ class Run:
         return self.note.port_base + PORTS.index(name)
 
     def counts(self) -> Counter[str]:
-        """What its last line counted: ``trades``, ``confirmed``, and triggers fired by kind."""
+        """Return what its last line counted: ``trades``, ``confirmed``, and triggers fired by
+        kind."""
         lines = [line for line in self.output.splitlines() if "orders open" in line]
         if not lines:
             return Counter()
@@ -94,7 +95,7 @@ class Run:
         return {name: int(pid) for name, pid in re.findall(r"spawned: '(\w+)' with pid (\d+)", log)}
 
     def starts(self) -> Counter[str]:
-        """How often each of them was started, as the same log tells."""
+        """Return how often each of them was started, as the same log tells."""
         log = (self.directory / "logs" / "supervisord.log").read_text()
         return Counter(re.findall(r"spawned: '(\w+)' with pid", log))
 
@@ -104,7 +105,7 @@ class Run:
             self._seen[process.pid] = process.create_time()
 
     def leftovers(self) -> list[int]:
-        """Which of the noted processes still run."""
+        """Return which of the noted processes still run."""
         found = []
         for pid, begun in self._seen.items():
             try:

@@ -1,4 +1,4 @@
-"""What people do with a run that is up: ask its processes, call REST, tail its streams by hand."""
+"""Look at a run as people do: ask its processes, call REST, tail its streams by hand."""
 
 from __future__ import annotations
 

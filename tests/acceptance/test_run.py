@@ -165,7 +165,8 @@ def test_two_copies_run_side_by_side_and_kill_9_of_one_leaves_nothing_of_it(
 
 
 def _assert_own_world(run: Run, expected: set[str]) -> None:
-    """Which of the paper parts it brought itself: on live feeds no venue, and never real orders."""
+    """Return which of the paper parts it brought itself: on live feeds no venue, and never real
+    orders."""
     names = {process["name"] for process in run.summary["processes"]}
     assert names & {"venue", "insiders"} == expected
 

@@ -141,7 +141,7 @@ class Mailbox:
 
 
 def has(read: Callable[[], list[str]], words: str) -> bool:
-    """Whether a receiver has had a message with these words."""
+    """Return whether a receiver has had a message with these words."""
     return any(words in title for title in read())
 
 

@@ -1,4 +1,4 @@
-"""What review keeps missing: generated code, help, banned calls, comments, dead links."""
+"""Test what review keeps missing: generated code, help, banned calls, comments, dead links."""
 
 from __future__ import annotations
 
@@ -76,6 +76,28 @@ def test_every_module_says_why_it_exists() -> None:
         if path.read_text().strip() and ast.get_docstring(ast.parse(path.read_text())) is None
     ]
     assert silent == []
+
+
+_QUESTION = re.compile(r"(How|That|Those|What|Whatever|Whether|Which|Who|Whoever|Whose|Why)\b")
+_GENERATED = ("tradingtools_client/api.py", "tradingtools_client/models.py")
+
+
+def _docstrings(path: Path) -> list[str]:
+    nodes = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
+    tree = ast.walk(ast.parse(path.read_text()))
+    return [ast.get_docstring(node) or "" for node in tree if isinstance(node, nodes)]
+
+
+def test_no_docstring_opens_with_a_question_word() -> None:
+    """A function's says what it does ("Return...", "Send..."), another one's what the thing is."""
+    found = [
+        f"{_name(path)}: {text.splitlines()[0]}"
+        for path in (*SOURCES, *(ROOT / "tools").rglob("*.py"), *(ROOT / "bench").rglob("*.py"))
+        if not _name(path).startswith(_GENERATED)
+        for text in _docstrings(path)
+        if _QUESTION.match(text)
+    ]
+    assert found == []
 
 
 def test_nobody_prints_and_nobody_catches_everything() -> None:

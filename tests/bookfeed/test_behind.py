@@ -72,7 +72,7 @@ def told() -> st.SearchStrategy[Told]:
 
 
 class How(Enum):
-    """What the socket makes of a change of the venue's."""
+    """A change of the venue's as the socket sends it."""
 
     CHANGE = "change"
     BOOK = "book"

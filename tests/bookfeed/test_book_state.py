@@ -1,4 +1,4 @@
-"""How far a book may be trusted, from what was heard and when."""
+"""Test how far a book may be trusted, from what was heard and when."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a person is told of books that stay in doubt."""
+"""Test what a person is told of books that stay in doubt."""
 
 from __future__ import annotations
 

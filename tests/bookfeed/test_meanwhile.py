@@ -1,4 +1,5 @@
-"""What the socket tells while REST is asked is not lost; one bad message costs no other."""
+"""Test that what the socket tells while REST is asked is not lost; one bad message costs no
+other."""
 
 from __future__ import annotations
 

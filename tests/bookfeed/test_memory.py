@@ -1,4 +1,4 @@
-"""What another process keeps in memory of a book that bookfeed does not watch any more."""
+"""Test what another process keeps in memory of a book that bookfeed does not watch any more."""
 
 from __future__ import annotations
 

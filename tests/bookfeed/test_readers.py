@@ -1,4 +1,4 @@
-"""Who is served: holders, triggers, askers, slow readers, named readers; and settings."""
+"""Test who is served: holders, triggers, askers, slow readers, named readers; and settings."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which assets are watched, and on which connection."""
+"""Test which assets are watched, and on which connection."""
 
 from __future__ import annotations
 

@@ -51,7 +51,8 @@ async def pin(replay: Venue, asset: str, **wish: Any) -> None:
 
 
 async def watched(replay: Venue, markets: int) -> bool:
-    """Whether the venue tells of so many markets: a book may be fresh before, from REST alone."""
+    """Return whether the venue tells of so many markets: a book may be fresh before, from REST
+    alone."""
     return bool((await replay.ask("/state"))["clob_markets_watched"] == markets)
 
 

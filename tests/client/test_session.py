@@ -26,7 +26,7 @@ Answer = tuple[int, dict[str, str], Any]
 
 @dataclass(slots=True)
 class Surface:
-    """What it was asked, and what it will answer; None: it hangs up."""
+    """The requests to it, and its answers; None: it hangs up."""
 
     answers: list[Answer | None]
     asked: list[tuple[str, str, dict[str, str]]] = field(default_factory=list)

@@ -1,4 +1,4 @@
-"""What wallets hold: asked for when nothing moves, moved by what is booked, else unknown."""
+"""Test what wallets hold: asked for when nothing moves, moved by what is booked, else unknown."""
 
 from __future__ import annotations
 
@@ -183,7 +183,7 @@ async def test_every_wallet_that_follows_is_asked_for_in_turn(orders: Orders) ->
 
 @pytest.mark.parametrize("cash", ["1000000000000.000001", "9223372036854.775807"])
 async def test_more_cash_than_there_can_be_is_not_kept(orders: Orders, cash: str) -> None:
-    """What is booked is added to it, and has to fit as well."""
+    """Test that what is booked is added to it, and has to fit as well."""
     far = Far(orders.wallet)
     far.cash = cash
     assert not await _balances(orders, far).poll(orders.wallet)

@@ -1,4 +1,5 @@
-"""What is bought after a stop has sold out is a new position, which its own triggers sell.
+"""Test that what is bought after a stop has sold out is a new position, which its own triggers
+sell.
 
 The stop's sale may take a while to settle on the chain, and may be undone.
 """
@@ -72,7 +73,8 @@ class Watch:
         await self._guard.on_books([book])
 
     async def told_of(self) -> None:
-        """What was booked, and whatever is due then: longer than the pause between two slices."""
+        """Return what was booked, and whatever is due then: longer than the pause between two
+        slices."""
         for _ in range(8):
             for seq, fill in await load_bookings(self._orders.pool, self._heard, 100):
                 if fill.follower_proxy == self._orders.wallet:
@@ -159,7 +161,7 @@ async def test_a_stop_sells_its_position_whole_when_the_clock_was_set_back(order
 
 
 async def test_the_next_slice_of_a_stop_is_its_own_positions(orders: Orders) -> None:
-    """Whatever stands beside it of a position that is over."""
+    """Test what stands beside it of a position that is over."""
     lot, watch = Lot(orders), Watch(orders)
     await lot.subscribe()
     await lot.buy((10, 40))

@@ -1,4 +1,5 @@
-"""What an answer under a key does to an order in each state, in one transaction of PostgreSQL."""
+"""Test what an answer under a key does to an order in each state, in one transaction of
+PostgreSQL."""
 
 from __future__ import annotations
 

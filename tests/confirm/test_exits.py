@@ -1,4 +1,5 @@
-"""What a trigger shows of an exit that a person has to end: confirm's ends as guard sees them."""
+"""Test what a trigger shows of an exit that a person has to end: confirm's ends as guard sees
+them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""Whatever is told of the orders of a lot, in whatever order: the lot is its standing trades.
+"""Test whatever is told of the orders of a lot, in whatever order: the lot is its standing
+trades.
 
 confirm's own booking, alone and in batches, on the in-memory PostgreSQL, against sums and a plain
 first-in-first-out over fractions. Seeded: a failing seed is one line to repeat.
@@ -108,7 +109,7 @@ class Table:
             await self.book()
 
     async def book(self) -> None:
-        """What waits, in one batch."""
+        """Return what waits, in one batch."""
         await store.take(self.pool, self.lease, self.waiting, 1)
         self.waiting = []
 

@@ -205,7 +205,7 @@ async def test_a_leaders_sell_follows_a_triggers_sale_that_is_undone(orders: Ord
 
 
 class Newest:
-    """What the guard knows of its one book."""
+    """The guard's one book."""
 
     def __init__(self, book: Book) -> None:
         self._book = book

@@ -71,7 +71,7 @@ async def _late_commits(orders: Orders) -> AsyncIterator[None]:
 
 
 async def _waiting(orders: Orders) -> int:
-    """How many wait for an advisory lock."""
+    """Return how many wait for an advisory lock."""
     (row,) = await orders.sql(
         "select count(*)::int as n from pg_locks l join pg_database d on d.oid = l.database"
         " where d.datname = current_database() and l.locktype = 'advisory' and not l.granted"

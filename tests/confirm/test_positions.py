@@ -62,7 +62,7 @@ class Lot:
         await self.take(await self.heard("SELL", (shares, 40)))
 
     async def end(self, kind: str, status: str) -> None:
-        """What the guard, or a caller, makes of the newest trigger of a kind."""
+        """Return what the guard, or a caller, makes of the newest trigger of a kind."""
         await self._orders.sql(
             "update trigger set status = %s where id = (select id from trigger"
             " where origin = %s and trigger_type = %s order by created_at desc limit 1)",
@@ -77,7 +77,7 @@ class Lot:
         )  # fmt: skip
 
     async def sets(self) -> int:
-        """How many sets of triggers were made."""
+        """Return how many sets of triggers were made."""
         rows = await self._orders.sql(
             "select distinct made_for from trigger where origin = %s", self._subscription
         )
@@ -95,7 +95,7 @@ class Lot:
 
 @pytest.fixture(params=[_known, unknown], ids=["known", "unknown"])
 def smallest(request: pytest.FixtureRequest) -> Smallest:
-    """What is known of the market's smallest order."""
+    """Return what is known of the market's smallest order."""
     found: Smallest = request.param
     return found
 
@@ -250,7 +250,7 @@ async def test_a_remainder_is_told_from_a_position_by_what_has_ended_by_then(
 
 
 async def _waits(orders: Orders) -> bool:
-    """Whether somebody waits for a row."""
+    """Return whether somebody waits for a row."""
     return bool(
         await orders.sql(
             "select 1 from pg_stat_activity where datname = current_database()"

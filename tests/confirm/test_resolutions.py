@@ -41,7 +41,7 @@ class Desk:
         self.resolutions = Resolutions(Store(pool, client, changes=pool))
 
     async def confirm_works(self) -> None:
-        """What confirm does, for ever."""
+        """Return what confirm does, for ever."""
         while True:
             await carrying.look(self.orders.pool, self.orders.lease, _at_once)
             await asyncio.sleep(0.02)

@@ -36,7 +36,7 @@ class Owner:
         return await cursor.fetchall() if cursor.description else []
 
     async def found(self) -> dict[Part, str]:
-        """What a verification says now of each part that is broken."""
+        """Return what a verification says now of each part that is broken."""
 
         async def rows(query: LiteralString, **values: Any) -> Sequence[dict[str, Any]]:
             return await (await self._connection.execute(query, values)).fetchall()

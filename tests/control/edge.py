@@ -31,7 +31,7 @@ _START_SECONDS = 60.0
 
 
 def digest(token: str) -> str:
-    """What the settings hold of a token."""
+    """Return what the settings hold of a token."""
     return hashlib.sha256(token.encode()).hexdigest()
 
 

@@ -156,7 +156,7 @@ def _amounts(body: Any) -> list[_Place]:
 
 
 def has_amounts(example: Mapping[str, Any]) -> bool:
-    """Whether a body has a text that is an amount."""
+    """Return whether a body has a text that is an amount."""
     return bool(_amounts(_pairs(example)))
 
 

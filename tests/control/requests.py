@@ -109,7 +109,7 @@ def error_of(response: httpx.Response) -> tuple[int, str, dict[str, str]]:
 
 
 def count(database: Database, table: str) -> int:
-    """How many rows a table has."""
+    """Return how many rows a table has."""
     row = database.execute(f"select count(*) as n from {table}".encode()).fetchone()
     assert row is not None
     return int(row["n"])

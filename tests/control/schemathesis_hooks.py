@@ -1,4 +1,4 @@
-"""What schemathesis demands of every answer beyond its own checks."""
+"""Checks that schemathesis demands of every answer beyond its own checks."""
 
 from __future__ import annotations
 

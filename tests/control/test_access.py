@@ -1,4 +1,4 @@
-"""Who gets in: tokens and scopes, and every way around them that was ever found.
+"""Test who gets in: tokens and scopes, and every way around them that was ever found.
 
 Judged by effect: a walk-around that reached a handler would have paused, made or halted something.
 """

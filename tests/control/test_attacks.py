@@ -1,4 +1,4 @@
-"""What a stranger tried with some success: each attempt, and that it gets him nothing."""
+"""Test what a stranger tried with some success: each attempt, and that it gets him nothing."""
 
 from __future__ import annotations
 

@@ -36,7 +36,8 @@ def _change_much(edge: RunningEdge, proxy: str) -> None:
 
 
 def _changes(database_url: str) -> Progress:
-    """How the verification of the changes ended; other tests put orders there past the engine."""
+    """Return how the verification of the changes ended; other tests put orders there past the
+    engine."""
     (end,) = (e for e in asyncio.run(verified(database_url)) if e.part is Part.CHANGES)
     return end
 

@@ -1,4 +1,5 @@
-"""Whatever is wrong with one place of a body: a 400 that names the place, and nothing changed."""
+"""Test whatever is wrong with one place of a body: a 400 that names the place, and nothing
+changed."""
 
 from __future__ import annotations
 

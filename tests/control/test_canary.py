@@ -87,7 +87,7 @@ def _misplace(client: httpx.Client, token: str) -> None:
 
 
 def _inside(edge: RunningEdge, token: str) -> bytes:
-    """What the internal port answers to a token."""
+    """Return what the internal port answers to a token."""
     with edge.inside() as port:
         call: Any = port.unary_unary("/tradingtools.v1.OperatorService/ListHalts")
         try:
@@ -119,7 +119,7 @@ def _redis(url: str) -> bytes:
 
 
 def _server_log(database_url: str) -> bytes:
-    """What PostgreSQL has written down."""
+    """Return what PostgreSQL has written down."""
     with psycopg.connect(database_url) as connection:
         row = connection.execute("show data_directory").fetchone()
         # So that there is something to find.
@@ -137,7 +137,7 @@ def _metrics(port: int) -> bytes:
 
 
 def _admin(edge: RunningEdge) -> str:
-    """What Envoy tells about itself."""
+    """Return what Envoy tells about itself."""
     transport = httpx.HTTPTransport(uds=str(edge.admin_socket))
     with httpx.Client(transport=transport, base_url="http://admin", timeout=60) as client:
         paths = ("/config_dump?include_eds", "/stats", "/clusters", "/server_info", "/runtime")

@@ -1,4 +1,4 @@
-"""What `docs/api.md` tells a client to send is answered as it says."""
+"""Test that what `docs/api.md` tells a client to send is answered as it says."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How long a client may take at the edge, and how many connections there may be.
+"""Test how long a client may take at the edge, and how many connections there may be.
 
 Each bound alone, made short in a configuration that is otherwise as rendered: whoever goes beyond
 it is answered 408 or hung up on. Awaited, not timed; a bound that does nothing is a test that ends

@@ -53,7 +53,7 @@ def _answered(source: str, port: int) -> bool:
 
 
 def _served(sources: list[str], port: int) -> list[str]:
-    """Those who get all of their answers."""
+    """Return those who get all of their answers."""
     return [one for one in sources if all(_answered(one, port) for _ in range(_ANSWERS))]
 
 

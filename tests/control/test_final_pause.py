@@ -50,7 +50,7 @@ def lease(database: Database) -> None:
 def submit(
     database: Database, subscription: str, wallet: str, *, control_seq: int, purpose: str = "ENTRY"
 ) -> dict[str, Any]:
-    """What the executor asks before it sends: one order of this subscription."""
+    """Return what the executor asks before it sends: one order of this subscription."""
     key = secrets.token_hex(32)
     payload = json.dumps({"orders": [{"order_key": key, "body_hash": "h", "epoch": 1}]})
     gated = {

@@ -1,4 +1,5 @@
-"""What stops sending gets through: readers, and whoever stands still, do not take it away."""
+"""Test that what stops sending gets through: readers, and whoever stands still, do not take it
+away."""
 
 from __future__ import annotations
 
@@ -67,7 +68,7 @@ def test_readers_of_long_histories_take_away_neither_a_halt_nor_a_pause(
 
 
 def _sending(database: psycopg.Connection[Any]) -> None:
-    """What every SUBMITTING does first: it waits for a change that is under way."""
+    """Return what every SUBMITTING does first: it waits for a change that is under way."""
     database.execute("select lock_control_shared()")
 
 

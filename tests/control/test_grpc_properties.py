@@ -1,4 +1,5 @@
-"""What gRPC callers may send: any message, any bytes; always a status with ErrorInfo, or done."""
+"""Test what gRPC callers may send: any message, any bytes; always a status with ErrorInfo, or
+done."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What would be held if every copy had worked, as the database adds it up."""
+"""Test what would be held if every copy had worked, as the database adds it up."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who asks too often waits; nobody else notices. Tokens change while the process runs."""
+"""Test that who asks too often waits; nobody else notices. Tokens change while the process runs."""
 
 from __future__ import annotations
 

@@ -134,7 +134,8 @@ def sold(database: Database, key: str, proxy: str) -> None:
 def test_a_lot_does_not_grow_by_what_was_sold_and_is_not_settled(
     edge: RunningEdge, database: Database, wallet: Wallet
 ) -> None:
-    """Whoever asks the chain is told of sold shares as well; a stop of them could not sell."""
+    """Test that whoever asks the chain is told of sold shares as well; a stop of them could not
+    sell."""
     proxy = wallet()
     assert edge.call("POST", "/triggers", json=body_of(proxy, "20")).status_code == 201
     key = exit_of(database, proxy)

@@ -177,7 +177,7 @@ MIXED = "0xAbCdEf" + "0aF" * 11 + "9"
 async def test_a_halt_takes_an_address_in_any_case(
     desk: Desk, scope: pb.HaltScope.ValueType, subject: str
 ) -> None:
-    """What it is compared with is lower case; wallets are copied with their checksum."""
+    """Test that what it is compared with is lower case; wallets are copied with their checksum."""
     asked = pb.SetHaltRequest(scope=scope, subject=subject, mode=pb.HALT_MODE_HALTED, reason="now")
     assert (await desk.stub.SetHalt(asked, timeout=60)).halt.subject == subject.lower()
     assert [row["subject"] for row in await desk.sql("select subject from halt")] == [

@@ -1,4 +1,4 @@
-"""What a client sees when a part is missing: one shape of error, nothing of our insides."""
+"""Test what a client sees when a part is missing: one shape of error, nothing of our insides."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whoever reads documents sees one whole version, whatever becomes of its builder."""
+"""Test that whoever reads documents sees one whole version, whatever becomes of its builder."""
 
 from __future__ import annotations
 

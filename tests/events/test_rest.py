@@ -471,7 +471,7 @@ def test_nobody_but_the_edge_calls_the_port_behind_it(world: Listening) -> None:
 async def test_many_readers_have_every_event_and_memory_stays_flat(
     world: Listening, idle: int, busy: int
 ) -> None:
-    """Those who wait for what does not happen hear nothing but comments meanwhile."""
+    """Test that those who wait for what does not happen hear nothing but comments meanwhile."""
     after = await asyncio.to_thread(newest, world)
     connector = aiohttp.TCPConnector(limit=0)
     timeout = aiohttp.ClientTimeout(total=None, sock_read=_SECONDS)

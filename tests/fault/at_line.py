@@ -69,7 +69,7 @@ class Killer:
         return self._line
 
     def _leaves(self, name: str, frame: FrameType) -> bool:
-        """Whether a `with` statement's line is passed again, after its body."""
+        """Return whether a `with` statement's line is passed again, after its body."""
         body = self._bodies[name].get(frame.f_lineno)
         return body is not None and frame.f_lasti > self._offset(frame.f_code, body)
 

@@ -64,7 +64,8 @@ def fetched(bids: Bids, size: int) -> tuple[Fraction, Fraction] | None:
 
 
 def state_of(status: str, sold: int, rungs: int, peak: int | None) -> tuple[Any, ...]:
-    """What is compared: the last peak of one that another one has ended is nobody's concern."""
+    """Return what is compared: the last peak of one that another one has ended is nobody's
+    concern."""
     return status, sold, rungs, None if status == "CANCELLED" else peak
 
 
@@ -89,7 +90,7 @@ class Trigger:
 
     @property
     def state(self) -> tuple[Any, ...]:
-        """What the guard has to have stored."""
+        """Return what the guard has to have stored."""
         return state_of(self.status, self.sold, self.rungs_done, self.peak)
 
 

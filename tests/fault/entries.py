@@ -1,4 +1,4 @@
-"""Which steps a reason is about: lines of a function, as they stand in the source.
+"""The steps that a reason is about: lines of a function, as they stand in the source.
 
 After it: `unreached.py`, the reasons.
 """
@@ -35,7 +35,7 @@ class Entry:
     chance: bool = False
 
     def holds(self, step: Step) -> bool:
-        """Whether a step is one of these."""
+        """Return whether a step is one of these."""
         return (
             step.path == self.path
             and functions(step.path).get(step.line) == self.function

@@ -38,7 +38,7 @@ class Paused:
 async def evidence(
     world: World, trades: Iterable[LeaderTrade], *, settled: bool = True
 ) -> Evidence:
-    """What the database and the far side say."""
+    """Return what the database and the far side say."""
     found = await asyncio.to_thread(
         gather.gather,
         database_url=world.database_url,
@@ -93,7 +93,7 @@ def still_reserved(world: World) -> list[Breach]:
 
 
 def quarantine(world: World, poison: Collection[str], after: int) -> list[Breach]:
-    """What cannot be handled is set aside, and nothing else is.
+    """Return what cannot be handled is set aside, and nothing else is.
 
     Args:
         world: whose quarantine.

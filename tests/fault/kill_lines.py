@@ -60,7 +60,7 @@ EVERYTHING = (
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """How much of it: a long run can be had in pieces, each judged at its end.
+    """The extent of a run: a long run can be had in pieces, each judged at its end.
 
     Args:
         looking: note the steps, and kill nobody.
@@ -75,7 +75,7 @@ class Piece:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What came of it."""
+    """The result of a run."""
 
     killed: dict[str, list[Step]]
     missed: dict[str, list[Step]]

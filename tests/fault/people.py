@@ -1,4 +1,4 @@
-"""What people and the product's backend do to the engine while it works.
+"""Requests of people and the product's backend while the engine works.
 
 Before it: control, which writes what is written here. After it: router, confirm and guard, which
 carry it out, and the judge, who must find the books right whatever was done.
@@ -74,7 +74,7 @@ async def end_dead_order(rig: Rig, scene: Scene, _: str, rng: random.Random) -> 
 
 
 def _told(order: Any) -> tuple[str, int | None, int | None, int | None] | None:
-    """How an operator ends what insiders-api has like this; None: it is not over there."""
+    """Return how an operator ends what insiders-api has like this; None: it is not over there."""
     if not order["closed"] or any(t["status"] not in _OVER for t in order["trades"]):
         return None
     filled = micros(order["filledSize"])

@@ -1,4 +1,4 @@
-"""What chaos has done and seen: faults by kind, recovery, orders, decisions, restarts, memory.
+"""The report of chaos: faults by kind, recovery, orders, decisions, restarts, memory.
 
 Before it: `chaos.py`, which fills it. The text is for people, the JSON for whoever compares runs.
 """
@@ -26,7 +26,7 @@ select (select count(*) from orders) as orders,
 
 
 class Report:
-    """What the seeds so far have seen. Seconds and bytes."""
+    """Sums over the seeds so far. Seconds and bytes."""
 
     def __init__(self) -> None:
         self.seeds = 0

@@ -42,7 +42,7 @@ _OPEN = "('CLAIMED', 'SUBMITTING', 'SUBMITTED', 'UNKNOWN')"
 
 
 class Rig:
-    """What a fault may be done to."""
+    """The targets of faults."""
 
     def __init__(
         self, world: World, stack: AsyncExitStack, postgres: Store, redis: Store, redis_url: str
@@ -63,7 +63,7 @@ class Rig:
 
     @property
     def database_is_there(self) -> bool:
-        """Whether the test itself may ask the database; it would wait for a frozen one."""
+        """Return whether the test itself may ask the database; it would wait for a frozen one."""
         return not self.postgres.away
 
     async def supervise(self) -> None:
@@ -131,7 +131,7 @@ class Rig:
         await eventually(self.insiders_answers)
 
     async def insiders_answers(self) -> bool:
-        """Whether insiders-api's control port can be asked."""
+        """Return whether insiders-api's control port can be asked."""
         try:
             await self.world.control("GET", "/health")
         except aiohttp.ClientError:

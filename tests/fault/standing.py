@@ -1,4 +1,4 @@
-"""What a run that did not come to rest says of itself, and what is kept of one that failed.
+"""Describe a run that did not come to rest, and keep the evidence of one that failed.
 
 Before it: a workload that waited in vain, or a judge that found something. After it: a person, who
 must be able to tell a backlog from a stall without having been there.

@@ -50,7 +50,7 @@ class Step:
 
     @staticmethod
     def parse(text: str) -> Step:
-        """What `text` wrote."""
+        """Return what `text` wrote."""
         path, line, where, times = text.split()
         return Step(path, int(line), where == "leave", int(times))
 

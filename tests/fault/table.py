@@ -42,7 +42,7 @@ class Row:
 
     @property
     def settles(self) -> bool:
-        """Whether an accepted order's end can be seen."""
+        """Return whether an accepted order's end can be seen."""
         return self.capabilities.get_by_key or self.capabilities.void
 
     def shown(self, end: OrderState) -> OrderState:

@@ -143,7 +143,8 @@ class Day:
                     note(connection, "trigger", identifier)
 
     def _crowd(self, number: int, entry: int) -> Iterator[dict[str, Any]]:
-        """What one lot's triggers are made of: those of its number, and others beside them."""
+        """Yield what one lot's triggers are made of: those of its number, and others beside
+        them."""
         yield from day.terms(self.rng, number, entry)
         # Time stops stay alone: their instant comes beside a book, before or after it.
         if number % 7 not in (3, 6):

@@ -55,7 +55,7 @@ class Case:
     here: it is tried again."""
 
     async def ended_so(self, scene: Scene) -> bool:
-        """Whether the only order there came to this end."""
+        """Return whether the only order there came to this end."""
         (order,) = scene.orders()
         ended = order["state"], order["failed_kind"], order["reason"]
         return ended == self.end and len(await scene.posted()) == self.posts

@@ -59,7 +59,7 @@ async def test_whoever_slept_through_its_lease_is_fenced_and_restarted(own: Rig)
 
 
 async def _leads(rig: Rig, name: str) -> bool:
-    """Whether a service has its partition, which takes a busy machine a while to start."""
+    """Return whether a service has its partition, which takes a busy machine a while to start."""
     rows = rig.world.sql(
         "select 1 from partition_lease where role = %s and owner <> 'another'"
         " and expires_at > clock_timestamp()",

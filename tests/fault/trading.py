@@ -1,4 +1,4 @@
-"""What happens in a workload: leaders who buy and sell, triggers, moving books, people.
+"""The events of a workload: leaders who buy and sell, triggers, moving books, people.
 
 After it: `workload.py`, which says what has to come of it. It remembers every leader trade it made.
 """

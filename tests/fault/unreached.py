@@ -1,4 +1,4 @@
-"""Why kill-lines never comes to some steps: a table that the tool and a test keep honest.
+"""Reasons why kill-lines never comes to some steps: a table that the tool and a test keep honest.
 
 Before it: `steps.py`, every step there is. After it: `kill_lines.py`, which names what was never
 reached and is not here, and what is here and was reached after all: a reason that is not true. Only
@@ -364,7 +364,7 @@ UNREACHED = (
 
 
 def why(step: Step) -> str:
-    """Why a step is not reached; empty: there is no reason."""
+    """Return why a step is not reached; empty: there is no reason."""
     if step.line in contradictions(step.path):
         return MISTAKE
     return next((entry.why for entry in UNREACHED if entry.holds(step)), "")

@@ -46,7 +46,7 @@ class Workload(Trading):
 
     @property
     def decisions(self) -> int:
-        """How many there have to be in all: those before it, and its own."""
+        """Return how many there have to be in all: those before it, and its own."""
         return self._decided_before + self.own_decisions
 
     @property
@@ -92,7 +92,7 @@ class Workload(Trading):
         self.pauses.append(Paused(subscription, acknowledged_ns, resumed_ns))
 
     async def verdict(self, seconds: float) -> list[Breach]:
-        """What is broken once all is at rest; empty is what is promised.
+        """Return what is broken once all is at rest; empty is what is promised.
 
         Router and guard claim by themselves what an exit left unsold, pauses of up to half a minute
         apart, so a quiet moment proves nothing: they are stopped, what they claimed last ends, and
@@ -119,7 +119,7 @@ class Workload(Trading):
             raise AssertionError(f"{error}; {await standing(self._rig)}") from None
 
     async def _paid_out(self) -> bool:
-        """Whether nothing is left of what has resolved, but for what waits for a person."""
+        """Return whether nothing is left of what has resolved, but for what waits for a person."""
         (row,) = self._rig.world.sql(
             "select (select count(*) from lot l where condition_id = any(%s) and shares_micros > 0"
             "  and not exists (select 1 from reservation r where r.released_at is null"
@@ -130,7 +130,7 @@ class Workload(Trading):
         return not row["left"]
 
     async def _quarantine(self, seconds: float) -> list[Breach]:
-        """What is wrong with it once every row has been tried as often as it is."""
+        """Return what is wrong with it once every row has been tried as often as it is."""
         deadline = time.monotonic() + seconds
         while True:
             found = judge.quarantine(self._rig.world, self.poison, self._quarantined_before)

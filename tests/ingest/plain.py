@@ -75,7 +75,7 @@ class _Transaction:
 
 
 class Plain:
-    """What `Merger` does."""
+    """`Merger` in its plainest form."""
 
     def __init__(self, *, keep_ms: int, capacity: int) -> None:
         self._keep_ms = keep_ms
@@ -187,7 +187,7 @@ class Plain:
         return self.before(row.leader, row.asset_id, row.tx)
 
     def before(self, leader: str, asset_id: str, tx: str) -> int | None:
-        """What a leader held before a transaction that is remembered."""
+        """Return what a leader held before a transaction that is remembered."""
         holdings = self._holdings.get(leader)
         known = self._transactions[leader]
         return None if holdings is None else holdings.before(asset_id, (tx, known[tx]), known)

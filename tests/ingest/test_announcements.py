@@ -1,4 +1,4 @@
-"""What catch-up finds again is not told again, and nobody knows less for it."""
+"""Test that what catch-up finds again is not told again, and nobody knows less for it."""
 
 from __future__ import annotations
 

@@ -32,7 +32,7 @@ BOUND_SECONDS = 20.0
 
 
 class Whim(Enum):
-    """What becomes of one command to Redis."""
+    """The fault of one command to Redis."""
 
     PROMPT = auto()
     SLOW = auto()

@@ -1,4 +1,4 @@
-"""What a leader is worth: positions and cash, or unknown; his trades are told either way."""
+"""Test what a leader is worth: positions and cash, or unknown; his trades are told either way."""
 
 from __future__ import annotations
 

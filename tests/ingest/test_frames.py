@@ -1,4 +1,5 @@
-"""What is done with a frame: any bytes give a row, nothing, or a reason, and never an accident."""
+"""Test what is done with a frame: any bytes give a row, nothing, or a reason, and never an
+accident."""
 
 from __future__ import annotations
 

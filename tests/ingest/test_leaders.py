@@ -1,4 +1,4 @@
-"""Whose trades are told, from when on, and what happens to who comes and goes."""
+"""Test whose trades are told, from when on, and what happens to who comes and goes."""
 
 from __future__ import annotations
 

@@ -79,7 +79,7 @@ async def test_each_is_told_once_through_refusals_equal_seconds_and_a_kill(
 
 
 async def kept(database_url: str) -> bool:
-    """Whether the leader's account is in the database as the Data API tells it."""
+    """Return whether the leader's account is in the database as the Data API tells it."""
     with psycopg.connect(database_url) as connection:
         found = connection.execute(
             "select equity_micros, asset_id, condition_id, shares_micros"

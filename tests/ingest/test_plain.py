@@ -1,4 +1,4 @@
-"""What is looked up in sums is what going through all that is remembered comes to."""
+"""Test that what is looked up in sums is what going through all that is remembered comes to."""
 
 from __future__ import annotations
 
@@ -113,7 +113,7 @@ def test_an_answer_of_ten_times_as_many_rows_looks_at_about_ten_times_as_much() 
 
 
 def _looked_at(rows: int) -> int:
-    """How often a transaction is compared while an answer of one asset is taken."""
+    """Return how often a transaction is compared while an answer of one asset is taken."""
     compared = 0
 
     class Time(int):

@@ -227,7 +227,7 @@ def hours_ahead(hours: int) -> str:
 
 
 async def newest_of(redis_url: str, number: int) -> bool:
-    """Whether the log's newest entry is of a transaction."""
+    """Return whether the log's newest entry is of a transaction."""
     client = redis.Redis.from_url(redis_url)
     entries: Any = client.xrevrange(STREAM, count=1)
     client.close()
@@ -235,7 +235,7 @@ async def newest_of(redis_url: str, number: int) -> bool:
 
 
 async def written(redis_url: str, tail: Tail) -> bool:
-    """Whether the log has all that a reader was told."""
+    """Return whether the log has all that a reader was told."""
     client = redis.Redis.from_url(redis_url)
     entries: Any = client.xrange(STREAM)
     client.close()

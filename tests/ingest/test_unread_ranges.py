@@ -51,7 +51,7 @@ class Walker:
         self._after = 0
 
     async def look(self) -> list[tuple[int, int]]:
-        """What is told after one look: transactions and counts."""
+        """Return what is told after one look: transactions and counts."""
         await self.catch_up._look(LEADER)
         told = [(at, event) for at, event in self.publisher.tail._items if at > self._after]
         self._after = self.publisher.tail.last
@@ -64,7 +64,7 @@ class Walker:
         self.publisher.tail = Tail(last, self.publisher._load)
 
     def begins_here(self) -> bool:
-        """Whether the next life looks no further back than to this look."""
+        """Return whether the next life looks no further back than to this look."""
         with psycopg.connect(self._database_url) as connection:
             return connection.execute("select from leader_account").fetchone() is not None
 

@@ -1,4 +1,4 @@
-"""What the tests of the real process need: followers, rows, a reader, the truth."""
+"""The surroundings of the real process: followers, rows, a reader, the truth."""
 
 from __future__ import annotations
 
@@ -158,7 +158,8 @@ async def connected(fake: Fake, sockets: int) -> bool:
 
 
 async def ready(tail: Tail, fake: Fake) -> bool:
-    """Whether the leader's rows come with a baseline; each look sends another, of another asset."""
+    """Return whether the leader's rows come with a baseline; each look sends another, of another
+    asset."""
     number = 0xF0 + len(tail.events) % 16
     await fake.send(frame(row(number, token_id="999")), 0)
     await asyncio.sleep(0.05)

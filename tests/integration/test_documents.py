@@ -41,7 +41,7 @@ async def test_many_documents_of_a_version(redis_url: str) -> None:
 
 
 async def test_redis_that_is_away_is_told() -> None:
-    """Who asks decides what that means."""
+    """Test that who asks decides what that means."""
     async with open_redis("redis://127.0.0.1:1") as client:
         with pytest.raises(RedisError):
             await documents.version(client, "leaders")

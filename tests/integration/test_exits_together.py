@@ -90,7 +90,7 @@ class Desk:
         return [(row["size_micros"] // SHARE, row["follower_wallet_id"]) for row in rows]
 
     async def read_first(self) -> bool:
-        """Whether rows were ever locked and read before it was decided on them."""
+        """Return whether rows were ever locked and read before it was decided on them."""
         (row,) = await self.sql(
             "select count(*) as n from pg_prepared_statements"
             " where statement ~ 'for update of t' and statement !~ 'hold_foreseen'"

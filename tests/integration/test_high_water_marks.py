@@ -98,7 +98,7 @@ class Desk:
         return [row["peak_micros"] for row in rows]
 
     async def records(self) -> int:
-        """How many are not folded."""
+        """Return how many are not folded."""
         return len(await self.sql("select 1 from peak_record"))
 
     async def told(self) -> list[tuple[str, str]]:
@@ -420,7 +420,7 @@ async def test_a_row_that_cannot_follow_holds_up_no_other_and_is_tried_again(
 
 
 async def test_a_row_that_somebody_holds_holds_up_no_other(desk: Desk, database_url: str) -> None:
-    """What waits for it is cancelled, as by `statement_timeout`."""
+    """Test that what waits for it is cancelled, as by `statement_timeout`."""
     await desk.see(DEARER)
     with (
         psycopg.connect(database_url) as holder,

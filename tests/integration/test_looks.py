@@ -1,4 +1,4 @@
-"""What the guard looks at four times a second, and in which order."""
+"""Test what the guard looks at four times a second, and in which order."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is planned when: a plan must not outlive the table that it was made for."""
+"""Test what is planned when: a plan must not outlive the table that it was made for."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a router that catches up reads of what was decided: what is not done, and by indexes.
+"""Test what a router that catches up reads of what was decided: what is not done, and by indexes.
 
 Nobody claims while it reads; in memory it is tested what becomes of it.
 """

@@ -1,4 +1,4 @@
-"""Whatever becomes of a connection to Redis, its client says so as redis does."""
+"""Test that whatever becomes of a connection to Redis, its client says so as redis does."""
 
 from __future__ import annotations
 

@@ -52,7 +52,8 @@ def _as(database: str, process: str) -> psycopg.Connection[Any]:
 
 
 def _refused(connection: psycopg.Connection[Any], statement: _Statement) -> bool:
-    """Whether the server says that the role may not; whatever else it says, nothing stays."""
+    """Return whether the server says that the role may not; whatever else it says, nothing
+    stays."""
     try:
         with connection.transaction(force_rollback=True):
             connection.execute(statement)
@@ -156,7 +157,7 @@ def test_the_owners_hands_are_for_few(database: str, process: str) -> None:
 
 
 def test_a_callers_own_table_stands_in_for_none(database: str) -> None:
-    """What runs as the owner takes its tables from the schema, not from the caller."""
+    """Test that what runs as the owner takes its tables from the schema, not from the caller."""
     with _as(database, "executor") as connection, connection.transaction(force_rollback=True):
         connection.execute("create temporary table halt (like public.halt)")
         connection.execute("select halt_by_engine('WALLET', '0x1', 'HALTED', 'me', 'test')")

@@ -1,4 +1,4 @@
-"""What a run's client asks for in one look."""
+"""Test what a run's client asks for in one look."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How a process is, asked of a real server in one call."""
+"""Test how a process is, asked of a real server in one call."""
 
 from __future__ import annotations
 

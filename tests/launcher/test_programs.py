@@ -1,4 +1,5 @@
-"""What a run consists of, as values: the settings that join the processes, and what is shown."""
+"""Test what a run consists of, as values: the settings that join the processes, and what is
+shown."""
 
 from __future__ import annotations
 

@@ -65,7 +65,7 @@ def until(condition: Callable[[], bool], seconds: float = 60) -> None:
 
 
 def gone(pid: int) -> bool:
-    """Whether a process has ended (a zombie that nobody reaps has)."""
+    """Return whether a process has ended (a zombie that nobody reaps has)."""
     try:
         return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:

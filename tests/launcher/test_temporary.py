@@ -1,4 +1,5 @@
-"""What lives as long as a block is gone after it, and lies in memory only where there is room."""
+"""Test that what lives as long as a block is gone after it, and lies in memory only where there is
+room."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How each named statement is called in the contract: values for it, drawn from a small world.
+"""Calls of each named statement in the contract: values for it, drawn from a small world.
 
 Few ids, so that calls meet; half of the time what is there is looked at, so that they succeed.
 """
@@ -57,7 +57,7 @@ class Draw:
         self._records = 0
 
     def rows(self, table: str) -> list[Values]:
-        """What is committed in memory."""
+        """Return what is committed in memory."""
         return list(self._memory.table(table).values())
 
     def row(self, table: str) -> Values | None:
@@ -231,7 +231,7 @@ class Draw:
         return {parameter: json.dumps(placed)}
 
     def _stands(self, row: Values) -> bool:
-        """Whether what a row refers to is committed, and its amounts are possible."""
+        """Return whether what a row refers to is committed, and its amounts are possible."""
         order_key, lot = row.get("order_key"), [row.get(n) for n in ("follower_proxy", "origin")]
         lots = [[r["follower_proxy"], r["origin"]] for r in self.rows("lot")]
         return (
@@ -241,7 +241,7 @@ class Draw:
         )
 
     def booking(self) -> Values:
-        """What the stream of fills carries."""
+        """Return what the stream of fills carries."""
         numbers = (
             "size_micros", "notional_micros", "fee_micros", "realised_micros",
             "order_filled_micros", "lot_shares_micros", "lot_cost_micros",

@@ -76,7 +76,7 @@ _BY_KEYS = {"by_index": True, "joined_by_keys": True}
 
 @dataclass(frozen=True, slots=True)
 class Way:
-    """How pools plan, and whether a statement is asked on one of them."""
+    """The plans of pools, and whether a statement is asked on one of them."""
 
     options: Mapping[str, bool]
     asks: Callable[[str, str], bool]

@@ -70,7 +70,7 @@ def test_an_order_ends_right_whatever_the_far_side_says_later() -> None:
 
 
 def _visible(world: OneOrder) -> Iterator[tuple[object, ...]]:
-    """What an observer of both stores can see, over all reachable states."""
+    """Yield what an observer of both stores can see, over all reachable states."""
     found: set[Condition] = {world.initial()}
     work = list(found)
     while work:

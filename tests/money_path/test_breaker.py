@@ -204,7 +204,7 @@ async def opened(breaker: CircuitBreaker) -> None:
 
 
 async def probed(breaker: CircuitBreaker) -> bool:
-    """Whether a probe was taken now."""
+    """Return whether a probe was taken now."""
     await breaker.read()
     return bool(await breaker.take_probe())
 

@@ -1,4 +1,5 @@
-"""What catch-up finds goes in behind live trades: judged by the order of the router's decisions."""
+"""Test that what catch-up finds goes in behind live trades: judged by the order of the router's
+decisions."""
 
 from __future__ import annotations
 

@@ -54,7 +54,7 @@ def _mark(bid: int, ask: int, status: books_pb.BookStatus.ValueType) -> books_pb
 
 
 class Books:
-    """What bookfeed tells, and what the executor has of it."""
+    """A book as bookfeed sends it, and as the executor has it."""
 
     def __init__(self, upstream: Upstream, quotes: Quotes) -> None:
         self._upstream = upstream

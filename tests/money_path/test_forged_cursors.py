@@ -1,4 +1,4 @@
-"""Who forges a cursor makes no reader pass over what it has not handled."""
+"""Test that who forges a cursor makes no reader pass over what it has not handled."""
 
 from __future__ import annotations
 

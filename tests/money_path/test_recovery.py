@@ -1,4 +1,4 @@
-"""What an adversary's reading of the money path found, each as the scenario that showed it."""
+"""Test what an adversary's reading of the money path found, each as the scenario that showed it."""
 
 from __future__ import annotations
 
@@ -136,7 +136,8 @@ async def test_a_nul_in_a_title_stops_nobody(path: Scene) -> None:
 
 
 async def test_a_nul_in_what_the_venue_says_of_a_market_stops_nobody(path: Scene) -> None:
-    """Why one follower does not copy stands in one record with the orders of the others."""
+    """Test that why one follower does not copy stands in one record with the orders of the
+    others."""
     book = path.world.upstream.marks[path.asset]
     book.market.category = "wea\x00ther"
     book.market.condition_id = "its\x00market"
@@ -212,7 +213,7 @@ async def test_an_acceptance_after_the_fence_is_kept_and_looked_into_at_once(pat
 
 
 async def _left(path: Scene, count: int) -> bool:
-    """Whether so many orders are there, and the last one was committed to be sent."""
+    """Return whether so many orders are there, and the last one was committed to be sent."""
     orders = path.orders()
     return len(orders) == count and orders[-1]["state"] != "CLAIMED"
 

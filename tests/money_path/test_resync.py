@@ -17,7 +17,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
 def _told(scene: Scene, shares: str | None, *, ago: str = "0") -> None:
-    """What ingest writes after a survey of the leader."""
+    """Return what ingest writes after a survey of the leader."""
     sql = scene.world.sql
     sql(
         "insert into leader_account (leader, equity_micros, asked_at)"

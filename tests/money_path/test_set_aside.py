@@ -28,7 +28,7 @@ NUL = '{"orders":[],"decisions":[{"title":"\\u0000"}],"rows":[]}'
 
 
 async def build_all(url: str) -> None:
-    """What the executor does when it starts."""
+    """Return what the executor does when it starts."""
     async with open_pool(url, name="aside", size=1) as pool:
         await journal.build_open_rows(pool, 0, older_than_seconds=None)
 

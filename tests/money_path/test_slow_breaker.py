@@ -1,4 +1,5 @@
-"""What came of an order is durable although the breaker cannot be written, on a real database."""
+"""Test that what came of an order is durable although the breaker cannot be written, on a real
+database."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""Who stands still within a transaction holds up the others for a moment only, and then goes on."""
+"""Test that who stands still within a transaction holds up the others for a moment only, and then
+goes on."""
 
 from __future__ import annotations
 

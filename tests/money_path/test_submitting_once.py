@@ -55,7 +55,7 @@ def claim(database: Database, count: int) -> list[str]:
 
 
 def submit(database: Database, keys: list[str], *, epoch: int = 1) -> dict[str, Any]:
-    """What the executor asks before it sends."""
+    """Return what the executor asks before it sends."""
     orders = [{"order_key": key, "body_hash": "h", "epoch": 1} for key in keys]
     gated = {
         "purpose": "GUARD_EXIT", "subscription_id": "", "version": 1, "wallet": "0x" + "1" * 40,

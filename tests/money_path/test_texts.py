@@ -1,4 +1,5 @@
-"""Whatever bytes insiders-api puts into a text: no process ends and no order is stuck by them."""
+"""Test whatever bytes insiders-api puts into a text: no process ends and no order is stuck by
+them."""
 
 from __future__ import annotations
 

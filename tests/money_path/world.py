@@ -250,7 +250,7 @@ class World:
         return self._connection
 
     async def redis_moved(self, redis_url: str) -> None:
-        """What announces goes to another Redis from now on."""
+        """Return what announces goes to another Redis from now on."""
         await self._bus.aclose()
         self._bus = redis.Redis.from_url(redis_url)
 
@@ -484,7 +484,7 @@ class Scene:
         return str(self.world.sql("select status from trigger where id = %s", trigger)[0]["status"])
 
     async def stands(self, trigger: str, status: str) -> bool:
-        """Whether that is where a trigger stands."""
+        """Return whether that is where a trigger stands."""
         return self.trigger_status(trigger) == status
 
     def orders(self) -> list[dict[str, Any]]:
@@ -500,7 +500,7 @@ class Scene:
         )
 
     def open_reservations(self) -> list[dict[str, Any]]:
-        """What is still set aside for this asset."""
+        """Return what is still set aside for this asset."""
         return self.world.sql(
             "select * from reservation where released_at is null and asset_id = %s", self.asset
         )

@@ -120,7 +120,7 @@ def _nodes(node: Any) -> Iterator[Any]:
 
 @pytest.fixture(scope="module")
 def shown() -> dict[str, str]:
-    """What each process shows from the start, before anything happens."""
+    """Return what each process shows from the start, before anything happens."""
     found: dict[str, str] = {}
     for process in ENGINE:
         done = subprocess.run(

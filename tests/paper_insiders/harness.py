@@ -221,7 +221,7 @@ def _forget_ports(state_dir: Path) -> None:
 
 
 def has_ports(state_dir: Path) -> bool:
-    """Whether the file with the ports is there."""
+    """Return whether the file with the ports is there."""
     return (state_dir / PORTS_FILE).exists()
 
 

@@ -1,4 +1,4 @@
-"""What a repeat, a late request, a read and a void do in all sixteen combinations."""
+"""Test what a repeat, a late request, a read and a void do in all sixteen combinations."""
 
 from __future__ import annotations
 

@@ -284,7 +284,7 @@ async def test_a_wrong_fault_is_refused_by_field(
 
 
 def draws(seed: int, ppm: int, count: int, *, kind: Kind = "status") -> list[bool]:
-    """Which of `count` requests a fault hits."""
+    """Return which of `count` requests a fault hits."""
     faults: tuple[Fault, ...] = (
         Fault(fault_id=1, where="before_accept", kind=kind, seed=seed, probability_ppm=ppm),
     )

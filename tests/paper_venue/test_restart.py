@@ -61,7 +61,7 @@ def _written_since(ports: Path, begun: int) -> bool:
 
 
 def refused(directory: Path, **more: str) -> str:
-    """What a process says that must not start."""
+    """Return what a process says that must not start."""
     done = run("paper.venue", environ(directory, **more))
     assert done.returncode == 2
     assert done.stderr.count("\n") == 1

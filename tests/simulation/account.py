@@ -7,7 +7,7 @@ from paper.insiders.core.model import Order
 
 
 def as_fact(order: Order) -> facts.FarOrder:
-    """What the far side says of an order; amounts without failed trades."""
+    """Return what the far side says of an order; amounts without failed trades."""
     request, standing = order.request, order.standing
     return facts.FarOrder(
         order_key=order.key,

@@ -23,7 +23,7 @@ class Bus:
         self._last = 0
 
     def announce(self, seq: int) -> None:
-        """What control does after a commit."""
+        """Return what control does after a commit."""
         if self.down:
             return
         self._last += 1

@@ -1,4 +1,4 @@
-"""What must hold at every commit, and not only at the end.
+"""Check what must hold at every commit, and not only at the end.
 
 The watcher sees each transaction's changes as they become visible, in the order of the commits.
 """
@@ -82,7 +82,8 @@ class CommitWatch:
         self._stays_within_the_cap(claimed)
 
     def _came_back(self, proxy: str) -> bool:
-        """What had been given back may have been spent: a sale is undone, an order resurrected."""
+        """Return what had been given back may have been spent: a sale is undone, an order
+        resurrected."""
         orders = self._database.table("orders")
         undone = (row for row in self._database.table("fill").values() if row["status"] == "FAILED")
         events = self._database.table("order_event").values()

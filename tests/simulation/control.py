@@ -25,7 +25,7 @@ Work = Callable[[Transaction], tuple[str, str, str]]
 
 
 def moved_micros(lots: Iterable[Row]) -> int:
-    """What trading has brought (less than zero: cost) in money, by lots."""
+    """Return what trading has brought (less than zero: cost) in money, by lots."""
     return sum(
         lot["sold_notional_micros"]
         + lot["payout_micros"]
@@ -226,5 +226,5 @@ class Control:
 
     @property
     def standing(self) -> list[str]:
-        """What is forbidden now."""
+        """Return what is forbidden now."""
         return list(self._standing)

@@ -1,4 +1,4 @@
-"""What catch-up tells of a row: written as the Data API writes it, read as ingest reads it.
+"""Rows as catch-up reports them: written as the Data API writes it, read as ingest reads it.
 
 Before: `workload`. After: the router, as `upstream` streams it. A row that cannot be read is told
 nobody.

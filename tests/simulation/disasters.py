@@ -1,4 +1,4 @@
-"""What befalls processes and stores in a seed: kills, freezes, takeovers, restarts, outages.
+"""Disasters of processes and stores in a seed: kills, freezes, takeovers, restarts, outages.
 
 Kills at a statement or a request are the storm's (`machine`, `insiders`); these here come at any
 time, one after the other.
@@ -41,7 +41,7 @@ class Disasters:
             await kinds[name][1]()
 
     def _kinds(self) -> dict[str, tuple[int, Callable[[], Awaitable[None]]]]:
-        """How often each comes, of so many in all, and what it is."""
+        """Return how often each comes, of so many in all, and what it is."""
         return {
             "killed": (4, self._kill),
             "killed together": (1, self._kill_all),

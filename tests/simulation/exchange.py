@@ -48,7 +48,7 @@ from tests.simulation.wallets import Wallets
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plans:
-    """What is to become of an order, should it be accepted."""
+    """The fate of an order, should it be accepted."""
 
     match_ms: int = 0
     """It is matched so much later."""

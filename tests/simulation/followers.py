@@ -1,4 +1,4 @@
-"""Who trades in a seed, and what followers and operators change meanwhile: subscriptions, halts."""
+"""Followers and leaders of a seed, and what is changed meanwhile: subscriptions, halts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What has happened in a seed: every commit, request, fault and log line, with its instant.
+"""The history of a seed: every commit, request, fault and log line, with its instant.
 
 Two runs of a seed must write the same history; a failing seed prints it.
 """

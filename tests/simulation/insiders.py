@@ -166,7 +166,8 @@ class SimulatedClient:
             raise (NotSent if fair and not at_hand else Gone)("not within the time") from error
 
     def _may_fail(self, side: Side, body: bytes) -> bool:
-        """Whether a match may fail to settle; of a buy, only while nobody can have its shares."""
+        """Return whether a match may fail to settle; of a buy, only while nobody can have its
+        shares."""
         wallet = str(json.loads(body)["followerProxy"])
         far = self._far
         return side == "SELL" or (far.exchange.lags and wallet not in far.several_lots)

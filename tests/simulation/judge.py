@@ -68,7 +68,8 @@ def judge(world: World, workload: Workload) -> list[Breach]:
 
 
 def _excused(world: World) -> set[str]:
-    """What has to be so where the far side contradicted itself and where a person has decided."""
+    """Return what has to be so where the far side contradicted itself and where a person has
+    decided."""
     appeared = {
         f"order {key} was given up and appeared after all" for key in world.far.contradicted
     }
@@ -82,12 +83,12 @@ def _excused(world: World) -> set[str]:
 
 
 def _can_follow(world: World) -> bool:
-    """Whether the far side ever tells what became of an accepted order."""
+    """Return whether the far side ever tells what became of an accepted order."""
     return world.capabilities.get_by_key or world.capabilities.void
 
 
 def evidence(world: World, workload: Workload) -> Evidence:
-    """What the tables and the far side say."""
+    """Return what the tables and the far side say."""
     orders = _rows(world, "orders")
     # Where nothing was left to redeem, nobody said what had been paid: the next poll tells.
     untold = {r["follower_proxy"] for r in _rows(world, "redemption") if r["paid_micros"] is None}
@@ -408,7 +409,7 @@ def _not_there(world: World, blocked: Collection[str]) -> list[str]:
 
 
 def unrest(world: World) -> list[str]:
-    """What is still going on."""
+    """Return what is still going on."""
     open_states = (*_UNRESOLVED, "SUBMITTED") if _can_follow(world) else _UNRESOLVED
     orders = {row["order_key"]: row for row in _rows(world, "orders")}
     found = [

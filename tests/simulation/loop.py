@@ -48,7 +48,7 @@ class Stalled(Exception):
 
 
 class _Handle(list[Any]):
-    """What is to be called, as `asyncio.Handle`: [instant, number, callback, arguments, context].
+    """A call that is due, as `asyncio.Handle`: [instant, number, callback, arguments, context].
 
     A list, because a simulated second makes hundreds and orders them by instant and number: what
     is made, compared and taken apart in C is most of the loop's time less.
@@ -61,7 +61,7 @@ class _Handle(list[Any]):
         self[2] = None
 
     def cancelled(self) -> bool:
-        """Whether it is not to be called any more."""
+        """Return whether it is not to be called any more."""
         return self[2] is None
 
     def when(self) -> float:

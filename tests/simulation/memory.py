@@ -1,4 +1,5 @@
-"""What the guard believes, once nothing goes on any more: its memory has to be what is committed.
+"""Compare the guard's memory, once nothing goes on any more: its memory has to be what is
+committed.
 
 A stop that it knows otherwise than the database does fires late or never, and no invariant of what
 is committed tells of one that is missing.

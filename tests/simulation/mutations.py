@@ -53,7 +53,7 @@ from tradingtools.venues.ports import Meaning, Verdict
 
 @dataclass(frozen=True, slots=True)
 class Mutation:
-    """What is put in the place of what: (object, attribute, replacement)."""
+    """A replacement: (object, attribute, replacement)."""
 
     patches: tuple[tuple[Any, str, Any], ...]
     breaks: str

@@ -44,7 +44,7 @@ class _Aborted(Exception):
 
 
 class _Context:
-    """What servicers use of grpc.aio.ServicerContext."""
+    """The part of grpc.aio.ServicerContext that servicers use."""
 
     async def abort(self, code: grpc.StatusCode, _details: str = "") -> NoReturn:
         """End the call."""
@@ -244,7 +244,7 @@ class Network:
 
 
 class _Channel:
-    """What the generated stubs use of grpc.aio.Channel."""
+    """The part of grpc.aio.Channel that generated stubs use."""
 
     def __init__(self, network: Network, target: str) -> None:
         self._network = network

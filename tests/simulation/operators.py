@@ -1,4 +1,4 @@
-"""What operators do in a seed: they end orders, close breakers, and hand over what was set aside.
+"""Operators in a seed: they end orders, close breakers, and hand over what was set aside.
 
 They see what nobody in the engine can: the far side's own books. Where an order stands there for
 good they say so at any time; that there is none they say only when nothing can be under way.
@@ -51,7 +51,7 @@ class Operators:
         await self.end_what_stands()
 
     def waiting(self) -> list[str]:
-        """What waits for them, in words."""
+        """Return what waits for them, in words."""
         if not self.end_orders:
             return []
         return [f"order {row['order_key']} waits for an operator" for row in self._orders()]
@@ -68,7 +68,7 @@ class Operators:
                 await self._end(order, *told)
 
     def _truth(self, key: str) -> tuple[OrderState, tuple[int, int, int] | None] | None:
-        """What became of an order for good; None: nobody can say yet."""
+        """Return what became of an order for good; None: nobody can say yet."""
         found = [order for order in self._world.exchange.account().orders if order.order_key == key]
         if not found:
             calm = self._calm_since is not None

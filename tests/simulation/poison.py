@@ -20,7 +20,7 @@ class Mistake(Exception):
 
 
 class Mistakes:
-    """Which messages cannot be handled: drawn when one comes first; mended after the storm.
+    """Messages that cannot be handled: drawn when one comes first; mended after the storm.
 
     Args:
         storm: draws.
@@ -53,7 +53,7 @@ class Mistakes:
         return Intake(pool, stream, consumer, kind, mistaken)
 
     def _fails(self, consumer: str, message: bytes) -> bool | None:
-        """Whether it fails before its work (True) or after it (False); None: it does not."""
+        """Return whether it fails before its work (True) or after it (False); None: it does not."""
         key = (consumer, message)
         if key not in self._seen:
             self._seen.add(key)

@@ -26,7 +26,7 @@ _AS_SHOWN = ("side", "asset_id", "condition_id", "size_micros", "limit_micros")
 
 
 class Resyncs:
-    """What is asked for.
+    """Resyncs that are requested.
 
     Args:
         world: where.

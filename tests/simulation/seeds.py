@@ -25,7 +25,7 @@ MUTATION_SEEDS = 400
 
 @dataclass(slots=True)
 class Outcome:
-    """What came of a seed."""
+    """The result of a seed."""
 
     seed: int
     breaches: list[Breach]

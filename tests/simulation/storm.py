@@ -1,4 +1,4 @@
-"""What goes wrong in a seed, and how often: drawn once, then asked at each request.
+"""Faults of a seed, and how often they come: drawn once, then asked at each request.
 
 While the storm is on every kind that the seed has chosen may hit; when it is over nothing goes
 wrong any more, and what is then not settled never will be.
@@ -84,7 +84,7 @@ class Storm:
         self._chances.clear()
 
     def hits(self, kind: str) -> bool:
-        """Whether it happens now."""
+        """Return whether it happens now."""
         chance = self._chances.get(kind)
         if chance is None or self._draw() >= chance:
             return False
@@ -96,6 +96,6 @@ class Storm:
         self.counts[kind] = self.counts.get(kind, 0) + 1
 
     def delay(self, typical_seconds: float) -> float:
-        """How long something takes: mostly about as long as usual, sometimes nothing."""
+        """Return how long something takes: mostly about as long as usual, sometimes nothing."""
         draw = self._draw()
         return 0.0 if draw < 0.3 else typical_seconds * (0.2 + 2 * draw * draw)

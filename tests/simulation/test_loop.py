@@ -21,7 +21,7 @@ def start(loop: VirtualLoop, process: str, work: Coroutine[Any, Any, Any]) -> as
 
 
 def interleaving(seed: int) -> list[str]:
-    """What two processes of two tasks each have done."""
+    """Return what two processes of two tasks each have done."""
     loop, done = VirtualLoop(random.Random(seed)), []  # noqa: S311 - a seed makes it repeatable
 
     async def work(name: str) -> None:

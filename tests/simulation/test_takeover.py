@@ -1,4 +1,4 @@
-"""What a frozen predecessor still acknowledges is not lost to its successor.
+"""Test that what a frozen predecessor still acknowledges is not lost to its successor.
 
 The successor reads on from where the predecessor stood before it recovered. The simulation found it
 once (seed 150 of a version with batched bookings), too rarely for a mutation that seeds look for:

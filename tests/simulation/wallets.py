@@ -1,4 +1,4 @@
-"""What followers' wallets hold at the far side, and redemptions: as `paper.insiders` does it.
+"""Followers' wallets at the venue gateway, and redemptions: as `paper.insiders` does it.
 
 Before it: the exchange, which moves cash and shares by matches. Amounts in micros.
 """

@@ -1,4 +1,4 @@
-"""What leaders, followers and books do in a seed: drawn, and remembered for the judge."""
+"""The workload of a seed, of leaders, followers and books: drawn, and remembered for the judge."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ _CHUNK = 65_536
 
 
 class Direction(Enum):
-    """Which way bytes go, seen from the client."""
+    """The direction of bytes, seen from the client."""
 
     OUT = "out"
     BACK = "back"
@@ -28,7 +28,7 @@ class Direction(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Weather:
-    """What befalls bytes on their way; the default is nothing."""
+    """The fault of bytes on their way; the default is nothing."""
 
     latency_ms: int = 0
     """Each piece waits so long."""
@@ -88,7 +88,7 @@ class Proxy:
 
     @property
     def weather(self) -> Weather:
-        """What befalls bytes now."""
+        """Return what befalls bytes now."""
         return self._weather
 
     @weather.setter
@@ -99,7 +99,7 @@ class Proxy:
 
     @property
     def connections(self) -> int:
-        """How many are open now."""
+        """Return how many are open now."""
         return len(self._links)
 
     def lead_to(self, port: int) -> None:

@@ -1,4 +1,4 @@
-"""What runs beside others ends with them, and no cancellation is lost on the way."""
+"""Test that what runs beside others ends with them, and no cancellation is lost on the way."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ PACKAGE = ROOT / "tradingtools_client"
 
 
 def generated() -> dict[Path, str]:
-    """What each generated module has to hold; the same document gives the same text."""
+    """Return what each generated module has to hold; the same document gives the same text."""
     document = json.loads(DOCUMENT.read_text(encoding="utf-8"))
     return {
         PACKAGE / "models.py": _formatted(models(document)),

@@ -1,4 +1,4 @@
-"""How the document's names and words read in Python."""
+"""Names and words of the document in Python."""
 
 from __future__ import annotations
 

@@ -64,7 +64,7 @@ def _owner(owner: Owner, row: str | None, unique: bool, memory: bool) -> Owner:
 
 
 def _writes_in_vain(at: str, row: str | None) -> bool:
-    """Whether what an owner is about to record can only find that the row is not its own."""
+    """Return whether what an owner is about to record can only find that the row is not its own."""
     if row is None:
         return False
     if at == "refuse":

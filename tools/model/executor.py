@@ -88,7 +88,7 @@ def _orphan(state: State, owner: Owner) -> State:
 
 
 def _mid_statement(state: State, rules: Rules) -> bool:
-    """Whether a takeover has to wait for a statement that holds the lease's row."""
+    """Return whether a takeover has to wait for a statement that holds the lease's row."""
     return rules.have(Guard.LEASE_ROW_LOCK) and any(o.at == "checked" for o in state.owners)
 
 
@@ -120,7 +120,7 @@ def _look_for_work(state: State, rules: Rules, who: int, owner: Owner) -> Iterat
 
 
 def _send_again(state: State, rules: Rules, who: int, owner: Owner) -> Iterator[_Move]:
-    """What confirm wants: the statement with its gates, then the POST."""
+    """Yield what confirm wants: the statement with its gates, then the POST."""
     row = state.row
     assert row is not None  # noqa: S101 - the caller has looked
     if not row.wanted or (rules.have(Guard.LEASE_IN_STATEMENT) and state.lease != owner.life):

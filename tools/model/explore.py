@@ -35,7 +35,7 @@ class Step(msgspec.Struct, frozen=True, gc=False):
 
 
 class World(Protocol):
-    """What can be walked."""
+    """A world that can be walked."""
 
     def initial(self) -> Condition:
         """Where everything begins."""
@@ -47,12 +47,12 @@ class World(Protocol):
         """Nothing is owed to anybody any more."""
 
     def sight(self, state: Condition) -> str:
-        """What is worth telling of a state: a walk reports which of these it saw."""
+        """Return what is worth telling of a state: a walk reports which of these it saw."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Walk:
-    """What was found."""
+    """The result of a walk."""
 
     states: int
     transitions: int

@@ -46,7 +46,7 @@ UNKNOWN = Meaning.UNKNOWN.name
 
 
 def refusal(state: State, rules: Rules) -> str | None:
-    """What a request is told when it arrives and cannot be let in; None: it is let in."""
+    """Return what a request is told when it arrives and cannot be let in; None: it is let in."""
     if state.voided:
         return "400 VOIDED"
     if rules.capabilities.idempotency and state.orders:
@@ -68,7 +68,7 @@ def finish(state: State, rules: Rules) -> tuple[str, State]:
 
 
 def arrivals(state: State, rules: Rules) -> Iterator[Step]:
-    """What becomes of requests that nobody waits for; nobody can count on it.
+    """Yield what becomes of requests that nobody waits for; nobody can count on it.
 
     One that is lost is one that never arrives: it needs no step of its own.
     """

@@ -63,7 +63,7 @@ class Guard(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rules:
-    """What holds in one world."""
+    """The guards that hold in one world."""
 
     capabilities: Capabilities
     without: Guard | None = None
@@ -72,7 +72,7 @@ class Rules:
     each step and its successor; with 3 the successor may crash at each step, too, and restarts."""
 
     def have(self, guard: Guard) -> bool:
-        """Whether a guard stands."""
+        """Return whether a guard stands."""
         return guard is not self.without
 
 

@@ -67,7 +67,7 @@ class TwoParts:
         return whole and state.sent == len(state.claims)
 
     def sight(self, state: Condition) -> str:
-        """What was sent."""
+        """Return what was sent."""
         assert isinstance(state, Parts)  # noqa: S101 - a world is only given its own states
         return ", ".join(f"part {part} over {units}" for part, units in state.claims[: state.sent])
 

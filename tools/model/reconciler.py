@@ -76,7 +76,8 @@ def _look_around(state: State, rules: Rules, row: Row) -> Iterator[Step]:
 
 
 def _answers_by_key(state: State, rules: Rules) -> Iterator[tuple[LookupResult, State, bool]]:
-    """What a question by key may give, the state after it, and whether one can count on it."""
+    """Yield what a question by key may give, the state after it, and whether one can count on
+    it."""
     yield LookupResult.NO_ANSWER, state, state.now == PAST_HORIZON
     if not rules.capabilities.get_by_key:
         yield LookupResult.NOT_SUPPORTED, state, True
@@ -90,7 +91,7 @@ def _answers_by_key(state: State, rules: Rules) -> Iterator[tuple[LookupResult, 
 
 
 def _instants(state: State, rules: Rules) -> tuple[int, ...]:
-    """What the clock may show: past the horizon it may also be long past it."""
+    """Return what the clock may show: past the horizon it may also be long past it."""
     if state.now == PAST_HORIZON:
         return _CLOCK_MS[PAST_HORIZON], _LONG_AFTER_MS
     return (_CLOCK_MS[state.now if rules.have(Guard.HORIZON) else PAST_HORIZON],)

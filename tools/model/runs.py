@@ -1,4 +1,4 @@
-"""What is walked: each combination with every guard, and each guard taken away once.
+"""The walks: each combination with every guard, and each guard taken away once.
 
 Between the worlds and those who ask: the command and the tests.
 """

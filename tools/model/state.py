@@ -1,4 +1,4 @@
-"""What the world of one order remembers: stores, two owners, confirm, network and far side.
+"""The state of the world of one order: stores, two owners, confirm, network and far side.
 
 Structs of strings and small integers that keep their hash, because millions are looked up. The
 helpers here are the only writers of the order's row, so that no step can leave the table of legal

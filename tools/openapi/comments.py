@@ -27,7 +27,7 @@ Path_ = tuple[int, ...]
 
 
 def comments() -> Mapping[str, str]:
-    """What stands above each message, field, enum, value, service and RPC, by full name.
+    """Return what stands above each message, field, enum, value, service and RPC, by full name.
 
     A value is named below its enum, although protobuf's own names put it beside it.
 

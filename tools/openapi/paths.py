@@ -43,7 +43,7 @@ _NAMED = re.compile(r"\b([45][0-9]{2})\b")
 
 
 def operation(method: MethodDescriptor, route: Route, schemas: Schemas) -> Json:
-    """What OpenAPI says about one RPC.
+    """Return what OpenAPI says about one RPC.
 
     Raises:
         SchemaError: a body has no example, or the comment or the permission is missing.

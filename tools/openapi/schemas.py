@@ -54,7 +54,7 @@ class Schemas:
         return found
 
     def comment(self, full_name: str) -> str:
-        """What the protos say about it; empty: nothing."""
+        """Return what the protos say about it; empty: nothing."""
         return self._comments.get(full_name, "")
 
     def _reference(
@@ -206,7 +206,7 @@ def _number(rules: Any) -> Json:
 
 
 def _needed(field: FieldDescriptor) -> bool:
-    """Whether a request without this field is refused by a rule."""
+    """Return whether a request without this field is refused by a rule."""
     rules = _rules(field)
     if rules.required:
         return True
@@ -235,7 +235,8 @@ def _needed(field: FieldDescriptor) -> bool:
 
 
 def _printed(field: FieldDescriptor) -> bool:
-    """Whether an answer always has this field: the edge prints zero values, not absent ones."""
+    """Return whether an answer always has this field: the edge prints zero values, not absent
+    ones."""
     return field.is_repeated or not (field.has_presence or field.message_type is not None)
 
 

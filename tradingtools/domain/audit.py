@@ -61,7 +61,7 @@ class Event:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OrderHead:
-    """What an order's row says of its history."""
+    """The history of an order as its row has it."""
 
     order_key: str
     body_hash: str

@@ -59,7 +59,7 @@ class LevelColumns(Sequence[Level]):
 
 
 class BookStatus(StrEnum):
-    """Whether a book may be traded on."""
+    """The status of a book, which decides whether it may be traded on."""
 
     FRESH = "FRESH"
     STALE = "STALE"
@@ -71,7 +71,7 @@ class BookStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Market:
-    """What an order has to respect besides the book. Amounts in micros."""
+    """The rules of a market that an order has to respect. Amounts in micros."""
 
     asset_id: str
     condition_id: str
@@ -105,7 +105,7 @@ class Book(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 
 class Sale(msgspec.Struct, frozen=True):
-    """What selling into the bids would give."""
+    """The result of selling into the bids."""
 
     wanted_micros: int
     """Shares that are to be sold."""
@@ -164,7 +164,7 @@ def sell_into(bids: Sequence[Level], size_micros: int) -> Sale | None:
 
 
 class Curve:
-    """What any size sells for into the same bids: for many sizes, each of them looked up.
+    """Proceeds of any size sold into the same bids: for many sizes, each of them looked up.
 
     Args:
         bids: best first.

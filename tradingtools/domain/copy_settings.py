@@ -1,4 +1,5 @@
-"""What a subscription says beyond sizing mode and basic caps: tiers, caps, filters, exits, shadow.
+"""Settings of a subscription beyond sizing mode and basic caps: tiers, caps, filters, exits,
+shadow.
 
 Absent (None, or an empty list) is not zero: an absent setting does not limit. Before it come
 control's rules, which made these values of what a caller wrote; after it the router's decisions.
@@ -14,7 +15,7 @@ from typing import Any
 
 
 class BelowMinimum(StrEnum):
-    """What becomes of a copy below the market's minimum order."""
+    """The treatment of a copy below the market's minimum order."""
 
     SKIP = "SKIP"
     ROUND_UP = "ROUND_UP"
@@ -24,7 +25,7 @@ class BelowMinimum(StrEnum):
 
 
 class DoubtfulBook(StrEnum):
-    """What an entry does while its book says nothing: stale, crossed, or not there yet."""
+    """The treatment of an entry while its book says nothing: stale, crossed, or not there yet."""
 
     COPY = "COPY"
     """It is ordered at the leader's limit, without a look at depth and spread."""
@@ -34,7 +35,7 @@ class DoubtfulBook(StrEnum):
 
 
 class Sides(StrEnum):
-    """Which trades of the leader are copied."""
+    """The leader's trades that are copied."""
 
     BOTH = "BOTH"
     BUYS = "BUYS"
@@ -42,7 +43,7 @@ class Sides(StrEnum):
 
 
 class ExitMode(StrEnum):
-    """What a leader's sell does to the lot."""
+    """The effect of a leader's sell on the lot."""
 
     MIRROR = "MIRROR"
     """In proportion to the leader's reduction."""
@@ -53,7 +54,7 @@ class ExitMode(StrEnum):
 
 
 class ExitBelowMinimum(StrEnum):
-    """What becomes of an exit below the market's minimum order while the leader keeps some."""
+    """The treatment of an exit below the market's minimum order while the leader keeps some."""
 
     ACCUMULATE = "ACCUMULATE"
     """It is added to the leader's next sells of the outcome until together they reach it."""
@@ -64,7 +65,7 @@ class ExitBelowMinimum(StrEnum):
 
 
 class OppositeSide(StrEnum):
-    """What to do when the leader buys the other outcome of a market that was copied already."""
+    """The treatment of a buy of the other outcome of a market that was copied already."""
 
     COPY = "COPY"
     FIRST_ONLY = "FIRST_ONLY"
@@ -74,7 +75,7 @@ class OppositeSide(StrEnum):
 
 
 class StartMode(StrEnum):
-    """Which of the leader's positions are followed."""
+    """The leader's positions that are followed."""
 
     BASELINE = "BASELINE"
     """Only what is traded after the start."""

@@ -1,4 +1,4 @@
-"""What a subscription guards each new position with: fractions of its entry price become triggers.
+"""Triggers for each new position of a subscription, from fractions of its entry price.
 
 Before it come control's rules, which made these values of what a caller wrote; after it `confirm`,
 which stores the triggers in the transaction that books the first fill. Pure: the same fill makes

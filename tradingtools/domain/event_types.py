@@ -15,7 +15,7 @@ from tradingtools.domain.trigger_states import TriggerStatus
 
 
 class EventType(StrEnum):
-    """What happened; the values are what readers see."""
+    """The types of events; the values are what readers see."""
 
     LEADER_TRADED = "leader.traded"
     COPY_SKIPPED = "copy.skipped"

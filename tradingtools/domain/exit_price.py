@@ -24,7 +24,7 @@ _SLICES = 20
 
 @dataclass(frozen=True, slots=True)
 class Widening:
-    """How far below the price that it goes by a slice may sell, millionths of it."""
+    """The distance below its price at which a slice may sell, millionths of it."""
 
     first_ppm: int = 50_000
 

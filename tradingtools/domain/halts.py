@@ -1,4 +1,4 @@
-"""Whether a halt holds an exit back, as the executor's last gate has it. Pure.
+"""Judge whether a halt holds an exit back, as the executor's last gate does. Pure.
 
 While it does, nothing is claimed: a trigger stays ARMED, a leader's sell waits as HALTED, and both
 are judged again when the halt ends.

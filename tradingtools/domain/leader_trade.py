@@ -19,7 +19,7 @@ a row that says so would make all that its leader sells next a small part of wha
 
 
 class Side(StrEnum):
-    """Which way shares move, seen from the wallet that is named beside it."""
+    """The direction in which shares move, seen from the wallet that is named beside it."""
 
     BUY = "BUY"
     SELL = "SELL"
@@ -33,7 +33,7 @@ class Source(StrEnum):
 
 
 class Action(StrEnum):
-    """How a leader's shares moved; all but TRADE are exits that no trade shows."""
+    """The kind of move of a leader's shares; all but TRADE are exits that no trade shows."""
 
     TRADE = "TRADE"
     MERGE = "MERGE"
@@ -43,7 +43,7 @@ class Action(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TradeKey:
-    """What one leader did in one transaction with one asset and side."""
+    """A leader's trade: one transaction, asset and side."""
 
     leader_tx: str
     leader: str

@@ -11,7 +11,7 @@ from tradingtools.domain.leader_trade import Side
 
 
 class Purpose(StrEnum):
-    """Why an order exists."""
+    """The purpose of an order."""
 
     ENTRY = "ENTRY"
     COPY_EXIT = "COPY_EXIT"
@@ -19,14 +19,14 @@ class Purpose(StrEnum):
 
 
 class TimeInForce(StrEnum):
-    """How long an order may wait for a counterpart."""
+    """The time that an order may wait for a counterpart."""
 
     FAK = "FAK"
     FOK = "FOK"
 
 
 class Follower(msgspec.Struct, frozen=True, kw_only=True):
-    """Who the follower is, as the backend asserted it."""
+    """The follower's ids, as the backend asserted them."""
 
     user_id: str
     wallet_id: str

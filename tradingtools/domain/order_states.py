@@ -26,7 +26,7 @@ class OrderState(StrEnum):
 
 
 class FailedKind(StrEnum):
-    """How an order failed: what may be concluded about the far side."""
+    """The way in which an order failed: what may be concluded about the far side."""
 
     UNSENT = "UNSENT"
     """No byte ever left."""

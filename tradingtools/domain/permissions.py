@@ -1,4 +1,4 @@
-"""What each RPC of every port demands. An RPC without an entry is refused everywhere.
+"""Permissions of each RPC of every port. An RPC without an entry is refused everywhere.
 
 Servers judge by it before any handler (`runtime/grpc_permissions`), control's gate before any
 transcoding. Tests demand an entry for each RPC of the contracts.
@@ -11,7 +11,8 @@ from enum import StrEnum
 
 
 class Permission(StrEnum):
-    """What a call demands. The names of all but PUBLIC and ENGINE are scopes of tokens, too."""
+    """The permission that a call demands. The names of all but PUBLIC and ENGINE are scopes of
+    tokens, too."""
 
     PUBLIC = "public"
     """Nothing; at the edge."""

@@ -1,4 +1,4 @@
-"""Why a leader trade was not copied, or an order did not fill: one code, one meaning.
+"""Reasons why a leader trade was not copied or an order did not fill: one code, one meaning.
 
 Codes are stored, shown over REST and documented; they never change their meaning.
 """

@@ -47,7 +47,7 @@ TRANSITIONS: frozenset[tuple[ResyncState, ResyncState]] = frozenset(
 
 
 class ResyncKind(StrEnum):
-    """What a resync was made for."""
+    """The cause of a resync."""
 
     ASKED = "ASKED"
     START = "START"

@@ -13,7 +13,8 @@ DEFAULT_MAX_AGE_MS = 60_000
 
 
 class SubscriptionState(StrEnum):
-    """Whether entries are made; exits go on in every state."""
+    """The state of a subscription, which decides whether entries are made; exits go on in every
+    state."""
 
     ACTIVE = "ACTIVE"
     PAUSED = "PAUSED"
@@ -21,7 +22,7 @@ class SubscriptionState(StrEnum):
 
 
 class SizingMode(StrEnum):
-    """How large a copy is before any limit."""
+    """The rule for the size of a copy before any limit."""
 
     FIXED = "FIXED"
     RATIO = "RATIO"

@@ -1,4 +1,4 @@
-"""Which texts are taken, whichever way they come: from people as they are or not at all, from the
+"""Rules for texts, whichever way they come: from people as they are or not at all, from the
 venue cleaned.
 
 PostgreSQL has no NUL in text and no half of a surrogate pair; in a log, other control characters

@@ -8,7 +8,8 @@ from enum import StrEnum
 
 
 class TriggerType(StrEnum):
-    """What makes a trigger fire. In the order in which the triggers of a lot are judged."""
+    """The condition that makes a trigger fire. In the order in which the triggers of a lot are
+    judged."""
 
     STOP_LOSS = "STOP_LOSS"
     """At or below its price."""

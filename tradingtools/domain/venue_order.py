@@ -29,7 +29,7 @@ class VenueTrade:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VenueOrder:
-    """What insiders-api knows under one key."""
+    """An order as insiders-api knows it under one key."""
 
     order_key: str
     order_id: str

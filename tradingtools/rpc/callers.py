@@ -1,4 +1,4 @@
-"""Who calls a port of the engine: by the token that he shows, or by the name in his certificate.
+"""Identify the caller of a port: by his token, or by the name in his certificate.
 
 A cursor is a reader's alone: whoever acknowledges in the guard's name makes it pass over bookings,
 and what it guards is then sold late or never. Judged once a call, before its handler; nothing is

@@ -1,4 +1,4 @@
-"""What a contract expects of a field, in words: protovalidate's own are patterns of characters.
+"""Word what a contract expects of a field: protovalidate's own are patterns of characters.
 
 A pattern has words in one table, the rest of the rules says them itself, so that a new field needs
 none of its own. Whoever adds a pattern adds its words; a test finds the one without.

@@ -1,4 +1,4 @@
-"""How long the oldest of what waits in a process has waited: a gauge, a health name and an alert.
+"""The age of the oldest item that waits in a process: a gauge, a health name and an alert.
 
 Before it: whoever keeps what waits and knows its age. After it: the gauge ``backlog_age``, the name
 ``backlog`` of the health checks, and the lease's row, from which a run's live view has it.

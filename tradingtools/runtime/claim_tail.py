@@ -34,7 +34,7 @@ ORDERS_PER_MESSAGE = 200
 def messages(
     after: int, batches: Iterable[pb.OrderBatch]
 ) -> Iterator[tuple[int, list[pb.OrderBatch]]]:
-    """What goes into a message each, with the cursor to resume after it.
+    """Yield what goes into a message each, with the cursor to resume after it.
 
     Claims that are there together go together: each message costs both ends more than a claim in
     it. A large claim is cut; until its last piece the cursor stays before it, so that a reader that

@@ -21,7 +21,7 @@ _log = structlog.get_logger("cursors")
 
 
 class StreamRequest(Protocol):
-    """What every request for a stream has."""
+    """The fields of every request for a stream."""
 
     @property
     def cursor(self) -> str:

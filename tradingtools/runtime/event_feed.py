@@ -22,7 +22,7 @@ Numbered = tuple[int, Event]
 
 
 class _Waiting:
-    """Those who wait for the same selection."""
+    """The readers of one selection."""
 
     def __init__(self) -> None:
         self.readers = 0

@@ -1,4 +1,4 @@
-"""What a process loads before it begins, and what it leaves out: that is most of its start.
+"""Load the modules of a process before it begins, and leave out others: most of a start.
 
 Before it: a ``__main__``, which imports everything else within :func:`lean`. After it: `process`.
 A process that was killed is away for as long as this takes.

@@ -20,7 +20,7 @@ _log = structlog.get_logger("logs")
 
 
 class Behind:
-    """What structlog hands its lines to; never waits: a thread writes them.
+    """The output of structlog; never waits: a thread writes them.
 
     Args:
         out: where the lines go.

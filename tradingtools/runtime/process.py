@@ -1,4 +1,4 @@
-"""How a process starts, runs and ends.
+"""Start, run and end a process.
 
 Each ``__main__`` is one call of :func:`main`. A process that cannot start says why in one line and
 exits with 2; a task that dies ends the process with 1, so that the supervisor restarts it; SIGTERM

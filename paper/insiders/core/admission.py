@@ -27,7 +27,7 @@ class Capabilities:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeyUse:
-    """What is known under a key: the hash of the bytes and the purpose that first used it."""
+    """The first use of a key: the hash of the bytes and the purpose that first used it."""
 
     body_sha256: str
     purpose: str

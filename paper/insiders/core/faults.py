@@ -1,4 +1,4 @@
-"""Which fault befalls a request: a deterministic choice, so that a failing run can be repeated.
+"""Choose the fault of a request: a deterministic choice, so that a failing run can be repeated.
 
 The control port installs faults; the server asks `plan` for each request and performs what it
 says. A fault that draws does so from a digest of its seed and of how many requests it has seen.
@@ -64,7 +64,7 @@ _BLANK = Fault(fault_id=0, where="before_accept", kind="status")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FaultPlan:
-    """What happens to one request."""
+    """The fault of one request."""
 
     before: Fault | None = None
     after: Fault | None = None

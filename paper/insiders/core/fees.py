@@ -1,4 +1,4 @@
-"""What the venue charges a taker, because a fill without its fee is not what a follower gets.
+"""The venue's taker fee: a fill without it is not what a follower gets.
 
 Rule and rates: Polymarket's fee schedule by category of 2026 (fee = C x rate x p x (1 - p),
 takers only, in USDC, 5 decimals). Matching calls this for each fill and for the reservation.

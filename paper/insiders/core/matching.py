@@ -24,7 +24,7 @@ class Taken:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Match:
-    """What an order got, one fill per level, and the memory of its side of the book after it."""
+    """The fills of an order, one per level, and the memory of its side of the book after it."""
 
     fills: tuple[Fill, ...]
     taken: dict[int, Taken]
@@ -60,7 +60,8 @@ def reservation(request: OrderRequest, book: MarketBook) -> int:
 
 
 def movement(side: Side, fill: Fill) -> tuple[int, int]:
-    """What a fill does to its wallet: micros of cash and of shares that come in (or go out)."""
+    """Return what a fill does to its wallet: micros of cash and of shares that come in (or go
+    out)."""
     if side == "BUY":
         return -fill.notional - fill.fee, fill.size
     return fill.notional - fill.fee, -fill.size

@@ -74,7 +74,7 @@ class RedeemRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fill:
-    """What one level gave: shares, price, USDC and fee in micros."""
+    """A fill at one level: shares, price, USDC and fee in micros."""
 
     size: int
     price: int

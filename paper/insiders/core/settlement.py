@@ -1,4 +1,4 @@
-"""How a trade goes from matched to its end, as a table of steps.
+"""The steps of a trade from matched to its end, as a table.
 
 Called with what the store knows of a trade; the exchange performs the step when it is due, also
 after a restart, because every due instant follows from the instant of the match.

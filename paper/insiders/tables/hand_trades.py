@@ -1,4 +1,4 @@
-"""What owners of wallets did themselves, past the engine: cash and shares move, and it is kept."""
+"""Trades that owners of wallets made by hand, past the engine."""
 
 from __future__ import annotations
 

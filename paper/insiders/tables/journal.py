@@ -111,5 +111,5 @@ def all_control(db: sqlite3.Connection) -> dict[str, str]:
 
 
 def count(db: sqlite3.Connection) -> int:
-    """How many requests were written."""
+    """Return how many requests were written."""
     return cast(int, db.execute("SELECT count(*) FROM journal").fetchone()[0])

@@ -9,7 +9,7 @@ from paper.insiders.core.model import Redemption
 
 
 def is_voided(db: sqlite3.Connection, key: str) -> bool:
-    """Whether a key was voided."""
+    """Return whether a key was voided."""
     return db.execute("SELECT 1 FROM voids WHERE key = ?", (key,)).fetchone() is not None
 
 
@@ -51,5 +51,5 @@ def _redemption(row: sqlite3.Row) -> Redemption:
 
 
 def count_voids(db: sqlite3.Connection) -> int:
-    """How many keys were voided."""
+    """Return how many keys were voided."""
     return cast(int, db.execute("SELECT count(*) FROM voids").fetchone()[0])

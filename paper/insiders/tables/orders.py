@@ -99,7 +99,7 @@ def list_orders(db: sqlite3.Connection) -> list[Order]:
 
 
 def keys_used_twice(db: sqlite3.Connection) -> dict[str, int]:
-    """How many orders share a key, for each key with more than one."""
+    """Return how many orders share a key, for each key with more than one."""
     rows = db.execute("SELECT key, count(*) FROM orders GROUP BY key HAVING count(*) > 1")
     return {row[0]: row[1] for row in rows}
 
@@ -144,7 +144,7 @@ def _order(db: sqlite3.Connection, row: sqlite3.Row) -> Order:
 
 
 def order_key_use(order: Order | None) -> KeyUse | None:
-    """What the first order of a key says about that key."""
+    """Return what the first order of a key says about that key."""
     if order is None:
         return None
     return KeyUse(body_sha256=order.body_sha256, purpose=order.request.side)

@@ -76,7 +76,7 @@ def list_wallets(db: sqlite3.Connection) -> list[tuple[str, int, WalletMode]]:
 
 
 def taken(db: sqlite3.Connection, asset_id: str, side: Side) -> dict[int, Taken]:
-    """What orders of that side took from each level, by price in micros."""
+    """Return what orders of that side took from each level, by price in micros."""
     rows = db.execute("SELECT * FROM taken WHERE asset_id = ? AND side = ?", (asset_id, side))
     return {
         row["price"]: Taken(

@@ -116,7 +116,7 @@ def mirrored_change(change: Change) -> Change:
 
 
 def changes(old: Book, new: Book) -> tuple[Change, ...]:
-    """What turns `old` into `new`, so ordered that no state between is crossed.
+    """Return what turns `old` into `new`, so ordered that no state between is crossed.
 
     Levels that go leave first; what then stands is part of both books.
     """

@@ -1,4 +1,4 @@
-"""What was played, and what the Data API may show of it at an instant.
+"""The trades that were played, and the part that the Data API shows at an instant.
 
 Rows become visible some time after they were played, as the real indexer lags behind the feed.
 Newest first; a cursor names the last row shown, so that new rows do not shift a page.
@@ -45,7 +45,7 @@ class Query:
     before: Cursor | None = None
 
     def admits(self, row: Played) -> bool:
-        """Whether the listing shows the row."""
+        """Return whether the listing shows the row."""
         return (
             self._admits(row.trade.wallet, row.trade.condition, row.timestamp_s, row.seq)
             and (row.taker or not self.takers_only)
@@ -53,7 +53,7 @@ class Query:
         )
 
     def admits_move(self, move: Move) -> bool:
-        """Whether the listing shows a movement; it has no side."""
+        """Return whether the listing shows a movement; it has no side."""
         return self.side is None and self._admits(
             move.wallet, move.market.condition, move.timestamp_s, move.seq
         )
@@ -77,7 +77,7 @@ def listing(rows: Sequence[Played], query: Query, now_ms: int) -> list[Played]:
 def holdings(
     start: Mapping[Holder, Holding], rows: Sequence[Played], wallet: str, now_ms: int
 ) -> dict[str, Holding]:
-    """What `wallet` holds by asset, as far as the indexer has seen."""
+    """Return what `wallet` holds by asset, as far as the indexer has seen."""
     own = {holder: holding for holder, holding in start.items() if holder[0] == wallet}
     held, lap = dict(own), 0
     for row in rows:

@@ -1,4 +1,4 @@
-"""What the venue knows of a market, derived from the tape's titles and a seed.
+"""The venue's facts about a market, derived from the tape's titles and a seed.
 
 The tape names one asset a condition; the other outcome's asset is derived from it. Category and
 fee rate follow the venue's fee table of 2026 (fee = shares x rate x p x (1 - p), takers only).

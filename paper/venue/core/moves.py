@@ -21,7 +21,7 @@ _AFTER_TRADES = 1 << 40
 
 
 class MoveBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What the control port is told. Without an asset every outcome moves."""
+    """A request of the control port. Without an asset every outcome moves."""
 
     type: Kind
     proxyWallet: str

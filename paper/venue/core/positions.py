@@ -1,4 +1,4 @@
-"""What leaders hold: a seeded holding from before the tape, moved by each played trade.
+"""Positions of leaders: a seeded holding from before the tape, moved by each played trade.
 
 Many recorded sells exceed what the tape shows bought, so the start is at least the deepest
 shortfall of the tape: no recorded sell is ever larger than the holding it sells from.

@@ -24,7 +24,7 @@ _RESOLVE_AFTER_MS = 5_000
 
 
 class Kind(IntEnum):
-    """What happens; at one instant a book moves before its trade is reported."""
+    """The kinds of steps; at one instant a book moves before its trade is reported."""
 
     ANCHOR = 0
     ROW = 1
@@ -50,7 +50,7 @@ class Event:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Delivery:
-    """How the feed treats one row.
+    """The feed's treatment of one row.
 
     `lone`: with two sockets or more, all but one miss it. `late_ms`: extra delay of the frames.
     `counterparts`: rows of the other side of the match follow. `indexed_ms`: after how long the

@@ -56,7 +56,7 @@ ReceivedChanges = tuple[int, Sequence[LevelChange]]
 
 
 class Status(Enum):
-    """Whether a book may be traded on; names as in the contract."""
+    """The status of a book, which decides whether it may be traded on; names as in the contract."""
 
     FRESH = "FRESH"
     STALE = "STALE"

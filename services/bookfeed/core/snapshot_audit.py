@@ -156,7 +156,7 @@ def is_quiet(now_ms: int, *, moved_ms: int, asked_ms: int, quiet_ms: int) -> boo
 
 
 class Watched(NamedTuple):
-    """What decides whether an asset is looked at when its connection is quiet."""
+    """The inputs of the decision whether an asset of a quiet connection is audited."""
 
     asset_id: str
     received_ns: int

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class ShardChange:
-    """What one connection has to be told. ``shard`` may be one past the last: a new one."""
+    """The change that one connection has to send. ``shard`` may be one past the last: a new one."""
 
     shard: int
     subscribe: tuple[str, ...]
@@ -40,7 +40,8 @@ def plan(
 
 
 class Interest:
-    """Who wants which asset: held, streamed, asked for lately, or likely to be traded next."""
+    """The assets that are wanted, and by whom: held, streamed, asked for lately, or likely to be
+    traded next."""
 
     def __init__(self, linger_ms: int) -> None:
         self._linger_ms = linger_ms

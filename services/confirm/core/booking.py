@@ -24,7 +24,7 @@ class FillStatus(StrEnum):
 
 
 class Action(StrEnum):
-    """What to do with one trade."""
+    """The action for one trade."""
 
     BOOK = "MATCHED"
     FINALISE = "CONFIRMED"
@@ -51,7 +51,7 @@ class Step:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class End:
-    """How an order ends."""
+    """The end of an order."""
 
     state: OrderState
     failed_kind: FailedKind | None = None

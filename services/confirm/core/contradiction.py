@@ -38,7 +38,7 @@ class Booked:
 
 
 class Finding(Enum):
-    """What an answer under our key means for what is booked."""
+    """The meaning of an answer under our key for what is booked."""
 
     SAME = auto()
     """Our order, and nothing that was not known."""

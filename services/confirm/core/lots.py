@@ -22,7 +22,7 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Consumed:
-    """What a sell takes out of a lot."""
+    """The part that a sell takes out of a lot."""
 
     entries: tuple[Entry, ...]
     """Entries that changed, with what is left of them."""
@@ -75,7 +75,7 @@ def shift(shares_micros: int, net_micros: int, by_micros: int) -> int:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Holding:
-    """What a lot holds."""
+    """The shares and cost of a lot."""
 
     shares_micros: int = 0
     cost_micros: int = 0
@@ -87,7 +87,7 @@ class Holding:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Move:
-    """What one trade does to a lot."""
+    """The effect of one trade on a lot."""
 
     holding: Holding
     """Afterwards."""

@@ -13,7 +13,7 @@ from tradingtools.domain.venue_order import TradeStatus, VenueTrade
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OperatorDecision:
-    """What an operator says of an order."""
+    """The finding of an operator about an order."""
 
     to_state: OrderState
     filled: tuple[int, int, int] | None
@@ -24,7 +24,7 @@ class OperatorDecision:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ResolutionPlan:
-    """How it is carried out; or why not."""
+    """The way it is carried out, or why it is not."""
 
     steps: tuple[Step, ...] = ()
     failed_kind: FailedKind | None = None

@@ -24,7 +24,7 @@ class Held:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Paid:
-    """What a lot is paid, micros of USDC."""
+    """The payout of a lot, micros of USDC."""
 
     lot: Held
     share_micros: int

@@ -17,7 +17,7 @@ from tradingtools.venues.ports import Capabilities
 
 
 class LookupResult(Enum):
-    """What a question by key gave."""
+    """The result of a lookup by key."""
 
     FOUND = auto()
     VOIDED = auto()
@@ -28,7 +28,7 @@ class LookupResult(Enum):
 
 
 class NextAction(Enum):
-    """What to do next."""
+    """The next action."""
 
     BOOK = auto()
     """It exists: SUBMITTED."""

@@ -14,7 +14,8 @@ MAX_KEYS = 10_000
 
 
 class Bucket(NamedTuple):
-    """What was left at an instant, in requests times nanoseconds, so that nothing is rounded."""
+    """The rest of a bucket at an instant, in requests times nanoseconds, so that nothing is
+    rounded."""
 
     left: int
     at_ns: int

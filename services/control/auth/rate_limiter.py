@@ -1,4 +1,5 @@
-"""Who asks too often: by token, by address, and apart from both those whose token is refused.
+"""Limit the rate of requests: by token, by address, and apart from both those whose token is
+refused.
 
 A flood of wrong tokens has a bucket of its own, so that it cannot use up what a good token from the
 same address may do. Kept in memory: it protects this process, and a restart forgives.
@@ -62,7 +63,7 @@ def _demand(buckets: Buckets, key: str) -> None:
 
 @lru_cache(maxsize=MAX_KEYS)
 def network(address: str) -> str:
-    """What counts as one address: of IPv6 the 64 bits that one customer gets."""
+    """Return what counts as one address: of IPv6 the 64 bits that one customer gets."""
     try:
         parsed = ipaddress.ip_address(address)
     except ValueError:

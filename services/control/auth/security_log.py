@@ -1,4 +1,4 @@
-"""Who was refused: address, token, route and outcome, counted and written down; never a secret.
+"""The log of refusals: address, token, route and outcome, counted and written down; never a secret.
 
 A flood writes no flood: an address has so many lines a second for each outcome, and what is left
 out is counted like the rest. What the edge itself refuses (413, 431) is in its access log.

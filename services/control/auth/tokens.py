@@ -1,4 +1,4 @@
-"""Who may call: tokens, of which only digests are known, and how far their scopes reach."""
+"""Tokens of callers: only their digests are known; scopes say how far they reach."""
 
 from __future__ import annotations
 
@@ -144,7 +144,7 @@ def _digest_of(followers: frozenset[str]) -> str:
 
 
 def usable(tokens: tuple[Token, ...], now_s: float, address: str = "") -> tuple[Token, ...]:
-    """Those that count now, shown from an address; one that is none fits no network.
+    """Return those that count now, shown from an address; one that is none fits no network.
 
     Args:
         tokens: the active ones.

@@ -59,7 +59,7 @@ class Routes:
             self._by_start[route.segments[0], len(route.segments)].append(route)
 
     def with_path(self, path: str) -> list[Route]:
-        """Those of exactly this path; nothing is decoded, trimmed or merged."""
+        """Return those of exactly this path; nothing is decoded, trimmed or merged."""
         if not path.startswith("/") or not path.isascii() or "%" in path:
             return []
         segments = path[1:].split("/")
@@ -72,7 +72,7 @@ class Routes:
 
 
 class HttpRequest(NamedTuple):
-    """What the edge was asked."""
+    """A request at the edge."""
 
     verb: str
     target: str

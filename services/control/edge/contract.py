@@ -88,13 +88,14 @@ def _route(method: MethodDescriptor) -> Route:
 
 
 def creates(method: MethodDescriptor) -> bool:
-    """Whether it makes a resource: answered with 201, repeatable under an Idempotency-Key."""
+    """Return whether it makes a resource: answered with 201, repeatable under an
+    Idempotency-Key."""
     rule = method.GetOptions().Extensions[annotations_pb2.http]
     return bool(rule.post) and method.name.startswith("Create")
 
 
 def versioned(method: MethodDescriptor) -> bool:
-    """Whether it changes a resource that has a version, and so has to respect If-Match."""
+    """Return whether it changes a resource that has a version, and so has to respect If-Match."""
     rule = method.GetOptions().Extensions[annotations_pb2.http]
     changes = not rule.get and not creates(method)
     return changes and "version" in method.output_type.fields_by_name

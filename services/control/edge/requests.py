@@ -1,4 +1,4 @@
-"""What a REST request asks its RPC, as the message that the transcoder makes of it.
+"""Read the RPC's request from a REST request, as the transcoder makes it.
 
 Before it: the gate has admitted path, query and body, so each names a field and fits it. After it:
 the seal, which binds the message.

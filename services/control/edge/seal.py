@@ -25,7 +25,7 @@ _SEAL = re.compile(
 
 
 class Call(NamedTuple):
-    """What is called: the full RPC path, and the digest of its request."""
+    """The call that is sealed: the full RPC path, and the digest of its request."""
 
     method: str
     request: bytes

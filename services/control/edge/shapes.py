@@ -32,7 +32,7 @@ _SECRET = re.compile("[0-9A-Fa-f]{41,}")
 
 
 class Kind(StrEnum):
-    """What a field holds."""
+    """The type of a field."""
 
     STRING = "string"
     BOOL = "bool"
@@ -169,7 +169,8 @@ def _refuse_too_many(field: Field, count: int, where: str) -> None:
 
 
 def shown(name: str) -> str:
-    """What a client wrote, as an answer may repeat it: short, printable, no token, never empty."""
+    """Return what a client wrote, as an answer may repeat it: short, printable, no token, never
+    empty."""
     name = _SECRET.sub("***", name)
     return "".join(c if c.isascii() and c.isprintable() else "?" for c in name[:64]) or '""'
 

@@ -23,7 +23,8 @@ Rank = NewType("Rank", tuple[int, int, float, str])
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Figures:
-    """What leaders are compared by. Micros are exact as floats up to nine billion USDC."""
+    """The figures that leaders are compared by. Micros are exact as floats up to nine billion
+    USDC."""
 
     wallet: str
     evidence: bool
@@ -35,7 +36,7 @@ class Figures:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wanted:
-    """Which leaders are asked for."""
+    """A selection of leaders."""
 
     sort: str
     min_trades: int

@@ -18,7 +18,7 @@ _NO_INSTANT = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class LeaderServicer(pb_grpc.LeaderServiceServicer):
-    """What is known of leaders.
+    """Leaders and their statistics.
 
     Args:
         leaders: enrichment's snapshots.

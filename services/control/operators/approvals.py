@@ -18,7 +18,7 @@ _SQL = queries("operators/approvals")
 
 
 class Approvals:
-    """What was asked for by one person, and by two.
+    """Requests of one person that a second one has to approve.
 
     Args:
         store: of control.

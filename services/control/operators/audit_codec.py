@@ -19,7 +19,7 @@ def entry(row: Row) -> pb.AuditEntry:
 
 
 def progress(step: Progress) -> pb.VerifyAuditResponse:
-    """How far a verification has come."""
+    """Return how far a verification has come."""
     return pb.VerifyAuditResponse(
         part=pb.AuditPart.Value(f"AUDIT_PART_{step.part}"), checked=step.checked, done=step.done,
         broken_at=step.broken.where if step.broken else "",

@@ -20,7 +20,7 @@ _PAUSE_SECONDS = 0.1
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Correction:
-    """What an operator has found out that a lot holds."""
+    """The holdings of a lot as an operator has found them."""
 
     request_id: str
     wallet: str

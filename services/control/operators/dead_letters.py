@@ -16,7 +16,7 @@ _SQL = queries("operators/dead_letters")
 
 
 class Poison:
-    """What lies in quarantine.
+    """Dead letters, for operators.
 
     Args:
         store: of control.

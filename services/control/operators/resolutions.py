@@ -22,7 +22,7 @@ _PAUSE_SECONDS = 0.1
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decision:
-    """What an operator has found out about an order. Amounts in micros."""
+    """The end of an order as an operator has found it. Amounts in micros."""
 
     order_key: str
     to_state: OrderState
@@ -110,7 +110,8 @@ class Resolutions:
 
 
 def _stands(row: Row) -> bool:
-    """Whether the last decision was carried out and nothing has happened to the order since."""
+    """Return whether the last decision was carried out and nothing has happened to the order
+    since."""
     return not row["refused"] and row["state"] == row["to_state"]
 
 

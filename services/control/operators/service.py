@@ -61,7 +61,7 @@ def _subject(scope: pb.HaltScope.ValueType, subject: str) -> tuple[str, str]:
 
 
 class OperatorServicer(pb_grpc.OperatorServiceServicer):
-    """What operators do at three in the morning.
+    """The RPCs of operators.
 
     Args:
         operators: halts, orders and followers.
@@ -121,7 +121,7 @@ class OperatorServicer(pb_grpc.OperatorServiceServicer):
     async def ListHalts(
         self, request: pb.ListHaltsRequest, context: Context
     ) -> pb.ListHaltsResponse:
-        """What is halted now."""
+        """Return what is halted now."""
         return pb.ListHaltsResponse(
             halts=[codec.halt(row) for row in await self._operators.halts()]
         )
@@ -265,7 +265,7 @@ class OperatorServicer(pb_grpc.OperatorServiceServicer):
     async def ListAudit(
         self, request: pb.ListAuditRequest, context: Context
     ) -> pb.ListAuditResponse:
-        """What was changed on the control surface, newest first."""
+        """Return what was changed on the control surface, newest first."""
         size = request.page_size or _PAGE
         subject = _ADDRESS.sub(lambda found: found[0].lower(), request.subject_id)
         rows = await self._audit.entries(

@@ -16,7 +16,7 @@ _SQL = queries("operators/queries")
 
 
 class Operators:
-    """What operators may see and do in a store."""
+    """Reads and writes of operators in PostgreSQL."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -62,7 +62,7 @@ class Operators:
             )
 
     async def halts(self) -> Sequence[Row]:
-        """What is halted now."""
+        """Return what is halted now."""
         return await self._store.rows(_SQL["halts"])
 
     async def breakers(self) -> Sequence[Row]:

@@ -34,7 +34,7 @@ Rows = Callable[..., Awaitable[Sequence[Row]]]
 
 
 class Part(StrEnum):
-    """What is verified, in this order."""
+    """The parts that are verified, in this order."""
 
     CHANGES = "CHANGES"
     """The audit of control changes."""
@@ -46,7 +46,7 @@ class Part(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Progress:
-    """How far the verification of a part has come."""
+    """The progress of one part's verification."""
 
     part: Part
     checked: int

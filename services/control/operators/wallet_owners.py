@@ -1,4 +1,4 @@
-"""Whose a follower's wallet is: it belongs to one user and wallet id once it has been seen.
+"""The owner of a follower's wallet: it belongs to one user and wallet id once it has been seen.
 
 Orders leave for insiders-api with these ids. Two users who give the same wallet would trade, and
 sell, what belongs to one of them.

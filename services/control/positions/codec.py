@@ -41,7 +41,7 @@ def position(lot: Row, worth: Worth | None) -> Fields:
 
 
 def drift(outcome: Outcome) -> pb.Drift:
-    """What an outcome would be beside what it is."""
+    """Return what an outcome would be beside what it is."""
     missing = unexplained(outcome.ideal_micros, outcome.held_micros, outcome.shortfalls)
     message = pb.Drift(
         condition_id=outcome.condition_id,

@@ -1,4 +1,4 @@
-"""What subscriptions would hold beside what they hold and what the wallet is said to hold."""
+"""Compare what subscriptions would hold with their lots and with the wallet."""
 
 from __future__ import annotations
 

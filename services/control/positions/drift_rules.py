@@ -1,4 +1,4 @@
-"""Why a subscription does not hold what it would if every copy had worked. Pure.
+"""Explain why a subscription does not hold what it would if every copy had worked. Pure.
 
 Before it: `drift`, which has PostgreSQL add up what would be held. After it: the drift that REST
 shows.
@@ -25,8 +25,8 @@ class Shortfall:
 
 
 def unexplained(ideal_micros: int, held_micros: int, shortfalls: Sequence[Shortfall]) -> int:
-    """What of the difference no shortfall names: what exits in proportion make of earlier ones, and
-    rounding to the market's step.
+    """Return what of the difference no shortfall names: what exits in proportion make of earlier
+    ones, and rounding to the market's step.
 
     What was not bought or was sold elsewhere is missing, what was not sold is too much.
     """

@@ -25,7 +25,7 @@ _NO_INSTANT = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class HoldingServicer(pb_grpc.HoldingServiceServicer):
-    """What subscriptions hold.
+    """Positions and drift of subscriptions.
 
     Args:
         subscriptions: whose holdings these are.

@@ -1,4 +1,4 @@
-"""How a resync is asked for, by a request of its own and by the start of a subscription."""
+"""Request resyncs: by a request of its own and by the start of a subscription."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a subscription has done: the sums that are kept, and what they do not have yet. Pure.
+"""Sums of what a subscription has done: those that are kept, and what they lack yet. Pure.
 
 Before it: a subscription's row as it is shown. After it: its statistics.
 """

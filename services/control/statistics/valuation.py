@@ -1,4 +1,4 @@
-"""What held shares are worth now. Pure.
+"""Value held shares at present prices. Pure.
 
 Before it: lots from PostgreSQL and books from bookfeed's stream. After it: positions and statistics
 on REST. A worth that nobody would pay is not a worth: without a fresh book there is none.
@@ -15,7 +15,7 @@ from tradingtools.domain.money import notional_floor
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Worth:
-    """What selling shares would fetch, micros of USDC before fees."""
+    """The proceeds of selling shares, micros of USDC before fees."""
 
     value_micros: int
     sellable_micros: int
@@ -34,7 +34,7 @@ class Total:
 
 
 def worth(book: Book | None, shares_micros: int) -> Worth | None:
-    """What shares would fetch by a book; by the payout once the market has resolved.
+    """Return what shares would fetch by a book; by the payout once the market has resolved.
 
     Args:
         book: the asset's newest; None: there is none.

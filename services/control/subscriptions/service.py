@@ -198,5 +198,5 @@ class ControlServicer(pb_grpc.ControlServiceServicer):
     async def GetOpenApi(
         self, request: pb.GetOpenApiRequest, context: Context
     ) -> httpbody_pb2.HttpBody:
-        """What REST looks like."""
+        """Return what REST looks like."""
         return httpbody_pb2.HttpBody(content_type="application/json", data=self._openapi)

@@ -159,7 +159,7 @@ def exits_group(message: control.Exits) -> Group:
 
 
 def start_mode(request: control.CreateSubscriptionRequest) -> StartMode:
-    """Which of the leader's positions are followed."""
+    """Return which of the leader's positions are followed."""
     return StartMode(_enum(request, "start", "START_MODE_") or StartMode.BASELINE)
 
 

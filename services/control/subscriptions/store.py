@@ -38,7 +38,7 @@ def not_found(identifier: str) -> NotFound:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DecisionFilter:
-    """Which decisions are asked for; empty or None: all."""
+    """A selection of decisions; empty or None: all."""
 
     reason: str = ""
     from_ms: int | None = None
@@ -145,14 +145,14 @@ class Subscriptions:
         return rows[0]
 
     async def list(self, wallet: str, after: Key | None, limit: int) -> Sequence[Row]:
-        """Those of a follower's wallet as they are shown, oldest first, after a key."""
+        """Return those of a follower's wallet as they are shown, oldest first, after a key."""
         at, (identifier,) = after or (None, [""])
         return await self._store.found(
             _SHOWN_BY_WALLET, proxy=wallet, after_at=at, after_id=identifier, limit=limit
         )
 
     async def known(self, identifier: str, rows: Sequence[Row]) -> Sequence[Row]:
-        """What was read of one subscription; raises NotFound when there is no such one.
+        """Return what was read of one subscription; raises NotFound when there is no such one.
 
         What has rows is there: most reads need one statement and not two.
         """

@@ -20,7 +20,7 @@ _SQL = queries("triggers/queries")
 def asked(
     request: trigger.CreateTriggerRequest | trigger.CreateSimpleTriggerRequest,
 ) -> ManualLot | None:
-    """What a create tells of shares bought by hand; None: it names a subscription.
+    """Return what a create tells of shares bought by hand; None: it names a subscription.
 
     Raises:
         InvalidField: neither or both, or a size that is no amount.
@@ -64,8 +64,11 @@ async def tell(change: Change, new: NewTrigger, lot: ManualLot) -> None:
 
 
 async def _refuse_what_is_sold(change: Change, key: Mapping[str, str], held_micros: int) -> None:
-    """Whoever asks the chain is told of matched shares until they are settled. A stop that counts
-    them sells more than there is: the venue refuses it as long as the lot is too large."""
+    """Refuse a lot that counts shares which exits have sold and which are not settled yet.
+
+    The chain still shows them to whoever asks. A stop that counts them sells more than there is:
+    the venue refuses it as long as the lot is too large.
+    """
     row = await change.row(_SQL["manual_unsettled"], **key)
     unsettled = row["unsettled_micros"] if row is not None else 0
     if unsettled:

@@ -144,7 +144,7 @@ class Triggers:
         )
 
     async def history(self, identifier: str, after_seq: int, limit: int) -> Sequence[Row]:
-        """What happened to it, oldest first, after an event's number; raises NotFound."""
+        """Return what happened to it, oldest first, after an event's number; raises NotFound."""
         await self.get(identifier)
         return await self._store.found(
             _SQL["history"], id=identifier, after_seq=after_seq, limit=limit
@@ -169,7 +169,7 @@ def _columns(terms: TriggerTerms) -> dict[str, Any]:
 
 
 def _merged(present: TriggerTerms, wanted: TriggerTerms) -> TriggerTerms:
-    """What is given replaces what is there; one callback replaces the other."""
+    """Return what is given replaces what is there; one callback replaces the other."""
     values = {field.name: getattr(wanted, field.name) for field in fields(TriggerTerms)}
     given = {name: value for name, value in values.items() if value is not None}
     if given.keys() & {"callback_micros", "callback_ppm"}:
@@ -189,7 +189,7 @@ def _refuse_fired(row: Row) -> None:
 
 
 def _refuse_sold(row: Row, present: TriggerTerms, terms: TriggerTerms) -> None:
-    """What a ladder has sold already is not to be planned anew; raises InvalidField."""
+    """Return what a ladder has sold already is not to be planned anew; raises InvalidField."""
     if terms.rungs != present.rungs and row["rungs_done"]:
         raise refuse("rungs", "those that it has, since one of them has sold")
     if terms.size_micros is not None and 0 < terms.size_micros <= row["sold_micros"]:

@@ -47,7 +47,7 @@ def is_market_maker(trades: Sequence[Trade], past: History) -> bool:
 
 
 def _both_sides(trades: Sequence[Trade]) -> bool:
-    """Whether more than half of what he bought has its counterpart in another outcome."""
+    """Return whether more than half of what he bought has its counterpart in another outcome."""
     bought: dict[str, dict[str, int]] = defaultdict(lambda: defaultdict(int))
     for trade in trades:
         if trade.side == "BUY":

@@ -88,8 +88,8 @@ def _timeline(
     instants: Iterable[int],
     as_of_ms: int,
 ) -> list[tuple[int, Activity | Market | None]]:
-    """What happens, in time. At one instant he trades before the market resolves, and a look sees
-    both."""
+    """Return what happens, in time. At one instant he trades before the market resolves, and a look
+    sees both."""
     touched = {row.condition_id for row in rows}
     resolved = [
         (market.resolved_ms, market)

@@ -76,7 +76,7 @@ Books = Mapping[tuple[str, str], Mapping[int, Sequence[Level]]]
 
 
 class Gap(StrEnum):
-    """Why a record is no evidence."""
+    """The reason why a record is no evidence."""
 
     FEW_RESOLVED = "FEW_RESOLVED"
     MARKET_MAKER = "MARKET_MAKER"
@@ -85,7 +85,7 @@ class Gap(StrEnum):
 
 
 class Latency(StrEnum):
-    """How soon after a leader's buys the price moves away."""
+    """The time after a leader's buys in which the price moves away."""
 
     UNSPECIFIED = "UNSPECIFIED"
     SLOW = "SLOW"

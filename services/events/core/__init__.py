@@ -1,1 +1,1 @@
-"""Which events a row of a source table is, and up to where the log can be made. Pure."""
+"""Derive events from rows of source tables, and up to where the log can be made. Pure."""

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Look:
-    """What one look at the database has seen, in this order."""
+    """The results of one read of the database, in this order."""
 
     newest: int
     """The newest number that was given out."""

@@ -19,11 +19,11 @@ Price = Annotated[str, Meta(description="USDC a share, decimal text")]
 
 
 class Payload(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """What the data of all types have in common: nothing but how names are written."""
+    """The base of all types' data: nothing but how names are written."""
 
 
 class Follower(Payload, frozen=True, kw_only=True, omit_defaults=True):
-    """Whose wallet it is about."""
+    """The wallet that it is about."""
 
     follower_proxy: str
     follower_user_id: str = ""
@@ -108,7 +108,7 @@ class LeaderTradeData(Payload, frozen=True, kw_only=True):
 
 
 class SkipData(Payload, frozen=True, kw_only=True):
-    """Why a leader's trade was not copied, or not now."""
+    """The reason why a leader's trade was not copied, or not now."""
 
     subscription_id: str
     follower: Follower

@@ -14,14 +14,14 @@ import msgspec
 
 
 class Source(msgspec.Struct, frozen=True, kw_only=True):
-    """What all of them have: the row's number in the one sequence, and when it was written."""
+    """The base of all rows: the row's number in the one sequence, and when it was written."""
 
     number: int
     at: datetime
 
 
 class OrderFacts(msgspec.Struct, frozen=True, kw_only=True):
-    """What is fixed of an order from its claim on."""
+    """The fields of an order that are fixed from its claim on."""
 
     order_key: str
     purpose: str
@@ -157,7 +157,7 @@ class ProcessMoved(Source, frozen=True, kw_only=True):
 
 
 class Decision(msgspec.Struct, frozen=True, kw_only=True):
-    """What a claim record says of one subscription and a leader's trade."""
+    """The decision in a claim record on one subscription and a leader's trade."""
 
     leader_tx: str
     leader: str

@@ -22,7 +22,7 @@ _ENTRY = Purpose.ENTRY
 
 
 class Attempt(msgspec.Struct, frozen=True, kw_only=True):
-    """What a SUBMITTING commit allows to be sent: which attempt, and at which epoch of the row."""
+    """The attempt that a SUBMITTING commit allows to be sent, and the epoch of its row."""
 
     order: Order
     epoch: int = 1

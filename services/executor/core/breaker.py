@@ -19,7 +19,7 @@ class BreakerState(StrEnum):
 
 
 class Event(Enum):
-    """What moves a breaker."""
+    """The events that move a breaker."""
 
     TRIPPED = auto()
     """Too many failures in a row."""

@@ -1,4 +1,4 @@
-"""How far beyond the best price of a fresh book an order's limit may be. Pure.
+"""Check that an order's limit is not too far beyond the best price of a fresh book. Pure.
 
 A limit far off the market is a mistake of whoever made it: a buy of it pays, and a sell of it
 takes, whatever a thin book has.

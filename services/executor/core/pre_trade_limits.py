@@ -34,7 +34,7 @@ class Limits:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Halt:
-    """What is to take no entries any more, durably: a row of the table of halts."""
+    """The scope that takes no entries any more: a row of the table of halts."""
 
     scope: str
     subject: str
@@ -43,7 +43,7 @@ class Halt:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Refusal:
-    """Why an order is not let through, with the numbers, and what has to be halted for it."""
+    """The refusal of an order, with the numbers, and what has to be halted for it."""
 
     why: str
     halt: Halt | None = None

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 
 class Backoff:
-    """Who has failed how often, and until when each is left alone: not at all the first time, then
+    """Failures by key, and until when each is left alone: not at all the first time, then
     for ever longer.
 
     Args:

@@ -24,7 +24,7 @@ PATIENT = 10
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Evaluation:
-    """What a book asks of a trigger, as memory has it."""
+    """The condition of a trigger for a book, as memory has it."""
 
     trigger: Trigger
     book: Book

@@ -9,7 +9,7 @@ from tradingtools.domain.order_states import FailedKind, OrderState
 
 
 class Next(Enum):
-    """What becomes of the trigger."""
+    """The next step of the trigger."""
 
     NOTHING = auto()
     """The exit has not ended, or a human has to end it."""

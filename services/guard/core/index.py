@@ -49,7 +49,7 @@ NewPeak = tuple[str, int, int]
 
 @dataclass(frozen=True, slots=True)
 class _Reach:
-    """What a book must come to before any shelf of an asset has to be looked at."""
+    """The prices that a book must reach before any shelf of an asset is searched."""
 
     down: int
     """The highest price of those that wait below; -1: none does."""

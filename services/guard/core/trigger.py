@@ -84,7 +84,7 @@ def tick_of(book: Book) -> Tick:
 
 
 class Judgement(Enum):
-    """What a mark asks of a trigger."""
+    """The decision on a trigger by a mark."""
 
     NOTHING = auto()
     SUSPEND = auto()

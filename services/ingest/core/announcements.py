@@ -20,7 +20,7 @@ _Key = tuple[str, str]
 
 @dataclass(slots=True)
 class _Trade:
-    """What one transaction moved of one asset to one side."""
+    """The shares of one asset that one transaction moved to one side."""
 
     facts: dict[tuple[Source, RowKey], Fact] = field(default_factory=dict)
     """The newest of equal rows."""

@@ -20,7 +20,7 @@ def backoff_seconds(failures: int, jitter: float) -> float:
 
 
 class Agenda:
-    """Which leader is to be caught up when.
+    """The times at which leaders are caught up.
 
     Args:
         poll_s: each at least this often.

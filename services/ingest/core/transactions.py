@@ -20,7 +20,7 @@ def row_key(row: TradeRow) -> RowKey:
 
 @dataclass(slots=True)
 class Counts:
-    """How often a row was told."""
+    """The number of times that a row was reported."""
 
     by_source: dict[FeedSource, int] = field(default_factory=dict)
     feed: int = 0
@@ -37,7 +37,7 @@ class _Shares:
 
 @dataclass(slots=True)
 class Transaction:
-    """What one leader did in one transaction, as far as it is known."""
+    """A leader's rows of one transaction, as far as they are known."""
 
     at: At
     touched_ms: int

@@ -27,7 +27,7 @@ class Skip(msgspec.Struct, frozen=True):
 
 
 class Exposure(msgspec.Struct, frozen=True, kw_only=True):
-    """What a subscription and its wallet hold and have reserved, before an entry. Micros."""
+    """The holdings and reservations of a subscription and its wallet before an entry. Micros."""
 
     market_micros: int = 0
     """USDC at cost in this market by this subscription."""
@@ -57,7 +57,7 @@ class Exposure(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Room(msgspec.Struct, frozen=True):
-    """What one limit leaves of the money, and how to say it."""
+    """The money that one limit leaves, and how to say it."""
 
     reason: Reason
     micros: int

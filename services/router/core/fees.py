@@ -1,4 +1,4 @@
-"""What an entry may cost at worst, fees included, and the size that a budget buys.
+"""The highest cost of an entry, fees included, and the size that a budget buys.
 
 The venue charges takers C x rate x p x (1 - p) USDC for C shares at price p, rounded to five
 decimals (Polymarket's fee schedule). A buy fills at its limit or better, so notional is dearest at

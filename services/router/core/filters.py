@@ -1,4 +1,4 @@
-"""What a subscription does not want to copy at all, judged before any size.
+"""Filters of a subscription, judged before any size.
 
 Pure. Each rule is a function that gives the numbers it compared, or None; the first that objects
 names the reason. Before it come state, key and age; after it the size. They are judged for a copy's
@@ -22,7 +22,7 @@ MILLIS = 1000
 
 
 class Signal(msgspec.Struct, frozen=True, kw_only=True):
-    """What the filters look at: a leader's buy, the book and what is held."""
+    """The inputs of the filters: a leader's buy, the book and what is held."""
 
     price_micros: int
     notional_micros: int

@@ -44,7 +44,7 @@ class OpenEntry(msgspec.Struct, frozen=True, kw_only=True):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Holding:
-    """What the shares of a lot cost, USDC micros."""
+    """The cost basis of a lot, USDC micros."""
 
     proxy: str
     condition_id: str

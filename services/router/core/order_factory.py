@@ -15,7 +15,7 @@ from tradingtools.venues.ports import OrderBody
 
 @dataclass(frozen=True, slots=True)
 class OrderSubject:
-    """What an order is made for: a leader trade, or an outcome alone, without a transaction."""
+    """The cause of an order: a leader trade, or an outcome alone, without a transaction."""
 
     key: TradeKey
     condition_id: str

@@ -1,4 +1,4 @@
-"""What a shadow's copy would have paid or got: fills assumed on paper at the book of the decision.
+"""Fill a shadow's copy on paper: fills assumed on paper at the book of the decision.
 
 The levels within the limit fill first; what they do not hold is assumed at the limit itself, which
 is never better than life. Pure. Before it comes the size, after it the decision's record.

@@ -43,7 +43,7 @@ class Awaited:
 
 
 class Copy(msgspec.Struct, frozen=True, kw_only=True):
-    """What became of one leader trade for one subscription so far.
+    """The state of one leader trade for one subscription.
 
     A struct, as whatever a plan makes of each follower: made and replaced in a tenth of the time of
     a dataclass.
@@ -210,7 +210,7 @@ class LotView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Standing:
-    """How an exit stands by the rows of its orders and entries. Shares, micros."""
+    """The progress of an exit by the rows of its orders and entries. Shares, micros."""
 
     later_micros: int = 0
     """In its lot, of entries that were claimed after it was first judged."""
@@ -222,7 +222,7 @@ class Standing:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Context:
-    """What a plan depends on besides the trade."""
+    """The inputs of a plan besides the trade."""
 
     book: Book | None
     now_ms: int
@@ -253,7 +253,7 @@ class Context:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """What to make durable, in the order of the subscriptions."""
+    """The records to make durable, in the order of the subscriptions."""
 
     orders: tuple[Order, ...] = ()
     copies: Mapping[str, Copy] = field(default_factory=dict)

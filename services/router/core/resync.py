@@ -1,4 +1,4 @@
-"""What brings a lot to what its leader's position implies, and whether a preview still holds. Pure.
+"""Plan the orders that bring a lot to its leader's position, and check an old preview. Pure.
 
 A position is followed as if the leader bought it in one trade, at the price of now: the mode's
 money for the leader's shares at the best ask, less what the lot is worth there, under the filters,
@@ -35,7 +35,7 @@ from tradingtools.domain.subscription import Subscription, SubscriptionState
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """What is known of one outcome that the leader or the follower holds. Amounts in micros."""
+    """The facts about one outcome that the leader or the follower holds. Amounts in micros."""
 
     condition_id: str
     asset_id: str
@@ -53,7 +53,7 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Taken:
-    """What earlier lines of a resync take from limits that outcomes share. Micros."""
+    """The part that earlier lines of a resync take of limits that outcomes share. Micros."""
 
     money_micros: int = 0
     markets: tuple[tuple[str, int], ...] = ()

@@ -53,7 +53,7 @@ def again_ms(vain: int) -> int:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PaperLot:
-    """What a shadow holds of an outcome on paper: shares, and what they cost. Micros."""
+    """A shadow's paper position in an outcome: shares, and what they cost. Micros."""
 
     size_micros: int = 0
     cost_micros: int = 0

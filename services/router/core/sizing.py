@@ -1,4 +1,4 @@
-"""How many shares of a leader's buy one follower copies, at what limit. Pure, in micros.
+"""Size one follower's copy of a leader's buy, and set its limit. Pure, in micros.
 
 Rounding goes against taking risk: limit and size round down.
 Before it come the filters, and `caps.py`: the money that the mode of sizing gives, and every cap;
@@ -38,7 +38,7 @@ class Sized(msgspec.Struct, frozen=True):
 
 
 class Wish(msgspec.Struct, frozen=True, kw_only=True):
-    """What an entry is asked to follow, apart from the subscription."""
+    """The buy that an entry follows."""
 
     price_micros: int
     """The leader's price of what is new in the trade."""

@@ -1,4 +1,5 @@
-"""Whatever calls a person in the code has a name, a rule, and a place that says what to do."""
+"""Test that whatever calls a person in the code has a name, a rule, and a place that says what to
+do."""
 
 from __future__ import annotations
 

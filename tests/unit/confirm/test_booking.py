@@ -1,4 +1,5 @@
-"""Whatever insiders-api tells, in whatever order: each trade is booked once and ended once."""
+"""Test whatever insiders-api tells, in whatever order: each trade is booked once and ended
+once."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What insiders-api is taken to promise: the settings bound it, and silence ends."""
+"""Test what insiders-api is taken to promise: the settings bound it, and silence ends."""
 
 from __future__ import annotations
 

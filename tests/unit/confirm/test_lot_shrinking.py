@@ -1,4 +1,4 @@
-"""Which lots shrink: never more than is there, manual shares first, copies in proportion."""
+"""Test which lots shrink: never more than is there, manual shares first, copies in proportion."""
 
 from __future__ import annotations
 

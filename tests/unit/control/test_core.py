@@ -133,7 +133,7 @@ def test_the_public_is_sealed_without_a_token() -> None:
     lambda inner: st.lists(inner) | st.dictionaries(st.text() | st.sampled_from(
         list(SHAPE.fields)), inner), max_leaves=12))  # fmt: skip
 def test_any_json_is_either_right_or_refused_by_name(value: object) -> None:
-    """Whatever passes has only known fields of the right type."""
+    """Test that whatever passes has only known fields of the right type."""
     raw = json.dumps(value).encode()
     try:
         check_body(SHAPE, raw)

@@ -1,4 +1,4 @@
-"""What a book offers and what a sale would fetch, against share-by-share references."""
+"""Test what a book offers and what a sale would fetch, against share-by-share references."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""What a leader's statistics say of hedges, merges, redemptions, luck and what is not known."""
+"""Test what a leader's statistics say of hedges, merges, redemptions, luck and what is not
+known."""
 
 from __future__ import annotations
 
@@ -117,7 +118,7 @@ def test_a_merge_gets_a_dollar_for_each_pair() -> None:
 
 
 def test_a_split_costs_a_dollar_for_each_pair() -> None:
-    """What is bought by a split and sold on one side is worth what the other pays."""
+    """Test that what is bought by a split and sold on one side is worth what the other pays."""
     rows = [
         _row("BUY", 10, 0, NOW - 5, asset="", action="SPLIT"),
         _row("SELL", 10, 300_000, NOW - 4, asset="no"),
@@ -190,7 +191,7 @@ def test_markets_that_can_be_converted_are_one_result() -> None:
 
 
 def test_marked_counts_what_changed_within_the_window() -> None:
-    """What was gained before the window is not in it, though it is held still."""
+    """Test that what was gained before the window is not in it, though it is held still."""
     rows = [_row("BUY", 10, 200_000, 1)]
     marks = Marks({"yes": [(at_ms, 200_000 + at_ms // DAY_MS * 10_000) for at_ms in
                            range(0, NOW + 1, DAY_MS)]})  # fmt: skip

@@ -1,4 +1,5 @@
-"""What a verdict does to its order, for each meaning, of a first attempt and of a later one."""
+"""Test what a verdict does to its order, for each meaning, of a first attempt and of a later
+one."""
 
 from __future__ import annotations
 

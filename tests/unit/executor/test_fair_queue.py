@@ -1,4 +1,4 @@
-"""Who goes next: exits first, leaders in turn, a wallet's entries in order, nobody lost.
+"""Test who goes next: exits first, leaders in turn, a wallet's entries in order, nobody lost.
 
 One by one by what turns promise, and together by a plain reference that takes one by one.
 """
@@ -90,7 +90,7 @@ def _firsts(waiting: list[Claim]) -> list[Claim]:
 
 
 def _free(claim: Claim, waiting: list[Claim], taken: Claim) -> bool:
-    """Whether its wallets made it wait for nobody, also while that one was there."""
+    """Return whether its wallets made it wait for nobody, also while that one was there."""
     others = [*waiting, taken]
     return not any(o.wallets & claim.wallets for o in others if o.number < claim.number)
 

@@ -32,7 +32,7 @@ E = PostEvent
 
 
 class Moves:
-    """What the table was asked and answered, by order."""
+    """Moves that the table was asked for, by order."""
 
     def __init__(self) -> None:
         self.states: dict[str, PostState] = {}

@@ -1,4 +1,4 @@
-"""What a look at the gates may take until it lets nothing out, in a time of its own."""
+"""Test what a look at the gates may take until it lets nothing out, in a time of its own."""
 
 from __future__ import annotations
 

@@ -105,7 +105,7 @@ async def scene(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Scene]:
 
 @dataclass
 class Recorded:
-    """What the recorder is told."""
+    """The recorder's input."""
 
     told: list[tuple[list[int], list[Outcome]]]
 

@@ -1,4 +1,5 @@
-"""Who leaves when, and that each attempt ends in one outcome, against a far side that can wait."""
+"""Test who leaves when, and that each attempt ends in one outcome, against a far side that can
+wait."""
 
 from __future__ import annotations
 
@@ -424,7 +425,8 @@ async def test_who_waits_for_the_breaker_leaves_when_it_closes(
 async def test_an_exit_that_waits_is_there_when_it_is_time_for_a_probe(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Whoever comes later, as an entry that polling finds, would have the probe instead of it."""
+    """Test that whoever comes later, as an entry that polling finds, would have the probe instead
+    of it."""
     monkeypatch.setattr("services.executor.slow_path.PAUSE_MS", 600_000)
     monkeypatch.setattr("services.executor.slow_path._MAX_PAUSE_MS", 600_000)
     entry, leaving = attempt("a"), attempt("b", purpose=Purpose.GUARD_EXIT)

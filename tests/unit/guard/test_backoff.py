@@ -1,4 +1,4 @@
-"""Who fails again and again is left alone for ever longer."""
+"""Test that who fails again and again is left alone for ever longer."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a short while of bad books does to triggers: nothing, neither firing nor suspending."""
+"""Test what a short while of bad books does to triggers: nothing, neither firing nor suspending."""
 
 from __future__ import annotations
 

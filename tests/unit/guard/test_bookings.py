@@ -1,4 +1,4 @@
-"""Which booking is handled first, and that each is handled, in the order of its lot."""
+"""Test which booking is handled first, and that each is handled, in the order of its lot."""
 
 from __future__ import annotations
 

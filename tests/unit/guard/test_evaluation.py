@@ -1,4 +1,5 @@
-"""What books fire is committed together, in the order of each lot, and holds nobody else up."""
+"""Test that what books fire is committed together, in the order of each lot, and holds nobody else
+up."""
 
 from __future__ import annotations
 
@@ -156,7 +157,7 @@ class Desk:
         return str(self.database.table("trigger")[(identifier,)]["status"])
 
     def sold(self) -> list[tuple[str, int]]:
-        """Whose exits were claimed, with their shares, in their order in the journal."""
+        """Return whose exits were claimed, with their shares, in their order in the journal."""
         return [
             (order["trigger_id"], order["size_micros"] // SHARE)
             for record in sorted(self.database.table("journal").values(), key=lambda r: r["seq"])

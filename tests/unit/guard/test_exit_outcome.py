@@ -1,4 +1,4 @@
-"""What follows when a trigger's exit has ended, for every end there is."""
+"""Test what follows when a trigger's exit has ended, for every end there is."""
 
 from __future__ import annotations
 

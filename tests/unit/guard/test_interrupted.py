@@ -1,4 +1,5 @@
-"""What the database interrupts is done when it is back: nothing that was read is forgotten."""
+"""Test that what the database interrupts is done when it is back: nothing that was read is
+forgotten."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""Whatever is committed while the guard reads or writes, and whatever answer is lost: afterwards
-its memory is what is committed, and no stop waits for a book that does not come."""
+"""Test whatever is committed while the guard reads or writes, and whatever answer is lost:
+afterwards its memory is what is committed, and no stop waits for a book that does not come."""
 
 from __future__ import annotations
 

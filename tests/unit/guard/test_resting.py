@@ -1,4 +1,5 @@
-"""What can wait lets the exit that is under way go first, and no stuck one keeps it for ever."""
+"""Test that what can wait lets the exit that is under way go first, and no stuck one keeps it for
+ever."""
 
 from __future__ import annotations
 

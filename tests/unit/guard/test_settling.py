@@ -1,4 +1,4 @@
-"""Whose exits a guard follows, and that one which it cannot follow holds up no other."""
+"""Test whose exits a guard follows, and that one which it cannot follow holds up no other."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ async def _fired(scene: _Scene, other: Desk, *lots: int) -> list[str]:
 
 
 async def test_another_partitions_exit_is_left_to_its_guard() -> None:
-    """Whoever else arms it again leaves its guard with one that has fired, for ever."""
+    """Test that whoever else arms it again leaves its guard with one that has fired, for ever."""
     scene = _First()
     other = Desk(beside=scene)
     (stop,) = await _fired(scene, other, LOT)

@@ -1,4 +1,5 @@
-"""What is known of triggers: which time stops are due, and in which order those of a lot come."""
+"""Test what is known of triggers: which time stops are due, and in which order those of a lot
+come."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""Whatever comes as a leader trade gives an order, a reason or a typed error, and can be stored."""
+"""Test that whatever comes as a leader trade gives an order, a reason or a typed error, and can be
+stored."""
 
 from __future__ import annotations
 

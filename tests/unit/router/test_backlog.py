@@ -1,4 +1,4 @@
-"""Who is decided next in a backlog: exits, then the newest; and nobody is lost."""
+"""Test who is decided next in a backlog: exits, then the newest; and nobody is lost."""
 
 from __future__ import annotations
 

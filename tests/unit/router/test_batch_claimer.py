@@ -132,7 +132,7 @@ def _claims(database: MemoryDatabase) -> list[dict[str, Any]]:
 
 
 def _decided(database: MemoryDatabase) -> list[Any]:
-    """What was ordered and why not, without instants."""
+    """Return what was ordered and why not, without instants."""
     varies = {"not_after_ms", "body", "body_hash", "routed_ns"}
     return [
         [
@@ -158,7 +158,7 @@ def _commits(database: MemoryDatabase) -> list[int]:
 
 
 def _known(router: Router, subscriptions: int) -> Any:
-    """What a router would judge the next trade of this outcome by."""
+    """Return what a router would judge the next trade of this outcome by."""
     memory = router._state
     trade = merge(None, buy(99))
     assert trade is not None

@@ -79,7 +79,7 @@ def fund(funded: int, before: int) -> Any:
 
 
 def lot(bought: int, sold: int) -> Any:
-    """What was traded so far."""
+    """Return what was traded so far."""
 
     def write(tx: Transaction) -> None:
         values = {"bought_notional_micros": bought, "sold_notional_micros": sold}

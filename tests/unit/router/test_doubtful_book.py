@@ -1,4 +1,4 @@
-"""What an entry does without a book that can be trusted: doubtful, or not there yet."""
+"""Test what an entry does without a book that can be trusted: doubtful, or not there yet."""
 
 from __future__ import annotations
 

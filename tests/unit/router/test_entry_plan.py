@@ -79,7 +79,7 @@ def trade(*rows: LeaderRow) -> LeaderTrade:
 
 @dataclass
 class Follower:
-    """What a router remembers between the rows of one leader trade."""
+    """A router's memory between the rows of one leader trade."""
 
     subscription: Subscription
     market: Book = field(default_factory=book)

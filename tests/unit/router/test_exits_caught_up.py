@@ -1,4 +1,5 @@
-"""What an exit still has to sell is the same after a restart or a catching up, and no more.
+"""Test that what an exit still has to sell is the same after a restart or a catching up, and no
+more.
 
 Its slices may have ended unsold before, while nobody looked, or without the router having been
 told; the leader may have sold long ago.

@@ -1,4 +1,4 @@
-"""What confirm tells while a claim is under way is not lost.
+"""Test that what confirm tells while a claim is under way is not lost.
 
 Found by the simulation (seed 210): a claim writes back the copies that it has read before its
 commit; the end of an entry that an exit awaited, told in between, was gone, and the exit waited for

@@ -163,7 +163,7 @@ async def _bought_again(router: Router, database: MemoryDatabase) -> int:
 
 
 async def test_an_end_of_a_halt_hurries_only_whom_it_let_wait() -> None:
-    """Who rests after a slice in a thin book goes on resting."""
+    """Test that who rests after a slice in a thin book goes on resting."""
     router, database = await selling()
     await router.bookings.on_fill(killed(database))
     database.write(halted)

@@ -1,4 +1,5 @@
-"""What a leader bought and has sold since is not bought after him, however late it is told.
+"""Test that what a leader bought and has sold since is not bought after him, however late it is
+told.
 
 The feed tells of a sell at once; a buy that it missed is found by catch-up some seconds later. His
 exit was judged by then: nobody would sell what is bought now.

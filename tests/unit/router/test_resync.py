@@ -1,4 +1,5 @@
-"""What brings a lot to what the leader's position implies, and when a preview holds no more."""
+"""Test what brings a lot to what the leader's position implies, and when a preview holds no
+more."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How many slices a leader's sell becomes while entries end one after the other.
+"""Test how many slices a leader's sell becomes while entries end one after the other.
 
 Each end of an entry used to make a slice of its own, however many were under way: 182 exits of a
 backlog became 557 orders, which made the backlog longer.

@@ -71,7 +71,7 @@ def buy(leader: str) -> LeaderTrade:
 
 
 def decide(memory: RouterState) -> Plan:
-    """What the router does between a fact and its record."""
+    """Return what the router does between a fact and its record."""
     trade = buy(wallet(10**6))
     memory.know(trade)
     context = Context(
@@ -85,7 +85,7 @@ def decide(memory: RouterState) -> Plan:
 
 
 def instructions(work: Callable[[], Any]) -> int:
-    """How many instructions a call executes.
+    """Return how many instructions a call executes.
 
     The collector of garbage waits: it may begin anywhere, and its callbacks and finalizers would be
     counted (hypothesis has one).

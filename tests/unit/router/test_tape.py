@@ -160,7 +160,7 @@ def f(micros: int) -> Fraction:
 
 @dataclass
 class Reference:
-    """What one follower holds and spends, and the rules in words."""
+    """One follower's holdings and spending, and the rules in words."""
 
     made: Subscription
     cost: dict[tuple[str, str], Fraction] = field(default_factory=dict)

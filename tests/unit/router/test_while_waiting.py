@@ -1,4 +1,5 @@
-"""What becomes known of a leader trade while a claim of it waits for its turn is not forgotten.
+"""Test that what becomes known of a leader trade while a claim of it waits for its turn is not
+forgotten.
 
 An older view that was claimed after a newer one would take its place, and what the leader sold
 meanwhile would not be sold for the followers.

@@ -1,4 +1,4 @@
-"""Who may call a port of the engine, by certificate, and when a port does not open at all."""
+"""Test who may call a port of the engine, by certificate, and when a port does not open at all."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What people's clients may not send over gRPC is what they may not send over REST."""
+"""Test that what people's clients may not send over gRPC is what they may not send over REST."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is expected of each field of the contracts can be said in words."""
+"""Test what is expected of each field of the contracts can be said in words."""
 
 from __future__ import annotations
 

@@ -178,7 +178,7 @@ async def test_a_new_stream_after_a_silence_tells_its_own_books(hand: Hand) -> N
     feed = Feed()
 
     async def take(_some: Sequence[Book]) -> None:
-        """Whatever comes."""
+        """Take whatever comes."""
 
     async with following(feed, take) as found:
         feed.say(("a", 1), ("b", 1))
@@ -192,7 +192,7 @@ async def test_a_new_stream_after_a_silence_tells_its_own_books(hand: Hand) -> N
 
 
 async def take(_some: Sequence[Book]) -> None:
-    """Whatever comes."""
+    """Take whatever comes."""
 
 
 async def test_what_was_let_go_is_stale_is_told_so_and_is_asked_for(hand: Hand) -> None:

@@ -1,4 +1,4 @@
-"""What a process tells a collector at its end."""
+"""Test what a process tells a collector at its end."""
 
 from __future__ import annotations
 

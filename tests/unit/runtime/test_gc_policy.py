@@ -1,4 +1,4 @@
-"""What a process keeps is visited by no search for cycles, and cycles go all the same."""
+"""Test that what a process keeps is visited by no search for cycles, and cycles go all the same."""
 
 from __future__ import annotations
 

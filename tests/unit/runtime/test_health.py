@@ -1,4 +1,4 @@
-"""Which dependency of a process answers, told by a real server about real stores."""
+"""Test which dependency of a process answers, told by a real server about real stores."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What processes load on their way to their code, and what they leave out."""
+"""Test what processes load on their way to their code, and what they leave out."""
 
 from __future__ import annotations
 

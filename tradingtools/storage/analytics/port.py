@@ -26,7 +26,7 @@ class WrongTypes(Exception):
 
 
 class Reader(Protocol):
-    """What is asked. Every call may raise Unavailable or WrongTypes."""
+    """Reads of analytics. Every call may raise Unavailable or WrongTypes."""
 
     async def rows(self, sql: str, values: Values, kind: type[T]) -> list[T]:
         """Return the rows of a query, each as a struct of ``kind``.
@@ -39,7 +39,7 @@ class Reader(Protocol):
 
 
 class Store(Reader, Protocol):
-    """What is asked and written."""
+    """Reads and writes of analytics."""
 
     async def prepare(self) -> None:
         """Make our own tables, where they are missing."""

@@ -60,7 +60,7 @@ class _Integers(adapt.Loader):
 
 
 class _Loading:
-    """How values are read: as psycopg does, but for three kinds."""
+    """The way in which values are read: as psycopg does, but for three kinds."""
 
     connection = None
 

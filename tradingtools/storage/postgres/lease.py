@@ -1,4 +1,4 @@
-"""Who may write for a partition: a lease with an epoch that each journal insert checks.
+"""The right to write for a partition: a lease with an epoch that each journal insert checks.
 
 An owner that slept through its lease stays the owner until another takes over, and then changes
 nothing: its epoch is not the present one any more.

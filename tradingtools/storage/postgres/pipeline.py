@@ -17,7 +17,7 @@ from tradingtools.storage.postgres.direct import Connection, Value
 
 
 class Answer:
-    """What a statement answers, once it has left."""
+    """The answer of a statement, once it has left."""
 
     def __init__(self, asked: Together) -> None:
         self._asked = asked

@@ -1,4 +1,4 @@
-"""What each process may do in the database: one table, granted anew by every migration.
+"""Rights of each process in the database: one table, granted anew by every migration.
 
 A process logs in as a role of its own (:func:`role_of`), so that a mistake or a stranger in one of
 them cannot do what only another one does. All may read all; what is not named here nobody but the

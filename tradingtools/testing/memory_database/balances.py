@@ -33,7 +33,7 @@ def add_balance(tx: Transaction, values: Row) -> list[Row]:
 
 
 def wallet_quiet(tx: Transaction, values: Row) -> list[Row]:
-    """Whether nothing of a wallet is under way, and how often it was moved."""
+    """Return whether nothing of a wallet is under way, and how often it was moved."""
     proxy = values["follower_proxy"]
     row = tx.get("follower_balance", proxy)
     if row is None:
@@ -45,7 +45,7 @@ def wallet_quiet(tx: Transaction, values: Row) -> list[Row]:
 
 
 def put_balance(tx: Transaction, values: Row) -> list[Row]:
-    """What insiders-api told, unless the wallet was moved meanwhile."""
+    """Return what insiders-api told, unless the wallet was moved meanwhile."""
     row = tx.get("follower_balance", values["follower_proxy"])
     if row is not None and row["moves"] == values["moves"]:
         tx.update(
@@ -74,7 +74,7 @@ def clear_positions(tx: Transaction, values: Row) -> list[Row]:
 
 
 def add_positions(tx: Transaction, values: Row) -> list[Row]:
-    """What a wallet holds."""
+    """Return what a wallet holds."""
     told = zip(values["assets"], values["conditions"], values["shares"], strict=True)
     for asset, condition, shares in told:
         row = {"asset_id": asset, "condition_id": condition, "shares_micros": shares}

@@ -24,7 +24,7 @@ _LOT = ("follower_proxy", "asset_id", "origin")
 
 
 def may_book(tx: Transaction, values: Row) -> list[Row]:
-    """Whether confirm may book; nobody else does until the transaction ends."""
+    """Return whether confirm may book; nobody else does until the transaction ends."""
     tx.lock(functions.BOOKING_LOCK)
     return [{"held": functions.holds_lease(tx, "confirm", 0, values["epoch"])}]
 
@@ -44,7 +44,7 @@ def lock_orders(tx: Transaction, values: Row) -> list[Row]:
 
 
 def fills(tx: Transaction, values: Row) -> list[Row]:
-    """What is booked of orders."""
+    """Return what is booked of orders."""
     names = (
         "order_key", "trade_id", "status", "size_micros", "notional_micros", "fee_micros",
         "cost_micros",
@@ -77,7 +77,7 @@ def lock_lots(tx: Transaction, values: Row) -> list[Row]:
 
 
 def lot_entries(tx: Transaction, values: Row) -> list[Row]:
-    """What is left in them, oldest first."""
+    """Return what is left in them, oldest first."""
     lots = _lots_of(tx, values)
     names = (*_LOT, "entry_seq", "order_key", "trade_id", "size_micros", "cost_micros")
     found = [
@@ -97,7 +97,7 @@ def add_entries(tx: Transaction, values: Row) -> list[Row]:
 
 
 def set_entries(tx: Transaction, values: Row) -> list[Row]:
-    """What is left of them."""
+    """Return what is left of them."""
     for one in given(values, "entries"):
         row = tx.get("lot_entry", one["entry_seq"])
         if row is not None:
@@ -139,7 +139,8 @@ def move_lots(tx: Transaction, values: Row) -> list[Row]:
 
 
 def default_triggers(tx: Transaction, values: Row) -> list[Row]:
-    """What new positions of lots are guarded with, and whether their newest set has sold out."""
+    """Return what new positions of lots are guarded with, and whether their newest set has sold
+    out."""
     orders = filter(None, (tx.get("orders", key) for key in values["keys"]))
     found = []
     for lot in {(o["follower_proxy"], o["asset_id"], o["subscription_id"] or "")
@@ -216,7 +217,7 @@ def move_orders(tx: Transaction, values: Row) -> list[Row]:
 
 
 def add_bookings(tx: Transaction, values: Row) -> list[Row]:
-    """What the stream of fills carries, once."""
+    """Return what the stream of fills carries, once."""
     for row in given(values, "bookings"):
         columns = {name: row[name] for name in row if name != "place"}
         tx.insert_unless_there("booking", columns, ("order_key", "kind", "trade_id"))
@@ -299,7 +300,7 @@ def reduce_wallet(tx: Transaction, values: Row) -> list[Row]:
 
 
 def wallet(tx: Transaction, values: Row) -> list[Row]:
-    """Whose an order is."""
+    """Return whose an order is."""
     row = tx.get("orders", values["order_key"])
     return [] if row is None else [_pick(row, ("follower_proxy",))]
 
@@ -322,7 +323,7 @@ def release(tx: Transaction, values: Row) -> list[Row]:
 
 
 def unresolved(tx: Transaction, values: Row) -> list[Row]:
-    """What a person has to know of: how many, and the age of the oldest."""
+    """Return what a person has to know of: how many, and the age of the oldest."""
     states = ("UNKNOWN", "DEAD", "LOST", "RESURRECTED", "SUBMITTED")
     ages: dict[str, list[int]] = {}
     for row in tx.rows("orders"):
@@ -449,7 +450,7 @@ def _pick(row: Row, names: tuple[str, ...]) -> Row:
 
 
 def resolutions(tx: Transaction, _values: Row) -> list[Row]:
-    """What operators have decided and nobody has carried out yet, oldest first."""
+    """Return what operators have decided and nobody has carried out yet, oldest first."""
     found = sorted(tx.where("order_resolution", done_at=None), key=lambda row: row["id"])
     return [dict(row) for row in found[:20]]
 

@@ -1,4 +1,4 @@
-"""What the services see of the database: a pool, connections, transactions, cursors.
+"""The database as services see it: a pool, connections, transactions, cursors.
 
 Every statement and every commit is a point where time passes and where things go wrong; which ones
 is up to the `Conditions`.
@@ -22,7 +22,7 @@ _BOUNDS = frozenset({"begin", "commit", "rollback"})
 
 
 class Conditions(Protocol):
-    """What happens between a client and the database. Both may take time, and raise
+    """Conditions between a client and the database. Both may take time, and raise
     ``psycopg.OperationalError``: the connection is broken then."""
 
     async def request(self, what: str) -> None:
@@ -54,7 +54,7 @@ class MemoryCursor:
 
     @property
     def rowcount(self) -> int:
-        """How many rows came back or, of a statement that returns none, were written."""
+        """Return how many rows came back or, of a statement that returns none, were written."""
         return len(self._rows) or self._written
 
     async def fetchone(self) -> Row | None:
@@ -266,7 +266,7 @@ class _Loan:
 
 
 class MemoryPool:
-    """What `open_pool` gives, on a database in memory.
+    """A pool as `open_pool` gives it, on a database in memory.
 
     Args:
         database: to be connected with.

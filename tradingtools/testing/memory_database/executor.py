@@ -23,7 +23,7 @@ def submit_again(tx: Transaction, values: Row) -> list[Row]:
 
 
 def held_back(tx: Transaction, values: Row) -> list[Row]:
-    """What was let out and may not leave any more."""
+    """Return what was let out and may not leave any more."""
     found = submitting.held_back(tx, msgspec.json.decode(values["orders"]))
     return [{"order_key": key, "reason": reason} for key, reason in found.items()]
 
@@ -69,7 +69,7 @@ def halt(tx: Transaction, values: Row) -> list[Row]:
 
 
 def breaker(tx: Transaction, values: Row) -> list[Row]:
-    """How a circuit breaker stands, and whether nobody has taken over from its prober."""
+    """Return how a circuit breaker stands, and whether nobody has taken over from its prober."""
     leased = {
         f"executor-{lease['partition']}@{lease['epoch']}"
         for lease in tx.where("partition_lease", role="executor")
@@ -127,7 +127,7 @@ def last_event(tx: Transaction, _values: Row) -> list[Row]:
 
 
 def events_after(tx: Transaction, values: Row) -> list[Row]:
-    """What confirm may have missed, oldest first."""
+    """Return what confirm may have missed, oldest first."""
     found = []
     for event in tx.rows("order_event"):
         step = (event["from_state"], event["to_state"])

@@ -26,7 +26,7 @@ BOOKING_LOCK = ("advisory", 7305003)
 
 
 def holds_lease(tx: Transaction, role: str, partition: int, epoch: int) -> bool:
-    """Whether an owner may write; the row stays locked until its transaction ends."""
+    """Return whether an owner may write; the row stays locked until its transaction ends."""
     row = tx.get("partition_lease", role, partition)
     if row is None or row["epoch"] != epoch:
         return False

@@ -44,7 +44,7 @@ def changed_triggers(tx: Transaction, values: Row) -> list[Row]:
 
 
 def told_lots(tx: Transaction, values: Row) -> list[Row]:
-    """What callers have said of lots that were bought by hand."""
+    """Return what callers have said of lots that were bought by hand."""
     touched = {row["id"] for row in changed_triggers(tx, values)}
     lots = {
         (row["follower_proxy"], row["asset_id"])
@@ -60,7 +60,7 @@ def told_lots(tx: Transaction, values: Row) -> list[Row]:
 
 
 def triggers_of_lots(tx: Transaction, values: Row) -> list[Row]:
-    """What may still fire or is closing of some lots, oldest first."""
+    """Return what may still fire or is closing of some lots, oldest first."""
     keys = zip(values["proxies"], values["assets"], values["origins"], strict=True)
     rows = [row for key in keys for row in tx.where("trigger", **dict(zip(_LOT, key, strict=True)))]
     live = [row for row in rows if row["status"] not in FINAL]
@@ -68,7 +68,7 @@ def triggers_of_lots(tx: Transaction, values: Row) -> list[Row]:
 
 
 def unsettled(tx: Transaction, values: Row) -> list[Row]:
-    """Whether a sale of a lot, but for those of one trigger, may still be undone."""
+    """Return whether a sale of a lot, but for those of one trigger, may still be undone."""
     key = {"follower_proxy": values["follower_proxy"], "asset_id": values["asset_id"]}
     sales = {
         row["order_key"]
@@ -89,7 +89,8 @@ def incoming(tx: Transaction, values: Row) -> list[Row]:
 
 
 def begun_anew(tx: Transaction, values: Row) -> list[Row]:
-    """Whether the lot of a default trigger has a live one of its kind for a newer position."""
+    """Return whether the lot of a default trigger has a live one of its kind for a newer
+    position."""
     row = tx.get("trigger", values["id"]) or {"made_for": ""}
     begun = row["made_for"] != "" and any(
         other["made_for"] not in ("", row["made_for"])
@@ -107,7 +108,7 @@ def held_lots(tx: Transaction, _values: Row) -> list[Row]:
 
 
 def lot_shares(tx: Transaction, values: Row) -> list[Row]:
-    """What a lot holds by now."""
+    """Return what a lot holds by now."""
     row = tx.get("lot", values["follower_proxy"], values["asset_id"], values["origin"])
     return [{"shares_micros": 0 if row is None else row["shares_micros"]}]
 
@@ -203,7 +204,7 @@ def claim_exits(tx: Transaction, values: Row) -> list[Row]:
 
 
 def as_owner(tx: Transaction, values: Row) -> list[Row]:
-    """Whoever changes triggers holds the lease."""
+    """Check that whoever changes triggers holds the lease."""
     if not functions.holds_lease(tx, "guard", values["partition"], values["epoch"]):
         raise psycopg.errors.NoDataFound("guard is another's by now")
     return [{"held": True}]
@@ -232,14 +233,15 @@ def fire_foreseen(tx: Transaction, values: Row) -> list[Row]:
 
 
 def exit_order(tx: Transaction, values: Row) -> list[Row]:
-    """How a trigger's order stands."""
+    """Return how a trigger's order stands."""
     row = tx.get("orders", values["order_key"])
     names = ("state", "failed_kind", "reason", "ordinal", "copy_key")
     return [] if row is None else [_pick(row, names)]
 
 
 def sold(tx: Transaction, values: Row) -> list[Row]:
-    """What a trigger's exits have sold, and how many slices of the last one the venue has tried."""
+    """Return what a trigger's exits have sold, and how many slices of the last one the venue has
+    tried."""
     rows = list(tx.where("orders", trigger_id=values["trigger_id"]))
     last = [row for row in rows if row["copy_key"] == values["copy_key"]]
     return [
@@ -418,7 +420,7 @@ def moved_on(tx: Transaction, _values: Row) -> list[Row]:
 
 
 def _is_due(at: datetime | None, now: datetime) -> bool:
-    """Whether it is time; not long before it either, as when the clock has stepped back."""
+    """Return whether it is time; not long before it either, as when the clock has stepped back."""
     return at is None or not now < at <= now + timedelta(seconds=80)
 
 

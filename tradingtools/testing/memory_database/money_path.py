@@ -46,7 +46,7 @@ def renew_lease(tx: Transaction, values: Row) -> list[Row]:
 
 
 def holds_lease(tx: Transaction, values: Row) -> list[Row]:
-    """Whether an owner may write."""
+    """Return whether an owner may write."""
     held = functions.holds_lease(tx, values["role"], values["partition"], values["epoch"])
     return [{"held": held}]
 
@@ -70,7 +70,7 @@ def claim_new(tx: Transaction, values: Row) -> list[Row]:
 
 
 def record_exists(tx: Transaction, values: Row) -> list[Row]:
-    """Whether a record is there."""
+    """Return whether a record is there."""
     found = any(True for _ in tx.where("journal", record_key=values["record_key"]))
     return [{"found": 1}] if found else []
 
@@ -134,7 +134,7 @@ def acknowledge(tx: Transaction, values: Row) -> list[Row]:
 
 
 def cursor(tx: Transaction, values: Row) -> list[Row]:
-    """What a reader has acknowledged."""
+    """Return what a reader has acknowledged."""
     row = tx.get("consumer_cursor", values["stream"], values["consumer"])
     return [] if row is None else [{"cursor": row["cursor"]}]
 
@@ -187,7 +187,7 @@ _LISTED = (
 
 
 def list_poison(tx: Transaction, _values: Row) -> list[Row]:
-    """What lies in quarantine, newest first."""
+    """Return what lies in quarantine, newest first."""
     rows = [{name: row[name] for name in _LISTED} for row in tx.rows("poison")]
     return sorted(rows, key=lambda row: -row["id"])[:200]
 

@@ -52,7 +52,7 @@ def lock_market(tx: Transaction, values: Row) -> list[Row]:
 
 
 def market_busy(tx: Transaction, values: Row) -> list[Row]:
-    """Whether an order may still move it."""
+    """Return whether an order may still move it."""
     unbuilt = (order for order in unbuilt_orders(tx) if _same(order, values, _MARKET))
     return [{"busy": any(True for _ in unbuilt) or _open(tx, values)}]
 
@@ -64,7 +64,7 @@ def unbuilt_orders(tx: Transaction) -> Iterator[Row]:
 
 
 def redemptions_made(tx: Transaction, values: Row) -> list[Row]:
-    """How often a wallet's shares of a market were redeemed."""
+    """Return how often a wallet's shares of a market were redeemed."""
     return [{"made": sum(_same(row, values, _MARKET) for row in tx.rows("redemption"))}]
 
 
@@ -99,7 +99,7 @@ def empty_lot(tx: Transaction, values: Row) -> list[Row]:
 
 
 def add_payout(tx: Transaction, values: Row) -> list[Row]:
-    """What a lot was paid."""
+    """Return what a lot was paid."""
     return [{"id": tx.insert("payout", values)["id"]}]
 
 
@@ -122,7 +122,7 @@ def due_redemptions(tx: Transaction, _values: Row) -> list[Row]:
 
 
 def move_redemption(tx: Transaction, values: Row) -> list[Row]:
-    """What was heard of a redemption."""
+    """Return what was heard of a redemption."""
     row = tx.get("redemption", values["redeem_key"])
     if row is not None and row["state"] == str(values["before"]):
         paid = values["paid_micros"]

@@ -14,7 +14,7 @@ _OPEN = ("REQUESTED", "EXECUTING")
 
 
 def open_resyncs(tx: Transaction, _values: Row) -> list[Row]:
-    """What waits for the router, oldest first."""
+    """Return what waits for the router, oldest first."""
     found = [row for row in tx.rows("resync") if row["state"] in _OPEN]
     found.sort(key=lambda row: (row["requested_at"], row["id"]))
     names = ("id", "subscription_id", "follower_proxy", "kind", "state")
@@ -28,7 +28,7 @@ def open_resyncs(tx: Transaction, _values: Row) -> list[Row]:
 
 
 def leader_told(tx: Transaction, values: Row) -> list[Row]:
-    """What a leader is worth, and when that was told."""
+    """Return what a leader is worth, and when that was told."""
     account, resync = tx.get("leader_account", values["leader"]), tx.get("resync", values["id"])
     if account is None or resync is None:
         return []

@@ -37,7 +37,7 @@ _SUBSCRIPTION = (
 
 
 def subscriptions_changed(tx: Transaction, values: Row) -> list[Row]:
-    """What of the index has changed, oldest first."""
+    """Return what of the index has changed, oldest first."""
     found = [row for row in tx.rows("subscription") if row["changed_seq"] > values["after"]]
     found.sort(key=lambda row: (row["created_at"], row["id"]))
     return [
@@ -47,7 +47,7 @@ def subscriptions_changed(tx: Transaction, values: Row) -> list[Row]:
 
 
 def fundings_changed(tx: Transaction, values: Row) -> list[Row]:
-    """What of the budgets has changed."""
+    """Return what of the budgets has changed."""
     return [
         _pick(row, ("follower_proxy", "funded_micros"))
         for row in tx.rows("funding")
@@ -56,7 +56,7 @@ def fundings_changed(tx: Transaction, values: Row) -> list[Row]:
 
 
 def halts(tx: Transaction, _values: Row) -> list[Row]:
-    """What may send nothing at all."""
+    """Return what may send nothing at all."""
     return [_pick(row, ("scope", "subject")) for row in tx.where("halt", mode="HALTED")]
 
 
@@ -69,7 +69,7 @@ def lots(tx: Transaction, _values: Row) -> list[Row]:
 
 
 def lot_cost(tx: Transaction, values: Row) -> list[Row]:
-    """What the shares of a lot cost by now."""
+    """Return what the shares of a lot cost by now."""
     row = tx.get("lot", values["follower_proxy"], values["asset_id"], values["origin"])
     return [{"cost_micros": 0 if row is None else row["cost_micros"]}]
 
@@ -162,13 +162,13 @@ def _summed(rows: list[Row], by: tuple[str, ...], fields: dict[str, str]) -> lis
 
 
 def accrued(tx: Transaction, _values: Row) -> list[Row]:
-    """What copies that were too small left to the next ones of their outcome."""
+    """Return what copies that were too small left to the next ones of their outcome."""
     rows = _frozen(tx, "accrued_micros")
     return _summed(rows, ("subscription_id", "asset_id"), {"micros": "accrued_micros"})
 
 
 def paper_lots(tx: Transaction, _values: Row) -> list[Row]:
-    """What shadows moved on paper, by outcome."""
+    """Return what shadows moved on paper, by outcome."""
     return _summed(
         _frozen(tx, "paper_size_micros"),
         ("subscription_id", "condition_id", "asset_id"),
@@ -195,7 +195,7 @@ def paper_buys(tx: Transaction, values: Row) -> list[Row]:
 
 
 def cash(tx: Transaction, values: Row) -> list[Row]:
-    """What trading has moved of wallets' money."""
+    """Return what trading has moved of wallets' money."""
     moved: defaultdict[str, int] = defaultdict(int)
     for lot in tx.rows("lot"):
         if lot["follower_proxy"] in values["proxies"]:
@@ -298,7 +298,7 @@ def _counts(order: Row, released_at: datetime | None, since: datetime, tx: Trans
 
 
 def recent_entry_keys(tx: Transaction, values: Row) -> list[Row]:
-    """Who has claimed which entry."""
+    """Return who has claimed which entry."""
     since = tx.now - timedelta(seconds=values["seconds"])
     return [
         _pick(row, ("copy_key", "subscription_id"))
@@ -445,7 +445,7 @@ def _sold(tx: Transaction, order_key: str) -> int:
 
 
 def ended_of(tx: Transaction, values: Row) -> list[Row]:
-    """Which of these entries have ended, and with what."""
+    """Return which of these entries have ended, and with what."""
     orders = (tx.get("orders", key) for key in values["keys"])
     return [
         _pick(order, ("order_key", "subscription_id", "filled_size_micros"))
@@ -505,7 +505,7 @@ def leader_left(tx: Transaction, values: Row) -> list[Row]:
 
 
 def exit_progress(tx: Transaction, values: Row) -> list[Row]:
-    """How these slices of copy exits have ended, or that they have not."""
+    """Return how these slices of copy exits have ended, or that they have not."""
     found = ((tx.get("orders", key), tx.get("reservation", key)) for key in values["keys"])
     return [
         {

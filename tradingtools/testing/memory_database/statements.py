@@ -1,4 +1,4 @@
-"""Which twin answers which statement: files of named SQL on one side, twins on the other.
+"""Twins by statement: files of named SQL on one side, twins on the other.
 
 A service's statement is found by its text, as it was loaded; nobody here imports a service.
 """

@@ -119,7 +119,7 @@ _COLUMNS = (
 
 
 def denials(tx: Transaction, orders: list[Row]) -> dict[str, str]:
-    """Why each of these orders may not be sent now; not named: it may."""
+    """Return why each of these orders may not be sent now; not named: it may."""
     aside = set_aside_keys(tx)
     found: dict[str, str] = {}
     for order in (tuple(fields[name] for name in _COLUMNS) for fields in orders):
@@ -130,7 +130,8 @@ def denials(tx: Transaction, orders: list[Row]) -> dict[str, str]:
 
 
 def held_back(tx: Transaction, asked: list[Row]) -> dict[str, str]:
-    """Why each of these orders, which were let out, may not leave any more; not named: it may."""
+    """Return why each of these orders, which were let out, may not leave any more; not named: it
+    may."""
     found: dict[str, str] = {}
     for fields in asked:
         row = tx.get("orders", fields["order_key"])

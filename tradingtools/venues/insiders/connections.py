@@ -60,7 +60,7 @@ class Unanswered(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """What came back, unjudged."""
+    """An answer, unjudged."""
 
     status: int
     body: bytes

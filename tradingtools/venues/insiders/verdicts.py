@@ -1,4 +1,4 @@
-"""What an answer of insiders-api proves. Pure.
+"""Judge what an answer of insiders-api proves. Pure.
 
 Only two things are proofs: an acceptance that echoes our key, and a refusal in insiders-api's own
 error schema with a code on the definitive list. Everything else says nothing.

@@ -1,4 +1,4 @@
-"""What a wallet traded and holds, by the Data API's second version.
+"""Trades and positions of a wallet, by the Data API's second version.
 
 Pages are walked by cursor, never by offset: a row that arrives between two pages would shift the
 offsets, a row would be read twice, and a count of equal rows would be too high. Before: `http`.

@@ -1,4 +1,4 @@
-"""What a market asks of an order, put together from the CLOB's and Gamma's answers. Pure.
+"""The rules of a market for an order, put together from the CLOB's and Gamma's answers. Pure.
 
 The CLOB knows the rules (tick, smallest order, fee), Gamma what the market is about, when it ends
 and what it paid. Some of Gamma's arrays are JSON inside a string.
@@ -37,7 +37,7 @@ class ClobMarket:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GammaMarket:
-    """What Gamma says of a market; ``payouts`` by asset, 1e-6 a share, empty until it resolved."""
+    """Gamma's facts about a market; ``payouts`` by asset, 1e-6 a share, empty until it resolved."""
 
     condition_id: str
     title: str

@@ -20,7 +20,7 @@ Levels = tuple[tuple[int, int], ...]
 
 
 class MessageError(ValueError):
-    """What came is no message of this channel; the text says why."""
+    """The message is none of this channel; the text says why."""
 
 
 class UnknownKind(MessageError):

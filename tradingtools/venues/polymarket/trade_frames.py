@@ -1,4 +1,4 @@
-"""What to do with a frame of the feed: fifty a second for everybody, a few a minute for us.
+"""Sort the frames of the feed: fifty a second for everybody, a few a minute for us.
 
 The wallet is looked for in the raw bytes first; only a followed leader's frame, or one that does
 not look like a trade at all, is decoded.
@@ -17,7 +17,7 @@ _WALLET = re.compile(rb'"proxyWallet"\s*:\s*"(0x[0-9A-Fa-f]{40})"')
 
 
 class Ignored(Enum):
-    """Why a frame is of no interest, and nothing is wrong with it."""
+    """The reason why a frame is of no interest, although nothing is wrong with it."""
 
     IDLE = "idle"
     """Empty, or the answer to a ping."""

@@ -1,4 +1,4 @@
-"""Which of the venue's answers cannot be read: counted, told to people, and known to health checks.
+"""Answers of the venue that cannot be read: counted, told to people, and known to health checks.
 
 A venue that renames a field refuses nothing: its answers come, and mean nothing any more. Before:
 the decoders of this package. After: `tradingtools.runtime.health`.

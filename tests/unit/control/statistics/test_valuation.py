@@ -1,4 +1,4 @@
-"""What held shares are worth: what would be paid for them now, or nothing is said."""
+"""Test what held shares are worth: what would be paid for them now, or nothing is said."""
 
 from __future__ import annotations
 

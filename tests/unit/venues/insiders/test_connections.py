@@ -1,4 +1,5 @@
-"""What an order's connection says it knows, against a server that says whatever a test wants."""
+"""Test what an order's connection says it knows, against a server that says whatever a test
+wants."""
 
 from __future__ import annotations
 
@@ -530,7 +531,8 @@ async def test_nothing_leaves_when_its_time_to_leave_is_over_with_a_connection_r
 
 
 async def test_nothing_leaves_when_the_loop_stood_still_until_it_was_too_late() -> None:
-    """Whoever was woken before it did comes before the time that has run out meanwhile."""
+    """Test that whoever was woken before it did comes before the time that has run out
+    meanwhile."""
 
     async def ready() -> None:
         await asyncio.sleep(0)
