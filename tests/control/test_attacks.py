@@ -248,14 +248,47 @@ def test_a_flood_writes_no_flood() -> None:
     assert 0 < len(lines) < 100
 
 
+@pytest.mark.parametrize("name", ["Idempotency-Key", "Authorization", "Cookie"])
+@pytest.mark.parametrize("size", [9_000, 14_000, 70_000])
+def test_headers_too_large_are_431(edge: RunningEdge, name: str, size: int) -> None:
+    """gRPC refused them: try again later, and what its limits are."""
+    token = None if name == "Authorization" else MANAGE
+    answer = edge.call("POST", "/subscriptions", token, json={}, headers={name: "k" * size})
+    assert error_of(answer) == (431, "MALFORMED_BODY", {})
+    assert "retry-after" not in answer.headers
+
+
+def test_headers_too_large_are_431_on_http2(edge: RunningEdge) -> None:
+    """To a client of gRPC, which tells the answer of who does not speak it."""
+    with grpc.insecure_channel(f"127.0.0.1:{edge.port}") as port:
+        call: Any = port.unary_unary("/subscriptions")
+        with pytest.raises(grpc.RpcError) as refused:
+            call(b"", metadata=(("x-long", "k" * 9_000),), timeout=60)
+    assert "the headers are too large" in str(cast("grpc.Call", refused.value).details())
+
+
 def test_a_long_header_is_judged_by_whoever_reads_it(edge: RunningEdge, wallet: Wallet) -> None:
-    """gRPC refused it: try again later, and what its limits are."""
-    headers = {"Idempotency-Key": "k" * 14_000}
+    headers = {"Idempotency-Key": "k" * 7_000}
     found = error_of(
         edge.call("POST", "/subscriptions", json=subscription_body(wallet()), headers=headers)
     )
     assert found[:2] == (400, "INVALID_FIELD")
     assert found[2]["field"] == "Idempotency-Key"
+
+
+def test_who_shows_no_token_has_his_connection_for_one_answer(edge: RunningEdge) -> None:
+    """Otherwise a question now and then would hold it, and his share of them all."""
+    wrong, right = (f"Authorization: Bearer {token}\r\n" for token in ("c" * 64, MANAGE))
+    closed = {}
+    for shown in ("", wrong, right):
+        with socket.create_connection(("127.0.0.1", edge.port), timeout=60) as one:
+            one.sendall(f"GET /subscriptions/x HTTP/1.1\r\nHost: e\r\n{shown}\r\n".encode())
+            head = one.recv(65536).partition(b"\r\n\r\n")[0]
+            closed[shown] = b"\r\nconnection: close" in head
+            if closed[shown]:
+                while one.recv(65536):
+                    pass
+    assert closed == {"": True, wrong: True, right: False}
 
 
 def test_a_reused_key_is_a_conflict_whatever_else_the_create_says(

@@ -40,7 +40,7 @@ OFTEN = Rates(token=1_000_000, address=1_000_000, refused=1_000_000)
 BEARER = f"Bearer {MANAGE}"
 BODY = 64 * 1024
 TARGET = 15 * 1024
-"""Bytes; the edge takes 16 KiB of headers."""
+"""Bytes; the edge takes 16 KiB of path and headers."""
 MESSAGE = 4 * 1024 * 1024
 """Bytes that gRPC takes."""
 _TRIES = 3

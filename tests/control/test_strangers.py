@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import socket
+import struct
 import threading
 from collections.abc import Iterator
 from typing import Any
@@ -14,7 +16,7 @@ import structlog
 from services.control.auth.interceptor import MOST_HELD, TokenInterceptor
 from services.control.auth.rate_limiter import Limiter, Rates, network
 from services.control.auth.tokens import parse_tokens
-from tests.control.edge import TOKENS, RunningEdge, StartEdge
+from tests.control.edge import OPERATE, TOKENS, RunningEdge, StartEdge
 from tests.control.requests import error_of
 from tradingtools.domain.errors import LimitReached, Unauthenticated
 from tradingtools.rpc.admission import address_of
@@ -22,6 +24,8 @@ from tradingtools.v1 import control_service_pb2 as control
 from tradingtools.v1 import operator_service_pb2 as pb
 from tradingtools.v1 import operator_service_pb2_grpc as rpc
 
+MAX_CONCURRENT_STREAMS = 3
+"""The setting's number in HTTP/2."""
 HALT = "/tradingtools.v1.OperatorService/SetHalt"
 WRONG = (("authorization", "Bearer " + "e5" * 32),)
 GOOD = pb.SetHaltRequest(
@@ -125,6 +129,29 @@ def test_halts_are_answered_while_a_stranger_floods_the_port(strict: RunningEdge
             pass
     strict.logs("address=127.0.0.1")
     assert "address=unknown" not in strict.log.read_text()
+
+
+def test_a_connection_has_few_calls_at_once(edge: RunningEdge) -> None:
+    """A halt on another one waits behind so many, and not behind 500 that are to be refused."""
+    with socket.create_connection(("127.0.0.1", edge.internal_port), timeout=60) as one:
+        one.sendall(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes((0, 0, 0, 4, 0, 0, 0, 0, 0)))
+        heard = one.makefile("rb")
+        length, kind = int.from_bytes(heard.read(3)), heard.read(6)[0]
+        settings = heard.read(length)
+        heard.close()
+    assert kind == 4, "a server's settings come first"
+    said = dict(struct.iter_unpack(">HI", settings))
+    assert said[MAX_CONCURRENT_STREAMS] <= 16
+
+
+async def test_an_operator_s_many_calls_at_once_are_all_answered(edge: RunningEdge) -> None:
+    """His client keeps to the bound: those beyond it wait there."""
+    shown = (("authorization", f"Bearer {OPERATE}"),)
+    async with grpc.aio.insecure_channel(f"127.0.0.1:{edge.internal_port}") as port:
+        stub: Any = rpc.OperatorServiceStub(port)
+        request = pb.ListHaltsRequest()
+        calls = [stub.ListHalts(request, metadata=shown, timeout=60) for _ in range(200)]
+        assert len(await asyncio.gather(*calls)) == 200
 
 
 def test_a_stranger_is_refused_before_his_request_has_come(edge: RunningEdge) -> None:

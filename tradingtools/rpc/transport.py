@@ -34,7 +34,7 @@ _METADATA: tuple[tuple[str, int], ...] = (
     ("grpc.max_metadata_size", 64 * 1024),
     ("grpc.absolute_max_metadata_size", 128 * 1024),
 )
-"""More than the edge lets in (16 KiB, which it answers with 431): gRPC's own refusal is a 429 that
+"""More than the edge lets in (8 KiB, which it answers with 431): gRPC's own refusal is a 429 that
 asks to try again and names what is inside."""
 
 
@@ -73,6 +73,7 @@ async def serving(
     operators: bool = True,
     interceptors: Sequence[Any] = (),
     permissions: frozenset[Permission] = ENGINE_PORT,
+    calls_at_once: int = 0,
     grace_seconds: float = 1.0,
 ) -> AsyncIterator[Server]:
     """Run a server until the block ends; it starts as NOT_SERVING.
@@ -84,6 +85,7 @@ async def serving(
         operators: reflection and channelz, for internal ports only.
         interceptors: run outside the error interceptor, outermost first.
         permissions: what calls on this port may demand; any other is refused.
+        calls_at_once: of one connection, whose further ones wait at its client; 0: any number.
         grace_seconds: how long calls under way may take when the block ends.
 
     Raises:
@@ -97,7 +99,7 @@ async def serving(
     streams = OpenStreams()
     server = grpc.aio.server(
         interceptors=[*interceptors, PermissionInterceptor(permissions), ErrorInterceptor(streams)],
-        options=[*KEEPALIVE, *_METADATA, ("grpc.so_reuseport", 0)],
+        options=[*KEEPALIVE, *_METADATA, *_bound(calls_at_once), ("grpc.so_reuseport", 0)],
     )
     register(server)
     health = Health()
@@ -125,6 +127,16 @@ async def serving(
         await started.set_serving(False)
         streams.end()
         await server.stop(grace=grace_seconds)
+
+
+def _bound(calls_at_once: int) -> tuple[tuple[str, int], ...]:
+    if not calls_at_once:
+        return ()
+    return (
+        ("grpc.max_concurrent_streams", calls_at_once),
+        # It counts calls that have ended, too, and refuses a client that keeps to the bound.
+        ("grpc.http.overload_protection", 0),
+    )
 
 
 def _add_port(server: grpc.aio.Server, listen: str) -> int:
