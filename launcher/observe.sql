@@ -50,8 +50,11 @@ from lot l where exists (
 
 -- name: latencies
 -- Instants of the newest orders that copy a leader's trade; 0 where a step was not reached. Entries
--- of a wallet leave one after the other: its turn comes when the one before it is answered.
+-- of a wallet leave one after the other: its turn comes when the one before it is answered. What the
+-- collar holds waits by a rule, and is no part of our own time.
 select received_ns, routed_ns, claimed_ns, submitting_ns,
+       case when held_ns > 0 then claimed_ns else 0 end as held_ns, claimed_ns + held_ns as cleared_ns,
+       case when received_ns > 0 then received_ns + held_ns else 0 end as own_ns,
        case when first_byte_ns > 0 and purpose = 'ENTRY'
             then least(greatest(submitting_ns, lag(answered_ns) over (
                  partition by follower_proxy, purpose order by first_byte_ns)), first_byte_ns)

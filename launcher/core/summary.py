@@ -10,23 +10,26 @@ from tradingtools.domain.money import MICROS, to_text
 HOPS = (
     ("decide", "received_ns", "routed_ns"),
     ("claim", "routed_ns", "claimed_ns"),
-    ("commit to send", "claimed_ns", "submitting_ns"),
+    ("held by the collar", "held_ns", "cleared_ns"),
+    ("commit to send", "cleared_ns", "submitting_ns"),
     ("wallet's turn", "submitting_ns", "turn_ns"),
     ("first byte", "turn_ns", "first_byte_ns"),
-    ("our own time", "received_ns", "first_byte_ns"),
+    ("our own time", "own_ns", "first_byte_ns"),
     ("answer", "first_byte_ns", "answered_ns"),
     ("confirmed", "answered_ns", "confirmed_ns"),
 )
 """Name, from which instant, to which.
 
 Our own time is all that passes before the first byte, what the far sides take included: REST's
-answer where a copy needs a book that nobody watches ("decide"), the answer to the entry before it
-of the same wallet ("wallet's turn"), and what an exit waits at the collar ("commit to send").
+answer where a copy needs a book that nobody watches ("decide"), and the answer to the entry before
+it of the same wallet ("wallet's turn"). What the collar holds, of exits alone, waits by a rule that
+an operator sets in milliseconds: it is a line of its own, over those that were held, and no part of
+our own time.
 """
 
 INSTANTS = (
-    "received_ns", "routed_ns", "claimed_ns", "submitting_ns", "turn_ns", "first_byte_ns",
-    "answered_ns", "confirmed_ns",
+    "received_ns", "own_ns", "routed_ns", "claimed_ns", "held_ns", "cleared_ns", "submitting_ns",
+    "turn_ns", "first_byte_ns", "answered_ns", "confirmed_ns",
 )  # fmt: skip
 _DONE = ("CONFIRMED", "FAILED", "LOST")
 
@@ -130,6 +133,8 @@ def brief(numbers: Numbers) -> str:
     fired = ", ".join(f"{kind.lower()} {n}" for kind, (n, _) in sorted(numbers.fired.items()))
     own = next((hop for hop in numbers.hops if hop.name == "our own time"), None)
     latency = f"; own time p50 {own.p50_ms:.1f} p99 {own.p99_ms:.1f} ms" if own else ""
+    held = next((hop for hop in numbers.hops if hop.name == "held by the collar"), None)
+    latency += f"; {held.number} held by the collar" if held else ""
     behind = f"; behind by {numbers.behind_ms / 1000:.1f} s" if numbers.behind_ms >= 1000 else ""
     return (
         f"leader trades {numbers.leader_trades}, copied {numbers.copied}, skipped"

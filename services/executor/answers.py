@@ -50,6 +50,7 @@ def outcome_of(attempt: Attempt, verdict: Verdict, answer: Answer | None, trace:
         "detail": _text(answer.body) if answer else None,
         "first_byte_ns": answer.first_byte_ns if answer else verdict.first_byte_ns,
         "answered_ns": answer.answered_ns if answer else None,
+        "held_ns": attempt.origin.held_ns or None,
     }
     fields = seen | conclusion(verdict, number=attempt.number)
     return Outcome(fields=fields, traceparent=trace, attempt=attempt if answer else None)

@@ -37,6 +37,7 @@ meanwhile."""
 _REMEMBERED = 10_000
 
 _Lot = tuple[str, str]
+Leave = Callable[[int], None]
 
 
 @dataclass(slots=True)
@@ -104,21 +105,20 @@ class Collar:
                 found[order.order_key] = order
         return found
 
-    def hold(self, order: Order, leave: Callable[[], None], refuse: Callable[[str], None]) -> None:
+    def hold(self, order: Order, leave: Leave, refuse: Callable[[str], None]) -> None:
         """Look closely at an order that is outside.
 
         Args:
             order: that does not leave now.
-            leave: called when it may after all.
+            leave: called when it may after all, with the nanoseconds that it had to wait.
             refuse: called with why it may not.
         """
         task = asyncio.create_task(self._look(order, leave, refuse))
         self._looking.add(task)
         task.add_done_callback(partial(self._looked, order, leave))
 
-    async def _look(
-        self, order: Order, leave: Callable[[], None], refuse: Callable[[str], None]
-    ) -> None:
+    async def _look(self, order: Order, leave: Leave, refuse: Callable[[str], None]) -> None:
+        waited_ns = 0
         if order.purpose is Purpose.ENTRY:
             why = await self._objection(order)
             if why is not None:
@@ -127,28 +127,32 @@ class Collar:
                 refuse(why)
                 return
         else:
-            await self._wait(order)
+            waited_ns = await self._wait(order)
         self._clear(order)
-        leave()
+        leave(waited_ns)
 
     async def _objection(self, order: Order) -> str | None:
         quote = await self._quotes.ask(order.asset_id)
         return None if quote is None else beyond(order, quote, self._bound)
 
-    async def _wait(self, order: Order) -> None:
-        """Hold an exit until the book has come near it, or what it sells has waited long enough."""
-        wait, pause = self._wait_of(order), _FIRST_LOOK_SECONDS
+    async def _wait(self, order: Order) -> int:
+        """Hold an exit until the book has come near it, or what it sells has waited long enough;
+        return for how many nanoseconds."""
+        wait, pause, since_ns = self._wait_of(order), _FIRST_LOOK_SECONDS, clock.monotonic_ns()
+        held = False
         wait.begin(clock.monotonic_ms())
         try:
             while (why := await self._objection(order)) is not None:
                 left_ms = self._wait_ms - wait.in_all(clock.monotonic_ms())
                 if left_ms <= 0:
                     _tell(order, why)
-                    return
+                    break
+                held = True
                 await asyncio.sleep(min(pause, left_ms / 1000))
                 pause = min(2 * pause, _LOOK_SECONDS)
         finally:
             wait.end(clock.monotonic_ms())
+        return clock.monotonic_ns() - since_ns if held else 0
 
     def _wait_of(self, order: Order) -> _Wait:
         lot = _lot(order)
@@ -158,14 +162,14 @@ class Collar:
         self._waits.move_to_end(lot)
         return wait
 
-    def _looked(self, order: Order, leave: Callable[[], None], task: asyncio.Task[None]) -> None:
+    def _looked(self, order: Order, leave: Leave, task: asyncio.Task[None]) -> None:
         self._looking.discard(task)
         error = None if task.cancelled() else task.exception()
         if error is not None:
             # Nobody can tell: it is no worse than without a collar, and must not be lost.
             _log.error("the collar's look ended", order=order.order_key, exc_info=error)
             self._clear(order)
-            leave()
+            leave(0)
 
     def _has_waited(self, order: Order) -> bool:
         wait, now_ms = self._waits.get(_lot(order)), clock.monotonic_ms()

@@ -11,14 +11,15 @@ from tradingtools.runtime import instruments
 
 _hop = instruments.Histogram(
     "order_hop_seconds",
-    "submit: claimed to SUBMITTING's commit; send: to the first byte of the POST;"
-    " answer: to the end of the answer",
+    "submit: claimed to SUBMITTING's commit, without held: by the collar, of those that it held;"
+    " send: to the first byte of the POST; answer: to the end of the answer",
     label="hop",
-    values=("submit", "send", "answer"),
+    values=("held", "submit", "send", "answer"),
 )
 _own = instruments.Histogram(
     "order_own_seconds",
-    "From the frame, or whatever else asked for the order, to the first byte of its POST",
+    "From the frame, or whatever else asked for the order, to the first byte of its POST, without"
+    " what the collar held it",
     label="purpose",
     values=Purpose,
 )
@@ -37,7 +38,10 @@ def observe(attempt: Attempt, *, first_byte_ns: int, answered_ns: int) -> None:
     _hop.observe_ns(answered_ns - first_byte_ns, "answer", trace)
     if attempt.number > 1:
         return
-    _hop.observe_ns(attempt.submitting_ns - origin.claimed_ns, "submit", trace)
+    if origin.held_ns:
+        _hop.observe_ns(origin.held_ns, "held", trace)
+    _hop.observe_ns(attempt.submitting_ns - origin.claimed_ns - origin.held_ns, "submit", trace)
     _hop.observe_ns(first_byte_ns - attempt.submitting_ns, "send", trace)
     if origin.received_ns:
-        _own.observe_ns(first_byte_ns - origin.received_ns, attempt.order.purpose, trace)
+        own_ns = first_byte_ns - origin.received_ns - origin.held_ns
+        _own.observe_ns(own_ns, attempt.order.purpose, trace)

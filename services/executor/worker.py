@@ -14,6 +14,7 @@ from functools import partial
 
 import psycopg
 import structlog
+from msgspec import structs
 
 from services.executor import store
 from services.executor.breaker import CircuitBreaker
@@ -233,13 +234,14 @@ class Executor:
             )
         return [order for order in orders if order.order_key not in outside]
 
-    def _requeue(self, order: Order, batch: Batch) -> None:
+    def _requeue(self, order: Order, batch: Batch, held_ns: int) -> None:
+        origin = batch.origins[order.order_key]
         self.queue.requeue(
             QueuedClaim(
                 orders=[order],
                 records=batch.records,
                 control_seq=batch.control_seq,
-                origin=batch.origins[order.order_key],
+                origin=structs.replace(origin, held_ns=origin.held_ns + held_ns),
                 handled=lambda: None,
             )
         )

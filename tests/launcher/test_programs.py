@@ -10,7 +10,7 @@ import pytest
 
 from launcher.core import programs as core
 from launcher.core.followers import Bought, subscriptions, triggers
-from launcher.core.summary import hops, percentile, usdc
+from launcher.core.summary import INSTANTS, hops, percentile, usdc
 from launcher.core.supervisor_config import Places, render
 
 PORTS = {name: 20_000 + offset for offset, name in enumerate(core.PORTS)}
@@ -166,19 +166,7 @@ def test_percentiles_are_nearest_rank() -> None:
 
 
 def test_hops_skip_orders_without_both_instants() -> None:
-    row = dict.fromkeys(
-        (
-            "received_ns",
-            "routed_ns",
-            "claimed_ns",
-            "submitting_ns",
-            "turn_ns",
-            "first_byte_ns",
-            "answered_ns",
-            "confirmed_ns",
-        ),
-        0,
-    )
+    row = dict.fromkeys(INSTANTS, 0)
     found = hops([row | {"received_ns": 1_000_000, "routed_ns": 3_500_000}, row])
     assert [(hop.name, hop.p50_ms, hop.number) for hop in found] == [("decide", 2.5, 1)]
 

@@ -41,6 +41,7 @@ SERIES = {
         "doubtful_books_total{book=STALE,copied=true}",
     ],
     "executor": [
+        "order_hop_seconds_count{hop=held}",
         "order_hop_seconds_count{hop=submit}",
         "order_hop_seconds_count{hop=send}",
         "order_hop_seconds_count{hop=answer}",

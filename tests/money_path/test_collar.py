@@ -123,6 +123,10 @@ async def test_an_exit_far_below_the_market_waits_and_then_leaves_and_keeps_nobo
         assert time.monotonic() - begun >= 0.7
         assert here.far.came[-1] == sell("wild", 5).order_key
         assert here.states() == {"SUBMITTED": 3}
+        held_ms = [row["ms"] for row in database.execute(
+            "select held_ns / 1000000 as ms from orders order by first_byte_ns")]  # fmt: skip
+        assert held_ms[:2] == [0, 0]
+        assert held_ms[2] >= 690, "what it waited is told apart from what the engine took"
         # The next slices of the same shares have waited with it.
         books_asked = here.far.came.copy()
         here.claim([sell("next", 4)])
@@ -140,6 +144,8 @@ async def test_an_exit_leaves_at_once_when_the_market_has_really_fallen(
         here.claim([sell("crash", 5)])
         await here.ended(1)
         assert here.far.came == [sell("crash", 5).order_key]
+        row = database.execute("select held_ns from orders").fetchone()
+        assert row == {"held_ns": 0}, "to look closely is the engine's own time"
 
 
 async def test_an_exit_that_waits_leaves_when_the_market_comes_to_it(

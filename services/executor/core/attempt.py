@@ -14,6 +14,8 @@ class Origin(msgspec.Struct, frozen=True, kw_only=True):
     received_ns: int = 0
     """When the frame or request behind it was received; 0: unknown."""
     claimed_ns: int = 0
+    held_ns: int = 0
+    """How long the collar has held it since."""
 
 
 NO_ORIGIN = Origin()

@@ -35,8 +35,8 @@ def holds_lease(tx: Transaction, role: str, partition: int, epoch: int) -> bool:
 
 
 _KEPT_WHEN_ABSENT = (
-    "epoch", "attempt", "venue_order_id", "submitting_ns", "first_byte_ns", "answered_ns",
-    "confirmed_ns",
+    "epoch", "attempt", "venue_order_id", "held_ns", "submitting_ns", "first_byte_ns",
+    "answered_ns", "confirmed_ns",
 )  # fmt: skip
 
 

@@ -51,6 +51,8 @@ create table orders (
     received_ns          bigint not null default 0,
     routed_ns            bigint not null default 0,
     claimed_ns           bigint not null default 0,
+    -- How long the collar held it between the two.
+    held_ns              bigint not null default 0,
     submitting_ns        bigint not null default 0,
     first_byte_ns        bigint not null default 0,
     answered_ns          bigint not null default 0,
@@ -245,7 +247,7 @@ set enable_bitmapscan = off as $$
             order_key text, from_state text, to_state text, expected_epoch bigint, epoch bigint,
             attempt integer, reason text, failed_kind text, venue_order_id text,
             lease_ms integer, next_check_ms integer, not_found_count integer,
-            submitting_ns bigint, first_byte_ns bigint, answered_ns bigint,
+            held_ns bigint, submitting_ns bigint, first_byte_ns bigint, answered_ns bigint,
             confirmed_ns bigint, detail text, size bigint, notional bigint, fee bigint)
     ),
     changed as (
@@ -259,6 +261,7 @@ set enable_bitmapscan = off as $$
             lease_until = instant.at + make_interval(secs => i.lease_ms / 1000.0),
             next_check_at = instant.at + make_interval(secs => i.next_check_ms / 1000.0),
             not_found_count = coalesce(i.not_found_count, 0),
+            held_ns = coalesce(i.held_ns, o.held_ns),
             submitting_ns = coalesce(i.submitting_ns, o.submitting_ns),
             first_byte_ns = coalesce(i.first_byte_ns, o.first_byte_ns),
             answered_ns = coalesce(i.answered_ns, o.answered_ns),
