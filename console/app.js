@@ -1,0 +1,114 @@
+// The console: who is logged in, where he is, and the frame around each page.
+
+import { onLoggedOut, session } from "./lib/api.js";
+import { html, render, useEffect, useState } from "./lib/html.js";
+import { live } from "./lib/live.js";
+import { Problem } from "./lib/ui.js";
+
+const PAGES = [
+  ["overview", "Overview"], ["tape", "Live tape"], ["leaders", "Leaders"], ["subscriptions", "Subscriptions"],
+  ["orders", "Orders"], ["guard", "Guard"], ["system", "System"],
+];
+
+/** Where the address says that the reader is: #/orders/abc?state=x -> {page, id, query}. */
+function place() {
+  const [path, search = ""] = location.hash.replace(/^#\/?/, "").split("?");
+  const [page = "", ...rest] = path.split("/");
+  return {
+    page: PAGES.some(([name]) => name === page) ? page : "overview",
+    id: decodeURIComponent(rest.join("/")),
+    query: new URLSearchParams(search),
+  };
+}
+
+function Login({ onDone }) {
+  const [error, fail] = useState(null);
+  const begin = async (event) => {
+    event.preventDefault();
+    const tokens = new FormData(event.target).get("tokens").split(/[\s+]+/).filter(Boolean);
+    try {
+      onDone(await session.begin(tokens));
+    } catch (problem) {
+      fail(problem);
+    }
+  };
+  return html`<main class="login panel">
+    <div class="brand"><img src="icon.svg" alt="" />Trading Tools</div>
+    <form onSubmit=${begin} class="grid-form">
+      <label>Token
+        <input name="tokens" type="password" autocomplete="off" required autofocus
+          aria-describedby="token-note" />
+      </label>
+      <p id="token-note" class="field-note">A token of REST, an operator's, or both with a space between
+        them. It stays on the server's side of your session.</p>
+      ${error && html`<${Problem} error=${error} />`}
+      <button class="primary" type="submit">Log in</button>
+    </form>
+  </main>`;
+}
+
+function Shell({ who, at, onOut }) {
+  const [stream, set] = useState("connecting");
+  const [Page, use] = useState(null);
+  const [failed, fail] = useState(null);
+  useEffect(() => (who.rest ? live.watch(set) : undefined), [who.rest]);
+  useEffect(() => {
+    let over = false;
+    import(`./pages/${at.page}.js`).then(
+      (module) => !over && (fail(null), use(() => module.default)),
+      (error) => !over && fail(error),
+    );
+    document.title = `${PAGES.find(([name]) => name === at.page)[1]} · Trading Tools`;
+    return () => { over = true; };
+  }, [at.page]);
+  const names = [who.rest && `${who.rest.id} (${who.rest.scope})`, who.operator && `${who.operator.id} (${who.operator.scope})`];
+  return html`<div class="shell">
+    ${stream === "away" && html`<div class="banner bad" role="status">
+      The engine does not answer. What you see may be old; the page goes on by itself when it is back.</div>`}
+    <aside class="side">
+      <a class="brand" href="#/overview"><img src="icon.svg" alt="" />Trading Tools</a>
+      <nav aria-label="Pages">${PAGES.map(([name, title]) => html`
+        <a href=${`#/${name}`} aria-current=${name === at.page ? "page" : undefined}>${title}</a>`)}
+      </nav>
+      <div class="who small quiet">
+        <div><span class=${`dot ${stream === "live" ? "ok" : stream === "away" ? "bad" : "warn"}`}></span> ${stream}</div>
+        <div>${names.filter(Boolean).join(", ")}</div>
+        <button type="button" class="small" onClick=${onOut}>Log out</button>
+      </div>
+    </aside>
+    <main id="main">
+      ${failed ? html`<${Problem} error=${failed} />`
+        : Page ? html`<${Page} key=${at.page} who=${who} id=${at.id} query=${at.query} />`
+        : html`<div class="skeleton"></div>`}
+    </main>
+  </div>`;
+}
+
+function App() {
+  const [who, set] = useState(undefined);
+  const [error, fail] = useState(null);
+  const [at, move] = useState(place);
+  useEffect(() => {
+    const moved = () => move(place());
+    addEventListener("hashchange", moved);
+    const stop = onLoggedOut(() => set(null));
+    const linked = location.hash.match(/^#login=([0-9a-f+]+)$/);
+    const begun = linked ? session.begin(linked[1].split("+").filter(Boolean)) : session.get();
+    // The tokens leave the address before anything else is shown.
+    if (linked) history.replaceState(null, "", "#/overview");
+    begun.then(set, (problem) => (problem.status === 401 ? set(null) : fail(problem)));
+    move(place());
+    return () => { removeEventListener("hashchange", moved); stop(); };
+  }, []);
+  const out = async () => {
+    live.close();
+    await session.end().catch(() => {});
+    set(null);
+  };
+  if (error) return html`<main><${Problem} error=${error} again=${() => location.reload()} /></main>`;
+  if (who === undefined) return html`<main><div class="skeleton"></div></main>`;
+  if (who === null) return html`<${Login} onDone=${set} />`;
+  return html`<${Shell} who=${who} at=${at} onOut=${out} />`;
+}
+
+render(html`<${App} />`, document.body);

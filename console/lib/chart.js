@@ -1,0 +1,67 @@
+// Line charts by uPlot, in the page's colours, as wide as their place.
+
+import uPlot from "../vendor/uplot.js";
+import { html, useEffect, useRef } from "./html.js";
+
+const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
+
+/**
+ * A chart over time.
+ *
+ * times: seconds of the epoch, rising. lines: [{name, values, tone, fill, step}]. value: how a
+ * figure is written.
+ */
+export function Chart({ times, lines, height = 180, value = (v) => String(v), label }) {
+  const place = useRef(null);
+  useEffect(() => {
+    const node = place.current;
+    const series = lines.map((line) => ({
+      label: line.name,
+      stroke: () => colour(line.tone || "accent"),
+      fill: line.fill ? () => colour("accent-soft") : undefined,
+      width: 1.5,
+      points: { show: times.length < 3 },
+      paths: line.step ? uPlot.paths.stepped({ align: 1 }) : undefined,
+      value: (_, v) => (v == null ? "–" : value(v)),
+    }));
+    const axis = { stroke: () => colour("quiet"), grid: { stroke: () => colour("line"), width: 1 }, ticks: { show: false } };
+    const plot = new uPlot(
+      {
+        width: node.clientWidth || 300,
+        height,
+        series: [{}, ...series],
+        axes: [axis, { ...axis, size: 64, values: (_, ticks) => ticks.map((v) => (v == null ? "" : value(v))) }],
+        cursor: { y: false },
+        legend: { show: lines.length > 1, live: true },
+      },
+      [times, ...lines.map((line) => line.values)],
+      node,
+    );
+    const resized = new ResizeObserver(() => plot.setSize({ width: node.clientWidth, height }));
+    resized.observe(node);
+    const scheme = matchMedia("(prefers-color-scheme: dark)");
+    const redraw = () => plot.redraw();
+    scheme.addEventListener("change", redraw);
+    return () => {
+      scheme.removeEventListener("change", redraw);
+      resized.disconnect();
+      plot.destroy();
+    };
+  }, [times, lines]);
+  return html`<div class="chart" ref=${place} role="img" aria-label=${label}></div>`;
+}
+
+/** A small line without axes. */
+export function Spark({ values, width = 96, height = 24, label }) {
+  const known = values.filter((v) => v != null);
+  if (known.length < 2) return html`<span class="quiet">–</span>`;
+  const low = Math.min(...known), high = Math.max(...known), range = high - low || 1;
+  const points = values
+    .map((v, i) => (v == null ? null : `${((i * width) / (values.length - 1)).toFixed(1)},${(height - 2 - ((v - low) * (height - 4)) / range).toFixed(1)}`))
+    .filter(Boolean)
+    .join(" ");
+  const up = known[known.length - 1] >= known[0];
+  return html`<svg class=${`spark ${up ? "up" : "down"}`} width=${width} height=${height} role="img" aria-label=${label}>
+    <polyline points=${points} fill="none" stroke="currentColor" stroke-width="1.5" />
+  </svg>`;
+}

@@ -1,0 +1,101 @@
+// Live tape: leaders' trades, with what each follower did.
+
+import { get } from "../lib/api.js";
+import { price, shares, usdc, word } from "../lib/format.js";
+import { html, useEffect, useMemo, useRef, useState } from "../lib/html.js";
+import { live } from "../lib/live.js";
+import { fold, MOST } from "../lib/tape.js";
+import { Badge, Empty, Id, Problem, Time } from "../lib/ui.js";
+
+const BEFORE = 2000;
+
+export default function Tape({ query }) {
+  const [trades, set] = useState([]);
+  const [held, hold] = useState(null);
+  const [error, fail] = useState(null);
+  const [filter, narrow] = useState({ text: query.get("text") || "", only: query.get("only") || "all" });
+  const all = useRef([]);
+  const place = useRef(null);
+  useEffect(() => {
+    let over = false, due = null;
+    const show = () => {
+      due = null;
+      if (!over) set(all.current);
+    };
+    const take = (events) => {
+      all.current = fold(all.current, events);
+      due ??= setTimeout(show, 250);
+    };
+    const stop = live.follow(take);
+    recent().then((events) => !over && take(events), (problem) => !over && fail(problem));
+    return () => { over = true; clearTimeout(due); stop(); };
+  }, []);
+  const shown = useMemo(() => (held || trades).filter((trade) => matches(trade, filter)), [held, trades, filter]);
+  const newer = held ? trades.filter((trade) => trade.number > (held[0]?.number || 0)).length : 0;
+  // A reader who has scrolled down keeps his place: the tape waits until he is back at its top.
+  const scrolled = () => {
+    const down = place.current.scrollTop > 24;
+    if (down && !held) hold(all.current);
+    if (!down && held) hold(null);
+  };
+  return html`
+    <div class="top"><h1>Live tape</h1>
+      <form class="row aside" onSubmit=${(e) => e.preventDefault()}>
+        <input type="search" aria-label="Filter" placeholder="market, leader, wallet, transaction" value=${filter.text}
+          onInput=${(e) => narrow({ ...filter, text: e.target.value })} />
+        <div class="choices" role="group" aria-label="Which">${["all", "copied", "skipped"].map((only) => html`
+          <button type="button" aria-pressed=${filter.only === only} onClick=${() => narrow({ ...filter, only })}>${only}</button>`)}
+        </div>
+      </form></div>
+    ${error && html`<${Problem} error=${error} />`}
+    ${held && html`<button type="button" class="newer" onClick=${() => { place.current.scrollTop = 0; hold(null); }}>
+      ${newer ? `${newer} newer trade${newer > 1 ? "s" : ""}: back to the top` : "Held while you read: back to the top"}</button>`}
+    <div class="tape panel" ref=${place} onScroll=${scrolled} tabindex="0" role="feed" aria-label="Leaders' trades, newest first">
+      ${shown.length ? shown.map((trade) => html`<${Trade} key=${trade.key} trade=${trade} />`)
+        : html`<${Empty} title=${trades.length ? "Nothing matches" : "No trades so far"}>
+            ${trades.length ? "Change the filter." : "Leaders' trades appear within a second of the venue's word."}<//>`}
+    </div>
+    <p class="quiet small">The newest ${MOST} trades are kept here; all of them are in the decisions of each subscription.</p>`;
+}
+
+async function recent() {
+  const newest = await live.position();
+  const asked = { after: Math.max(0, newest - BEFORE), types: "leader.*,copy.*,order.*", limit: 1000 };
+  return (await get("/events", asked)).events || [];
+}
+
+function Trade({ trade }) {
+  const [open, toggle] = useState(false);
+  const copied = trade.copies.filter((copy) => copy.order).length;
+  const skipped = trade.copies.filter((copy) => copy.skipped).length;
+  return html`<article class="trade">
+    <button type="button" class="plain row-button" aria-expanded=${open} onClick=${() => toggle(!open)}>
+      <${Time} at=${trade.time} />
+      <span class=${trade.side === "BUY" ? "up" : "down"}>${word(trade.side)}</span>
+      <span class="num">${shares(trade.size)} × ${price(trade.price)}</span>
+      <span class="grow">${trade.market || html`<span class="mono">${trade.assetId.slice(0, 12)}…</span>`}</span>
+      <span class="counts">${copied > 0 && html`<${Badge} tone="ok" text=${`${copied} copied`} />`}
+        ${skipped > 0 && html` <${Badge} tone="warn" text=${`${skipped} skipped`} />`}
+        ${!copied && !skipped && html`<span class="quiet small">no follower yet</span>`}</span>
+    </button>
+    ${open && html`<div class="why">
+      <p class="small quiet">Leader <${Id} of=${trade.leader} href=${`#/leaders/${trade.leader}`} />, transaction <${Id} of=${trade.tx} /></p>
+      <ul>${trade.copies.map((copy) => html`<li key=${copy.key}>
+        ${copy.order
+          ? html`<a href=${`#/orders/${copy.order}`}>Order</a> <${Badge} text=${copy.state} />
+              ${copy.filled && html`<span class="num">${shares(copy.filled)} shares for ${usdc(copy.notional)} USDC</span>`} ${copy.reason}`
+          : html`Skipped: <strong>${word(copy.skipped)}</strong> <span class="quiet">${copy.detail}</span>`}
+        ${copy.subscription && html` <a href=${`#/subscriptions/${copy.subscription}`}>subscription</a>`}
+      </li>`)}</ul>
+      ${!trade.copies.length && html`<p class="quiet">No decision has come so far.</p>`}
+    </div>`}
+  </article>`;
+}
+
+function matches(trade, { text, only }) {
+  if (only === "copied" && !trade.copies.some((copy) => copy.order)) return false;
+  if (only === "skipped" && !trade.copies.some((copy) => copy.skipped)) return false;
+  if (!text) return true;
+  const words = [trade.market, trade.leader, trade.tx, trade.assetId, ...trade.copies.map((c) => `${c.wallet} ${c.order}`)];
+  return words.join(" ").toLowerCase().includes(text.trim().toLowerCase());
+}
