@@ -37,9 +37,13 @@ class Client:
         return found
 
     def list_subscriptions(
-        self, *, follower_proxy: str, page_size: int | None = None, page_token: str | None = None
+        self,
+        *,
+        follower_proxy: str | None = None,
+        page_size: int | None = None,
+        page_token: str | None = None,
     ) -> models.ListSubscriptionsResponse:
-        """The subscriptions of a follower wallet, oldest first, with live statistics.
+        """The subscriptions of a follower's wallet, or of all, oldest first, with live statistics.
 
         Needs scope read.
         """
@@ -51,7 +55,7 @@ class Client:
         return found
 
     def all_subscriptions(
-        self, *, follower_proxy: str, page_size: int | None = None
+        self, *, follower_proxy: str | None = None, page_size: int | None = None
     ) -> Iterator[models.Subscription]:
         """Page by page what `list_subscriptions` lists."""
         page_token = ""
@@ -375,6 +379,81 @@ class Client:
         )
         return found
 
+    def list_follower_orders(
+        self,
+        *,
+        follower_proxy: str | None = None,
+        subscription: str | None = None,
+        state: list[
+            Literal[
+                "ORDER_STATE_CLAIMED",
+                "ORDER_STATE_SUBMITTING",
+                "ORDER_STATE_SUBMITTED",
+                "ORDER_STATE_CONFIRMED",
+                "ORDER_STATE_FAILED",
+                "ORDER_STATE_UNKNOWN",
+                "ORDER_STATE_LOST",
+                "ORDER_STATE_DEAD",
+                "ORDER_STATE_RESURRECTED",
+            ]
+        ]
+        | None = None,
+        page_size: int | None = None,
+        page_token: str | None = None,
+    ) -> models.ListFollowerOrdersResponse:
+        """Orders of a wallet, a subscription or of all, newest first.
+
+        Needs scope read.
+        """
+        found: models.ListFollowerOrdersResponse = self._session.call(
+            "GET",
+            "/orders",
+            query={
+                "followerProxy": follower_proxy,
+                "subscription": subscription,
+                "state": state,
+                "pageSize": page_size,
+                "pageToken": page_token,
+            },
+        )
+        return found
+
+    def all_follower_orders(
+        self,
+        *,
+        follower_proxy: str | None = None,
+        subscription: str | None = None,
+        state: list[
+            Literal[
+                "ORDER_STATE_CLAIMED",
+                "ORDER_STATE_SUBMITTING",
+                "ORDER_STATE_SUBMITTED",
+                "ORDER_STATE_CONFIRMED",
+                "ORDER_STATE_FAILED",
+                "ORDER_STATE_UNKNOWN",
+                "ORDER_STATE_LOST",
+                "ORDER_STATE_DEAD",
+                "ORDER_STATE_RESURRECTED",
+            ]
+        ]
+        | None = None,
+        page_size: int | None = None,
+    ) -> Iterator[models.FollowerOrder]:
+        """Page by page what `list_follower_orders` lists."""
+        page_token = ""
+        while True:
+            page = self.list_follower_orders(
+                follower_proxy=follower_proxy,
+                subscription=subscription,
+                state=state,
+                page_size=page_size,
+                page_token=page_token,
+            )
+            yield from page["orders"]
+            page_token = page["nextPageToken"]
+            if not page_token:
+                return
+
     def get_follower_order(self, id_: str) -> models.FollowerOrder:
         """One order, with the instant of each hop. 404 NOT_FOUND, also until its claim has become
         rows: a moment.
@@ -475,7 +554,7 @@ class Client:
     def list_triggers(
         self,
         *,
-        wallet: str,
+        wallet: str | None = None,
         page_size: int | None = None,
         page_token: str | None = None,
         status: list[
@@ -512,7 +591,7 @@ class Client:
     def all_triggers(
         self,
         *,
-        wallet: str,
+        wallet: str | None = None,
         page_size: int | None = None,
         status: list[
             Literal[

@@ -863,6 +863,13 @@ class ListEventPageResponse(TypedDict):
     """
 
 
+class ListFollowerOrdersResponse(TypedDict):
+    orders: list[FollowerOrder]
+    """Newest first."""
+    nextPageToken: str
+    """Empty on the last page."""
+
+
 class ListLeadersResponse(TypedDict):
     leaders: list[Leader]
     """The best first, without `days`."""

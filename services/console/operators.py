@@ -64,6 +64,11 @@ class Operators:
     def __init__(self, channel: grpc.aio.Channel | None) -> None:
         self._channel = channel
 
+    @property
+    def served(self) -> bool:
+        """Whether there is a port for operators."""
+        return self._channel is not None
+
     async def call(self, name: str, body: bytes, token: str) -> bytes:
         """Return the answer of an RPC of OperatorService as JSON.
 

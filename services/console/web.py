@@ -190,10 +190,12 @@ class Console:
         )
 
     async def _operator(self, token: str) -> Mapping[str, str] | None:
+        if not self.operators.served:
+            return None
         try:
             answer = await self.operators.call("GetOperator", b"{}", token)
         except Refused as error:
-            if error.status in (401, 403, 503):
+            if error.status in (401, 403):
                 return None
             raise
         found: Mapping[str, str] = json.loads(answer)

@@ -11,7 +11,9 @@ from tests.control.requests import (
     CONDITION,
     Database,
     create_subscription,
+    create_trigger,
     error_of,
+    put_lot,
     put_order,
 )
 
@@ -65,3 +67,56 @@ def test_an_order_that_is_not_there_is_not_found(edge: RunningEdge) -> None:
         404, "NOT_FOUND",
     )  # fmt: skip
     assert error_of(edge.call("GET", "/orders/nonsense", READ))[0] == 400
+
+
+def _listed(edge: RunningEdge, **query: object) -> list[str]:
+    """Return the ids of all pages of two."""
+    found: list[str] = []
+    token = ""
+    while True:
+        page = {"pageSize": 2, "pageToken": token} if token else {"pageSize": 2}
+        answer = edge.call("GET", "/orders", READ, params={**query, **page})
+        assert answer.status_code == 200, answer.text
+        found += [order["id"] for order in answer.json()["orders"]]
+        token = answer.json().get("nextPageToken", "")
+        if not token:
+            return found
+
+
+def test_orders_of_all_a_wallet_and_a_subscription_come_newest_first(
+    edge: RunningEdge, wallet: Wallet, database: Database
+) -> None:
+    one, other = wallet(), wallet()
+    made = {proxy: create_subscription(edge, proxy)["id"] for proxy in (one, other)}
+    keys = [
+        put_order(database, proxy, made[proxy], state)
+        for proxy, state in (
+            (one, "UNKNOWN"), (other, "UNKNOWN"), (one, "SUBMITTED"), (one, "UNKNOWN"),
+        )
+    ]  # fmt: skip
+    newest = keys[::-1]
+    assert [key for key in _listed(edge) if key in keys] == newest
+    assert _listed(edge, followerProxy=one.upper().replace("0X", "0x")) == [
+        keys[3], keys[2], keys[0],
+    ]  # fmt: skip
+    assert _listed(edge, subscription=made[other]) == [keys[1]]
+    assert _listed(edge, subscription=made[other], followerProxy=one) == []
+    assert _listed(edge, followerProxy=one, state="ORDER_STATE_UNKNOWN") == [keys[3], keys[0]]
+
+
+def test_subscriptions_and_triggers_of_all_wallets_are_listed(
+    edge: RunningEdge, wallet: Wallet, database: Database
+) -> None:
+    proxies = [wallet(), wallet()]
+    made = [create_subscription(edge, proxy)["id"] for proxy in proxies]
+    listed = edge.call("GET", "/subscriptions", READ, params={"pageSize": 200}).json()
+    assert [one["id"] for one in listed["subscriptions"] if one["id"] in made] == made
+    for proxy, one in zip(proxies, made, strict=True):
+        put_lot(database, proxy, one)
+    pairs = zip(proxies, made, strict=True)
+    armed = [create_trigger(edge, proxy, one)["id"] for proxy, one in pairs]
+    listed = edge.call("GET", "/triggers", READ, params={"pageSize": 200}).json()
+    assert [one["id"] for one in listed["triggers"] if one["id"] in armed] == armed
+    statuses = {"pageSize": 200, "status": "TRIGGER_STATUS_CANCELLED"}
+    listed = edge.call("GET", "/triggers", READ, params=statuses).json()
+    assert not [one["id"] for one in listed.get("triggers", []) if one["id"] in armed]

@@ -31,6 +31,7 @@ EXAMPLES: Mapping[str, Mapping[str, Any]] = {
     "ListSubscriptionPositions": {"conditionId": "0x" + "3" * 64},
     "GetSubscriptionDrift": {"pageSize": 100},
     "ListResyncs": {"pageSize": 20},
+    "ListFollowerOrders": {"followerProxy": WALLET, "state": "ORDER_STATE_CONFIRMED"},
     "CreateTrigger": {
         "wallet": WALLET,
         "conditionId": "0x" + "3" * 64,

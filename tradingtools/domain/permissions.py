@@ -68,7 +68,7 @@ PERMISSIONS: dict[str, Permission] = {
     **_of(
         "HoldingService",
         read="ListSubscriptionPositions GetSubscriptionDrift ListResyncs GetResync"
-        " GetFollowerOrder",
+        " GetFollowerOrder ListFollowerOrders",
         manage="CreateResync ExecuteResync",
     ),
     **_of(

@@ -1097,7 +1097,7 @@ class ListSubscriptionsRequest(_message.Message):
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     follower_proxy: _builtins.str
-    """All subscriptions of this wallet."""
+    """Only those of this wallet; empty: of all."""
     page_size: _builtins.int
     """1 to 200; 0 or absent: 50."""
     page_token: _builtins.str

@@ -128,7 +128,7 @@ class ControlServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ListSubscriptions(self, request, context):
-        """The subscriptions of a follower wallet, oldest first, with live statistics.
+        """The subscriptions of a follower's wallet, or of all, oldest first, with live statistics.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -44,7 +44,7 @@ class ControlServiceStub:
     GetSubscription: _grpc.UnaryUnaryMultiCallable[_control_service_pb2.GetSubscriptionRequest, _control_service_pb2.Subscription]
     """One subscription with live statistics. 404 NOT_FOUND."""
     ListSubscriptions: _grpc.UnaryUnaryMultiCallable[_control_service_pb2.ListSubscriptionsRequest, _control_service_pb2.ListSubscriptionsResponse]
-    """The subscriptions of a follower wallet, oldest first, with live statistics."""
+    """The subscriptions of a follower's wallet, or of all, oldest first, with live statistics."""
     UpdateSubscription: _grpc.UnaryUnaryMultiCallable[_control_service_pb2.UpdateSubscriptionRequest, _control_service_pb2.Subscription]
     """Change sizing, limits, filters or exits. May be repeated: what changes nothing leaves the version. 404
     NOT_FOUND; 409 CONFLICT on another version; 400 WRONG_STATE when deleted.
@@ -86,7 +86,7 @@ class ControlServiceAsyncStub(ControlServiceStub):
     GetSubscription: _aio.UnaryUnaryMultiCallable[_control_service_pb2.GetSubscriptionRequest, _control_service_pb2.Subscription]  # type: ignore[assignment]
     """One subscription with live statistics. 404 NOT_FOUND."""
     ListSubscriptions: _aio.UnaryUnaryMultiCallable[_control_service_pb2.ListSubscriptionsRequest, _control_service_pb2.ListSubscriptionsResponse]  # type: ignore[assignment]
-    """The subscriptions of a follower wallet, oldest first, with live statistics."""
+    """The subscriptions of a follower's wallet, or of all, oldest first, with live statistics."""
     UpdateSubscription: _aio.UnaryUnaryMultiCallable[_control_service_pb2.UpdateSubscriptionRequest, _control_service_pb2.Subscription]  # type: ignore[assignment]
     """Change sizing, limits, filters or exits. May be repeated: what changes nothing leaves the version. 404
     NOT_FOUND; 409 CONFLICT on another version; 400 WRONG_STATE when deleted.
@@ -143,7 +143,7 @@ class ControlServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _control_service_pb2.ListSubscriptionsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_control_service_pb2.ListSubscriptionsResponse, _abc.Awaitable[_control_service_pb2.ListSubscriptionsResponse]]:
-        """The subscriptions of a follower wallet, oldest first, with live statistics."""
+        """The subscriptions of a follower's wallet, or of all, oldest first, with live statistics."""
 
     @_abc_1.abstractmethod
     def UpdateSubscription(

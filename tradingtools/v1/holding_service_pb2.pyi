@@ -714,6 +714,70 @@ class ListResyncsResponse(_message.Message):
 Global___ListResyncsResponse: _TypeAlias = ListResyncsResponse  # noqa: Y015
 
 @_typing.final
+class ListFollowerOrdersRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FOLLOWER_PROXY_FIELD_NUMBER: _builtins.int
+    SUBSCRIPTION_FIELD_NUMBER: _builtins.int
+    STATE_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    follower_proxy: _builtins.str
+    """Only those of this wallet, in any case; empty: of all."""
+    subscription: _builtins.str
+    """Only those of this subscription; empty: of all."""
+    page_size: _builtins.int
+    """1 to 200; 0 or absent: 50."""
+    page_token: _builtins.str
+    """From the response before."""
+    @_builtins.property
+    def state(self) -> _containers.RepeatedScalarFieldContainer[_common_pb2.OrderState.ValueType]:
+        """Only those that stand at one of these; may be given several times."""
+
+    def __init__(
+        self,
+        *,
+        follower_proxy: _builtins.str = ...,
+        subscription: _builtins.str = ...,
+        state: _abc.Iterable[_common_pb2.OrderState.ValueType] | None = ...,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["follower_proxy", b"follower_proxy", "page_size", b"page_size", "page_token", b"page_token", "state", b"state", "subscription", b"subscription"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListFollowerOrdersRequest: _TypeAlias = ListFollowerOrdersRequest  # noqa: Y015
+
+@_typing.final
+class ListFollowerOrdersResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ORDERS_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """Empty on the last page."""
+    @_builtins.property
+    def orders(self) -> _containers.RepeatedCompositeFieldContainer[Global___FollowerOrder]:
+        """Newest first."""
+
+    def __init__(
+        self,
+        *,
+        orders: _abc.Iterable[Global___FollowerOrder] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["next_page_token", b"next_page_token", "orders", b"orders"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListFollowerOrdersResponse: _TypeAlias = ListFollowerOrdersResponse  # noqa: Y015
+
+@_typing.final
 class GetFollowerOrderRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 

@@ -65,6 +65,11 @@ class HoldingServiceStub:
                 request_serializer=tradingtools_dot_v1_dot_holding__service__pb2.ExecuteResyncRequest.SerializeToString,
                 response_deserializer=tradingtools_dot_v1_dot_holding__service__pb2.Resync.FromString,
                 _registered_method=True)
+        self.ListFollowerOrders = channel.unary_unary(
+                '/tradingtools.v1.HoldingService/ListFollowerOrders',
+                request_serializer=tradingtools_dot_v1_dot_holding__service__pb2.ListFollowerOrdersRequest.SerializeToString,
+                response_deserializer=tradingtools_dot_v1_dot_holding__service__pb2.ListFollowerOrdersResponse.FromString,
+                _registered_method=True)
         self.GetFollowerOrder = channel.unary_unary(
                 '/tradingtools.v1.HoldingService/GetFollowerOrder',
                 request_serializer=tradingtools_dot_v1_dot_holding__service__pb2.GetFollowerOrderRequest.SerializeToString,
@@ -122,6 +127,13 @@ class HoldingServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListFollowerOrders(self, request, context):
+        """Orders of a wallet, a subscription or of all, newest first.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def GetFollowerOrder(self, request, context):
         """One order, with the instant of each hop. 404 NOT_FOUND, also until its claim has become rows: a
         moment.
@@ -162,6 +174,11 @@ def add_HoldingServiceServicer_to_server(servicer, server):
                     servicer.ExecuteResync,
                     request_deserializer=tradingtools_dot_v1_dot_holding__service__pb2.ExecuteResyncRequest.FromString,
                     response_serializer=tradingtools_dot_v1_dot_holding__service__pb2.Resync.SerializeToString,
+            ),
+            'ListFollowerOrders': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListFollowerOrders,
+                    request_deserializer=tradingtools_dot_v1_dot_holding__service__pb2.ListFollowerOrdersRequest.FromString,
+                    response_serializer=tradingtools_dot_v1_dot_holding__service__pb2.ListFollowerOrdersResponse.SerializeToString,
             ),
             'GetFollowerOrder': grpc.unary_unary_rpc_method_handler(
                     servicer.GetFollowerOrder,
@@ -332,6 +349,33 @@ class HoldingService:
             '/tradingtools.v1.HoldingService/ExecuteResync',
             tradingtools_dot_v1_dot_holding__service__pb2.ExecuteResyncRequest.SerializeToString,
             tradingtools_dot_v1_dot_holding__service__pb2.Resync.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListFollowerOrders(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tradingtools.v1.HoldingService/ListFollowerOrders',
+            tradingtools_dot_v1_dot_holding__service__pb2.ListFollowerOrdersRequest.SerializeToString,
+            tradingtools_dot_v1_dot_holding__service__pb2.ListFollowerOrdersResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -55,6 +55,8 @@ class HoldingServiceStub:
     read it again. 404 NOT_FOUND; 400 WRONG_STATE while there are no lines; 409 CONFLICT when the
     preview is stale, with what has changed.
     """
+    ListFollowerOrders: _grpc.UnaryUnaryMultiCallable[_holding_service_pb2.ListFollowerOrdersRequest, _holding_service_pb2.ListFollowerOrdersResponse]
+    """Orders of a wallet, a subscription or of all, newest first."""
     GetFollowerOrder: _grpc.UnaryUnaryMultiCallable[_holding_service_pb2.GetFollowerOrderRequest, _holding_service_pb2.FollowerOrder]
     """One order, with the instant of each hop. 404 NOT_FOUND, also until its claim has become rows: a
     moment.
@@ -84,6 +86,8 @@ class HoldingServiceAsyncStub(HoldingServiceStub):
     read it again. 404 NOT_FOUND; 400 WRONG_STATE while there are no lines; 409 CONFLICT when the
     preview is stale, with what has changed.
     """
+    ListFollowerOrders: _aio.UnaryUnaryMultiCallable[_holding_service_pb2.ListFollowerOrdersRequest, _holding_service_pb2.ListFollowerOrdersResponse]  # type: ignore[assignment]
+    """Orders of a wallet, a subscription or of all, newest first."""
     GetFollowerOrder: _aio.UnaryUnaryMultiCallable[_holding_service_pb2.GetFollowerOrderRequest, _holding_service_pb2.FollowerOrder]  # type: ignore[assignment]
     """One order, with the instant of each hop. 404 NOT_FOUND, also until its claim has become rows: a
     moment.
@@ -146,6 +150,14 @@ class HoldingServiceServicer(metaclass=_abc_1.ABCMeta):
         read it again. 404 NOT_FOUND; 400 WRONG_STATE while there are no lines; 409 CONFLICT when the
         preview is stale, with what has changed.
         """
+
+    @_abc_1.abstractmethod
+    def ListFollowerOrders(
+        self,
+        request: _holding_service_pb2.ListFollowerOrdersRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_holding_service_pb2.ListFollowerOrdersResponse, _abc.Awaitable[_holding_service_pb2.ListFollowerOrdersResponse]]:
+        """Orders of a wallet, a subscription or of all, newest first."""
 
     @_abc_1.abstractmethod
     def GetFollowerOrder(

@@ -433,7 +433,7 @@ class ListTriggersRequest(_message.Message):
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     STATUS_FIELD_NUMBER: _builtins.int
     wallet: _builtins.str
-    """The follower's wallet, in any case."""
+    """Only those of this follower's wallet, in any case; empty: of all."""
     page_size: _builtins.int
     """1 to 200; 0 or absent: 50."""
     page_token: _builtins.str

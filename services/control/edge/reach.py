@@ -67,6 +67,7 @@ ABOUT: dict[str, tuple[About, ...]] = {
         "ListSubscriptionPositions GetSubscriptionDrift CreateResync ListResyncs": _SUBSCRIPTION,
         "GetResync ExecuteResync": _RESYNC,
         "GetFollowerOrder": (Resource("order"),),
+        "ListFollowerOrders": (Wallet("follower_proxy"), Resource("subscription", "subscription")),
     }),
     **_of("TriggerService", {
         "CreateTrigger": (Wallet("wallet"), _LOT),

@@ -114,6 +114,26 @@ class HoldingServicer(pb_grpc.HoldingServiceServicer):
             )
         return response
 
+    async def ListFollowerOrders(
+        self, request: pb.ListFollowerOrdersRequest, context: Context
+    ) -> pb.ListFollowerOrdersResponse:
+        """Return a page of orders, newest first."""
+        wallet, subscription = request.follower_proxy.lower(), request.subscription
+        states = sorted({order_codec.state_of(state) for state in request.state})
+        scope = ":".join(["orders", wallet, subscription, *states])
+        size = paging.size(request.page_size)
+        after = paging.decode(scope, request.page_token, 1)
+        rows = await self._orders.newest(wallet, subscription, states, after, size + 1)
+        page = rows[:size]
+        answer = pb.ListFollowerOrdersResponse(
+            orders=[order_codec.follower_order(row) for row in page]
+        )
+        if len(rows) > size:
+            answer.next_page_token = paging.encode(
+                scope, page[-1]["created_at"], page[-1]["order_key"]
+            )
+        return answer
+
     async def GetFollowerOrder(
         self, request: pb.GetFollowerOrderRequest, context: Context
     ) -> pb.FollowerOrder:

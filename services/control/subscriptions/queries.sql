@@ -56,6 +56,12 @@ where s.follower_proxy = %(proxy)s
        or (s.created_at, s.id) > (%(after_at)s::timestamptz, %(after_id)s::text))
 order by s.created_at, s.id limit %(limit)s;
 
+-- name: shown_of_all
+-- Oldest first, after a key.
+where (%(after_at)s::timestamptz is null
+       or (s.created_at, s.id) > (%(after_at)s::timestamptz, %(after_id)s::text))
+order by s.created_at, s.id limit %(limit)s;
+
 -- name: fills
 -- Newest first, after a key; what failed to settle did not stand.
 select f.order_key, f.trade_id, f.size_micros, f.notional_micros, f.fee_micros, f.matched_at,

@@ -15,7 +15,6 @@ from services.control.statistics.sums import with_sums
 from services.control.store import Row, Store
 from services.control.subscriptions import codec
 from services.control.subscriptions.store import Subscriptions
-from tradingtools.domain import ids
 from tradingtools.domain.subscription import SubscriptionState
 from tradingtools.rpc.headers import Context
 from tradingtools.v1 import control_service_pb2 as pb
@@ -78,8 +77,8 @@ class ControlServicer(pb_grpc.ControlServiceServicer):
     async def ListSubscriptions(
         self, request: pb.ListSubscriptionsRequest, context: Context
     ) -> pb.ListSubscriptionsResponse:
-        """A page of a wallet's, with statistics."""
-        wallet = parsing.canonical(ids.wallet, request.follower_proxy, "followerProxy")
+        """Return a page of a wallet's, or of all, with statistics."""
+        wallet = request.follower_proxy.lower()
         scope, size = f"subscriptions:{wallet}", paging.size(request.page_size)
         after = paging.decode(scope, request.page_token, 1)
         rows = await self._subscriptions.list(wallet, after, size + 1)

@@ -29,6 +29,7 @@ _DECISIONS_OF_TRANSACTION = "\n".join(
     _SQL[part] for part in ("decisions", "decisions_of_transaction", "newest_decisions")
 )
 _SHOWN_BY_WALLET = _SQL["shown"] + "\n" + _SQL["shown_by_wallet"]
+_SHOWN_OF_ALL = _SQL["shown"] + "\n" + _SQL["shown_of_all"]
 
 
 def not_found(identifier: str) -> NotFound:
@@ -145,8 +146,12 @@ class Subscriptions:
         return rows[0]
 
     async def list(self, wallet: str, after: Key | None, limit: int) -> Sequence[Row]:
-        """Return those of a follower's wallet as they are shown, oldest first, after a key."""
+        """Return those of a wallet (empty: of all) as they are shown, oldest first, after a key."""
         at, (identifier,) = after or (None, [""])
+        if not wallet:
+            return await self._store.found(
+                _SHOWN_OF_ALL, after_at=at, after_id=identifier, limit=limit
+            )
         return await self._store.found(
             _SHOWN_BY_WALLET, proxy=wallet, after_at=at, after_id=identifier, limit=limit
         )

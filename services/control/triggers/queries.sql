@@ -90,6 +90,11 @@ values (%(id)s, %(from_status)s, %(to_status)s, %(detail)s);
 select t.* from trigger t
 where follower_proxy = %(wallet)s
 
+-- name: list_of_all
+-- The same, of all wallets.
+select t.* from trigger t
+where true
+
 -- name: list_standing_at
 -- Looked for among the wallet's, in their order, until the page is full.
   and status = any(%(statuses)s)

@@ -43,8 +43,8 @@ class TriggerServicer(pb_grpc.TriggerServiceServicer):
     async def ListTriggers(
         self, request: pb.ListTriggersRequest, context: Context
     ) -> pb.ListTriggersResponse:
-        """A page of a wallet's."""
-        wallet = parsing.canonical(ids.wallet, request.wallet, "wallet")
+        """Return a page of a wallet's, or of all."""
+        wallet = request.wallet.lower()
         statuses = codec.statuses(request.status)
         scope = ":".join(["triggers", wallet, *statuses])
         size = paging.size(request.page_size)

@@ -32,6 +32,10 @@ KIND = "trigger"
 _SQL = queries("triggers/queries")
 _LIST = _SQL["list"] + "\n" + _SQL["list_after"]
 _LIST_STANDING_AT = "\n".join(_SQL[part] for part in ("list", "list_standing_at", "list_after"))
+_LIST_OF_ALL = _SQL["list_of_all"] + "\n" + _SQL["list_after"]
+_LIST_OF_ALL_STANDING_AT = "\n".join(
+    _SQL[part] for part in ("list_of_all", "list_standing_at", "list_after")
+)
 _SUBSCRIPTION = queries("subscriptions/queries")["get"]
 
 
@@ -132,8 +136,21 @@ class Triggers:
     async def list(
         self, wallet: str, after: Key | None, limit: int, statuses: Sequence[str] = ()
     ) -> Sequence[Row]:
-        """The triggers of a wallet, oldest first, after a key; no statuses: of all."""
+        """Return the triggers of a wallet, oldest first, after a key.
+
+        Args:
+            wallet: the follower's; empty: of all.
+            after: the key; None: from the first on.
+            limit: how many at most.
+            statuses: of which one has to stand at one; none: at any.
+        """
         at, (identifier,) = after or (None, [""])
+        if not wallet:
+            statement = _LIST_OF_ALL_STANDING_AT if statuses else _LIST_OF_ALL
+            standing = {"statuses": [*statuses]} if statuses else {}
+            return await self._store.rows(
+                statement, **standing, after_at=at, after_id=identifier, limit=limit
+            )
         if statuses:
             return await self._store.rows(
                 _LIST_STANDING_AT, wallet=wallet, statuses=[*statuses], after_at=at,

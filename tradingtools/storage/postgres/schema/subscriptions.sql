@@ -53,6 +53,7 @@ create table subscription (
         and (not settings ? 'doubtful_book_wait_ms' or settings->>'on_doubtful_book' = 'WAIT'))
 );
 create index subscription_follower on subscription (follower_proxy, created_at, id);
+create index subscription_created on subscription (created_at, id);
 create index subscription_leader on subscription (leader);
 create index subscription_changed on subscription (changed_seq);
 

@@ -53,6 +53,7 @@ create table trigger (
 -- A row that follows its record of a peak finds room on its own page, and no index has to.
 ) with (fillfactor = 80);
 create index trigger_wallet on trigger (follower_proxy, created_at, id);
+create index trigger_created on trigger (created_at, id);
 create index trigger_lot on trigger (asset_id, follower_proxy, origin)
     where status not in ('DONE', 'CANCELLED', 'RESOLVED');
 -- The guard looks several times a second for triggers whose exit has ended. They are few; those that
