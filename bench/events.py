@@ -92,7 +92,7 @@ async def write(
                 cursors = [str(count + place) for place in range(_ROWS_OF_AN_ORDER)]
                 async with connection.transaction(), connection.cursor() as cursor:
                     await cursor.executemany(
-                        "insert into poison (stream, consumer, cursor, reason, payload)"
+                        "insert into dead_letter (stream, consumer, cursor, reason, payload)"
                         " values ('bench', 'bench', %s, 'bench', '')",
                         [(text,) for text in cursors],
                     )

@@ -1,4 +1,4 @@
-"""Which commands there are. A module is imported when its command is called, not before."""
+"""The list of commands. A module is imported when its command is called, not before."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How a command is declared: what it answers, by which schema, and the options that all have."""
+"""Declare commands: what it answers, by which schema, and the options that all have."""
 
 from __future__ import annotations
 

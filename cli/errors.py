@@ -62,7 +62,7 @@ _ADVICE = {
 
 
 class Failure(Exception):
-    """What goes wrong in a way that is known.
+    """A failure of a kind that is known.
 
     Args:
         message: one line.

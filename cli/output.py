@@ -1,4 +1,4 @@
-"""What a command answers, as a table for people or as JSON, NDJSON and CSV for programs."""
+"""Print the answer of a command as a table for people or as JSON, NDJSON and CSV for programs."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Json = dict[str, Any]
 
 
 class Format(StrEnum):
-    """How an answer is written."""
+    """The format of an answer."""
 
     TABLE = "table"
     JSON = "json"

@@ -31,22 +31,24 @@ _COLUMNS = (
 )
 
 
-@command(app, "list", schemas.operator("PoisonMessage", many=True))
+@command(app, "list", schemas.operator("DeadLetter", many=True))
 def list_(
     reader: Annotated[str, typer.Option("--reader", help="Only of this one, `guard-0`.")] = "",
     limit: Limit = 50,
 ) -> Shown:
     """List them, the newest first."""
-    found = engine.operate_pages("ListPoison", "messages", limit=limit, consumer=reader)
+    found = engine.operate_pages("ListDeadLetters", "deadLetters", limit=limit, consumer=reader)
     return Shown(data=found, columns=_COLUMNS, empty="no message was set aside")
 
 
-@command(app, "replay", schemas.operator("PoisonMessage"))
+@command(app, "replay", schemas.operator("DeadLetter"))
 def replay(
     message: Annotated[int, typer.Argument(min=1, help="Its id.")], yes: Yes = False
 ) -> Shown:
     """Have one handled again by its reader, soon. Mend the cause first."""
     engine.acting()
     ask(f"Hand message {message} to its reader again?", yes=yes)
-    answer = engine.operate("ReplayPoison", id=message, operator=getpass.getuser())["message"]
+    answer = engine.operate("ReplayDeadLetter", id=message, operator=getpass.getuser())[
+        "deadLetter"
+    ]
     return Shown(data=answer, lines=[f"message {message}: {_stands(answer)}"])

@@ -82,7 +82,7 @@ def _no_place(failure: Failure) -> Finding:
 
 
 def _taken_ports() -> Iterator[Finding]:
-    """Whether a run that has ended could have its ports again."""
+    """Return whether a run that has ended could have its ports again."""
     directory = places.newest_run()
     if directory is None or places.is_running(directory):
         return
@@ -215,7 +215,7 @@ def _operators(where: places.Place) -> Iterator[Finding]:
                   "set TT_OPERATOR and TT_OPERATOR_TOKEN, or put them into a profile")  # fmt: skip
         return
     try:
-        letters = engine.operate_pages("ListPoison", "messages", limit=_MANY)
+        letters = engine.operate_pages("ListDeadLetters", "deadLetters", limit=_MANY)
         orders = engine.operate_pages("ListOrders", "orders", limit=_MANY)
         breakers = engine.operate("ListBreakers")["breakers"]
     except Exception as error:  # noqa: BLE001 - whatever it is, it is what is wrong

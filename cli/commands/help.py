@@ -50,7 +50,7 @@ tt --show-completion        prints it
 
 
 class Topic(StrEnum):
-    """What there is help about."""
+    """A topic of help."""
 
     PLACES = "places"
     OUTPUT = "output"

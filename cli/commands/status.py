@@ -62,7 +62,7 @@ def status() -> Shown:
             if breaker["state"] != "BREAKER_STATE_CLOSED"
         ]
         found.orders_for_a_person = len(engine.operate_pages("ListOrders", "orders", limit=_MANY))
-        letters = engine.operate_pages("ListPoison", "messages", limit=_MANY)
+        letters = engine.operate_pages("ListDeadLetters", "deadLetters", limit=_MANY)
         found.dead_letters = sum(1 for letter in letters if "replayedAt" not in letter)
     well = found.status == "serving" and not found.open_breakers and not found.orders_for_a_person
     return Shown(

@@ -1,1 +1,1 @@
-"""What `tt` works out from answers: no I/O, no clock."""
+"""Figures that `tt` works out from answers: no I/O, no clock."""

@@ -1,4 +1,4 @@
-"""What is wrong, judged from what was found: a finding says it, and what to do."""
+"""Judge what is wrong from what was found: a finding says it, and what to do."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""What an engine does right now, from the events of the last seconds and the orders under way."""
+"""Measure what an engine does right now, from the events of the last seconds and the orders
+under way."""
 
 from __future__ import annotations
 

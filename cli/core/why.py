@@ -1,4 +1,5 @@
-"""Why a follower did, or did not, copy a leader's trade: sentences with the numbers in them."""
+"""Explain why a follower did, or did not, copy a leader's trade: sentences with the numbers in
+them."""
 
 from __future__ import annotations
 
@@ -18,7 +19,7 @@ _FOR_A_PERSON = frozenset({"DEAD", "RESURRECTED"})
 
 
 class Why(msgspec.Struct, rename="camel", kw_only=True):
-    """What became of one leader trade for one follower, and why."""
+    """The decision on one leader trade for one follower, with its reason."""
 
     leader_tx: str
     leader: str

@@ -18,7 +18,7 @@ from services.control.funding.store import Fundings
 from services.control.operators.approvals import Approvals
 from services.control.operators.audit import Audit
 from services.control.operators.corrections import Corrections
-from services.control.operators.dead_letters import Poison
+from services.control.operators.dead_letters import DeadLetters
 from services.control.operators.resolutions import Resolutions
 from services.control.operators.service import OperatorServicer
 from services.control.operators.store import Operators
@@ -61,7 +61,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
             Resolutions(store),
             Corrections(store),
             Audit(store),
-            Poison(store),
+            DeadLetters(store),
             Identities(store),
             inside,
             approvals,

@@ -72,7 +72,7 @@ order by event_seq
 
 -- name: quarantined
 select id as number, quarantined_at as at, stream, consumer, cursor, reason
-from poison
+from dead_letter
 where id > %(after)s and id <= %(to)s
 order by id
 

@@ -1,4 +1,4 @@
-"""What holds for all commands: help, places, output, exit statuses, and how fast it starts."""
+"""Test all commands: help, places, output, exit statuses, and how fast it starts."""
 
 from __future__ import annotations
 

@@ -285,7 +285,7 @@ def test_lists_are_csv_and_ndjson_too(running: World, wallet: Wallet) -> None:
 
 
 def test_every_command_is_called_here_or_in_another_test_of_this_folder() -> None:
-    """What a new command is to be: with a schema, and through a real edge."""
+    """Check what a new command is to be: with a schema, and through a real edge."""
     texts = "".join(path.read_text() for path in Path(__file__).parent.glob("test_*.py"))
     texts = re.sub(r"json\(\s+", "json(", texts)
     for section in app.SECTIONS.values():

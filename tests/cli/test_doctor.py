@@ -50,7 +50,7 @@ def _examined(environ: dict[str, str], *options: str) -> Said:
 
 
 def _found(environ: dict[str, str], *options: str) -> dict[str, str]:
-    """What is wrong, by check; each with what mends it."""
+    """Return what is wrong, by check; each with what mends it."""
     said = _examined(environ, "--json", *options)
     ill = [finding for finding in said.json["findings"] if not finding["well"]]
     assert said.status == (1 if ill else 0), said
@@ -59,8 +59,8 @@ def _found(environ: dict[str, str], *options: str) -> dict[str, str]:
 
 
 def _well(running: World) -> None:
-    """What other tests of this folder have left for a person is none of a planted fault's."""
-    running.database.execute("update poison set replayed_at = now()")
+    """End what other tests left for a person: none of it is a planted fault's."""
+    running.database.execute("update dead_letter set replayed_at = now()")
     running.database.execute("delete from breaker")
 
 

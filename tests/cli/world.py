@@ -31,7 +31,7 @@ _SECONDS = 60.0
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """What a call of `tt` has answered."""
+    """The answer of a call of `tt`."""
 
     status: int
     out: str

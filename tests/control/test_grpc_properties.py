@@ -145,7 +145,7 @@ def test_the_default_message_changes_nothing(
 @pytest.mark.parametrize(
     ("method", "request_", "field"),
     [
-        ("ListPoison", pb.ListPoisonRequest(consumer="\x00"), "consumer"),
+        ("ListDeadLetters", pb.ListDeadLettersRequest(consumer="\x00"), "consumer"),
         ("SetHalt", pb.SetHaltRequest(
             scope=pb.HALT_SCOPE_GLOBAL, mode=pb.HALT_MODE_HALTED, reason="a drill\x00"), "reason"),
         ("ResolveOrder", pb.ResolveOrderRequest(evidence="seen\nthere"), "evidence"),

@@ -39,8 +39,8 @@ def _commands() -> list[list[str]]:
 
 COMMANDS = _commands()
 REFUSED = {
-    "ResolveOrder": "failed_precondition", "ReplayPoison": "not_found", "ResetBreaker": "not_found",
-    "CorrectLot": "not_found",
+    "ResolveOrder": "failed_precondition", "ReplayDeadLetter": "not_found",
+    "ResetBreaker": "not_found", "CorrectLot": "not_found",
 }  # fmt: skip
 """What is refused here for want of its object, and for nothing that the line says."""
 TWINS = [command for command in COMMANDS if command[0] == "buf"]

@@ -19,7 +19,7 @@ from services.control.internal_app import OPERATOR_SERVICE
 from services.control.operators.approvals import Approvals
 from services.control.operators.audit import Audit
 from services.control.operators.corrections import Corrections
-from services.control.operators.dead_letters import Poison
+from services.control.operators.dead_letters import DeadLetters
 from services.control.operators.resolutions import Resolutions
 from services.control.operators.service import OperatorServicer
 from services.control.operators.store import Operators
@@ -63,7 +63,7 @@ class Desk:
 
     async def quarantine(self, consumer: str) -> int:
         (row,) = await self.sql(
-            "insert into poison (stream, consumer, cursor, reason, payload)"
+            "insert into dead_letter (stream, consumer, cursor, reason, payload)"
             " values ('fills', %s, '7', 'ValueError: no', 'x') returning id",
             consumer,
         )
@@ -84,7 +84,7 @@ async def desk(database_url: str, redis_url: str) -> AsyncIterator[Desk]:
             Resolutions(store),
             Corrections(store),
             Audit(store),
-            Poison(store),
+            DeadLetters(store),
             Identities(store),
             inside,
             Approvals(store, wanted=False),
@@ -135,8 +135,8 @@ async def test_the_audit_names_whose_token_it_was(desk: Desk) -> None:
     await desk.sql("insert into breaker (dependency, state) values ('insiders-api', 'OPEN')")
     reset = pb.ResetBreakerRequest(dependency="insiders-api")
     await desk.stub.ResetBreaker(reset, timeout=60)
-    replay = pb.ReplayPoisonRequest(id=await desk.quarantine("guard-0"), operator="x")
-    await desk.stub.ReplayPoison(replay, timeout=60)
+    replay = pb.ReplayDeadLetterRequest(id=await desk.quarantine("guard-0"), operator="x")
+    await desk.stub.ReplayDeadLetter(replay, timeout=60)
     entries = (await desk.stub.ListAudit(pb.ListAuditRequest(), timeout=60)).entries
     assert [entry.action for entry in entries] == ["replay", "reset", "unhalt", "halt"]
     assert {(entry.actor, entry.source) for entry in entries} == {("operator", "grpc: token")}
@@ -193,23 +193,25 @@ async def test_a_halt_takes_an_address_in_any_case(
 async def test_a_message_is_handed_to_its_reader_again_once_and_audited(desk: Desk) -> None:
     older, newer = [await desk.quarantine("guard-0") for _ in range(2)]
     await desk.quarantine("router-0")
-    page = await desk.stub.ListPoison(
-        pb.ListPoisonRequest(consumer="guard-0", page_size=1), timeout=60
+    page = await desk.stub.ListDeadLetters(
+        pb.ListDeadLettersRequest(consumer="guard-0", page_size=1), timeout=60
     )
-    rest = await desk.stub.ListPoison(
-        pb.ListPoisonRequest(consumer="guard-0", page_token=page.next_page_token), timeout=60
+    rest = await desk.stub.ListDeadLetters(
+        pb.ListDeadLettersRequest(consumer="guard-0", page_token=page.next_page_token), timeout=60
     )
-    assert [m.id for m in [*page.messages, *rest.messages]] == [newer, older]
-    request = pb.ReplayPoisonRequest(id=older, operator="ann")
-    asked = (await desk.stub.ReplayPoison(request, timeout=60)).message
+    assert [m.id for m in [*page.dead_letters, *rest.dead_letters]] == [newer, older]
+    request = pb.ReplayDeadLetterRequest(id=older, operator="ann")
+    asked = (await desk.stub.ReplayDeadLetter(request, timeout=60)).dead_letter
     assert asked.HasField("replay_requested_at")
     assert not asked.HasField("replayed_at")
-    assert (await desk.stub.ReplayPoison(request, timeout=60)).message == asked, "it waits already"
+    assert (await desk.stub.ReplayDeadLetter(request, timeout=60)).dead_letter == asked, (
+        "it waits already"
+    )
     about = pb.ListAuditRequest(subject_kind="message", subject_id=str(older))
     (entry,) = (await desk.stub.ListAudit(about, timeout=60)).entries
     assert (entry.action, json.loads(entry.after_json)["operator"]) == ("replay", "ann")
-    await desk.sql("update poison set replayed_at = now() where id = %s", older)
-    again = (await desk.stub.ReplayPoison(request, timeout=60)).message
+    await desk.sql("update dead_letter set replayed_at = now() where id = %s", older)
+    again = (await desk.stub.ReplayDeadLetter(request, timeout=60)).dead_letter
     assert again.replay_requested_at != asked.replay_requested_at
     assert not again.HasField("replayed_at")
 
@@ -217,16 +219,16 @@ async def test_a_message_is_handed_to_its_reader_again_once_and_audited(desk: De
 @pytest.mark.parametrize(
     ("request_", "code"),
     [
-        (pb.ReplayPoisonRequest(id=2**62, operator="ann"), grpc.StatusCode.NOT_FOUND),
-        (pb.ReplayPoisonRequest(id=1), grpc.StatusCode.INVALID_ARGUMENT),
-        (pb.ReplayPoisonRequest(), grpc.StatusCode.INVALID_ARGUMENT),
+        (pb.ReplayDeadLetterRequest(id=2**62, operator="ann"), grpc.StatusCode.NOT_FOUND),
+        (pb.ReplayDeadLetterRequest(id=1), grpc.StatusCode.INVALID_ARGUMENT),
+        (pb.ReplayDeadLetterRequest(), grpc.StatusCode.INVALID_ARGUMENT),
     ],
 )
 async def test_a_replay_that_cannot_be_is_refused(
-    desk: Desk, request_: pb.ReplayPoisonRequest, code: grpc.StatusCode
+    desk: Desk, request_: pb.ReplayDeadLetterRequest, code: grpc.StatusCode
 ) -> None:
     with pytest.raises(grpc.aio.AioRpcError) as caught:
-        await desk.stub.ReplayPoison(request_, timeout=60)
+        await desk.stub.ReplayDeadLetter(request_, timeout=60)
     assert caught.value.code() is code
 
 

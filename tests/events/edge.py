@@ -105,7 +105,7 @@ class Listening:
         with psycopg.connect(self.database_url, autocommit=True) as connection:
             for number in range(count):
                 connection.execute(
-                    "insert into poison (stream, consumer, cursor, reason, payload)"
+                    "insert into dead_letter (stream, consumer, cursor, reason, payload)"
                     " values ('tests', %s, %s, %s, '')",
                     [word, str(number), reason],
                 )

@@ -132,11 +132,11 @@ async def test_a_row_below_a_running_writers_number_waits_for_him(running: World
         psycopg.connect(running.database_url, autocommit=True) as fast,
     ):
         slow.execute(
-            "insert into poison (stream, consumer, cursor, reason, payload)"
+            "insert into dead_letter (stream, consumer, cursor, reason, payload)"
             " values ('s', 'slow', '1', 'r', '')"
         )
         fast.execute(
-            "insert into poison (stream, consumer, cursor, reason, payload)"
+            "insert into dead_letter (stream, consumer, cursor, reason, payload)"
             " values ('s', 'fast', '1', 'r', '')"
         )
         # A later look at the log is made while the first writer still runs.

@@ -92,25 +92,25 @@ def still_reserved(world: World) -> list[Breach]:
     ]
 
 
-def quarantine(world: World, poison: Collection[str], after: int) -> list[Breach]:
+def quarantine(world: World, unreadable: Collection[str], after: int) -> list[Breach]:
     """Return what cannot be handled is set aside, and nothing else is.
 
     Args:
         world: whose quarantine.
-        poison: leader_tx of every row that cannot be handled.
+        unreadable: leader_tx of every row that cannot be handled.
         after: the last message that was set aside before these rows.
     """
-    name = "the quarantine holds the poison"
+    name = "the quarantine holds what cannot be handled"
     found, set_aside = [], set()
-    for row in world.sql("select * from poison where id > %s order by id", after):
+    for row in world.sql("select * from dead_letter where id > %s order by id", after):
         txs = set()
         if row["stream"] == "leader_trades":
             message = ingest_pb.StreamLeaderTradesResponse.FromString(row["payload"])
             txs = {trade.leader_tx for trade in message.trades}
         set_aside |= txs
-        if not txs & set(poison):
+        if not txs & set(unreadable):
             found.append(Breach(name, f"{row['stream']} {row['cursor']}: {row['reason']}"))
-    found += [Breach(name, f"row {tx} is not in it") for tx in sorted(set(poison) - set_aside)]
+    found += [Breach(name, f"row {tx} is not in it") for tx in sorted(set(unreadable) - set_aside)]
     return found
 
 

@@ -37,12 +37,12 @@ async def fund(rig: Rig, scene: Scene, subscription: str, _: random.Random) -> N
     await rig.world.announce(scene.fund(subscription, _BUDGET_USDC))
 
 
-async def replay_poison(rig: Rig, _: Scene, __: str, rng: random.Random) -> None:
+async def replay_dead_letter(rig: Rig, _: Scene, __: str, rng: random.Random) -> None:
     """An operator has a message tried again that was set aside; it is set aside again."""
-    rows = rig.world.sql("select id from poison where replay_requested_at is null order by id")
+    rows = rig.world.sql("select id from dead_letter where replay_requested_at is null order by id")
     if rows:
         rig.world.sql(
-            "update poison set replay_requested_at = clock_timestamp(), replayed_at = null"
+            "update dead_letter set replay_requested_at = clock_timestamp(), replayed_at = null"
             " where id = %s",
             rng.choice(rows)["id"],
         )
@@ -123,5 +123,5 @@ async def resync(rig: Rig, scene: Scene, subscription: str, rng: random.Random) 
     await rig.world.announce(0)
 
 
-ACTS: tuple[Act, ...] = (change_settings, fund, replay_poison, end_dead_order, resync)
+ACTS: tuple[Act, ...] = (change_settings, fund, replay_dead_letter, end_dead_order, resync)
 """All of them; each leaves the number of decisions as it is."""

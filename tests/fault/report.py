@@ -21,7 +21,7 @@ select (select count(*) from orders) as orders,
        (select count(*) from orders where purpose = 'GUARD_EXIT') as guard_exits,
        (select count(*) from decision) as decisions,
        (select count(*) from decision where copied) as decisions_copied,
-       (select count(*) from poison) as quarantined
+       (select count(*) from dead_letter) as quarantined
 """
 
 

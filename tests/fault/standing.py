@@ -48,7 +48,7 @@ select jsonb_build_object(
             l.owner, l.epoch, round(extract(epoch from l.expires_at - clock_timestamp()), 1)))
         from partition_lease l),
     'routed to', (select cursor from consumer_cursor where stream = 'leader_trades' limit 1),
-    'quarantined', (select count(*) from poison)) as standing
+    'quarantined', (select count(*) from dead_letter)) as standing
 """
 
 

@@ -15,11 +15,11 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 async def test_the_quarantine_holds_what_cannot_be_handled_and_nothing_else(common: Rig) -> None:
     workload = Workload(common, seed=12, leaders=1)
     await workload.prepare()
-    workload.send_poison()
+    workload.send_unreadable()
     await workload.trade(1)
     assert await workload.verdict(40) == []
     # Another row than the one that was sent: this one is missing, and that one is there.
-    (row,) = common.world.sql("select id from poison order by id desc limit 1")
+    (row,) = common.world.sql("select id from dead_letter order by id desc limit 1")
     found = judge.quarantine(common.world, {tx()}, row["id"] - 1)
     assert len(found) == 2, found
 

@@ -81,7 +81,7 @@ class Trading:
         """Markets."""
         self.trades: dict[tuple[str, str, str, str], LeaderTrade] = {}
         self.triggers = 0
-        self.poison: set[str] = set()
+        self.unreadable: set[str] = set()
         """The leader_tx of rows that nobody can handle."""
 
     async def run(self, per_second: float, *, ahead: int | None = None) -> None:
@@ -117,7 +117,7 @@ class Trading:
         elif draw < 0.79:
             self._repeat(leader)
         elif draw < 0.805:
-            self.send_poison(leader)
+            self.send_unreadable(leader)
         elif draw < 0.89:
             await self._add_trigger(leader)
         elif draw < 0.95:
@@ -189,13 +189,13 @@ class Trading:
         if rows:
             leader.scene.put(*rows)
 
-    def send_poison(self, leader: Leader | None = None) -> None:
+    def send_unreadable(self, leader: Leader | None = None) -> None:
         """A row that nobody can handle."""
         leader = leader or self._rng.choice(self._leaders)
         row = leader.scene.trade(size="10", price="0.5")
         row.side = common.SIDE_UNSPECIFIED
         leader.scene.put(row)
-        self.poison.add(row.leader_tx)
+        self.unreadable.add(row.leader_tx)
 
     async def _add_trigger(self, leader: Leader) -> None:
         if not self._rig.database_is_there:

@@ -59,7 +59,7 @@ class Workload(Trading):
         long_ago = datetime.now(UTC) - timedelta(hours=1)
         (row,) = self._rig.world.sql(
             "select (select count(*) from decision) as decisions,"
-            " (select coalesce(max(id), 0) from poison) as quarantined"
+            " (select coalesce(max(id), 0) from dead_letter) as quarantined"
         )
         self._decided_before, self._quarantined_before = row["decisions"], row["quarantined"]
         for at, leader in enumerate(self._leaders):
@@ -133,7 +133,7 @@ class Workload(Trading):
         """Return what is wrong with it once every row has been tried as often as it is."""
         deadline = time.monotonic() + seconds
         while True:
-            found = judge.quarantine(self._rig.world, self.poison, self._quarantined_before)
+            found = judge.quarantine(self._rig.world, self.unreadable, self._quarantined_before)
             if not found or time.monotonic() > deadline:
                 return found
             await asyncio.sleep(0.1)

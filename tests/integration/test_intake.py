@@ -19,7 +19,7 @@ async def test_an_error_with_nul_in_its_text_is_quarantined(database_url: str) -
         intake = Intake(pool, "trades", "nul-0", pb.StreamLeaderTradesResponse, refuse)
         await intake.take(pb.StreamLeaderTradesResponse(cursor="7"), "7")
         async with pool.connection() as one:
-            query = "select reason from poison where consumer = 'nul-0'"
+            query = "select reason from dead_letter where consumer = 'nul-0'"
             rows = await (await one.execute(query)).fetchall()
     assert [row["reason"] for row in rows] == ["ValueError: bad \ufffd in 7"]
 
@@ -41,7 +41,7 @@ async def test_what_cannot_be_handled_together_is_handled_one_by_one(database_ur
             [(_trades("a"), "3"), (_trades("bad"), "4"), (_trades("c"), "5")]
         )
         async with pool.connection() as one:
-            query = "select cursor from poison where consumer = 'some-0'"
+            query = "select cursor from dead_letter where consumer = 'some-0'"
             rows = await (await one.execute(query)).fetchall()
     assert seen == [["a", "bad", "c"], ["a"], *[["bad"]] * TRIES, ["c"]]
     assert [row["cursor"] for row in rows] == ["4"]

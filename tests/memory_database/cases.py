@@ -16,7 +16,7 @@ from tradingtools.testing.memory_database import MemoryDatabase
 from tradingtools.testing.memory_database.confirm import WATCH_IS_OVER
 
 MONEY_PATH = "tradingtools/storage/postgres/money_path.sql"
-POISON = "tradingtools/storage/postgres/dead_letters.sql"
+DEAD_LETTERS = "tradingtools/storage/postgres/dead_letters.sql"
 ROUTER = "services/router/queries.sql"
 EXECUTOR = "services/executor/queries.sql"
 CONFIRM = "services/confirm/queries.sql"
@@ -465,8 +465,8 @@ def _folded(draw: Draw) -> Values:
     }
 
 
-def _poison(draw: Draw) -> Values:
-    row = draw.row("poison")
+def _dead_letter(draw: Draw) -> Values:
+    row = draw.row("dead_letter")
     return {"id": row["id"] if row else 1}
 
 
@@ -597,7 +597,7 @@ CASES: dict[str, dict[str, Callable[[Draw], Values]]] = {
         "newest_record": _nothing,
         "apply_transitions": lambda draw: draw.transitions(),
     },
-    POISON: {
+    DEAD_LETTERS: {
         "quarantine": lambda draw: {
             **_reader(draw),
             "cursor": "1",
@@ -605,9 +605,9 @@ CASES: dict[str, dict[str, Callable[[Draw], Values]]] = {
             "payload": b"\0x",
         },
         "to_replay": _reader,
-        "replayed": _poison,
+        "replayed": _dead_letter,
         "list": _nothing,
-        "request_replay": _poison,
+        "request_replay": _dead_letter,
     },
     ROUTER: {
         "control_seq": _nothing,

@@ -40,7 +40,7 @@ BOUNDED = frozenset(
         # Decisions of operators.
         "order_resolution",
         # Emptied all the time: of what failed, and of what is not folded yet.
-        "poison", "peak_record",
+        "dead_letter", "peak_record",
     }
 )  # fmt: skip
 """Tables that do not grow with trades or followers."""
@@ -91,11 +91,12 @@ WAYS = {
             or (file, name) in _CLAIMS | _BOOKING
         ),
     ),
-    "confirm": Way(_BY_KEYS, lambda file, name: file in (cases.CONFIRM, cases.POISON)),
+    "confirm": Way(_BY_KEYS, lambda file, name: file in (cases.CONFIRM, cases.DEAD_LETTERS)),
     "router and guard": Way(
         {"by_index": True},
         lambda file, name: (
-            file in (cases.ROUTER, cases.RESYNC, cases.GUARD, cases.POISON) or (file, name) in _MAIN
+            file in (cases.ROUTER, cases.RESYNC, cases.GUARD, cases.DEAD_LETTERS)
+            or (file, name) in _MAIN
         ),
     ),
     "exits": Way({"planned_once": True}, lambda file, name: file == cases.GUARD),

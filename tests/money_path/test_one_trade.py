@@ -402,16 +402,16 @@ async def test_a_message_that_cannot_be_handled_is_quarantined_and_the_stream_go
     path: Scene,
 ) -> None:
     await path.subscribe(1)
-    poison = path.trade(size="100", price="0.5")
-    poison.side = common.SIDE_UNSPECIFIED
-    path.put(poison)
+    broken = path.trade(size="100", price="0.5")
+    broken.side = common.SIDE_UNSPECIFIED
+    path.put(broken)
     path.put(path.trade(size="100", price="0.5"))
     await path.settled(1)
 
     async def quarantined() -> bool:
-        return len(path.world.sql("select 1 from poison")) == 1
+        return len(path.world.sql("select 1 from dead_letter")) == 1
 
     await eventually(quarantined)
-    (row,) = path.world.sql("select * from poison")
+    (row,) = path.world.sql("select * from dead_letter")
     assert (row["stream"], row["consumer"]) == ("leader_trades", "router-0")
     assert "KeyError" in row["reason"]

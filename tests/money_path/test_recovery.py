@@ -158,7 +158,7 @@ async def test_an_empty_fact_is_set_aside_and_stops_nobody(path: Scene) -> None:
     await path.subscribe(1)
     path.put(ingest_pb.LeaderTradeEvent(), path.trade(size="100", price="0.5"))
     await path.settled(1)
-    await eventually(lambda: _holds(lambda: len(path.world.sql("select id from poison")) == 1))
+    await eventually(lambda: _holds(lambda: len(path.world.sql("select id from dead_letter")) == 1))
 
 
 async def test_a_record_that_cannot_become_rows_is_set_aside_and_sends_nothing_twice(

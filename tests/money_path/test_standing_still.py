@@ -109,7 +109,7 @@ async def test_a_message_is_not_set_aside_however_often_its_transaction_is_ended
         intake = Intake(pool, "stream", "consumer", ingest_pb.LeaderTradeEvent, handle)
         await intake.take(ingest_pb.LeaderTradeEvent(), "1")
         async with pool.connection() as connection:
-            found = await connection.execute("select reason from poison")
+            found = await connection.execute("select reason from dead_letter")
             assert await found.fetchall() == []
     assert begun == TRIES + 1
 

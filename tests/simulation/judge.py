@@ -386,10 +386,10 @@ def _restless(world: World) -> list[Breach]:
 
 
 def _quarantined(world: World) -> list[Breach]:
-    """No message is poison but by a mistake, and is handled when that is mended."""
+    """No message is a dead letter but by a mistake, and is handled when that is mended."""
     return [
         Breach("nothing stays in quarantine", f"{row['stream']}: {row['reason']}")
-        for row in _rows(world, "poison")
+        for row in _rows(world, "dead_letter")
         if row["replayed_at"] is None or not row["reason"].startswith("Mistake: ")
     ]
 
@@ -450,7 +450,7 @@ def unrest(world: World) -> list[str]:
         and row["follower_proxy"] not in blocked
     ]
     found += _not_there(world, blocked)
-    waiting = sum(row["replayed_at"] is None for row in _rows(world, "poison"))
+    waiting = sum(row["replayed_at"] is None for row in _rows(world, "dead_letter"))
     if waiting:
         found.append(f"{waiting} messages are in quarantine")
     if world.facts.under_way:

@@ -109,7 +109,7 @@ class Operators:
 
     async def replay(self) -> None:
         """Have everything in quarantine handled again."""
-        for row in list(self._world.database.table("poison").values()):
+        for row in list(self._world.database.table("dead_letter").values()):
             if row["replay_requested_at"] is None:
                 await self._world.control.change(_replay(row["id"]))
 
@@ -127,8 +127,8 @@ class Operators:
 
 def _replay(message: int) -> Work:
     def work(tx: Transaction) -> tuple[str, str, str]:
-        row = tx.get("poison", message) or {}
-        tx.update("poison", row, replay_requested_at=tx.now, replayed_at=None)
+        row = tx.get("dead_letter", message) or {}
+        tx.update("dead_letter", row, replay_requested_at=tx.now, replayed_at=None)
         return "replay", "message", str(message)
 
     return work

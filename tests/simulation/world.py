@@ -38,8 +38,8 @@ from tests.simulation.history import History, logs_into
 from tests.simulation.insiders import FarAway
 from tests.simulation.loop import WALL_START_NS, VirtualLoop
 from tests.simulation.machine import Machine
+from tests.simulation.mistakes import Mistakes
 from tests.simulation.network import Network
-from tests.simulation.poison import Mistakes
 from tests.simulation.storm import Storm
 from tests.simulation.upstream import Facts, Market, run_bookfeed, run_ingest
 from tradingtools import clock

@@ -80,8 +80,9 @@ PERMISSIONS: dict[str, Permission] = {
     **_of(
         "OperatorService",
         observe="GetOperator ListHalts ListBreakers GetOrder ListOrders ListFollowers ListDecisions"
-        " ListAudit VerifyAudit ListPoison",
-        operate="SetHalt ClearHalt ResetBreaker ResolveOrder CorrectLot ReplayPoison MoveWallet",
+        " ListAudit VerifyAudit ListDeadLetters",
+        operate="SetHalt ClearHalt ResetBreaker ResolveOrder CorrectLot ReplayDeadLetter"
+        " MoveWallet",
     ),
     **_of("ControlInternalService", internal="Fund"),
     **_of("IngestService", engine="StreamLeaderTrades Acknowledge"),

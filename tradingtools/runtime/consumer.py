@@ -1,4 +1,4 @@
-"""Taking messages from a stream so that neither a database restart nor a poison message stops it.
+"""Taking messages from a stream so that neither a database restart nor a dead letter stops it.
 
 A database that is away is waited for: the message is handled when it is back. A message that
 itself cannot be handled is tried a bounded number of times, then quarantined with its reason, and

@@ -32,12 +32,12 @@ def main() -> None:
     replay.add_argument("id", type=int)
     arguments = parser.parse_args()
     try:
-        url = load(Settings, "poison").shared.database_url
+        url = load(Settings, "dead_letters").shared.database_url
     except SettingError as error:
-        sys.stderr.write(f"poison: {error}\n")
+        sys.stderr.write(f"dead_letters: {error}\n")
         raise SystemExit(2) from None
     if not url:
-        sys.stderr.write("poison: TT_DATABASE_URL: required and not set\n")
+        sys.stderr.write("dead_letters: TT_DATABASE_URL: required and not set\n")
         raise SystemExit(2)
     with psycopg.connect(url, autocommit=True, row_factory=dict_row) as connection:
         if arguments.command == "list":
@@ -51,7 +51,7 @@ def main() -> None:
                     f"  {row['consumer']} <- {row['stream']} {row['cursor']}  {row['reason']}\n"
                 )
         elif not connection.execute(_QUERIES["request_replay"], {"id": arguments.id}).fetchall():
-            sys.stderr.write(f"poison: {arguments.id}: no such message\n")
+            sys.stderr.write(f"dead_letters: {arguments.id}: no such message\n")
             raise SystemExit(1)
 
 

@@ -109,15 +109,15 @@ class OperatorServiceStub:
                 request_serializer=tradingtools_dot_v1_dot_operator__service__pb2.VerifyAuditRequest.SerializeToString,
                 response_deserializer=tradingtools_dot_v1_dot_operator__service__pb2.VerifyAuditResponse.FromString,
                 _registered_method=True)
-        self.ListPoison = channel.unary_unary(
-                '/tradingtools.v1.OperatorService/ListPoison',
-                request_serializer=tradingtools_dot_v1_dot_operator__service__pb2.ListPoisonRequest.SerializeToString,
-                response_deserializer=tradingtools_dot_v1_dot_operator__service__pb2.ListPoisonResponse.FromString,
+        self.ListDeadLetters = channel.unary_unary(
+                '/tradingtools.v1.OperatorService/ListDeadLetters',
+                request_serializer=tradingtools_dot_v1_dot_operator__service__pb2.ListDeadLettersRequest.SerializeToString,
+                response_deserializer=tradingtools_dot_v1_dot_operator__service__pb2.ListDeadLettersResponse.FromString,
                 _registered_method=True)
-        self.ReplayPoison = channel.unary_unary(
-                '/tradingtools.v1.OperatorService/ReplayPoison',
-                request_serializer=tradingtools_dot_v1_dot_operator__service__pb2.ReplayPoisonRequest.SerializeToString,
-                response_deserializer=tradingtools_dot_v1_dot_operator__service__pb2.ReplayPoisonResponse.FromString,
+        self.ReplayDeadLetter = channel.unary_unary(
+                '/tradingtools.v1.OperatorService/ReplayDeadLetter',
+                request_serializer=tradingtools_dot_v1_dot_operator__service__pb2.ReplayDeadLetterRequest.SerializeToString,
+                response_deserializer=tradingtools_dot_v1_dot_operator__service__pb2.ReplayDeadLetterResponse.FromString,
                 _registered_method=True)
 
 
@@ -242,14 +242,14 @@ class OperatorServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
-    def ListPoison(self, request, context):
+    def ListDeadLetters(self, request, context):
         """Messages that their readers could not handle, newest first, page by page. May be repeated.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
-    def ReplayPoison(self, request, context):
+    def ReplayDeadLetter(self, request, context):
         """Have a message handled again by its reader, soon; what cannot be handled again comes back under
         another id. Audited. May be repeated: one that is asked for already stays so. NOT_FOUND.
         """
@@ -335,15 +335,15 @@ def add_OperatorServiceServicer_to_server(servicer, server):
                     request_deserializer=tradingtools_dot_v1_dot_operator__service__pb2.VerifyAuditRequest.FromString,
                     response_serializer=tradingtools_dot_v1_dot_operator__service__pb2.VerifyAuditResponse.SerializeToString,
             ),
-            'ListPoison': grpc.unary_unary_rpc_method_handler(
-                    servicer.ListPoison,
-                    request_deserializer=tradingtools_dot_v1_dot_operator__service__pb2.ListPoisonRequest.FromString,
-                    response_serializer=tradingtools_dot_v1_dot_operator__service__pb2.ListPoisonResponse.SerializeToString,
+            'ListDeadLetters': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListDeadLetters,
+                    request_deserializer=tradingtools_dot_v1_dot_operator__service__pb2.ListDeadLettersRequest.FromString,
+                    response_serializer=tradingtools_dot_v1_dot_operator__service__pb2.ListDeadLettersResponse.SerializeToString,
             ),
-            'ReplayPoison': grpc.unary_unary_rpc_method_handler(
-                    servicer.ReplayPoison,
-                    request_deserializer=tradingtools_dot_v1_dot_operator__service__pb2.ReplayPoisonRequest.FromString,
-                    response_serializer=tradingtools_dot_v1_dot_operator__service__pb2.ReplayPoisonResponse.SerializeToString,
+            'ReplayDeadLetter': grpc.unary_unary_rpc_method_handler(
+                    servicer.ReplayDeadLetter,
+                    request_deserializer=tradingtools_dot_v1_dot_operator__service__pb2.ReplayDeadLetterRequest.FromString,
+                    response_serializer=tradingtools_dot_v1_dot_operator__service__pb2.ReplayDeadLetterResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -762,7 +762,7 @@ class OperatorService:
             _registered_method=True)
 
     @staticmethod
-    def ListPoison(request,
+    def ListDeadLetters(request,
             target,
             options=(),
             channel_credentials=None,
@@ -775,9 +775,9 @@ class OperatorService:
         return grpc.experimental.unary_unary(
             request,
             target,
-            '/tradingtools.v1.OperatorService/ListPoison',
-            tradingtools_dot_v1_dot_operator__service__pb2.ListPoisonRequest.SerializeToString,
-            tradingtools_dot_v1_dot_operator__service__pb2.ListPoisonResponse.FromString,
+            '/tradingtools.v1.OperatorService/ListDeadLetters',
+            tradingtools_dot_v1_dot_operator__service__pb2.ListDeadLettersRequest.SerializeToString,
+            tradingtools_dot_v1_dot_operator__service__pb2.ListDeadLettersResponse.FromString,
             options,
             channel_credentials,
             insecure,
@@ -789,7 +789,7 @@ class OperatorService:
             _registered_method=True)
 
     @staticmethod
-    def ReplayPoison(request,
+    def ReplayDeadLetter(request,
             target,
             options=(),
             channel_credentials=None,
@@ -802,9 +802,9 @@ class OperatorService:
         return grpc.experimental.unary_unary(
             request,
             target,
-            '/tradingtools.v1.OperatorService/ReplayPoison',
-            tradingtools_dot_v1_dot_operator__service__pb2.ReplayPoisonRequest.SerializeToString,
-            tradingtools_dot_v1_dot_operator__service__pb2.ReplayPoisonResponse.FromString,
+            '/tradingtools.v1.OperatorService/ReplayDeadLetter',
+            tradingtools_dot_v1_dot_operator__service__pb2.ReplayDeadLetterRequest.SerializeToString,
+            tradingtools_dot_v1_dot_operator__service__pb2.ReplayDeadLetterResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -80,9 +80,9 @@ class OperatorServiceStub:
     done, and with its first break when it has one. Long and light; may be repeated, and broken off
     at any time. UNAVAILABLE when the database goes away under it.
     """
-    ListPoison: _grpc.UnaryUnaryMultiCallable[_operator_service_pb2.ListPoisonRequest, _operator_service_pb2.ListPoisonResponse]
+    ListDeadLetters: _grpc.UnaryUnaryMultiCallable[_operator_service_pb2.ListDeadLettersRequest, _operator_service_pb2.ListDeadLettersResponse]
     """Messages that their readers could not handle, newest first, page by page. May be repeated."""
-    ReplayPoison: _grpc.UnaryUnaryMultiCallable[_operator_service_pb2.ReplayPoisonRequest, _operator_service_pb2.ReplayPoisonResponse]
+    ReplayDeadLetter: _grpc.UnaryUnaryMultiCallable[_operator_service_pb2.ReplayDeadLetterRequest, _operator_service_pb2.ReplayDeadLetterResponse]
     """Have a message handled again by its reader, soon; what cannot be handled again comes back under
     another id. Audited. May be repeated: one that is asked for already stays so. NOT_FOUND.
     """
@@ -139,9 +139,9 @@ class OperatorServiceAsyncStub(OperatorServiceStub):
     done, and with its first break when it has one. Long and light; may be repeated, and broken off
     at any time. UNAVAILABLE when the database goes away under it.
     """
-    ListPoison: _aio.UnaryUnaryMultiCallable[_operator_service_pb2.ListPoisonRequest, _operator_service_pb2.ListPoisonResponse]  # type: ignore[assignment]
+    ListDeadLetters: _aio.UnaryUnaryMultiCallable[_operator_service_pb2.ListDeadLettersRequest, _operator_service_pb2.ListDeadLettersResponse]  # type: ignore[assignment]
     """Messages that their readers could not handle, newest first, page by page. May be repeated."""
-    ReplayPoison: _aio.UnaryUnaryMultiCallable[_operator_service_pb2.ReplayPoisonRequest, _operator_service_pb2.ReplayPoisonResponse]  # type: ignore[assignment]
+    ReplayDeadLetter: _aio.UnaryUnaryMultiCallable[_operator_service_pb2.ReplayDeadLetterRequest, _operator_service_pb2.ReplayDeadLetterResponse]  # type: ignore[assignment]
     """Have a message handled again by its reader, soon; what cannot be handled again comes back under
     another id. Audited. May be repeated: one that is asked for already stays so. NOT_FOUND.
     """
@@ -287,19 +287,19 @@ class OperatorServiceServicer(metaclass=_abc_1.ABCMeta):
         """
 
     @_abc_1.abstractmethod
-    def ListPoison(
+    def ListDeadLetters(
         self,
-        request: _operator_service_pb2.ListPoisonRequest,
+        request: _operator_service_pb2.ListDeadLettersRequest,
         context: _ServicerContext,
-    ) -> _typing.Union[_operator_service_pb2.ListPoisonResponse, _abc.Awaitable[_operator_service_pb2.ListPoisonResponse]]:
+    ) -> _typing.Union[_operator_service_pb2.ListDeadLettersResponse, _abc.Awaitable[_operator_service_pb2.ListDeadLettersResponse]]:
         """Messages that their readers could not handle, newest first, page by page. May be repeated."""
 
     @_abc_1.abstractmethod
-    def ReplayPoison(
+    def ReplayDeadLetter(
         self,
-        request: _operator_service_pb2.ReplayPoisonRequest,
+        request: _operator_service_pb2.ReplayDeadLetterRequest,
         context: _ServicerContext,
-    ) -> _typing.Union[_operator_service_pb2.ReplayPoisonResponse, _abc.Awaitable[_operator_service_pb2.ReplayPoisonResponse]]:
+    ) -> _typing.Union[_operator_service_pb2.ReplayDeadLetterResponse, _abc.Awaitable[_operator_service_pb2.ReplayDeadLetterResponse]]:
         """Have a message handled again by its reader, soon; what cannot be handled again comes back under
         another id. Audited. May be repeated: one that is asked for already stays so. NOT_FOUND.
         """

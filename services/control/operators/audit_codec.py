@@ -27,10 +27,10 @@ def progress(step: Progress) -> pb.VerifyAuditResponse:
     )  # fmt: skip
 
 
-def message(row: Row) -> pb.PoisonMessage:
+def message(row: Row) -> pb.DeadLetter:
     """A message in quarantine."""
     asked, done = row["replay_requested_at"], row["replayed_at"]
-    return pb.PoisonMessage(
+    return pb.DeadLetter(
         id=row["id"], stream=row["stream"], consumer=row["consumer"], cursor=row["cursor"],
         reason=row["reason"], quarantined_at=timestamp(row["quarantined_at"]),
         replay_requested_at=None if asked is None else timestamp(asked),

@@ -15,7 +15,7 @@ KIND = "message"
 _SQL = queries("operators/dead_letters")
 
 
-class Poison:
+class DeadLetters:
     """Dead letters, for operators.
 
     Args:

@@ -1,4 +1,4 @@
-"""Who follows whom, and what was decided for them, over all followers: for operators.
+"""Followers and the decisions on their copies, over all of them: for operators.
 
 The edge tells the same of one follower at a time.
 """

@@ -16,7 +16,7 @@ from services.control.operators import audit_codec, codec
 from services.control.operators.approvals import Approvals
 from services.control.operators.audit import Audit
 from services.control.operators.corrections import Correction, Corrections
-from services.control.operators.dead_letters import Poison
+from services.control.operators.dead_letters import DeadLetters
 from services.control.operators.resolutions import Decision as Resolution
 from services.control.operators.resolutions import Resolutions
 from services.control.operators.store import Operators
@@ -68,7 +68,7 @@ class OperatorServicer(pb_grpc.OperatorServiceServicer):
         resolutions: ends of orders that wait for a person.
         corrections: of lots.
         audit: what was changed.
-        poison: messages that were set aside.
+        dead_letters: messages that readers could not handle.
         identities: whose wallets are.
         inside: of the port; knows who calls.
         approvals: of a second person.
@@ -80,7 +80,7 @@ class OperatorServicer(pb_grpc.OperatorServiceServicer):
         resolutions: Resolutions,
         corrections: Corrections,
         audit: Audit,
-        poison: Poison,
+        dead_letters: DeadLetters,
         identities: Identities,
         inside: TokenInterceptor,
         approvals: Approvals,
@@ -92,7 +92,7 @@ class OperatorServicer(pb_grpc.OperatorServiceServicer):
         self._resolutions = resolutions
         self._corrections = corrections
         self._audit = audit
-        self._poison = poison
+        self._dead_letters = dead_letters
 
     async def GetOperator(
         self, request: pb.GetOperatorRequest, context: Context
@@ -195,7 +195,7 @@ class OperatorServicer(pb_grpc.OperatorServiceServicer):
     async def ListDecisions(
         self, request: pb.ListDecisionsRequest, context: Context
     ) -> pb.ListDecisionsResponse:
-        """What was decided about a leader's transaction."""
+        """Return what was decided about a leader's transaction."""
         size = request.page_size or _PAGE
         after = tuple(request.page_token.split(":")) if request.page_token else ("", "", "")
         rows = await self._operators.followers.decisions(
@@ -284,24 +284,24 @@ class OperatorServicer(pb_grpc.OperatorServiceServicer):
         async for step in self._audit.verify():
             yield audit_codec.progress(step)
 
-    async def ListPoison(
-        self, request: pb.ListPoisonRequest, context: Context
-    ) -> pb.ListPoisonResponse:
+    async def ListDeadLetters(
+        self, request: pb.ListDeadLettersRequest, context: Context
+    ) -> pb.ListDeadLettersResponse:
         """Messages that could not be handled, newest first."""
         size = request.page_size or _PAGE
-        rows = await self._poison.messages(
+        rows = await self._dead_letters.messages(
             request.consumer, int(request.page_token or _NEWEST), size + 1
         )
-        return pb.ListPoisonResponse(
-            messages=[audit_codec.message(row) for row in rows[:size]],
+        return pb.ListDeadLettersResponse(
+            dead_letters=[audit_codec.message(row) for row in rows[:size]],
             next_page_token=str(rows[size - 1]["id"]) if len(rows) > size else "",
         )
 
-    async def ReplayPoison(
-        self, request: pb.ReplayPoisonRequest, context: Context
-    ) -> pb.ReplayPoisonResponse:
+    async def ReplayDeadLetter(
+        self, request: pb.ReplayDeadLetterRequest, context: Context
+    ) -> pb.ReplayDeadLetterResponse:
         """Have a message handled again by its reader."""
-        row = await self._poison.replay(
+        row = await self._dead_letters.replay(
             self._inside.operator(context), request.id, request.operator
         )
-        return pb.ReplayPoisonResponse(message=audit_codec.message(row))
+        return pb.ReplayDeadLetterResponse(dead_letter=audit_codec.message(row))

@@ -74,7 +74,8 @@ def _maps(kind: Descriptor) -> Iterator[str]:
 def _refused_by_rest(text: str) -> bool:
     try:
         check_body(
-            shape_of(operator.ListPoisonRequest.DESCRIPTOR), json.dumps({"consumer": text}).encode()
+            shape_of(operator.ListDeadLettersRequest.DESCRIPTOR),
+            json.dumps({"consumer": text}).encode(),
         )
     except InvalidField:
         return True
@@ -83,7 +84,7 @@ def _refused_by_rest(text: str) -> bool:
 
 def _refused_by_grpc(text: str) -> bool:
     try:
-        check(operator.ListPoisonRequest(consumer=text), strict=True)
+        check(operator.ListDeadLettersRequest(consumer=text), strict=True)
     except InvalidField:
         return True
     return False

@@ -21,7 +21,7 @@ READER = "reader"
 """No process: whoever only looks."""
 
 _STREAM: _Rights = {"consumer_cursor": "insert, update"}
-_INTAKE: _Rights = {**_STREAM, "poison": "insert, update"}
+_INTAKE: _Rights = {**_STREAM, "dead_letter": "insert, update"}
 _LEASE: _Rights = {"partition_lease": "insert, update"}
 # Triggers of orders, decisions and lots write what control adds to the sums of subscriptions.
 _SUMS: _Rights = {"statistics_delta": "insert", "slippage_due": "insert"}
@@ -113,7 +113,7 @@ RIGHTS: Mapping[str, _Rights] = {
         "order_resolution": "insert",
         "follower_identity": "insert, update (follower_user_id, follower_wallet_id)",
         "lot_request": "insert",
-        "poison": "update (replay_requested_at, replayed_at)",
+        "dead_letter": "update (replay_requested_at, replayed_at)",
         "resync": "insert, update (state, version)",
         "trigger": "insert, update",
         "trigger_event": "insert",

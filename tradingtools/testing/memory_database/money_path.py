@@ -159,14 +159,14 @@ def apply_transitions(tx: Transaction, values: Row) -> list[Row]:
 
 def quarantine(tx: Transaction, values: Row) -> list[Row]:
     """Put a message away with its reason."""
-    return [{"id": tx.insert("poison", values)["id"]}]
+    return [{"id": tx.insert("dead_letter", values)["id"]}]
 
 
 def to_replay(tx: Transaction, values: Row) -> list[Row]:
     """Messages that an operator wants handled again."""
     found = [
         {"id": row["id"], "cursor": row["cursor"], "payload": row["payload"]}
-        for row in tx.where("poison", consumer=values["consumer"], stream=values["stream"])
+        for row in tx.where("dead_letter", consumer=values["consumer"], stream=values["stream"])
         if row["replay_requested_at"] is not None and row["replayed_at"] is None
     ]
     return sorted(found, key=lambda row: row["id"])[:100]
@@ -174,9 +174,9 @@ def to_replay(tx: Transaction, values: Row) -> list[Row]:
 
 def replayed(tx: Transaction, values: Row) -> list[Row]:
     """Note that it was handled again."""
-    row = tx.get("poison", values["id"])
+    row = tx.get("dead_letter", values["id"])
     if row is not None:
-        tx.update("poison", row, replayed_at=tx.now)
+        tx.update("dead_letter", row, replayed_at=tx.now)
     return []
 
 
@@ -186,18 +186,18 @@ _LISTED = (
 )  # fmt: skip
 
 
-def list_poison(tx: Transaction, _values: Row) -> list[Row]:
+def list_dead_letters(tx: Transaction, _values: Row) -> list[Row]:
     """Return what lies in quarantine, newest first."""
-    rows = [{name: row[name] for name in _LISTED} for row in tx.rows("poison")]
+    rows = [{name: row[name] for name in _LISTED} for row in tx.rows("dead_letter")]
     return sorted(rows, key=lambda row: -row["id"])[:200]
 
 
 def request_replay(tx: Transaction, values: Row) -> list[Row]:
     """Ask for one message to be handled again."""
-    row = tx.get("poison", values["id"])
+    row = tx.get("dead_letter", values["id"])
     if row is None:
         return []
-    tx.update("poison", row, replay_requested_at=tx.now, replayed_at=None)
+    tx.update("dead_letter", row, replay_requested_at=tx.now, replayed_at=None)
     return [{"id": row["id"]}]
 
 
@@ -210,10 +210,10 @@ MONEY_PATH: Final[dict[str, Twin]] = {
         apply_transitions,
     )
 }  # fmt: skip
-POISON: Final[dict[str, Twin]] = {
+DEAD_LETTERS: Final[dict[str, Twin]] = {
     "quarantine": quarantine,
     "to_replay": to_replay,
     "replayed": replayed,
-    "list": list_poison,
+    "list": list_dead_letters,
     "request_replay": request_replay,
 }

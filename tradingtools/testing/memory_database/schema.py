@@ -475,7 +475,7 @@ TABLES: Final[dict[str, Table]] = {
             columns=_columns("stream consumer cursor", updated_at=NOW),
         ),
         Table(
-            name="poison",
+            name="dead_letter",
             key=("id",),
             identity="id",
             logged=True,

@@ -15,7 +15,7 @@ from tradingtools.storage.postgres.sql import load_queries
 from tradingtools.testing.memory_database.confirm import CONFIRM
 from tradingtools.testing.memory_database.executor import EXECUTOR
 from tradingtools.testing.memory_database.guard import GUARD
-from tradingtools.testing.memory_database.money_path import MONEY_PATH, POISON
+from tradingtools.testing.memory_database.money_path import DEAD_LETTERS, MONEY_PATH
 from tradingtools.testing.memory_database.resync import RESYNC
 from tradingtools.testing.memory_database.router import ROUTER
 from tradingtools.testing.memory_database.transactions import Twin
@@ -23,7 +23,7 @@ from tradingtools.testing.memory_database.transactions import Twin
 _ROOT = Path(__file__).parents[3]
 TWINS: Final[dict[str, Mapping[str, Twin]]] = {
     "tradingtools/storage/postgres/money_path.sql": MONEY_PATH,
-    "tradingtools/storage/postgres/dead_letters.sql": POISON,
+    "tradingtools/storage/postgres/dead_letters.sql": DEAD_LETTERS,
     "services/router/queries.sql": ROUTER,
     "services/router/resync.sql": RESYNC,
     "services/executor/queries.sql": EXECUTOR,

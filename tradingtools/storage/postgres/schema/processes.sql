@@ -39,7 +39,7 @@ create table rejected_frame (
 );
 
 -- Messages that a reader could not handle, with the reason; the stream moved on without them.
-create table poison (
+create table dead_letter (
     id                  bigint primary key default log_number(),
     stream              text not null,
     consumer            text not null,
@@ -50,7 +50,7 @@ create table poison (
     replay_requested_at timestamptz,
     replayed_at         timestamptz
 );
-create index poison_replay on poison (consumer, stream)
+create index dead_letter_replay on dead_letter (consumer, stream)
     where replay_requested_at is not null and replayed_at is null;
 
 -- Whether an owner may write; the row stays locked until its transaction ends, so that a takeover
