@@ -22,6 +22,7 @@ from services.confirm.venue_gateway import VenueGateway
 from services.confirm.worker import Confirm
 from tradingtools.rpc import streams
 from tradingtools.runtime import health
+from tradingtools.runtime.backlog import Backlog
 from tradingtools.runtime.books import Books
 from tradingtools.runtime.composition import composed
 from tradingtools.runtime.consumer import Intake
@@ -111,6 +112,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
             *optional,
             _follow_events(events, executor),
             looks=looks,
+            backlog=Backlog("confirm", booker.waited_ms),
         )
 
 

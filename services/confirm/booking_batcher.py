@@ -62,6 +62,7 @@ T = TypeVar("T")
 class _Waiting:
     heard: ReportedOrder
     done: asyncio.Future[BookingResult]
+    since: float
 
 
 class BookingBatcher:
@@ -99,6 +100,10 @@ class BookingBatcher:
         """Return whether answers wait, or a crowd's are on their way: what has time stands back."""
         return bool(self._queue) or clock.monotonic() < self._crowd_until
 
+    def waited_ms(self) -> int:
+        """Return how long the oldest answer has waited to be booked; 0: none waits."""
+        return round((clock.monotonic() - self._queue[0].since) * 1000) if self._queue else 0
+
     async def take(self, heard: ReportedOrder) -> BookingResult:
         """Book what is told of an order, together with whatever else waits.
 
@@ -107,7 +112,8 @@ class BookingBatcher:
             psycopg.OperationalError: the database went away; it may be booked or not.
             Exception: this order cannot be booked; those of its batch were.
         """
-        waiting = _Waiting(heard, asyncio.get_running_loop().create_future())
+        future: asyncio.Future[BookingResult] = asyncio.get_running_loop().create_future()
+        waiting = _Waiting(heard, future, clock.monotonic())
         self._queue.append(waiting)
         try:
             # What comes in this very moment is one batch.

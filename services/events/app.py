@@ -14,6 +14,7 @@ from services.events.settings import Settings
 from services.events.worker import LogWriter
 from tradingtools.domain.permissions import BEHIND_EDGE
 from tradingtools.runtime import gc_policy
+from tradingtools.runtime.backlog import Backlog
 from tradingtools.runtime.composition import composed
 from tradingtools.runtime.event_feed import EventFeed
 from tradingtools.storage.postgres import event_log
@@ -52,4 +53,5 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
             )
 
         await parts.serve(settings.listen, SERVICES, register, permissions=BEHIND_EDGE)
-        await parts.run(stop, gc_policy.keep_away(), writer.run())
+        backlog = Backlog("events", writer.waited_ms)
+        await parts.run(stop, gc_policy.keep_away(), writer.run(), backlog=backlog)

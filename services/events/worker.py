@@ -6,6 +6,7 @@ Before it: every process that writes. After it: `server.py`, whose readers follo
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 
 import psycopg
 import structlog
@@ -61,6 +62,8 @@ class LogWriter:
         self._horizon = Horizon(at.log_number)
         self._busy = busy_seconds
         self._idle = idle_seconds
+        # The newest number at each look whose rows are not all in the log, and when it was.
+        self._seen: deque[tuple[int, float]] = deque()
         # While something happens the question for the newest number alone is one too many.
         self._busy_now = False
 
@@ -79,6 +82,10 @@ class LogWriter:
                 _log.warning("the log waits for the database", error=str(error))
                 pause = _AWAY_SECONDS
 
+    def waited_ms(self) -> int:
+        """Return how long the oldest row that was seen is not in the log; 0: all are."""
+        return round((clock.monotonic() - self._seen[0][1]) * 1000) if self._seen else 0
+
     async def step(self) -> bool:
         """Look once and write what is complete; return whether anything was new or under way."""
         if not self._busy_now and await store.newest_number(self._pool) == self._at.log_number:
@@ -86,6 +93,8 @@ class LogWriter:
         seen = await store.look(self._pool)
         complete = self._horizon.see(seen)
         behind = self._busy_now = self._at.log_number < seen.newest
+        if behind and (not self._seen or self._seen[-1][0] < seen.newest):
+            self._seen.append((seen.newest, clock.monotonic()))
         while self._at.log_number < complete:
             await self._write(min(complete, self._at.log_number + _NUMBERS))
         return behind
@@ -95,6 +104,8 @@ class LogWriter:
         events = [event for row in rows for event in derive(row)]
         before = self._at
         self._at = await store.append(self._pool, self._lease, before, to, events)
+        while self._seen and self._seen[0][0] <= to:
+            self._seen.popleft()
         now_ns = clock.now_ns()
         for number, event in enumerate(events, before.number + 1):
             self._feed.append(number, event)

@@ -18,6 +18,7 @@ from tradingtools.domain.event import cloud_event
 from tradingtools.domain.permissions import BEHIND_EDGE
 from tradingtools.rpc import streams, transport
 from tradingtools.runtime import gc_policy
+from tradingtools.runtime.backlog import Backlog
 from tradingtools.runtime.composition import composed
 from tradingtools.runtime.event_feed import EventFeed, Kept
 from tradingtools.runtime.process import Startup
@@ -71,6 +72,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
             _follow(feed, settings.events_target, dispatcher.some),
             dispatcher.run(),
             keeper.run(),
+            backlog=Backlog("webhooks", dispatcher.waited_ms),
         )
 
 

@@ -102,6 +102,13 @@ class Dispatcher:
         for runner in self._runners.values():
             await runner.stop()
 
+    def waited_ms(self) -> int:
+        """Return how old the oldest event is that waits here; not counted is what waits for a
+        receiver that fails, or is disabled.
+        """
+        since = [at for runner in self._runners.values() if (at := runner.waits_since) is not None]
+        return clock.now_ms() - round(min(since).timestamp() * 1000) if since else 0
+
     def all(self) -> list[Runner]:
         """Return all endpoints with their lanes, the oldest first."""
         return sorted(self._runners.values(), key=lambda r: (r.endpoint.created_at, r.endpoint.id))

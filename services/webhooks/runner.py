@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import random
 from collections import deque
 from collections.abc import Callable, Coroutine
@@ -73,6 +74,15 @@ class Runner:
         self._under_way: dict[int, asyncio.Task[None]] = {}
         self._poke = asyncio.Event()
         self._running: asyncio.Task[None] | None = None
+
+    @property
+    def waits_since(self) -> datetime | None:
+        """Return when the oldest event was written down that this lane has and could deliver."""
+        if not self.endpoint.enabled or self.lane.failing_since_ms is not None:
+            return None
+        known = [event.at for event in self._held.values()]
+        known += [event.at for _, event in itertools.islice(self._page, 1)]
+        return min(known, default=None)
 
     def start(self) -> None:
         """Begin, or go on."""

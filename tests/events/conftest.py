@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
@@ -10,6 +11,8 @@ import pytest_asyncio
 from launcher import temporary
 from launcher.ports import free_port
 from tests.money_path.world import World, world
+
+_START_SECONDS = 60.0
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -26,4 +29,6 @@ async def running(
             made.configure(TT_EVENTS_LISTEN=made.target("events"))
             await made.start_all()
             made.start("events")
+            async with asyncio.timeout(_START_SECONDS), made.channel("events") as channel:
+                await channel.channel_ready()
             yield made

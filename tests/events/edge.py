@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import subprocess
 import sys
@@ -80,6 +81,14 @@ class Listening:
         process = self.processes.pop(name)
         process.kill()
         process.wait(timeout=_SECONDS)
+
+    async def supervise(self) -> None:
+        """Start again what ends by itself, for ever, as a supervisor does."""
+        while True:
+            for name, process in list(self.processes.items()):
+                if process.poll() is not None:
+                    self.start(name)
+            await asyncio.sleep(0.1)
 
     def call(self, verb: str, path: str, token: str | None = MANAGE, **more: Any) -> httpx.Response:
         """One request; the token goes along unless it is None."""

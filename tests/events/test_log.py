@@ -143,7 +143,9 @@ async def test_a_row_below_a_running_writers_number_waits_for_him(running: World
         before = len(await listed(running))
         await copied_nothing(running)
         assert len(await listed(running)) == before
+        await eventually(lambda: _is_behind(running, True))
         slow.commit()
+    await eventually(lambda: _is_behind(running, False))
     events = await told(running, "message.quarantined")
 
     async def both() -> bool:
@@ -152,6 +154,12 @@ async def test_a_row_below_a_running_writers_number_waits_for_him(running: World
 
     await eventually(both)
     assert [json.loads(event.data)["consumer"] for event in events] == ["slow", "fast"]
+
+
+async def _is_behind(running: World, expected: bool) -> bool:
+    """Whether the log says with its lease that something waits, or that nothing does."""
+    (row,) = running.sql("select backlog_ms from partition_lease where role = 'events'")
+    return bool(row["backlog_ms"]) is expected
 
 
 async def copied_nothing(running: World) -> None:

@@ -38,6 +38,10 @@ class Receivers:
     answers: dict[str, int] = field(default_factory=dict)
     """By path, a status in the place of 200."""
     refused_once: set[str] = field(default_factory=set)
+    well: asyncio.Event = field(default_factory=asyncio.Event)
+    """Once it is set, all of them are good."""
+    _runners: list[web.AppRunner] = field(default_factory=list)
+    _garbage: asyncio.Server | None = None
 
     def url(self, path: str) -> str:
         """Return the URL of a path."""
@@ -51,6 +55,37 @@ class Receivers:
         """The ids that a path was sent, the first time each."""
         return list(dict.fromkeys(received.id for received in self.journal[path]))
 
+    async def begin(self) -> None:
+        """Listen."""
+        self._garbage = await asyncio.start_server(_garbage, "127.0.0.1", self.garbage_port)
+        await self._listen(self.port)
+
+    async def heal(self) -> None:
+        """Have the bad ones be good from now on, those that did not listen among them."""
+        await self._no_garbage()
+        self.well.set()
+        for port in (self.dead_port, self.garbage_port):
+            await self._listen(port)
+
+    async def end(self) -> None:
+        """Listen no more."""
+        await self._no_garbage()
+        for runner in self._runners:
+            await runner.cleanup()
+
+    async def _no_garbage(self) -> None:
+        if self._garbage is not None:
+            self._garbage.close()
+            self._garbage = None
+
+    async def _listen(self, port: int) -> None:
+        app = web.Application(client_max_size=1024 * 1024)
+        app.router.add_route("*", "/{tail:.*}", self.receive)
+        runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
+        self._runners.append(runner)
+        await runner.setup()
+        await web.TCPSite(runner, "127.0.0.1", port).start()
+
     async def receive(self, request: web.Request) -> web.StreamResponse:
         """Take a message, or behave badly."""
         path = request.path
@@ -62,9 +97,9 @@ class Receivers:
             at=asyncio.get_running_loop().time(),
         )
         self.journal[path].append(received)
-        kind = path.split("/")[1]
+        kind = "ok" if self.well.is_set() else path.split("/")[1]
         if kind == "slow":
-            await asyncio.sleep(3600)
+            await self.well.wait()
         if kind == "redirect":
             raise web.HTTPTemporaryRedirect("/redirected")
         if kind == "endless":
@@ -92,16 +127,9 @@ async def _garbage(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -
 @asynccontextmanager
 async def receiving() -> AsyncIterator[Receivers]:
     """Receivers that listen."""
-    made = Receivers(free_port(), 0, free_port())
-    app = web.Application(client_max_size=1024 * 1024)
-    app.router.add_route("*", "/{tail:.*}", made.receive)
-    runner = web.AppRunner(app, shutdown_timeout=0.1)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", made.port).start()
-    garbage = await asyncio.start_server(_garbage, "127.0.0.1", 0)
-    made.garbage_port = garbage.sockets[0].getsockname()[1]
+    made = Receivers(free_port(), free_port(), free_port())
+    await made.begin()
     try:
         yield made
     finally:
-        garbage.close()
-        await runner.cleanup()
+        await made.end()

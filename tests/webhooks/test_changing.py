@@ -225,5 +225,31 @@ async def test_an_event_that_is_no_more_in_the_log_holds_up_no_other(desk: Desk)
         assert not dispatcher.one(_ID).lane.pending
 
 
+async def test_what_waits_is_told_by_its_age_unless_its_receiver_fails(desk: Desk) -> None:
+    async def waits() -> bool:
+        return desk.dispatcher.waited_ms() > 0
+
+    async def idle() -> bool:
+        return not await waits()
+
+    assert await idle()
+    slow = partial(replace, url=desk.receivers.url("/slow"))
+    await desk.dispatcher.update(_ID, slow, "t")
+    event = desk.happens()
+    await eventually(waits)
+    desk.receivers.well.set()
+    await eventually(idle)
+    assert event.id in desk.receivers.ids("/slow")
+    desk.receivers.answers["/slow"] = 500
+    event = desk.happens()
+
+    async def fails() -> bool:
+        runner = desk.dispatcher.one(_ID)
+        return event.log_number in runner.lane.pending and runner.lane.failing_since_ms is not None
+
+    await eventually(fails)
+    assert await idle()
+
+
 async def _sent(desk: Desk, event: Event) -> bool:
     return event.id in desk.receivers.ids("/ok")

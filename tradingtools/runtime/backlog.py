@@ -21,10 +21,12 @@ class Backlog:
     Args:
         process: its name.
         age_ms: milliseconds that the oldest has waited; 0: nothing waits.
-        bound_ms: a backlog that is older is told.
+        bound_ms: a backlog that is older is told; None: none is, the age is only shown.
     """
 
-    def __init__(self, process: str, age_ms: Callable[[], int], bound_ms: int) -> None:
+    def __init__(
+        self, process: str, age_ms: Callable[[], int], bound_ms: int | None = None
+    ) -> None:
         self._process = process
         self._age_ms = age_ms
         self._bound_ms = bound_ms
@@ -37,10 +39,15 @@ class Backlog:
         """Milliseconds that the oldest has waited; 0: nothing waits."""
         return max(self._age_ms(), 0)
 
+    @property
+    def bounded(self) -> bool:
+        """Return whether a backlog that is too old is told."""
+        return self._bound_ms is not None
+
     async def keeps_up(self) -> bool:
         """Return whether nothing has waited for longer than the bound; tells when that changes."""
         age_ms = self.age_ms()
-        behind = age_ms > self._bound_ms
+        behind = self._bound_ms is not None and age_ms > self._bound_ms
         if behind and not self._behind:
             _log.error("a backlog; entries will be too old", alert=True, age_ms=age_ms)
         elif self._behind and not behind:

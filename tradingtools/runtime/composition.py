@@ -144,13 +144,14 @@ class Parts:
             stop: says when.
             tasks: each runs for ever.
             looks: what health checks are told of besides, by name.
-            backlog: what waits in this process; the lease and the health checks tell of it.
+            backlog: what waits in this process; the lease tells of it, and the health checks, if it
+                has a bound.
 
         Raises:
             ExceptionGroup: what the tasks died of.
         """
         told = {**self._looks, **(looks or {})}
-        if backlog is not None:
+        if backlog is not None and backlog.bounded:
             told[health.BACKLOG] = backlog.keeps_up
         telling = [health.tell(self._server, told)] if self._server and told else []
         await until_stopped(stop, *self._keep_lease(backlog), *tasks, *telling)

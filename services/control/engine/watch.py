@@ -32,7 +32,7 @@ _LOOK_SECONDS = 1.0
 _ANSWER_SECONDS = 1.0
 _SERVING = health_pb2.HealthCheckResponse.SERVING
 _SERVICE = "tradingtools."
-_TELL = frozenset({"router", "executor", "events"})
+_TELL = frozenset({"router", "executor", "confirm", "events", "webhooks"})
 """Processes whose leases say how long the oldest of what waits there has waited."""
 
 
