@@ -33,9 +33,10 @@ _EVENTS = (
     " where type = 'message.quarantined' order by number"
 )
 _LANE = (
-    "select l.position, l.pending, l.failing_since, array(select row(d.number, d.attempt, d.outcome,"
-    " d.answer)::text from webhook_delivery d where d.endpoint_id = l.endpoint_id"
-    " and d.outcome <> 'delivered') from webhook_lane l where l.endpoint_id = %s"
+    "select l.position, l.pending, l.failing_since,"
+    " array(select row(d.number, d.attempt, d.outcome, d.answer)::text from webhook_delivery d"
+    " where d.endpoint_id = l.endpoint_id and d.outcome <> 'delivered')"
+    " from webhook_lane l where l.endpoint_id = %s"
 )
 
 
