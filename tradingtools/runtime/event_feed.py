@@ -92,10 +92,13 @@ class EventFeed(Tail[Event]):
         """Wait for an event that is wanted; return up to where there is none.
 
         Args:
-            after: the newest number, or one that is to come.
+            after: up to where nothing was wanted.
             wanted: which events.
             until: the loop's time at which the waiting ends.
         """
+        if after < self.last:
+            # What came before this began has woken nobody: whoever waits in a task begins later.
+            return after
         waiting = self._waiting.setdefault(wanted, _Waiting())
         waiting.readers += 1
         try:
