@@ -25,6 +25,8 @@ from tradingtools.storage.postgres.rights import READER
 
 _CASH = "TT_INSIDERS_DEFAULT_CASH_USDC"
 _CASH_USDC = "10000"
+_TAPE = ROOT / "paper" / "venue" / "sample" / "leader_trades_2026-07.jsonl"
+"""What the paper venue plays, unless a setting names another one."""
 
 
 class PrepareError(Exception):
@@ -79,6 +81,7 @@ def prepare(settings: Settings, state: State, environ: Mapping[str, str]) -> Pre
             embedded_redis=not settings.shared.redis_url,
             paper_insiders=not settings.insiders_url,
             paper_venue=not settings.live,
+            history_file=environ.get("TT_VENUE_TAPE") or str(_TAPE),
             postgres_password=kept(state.directory / "postgres-password"),
             user=None if as_root else user,
             # Envoy and Valkey need nothing that may be closed in the checkout.
@@ -171,7 +174,7 @@ def _programs(
         port, password = layout.ports["valkey"], layout.redis_password
         valkey = tuple(embedded.valkey_command(directory, port, password, layout.edge_user))
         users.hand_over(directory, layout.edge_user)
-    for name in ("insiders", "venue"):
+    for name in ("insiders", "venue", "analytics"):
         users.hand_over(state.directory / name, layout.user)
     return core.programs(
         layout,

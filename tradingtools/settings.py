@@ -93,6 +93,15 @@ class SharedSettings:
     redis_url: str = setting("", secret=True)
     """A server that speaks the Redis protocol, e.g. ``redis://host:6379/0``; ingest, bookfeed,
     router, guard and control need it."""
+    clickhouse_url: str = setting("", secret=True)
+    """ClickHouse with the product's tables, ``http://user:password@host:8123``, as a role that may
+    only read; enrichment asks it. Empty: the embedded analytical store."""
+    clickhouse_own_url: str = setting("", secret=True)
+    """The same or another ClickHouse, as a role that may write our own database, ``tradingtools``.
+    Empty: the embedded analytical store has what is ours."""
+    analytics_dir: str = setting("")
+    """Directory of the embedded analytical store; enrichment needs it unless both servers are
+    named."""
     exit_floor_ppm: int = setting(50_000, minimum=1_000, maximum=1_000_000)
     """How far below the price that it goes by the first slice of an exit may sell, millionths; each
     slice that the venue has tried and that left something doubles it, down to any price. Router and

@@ -27,6 +27,8 @@ class Process:
     """Give it Redis's address."""
     database: bool = True
     """Give it PostgreSQL's address."""
+    analytics: bool = False
+    """Give it the addresses of the analytical store."""
 
 
 PROCESSES = (
@@ -41,6 +43,7 @@ PROCESSES = (
     Process(name="alerts", calls="events"),
     Process(name="webhooks", calls="events"),
     Process(name="console", database=False),
+    Process(name="enrichment", calls="events", redis=True, analytics=True),
 )
 """Started in this order. Only append: ports are dealt out in it."""
 
@@ -104,6 +107,8 @@ class Layout:
     embedded_redis: bool
     paper_insiders: bool
     paper_venue: bool
+    history_file: str = ""
+    """Recorded trades that the embedded analytical store begins with."""
     postgres_password: str = field(default="", repr=False)
     """Of the embedded PostgreSQL's superuser."""
     user: str | None = None
@@ -164,6 +169,7 @@ def environment(
         "TT_CONSOLE_HTTP_LISTEN": f"127.0.0.1:{layout.ports[CONSOLE_PORT]}",
         "TT_CONSOLE_REST_URL": f"http://127.0.0.1:{layout.ports['rest']}",
         "TT_CONSOLE_OPERATOR_TARGET": at["control_internal"],
+        "TT_ANALYTICS_DIR": f"{layout.directory}/analytics",
     }
     if layout.embedded_postgres:
         filled["TT_DATABASE_URL"] = database_url(layout)
@@ -186,9 +192,15 @@ def _asked(at: Mapping[str, str]) -> str:
     return ",".join(f"{name}={at[inside.get(name, name)]}" for name in names)
 
 
+_ANALYTICS = tuple(process.name for process in PROCESSES if process.analytics)
+_STAND_BACK = ("control", "enrichment")
+"""Nobody's order waits for them."""
 _STORES = {
     "TT_DATABASE_URL": tuple(process.name for process in PROCESSES if process.database),
     "TT_REDIS_URL": tuple(process.name for process in PROCESSES if process.redis),
+    "TT_CLICKHOUSE_URL": _ANALYTICS,
+    "TT_CLICKHOUSE_OWN_URL": _ANALYTICS,
+    "TT_ANALYTICS_DIR": _ANALYTICS,
 }
 
 
@@ -278,6 +290,10 @@ def _paper_venue(layout: Layout) -> dict[str, str]:
         "TT_BOOKFEED_CLOB_WS_URL": f"{socket}/clob/ws/market",
         "TT_BOOKFEED_CLOB_URL": f"{http}/clob",
         "TT_BOOKFEED_GAMMA_URL": f"{http}/gamma",
+        "TT_ENRICHMENT_DATA_API_URL": f"{http}/data",
+        "TT_ENRICHMENT_CLOB_URL": f"{http}/clob",
+        "TT_ENRICHMENT_GAMMA_URL": f"{http}/gamma",
+        "TT_ENRICHMENT_HISTORY_FILE": layout.history_file,
     }
 
 
@@ -338,7 +354,7 @@ def programs(
                 name=name,
                 group="world" if module.startswith("paper.") else "engine",
                 command=(layout.python, "-m", module),
-                nice=edge_nice if name == "control" else 0,
+                nice=edge_nice if name in _STAND_BACK else 0,
                 user=layout.user,
                 environment={**own_environment(name, environ), **own},
             )

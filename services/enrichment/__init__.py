@@ -1,1 +1,1 @@
-"""Compute what is known of leaders and markets, and keep it in Redis as versioned documents."""
+"""Enrichment: keeps the analytical store, and computes documents of leaders and markets from it."""

@@ -115,7 +115,7 @@ CALLERS: dict[str, frozenset[str]] = {
         "ExecutorService": "confirm",
         "ConfirmService": "router guard",
         "GuardService": "executor",
-        "EventService": "control webhooks alerts",
+        "EventService": "control webhooks alerts enrichment",
         "EventFeedService": EDGE,
         "WebhookService": EDGE,
     }.items()

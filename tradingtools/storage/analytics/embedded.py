@@ -32,6 +32,22 @@ _STEPS = 100_000
 Result = TypeVar("Result")
 
 
+class _ArgMax:
+    """ClickHouse's aggregate: the value where another one is greatest."""
+
+    def __init__(self) -> None:
+        self._found: tuple[object, object] | None = None
+
+    def step(self, value: object, by: int) -> None:
+        """Take a row."""
+        if self._found is None or by > self._found[1]:  # type: ignore[operator]
+            self._found = value, by
+
+    def finalize(self) -> object:
+        """Return the value."""
+        return self._found[0] if self._found else None
+
+
 class Embedded:
     """Asks and writes the two files.
 
@@ -92,7 +108,7 @@ class Embedded:
             return
         fields = rows[0].__struct_fields__
         if not all(map(_NAME.fullmatch, (table, *fields))):
-            raise ValueError(f"{table}: not a table's name")
+            raise ValueError(f"{table}: no table's name")
         marks = ", ".join("?" * len(fields))
         sql = f"insert or replace into {database}.{table} ({', '.join(fields)}) values ({marks})"
         with self._db:
@@ -127,4 +143,5 @@ async def opened(directory: Path, *, timeout_seconds: float) -> AsyncIterator[Em
             # A crash of the process loses nothing so; one of the machine may lose the last seconds,
             # which are read again.
             db.execute(f"pragma {name}.synchronous = normal")
+        db.create_aggregate("argMax", 2, _ArgMax)  # type: ignore[arg-type]
         yield Embedded(db, worker, timeout_seconds)

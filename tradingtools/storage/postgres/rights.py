@@ -140,6 +140,7 @@ RIGHTS: Mapping[str, _Rights] = {
         "webhook_delivery": "insert, delete",
         "webhook_event": "insert",
     },
+    "enrichment": _LEASE,
     READER: {},
 }
 """By process, what it may do with a table beyond reading it."""

@@ -138,6 +138,14 @@ async def read(client: redis.Redis, kind: Kind, of: str) -> Snapshot | None:
     return Snapshot(of, by_id) if by_id else None
 
 
+async def ids(client: redis.Redis, kind: Kind, of: str) -> list[str]:
+    """Return the ids of a version's documents; none: it is gone. Raises RedisError."""
+    return [
+        name.decode() if isinstance(name, bytes) else name
+        for name in await client.hkeys(documents_key(kind, of))
+    ]
+
+
 async def some(client: redis.Redis, kind: Kind, of: str, ids: Iterable[str]) -> Snapshot | None:
     """Return the documents of a version by their ids, as far as it has them; None: it is gone.
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from tradingtools.domain import errors
 from tradingtools.venues.polymarket.http import Http
 from tradingtools.venues.polymarket.instruments import (
@@ -95,6 +97,28 @@ class ClobApi:
                 if asset_id in market.outcomes:
                     return market
         return None
+
+    async def gamma_of(self, condition_ids: Sequence[str]) -> dict[str, GammaMarket]:
+        """Return what Gamma knows of markets, open or closed, by condition; at most 50 at once.
+
+        Raises:
+            Unavailable: there is no answer, or one of them cannot be read.
+        """
+        found: dict[str, GammaMarket] = {}
+        for closed in ("false", "true"):
+            wanted = [each for each in condition_ids if each not in found]
+            if not wanted:
+                break
+            params = {"condition_ids": wanted, "closed": closed, "limit": str(len(wanted))}
+            try:
+                markets = decode_gamma_markets(await self._gamma.get("/markets", params))
+            except errors.NotFound:
+                continue
+            except MarketError as error:
+                raise self._unreadable("/markets", wanted[0], str(error)) from error
+            self._answers.note("/markets", wanted[0], read=len(markets))
+            found |= {m.condition_id: m for m in markets if m.condition_id in wanted}
+        return found
 
     def _unreadable(self, path: str, about: str, detail: str) -> errors.Unavailable:
         self._answers.note(path, about, refused=1, why=detail)

@@ -15,6 +15,8 @@ import httpx
 from tradingtools.domain import errors
 
 BODY_LIMIT = 8 * 1024 * 1024
+Params = Mapping[str, str | list[str]]
+"""Of a query; a list is a parameter that is given several times."""
 _RETRY_AFTER_MS_MAX = 60_000
 _WARM_SECONDS = 1.0
 """At most, before it is served cold: a proxy of the environment may not know this machine."""
@@ -28,7 +30,7 @@ class Http:
         self._base_url = base_url.rstrip("/")
         self._name = name
 
-    async def get(self, path: str, params: Mapping[str, str] | None = None) -> bytes:
+    async def get(self, path: str, params: Params | None = None) -> bytes:
         """Return the body of a 200.
 
         Raises:
@@ -46,7 +48,7 @@ class Http:
         method: str,
         path: str,
         *,
-        params: Mapping[str, str] | None = None,
+        params: Params | None = None,
         body: bytes | None = None,
     ) -> bytes:
         headers = None if body is None else {"content-type": "application/json"}
