@@ -8,6 +8,7 @@ PYTHON ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+RUNS := $(VENV)/.runs
 PROTOS := $(wildcard protos/tradingtools/v1/*.proto) third_party/ext_authz/external_auth.proto
 SERVICES := $(shell grep -l '^service ' $(PROTOS))
 PROTOC := PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m grpc_tools.protoc -Iprotos -Ithird_party
@@ -34,24 +35,29 @@ help: ## Show what there is to make
 
 setup: $(READY) ## Make the environment from pinned hashes (done once; again when the pins change)
 
-$(READY): requirements-dev.txt requirements-sdk.txt requirements.txt
+$(RUNS): requirements.txt
 	@command -v $(PYTHON) >/dev/null || { echo "$(PYTHON): not found; install Python 3.11 or say make PYTHON=..." >&2; exit 2; }
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@echo "installing pinned packages into $(VENV) (once, a minute or two)"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.txt
+	@touch $@
+
+$(READY): $(RUNS) requirements-dev.txt requirements-sdk.txt
+	@echo "installing what tests and checks need besides (once, a minute or two)"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.txt
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements-sdk.txt
 	@touch $@
 
-run: $(READY) ## Run everything and watch it: FOR=60 ends by itself, LIVE=1 real feeds, FOLLOWERS=3, REST_PORT=8080, STATE=dir
+run: $(RUNS) ## Run everything and watch it: FOR=60 ends by itself, LIVE=1 real feeds, FOLLOWERS=3, REST_PORT=8080, STATE=dir
 	@exec $(BIN)/python -m launcher
 
-health: $(READY) ## Ask each process of the run that goes on, or of the one in STATE=dir, how it is
+health: $(RUNS) ## Ask each process of the run that goes on, or of the one in STATE=dir, how it is
 	@$(BIN)/python -m launcher health $(STATE)
 
-verify-audit: $(READY) ## Verify the audit in TT_DATABASE_URL: changes, histories of orders, seals
+verify-audit: $(RUNS) ## Verify the audit in TT_DATABASE_URL: changes, histories of orders, seals
 	@$(BIN)/python -m tools.verify_audit
 
-check: $(READY) ## Check the invariants of the last run, or of STATE=dir
+check: $(RUNS) ## Check the invariants of the last run, or of STATE=dir
 	@$(BIN)/python -m launcher check $(STATE)
 
 test: checks simulate mutations pytest ## Everything CI runs (there SEEDS=2000); ends with pytest's closing line

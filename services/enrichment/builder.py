@@ -43,11 +43,12 @@ _builds = counter(
     "Leaders' documents, by what became of them",
     each(outcome=("computed", "no trades", "source away", "wrong types", "failed")),
 )
-_since_ms = clock.now_ms()
+_since_ms = 0
+"""Up to when what documents say is known; 0: nobody computes yet."""
 
 
 def _observe(_: CallbackOptions) -> list[Observation]:
-    return [Observation((clock.now_ms() - _since_ms) / 1000)]
+    return [Observation((clock.now_ms() - _since_ms) / 1000 if _since_ms else 0)]
 
 
 metrics.get_meter("tradingtools.enrichment").create_observable_gauge(
@@ -124,6 +125,7 @@ class Builder:
         self._candidates = candidates
         self._stands_ms = stands_ms
         self._late_ms = late_ms
+        self._begun_ms = clock.now_ms()
         self._base: dict[Kind, str | None] = {}
         self._adopted = False
         self._last = 0
@@ -135,10 +137,12 @@ class Builder:
 
     def fresh(self) -> bool:
         """Return whether documents were computed lately."""
-        return clock.now_ms() - _since_ms <= self._late_ms
+        return clock.now_ms() - max(_since_ms, self._begun_ms) <= self._late_ms
 
     async def run(self) -> None:
         """Compute and publish for ever."""
+        global _since_ms  # noqa: PLW0603
+        _since_ms = max(_since_ms, self._begun_ms)
         while True:
             try:
                 await self._turn()

@@ -118,9 +118,9 @@ def test_each_process_is_given_its_own_and_what_all_share() -> None:
     assert core.own_environment("venue", given) == shared
 
 
-def test_only_the_edge_stands_back() -> None:
+def test_only_those_stand_back_whom_no_order_waits_for() -> None:
     back = {program.name: program.nice for program in _programs(LAYOUT) if program.nice}
-    assert back == {"control": 10, "envoy": 10}
+    assert back == {"control": 10, "enrichment": 10, "envoy": 10}
 
 
 def test_followers_differ_and_are_the_same_for_the_same_run() -> None:

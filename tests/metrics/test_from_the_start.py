@@ -68,6 +68,13 @@ SERIES = {
         "events_lag_seconds_count{}",
         *(f"events_written_total{{type={kind}}}" for kind in EventType),
     ],
+    "enrichment": [
+        "enrichment_age_seconds{}",
+        "enrichment_documents_total{outcome=source away}",
+        "analytics_events_behind{}",
+        "analytics_lost_total{what=marks}",
+        "analytics_unreadable_total{}",
+    ],
     "control": [
         "control_refused_total{outcome=429,port=internal}",
         "control_token_file_refused_total{}",
