@@ -30,6 +30,7 @@ from tradingtools.v1 import (
     event_service_pb2,
     holding_service_pb2,
     leader_service_pb2,
+    quality_service_pb2,
     trigger_service_pb2,
     webhook_service_pb2,
 )
@@ -46,6 +47,7 @@ CONTROL_SERVICES: tuple[ServiceDescriptor, ...] = (
     control_service_pb2.DESCRIPTOR.services_by_name["ControlService"],
     holding_service_pb2.DESCRIPTOR.services_by_name["HoldingService"],
     leader_service_pb2.DESCRIPTOR.services_by_name["LeaderService"],
+    quality_service_pb2.DESCRIPTOR.services_by_name["QualityService"],
     trigger_service_pb2.DESCRIPTOR.services_by_name["TriggerService"],
 )
 BEHIND: dict[str, ServiceDescriptor] = {

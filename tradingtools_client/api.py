@@ -540,6 +540,26 @@ class Client:
         found: models.Leader = self._session.call("GET", f"/leaders/{segment(wallet)}")
         return found
 
+    def get_subscription_performance(
+        self,
+        id_: str,
+        *,
+        interval: Literal["", "1h", "1d"] | None = None,
+        from_ms: int | str | None = None,
+        to_ms: int | str | None = None,
+    ) -> models.SubscriptionPerformance:
+        """Equity, realised, marked and drawdown as a series. What was booked is exact to the micro
+        at any instant. 404 NOT_FOUND; 400 INVALID_FIELD when there would be too many points.
+
+        Needs scope read.
+        """
+        found: models.SubscriptionPerformance = self._session.call(
+            "GET",
+            f"/subscriptions/{segment(id_)}/performance",
+            query={"interval": interval, "fromMs": from_ms, "toMs": to_ms},
+        )
+        return found
+
     def create_trigger(
         self, body: models.CreateTriggerRequest, *, idempotency_key: str | None = None
     ) -> models.Trigger:

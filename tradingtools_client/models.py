@@ -993,6 +993,28 @@ class OrderTimes(TypedDict):
     """Nothing of it was open any more, and its fills were booked."""
 
 
+class PerformancePoint(TypedDict):
+    """What a subscription has gained from its beginning up to an instant, by the ledger. USDC."""
+
+    at: NotRequired[str]
+    bought: str
+    sold: str
+    payouts: str
+    fees: str
+    realised: str
+    """Profit of what is not held any more, before fees."""
+    openCost: str
+    """Cost of what is held."""
+    marked: NotRequired[str]
+    """Worth of what is held less its cost, at the best bids; the last point, if it is now, at
+    what selling would fetch. Left out: something held has no mark.
+    """
+    equity: NotRequired[str]
+    """Realised and marked less fees."""
+    drawdown: NotRequired[str]
+    """Below the highest equity of the points before."""
+
+
 class Position(TypedDict):
     """The lot of one outcome: shares that this subscription bought, and its account since its
     first fill. A subscription has one leader, so this is the account of follower, leader
@@ -1319,6 +1341,14 @@ class Subscription(TypedDict):
     `START_MODE_MIRROR`: What the leader holds at the start, too: a resync that is executed
     once, by itself.
     """
+
+
+class SubscriptionPerformance(TypedDict):
+    """At most 2200 points, oldest first."""
+
+    points: list[PerformancePoint]
+    asOf: NotRequired[str]
+    """When the ledger was read."""
 
 
 class SubscriptionStatistics(TypedDict):

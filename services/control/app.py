@@ -24,6 +24,9 @@ from services.control.positions.drift import Drift
 from services.control.positions.service import HoldingServicer
 from services.control.positions.store import Holdings
 from services.control.processes import InternalProcess
+from services.control.quality import keeping
+from services.control.quality.service import QualityServicer
+from services.control.quality.store import Quality
 from services.control.resyncs.store import Resyncs
 from services.control.settings import Settings
 from services.control.startup import (
@@ -47,6 +50,7 @@ from tradingtools.v1 import (
     control_service_pb2_grpc,
     holding_service_pb2_grpc,
     leader_service_pb2_grpc,
+    quality_service_pb2_grpc,
     trigger_service_pb2_grpc,
 )
 
@@ -90,6 +94,7 @@ async def run(settings: Settings, stop: asyncio.Event, *, internal: InternalProc
         holding = HoldingServicer(subscriptions, holdings, Drift(store), resyncs, Orders(store))
         trigger = TriggerServicer(Triggers(store, one_owner=settings.one_owner))
         leader = LeaderServicer(Leaders(client))
+        quality = QualityServicer(Quality(store), books.known)
         names = [service.full_name for service in OWN_SERVICES]
 
         def register_edge(server: grpc.aio.Server) -> None:
@@ -97,6 +102,7 @@ async def run(settings: Settings, stop: asyncio.Event, *, internal: InternalProc
             holding_service_pb2_grpc.add_HoldingServiceServicer_to_server(holding, server)
             trigger_service_pb2_grpc.add_TriggerServiceServicer_to_server(trigger, server)
             leader_service_pb2_grpc.add_LeaderServiceServicer_to_server(leader, server)
+            quality_service_pb2_grpc.add_QualityServiceServicer_to_server(quality, server)
             external_auth_pb2_grpc.add_AuthorizationServicer_to_server(gateway, server)
 
         async with serving(
@@ -115,6 +121,8 @@ async def run(settings: Settings, stop: asyncio.Event, *, internal: InternalProc
                 follow(settings.tokens, settings.tokens_file, tokens, gate.use),
                 books.keep(),
                 folding.keep(store),
+                folding.keep(store, keeping.FOLD),
+                keeping.look(store, books.known),
                 engine.watch(),
             )
 

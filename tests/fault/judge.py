@@ -21,6 +21,7 @@ from tradingtools.domain.order_states import OrderState
 from tradingtools.v1 import ingest_service_pb2 as ingest_pb
 
 _STATISTICS = queries("statistics/queries")
+_QUALITY = queries("quality/queries")
 
 CASH_USDC = 1_000_000
 """What a wallet begins with in a world that is judged."""
@@ -119,6 +120,9 @@ def wrong_statistics(world: World) -> list[Breach]:
     return [
         Breach("statistics are exact", f"{row['kept']} and not {row['scanned']}")
         for row in world.sql(_STATISTICS["differences"])
+    ] + [
+        Breach("hours are exact", f"{row['hours']} and not {row['lot']}")
+        for row in world.sql(_QUALITY["differences"])
     ]
 
 

@@ -76,6 +76,7 @@ PERMISSIONS: dict[str, Permission] = {
         read="GetTrigger ListTriggers ListTriggerHistory ListSimpleTriggers",
         manage="CreateTrigger UpdateTrigger DeleteTrigger CreateSimpleTrigger",
     ),
+    **_of("QualityService", read="GetSubscriptionPerformance"),
     **_of("LeaderService", read="ListLeaders GetLeader"),
     **_of(
         "OperatorService",

@@ -76,6 +76,7 @@ ABOUT: dict[str, tuple[About, ...]] = {
         "ListSimpleTriggers": (Wallet("wallet_address"),),
         "GetTrigger UpdateTrigger DeleteTrigger ListTriggerHistory": _TRIGGER,
     }),
+    **_of("QualityService", {"GetSubscriptionPerformance": _SUBSCRIPTION}),
     **_of("LeaderService", {"ListLeaders GetLeader": ()}),
     **_of("EventFeedService", {"ListEventPage FollowEvents": _LOG}),
     **_of("WebhookService", {

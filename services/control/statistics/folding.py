@@ -10,6 +10,7 @@ Before it: triggers of orders, decisions and lots. After it: `sums`.
 from __future__ import annotations
 
 import asyncio
+from typing import LiteralString
 
 import structlog
 
@@ -24,12 +25,17 @@ _AT_ONCE = 2_000
 """Rows of each kind: a statement of some 20 ms."""
 
 
-async def keep(store: Store) -> None:
-    """Fold for ever; a database that is away finds it waiting."""
+async def keep(store: Store, fold: LiteralString = _SQL["fold"]) -> None:
+    """Fold for ever; a database that is away finds it waiting.
+
+    Args:
+        store: of the sums.
+        fold: the statement that adds so many rows at most, and says how many it has added.
+    """
     while True:
         folded = 0
         try:
-            (row,) = await store.rows(_SQL["fold"], limit=_AT_ONCE)
+            (row,) = await store.rows(fold, limit=_AT_ONCE)
             folded = row["folded"]
         except Unavailable:
             pass

@@ -97,6 +97,9 @@ RIGHTS: Mapping[str, _Rights] = {
         "statistics_sum": "insert, update",
         "slippage_kept": "insert, update",
         "slippage_sum": "insert, update",
+        "lot_hour": "insert, update",
+        "lot_hour_cursor": "insert, update",
+        "mark_hour": "insert, update",
         # What followers say that they have bought by hand, and the lock on a lot.
         "lot": "insert (follower_proxy, asset_id, origin, condition_id), update (shares_micros,"
         " cost_micros, bought_size_micros, by_hand_micros, updated_at)",

@@ -16,6 +16,7 @@ SUBJECTS = (
     "lots",
     "triggers",
     "statistics",
+    "lot_hours",
     "events",
     "alerts",
     "webhooks",

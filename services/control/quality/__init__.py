@@ -1,0 +1,1 @@
+"""Tell how well leaders were copied: gains over time, slippage, and what filters cost."""
