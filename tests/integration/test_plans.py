@@ -115,3 +115,49 @@ def nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
     yield plan
     for below in plan.get("Plans", ()):
         yield from nodes(below)
+
+
+_HOURS = """
+insert into subscription (id, follower_user_id, follower_wallet_id, follower_proxy, leader, state,
+                          version, sizing_mode, sizing_micros, changed_seq)
+values ('sub_' || repeat('0', 32), 'u', 'w', '0x' || repeat('1', 40), '0x' || repeat('2', 40),
+        'ACTIVE', 1, 'FIXED', 1, 0);
+insert into orders (order_key, copy_key, ordinal, purpose, subscription_id, subscription_version,
+                    follower_user_id, follower_wallet_id, follower_proxy, partition, condition_id,
+                    asset_id, side, size_micros, limit_micros, time_in_force, not_after_ms, body,
+                    body_hash, journal_seq, control_seq, state, chain_head)
+select lpad(n::text, 64, '0'), n::text, 0, 'ENTRY', 'sub' || n % 50, 1, 'u', 'w', 'p', 0, 'c',
+       (n % 20)::text, 'BUY', 1, 1, 'FAK', 0, '', '', 0, 0, 'CONFIRMED', ''
+from generate_series(1, 20000) n;
+insert into booking (kind, order_key, trade_id, size_micros, notional_micros, fee_micros,
+                     realised_micros, order_state, order_filled_micros, lot_shares_micros,
+                     lot_cost_micros)
+select 'MATCHED', lpad(n::text, 64, '0'), '', 1, 1, 0, 0, '', 1, 1, 1
+from generate_series(1, 20000) n;
+insert into lot_hour
+select 'sub' || n % 50, (n % 20)::text, to_timestamp(n * 3600), 0, 0, 0, 0, 0, 0, 0
+from generate_series(1, 20000) n;
+insert into mark_hour
+select (n % 20)::text, to_timestamp(n * 3600), 1 from generate_series(1, 20000) n;
+insert into lot_hour_cursor (fill_seq) select max(fill_seq) - 10 from booking;
+analyze;
+"""
+
+
+def test_a_series_looks_its_hours_up(database_url: str) -> None:
+    """Of fifty subscriptions with four hundred hours each, and of what is not folded yet."""
+    query = queries("quality/queries")["series"]
+    asked = {"id": "sub", "from_s": 0, "to_s": 3_600_000}
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        connection.execute(_HOURS)
+        told = connection.execute(b"explain (format json) " + query.encode(), asked).fetchone()
+    assert told is not None
+    scans = [node for node in nodes(told[0][0]["Plan"]) if "Relation Name" in node]
+    growing = {"lot_hour", "mark_hour", "booking", "orders", "payout", "lot_correction"}
+    read_whole = [
+        node
+        for node in scans
+        if node["Relation Name"] in growing and not {"Index Cond", "Recheck Cond"} & set(node)
+    ]
+    # Both are empty here, and read whole within nothing.
+    assert {node["Relation Name"] for node in read_whole} <= {"payout", "lot_correction"}

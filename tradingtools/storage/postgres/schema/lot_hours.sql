@@ -46,9 +46,12 @@ select b.fill_seq, b.booked_at, coalesce(o.subscription_id, p.origin, c.origin) 
 from booking b
 cross join lateral (
     select case b.kind when 'MATCHED' then 1 when 'UNDONE' then -1 else 0 end as sign) s
-left join orders o on o.order_key = b.order_key
-left join payout p on p.id = b.payout_id
-left join lot_correction c on c.id = b.correction_id
+-- A limit keeps the planner from reading these tables whole: it does not know how few bookings there are.
+left join lateral (
+    select subscription_id, asset_id, side from orders where order_key = b.order_key limit 1) o on true
+left join lateral (select origin, asset_id from payout where id = b.payout_id limit 1) p on true
+left join lateral (
+    select origin, asset_id from lot_correction where id = b.correction_id limit 1) c on true
 where b.kind in ('MATCHED', 'UNDONE', 'RESOLVED', 'CORRECTED')
   and coalesce(o.subscription_id, p.origin, c.origin) <> 'manual';
 
