@@ -93,10 +93,15 @@ function App() {
     addEventListener("hashchange", moved);
     const stop = onLoggedOut(() => set(null));
     const linked = location.hash.match(/^#login=([0-9a-f+]+)$/);
-    const begun = linked ? session.begin(linked[1].split("+").filter(Boolean)) : session.get();
     // The tokens leave the address before anything else is shown.
     if (linked) history.replaceState(null, "", "#/overview");
-    begun.then(set, (problem) => (problem.status === 401 ? set(null) : fail(problem)));
+    const begin = (tries) =>
+      (linked ? session.begin(linked[1].split("+").filter(Boolean)) : session.get()).then(set, (problem) => {
+        if (problem.status === 401) set(null);
+        else if (tries > 0 && (problem.status === 0 || problem.status >= 500)) setTimeout(begin, 1000, tries - 1);
+        else fail(problem);
+      });
+    begin(20);
     move(place());
     return () => { removeEventListener("hashchange", moved); stop(); };
   }, []);
