@@ -104,7 +104,13 @@ def prepare(settings: Settings, state: State, environ: Mapping[str, str]) -> Pre
             owner = core.database_url(layout)
             probe = {"TT_INSIDERS_PROBE_DATABASE_URL": embedded.role_url(owner, READER)}
             given = {**embedded.role_urls(owner), **probe, **given}
-        full = core.environment(layout, given, token_digest=digest, operator_digest=operating)
+        full = core.environment(
+            layout,
+            given,
+            token_digest=digest,
+            operator_digest=operating,
+            inside={name: kept(state.directory / f"{name}-token") for name in core.INSIDE},
+        )
         _refuse_taken(layout, settings, full)
         programs = _programs(layout, settings, state, full)
     except (

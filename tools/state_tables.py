@@ -10,8 +10,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-from tradingtools.domain import order_states, trigger_states
+from tradingtools.domain import order_states, performance_states, trigger_states
 from tradingtools.domain.order_states import OrderState
+from tradingtools.domain.performance_states import PerformanceState
 from tradingtools.domain.reasons import Reason
 from tradingtools.domain.trigger_states import TriggerStatus
 
@@ -22,6 +23,10 @@ _ABOUT_STATES = (
     "A transition that is not in these tables does not exist: for orders the database refuses it"
     " by a foreign key, for triggers the guard does. An order's transition is one compare-and-set"
     " on key, state and epoch."
+)
+_ABOUT_PERFORMANCE = (
+    "Where the performance rules of a subscription stand (`performance`, which perfmon writes); the"
+    " database refuses any other transition."
 )
 _ABOUT_REASONS = (
     "Why a leader's trade was not copied, was copied in part, or an order ended without a fill."
@@ -57,7 +62,7 @@ def _states() -> str:
     return (
         "\n\n".join(
             [
-                "# States of orders and triggers",
+                "# States of orders, triggers and performance rules",
                 _GENERATED,
                 _ABOUT_STATES,
                 "## Orders",
@@ -73,6 +78,11 @@ def _states() -> str:
                 _table(("status", "meaning for callers"), map(_trigger_row, TriggerStatus)),
                 "## Transitions of a trigger",
                 _table(("from", "to"), _trigger_transitions()),
+                "## Performance rules",
+                _ABOUT_PERFORMANCE,
+                _table(("state", "meaning"), performance_states.MEANINGS.items()),
+                "## Transitions of performance rules",
+                _table(("from", "to"), _performance_transitions()),
             ]
         )
         + "\n"
@@ -102,6 +112,15 @@ def _trigger_row(status: TriggerStatus) -> tuple[str, str]:
 def _trigger_transitions() -> Iterable[tuple[str, str]]:
     rank = {status: number for number, status in enumerate(TriggerStatus)}
     return sorted(trigger_states.TRANSITIONS, key=lambda pair: (rank[pair[0]], rank[pair[1]]))
+
+
+def _performance_transitions() -> Iterable[tuple[str, str]]:
+    rank = {state: number for number, state in enumerate(PerformanceState)}
+    pairs = sorted(
+        performance_states.TRANSITIONS,
+        key=lambda pair: (-1 if pair[0] is None else rank[pair[0]], rank[pair[1]]),
+    )
+    return ((source or "(new)", target) for source, target in pairs)
 
 
 def _reasons() -> str:

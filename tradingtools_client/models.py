@@ -82,6 +82,8 @@ class CreateSubscriptionRequest(TypedDict):
     `START_MODE_MIRROR`: What the leader holds at the start, too: a resync that is executed
     once, by itself.
     """
+    performance: NotRequired[PerformanceRulesInput]
+    """When it stops on a loss, and how it scales with profit."""
 
 
 class CreateTriggerRequest(TypedDict):
@@ -953,6 +955,84 @@ class ListWebhookEndpointsResponse(TypedDict):
     endpoints: list[WebhookEndpoint]
 
 
+class LossLimit(TypedDict):
+    """How much may be lost."""
+
+    amount: NotRequired[str]
+    """USDC, decimal string, more than 0."""
+    fraction: NotRequired[str]
+    """Of the wallet's equity, decimal string between 0 and 1. Only for a wallet that was
+    funded. What is put in or taken out is neither profit nor loss.
+    """
+
+
+class LossLimitInput(TypedDict):
+    """How much may be lost."""
+
+    amount: NotRequired[str]
+    """USDC, decimal string, more than 0."""
+    fraction: NotRequired[str]
+    """Of the wallet's equity, decimal string between 0 and 1. Only for a wallet that was
+    funded. What is put in or taken out is neither profit nor loss.
+    """
+
+
+class LossStop(TypedDict):
+    """Stops a subscription that loses: realised less fees, and what all that is held would
+    fetch now less its cost. A book that cannot be trusted is no loss.
+    """
+
+    session: NotRequired[LossLimit]
+    """Since the subscription was made or resumed."""
+    day: NotRequired[LossLimit]
+    """Since midnight in the engine's time zone (TT_PERFMON_TIME_ZONE)."""
+    fromPeak: NotRequired[LossLimit]
+    """Since the best result since the baseline."""
+    total: NotRequired[LossLimit]
+    """Since the baseline: the subscription was made, or resumed after a loss stop."""
+    action: str
+    """What a loss stop does.
+    `LOSS_ACTION_PAUSE`: The subscription is paused.
+    `LOSS_ACTION_PAUSE_AND_EXIT`: It is paused, and all that it holds is sold at any price,
+    as by a time stop.
+    `LOSS_ACTION_REDUCE_ONLY`: It is paused, and its wallet buys nothing until an operator
+    clears the halt.
+    """
+    scope: NotRequired[str]
+    """Whose result a loss stop judges.
+    `PERFORMANCE_SCOPE_SUBSCRIPTION`: The subscription's. What an absent field means.
+    `PERFORMANCE_SCOPE_WALLET`: That of all subscriptions of the follower's wallet together.
+    """
+
+
+class LossStopInput(TypedDict):
+    """Stops a subscription that loses: realised less fees, and what all that is held would
+    fetch now less its cost. A book that cannot be trusted is no loss.
+    """
+
+    session: NotRequired[LossLimitInput]
+    """Since the subscription was made or resumed."""
+    day: NotRequired[LossLimitInput]
+    """Since midnight in the engine's time zone (TT_PERFMON_TIME_ZONE)."""
+    fromPeak: NotRequired[LossLimitInput]
+    """Since the best result since the baseline."""
+    total: NotRequired[LossLimitInput]
+    """Since the baseline: the subscription was made, or resumed after a loss stop."""
+    action: Literal["LOSS_ACTION_PAUSE", "LOSS_ACTION_PAUSE_AND_EXIT", "LOSS_ACTION_REDUCE_ONLY"]
+    """What a loss stop does.
+    `LOSS_ACTION_PAUSE`: The subscription is paused.
+    `LOSS_ACTION_PAUSE_AND_EXIT`: It is paused, and all that it holds is sold at any price,
+    as by a time stop.
+    `LOSS_ACTION_REDUCE_ONLY`: It is paused, and its wallet buys nothing until an operator
+    clears the halt.
+    """
+    scope: NotRequired[Literal["PERFORMANCE_SCOPE_SUBSCRIPTION", "PERFORMANCE_SCOPE_WALLET"]]
+    """Whose result a loss stop judges.
+    `PERFORMANCE_SCOPE_SUBSCRIPTION`: The subscription's. What an absent field means.
+    `PERFORMANCE_SCOPE_WALLET`: That of all subscriptions of the follower's wallet together.
+    """
+
+
 class ManualLotInput(TypedDict):
     """Shares that the follower has bought by hand, in the trading terminal; triggers sell them
     as they sell copied ones.
@@ -993,26 +1073,18 @@ class OrderTimes(TypedDict):
     """Nothing of it was open any more, and its fills were booked."""
 
 
-class PerformancePoint(TypedDict):
-    """What a subscription has gained from its beginning up to an instant, by the ledger. USDC."""
+class PerformanceRules(TypedDict):
+    """Rules on a subscription's performance. Not for a shadow."""
 
-    at: NotRequired[str]
-    bought: str
-    sold: str
-    payouts: str
-    fees: str
-    realised: str
-    """Profit of what is not held any more, before fees."""
-    openCost: str
-    """Cost of what is held."""
-    marked: NotRequired[str]
-    """Worth of what is held less its cost, at the best bids; the last point, if it is now, at
-    what selling would fetch. Left out: something held has no mark.
-    """
-    equity: NotRequired[str]
-    """Realised and marked less fees."""
-    drawdown: NotRequired[str]
-    """Below the highest equity of the points before."""
+    lossStop: NotRequired[LossStop]
+    profitScale: NotRequired[ProfitScale]
+
+
+class PerformanceRulesInput(TypedDict):
+    """Rules on a subscription's performance. Not for a shadow."""
+
+    lossStop: NotRequired[LossStopInput]
+    profitScale: NotRequired[ProfitScaleInput]
 
 
 class Position(TypedDict):
@@ -1063,6 +1135,50 @@ class Position(TypedDict):
     for again, under the same key.
     `REDEMPTION_STATE_ACCEPTED`: Accepted, and not done.
     `REDEMPTION_STATE_CONFIRMED`: The money is in the wallet.
+    """
+
+
+class ProfitScale(TypedDict):
+    """Scales the size of copies with the subscription's result: a factor beside
+    `sizing.multiplier`.
+    """
+
+    step: str
+    """USDC of profit for a step up, of loss for a step down, decimal string, more than 0."""
+    factor: str
+    """By which a step multiplies the scale, decimal string, more than 1, at most 100."""
+    min: str
+    """Lowest scale, decimal string, more than 0, at most 1."""
+    max: str
+    """Highest scale, decimal string, at least 1, at most 100."""
+    cooldownSeconds: NotRequired[int]
+    """Seconds after a step before the next one up. Absent: none. Down is never waited with."""
+    onLoss: NotRequired[str]
+    """What a step down does to the scale.
+    `ON_LOSS_STEP_DOWN`: It is divided by the factor. What an absent field means.
+    `ON_LOSS_RESET`: It is 1 again.
+    """
+
+
+class ProfitScaleInput(TypedDict):
+    """Scales the size of copies with the subscription's result: a factor beside
+    `sizing.multiplier`.
+    """
+
+    step: str
+    """USDC of profit for a step up, of loss for a step down, decimal string, more than 0."""
+    factor: str
+    """By which a step multiplies the scale, decimal string, more than 1, at most 100."""
+    min: str
+    """Lowest scale, decimal string, more than 0, at most 1."""
+    max: str
+    """Highest scale, decimal string, at least 1, at most 100."""
+    cooldownSeconds: NotRequired[int]
+    """Seconds after a step before the next one up. Absent: none. Down is never waited with."""
+    onLoss: NotRequired[Literal["ON_LOSS_STEP_DOWN", "ON_LOSS_RESET"]]
+    """What a step down does to the scale.
+    `ON_LOSS_STEP_DOWN`: It is divided by the factor. What an absent field means.
+    `ON_LOSS_RESET`: It is 1 again.
     """
 
 
@@ -1341,14 +1457,19 @@ class Subscription(TypedDict):
     `START_MODE_MIRROR`: What the leader holds at the start, too: a resync that is executed
     once, by itself.
     """
-
-
-class SubscriptionPerformance(TypedDict):
-    """At most 2200 points, oldest first."""
-
-    points: list[PerformancePoint]
-    asOf: NotRequired[str]
-    """When the ledger was read."""
+    performance: NotRequired[PerformanceRules]
+    """Left out when there are none."""
+    pausedBy: NotRequired[str]
+    """These three while it is paused only. Who paused a subscription.
+    `PAUSED_BY_PERSON`: A caller.
+    `PAUSED_BY_PERFORMANCE`: Its loss stop. Resuming it begins a new baseline, and takes
+    back exits that have not fired.
+    """
+    pauseReason: NotRequired[str]
+    """Why, in words; left out when nobody said so."""
+    pausedSince: NotRequired[str]
+    scale: NotRequired[str]
+    """By which `profitScale` multiplies copies now, decimal string; left out when it is 1."""
 
 
 class SubscriptionStatistics(TypedDict):
@@ -1537,6 +1658,10 @@ class UpdateSubscriptionRequest(TypedDict):
     """Present: replaces it. Absent: unchanged."""
     triggers: NotRequired[DefaultTriggersInput]
     """Present: replaces all default triggers, for positions that begin from now on. Absent:
+    unchanged.
+    """
+    performance: NotRequired[PerformanceRulesInput]
+    """Present: replaces all performance rules; an empty one takes them away. Absent:
     unchanged.
     """
 

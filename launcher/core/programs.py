@@ -7,6 +7,7 @@ way they would in production; nothing in them tells an embedded server from a re
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
@@ -29,6 +30,8 @@ class Process:
     """Give it PostgreSQL's address."""
     analytics: bool = False
     """Give it the addresses of the analytical store."""
+    inside: bool = False
+    """It calls control's internal port, with a token of its own."""
 
 
 PROCESSES = (
@@ -44,10 +47,13 @@ PROCESSES = (
     Process(name="webhooks", calls="events"),
     Process(name="console", database=False),
     Process(name="enrichment", calls="events", redis=True, analytics=True),
+    Process(name="perfmon", calls="confirm bookfeed", redis=True, inside=True),
 )
 """Started in this order. Only append: ports are dealt out in it."""
 
 ENGINE = tuple(process.name for process in PROCESSES)
+INSIDE = tuple(process.name for process in PROCESSES if process.inside)
+"""Those that call control's internal port."""
 
 CONTROL_PORTS = ("control_internal",)
 """What control listens on besides its own port."""
@@ -141,7 +147,12 @@ def listen_variable(name: str) -> str:
 
 
 def environment(
-    layout: Layout, environ: Mapping[str, str], *, token_digest: str, operator_digest: str
+    layout: Layout,
+    environ: Mapping[str, str],
+    *,
+    token_digest: str,
+    operator_digest: str,
+    inside: Mapping[str, str] | None = None,
 ) -> dict[str, str]:
     """The settings of all processes: what the caller's environment says, the rest filled in.
 
@@ -150,6 +161,7 @@ def environment(
         environ: the launcher's own environment; what it sets is kept.
         token_digest: SHA-256, hex, of the token with which the launcher calls REST.
         operator_digest: the same of the operators' token of the run.
+        inside: tokens of processes that call control's internal port, by name.
 
     Raises:
         AddressError: a listening address in the environment is malformed.
@@ -180,6 +192,12 @@ def environment(
     if layout.paper_venue:
         filled |= _paper_venue(layout)
     tokens = f"launcher:manage:{token_digest},operator:operate:{operator_digest}"
+    for name, token in (inside or {}).items():
+        filled[f"TT_{name.upper()}_CONTROL_TARGET"] = at["control_internal"]
+        variable = f"TT_{name.upper()}_CONTROL_TOKEN"
+        if not environ.get(variable):
+            filled[variable] = token
+            tokens += f",{name}:internal:{hashlib.sha256(token.encode()).hexdigest()}"
     given = environ.get("TT_CONTROL_TOKENS")
     kept = {name: value for name, value in environ.items() if value != ""}
     return {**filled, **kept, "TT_CONTROL_TOKENS": f"{given},{tokens}" if given else tokens}

@@ -87,10 +87,12 @@ where lot.follower_proxy = m.follower_proxy and lot.asset_id = m.asset_id
   and lot.origin = m.origin
 
 -- name: default_triggers
--- What the subscriptions of buys guard a new position of each lot with, and whether one of the newest
+-- What the subscriptions of buys guard a new position of each lot with, at once an exit where a loss
+-- stop sells all; and whether one of the newest
 -- set of that lot has sold what could be sold, as one without a size of its own does; no row: with
 -- nothing.
-select k.follower_proxy, k.asset_id, k.origin, s.triggers,
+select k.follower_proxy, k.asset_id, k.origin,
+       case when s.exiting then '{"time_stop_seconds": 0}' else s.triggers end as triggers,
        coalesce(newest.sold_out, false) as sold_out
 from (
     select distinct o.follower_proxy, o.asset_id, o.subscription_id as origin
@@ -103,7 +105,7 @@ left join lateral (
       and t.origin = k.origin and t.made_for <> ''
     group by t.made_for order by max(t.created_at) desc limit 1
 ) newest on true
-where s.triggers <> '{}'
+where s.triggers <> '{}' or s.exiting
 
 -- name: add_triggers
 with made as (

@@ -1,4 +1,4 @@
-"""Composition of control's process of the internal port: operators, funding, health.
+"""Composition of control's process of the internal port: operators, money, performance actions.
 
 It has an event loop and connections of its own: whatever clients send to the edge, an operator's
 halt waits for none of it.
@@ -23,6 +23,7 @@ from services.control.operators.resolutions import Resolutions
 from services.control.operators.service import OperatorServicer
 from services.control.operators.store import Operators
 from services.control.operators.wallet_owners import Identities
+from services.control.performance.store import Actions
 from services.control.settings import Settings
 from services.control.startup import limiter_of, open_pools, open_wake_ups, tokens_of
 from services.control.store import Store
@@ -66,7 +67,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
             inside,
             approvals,
         )
-        internal = InternalServicer(Fundings(store), inside, approvals)
+        internal = InternalServicer(Fundings(store), Actions(store), inside, approvals)
 
         def register(server: grpc.aio.Server) -> None:
             operator_service_pb2_grpc.add_OperatorServiceServicer_to_server(operators, server)

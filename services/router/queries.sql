@@ -5,7 +5,7 @@ select coalesce(max(seq), 0) as seq from control_change
 -- The hot index, or what of it has changed, oldest first.
 select id, follower_user_id, follower_wallet_id, follower_proxy, leader, state, version,
        sizing_mode, sizing_micros, max_per_trade_micros, max_per_market_micros,
-       max_slippage_micros, max_age_ms, settings, changed_seq,
+       max_slippage_micros, max_age_ms, settings, scale_micros, changed_seq,
        floor(extract(epoch from created_at) * 1000)::bigint as created_ms
 from subscription
 where changed_seq > %(after)s

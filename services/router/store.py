@@ -20,6 +20,7 @@ from tradingtools.domain.copy_settings import from_json, to_json
 from tradingtools.domain.halts import Halt, halts_of
 from tradingtools.domain.leader_trade import LeaderRow, LeaderTrade, Side, Source, TradeKey, merge
 from tradingtools.domain.order import Follower
+from tradingtools.domain.performance import UNSCALED_MICROS
 from tradingtools.domain.reasons import Reason
 from tradingtools.domain.subscription import SizingMode, Subscription, SubscriptionState
 from tradingtools.storage.postgres.direct import Connection
@@ -77,6 +78,7 @@ def _subscription(row: Mapping[str, Any]) -> Subscription:
         max_age_ms=row["max_age_ms"],
         # What was frozen before there were such settings has none.
         settings=from_json(row.get("settings", {})),
+        scale_micros=row.get("scale_micros", UNSCALED_MICROS),
         created_ms=row["created_ms"],
     )
 
@@ -232,6 +234,7 @@ def _frozen_fields(copy: Copy) -> dict[str, Any]:
         "max_slippage_micros": frozen.max_slippage_micros,
         "max_age_ms": frozen.max_age_ms,
         "settings": to_json(frozen.settings),
+        **({} if frozen.scale_micros == UNSCALED_MICROS else {"scale_micros": frozen.scale_micros}),
         "ordered_money_micros": copy.ordered_money_micros,
         "owned_micros": copy.owned_micros,
         "judged_notional_micros": copy.judged_notional_micros,

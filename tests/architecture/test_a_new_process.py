@@ -63,7 +63,7 @@ async def run(settings, stop):
 }
 LINES = {
     "launcher/core/programs.py": (
-        '    Process(name="webhooks", calls="events"),\n',
+        '    Process(name="perfmon", calls="confirm bookfeed", redis=True, inside=True),\n',
         '    Process(name="ticker", calls="events"),\n',
     ),
     "tradingtools/storage/postgres/rights.py": (

@@ -49,6 +49,7 @@ class EventType(StrEnum):
     SUBSCRIPTION_RESUMED = "subscription.resumed"
     SUBSCRIPTION_DELETED = "subscription.deleted"
     SUBSCRIPTION_RESYNCED = "subscription.resynced"
+    SUBSCRIPTION_PERFORMANCE_ACTION = "subscription.performance_action"
     WALLET_FUNDED = "wallet.funded"
     HALT_SET = "halt.set"
     HALT_CLEARED = "halt.cleared"
@@ -107,6 +108,8 @@ MEANINGS: Final[Mapping[EventType, str]] = {
     _E.SUBSCRIPTION_RESUMED: "A subscription buys again.",
     _E.SUBSCRIPTION_DELETED: "A subscription has ended; what it holds follows the leader out.",
     _E.SUBSCRIPTION_RESYNCED: "A resync of a subscription was executed.",
+    _E.SUBSCRIPTION_PERFORMANCE_ACTION: "A performance rule has stopped a subscription or moved its"
+    " scale; `after.performance_action` has the rule and its evidence.",
     _E.WALLET_FUNDED: "Money was put into a wallet's budget, or taken out.",
     _E.HALT_SET: "Orders are halted, for all, a wallet, a leader or a market.",
     _E.HALT_CLEARED: "A halt has ended.",
@@ -193,6 +196,7 @@ SUBSCRIPTION_EVENTS: Final[Mapping[str, EventType | None]] = {
     # A question; nothing changes.
     "preview resync": None,
     "execute resync": _E.SUBSCRIPTION_RESYNCED,
+    "performance action": _E.SUBSCRIPTION_PERFORMANCE_ACTION,
 }
 """By the action of a control change."""
 

@@ -24,7 +24,7 @@ class Permission(StrEnum):
     OPERATE = "operate"
     """Halt, resume and decide as an operator; includes OBSERVE."""
     INTERNAL = "internal"
-    """What the product's own backend does inside: funding and the like."""
+    """What the product's own processes do inside: funding, performance actions."""
     ENGINE = "engine"
     """Streams between the processes of the engine; :data:`CALLERS` says which process may call."""
 
@@ -85,7 +85,7 @@ PERMISSIONS: dict[str, Permission] = {
         operate="SetHalt ClearHalt ResetBreaker ResolveOrder CorrectLot ReplayDeadLetter"
         " MoveWallet",
     ),
-    **_of("ControlInternalService", internal="Fund"),
+    **_of("ControlInternalService", internal="Fund PerfAction"),
     **_of("IngestService", engine="StreamLeaderTrades Acknowledge"),
     **_of("BookfeedService", engine="StreamMarks GetBook Acknowledge"),
     **_of("RouterService", engine="StreamOrders Acknowledge PreviewRoute"),
@@ -111,10 +111,10 @@ CALLERS: dict[str, frozenset[str]] = {
     f"tradingtools.v1.{service}": frozenset({OPERATOR, *callers.split()})
     for service, callers in {
         "IngestService": "router",
-        "BookfeedService": "router executor confirm guard control insiders",
+        "BookfeedService": "router executor confirm guard control insiders perfmon",
         "RouterService": "executor",
         "ExecutorService": "confirm",
-        "ConfirmService": "router guard",
+        "ConfirmService": "router guard perfmon",
         "GuardService": "executor",
         "EventService": "control webhooks alerts enrichment",
         "EventFeedService": EDGE,

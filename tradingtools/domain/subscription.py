@@ -7,6 +7,7 @@ from enum import StrEnum
 
 from tradingtools.domain.copy_settings import CopySettings
 from tradingtools.domain.order import Follower
+from tradingtools.domain.performance import UNSCALED_MICROS
 
 DEFAULT_SLIPPAGE_MICROS = 30_000
 DEFAULT_MAX_AGE_MS = 60_000
@@ -52,6 +53,8 @@ class Subscription:
     """Of an entry; None: the default."""
     settings: CopySettings = field(default_factory=CopySettings)
     """Everything else."""
+    scale_micros: int = UNSCALED_MICROS
+    """Factor that its performance rules put on what it copies, beside the multiplier."""
     created_ms: int = 0
     """When it was created, milliseconds since the epoch."""
 

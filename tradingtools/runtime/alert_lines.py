@@ -40,6 +40,13 @@ LINES: Final[Mapping[str, Mapping[str, str]]] = {
         "books stay in doubt; REST alone tells them": "books_doubted",
         "the venue's answer cannot be read": "venue_unreadable",
     },
+    "perfmon": {
+        "a performance action is not done; again later": "performance_refused",
+        "performance rules cannot be read; nothing is judged by them": "performance_unreadable",
+        "performance rules are not judged: what is held has had no good book for too long": (
+            "performance_in_doubt"
+        ),
+    },
     "router": {
         "an exit could not be judged; again later": "exit_unjudged",
         "an entry cannot be decided again": "entry_undecided",

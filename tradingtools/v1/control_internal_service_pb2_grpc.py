@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class ControlInternalServiceStub:
-    """Called by the product's backend with a token of the scope "internal" in the metadata
+    """Called by the product's processes with a token of the scope "internal" in the metadata
     `authorization: Bearer ...`.
     """
 
@@ -41,10 +41,15 @@ class ControlInternalServiceStub:
                 request_serializer=tradingtools_dot_v1_dot_control__internal__service__pb2.FundRequest.SerializeToString,
                 response_deserializer=tradingtools_dot_v1_dot_control__internal__service__pb2.FundResponse.FromString,
                 _registered_method=True)
+        self.PerfAction = channel.unary_unary(
+                '/tradingtools.v1.ControlInternalService/PerfAction',
+                request_serializer=tradingtools_dot_v1_dot_control__internal__service__pb2.PerfActionRequest.SerializeToString,
+                response_deserializer=tradingtools_dot_v1_dot_control__internal__service__pb2.PerfActionResponse.FromString,
+                _registered_method=True)
 
 
 class ControlInternalServiceServicer:
-    """Called by the product's backend with a token of the scope "internal" in the metadata
+    """Called by the product's processes with a token of the scope "internal" in the metadata
     `authorization: Bearer ...`.
     """
 
@@ -61,6 +66,19 @@ class ControlInternalServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def PerfAction(self, request, context):
+        """Does what a subscription's performance rules demand: stops it, or moves its scale. Called by
+        perfmon. Never resumes: that is a person's.
+
+        May be repeated: the same action id answers the same and does nothing again. CONFLICT when the
+        subscription, or the number of its actions, is not as it was judged, or the lease is another's:
+        look again. WRONG_STATE when it is deleted, or stopped already; INVALID_FIELD when its rules say
+        otherwise; REQUEST_ID_REUSED when the action id came with another action; NOT_FOUND.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_ControlInternalServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -68,6 +86,11 @@ def add_ControlInternalServiceServicer_to_server(servicer, server):
                     servicer.Fund,
                     request_deserializer=tradingtools_dot_v1_dot_control__internal__service__pb2.FundRequest.FromString,
                     response_serializer=tradingtools_dot_v1_dot_control__internal__service__pb2.FundResponse.SerializeToString,
+            ),
+            'PerfAction': grpc.unary_unary_rpc_method_handler(
+                    servicer.PerfAction,
+                    request_deserializer=tradingtools_dot_v1_dot_control__internal__service__pb2.PerfActionRequest.FromString,
+                    response_serializer=tradingtools_dot_v1_dot_control__internal__service__pb2.PerfActionResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -78,7 +101,7 @@ def add_ControlInternalServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class ControlInternalService:
-    """Called by the product's backend with a token of the scope "internal" in the metadata
+    """Called by the product's processes with a token of the scope "internal" in the metadata
     `authorization: Bearer ...`.
     """
 
@@ -99,6 +122,33 @@ class ControlInternalService:
             '/tradingtools.v1.ControlInternalService/Fund',
             tradingtools_dot_v1_dot_control__internal__service__pb2.FundRequest.SerializeToString,
             tradingtools_dot_v1_dot_control__internal__service__pb2.FundResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def PerfAction(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tradingtools.v1.ControlInternalService/PerfAction',
+            tradingtools_dot_v1_dot_control__internal__service__pb2.PerfActionRequest.SerializeToString,
+            tradingtools_dot_v1_dot_control__internal__service__pb2.PerfActionResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -232,6 +232,98 @@ START_MODE_MIRROR: StartMode.ValueType  # 2
 """What the leader holds at the start, too: a resync that is executed once, by itself."""
 Global___StartMode: _TypeAlias = StartMode  # noqa: Y015
 
+class _LossAction:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _LossActionEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_LossAction.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    LOSS_ACTION_UNSPECIFIED: _LossAction.ValueType  # 0
+    LOSS_ACTION_PAUSE: _LossAction.ValueType  # 1
+    """The subscription is paused."""
+    LOSS_ACTION_PAUSE_AND_EXIT: _LossAction.ValueType  # 2
+    """It is paused, and all that it holds is sold at any price, as by a time stop."""
+    LOSS_ACTION_REDUCE_ONLY: _LossAction.ValueType  # 3
+    """It is paused, and its wallet buys nothing until an operator clears the halt."""
+
+class LossAction(_LossAction, metaclass=_LossActionEnumTypeWrapper):
+    """What a loss stop does."""
+
+LOSS_ACTION_UNSPECIFIED: LossAction.ValueType  # 0
+LOSS_ACTION_PAUSE: LossAction.ValueType  # 1
+"""The subscription is paused."""
+LOSS_ACTION_PAUSE_AND_EXIT: LossAction.ValueType  # 2
+"""It is paused, and all that it holds is sold at any price, as by a time stop."""
+LOSS_ACTION_REDUCE_ONLY: LossAction.ValueType  # 3
+"""It is paused, and its wallet buys nothing until an operator clears the halt."""
+Global___LossAction: _TypeAlias = LossAction  # noqa: Y015
+
+class _PerformanceScope:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _PerformanceScopeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_PerformanceScope.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    PERFORMANCE_SCOPE_UNSPECIFIED: _PerformanceScope.ValueType  # 0
+    PERFORMANCE_SCOPE_SUBSCRIPTION: _PerformanceScope.ValueType  # 1
+    """The subscription's. What an absent field means."""
+    PERFORMANCE_SCOPE_WALLET: _PerformanceScope.ValueType  # 2
+    """That of all subscriptions of the follower's wallet together."""
+
+class PerformanceScope(_PerformanceScope, metaclass=_PerformanceScopeEnumTypeWrapper):
+    """Whose result a loss stop judges."""
+
+PERFORMANCE_SCOPE_UNSPECIFIED: PerformanceScope.ValueType  # 0
+PERFORMANCE_SCOPE_SUBSCRIPTION: PerformanceScope.ValueType  # 1
+"""The subscription's. What an absent field means."""
+PERFORMANCE_SCOPE_WALLET: PerformanceScope.ValueType  # 2
+"""That of all subscriptions of the follower's wallet together."""
+Global___PerformanceScope: _TypeAlias = PerformanceScope  # noqa: Y015
+
+class _OnLoss:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _OnLossEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_OnLoss.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    ON_LOSS_UNSPECIFIED: _OnLoss.ValueType  # 0
+    ON_LOSS_STEP_DOWN: _OnLoss.ValueType  # 1
+    """It is divided by the factor. What an absent field means."""
+    ON_LOSS_RESET: _OnLoss.ValueType  # 2
+    """It is 1 again."""
+
+class OnLoss(_OnLoss, metaclass=_OnLossEnumTypeWrapper):
+    """What a step down does to the scale."""
+
+ON_LOSS_UNSPECIFIED: OnLoss.ValueType  # 0
+ON_LOSS_STEP_DOWN: OnLoss.ValueType  # 1
+"""It is divided by the factor. What an absent field means."""
+ON_LOSS_RESET: OnLoss.ValueType  # 2
+"""It is 1 again."""
+Global___OnLoss: _TypeAlias = OnLoss  # noqa: Y015
+
+class _PausedBy:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _PausedByEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_PausedBy.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    PAUSED_BY_UNSPECIFIED: _PausedBy.ValueType  # 0
+    PAUSED_BY_PERSON: _PausedBy.ValueType  # 1
+    """A caller."""
+    PAUSED_BY_PERFORMANCE: _PausedBy.ValueType  # 2
+    """Its loss stop. Resuming it begins a new baseline, and takes back exits that have not fired."""
+
+class PausedBy(_PausedBy, metaclass=_PausedByEnumTypeWrapper):
+    """Who paused a subscription."""
+
+PAUSED_BY_UNSPECIFIED: PausedBy.ValueType  # 0
+PAUSED_BY_PERSON: PausedBy.ValueType  # 1
+"""A caller."""
+PAUSED_BY_PERFORMANCE: PausedBy.ValueType  # 2
+"""Its loss stop. Resuming it begins a new baseline, and takes back exits that have not fired."""
+Global___PausedBy: _TypeAlias = PausedBy  # noqa: Y015
+
 @_typing.final
 class FixedSizing(_message.Message):
     """The same amount for every leader trade."""
@@ -919,6 +1011,162 @@ class SubscriptionStatistics(_message.Message):
 Global___SubscriptionStatistics: _TypeAlias = SubscriptionStatistics  # noqa: Y015
 
 @_typing.final
+class LossLimit(_message.Message):
+    """How much may be lost."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    AMOUNT_FIELD_NUMBER: _builtins.int
+    FRACTION_FIELD_NUMBER: _builtins.int
+    amount: _builtins.str
+    """USDC, decimal string, more than 0."""
+    fraction: _builtins.str
+    """Of the wallet's equity, decimal string between 0 and 1. Only for a wallet that was funded.
+    What is put in or taken out is neither profit nor loss.
+    """
+    def __init__(
+        self,
+        *,
+        amount: _builtins.str = ...,
+        fraction: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "fraction", b"fraction", "limit", b"limit"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "fraction", b"fraction", "limit", b"limit"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_limit: _TypeAlias = _typing.Literal["amount", "fraction"]  # noqa: Y015
+    _WhichOneofArgType_limit: _TypeAlias = _typing.Literal["limit", b"limit"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_limit) -> _WhichOneofReturnType_limit | None: ...
+
+Global___LossLimit: _TypeAlias = LossLimit  # noqa: Y015
+
+@_typing.final
+class LossStop(_message.Message):
+    """Stops a subscription that loses: realised less fees, and what all that is held would fetch now less
+    its cost. A book that cannot be trusted is no loss.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SESSION_FIELD_NUMBER: _builtins.int
+    DAY_FIELD_NUMBER: _builtins.int
+    FROM_PEAK_FIELD_NUMBER: _builtins.int
+    TOTAL_FIELD_NUMBER: _builtins.int
+    ACTION_FIELD_NUMBER: _builtins.int
+    SCOPE_FIELD_NUMBER: _builtins.int
+    action: Global___LossAction.ValueType
+    scope: Global___PerformanceScope.ValueType
+    @_builtins.property
+    def session(self) -> Global___LossLimit:
+        """Since the subscription was made or resumed."""
+
+    @_builtins.property
+    def day(self) -> Global___LossLimit:
+        """Since midnight in the engine's time zone (TT_PERFMON_TIME_ZONE)."""
+
+    @_builtins.property
+    def from_peak(self) -> Global___LossLimit:
+        """Since the best result since the baseline."""
+
+    @_builtins.property
+    def total(self) -> Global___LossLimit:
+        """Since the baseline: the subscription was made, or resumed after a loss stop."""
+
+    def __init__(
+        self,
+        *,
+        session: Global___LossLimit | None = ...,
+        day: Global___LossLimit | None = ...,
+        from_peak: Global___LossLimit | None = ...,
+        total: Global___LossLimit | None = ...,
+        action: Global___LossAction.ValueType = ...,
+        scope: Global___PerformanceScope.ValueType | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_scope", b"_scope", "day", b"day", "from_peak", b"from_peak", "scope", b"scope", "session", b"session", "total", b"total"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_scope", b"_scope", "action", b"action", "day", b"day", "from_peak", b"from_peak", "scope", b"scope", "session", b"session", "total", b"total"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__scope: _TypeAlias = _typing.Literal["scope"]  # noqa: Y015
+    _WhichOneofArgType__scope: _TypeAlias = _typing.Literal["_scope", b"_scope"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__scope) -> _WhichOneofReturnType__scope | None: ...
+
+Global___LossStop: _TypeAlias = LossStop  # noqa: Y015
+
+@_typing.final
+class ProfitScale(_message.Message):
+    """Scales the size of copies with the subscription's result: a factor beside `sizing.multiplier`."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    STEP_FIELD_NUMBER: _builtins.int
+    FACTOR_FIELD_NUMBER: _builtins.int
+    MIN_FIELD_NUMBER: _builtins.int
+    MAX_FIELD_NUMBER: _builtins.int
+    COOLDOWN_SECONDS_FIELD_NUMBER: _builtins.int
+    ON_LOSS_FIELD_NUMBER: _builtins.int
+    step: _builtins.str
+    """USDC of profit for a step up, of loss for a step down, decimal string, more than 0."""
+    factor: _builtins.str
+    """By which a step multiplies the scale, decimal string, more than 1, at most 100."""
+    min: _builtins.str
+    """Lowest scale, decimal string, more than 0, at most 1."""
+    max: _builtins.str
+    """Highest scale, decimal string, at least 1, at most 100."""
+    cooldown_seconds: _builtins.int
+    """Seconds after a step before the next one up. Absent: none. Down is never waited with."""
+    on_loss: Global___OnLoss.ValueType
+    def __init__(
+        self,
+        *,
+        step: _builtins.str = ...,
+        factor: _builtins.str = ...,
+        min: _builtins.str = ...,
+        max: _builtins.str = ...,
+        cooldown_seconds: _builtins.int | None = ...,
+        on_loss: Global___OnLoss.ValueType | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_cooldown_seconds", b"_cooldown_seconds", "_on_loss", b"_on_loss", "cooldown_seconds", b"cooldown_seconds", "on_loss", b"on_loss"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_cooldown_seconds", b"_cooldown_seconds", "_on_loss", b"_on_loss", "cooldown_seconds", b"cooldown_seconds", "factor", b"factor", "max", b"max", "min", b"min", "on_loss", b"on_loss", "step", b"step"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__cooldown_seconds: _TypeAlias = _typing.Literal["cooldown_seconds"]  # noqa: Y015
+    _WhichOneofArgType__cooldown_seconds: _TypeAlias = _typing.Literal["_cooldown_seconds", b"_cooldown_seconds"]  # noqa: Y015
+    _WhichOneofReturnType__on_loss: _TypeAlias = _typing.Literal["on_loss"]  # noqa: Y015
+    _WhichOneofArgType__on_loss: _TypeAlias = _typing.Literal["_on_loss", b"_on_loss"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__cooldown_seconds) -> _WhichOneofReturnType__cooldown_seconds | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__on_loss) -> _WhichOneofReturnType__on_loss | None: ...
+
+Global___ProfitScale: _TypeAlias = ProfitScale  # noqa: Y015
+
+@_typing.final
+class PerformanceRules(_message.Message):
+    """Rules on a subscription's performance. Not for a shadow."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LOSS_STOP_FIELD_NUMBER: _builtins.int
+    PROFIT_SCALE_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def loss_stop(self) -> Global___LossStop: ...
+    @_builtins.property
+    def profit_scale(self) -> Global___ProfitScale: ...
+    def __init__(
+        self,
+        *,
+        loss_stop: Global___LossStop | None = ...,
+        profit_scale: Global___ProfitScale | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["loss_stop", b"loss_stop", "profit_scale", b"profit_scale"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["loss_stop", b"loss_stop", "profit_scale", b"profit_scale"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PerformanceRules: _TypeAlias = PerformanceRules  # noqa: Y015
+
+@_typing.final
 class Subscription(_message.Message):
     """One follower follows one leader."""
 
@@ -939,6 +1187,11 @@ class Subscription(_message.Message):
     SHADOW_FIELD_NUMBER: _builtins.int
     TRIGGERS_FIELD_NUMBER: _builtins.int
     START_FIELD_NUMBER: _builtins.int
+    PERFORMANCE_FIELD_NUMBER: _builtins.int
+    PAUSED_BY_FIELD_NUMBER: _builtins.int
+    PAUSE_REASON_FIELD_NUMBER: _builtins.int
+    PAUSED_SINCE_FIELD_NUMBER: _builtins.int
+    SCALE_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """Made by the engine: sub_ and 32 hex digits."""
     leader: _builtins.str
@@ -950,6 +1203,12 @@ class Subscription(_message.Message):
     """Decides and records, sends nothing. Left out when false."""
     start: Global___StartMode.ValueType
     """Left out when it is the baseline."""
+    paused_by: Global___PausedBy.ValueType
+    """These three while it is paused only."""
+    pause_reason: _builtins.str
+    """Why, in words; left out when nobody said so."""
+    scale: _builtins.str
+    """By which `profitScale` multiplies copies now, decimal string; left out when it is 1."""
     @_builtins.property
     def follower(self) -> _common_pb2.FollowerIdentity: ...
     @_builtins.property
@@ -978,6 +1237,12 @@ class Subscription(_message.Message):
     def triggers(self) -> Global___DefaultTriggers:
         """Left out when there are none."""
 
+    @_builtins.property
+    def performance(self) -> Global___PerformanceRules:
+        """Left out when there are none."""
+
+    @_builtins.property
+    def paused_since(self) -> _timestamp_pb2.Timestamp: ...
     def __init__(
         self,
         *,
@@ -996,15 +1261,32 @@ class Subscription(_message.Message):
         shadow: _builtins.bool | None = ...,
         triggers: Global___DefaultTriggers | None = ...,
         start: Global___StartMode.ValueType | None = ...,
+        performance: Global___PerformanceRules | None = ...,
+        paused_by: Global___PausedBy.ValueType | None = ...,
+        pause_reason: _builtins.str | None = ...,
+        paused_since: _timestamp_pb2.Timestamp | None = ...,
+        scale: _builtins.str | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_shadow", b"_shadow", "_start", b"_start", "created_at", b"created_at", "exits", b"exits", "filters", b"filters", "follower", b"follower", "limits", b"limits", "shadow", b"shadow", "sizing", b"sizing", "start", b"start", "statistics", b"statistics", "triggers", b"triggers", "updated_at", b"updated_at"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_pause_reason", b"_pause_reason", "_paused_by", b"_paused_by", "_scale", b"_scale", "_shadow", b"_shadow", "_start", b"_start", "created_at", b"created_at", "exits", b"exits", "filters", b"filters", "follower", b"follower", "limits", b"limits", "pause_reason", b"pause_reason", "paused_by", b"paused_by", "paused_since", b"paused_since", "performance", b"performance", "scale", b"scale", "shadow", b"shadow", "sizing", b"sizing", "start", b"start", "statistics", b"statistics", "triggers", b"triggers", "updated_at", b"updated_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_shadow", b"_shadow", "_start", b"_start", "created_at", b"created_at", "exits", b"exits", "filters", b"filters", "follower", b"follower", "id", b"id", "leader", b"leader", "limits", b"limits", "shadow", b"shadow", "sizing", b"sizing", "start", b"start", "state", b"state", "statistics", b"statistics", "triggers", b"triggers", "updated_at", b"updated_at", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_pause_reason", b"_pause_reason", "_paused_by", b"_paused_by", "_scale", b"_scale", "_shadow", b"_shadow", "_start", b"_start", "created_at", b"created_at", "exits", b"exits", "filters", b"filters", "follower", b"follower", "id", b"id", "leader", b"leader", "limits", b"limits", "pause_reason", b"pause_reason", "paused_by", b"paused_by", "paused_since", b"paused_since", "performance", b"performance", "scale", b"scale", "shadow", b"shadow", "sizing", b"sizing", "start", b"start", "state", b"state", "statistics", b"statistics", "triggers", b"triggers", "updated_at", b"updated_at", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__pause_reason: _TypeAlias = _typing.Literal["pause_reason"]  # noqa: Y015
+    _WhichOneofArgType__pause_reason: _TypeAlias = _typing.Literal["_pause_reason", b"_pause_reason"]  # noqa: Y015
+    _WhichOneofReturnType__paused_by: _TypeAlias = _typing.Literal["paused_by"]  # noqa: Y015
+    _WhichOneofArgType__paused_by: _TypeAlias = _typing.Literal["_paused_by", b"_paused_by"]  # noqa: Y015
+    _WhichOneofReturnType__scale: _TypeAlias = _typing.Literal["scale"]  # noqa: Y015
+    _WhichOneofArgType__scale: _TypeAlias = _typing.Literal["_scale", b"_scale"]  # noqa: Y015
     _WhichOneofReturnType__shadow: _TypeAlias = _typing.Literal["shadow"]  # noqa: Y015
     _WhichOneofArgType__shadow: _TypeAlias = _typing.Literal["_shadow", b"_shadow"]  # noqa: Y015
     _WhichOneofReturnType__start: _TypeAlias = _typing.Literal["start"]  # noqa: Y015
     _WhichOneofArgType__start: _TypeAlias = _typing.Literal["_start", b"_start"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__pause_reason) -> _WhichOneofReturnType__pause_reason | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__paused_by) -> _WhichOneofReturnType__paused_by | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__scale) -> _WhichOneofReturnType__scale | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__shadow) -> _WhichOneofReturnType__shadow | None: ...
     @_typing.overload
@@ -1025,6 +1307,7 @@ class CreateSubscriptionRequest(_message.Message):
     SHADOW_FIELD_NUMBER: _builtins.int
     TRIGGERS_FIELD_NUMBER: _builtins.int
     START_FIELD_NUMBER: _builtins.int
+    PERFORMANCE_FIELD_NUMBER: _builtins.int
     leader: _builtins.str
     """The wallet that is followed, in any case."""
     shadow: _builtins.bool
@@ -1046,6 +1329,10 @@ class CreateSubscriptionRequest(_message.Message):
     def triggers(self) -> Global___DefaultTriggers:
         """What every new position is guarded with."""
 
+    @_builtins.property
+    def performance(self) -> Global___PerformanceRules:
+        """When it stops on a loss, and how it scales with profit."""
+
     def __init__(
         self,
         *,
@@ -1058,10 +1345,11 @@ class CreateSubscriptionRequest(_message.Message):
         shadow: _builtins.bool = ...,
         triggers: Global___DefaultTriggers | None = ...,
         start: Global___StartMode.ValueType | None = ...,
+        performance: Global___PerformanceRules | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_start", b"_start", "exits", b"exits", "filters", b"filters", "follower", b"follower", "limits", b"limits", "sizing", b"sizing", "start", b"start", "triggers", b"triggers"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_start", b"_start", "exits", b"exits", "filters", b"filters", "follower", b"follower", "limits", b"limits", "performance", b"performance", "sizing", b"sizing", "start", b"start", "triggers", b"triggers"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_start", b"_start", "exits", b"exits", "filters", b"filters", "follower", b"follower", "leader", b"leader", "limits", b"limits", "shadow", b"shadow", "sizing", b"sizing", "start", b"start", "triggers", b"triggers"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_start", b"_start", "exits", b"exits", "filters", b"filters", "follower", b"follower", "leader", b"leader", "limits", b"limits", "performance", b"performance", "shadow", b"shadow", "sizing", b"sizing", "start", b"start", "triggers", b"triggers"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__start: _TypeAlias = _typing.Literal["start"]  # noqa: Y015
     _WhichOneofArgType__start: _TypeAlias = _typing.Literal["_start", b"_start"]  # noqa: Y015
@@ -1154,6 +1442,7 @@ class UpdateSubscriptionRequest(_message.Message):
     FILTERS_FIELD_NUMBER: _builtins.int
     EXITS_FIELD_NUMBER: _builtins.int
     TRIGGERS_FIELD_NUMBER: _builtins.int
+    PERFORMANCE_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """The subscription's."""
     version: _builtins.int
@@ -1178,6 +1467,10 @@ class UpdateSubscriptionRequest(_message.Message):
     def triggers(self) -> Global___DefaultTriggers:
         """Present: replaces all default triggers, for positions that begin from now on. Absent: unchanged."""
 
+    @_builtins.property
+    def performance(self) -> Global___PerformanceRules:
+        """Present: replaces all performance rules; an empty one takes them away. Absent: unchanged."""
+
     def __init__(
         self,
         *,
@@ -1188,10 +1481,11 @@ class UpdateSubscriptionRequest(_message.Message):
         filters: Global___Filters | None = ...,
         exits: Global___Exits | None = ...,
         triggers: Global___DefaultTriggers | None = ...,
+        performance: Global___PerformanceRules | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_version", b"_version", "exits", b"exits", "filters", b"filters", "limits", b"limits", "sizing", b"sizing", "triggers", b"triggers", "version", b"version"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_version", b"_version", "exits", b"exits", "filters", b"filters", "limits", b"limits", "performance", b"performance", "sizing", b"sizing", "triggers", b"triggers", "version", b"version"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_version", b"_version", "exits", b"exits", "filters", b"filters", "id", b"id", "limits", b"limits", "sizing", b"sizing", "triggers", b"triggers", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_version", b"_version", "exits", b"exits", "filters", b"filters", "id", b"id", "limits", b"limits", "performance", b"performance", "sizing", b"sizing", "triggers", b"triggers", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__version: _TypeAlias = _typing.Literal["version"]  # noqa: Y015
     _WhichOneofArgType__version: _TypeAlias = _typing.Literal["_version", b"_version"]  # noqa: Y015

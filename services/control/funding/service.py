@@ -1,25 +1,35 @@
-"""ControlInternalService: what the product's backend does inside, with a scope of its own."""
+"""ControlInternalService: what the product's processes do inside, with a scope of its own."""
 
 from __future__ import annotations
 
 from services.control.auth.interceptor import TokenInterceptor
 from services.control.funding.store import Fundings, Movement
 from services.control.operators.approvals import Approvals
+from services.control.performance import codec
+from services.control.performance.store import Actions
 from tradingtools.rpc.headers import Context
 from tradingtools.v1 import control_internal_service_pb2 as pb
 from tradingtools.v1 import control_internal_service_pb2_grpc as pb_grpc
 
 
 class InternalServicer(pb_grpc.ControlInternalServiceServicer):
-    """Budgets.
+    """Budgets, and performance actions.
 
     Args:
         fundings: of wallets.
+        actions: of performance rules.
         inside: of the port; it has let the call on, and knows whose token it was.
         approvals: of a second person.
     """
 
-    def __init__(self, fundings: Fundings, inside: TokenInterceptor, approvals: Approvals) -> None:
+    def __init__(
+        self,
+        fundings: Fundings,
+        actions: Actions,
+        inside: TokenInterceptor,
+        approvals: Approvals,
+    ) -> None:
+        self._actions = actions
         self._approvals = approvals
         self._fundings = fundings
         self._inside = inside
@@ -39,3 +49,15 @@ class InternalServicer(pb_grpc.ControlInternalServiceServicer):
             ),
         )
         return pb.FundResponse(funded_micros=funded, control_seq=seq)
+
+    async def PerfAction(
+        self, request: pb.PerfActionRequest, context: Context
+    ) -> pb.PerfActionResponse:
+        """Do what performance rules demand, once for each action id."""
+        done = await self._actions.act(
+            self._inside.caller(context),
+            codec.action(request),
+            codec.claimant(request),
+            codec.reason(request),
+        )
+        return pb.PerfActionResponse(control_seq=done.control_seq, exits=done.exits)

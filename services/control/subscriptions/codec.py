@@ -4,7 +4,12 @@ from __future__ import annotations
 
 from services.control.messages import Fields
 from services.control.store import Row
-from services.control.subscriptions import defaults_codec, rules, settings_codec
+from services.control.subscriptions import (
+    defaults_codec,
+    performance_codec,
+    rules,
+    settings_codec,
+)
 from services.control.subscriptions.store import DecisionFilter
 from tradingtools.domain.money import MICROS, divided_half_even, to_text
 from tradingtools.domain.order import Follower
@@ -26,6 +31,7 @@ def new_subscription(request: control.CreateSubscriptionRequest) -> rules.NewSub
             settings_codec.filters_group(request.filters),
             settings_codec.exits_group(request.exits),
             defaults_codec.triggers_group(request.triggers),
+            performance_codec.performance_group(request.performance),
         ),
         shadow=request.shadow,
         start=settings_codec.start_mode(request),
@@ -45,6 +51,8 @@ def given_groups(request: control.UpdateSubscriptionRequest) -> list[rules.Group
         groups.append(settings_codec.exits_group(request.exits))
     if request.HasField("triggers"):
         groups.append(defaults_codec.triggers_group(request.triggers))
+    if request.HasField("performance"):
+        groups.append(performance_codec.performance_group(request.performance))
     return groups
 
 
@@ -75,6 +83,7 @@ def subscription(row: Row) -> Fields:
         "updated_at": row["updated_at"],
         **settings_codec.described(row),
         **defaults_codec.described(row),
+        **performance_codec.described(row),
     }
 
 

@@ -3,11 +3,12 @@
 insert into subscription (
     id, follower_user_id, follower_wallet_id, follower_proxy, leader, state, version,
     sizing_mode, sizing_micros, max_per_trade_micros, max_per_market_micros,
-    max_slippage_micros, max_age_ms, settings, triggers, changed_seq, created_at, updated_at)
+    max_slippage_micros, max_age_ms, settings, triggers, performance, changed_seq, created_at,
+    updated_at)
 values (
     %(id)s, %(user_id)s, %(wallet_id)s, %(proxy)s, %(leader)s, 'ACTIVE', 1,
     %(sizing_mode)s, %(sizing_micros)s, %(max_per_trade_micros)s, %(max_per_market_micros)s,
-    %(max_slippage_micros)s, %(max_age_ms)s, %(settings)s, %(triggers)s, 0,
+    %(max_slippage_micros)s, %(max_age_ms)s, %(settings)s, %(triggers)s, %(performance)s, 0,
     statement_timestamp(), statement_timestamp());
 
 -- name: lock
@@ -25,7 +26,12 @@ update subscription set
     sizing_micros = %(sizing_micros)s, max_per_trade_micros = %(max_per_trade_micros)s,
     max_per_market_micros = %(max_per_market_micros)s,
     max_slippage_micros = %(max_slippage_micros)s, max_age_ms = %(max_age_ms)s,
-    settings = %(settings)s, triggers = %(triggers)s,
+    settings = %(settings)s, triggers = %(triggers)s, performance = %(performance)s,
+    paused_at = case when %(paused_by)s::text is null then null
+                     when paused_by is distinct from %(paused_by)s then clock_timestamp()
+                     else paused_at end,
+    paused_by = %(paused_by)s, pause_reason = %(pause_reason)s, exiting = %(exiting)s,
+    scale_micros = %(scale_micros)s, session = %(session)s, baseline = %(baseline)s,
     updated_at = clock_timestamp()
 where id = %(id)s;
 

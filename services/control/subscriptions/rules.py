@@ -10,6 +10,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import pairwise
 
+import msgspec
+
 from services.control import parsing
 from tradingtools.domain import ids, money
 from tradingtools.domain.copy_settings import (
@@ -21,6 +23,7 @@ from tradingtools.domain.copy_settings import (
     to_json,
 )
 from tradingtools.domain.order import Follower
+from tradingtools.domain.performance import Performance
 
 MAX_RATIO_MICROS = 100 * money.MICROS
 
@@ -47,6 +50,11 @@ class NewSubscription:
     leader: str
     columns: dict[str, object]
     settings: CopySettings
+
+    @property
+    def performance(self) -> Performance:
+        """Return its performance rules."""
+        return msgspec.convert(self.columns["performance"], Performance)
 
 
 def fixed_amount(text: str, field: str) -> int:
@@ -124,6 +132,8 @@ def new_subscription(
     columns: dict[str, object] = {}
     for group in given:
         columns |= group.columns
+    if shadow and columns["performance"]:
+        raise parsing.refuse("performance", "nothing for a shadow: it has no result")
     return NewSubscription(
         follower=Follower(user_id=follower.user_id, wallet_id=follower.wallet_id, proxy=proxy),
         leader=leader,

@@ -95,7 +95,8 @@ class ControlServicer(pb_grpc.ControlServiceServicer):
         groups = codec.given_groups(request)
         if not groups:
             raise parsing.refuse(
-                "body", "at least one of sizing, limits, filters, exits and triggers"
+                "body",
+                "at least one of sizing, limits, filters, exits, triggers and performance",
             )
         row = await self._subscriptions.update(
             caller_of(context),

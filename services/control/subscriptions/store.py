@@ -11,18 +11,24 @@ from psycopg.types.json import Jsonb
 from services.control.auth.tokens import Caller
 from services.control.operators import wallet_owners
 from services.control.paging import Key
+from services.control.parsing import refuse
+from services.control.performance.exits import take_back
+from services.control.performance.rules import PERSON, resumed
 from services.control.preconditions import refuse_other_version
 from services.control.resyncs.requests import ask
 from services.control.store import SOURCE, Change, RequestId, Row, Store, queries
 from services.control.subscriptions.rules import Group, NewSubscription, settings_of
+from tradingtools.domain import performance
 from tradingtools.domain.copy_settings import StartMode, from_json, to_json
 from tradingtools.domain.errors import NotFound, WrongState
+from tradingtools.domain.performance import Performance
 from tradingtools.domain.resync import ResyncKind
 from tradingtools.domain.subscription import SubscriptionState
 
 KIND = "subscription"
 
 _SQL = queries("subscriptions/queries")
+_FUNDED = queries("performance/queries")["funded"]
 _SHOWN_BY_ID = _SQL["shown"] + "\n" + _SQL["shown_by_id"]
 _DECISIONS = _SQL["decisions"] + "\n" + _SQL["newest_decisions"]
 _DECISIONS_OF_TRANSACTION = "\n".join(
@@ -69,9 +75,10 @@ class Subscriptions:
         async with self._store.change(caller, SOURCE) as change:
             known = await change.known_resource(request)
             if known is not None:
-                return await _locked(change, known)
+                return await locked(change, known)
             if self._one_owner:
                 await wallet_owners.hold(change, new.follower, "follower")
+            await _refuse_unfunded(change, new.follower.proxy, new.performance)
             identifier = f"sub_{secrets.token_hex(16)}"
             await change.rows(
                 _SQL["insert"],
@@ -81,7 +88,7 @@ class Subscriptions:
                 proxy=new.follower.proxy,
                 leader=new.leader,
                 settings=Jsonb(to_json(new.settings)),
-                **new.columns | {"triggers": Jsonb(new.columns["triggers"])},
+                **new.columns | {name: Jsonb(new.columns[name]) for name in _JSON_COLUMNS},
             )
             await change.remember(request, identifier)
             row = await _record(change, "create", identifier, before=None)
@@ -104,13 +111,14 @@ class Subscriptions:
             Conflict: ``version`` is given and not the present one.
         """
         async with self._store.change(caller, SOURCE) as change:
-            row = await _locked(change, identifier)
+            row = await locked(change, identifier)
             refuse_other_version(KIND, row, version)
             _refuse_deleted(row)
             wanted = _changeable(row)
             for group in groups:
                 wanted |= group.columns
             wanted["settings"] = to_json(settings_of(from_json(row["settings"]), groups))
+            await _apply_rules(change, row, wanted)
             return await _apply(change, "update", row, wanted)
 
     async def set_state(
@@ -124,11 +132,17 @@ class Subscriptions:
             WrongState: it is deleted, and this would bring it back.
         """
         async with self._store.change(caller, SOURCE) as change:
-            row = await _locked(change, identifier)
+            row = await locked(change, identifier)
             refuse_other_version(KIND, row, version)
             if state is not SubscriptionState.DELETED:
                 _refuse_deleted(row)
             wanted = _changeable(row) | {"state": state.value}
+            if state is SubscriptionState.ACTIVE and row["state"] != state:
+                wanted |= resumed(row)
+                if row["exiting"]:
+                    await take_back(change, row)
+            if state is SubscriptionState.PAUSED and row["state"] != state:
+                wanted["paused_by"] = PERSON
             return await _apply(change, _ACTIONS[state], row, wanted)
 
     async def get(self, identifier: str) -> Row:
@@ -223,7 +237,15 @@ _CHANGEABLE = (
     "max_age_ms",
     "settings",
     "triggers",
+    "performance",
+    "paused_by",
+    "pause_reason",
+    "exiting",
+    "scale_micros",
+    "session",
+    "baseline",
 )
+_JSON_COLUMNS = ("triggers", "performance")
 
 
 def _changeable(row: Row) -> Row:
@@ -235,11 +257,32 @@ def _refuse_deleted(row: Row) -> None:
         raise WrongState("the subscription is deleted", kind=KIND, id=row["id"], state="DELETED")
 
 
-async def _locked(change: Change, identifier: str) -> Row:
+async def locked(change: Change, identifier: str) -> Row:
+    """A subscription's row, held until the change ends; raises NotFound."""
     row = await change.row(_SQL["lock"], id=identifier)
     if row is None:
         raise not_found(identifier)
     return row
+
+
+async def _refuse_unfunded(change: Change, proxy: str, given: Performance) -> None:
+    """Refuse fractions of an equity that nobody knows."""
+    if given.by_fraction:
+        found = await change.row(_FUNDED, proxy=proxy)
+        if found is None or not found["funded"]:
+            raise refuse("performance.lossStop", "amounts: the wallet was never funded")
+
+
+async def _apply_rules(change: Change, row: Row, wanted: Row) -> None:
+    """Check changed rules; a scale that they do not allow is the nearest one that they do."""
+    given = wanted["performance"]
+    if given == row["performance"]:
+        return
+    if given and from_json(row["settings"]).shadow:
+        raise refuse("performance", "nothing for a shadow: it has no result")
+    asked = performance.from_json(given)
+    await _refuse_unfunded(change, row["follower_proxy"], asked)
+    wanted["scale_micros"] = performance.within(asked, row["scale_micros"])
 
 
 async def _apply(change: Change, action: str, row: Row, wanted: Row) -> Row:
@@ -248,13 +291,13 @@ async def _apply(change: Change, action: str, row: Row, wanted: Row) -> Row:
     await change.rows(
         _SQL["update"],
         id=row["id"],
-        **wanted | {name: Jsonb(wanted[name]) for name in ("settings", "triggers")},
+        **wanted | {name: Jsonb(wanted[name]) for name in ("settings", *_JSON_COLUMNS)},
     )
     return await _record(change, action, row["id"], before=row["audit"])
 
 
 async def _record(change: Change, action: str, identifier: str, *, before: Row | None) -> Row:
-    row = await _locked(change, identifier)
+    row = await locked(change, identifier)
     seq = await change.record(action, KIND, identifier, before=before, after=row["audit"])
     await change.rows(_SQL["mark_changed"], id=identifier, seq=seq)
     return row

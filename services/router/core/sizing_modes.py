@@ -31,9 +31,10 @@ def mode_money(
         case mode:
             assert_never(mode)
     factor = subscription.settings.multiplier_micros
-    if isinstance(money, Skip) or factor is None:
+    if isinstance(money, Skip):
         return money
-    return money * factor // MICROS
+    whole = MICROS if factor is None else factor
+    return money * whole * subscription.scale_micros // MICROS**2
 
 
 def _proportional(leader_micros: int, leader_equity: int | None, equity: int | None) -> int | Skip:
@@ -63,8 +64,8 @@ def implied_shares(subscription: Subscription, leader_micros: int) -> int | None
     match subscription.sizing_mode:
         case SizingMode.RATIO:
             factor = subscription.settings.multiplier_micros
-            product = leader_micros * subscription.sizing_micros
-            return -(-product * (MICROS if factor is None else factor) // MICROS**2)
+            product = leader_micros * subscription.sizing_micros * subscription.scale_micros
+            return -(-product * (MICROS if factor is None else factor) // MICROS**3)
         case SizingMode.FIXED | SizingMode.PROPORTIONAL | SizingMode.TIERS:
             return None
         case mode:

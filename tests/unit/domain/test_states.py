@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from enum import StrEnum
 
 from tools import state_tables
-from tradingtools.domain import order_states, trigger_states
+from tradingtools.domain import order_states, performance_states, trigger_states
 from tradingtools.domain.order_states import (
     LEGAL,
     OPEN,
@@ -15,11 +15,12 @@ from tradingtools.domain.order_states import (
     OrderState,
     operator_ends,
 )
+from tradingtools.domain.performance_states import PerformanceState
 from tradingtools.domain.reasons import Reason
 from tradingtools.domain.trigger_states import EDITABLE, FINAL, TriggerStatus
 from tradingtools.venues.insiders.schemas import DEFINITIVE_REJECTIONS
 
-S, T = OrderState, TriggerStatus
+P, S, T = PerformanceState, OrderState, TriggerStatus
 
 
 def reachable(start: StrEnum, steps: Iterable[tuple[StrEnum | None, StrEnum]]) -> set[StrEnum]:
@@ -86,6 +87,14 @@ def test_every_trigger_status_is_reached_and_ends() -> None:
 def test_a_trigger_with_an_exit_under_way_cannot_be_cancelled() -> None:
     sources = {a for a, b in trigger_states.TRANSITIONS if b is T.CANCELLED}
     assert sources == EDITABLE
+
+
+def test_every_performance_state_is_reached_and_only_a_person_leaves_a_stop() -> None:
+    table = performance_states.TRANSITIONS
+    assert reachable(P.WATCHING, {(a, b) for a, b in table if a is not None}) == set(P)
+    assert {b for a, b in table if a is None} == {P.WATCHING}
+    assert {b for a, b in table if a is P.STOPPED} == {P.WATCHING}
+    assert set(performance_states.MEANINGS) == set(P)
 
 
 def test_reason_codes_have_meanings_of_their_own() -> None:

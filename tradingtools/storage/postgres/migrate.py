@@ -1,7 +1,7 @@
 """Bring a database to the present schema.
 
 The first migration applies `schema/`; later ones are plain SQL files beside it, applied by yoyo.
-The transition table and the rights of the processes are written from the code afterwards, so that
+The transition tables and the rights of the processes are written from the code afterwards, so that
 the database enforces exactly what the code says.
 """
 
@@ -13,6 +13,7 @@ from pathlib import Path
 import psycopg
 import yoyo
 
+from tradingtools.domain import performance_states
 from tradingtools.domain.order_states import TRANSITIONS
 from tradingtools.storage.postgres import rights
 
@@ -47,6 +48,11 @@ def migrate(url: str) -> list[str]:
                 "insert into order_transition (from_state, to_state) values (%s, %s)"
                 " on conflict do nothing",
                 [(t.source or "", t.target) for t in TRANSITIONS],
+            )
+            connection.cursor().executemany(
+                "insert into performance_transition (from_state, to_state) values (%s, %s)"
+                " on conflict do nothing",
+                [(source or "", target) for source, target in performance_states.TRANSITIONS],
             )
             rights.grant(connection)
     return applied

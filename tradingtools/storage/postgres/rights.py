@@ -113,6 +113,9 @@ RIGHTS: Mapping[str, _Rights] = {
         "funding": "insert, update",
         "approval": "insert, update",
         "funding_operation": "insert",
+        "performance_action": "insert",
+        # The lock on perfmon's lease.
+        "partition_lease": "update (backlog_ms)",
         "order_resolution": "insert",
         "follower_identity": "insert, update (follower_user_id, follower_wallet_id)",
         "lot_request": "insert",
@@ -144,6 +147,10 @@ RIGHTS: Mapping[str, _Rights] = {
         "webhook_event": "insert",
     },
     "enrichment": _LEASE,
+    "perfmon": {
+        **_LEASE,
+        "performance": "insert, update, delete",
+    },
     READER: {},
 }
 """By process, what it may do with a table beyond reading it."""
@@ -154,7 +161,13 @@ SECRET: tuple[LiteralString, ...] = ("webhook_secret",)
 OWNERS_HANDS: Mapping[LiteralString, tuple[str, ...]] = {
     "append_control_change(text, text, text, text, text, jsonb, jsonb)": ("control",),
     "audit_correction(bigint)": ("confirm",),
-    "halt_by_engine(text, text, text, text, text)": ("router", "executor", "confirm", "guard"),
+    "halt_by_engine(text, text, text, text, text)": (
+        "router",
+        "executor",
+        "confirm",
+        "guard",
+        "control",
+    ),
 }
 """Functions that run as the owner, and the processes that may call them."""
 

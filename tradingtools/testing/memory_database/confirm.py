@@ -146,7 +146,7 @@ def default_triggers(tx: Transaction, values: Row) -> list[Row]:
     for lot in {(o["follower_proxy"], o["asset_id"], o["subscription_id"] or "")
                 for o in orders if o["side"] == "BUY"}:  # fmt: skip
         key, subscription = dict(zip(_LOT, lot, strict=True)), tx.get("subscription", lot[2])
-        if subscription is not None and subscription["triggers"]:
+        if subscription is not None and (subscription["triggers"] or subscription["exiting"]):
             made = [row for row in tx.where("trigger", **key) if row["made_for"]]
             newest = max(made, key=lambda row: row["created_at"], default={"made_for": ""})
             sold_out = any(
@@ -154,7 +154,9 @@ def default_triggers(tx: Transaction, values: Row) -> list[Row]:
                 for row in made
                 if row["made_for"] == newest["made_for"]
             )
-            found.append({**key, "triggers": subscription["triggers"], "sold_out": sold_out})
+            wanted = {"time_stop_seconds": 0} if subscription["exiting"] else None
+            triggers = wanted or subscription["triggers"]
+            found.append({**key, "triggers": triggers, "sold_out": sold_out})
     return found
 
 

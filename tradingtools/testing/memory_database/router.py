@@ -32,7 +32,7 @@ def control_seq(tx: Transaction, _values: Row) -> list[Row]:
 _SUBSCRIPTION = (
     "id", "follower_user_id", "follower_wallet_id", "follower_proxy", "leader", "state",
     "version", "sizing_mode", "sizing_micros", "max_per_trade_micros", "max_per_market_micros",
-    "max_slippage_micros", "max_age_ms", "settings", "changed_seq",
+    "max_slippage_micros", "max_age_ms", "settings", "scale_micros", "changed_seq",
 )  # fmt: skip
 
 

@@ -124,6 +124,8 @@ TABLES: Final[dict[str, Table]] = {
                 " sizing_mode sizing_micros changed_seq",
                 max_per_trade_micros=None, max_per_market_micros=None, max_slippage_micros=None,
                 max_age_ms=None, settings={}, triggers={}, created_at=NOW, updated_at=NOW,
+                performance={}, paused_by=None, pause_reason="", paused_at=None, exiting=False,
+                scale_micros=1_000_000, performance_actions=0, session=1, baseline=1,
             ),
         ),
         Table(

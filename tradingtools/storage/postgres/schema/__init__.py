@@ -8,6 +8,7 @@ SUBJECTS = (
     "audit",
     "processes",
     "subscriptions",
+    "performance",
     "leaders",
     "journal",
     "orders",

@@ -23,6 +23,22 @@ create table subscription (
     settings           jsonb not null default '{}',
     -- What guards each of its positions.
     triggers           jsonb not null default '{}' check (jsonb_typeof(triggers) = 'object'),
+    -- Rules on its performance (tradingtools/domain/performance.py); empty: none.
+    performance        jsonb not null default '{}' check (jsonb_typeof(performance) = 'object'),
+    -- Who paused it, why and when; null: it is not paused.
+    paused_by          text check (paused_by in ('PERSON', 'PERFORMANCE')),
+    pause_reason       text not null default '',
+    paused_at          timestamptz,
+    -- A loss stop sells all that it holds, and what its orders under way still bring.
+    exiting            boolean not null default false,
+    -- By which performance rules multiply what is copied, 1e-6. It moves without a new version: what
+    -- was sized before it moved stands.
+    scale_micros       bigint not null default 1000000 check (scale_micros > 0),
+    -- How many performance actions it has had; names the next one.
+    performance_actions integer not null default 0 check (performance_actions >= 0),
+    -- Rises when a person resumes it, and when he does so after a loss stop.
+    session            integer not null default 1,
+    baseline           integer not null default 1,
     constraint subscription_settings_check check (
         jsonb_typeof(settings) = 'object'
         and ((settings ? 'tiers') = (sizing_mode = 'TIERS'))

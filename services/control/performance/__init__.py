@@ -1,0 +1,1 @@
+"""Do what performance rules demand, once."""

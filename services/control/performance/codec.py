@@ -1,0 +1,47 @@
+"""Performance actions between their message and values."""
+
+from __future__ import annotations
+
+from google.protobuf import json_format
+
+from services.control.performance.rules import Action
+from services.control.performance.store import Claimant
+from tradingtools.domain.money import to_text
+from tradingtools.domain.performance import LossAction
+from tradingtools.v1 import control_internal_service_pb2 as pb
+from tradingtools.v1 import control_service_pb2 as control
+
+
+def action(request: pb.PerfActionRequest) -> Action:
+    """Read the action that is asked for."""
+    stop = None
+    if request.WhichOneof("action") == "stop":
+        stop = LossAction(control.LossAction.Name(request.stop).removeprefix("LOSS_ACTION_"))
+    return Action(
+        id=request.action_id,
+        subscription_id=request.id,
+        version=request.version,
+        ordinal=request.ordinal,
+        stop=stop,
+        scale_micros=request.scale_micros,
+        anchor_micros=request.anchor_micros,
+        evidence=json_format.MessageToDict(
+            request.evidence,
+            preserving_proto_field_name=True,
+            always_print_fields_with_no_presence=True,
+        ),
+    )
+
+
+def claimant(request: pb.PerfActionRequest) -> Claimant:
+    """Read the lease that the caller says to have."""
+    return Claimant(request.partition, request.epoch)
+
+
+def reason(request: pb.PerfActionRequest) -> str:
+    """Return why, for people: the rule and its numbers."""
+    of = request.evidence
+    last = of.points[-1]
+    lost = to_text(of.from_micros - last.high_micros)
+    text = f"{of.rule}: lost {lost} USDC of {to_text(of.limit_micros)}"
+    return f"{text}; {of.detail}" if of.detail else text

@@ -1,0 +1,13 @@
+"""Command line: ``python -m services.perfmon``."""
+
+from __future__ import annotations
+
+from tradingtools.runtime.loading import lean
+
+if __name__ == "__main__":
+    with lean():
+        from services.perfmon.app import run
+        from services.perfmon.settings import Settings
+        from tradingtools.runtime import process
+
+    process.main("perfmon", Settings, run)

@@ -1,0 +1,1 @@
+"""Decisions of perfmon: results, windows, and when a rule acts. Pure."""

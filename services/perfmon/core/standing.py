@@ -1,0 +1,154 @@
+"""Where a subscription's windows began, and its peaks. Pure.
+
+Two measures. Amounts compare results, which know no deposit: putting money in or taking it out is
+neither. Fractions compare an index, as a fund compares the worth of a unit: it moves with the
+result by the wallet's equity, and whatever is put in or taken out only changes that equity from
+then on.
+
+Windows begin and peaks rise at the lower bound of a result, and only where every book is trusted:
+what could not have been sold was no gain that is lost again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+from msgspec import structs
+
+from tradingtools.domain.performance import Scope, Window
+
+UNIT = 10**12
+"""The index at the beginning."""
+
+
+class Mark(msgspec.Struct, frozen=True):
+    """A result, USDC micros, and the index at it."""
+
+    result_micros: int
+    index: int
+
+
+class Standing(msgspec.Struct, frozen=True, kw_only=True):
+    """Where windows began. The index is ``index`` at the result ``from_micros``, from which on the
+    wallet's equity is what a change of the result is compared with."""
+
+    scope: Scope
+    """Whose results these are."""
+    baseline: int
+    session: int
+    day: str
+    total_at: Mark
+    session_at: Mark
+    day_at: Mark
+    peak_micros: int
+    peak_index: int
+    index: int = UNIT
+    from_micros: int = 0
+    equity_micros: int | None = None
+    """None: not known, and fractions are not judged."""
+    funded_micros: int | None = None
+    """What was put in less what was taken out, when the equity was taken."""
+
+
+class Facts(msgspec.Struct, frozen=True, kw_only=True):
+    """What is known where every book is trusted."""
+
+    result_micros: int
+    """The lower bound."""
+    scope: Scope
+    baseline: int
+    session: int
+    day: str
+    equity_micros: int | None = None
+    """Of the wallet, deposits included; None: not known, or not asked for."""
+    funded_micros: int | None = None
+
+
+def begin(facts: Facts) -> Standing:
+    """Return the standing of a subscription whose baseline begins."""
+    at = Mark(facts.result_micros, UNIT)
+    return Standing(
+        scope=facts.scope, baseline=facts.baseline, session=facts.session, day=facts.day,
+        total_at=at, session_at=at, day_at=at, peak_micros=at.result_micros, peak_index=UNIT,
+        from_micros=facts.result_micros, equity_micros=facts.equity_micros,
+        funded_micros=facts.funded_micros,
+    )  # fmt: skip
+
+
+def index_at(standing: Standing, result_micros: int) -> int:
+    """Return the index at a result, rounded down."""
+    equity, change = standing.equity_micros, result_micros - standing.from_micros
+    if equity is None:
+        return standing.index
+    if equity <= 0:
+        return standing.index if change >= 0 else 0
+    return max(0, standing.index * (equity + change) // equity)
+
+
+def result_at(standing: Standing, index: int) -> int:
+    """Return the result at which the index has a value, rounded up: rather too early."""
+    equity = standing.equity_micros
+    if equity is None or equity <= 0 or standing.index == 0:
+        return standing.from_micros - (index < standing.index)
+    return standing.from_micros - equity * (standing.index - index) // standing.index
+
+
+def follow(standing: Standing | None, facts: Facts) -> Standing:
+    """Return the standing that follows: windows that begin, deposits, and new peaks."""
+    if standing is None or (standing.scope, standing.baseline) != (facts.scope, facts.baseline):
+        return begin(facts)
+    moved = _with_equity(standing, facts)
+    index = index_at(moved, facts.result_micros)
+    at = Mark(facts.result_micros, index)
+    changes: dict[str, Any] = {}
+    if moved.session != facts.session:
+        changes |= {"session": facts.session, "session_at": at}
+    if moved.day != facts.day:
+        changes |= {"day": facts.day, "day_at": at}
+    if facts.result_micros > moved.peak_micros:
+        changes["peak_micros"] = facts.result_micros
+    if index > moved.peak_index:
+        changes["peak_index"] = index
+    return structs.replace(moved, **changes) if changes else moved
+
+
+def _with_equity(standing: Standing, facts: Facts) -> Standing:
+    """Take the equity anew where money was moved, a window begins, or it was not known before."""
+    same = (standing.day, standing.session, standing.funded_micros) == (
+        facts.day, facts.session, facts.funded_micros,
+    )  # fmt: skip
+    if facts.equity_micros is None or (same and standing.equity_micros is not None):
+        return standing
+    return structs.replace(
+        standing,
+        index=index_at(standing, facts.result_micros),
+        from_micros=facts.result_micros,
+        equity_micros=facts.equity_micros,
+        funded_micros=facts.funded_micros,
+    )
+
+
+def marks(standing: Standing, *, session: int, day: str) -> dict[Window, Mark]:
+    """Return where each window began; one that has only begun is left out until it is known."""
+    found = {
+        Window.FROM_PEAK: Mark(standing.peak_micros, standing.peak_index),
+        Window.TOTAL: standing.total_at,
+    }
+    if standing.session == session:
+        found[Window.SESSION] = standing.session_at
+    if standing.day == day:
+        found[Window.DAY] = standing.day_at
+    return found
+
+
+def to_json(standing: Standing) -> dict[str, Any]:
+    """Return it as the database keeps it."""
+    found: dict[str, Any] = msgspec.to_builtins(standing)
+    return found
+
+
+def from_json(values: Mapping[str, Any]) -> Standing:
+    """Return it as it was kept. Raises msgspec.ValidationError: it is none of ours."""
+    return msgspec.convert(values, Standing)

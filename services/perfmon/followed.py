@@ -1,0 +1,152 @@
+"""What perfmon knows of one subscription with rules, in memory.
+
+Before it: `store`, which read it. After it: `monitor`, which looks at it again and again.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from services.perfmon.core import judge
+from services.perfmon.core.judge import Bounds, Case, Pending
+from services.perfmon.core.results import Account
+from services.perfmon.core.standing import Facts, Standing
+from services.perfmon.store import Row
+from tradingtools.domain.performance import Performance, Scope, from_json
+from tradingtools.domain.performance_states import PerformanceState
+from tradingtools.domain.subscription import SubscriptionState
+
+STOPPED_BY = "PERFORMANCE"
+
+
+@dataclass(frozen=True, slots=True)
+class Money:
+    """What a wallet was funded with, and what of it is cash. USDC micros."""
+
+    funded_micros: int
+    cash_micros: int
+
+
+@dataclass(slots=True, kw_only=True)
+class Followed:
+    """A subscription with rules. Amounts in micros."""
+
+    id: str
+    proxy: str
+    account: Account
+    """Whose result is judged: its own, or its wallet's."""
+    wallet: Account | None
+    """For the wallet's equity; None: no limit asks for it."""
+    rules: Performance
+    version: int = 0
+    ordinal: int = 0
+    """How many actions it has had."""
+    session: int = 0
+    baseline: int = 0
+    scale_micros: int = 0
+    stopped: bool = False
+    anchor_micros: int | None = None
+    """From which the next step counts; None: from the baseline."""
+    stepped_ms: int | None = None
+    """When the last step was taken."""
+    standing: Standing | None = None
+    kept: PerformanceState | None = None
+    """The state that is to be written."""
+    durable: PerformanceState | None = None
+    """The state that was written last."""
+    pending: Pending | None = None
+    doubted_ms: int | None = None
+    """Since when something is in doubt."""
+    acting: bool = False
+    bounds: Bounds | None = None
+    """None: to be computed."""
+    of_case: tuple[str, bool] = field(default=("", False))
+    """The day, and whether it cooled, that the bounds are of."""
+
+    def take(self, row: Row) -> None:
+        """Take over what control says of it."""
+        before = (self.version, self.ordinal, self.baseline)
+        self.rules = from_json(row["performance"])
+        self.version, self.ordinal = row["version"], row["performance_actions"]
+        self.session, self.baseline = row["session"], row["baseline"]
+        self.scale_micros = row["scale_micros"]
+        self.stopped = row["paused_by"] == STOPPED_BY
+        if before != (self.version, self.ordinal, self.baseline):
+            self.pending = None
+        self.bounds = None
+
+    def take_step(self, row: Row) -> None:
+        """Take over the last step of its scale, of the present baseline."""
+        own = row["step_baseline"] == self.baseline
+        self.anchor_micros = row["anchor_micros"] if own else None
+        self.stepped_ms = row["stepped_ms"] if own else None
+        self.bounds = None
+
+    @property
+    def scope(self) -> Scope:
+        """Return whose result is judged."""
+        stop = self.rules.loss_stop
+        return Scope.SUBSCRIPTION if stop is None else stop.scope
+
+    @property
+    def judged_from(self) -> Standing | None:
+        """Return where its windows began; None: nobody knows yet for what is judged now."""
+        at = self.standing
+        if at is None or (at.scope, at.baseline) != (self.scope, self.baseline):
+            return None
+        return at
+
+    def facts(self, day: str, money: Money | None) -> Facts:
+        """Return what is known where every book of its account is trusted."""
+        equity = None
+        if money is not None and self.wallet is not None and not self.wallet.doubtful:
+            equity = money.cash_micros + self.wallet.value_micros
+        return Facts(
+            result_micros=self.account.low_micros,
+            scope=self.scope,
+            baseline=self.baseline,
+            session=self.session,
+            day=day,
+            equity_micros=equity,
+            funded_micros=None if equity is None or money is None else money.funded_micros,
+        )
+
+    @property
+    def unjudged(self) -> bool:
+        """Return whether some rule cannot be judged for want of what is known."""
+        at = self.judged_from
+        if at is None or self.account.doubtful:
+            return True
+        return self.rules.by_fraction and at.equity_micros is None
+
+    def cooling(self, now_ms: int) -> bool:
+        """Return whether no step up may follow yet."""
+        scale = self.rules.profit_scale
+        if scale is None or self.stepped_ms is None:
+            return False
+        return now_ms < self.stepped_ms + scale.cooldown_seconds * 1000
+
+    def case(self, standing: Standing, day: str, now_ms: int) -> Case:
+        """Return what it is judged by."""
+        anchor = self.anchor_micros
+        return Case(
+            rules=self.rules,
+            standing=standing,
+            session=self.session,
+            day=day,
+            scale_micros=self.scale_micros,
+            anchor_micros=standing.total_at.result_micros if anchor is None else anchor,
+            cooling=self.cooling(now_ms),
+        )
+
+    def judged_within(self, case: Case) -> Bounds:
+        """Return the bounds of a case, computed anew where something has changed."""
+        if self.bounds is None or self.of_case != (case.day, case.cooling):
+            self.bounds = judge.bounds(case)
+            self.of_case = (case.day, case.cooling)
+        return self.bounds
+
+
+def is_followed(row: Row) -> bool:
+    """Return whether a subscription has rules that are judged."""
+    return bool(row["performance"]) and row["state"] != SubscriptionState.DELETED

@@ -1,0 +1,310 @@
+"""Marks and bookings in, performance actions out.
+
+Mark or booking -> result -> bounds -> two looks that show the same for a while -> what PostgreSQL
+says is read once more -> control, which does it once. A crash before control's commit does nothing,
+and the looks begin anew; after it, what is read says that it is done. One writer keeps where
+subscriptions stand: a lease with an epoch, which control checks, too.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+import structlog
+
+from services.perfmon import store
+from services.perfmon.acting import Actor
+from services.perfmon.core import judge
+from services.perfmon.core import standing as standings
+from services.perfmon.core.judge import Point
+from services.perfmon.core.results import Worth, worth
+from services.perfmon.followed import Followed
+from services.perfmon.ledger import Ledger
+from services.perfmon.metrics import acted, doubted, followed_level
+from services.perfmon.settings import Settings
+from tradingtools import clock
+from tradingtools.domain.book import Book
+from tradingtools.domain.performance_states import next_state
+from tradingtools.runtime.books import Books
+from tradingtools.storage.postgres.lease import Lease
+from tradingtools.storage.postgres.pool import Pool
+from tradingtools.tasks import cancel_all
+from tradingtools.v1 import confirm_service_pb2 as confirm_pb
+
+_log = structlog.get_logger("perfmon")
+_LOOK_SECONDS = 0.1
+"""Between looks at what waits to be sure, or for a good book."""
+_KEEP_SECONDS = 0.25
+_AGAIN_SECONDS = 1.0
+_AT_ONCE = 8
+"""Actions that are asked for at the same time."""
+
+
+class Monitor:
+    """One partition's performance rules.
+
+    Args:
+        pool: of the deciding database.
+        lease: the right to write for the partition.
+        books: newest books.
+        actor: asks for actions.
+        settings: of the process.
+    """
+
+    def __init__(
+        self, pool: Pool, lease: Lease, books: Books, actor: Actor, settings: Settings
+    ) -> None:
+        self._pool = pool
+        self._lease = lease
+        self._books = books
+        self._actor = actor
+        self._settings = settings
+        self._zone = ZoneInfo(settings.time_zone)
+        self._ledger = Ledger(pool, self._worth, (settings.partition, settings.partitions))
+        self._control_seq = 0
+        self._booked: set[str] = set()
+        """Subscriptions and wallets with bookings that are not taken over."""
+        self._due = asyncio.Event()
+        self._restless: set[str] = set()
+        """Who is looked at again without a mark."""
+        self._unkept: set[str] = set()
+        self._working: set[asyncio.Task[None]] = set()
+        self._slots = asyncio.Semaphore(_AT_ONCE)
+        self._in_doubt: set[str] = set()
+        self._day = ""
+        self.some = asyncio.Event()
+        """Somebody is followed: marks are needed."""
+
+    async def recover(self) -> str:
+        """Read everything; returns the booking from which on news are wanted."""
+        newest = (await store.fetch(self._pool, "newest"))[0]
+        self._day = self._today()
+        await self._ledger.load(0)
+        self._control_seq = newest["control_seq"]
+        self._restless = set(self._ledger.followed)
+        self._counted()
+        return str(newest["booked_to"])
+
+    def _worth(self, asset_id: str, shares_micros: int) -> Worth:
+        return worth(self._books.known(asset_id), shares_micros)
+
+    def _today(self) -> str:
+        return datetime.fromtimestamp(clock.now_ms() / 1000, self._zone).date().isoformat()
+
+    async def refresh(self) -> None:
+        """Take over what the control surface has changed, and look at it at once."""
+        seq = (await store.fetch(self._pool, "newest"))[0]["control_seq"]
+        before = self._control_seq
+        if seq == before:
+            return
+        kept, gone = await self._ledger.load(before)
+        wallets = await self._ledger.funded_since(before)
+        self._control_seq = seq
+        if gone:
+            self._restless -= set(gone)
+            self._unkept -= set(gone)
+            self._in_doubt -= set(gone)
+            await store.drop(self._pool, self._lease, gone)
+        self._counted()
+        users = [one.id for wallet in wallets for one in self._ledger.users(wallet)]
+        self._look_at(self._ledger.followed[name] for name in {*kept, *users})
+
+    def _counted(self) -> None:
+        followed_level.set(len(self._ledger.followed))
+        if self._ledger.followed:
+            self.some.set()
+
+    async def on_fills(self, response: confirm_pb.StreamFillsResponse) -> None:
+        """Have what bookings have changed read soon."""
+        for fill in response.fills:
+            self._booked |= {fill.subscription_id, fill.follower_proxy}
+        if response.fills:
+            self._due.set()
+
+    async def follow_bookings(self) -> None:
+        """Take over what bookings have changed, for ever, all of a moment together."""
+        while True:
+            await self._due.wait()
+            self._due.clear()
+            keys, self._booked = self._booked, set()
+            try:
+                await self._ledger.load_results(keys)
+            except BaseException:
+                self._booked |= keys
+                self._due.set()
+                raise
+            self._look_at(one for key in keys for one in self._ledger.users(key))
+
+    async def on_books(self, books: Sequence[Book]) -> None:
+        """Judge everybody who holds what has another book."""
+        for book in books:
+            asset = book.market.asset_id
+            sizes = self._ledger.sizes(asset)
+            if sizes:
+                worths = {size: worth(book, size) for size in sizes}
+                self._look_at(self._ledger.mark(asset, worths))
+                await asyncio.sleep(0)
+
+    async def look_again(self) -> None:
+        """Look at who waits, and at everybody when a day begins."""
+        today = self._today()
+        if today != self._day:
+            self._day = today
+            self._restless |= set(self._ledger.followed)
+        for name in list(self._restless):
+            one = self._ledger.followed.get(name)
+            if one is not None:
+                self._look(one)
+        self._tell_doubts()
+
+    async def keep_looking(self) -> None:
+        """Do so for ever."""
+        while True:
+            await asyncio.sleep(_LOOK_SECONDS if self._restless else 10 * _LOOK_SECONDS)
+            await self.look_again()
+
+    def _look_at(self, some: Iterable[Followed]) -> None:
+        for one in some:
+            self._look(one)
+
+    def _look(self, one: Followed) -> None:
+        now_ms = clock.now_ms()
+        if one.stopped:
+            self._rest(one, now_ms)
+            return
+        self._follow_standing(one)
+        at = one.judged_from
+        if at is not None:
+            case = one.case(at, self._day, now_ms)
+            within, account = one.judged_within(case), one.account
+            move = None
+            if not within.hold(account.low_micros, account.high_micros):
+                move = judge.judge(case, within, account.low_micros, account.high_micros)
+            point = Point(now_ms, account.low_micros, account.high_micros)
+            one.pending = judge.seen(one.pending, move, point)
+            if judge.sure(one.pending, self._settings.confirm_ms) and not one.acting:
+                self._begin_to_act(one)
+        self._rest(one, now_ms)
+
+    def _follow_standing(self, one: Followed) -> None:
+        """Let windows begin and peaks rise, where everything that is held has a good book."""
+        if one.account.doubtful:
+            return
+        facts = one.facts(self._day, self._ledger.money(one.proxy))
+        moved = standings.follow(one.standing, facts)
+        if moved != one.standing:
+            one.standing, one.bounds = moved, None
+            self._unkept.add(one.id)
+
+    def _rest(self, one: Followed, now_ms: int) -> None:
+        """Note the state that a look leaves, and whether another look is needed."""
+        doubt = one.unjudged and not one.stopped
+        if not doubt:
+            one.doubted_ms = None
+        elif one.doubted_ms is None:
+            one.doubted_ms = now_ms
+        warned = (
+            one.doubted_ms is not None
+            and now_ms - one.doubted_ms >= self._settings.doubt_seconds * 1000
+        )
+        cooling = one.cooling(now_ms)
+        wanted = judge.state(
+            stopped=one.stopped, warned=warned, cooling=cooling, scale_micros=one.scale_micros
+        )
+        if one.standing is not None and one.kept is not (target := next_state(one.durable, wanted)):
+            one.kept = target
+            self._unkept.add(one.id)
+        if warned:
+            self._in_doubt.add(one.id)
+        else:
+            self._in_doubt.discard(one.id)
+        settled = one.durable is wanted or one.standing is None
+        if doubt or cooling or one.pending is not None or not settled:
+            self._restless.add(one.id)
+        else:
+            self._restless.discard(one.id)
+
+    def _tell_doubts(self) -> None:
+        before, now = doubted.value, len(self._in_doubt)
+        doubted.set(now)
+        if now and not before:
+            _log.error(
+                "performance rules are not judged: what is held has had no good book for too long",
+                alert=True, subscriptions=now,
+            )  # fmt: skip
+
+    def _begin_to_act(self, one: Followed) -> None:
+        one.acting = True
+        task = asyncio.ensure_future(self._act(one))
+        self._working.add(task)
+        task.add_done_callback(self._working.discard)
+
+    async def _act(self, one: Followed) -> None:
+        done = False
+        try:
+            async with self._slots:
+                done = await self._act_once(one)
+        except Exception as error:  # noqa: BLE001 - one of them must not stop all the others
+            _log.warning("a performance action waits", subscription=one.id, error=str(error))
+        finally:
+            if not done:
+                await asyncio.sleep(_AGAIN_SECONDS)
+            one.acting = False
+
+    async def _act_once(self, one: Followed) -> bool:
+        """Read once more what is judged, and act if it still shows the same."""
+        await self._ledger.load_some([one.id])
+        at, now_ms = one.judged_from, clock.now_ms()
+        if one.pending is None or at is None or one.stopped:
+            return True
+        account, case = one.account, one.case(at, self._day, now_ms)
+        within = one.judged_within(case)
+        move = judge.judge(case, within, account.low_micros, account.high_micros)
+        point = Point(now_ms, account.low_micros, account.high_micros)
+        shown = one.pending = judge.seen(one.pending, move, point)
+        if move is None or shown is None or not judge.sure(shown, self._settings.confirm_ms):
+            return True
+        done = await self._actor.act(one, move, shown)
+        if done:
+            acted.add(1, {"rule": str(move.rule)})
+        one.pending = None
+        await self._ledger.load_some([one.id])
+        self._restless.add(one.id)
+        return done
+
+    async def keep_standings(self) -> None:
+        """Write where subscriptions stand, for ever.
+
+        Raises:
+            Fenced: another perfmon has taken over.
+        """
+        while True:
+            await asyncio.sleep(_KEEP_SECONDS)
+            await self.keep()
+
+    async def keep(self) -> None:
+        """Write it now."""
+        names, self._unkept = self._unkept, set()
+        kept = {
+            one.id: (one.kept, one.standing)
+            for one in map(self._ledger.followed.get, names)
+            if one is not None and one.kept is not None and one.standing is not None
+        }
+        if not kept:
+            return
+        try:
+            await store.put(self._pool, self._lease, kept)
+        except BaseException:
+            self._unkept |= names
+            raise
+        for name, (state, _) in kept.items():
+            one = self._ledger.followed.get(name)
+            if one is not None:
+                one.durable = state
+
+    async def close(self) -> None:
+        """Give up what is being asked for: it is asked for again after the next start."""
+        await cancel_all(list(self._working))
