@@ -22,6 +22,13 @@ from tradingtools.v1 import control_service_pb2 as control
 
 _log = structlog.get_logger("perfmon.acting")
 _SECONDS = 5.0
+_REFUSALS = frozenset({
+    grpc.StatusCode.PERMISSION_DENIED,
+    grpc.StatusCode.UNAUTHENTICATED,
+    grpc.StatusCode.INVALID_ARGUMENT,
+    grpc.StatusCode.UNIMPLEMENTED,
+})  # fmt: skip
+"""Asking again does not help before a person has mended something."""
 
 
 class Actor:
@@ -47,17 +54,11 @@ class Actor:
         try:
             await self._stub.PerfAction(request, metadata=self._metadata, timeout=_SECONDS)
         except grpc.aio.AioRpcError as error:
-            refused = error.code() in (
-                grpc.StatusCode.PERMISSION_DENIED,
-                grpc.StatusCode.UNAUTHENTICATED,
-                grpc.StatusCode.INVALID_ARGUMENT,
-                grpc.StatusCode.UNIMPLEMENTED,
-            )
-            say = _log.error if refused else _log.warning
-            say(
-                "a performance action is not done; again later", alert=refused,
-                subscription=of.id, code=error.code().name, detail=error.details(),
-            )  # fmt: skip
+            told = {"subscription": of.id, "code": error.code().name, "detail": error.details()}
+            if error.code() in _REFUSALS:
+                _log.error("a performance action is refused; again later", alert=True, **told)
+            else:
+                _log.warning("a performance action is not done; again later", **told)
             return False
         _log.info(
             "performance action", subscription=of.id, action=request.action_id, rule=str(move.rule),

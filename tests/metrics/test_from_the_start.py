@@ -9,7 +9,9 @@ import sys
 import pytest
 
 from launcher.ports import free_port
+from services.perfmon.core.judge import Step
 from tradingtools.domain.event_types import EventType
+from tradingtools.domain.performance import Window
 from tradingtools.domain.trigger_types import TriggerType
 
 _PROCESS = """
@@ -63,6 +65,11 @@ SERIES = {
         "triggers_stuck{}",
         *(f"guard_exit_seconds_count{{type={kind}}}" for kind in TriggerType),
         *(f"triggers_fired_total{{type={kind}}}" for kind in TriggerType),
+    ],
+    "perfmon": [
+        *(f"performance_actions_total{{rule={rule}}}" for rule in (*Window, *Step)),
+        "performance_followed{}",
+        "performance_in_doubt{}",
     ],
     "events": [
         "events_lag_seconds_count{}",

@@ -41,7 +41,7 @@ LINES: Final[Mapping[str, Mapping[str, str]]] = {
         "the venue's answer cannot be read": "venue_unreadable",
     },
     "perfmon": {
-        "a performance action is not done; again later": "performance_refused",
+        "a performance action is refused; again later": "performance_refused",
         "performance rules cannot be read; nothing is judged by them": "performance_unreadable",
         "performance rules are not judged: what is held has had no good book for too long": (
             "performance_in_doubt"

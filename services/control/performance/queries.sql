@@ -3,7 +3,7 @@ select subscription_id, kind, loss_action, scale_micros, ordinal, exits, control
 from performance_action where action_id = %(id)s;
 
 -- name: holds_lease
-select holds_lease('perfmon', %(partition)s, %(epoch)s) as held;
+select is_perfmon(%(partition)s, %(epoch)s) as held;
 
 -- name: act
 -- The caller has locked the row and judged it.

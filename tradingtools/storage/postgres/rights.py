@@ -114,8 +114,6 @@ RIGHTS: Mapping[str, _Rights] = {
         "approval": "insert, update",
         "funding_operation": "insert",
         "performance_action": "insert",
-        # The lock on perfmon's lease.
-        "partition_lease": "update (backlog_ms)",
         "order_resolution": "insert",
         "follower_identity": "insert, update (follower_user_id, follower_wallet_id)",
         "lot_request": "insert",
@@ -161,6 +159,7 @@ SECRET: tuple[LiteralString, ...] = ("webhook_secret",)
 OWNERS_HANDS: Mapping[LiteralString, tuple[str, ...]] = {
     "append_control_change(text, text, text, text, text, jsonb, jsonb)": ("control",),
     "audit_correction(bigint)": ("confirm",),
+    "is_perfmon(integer, bigint)": ("control",),
     "halt_by_engine(text, text, text, text, text)": (
         "router",
         "executor",

@@ -60,3 +60,9 @@ create table performance_action (
 create trigger performance_action_append_only
     before update or delete or truncate on performance_action
     for each statement execute function refuse_to_change_audit();
+
+-- Whether perfmon's lease is this one; it stays so until the transaction ends. For control, which may
+-- not lock the row of another's lease.
+create function is_perfmon(p_partition integer, p_epoch bigint) returns boolean language sql as $$
+    select holds_lease('perfmon', p_partition, p_epoch)
+$$;
