@@ -53,7 +53,7 @@ def case(at: Standing, rules: Performance, **changes: Any) -> Case:
     return structs.replace(made, **changes)
 
 
-def stop(**limits: Limit) -> Performance:
+def stop(**limits: Any) -> Performance:
     return Performance(loss_stop=LossStop(action=LossAction.PAUSE, **limits))
 
 
