@@ -1073,6 +1073,28 @@ class OrderTimes(TypedDict):
     """Nothing of it was open any more, and its fills were booked."""
 
 
+class PerformancePoint(TypedDict):
+    """What a subscription has gained from its beginning up to an instant, by the ledger. USDC."""
+
+    at: NotRequired[str]
+    bought: str
+    sold: str
+    payouts: str
+    fees: str
+    realised: str
+    """Profit of what is not held any more, before fees."""
+    openCost: str
+    """Cost of what is held."""
+    marked: NotRequired[str]
+    """Worth of what is held less its cost, at the best bids; the last point, if it is now, at
+    what selling would fetch. Left out: something held has no mark.
+    """
+    equity: NotRequired[str]
+    """Realised and marked less fees."""
+    drawdown: NotRequired[str]
+    """Below the highest equity of the points before."""
+
+
 class PerformanceRules(TypedDict):
     """Rules on a subscription's performance. Not for a shadow."""
 
@@ -1470,6 +1492,14 @@ class Subscription(TypedDict):
     pausedSince: NotRequired[str]
     scale: NotRequired[str]
     """By which `profitScale` multiplies copies now, decimal string; left out when it is 1."""
+
+
+class SubscriptionPerformance(TypedDict):
+    """At most 2200 points, oldest first."""
+
+    points: list[PerformancePoint]
+    asOf: NotRequired[str]
+    """When the ledger was read."""
 
 
 class SubscriptionStatistics(TypedDict):

@@ -69,7 +69,7 @@ class Actor:
 
     def _request(self, of: Followed, move: Move, pending: Pending) -> pb.PerfActionRequest:
         points = [
-            pb.PerformancePoint(
+            pb.ResultPoint(
                 at_ms=point.at_ms, low_micros=point.low_micros, high_micros=point.high_micros
             )
             for point in pending.points

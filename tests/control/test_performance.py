@@ -39,7 +39,7 @@ def act(edge: RunningEdge) -> Iterator[Act]:
                 "version": int(made["version"]), "ordinal": ordinal,
                 "evidence": pb.PerformanceEvidence(
                     rule="DAY", from_micros=0, limit_micros=50_000_000,
-                    points=[pb.PerformancePoint(at_ms=n, high_micros=-51_000_000) for n in (1, 2)],
+                    points=[pb.ResultPoint(at_ms=n, high_micros=-51_000_000) for n in (1, 2)],
                 ),
             } | fields  # fmt: skip
             headers = (("authorization", f"Bearer {token}"),)

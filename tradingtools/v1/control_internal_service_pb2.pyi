@@ -76,7 +76,7 @@ class FundResponse(_message.Message):
 Global___FundResponse: _TypeAlias = FundResponse  # noqa: Y015
 
 @_typing.final
-class PerformancePoint(_message.Message):
+class ResultPoint(_message.Message):
     """A result of a subscription or wallet at one instant, USDC 1e-6."""
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -104,7 +104,7 @@ class PerformancePoint(_message.Message):
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___PerformancePoint: _TypeAlias = PerformancePoint  # noqa: Y015
+Global___ResultPoint: _TypeAlias = ResultPoint  # noqa: Y015
 
 @_typing.final
 class PerformanceEvidence(_message.Message):
@@ -125,7 +125,7 @@ class PerformanceEvidence(_message.Message):
     detail: _builtins.str
     """In words."""
     @_builtins.property
-    def points(self) -> _containers.RepeatedCompositeFieldContainer[Global___PerformancePoint]:
+    def points(self) -> _containers.RepeatedCompositeFieldContainer[Global___ResultPoint]:
         """Looks that show it, oldest first: two at least."""
 
     def __init__(
@@ -134,7 +134,7 @@ class PerformanceEvidence(_message.Message):
         rule: _builtins.str = ...,
         from_micros: _builtins.int = ...,
         limit_micros: _builtins.int = ...,
-        points: _abc.Iterable[Global___PerformancePoint] | None = ...,
+        points: _abc.Iterable[Global___ResultPoint] | None = ...,
         detail: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
