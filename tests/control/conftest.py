@@ -31,7 +31,7 @@ def start_edge(
         with psycopg.connect(database) as connection:
             connection.execute(ROUTER_STAND_IN)
         directory = tmp_path_factory.mktemp(name)
-        return running_edge(directory, database, redis_url, trusted, **settings)
+        return running_edge(directory, database, redis_url, trusted, 2, **settings)
 
     return start
 

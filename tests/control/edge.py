@@ -115,6 +115,7 @@ def running_edge(
     database_url: str,
     redis_url: str,
     trusted: tuple[str, ...] = (),
+    shares: int = 2,
     **settings: str,
 ) -> Iterator[RunningEdge]:
     """Start control and Envoy, wait until they answer, and end both by their ids.
@@ -124,6 +125,7 @@ def running_edge(
         database_url: migrated.
         redis_url: of a server.
         trusted: networks whose X-Forwarded-For is believed.
+        shares: of the connections of all others.
         settings: of control, ``refused_rate="5"`` for instance.
     """
     port, control_port, internal_port = free_port(), free_port(), free_port()
@@ -141,7 +143,7 @@ def running_edge(
     }
     edge = envoy_config.Edge(
         port=port, control_port=control_port, directory=directory,
-        trusted=trusted, health_port=internal_port,
+        trusted=trusted, health_port=internal_port, shares=shares,
     )  # fmt: skip
     commands: list[tuple[type[subprocess.Popen[bytes]], list[str]]] = [
         (Popen, [sys.executable, "-m", "services.control"]),

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from launcher import edge, envoy_config
+from launcher import edge, envoy_config, envoy_shares
 from tests.control.edge import StartEdge, digest
 from tests.control.test_edge_bounds import Config, _config, _connections, _envoy
 
@@ -90,11 +90,11 @@ def many_files() -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("many_files")
-async def test_8190_idle_connections_of_one_address_keep_nobody_else_out(tmp_path: Path) -> None:
+async def test_all_connections_of_a_deployment_are_not_one_address_s(tmp_path: Path) -> None:
     """By the shares that a deployment has: who is not in the one that is full gets all answers."""
     async with _envoy(tmp_path, lambda _: None, shares=_DEPLOYED) as port:
         with ExitStack() as stack:
-            _occupy(stack, port, 8190)
+            _occupy(stack, port, envoy_shares.CONNECTIONS + 50)
             served = _served(OTHERS, port)
     # One in 32 is there by chance; ten of these 40 are once in millions of runs.
     assert len(served) > len(OTHERS) - 10

@@ -40,6 +40,7 @@ class Failover:
         self._replica, self._replica_url = enter(own_valkey())
         async with redis_client.Redis.from_url(self._replica_url) as replica:
             # Told, not configured: promoted and started again, it must not be a replica once more.
+            await replica.config_set("masterauth", urlsplit(self._primary).password or "")
             await replica.replicaof("127.0.0.1", self._link.port)
         self._sentinel, self._sentinel_url = enter(own_sentinel(port))
         async with redis_client.Redis.from_url(self._primary) as primary:

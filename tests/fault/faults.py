@@ -207,7 +207,7 @@ async def redis_killed(rig: Rig, _: Workload, rng: random.Random) -> None:
 
 async def redis_flushed(rig: Rig, _: Workload, rng: random.Random) -> None:
     """Redis forgets everything."""
-    async with redis_client.Redis(port=rig.proxies["redis"].port) as client:
+    async with redis_client.Redis.from_url(rig.behind_proxy) as client:
         await client.flushall()
 
 
@@ -275,10 +275,10 @@ async def everything_killed(rig: Rig, _: Workload, rng: random.Random) -> None:
     await eventually(back)
 
 
-async def hostile_neighbour(rig: Rig, _: Workload, rng: random.Random) -> None:
+async def hostile_neighbour(rig: Rig, workload: Workload, rng: random.Random) -> None:
     """A stranger on the machine and at the edge tries everything at once, for seconds."""
     rig.neighbour = rig.neighbour or Neighbour(rig)
-    await rig.neighbour.attack(rng.uniform(1, 4))
+    await rig.neighbour.attack(rng.uniform(1, 4), workload)
 
 
 FAULTS: dict[str, Fault] = {

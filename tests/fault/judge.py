@@ -36,6 +36,15 @@ class Paused:
     resumed_ns: int | None
 
 
+@dataclass(frozen=True, slots=True)
+class Halted:
+    """A wallet that was halted: between these instants (ns) no entry of it may be sent."""
+
+    wallet: str
+    acknowledged_ns: int
+    cleared_ns: int
+
+
 async def evidence(
     world: World, trades: Iterable[LeaderTrade], *, settled: bool = True
 ) -> Evidence:
@@ -79,6 +88,19 @@ def sent_while_paused(world: World, pauses: Iterable[Paused]) -> list[Breach]:
             for row in rows
         ]
     return found
+
+
+def sent_while_halted(world: World, halted: Halted) -> list[Breach]:
+    """No SUBMITTING commit of an entry between a halt's answer and its end."""
+    rows = world.sql(
+        "select order_key from orders where follower_proxy = %s and purpose = 'ENTRY'"
+        " and submitting_ns > %s and submitting_ns < %s",
+        halted.wallet, halted.acknowledged_ns, halted.cleared_ns,
+    )  # fmt: skip
+    return [
+        Breach("a halt is final", f"order {row['order_key']} was sent after its wallet's halt")
+        for row in rows
+    ]
 
 
 def still_reserved(world: World) -> list[Breach]:

@@ -1,37 +1,38 @@
-"""A hostile neighbour: what a stranger on the machine and at the edge tries while money moves.
+"""A hostile neighbour: a stranger on the machine and at the edge while money moves.
 
-Before it: `rig.py`, whose processes and stores he attacks. He gets nothing, and operators are
-served meanwhile; whether money, stops and halts hold, the judge of the workload says.
+Before it: `rig.py`, whose processes and stores he attacks, and `strangers.py`, what he tries. He
+gets nothing. Meanwhile the product is served, an operator's halt lets no entry leave, and a
+stop-loss sells; whether the books are right, the judge of the workload says.
 """
 
 from __future__ import annotations
 
 import asyncio
 import secrets
-from contextlib import suppress
+import sys
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit, urlunsplit
 
 import grpc
 import httpx
-import psycopg
-import pytest
 
-from tests.control.edge import MANAGE, OPERATE, READ, RunningEdge, running_edge
+from tests.control.edge import MANAGE, OPERATE, TOKENS, RunningEdge, digest, running_edge
 from tests.control.requests import subscription_body
-from tests.fault.rig import Rig
-from tests.money_path.test_forged_cursors import FAR, PORTS
-from tests.money_path.world import SERVICES
-from tradingtools.rpc import callers
-from tradingtools.v1 import common_pb2 as common
+from tests.fault import strangers
+from tests.fault.judge import Halted, sent_while_halted
+from tests.fault.rig import TRIALS, Rig
+from tests.fault.strangers import ANSWER_SECONDS, Place
+from tests.fault.workload import Workload
+from tests.money_path.test_forged_cursors import FAR
+from tests.support.prepared import Popen
 from tradingtools.v1 import operator_service_pb2 as operator
 from tradingtools.v1.operator_service_pb2_grpc import OperatorServiceStub
 
-_ANSWER_SECONDS = 30.0
-"""How long an answer may take on a machine that does much else; before, some took for ever."""
-_REFUSED = {"UNAUTHENTICATED", "PERMISSION_DENIED", "UNAVAILABLE"}
-"""What a stranger is told; UNAVAILABLE, where the process has just died of another fault."""
+_HALTS_ALONE = 10
+_PROBE_SECONDS = 60.0
 
 
 class Neighbour:
@@ -43,101 +44,145 @@ class Neighbour:
 
     def __init__(self, rig: Rig) -> None:
         self._rig = rig
-        self._edge: RunningEdge | None = None
+        self._place: Place | None = None
 
-    async def attack(self, seconds: float) -> None:
-        """Try everything at once for a while.
+    async def attack(self, seconds: float, workload: Workload) -> None:
+        """Try everything at once for a while, and once at least.
+
+        Args:
+            seconds: how long; what was begun is ended.
+            workload: goes on meanwhile, by somebody else's task.
 
         Raises:
-            AssertionError: something was taken from a stranger, or an operator was kept out.
+            AssertionError: something was taken from a stranger, somebody was kept out, a halt let
+                an entry leave, or a stop-loss did not sell.
         """
-        edge = self._edge or await self._open()
-        end = asyncio.get_running_loop().time() + seconds
-        while asyncio.get_running_loop().time() < end:
-            async with asyncio.TaskGroup() as attacks:
-                attacks.create_task(self._forge_cursors())
-                attacks.create_task(self._log_in())
-                attacks.create_task(self._ask_too_much(edge))
-                attacks.create_task(self._halt(edge))
+        place = self._place or await self._open()
+        end = time.monotonic() + seconds
+        while True:
+            async with (
+                strangers.besieged(place),
+                self._halting(place.edge),
+                asyncio.TaskGroup() as attempts,
+            ):
+                for attempt in strangers.ATTEMPTS:
+                    attempts.create_task(attempt(place))
+                attempts.create_task(self._serve_the_product(place))
+                attempts.create_task(self._halt(place.edge, workload))
+                attempts.create_task(workload.stop_out())
+            if time.monotonic() > end:
+                break
         assert FAR not in {
             row["cursor"] for row in self._rig.world.sql("select cursor from consumer_cursor")
         }
 
-    async def _open(self) -> RunningEdge:
+    async def _open(self) -> Place:
         """Start control and Envoy on the rig's own stores; they end with the rig."""
+        strangers.allow_many_files()
         directory = Path(self._rig.world.directory) / "edge"
         directory.mkdir()
-        context = running_edge(directory, self._rig.world.database_url, self._rig.redis_url)
-        self._edge = await asyncio.to_thread(self._rig.stack.enter_context, context)
-        return self._edge
-
-    async def _forge_cursors(self) -> None:
-        for name in SERVICES:
-            make, reader, _ = PORTS[name]
-            forged = common.AcknowledgeRequest(consumer=reader, cursor=FAR)
-            async with grpc.aio.insecure_channel(self._rig.world.target(name)) as channel:
-                for metadata in ((), ((callers.HEADER, secrets.token_hex(32)),)):
-                    told = "OK"
-                    try:
-                        stub: Any = make(channel)
-                        await stub.Acknowledge(forged, metadata=metadata, timeout=_ANSWER_SECONDS)
-                    except grpc.aio.AioRpcError as error:
-                        told = error.code().name
-                    assert told in _REFUSED, f"{name} took a stranger's cursor: {told}"
-
-    async def _log_in(self) -> None:
-        """Log in to PostgreSQL as whoever is on the machine. (Nothing here reads the log of leader
-        trades in Redis; `tests/ingest` forges its entries.)"""
-        url = _without_password(self._rig.world.database_url)
-        with suppress(psycopg.OperationalError):
-            connection = await psycopg.AsyncConnection.connect(url, connect_timeout=5)
-            await connection.close()
-            raise AssertionError("PostgreSQL believes a stranger")
-
-    async def _ask_too_much(self, edge: RunningEdge) -> None:
-        """Requests that are within every limit but that of counts, beside one without a token."""
+        tokens = directory / "tokens"
+        more = f"rude:manage:{digest(strangers.RUDE)},clumsy:operate:{digest(strangers.CLUMSY)}"
+        tokens.write_text(f"{TOKENS},{more}".replace(",", "\n") + "\n")
+        context = running_edge(
+            directory, self._rig.world.database_url, self._rig.redis_url,
+            # The product is at a network of its own, as in a deployment; strangers are elsewhere.
+            trusted=("127.0.0.1/32",), shares=32,
+            tokens="", tokens_file=str(tokens), refused_rate="20",
+        )  # fmt: skip
+        edge = await asyncio.to_thread(self._rig.stack.enter_context, context)
         wallet = "0x" + secrets.token_hex(20)
-        huge = subscription_body(wallet, sizing={"tiers": {"tiers": [{}] * 21_000}})
-        states = "&".join(["status=TRIGGER_STATUS_ARMED"] * 300)
-        async with httpx.AsyncClient(
-            base_url=edge.url, timeout=_ANSWER_SECONDS, trust_env=False
-        ) as client:
-            told = [
-                (await client.post("/subscriptions", json=huge, headers=_bearer(MANAGE))),
-                (await client.get(f"/triggers?wallet={wallet}&{states}", headers=_bearer(READ))),
-                (await client.post("/subscriptions", json=huge)),
-                (await client.get("/subscriptions", headers=_bearer("0" * 64))),
-            ]
-        found = [answer.status_code for answer in told]
-        assert found[2:] == [401, 401], found
-        # 429 and 503: his own share of the edge is used up.
-        assert set(found[:2]) <= {400, 429, 503}, found
-
-    async def _halt(self, edge: RunningEdge) -> None:
-        """An operator halts a wallet of nobody's, and clears it: he is answered meanwhile."""
-        wallet = "0x" + secrets.token_hex(20)
-        scope = operator.HALT_SCOPE_WALLET
-        asked = operator.SetHaltRequest(
-            scope=scope, subject=wallet, mode=operator.HALT_MODE_HALTED, reason="drill"
+        created = await asyncio.to_thread(
+            edge.call, "POST", "/subscriptions", json=subscription_body(wallet)
         )
-        shown = (("authorization", f"Bearer {OPERATE}"),)
-        async with grpc.aio.insecure_channel(f"127.0.0.1:{edge.internal_port}") as channel:
-            stub: Any = OperatorServiceStub(channel)
-            more: Any = {"timeout": _ANSWER_SECONDS, "wait_for_ready": True}
-            with pytest.raises(grpc.aio.AioRpcError) as refused:
-                await stub.SetHalt(asked, **more)
-            assert refused.value.code() is grpc.StatusCode.UNAUTHENTICATED
-            await stub.SetHalt(asked, metadata=shown, **more)
-            cleared = operator.ClearHaltRequest(scope=scope, subject=wallet)
-            await stub.ClearHalt(cleared, metadata=shown, **more)
+        assert created.status_code == 201, created.text
+        self._place = Place(self._rig, edge, tokens, wallet)
+        alone = self._operator(edge, "alone", _HALTS_ALONE)
+        assert await asyncio.to_thread(alone.wait, _PROBE_SECONDS) == 0, "an operator was kept out"
+        return self._place
+
+    def halts_us(self) -> dict[str, list[int]]:
+        """How long an operator waited for his halts: alone, and under attack."""
+        files = {name: self._halts(name) for name in ("alone", "attacked")}
+        return {
+            name: sorted(map(int, file.read_text().split()))
+            for name, file in files.items()
+            if file.exists()
+        }
+
+    def _halts(self, name: str) -> Path:
+        return Path(self._rig.world.directory) / f"halts-{name}"
+
+    def _operator(self, edge: RunningEdge, name: str, *more: object) -> Popen:
+        command = ["tests.fault.halting", f"127.0.0.1:{edge.internal_port}", self._halts(name)]
+        return Popen([sys.executable, "-m", *map(str, [*command, *more])])
+
+    @asynccontextmanager
+    async def _halting(self, edge: RunningEdge) -> AsyncIterator[None]:
+        """Have an operator halt and let go on meanwhile, and never be refused."""
+        person = self._operator(edge, "attacked")
+        try:
+            yield
+            assert person.poll() is None, "an operator was kept out"
+        finally:
+            person.terminate()
+            await asyncio.to_thread(person.wait, _PROBE_SECONDS)
+
+    async def _serve_the_product(self, place: Place) -> None:
+        """Read as the product does."""
+        path = f"/subscriptions?followerProxy={place.wallet}"
+        found: list[int] = []
+        async with httpx.AsyncClient(
+            base_url=place.edge.url, timeout=ANSWER_SECONDS, trust_env=False
+        ) as client:
+            # A database that has just come back may cost one answer its time.
+            while 200 not in found and len(found) < TRIALS:
+                try:
+                    answer = await client.get(path, headers=strangers.bearer(MANAGE))
+                    found.append(answer.status_code)
+                except httpx.TransportError:
+                    found.append(0)
+        assert 200 in found, f"the product was kept out: {found}"
+
+    async def _halt(self, edge: RunningEdge, workload: Workload) -> None:
+        """An operator halts a wallet that trades: from his answer on, no entry of it leaves."""
+        wallet = workload.probed_wallet()
+        async with _operating(edge) as stub:
+            await stub.SetHalt(_halt(wallet))
+            begun_ns = workload.database_ns()
+            await workload.probe(_PROBE_SECONDS)
+            ended_ns = workload.database_ns()
+            await stub.ClearHalt(_cleared(wallet))
+        halted = Halted(wallet, begun_ns, ended_ns)
+        assert not (broken := sent_while_halted(self._rig.world, halted)), broken
 
 
-def _bearer(token: str) -> dict[str, str]:
-    return {"Authorization": f"Bearer {token}"}
+@asynccontextmanager
+async def _operating(edge: RunningEdge) -> AsyncIterator[Any]:
+    """The internal port as an operator has it: his calls show his token, and wait for the port."""
+    target = f"127.0.0.1:{edge.internal_port}"
+    async with grpc.aio.insecure_channel(target) as channel:
+        yield _Operating(OperatorServiceStub(channel))
 
 
-def _without_password(url: str) -> str:
-    parts = urlsplit(url)
-    host = parts.netloc.rpartition("@")[2]
-    user = f"{parts.username}@" if parts.username else ""
-    return urlunsplit(parts._replace(netloc=f"{user}{host}"))
+class _Operating:
+    def __init__(self, stub: Any) -> None:
+        self._stub = stub
+
+    def __getattr__(self, name: str) -> Any:
+        call, shown = getattr(self._stub, name), strangers.shown(OPERATE)
+        return lambda request: call(
+            request, metadata=shown, timeout=ANSWER_SECONDS, wait_for_ready=True
+        )
+
+
+def _halt(wallet: str) -> operator.SetHaltRequest:
+    """Its entries; exits go on."""
+    return operator.SetHaltRequest(
+        scope=operator.HALT_SCOPE_WALLET, subject=wallet, mode=operator.HALT_MODE_REDUCING,
+        reason="drill",
+    )  # fmt: skip
+
+
+def _cleared(wallet: str) -> operator.ClearHaltRequest:
+    return operator.ClearHaltRequest(scope=operator.HALT_SCOPE_WALLET, subject=wallet)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from collections import Counter, defaultdict
 
+from launcher.core.summary import percentile
 from tests.fault.rig import Rig
 from tests.fault.workload import Workload
 
@@ -37,6 +38,8 @@ class Report:
         self.reasons: Counter[str] = Counter()
         self.peak_rss: defaultdict[str, int] = defaultdict(int)
         self.restarts: Counter[str] = Counter()
+        self.halts_us: defaultdict[str, list[int]] = defaultdict(list)
+        """How long an operator waited for his halts: alone, and beside a hostile neighbour."""
 
     def recovered(self, kind: str, seconds: float) -> None:
         """A fault ended, and a fresh trade went through so many seconds later."""
@@ -56,6 +59,9 @@ class Report:
         for name, rss in made.peak_rss.items():
             self.peak_rss[name] = max(self.peak_rss[name], rss)
         self.restarts.update(made.restarts)
+        if made.neighbour is not None:
+            for name, times in made.neighbour.halts_us().items():
+                self.halts_us[name] += times
 
     def json(self) -> str:
         """Everything, for machines."""
@@ -76,6 +82,7 @@ class Report:
                 "orders_by_state": dict(sorted(self.states.items())),
                 "decisions_by_reason": dict(sorted(self.reasons.items())),
                 "restarts": dict(sorted(self.restarts.items())),
+                "halts_us": {name: sorted(times) for name, times in self.halts_us.items()},
                 "peak_rss_bytes": dict(sorted(self.peak_rss.items())),
             },
             indent=2,
@@ -99,6 +106,12 @@ class Report:
         ):
             lines.append(f"{title}:")
             lines += [f"  {name:<22} {count:>7}" for name, count in sorted(counts.items())]
+        lines.append("an operator's halt, p50 and p99:")
+        lines += [
+            f"  {name:<22} {percentile(sorted(times), 50) / 1000:7.1f}"
+            f" {percentile(sorted(times), 99) / 1000:7.1f} ms"
+            for name, times in self.halts_us.items()
+        ]
         lines.append("peak memory:")
         lines += [
             f"  {name:<22} {rss / _MEBI:7.1f} MiB" for name, rss in sorted(self.peak_rss.items())

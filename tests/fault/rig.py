@@ -62,6 +62,11 @@ class Rig:
         """A stranger with an edge of his own to attack, once there is one."""
 
     @property
+    def behind_proxy(self) -> str:
+        """Redis's URL as the engine has it."""
+        return _behind(self.redis_url, self.proxies["redis"].port)
+
+    @property
     def database_is_there(self) -> bool:
         """Return whether the test itself may ask the database; it would wait for a frozen one."""
         return not self.postgres.away

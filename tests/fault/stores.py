@@ -264,8 +264,12 @@ def _postgres_url(port: int) -> str:
 
 
 def own_valkey() -> AbstractContextManager[tuple[Store, str]]:
-    """A Valkey of the test's own, and its URL."""
-    return _own("valkey", None, _redis_url, embedded.redis_answers, embedded.valkey_command)
+    """A Valkey of the test's own that asks for a password, and its URL."""
+
+    def command(directory: Path, port: int) -> list[str]:
+        return embedded.valkey_command(directory, port, _PASSWORD)
+
+    return _own("valkey", None, _redis_url, embedded.redis_answers, command)
 
 
 def own_sentinel(primary_port: int) -> AbstractContextManager[tuple[Store, str]]:
@@ -276,8 +280,9 @@ def own_sentinel(primary_port: int) -> AbstractContextManager[tuple[Store, str]]
 
     def command(directory: Path, port: int) -> list[str]:
         (directory / "sentinel.conf").write_text(
-            f"port {port}\nbind 127.0.0.1\ndir {directory}\n"
+            f"port {port}\nbind 127.0.0.1\ndir {directory}\nrequirepass {_PASSWORD}\n"
             f"sentinel monitor {PRIMARY} 127.0.0.1 {primary_port} 1\n"
+            f"sentinel auth-pass {PRIMARY} {_PASSWORD}\n"
             f"sentinel down-after-milliseconds {PRIMARY} 500\n"
             f"sentinel failover-timeout {PRIMARY} 5000\n"
         )
@@ -288,4 +293,4 @@ def own_sentinel(primary_port: int) -> AbstractContextManager[tuple[Store, str]]
 
 
 def _redis_url(port: int) -> str:
-    return f"redis://127.0.0.1:{port}/0"
+    return f"redis://:{_PASSWORD}@127.0.0.1:{port}/0"

@@ -19,10 +19,12 @@ async def test_a_stranger_gets_nothing_while_money_moves(own: Rig) -> None:
     workload = Workload(own, seed=11)
     await workload.prepare()
     traffic = asyncio.create_task(workload.run(6.0))
+    neighbour = Neighbour(own)
     try:
-        await Neighbour(own).attack(4.0)
+        await neighbour.attack(0.0, workload)
     finally:
         await ended(traffic)
+    assert own.world.sql("select 1 from orders where state = 'FAILED' and reason = 'HALTED'")
     await workload.calm()
     await own.settled(workload.decisions, 90)
     assert await judge.judge(own.world, workload.trades.values(), workload.pauses) == []

@@ -101,7 +101,7 @@ async def test_redis_killed_and_flushed_loses_no_control_change(common: Rig) -> 
     await late.prepare()
     await late.trade(3)
     await asyncio.to_thread(common.redis.start)
-    client = redis_client.Redis(port=common.proxies["redis"].port)
+    client = redis_client.Redis.from_url(common.behind_proxy)
     await client.flushall()
     await client.aclose()
     await workload.pause_for(0.2)

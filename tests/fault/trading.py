@@ -19,7 +19,7 @@ from psycopg.types.json import Jsonb
 from launcher.core.evidence import LeaderTrade
 from tests.fault import people
 from tests.fault.rig import Rig
-from tests.money_path.world import Scene, tx
+from tests.money_path.world import Scene, eventually, tx
 from tradingtools.v1 import common_pb2 as common
 from tradingtools.v1 import ingest_service_pb2 as ingest_pb
 
@@ -225,6 +225,42 @@ class Trading:
         except (aiohttp.ClientError, TimeoutError):
             # insiders-api is down; the book moves another time.
             return
+
+    def probed_wallet(self) -> str:
+        """A follower of the leader whom `probe` has trade; not one of `stop_out`."""
+        return self._leaders[0].scene.wallet(0)
+
+    async def stop_out(self) -> None:
+        """Have a position with a stop-loss whose price is reached; returns when an exit is claimed.
+
+        Raises:
+            AssertionError: none is.
+        """
+        leader = self._leaders[self._staying - 1]
+        scene, subscription = leader.scene, leader.subscriptions[0]
+
+        async def held() -> bool:
+            self.buy(leader)
+            return bool(
+                self._rig.world.sql(
+                    "select 1 from lot where follower_proxy = %s and asset_id = %s and origin = %s"
+                    " and shares_micros > 0",
+                    scene.wallet(0), scene.asset, subscription,
+                )
+            )  # fmt: skip
+
+        async def sold() -> bool:
+            await scene.set_book(*_LOW)
+            orders = self._rig.world.sql("select 1 from orders where trigger_id = %s", trigger)
+            return bool(orders)
+
+        try:
+            await eventually(held)
+            trigger = await scene.add_trigger(0, subscription, "STOP_LOSS", "0.4")
+            self.triggers += 1
+            await eventually(sold)
+        finally:
+            await scene.set_book(*GOOD)
 
     async def calm(self) -> None:
         """Every book good again."""

@@ -82,11 +82,11 @@ class Workload(Trading):
         leader = self._rng.choice(self._leaders)
         subscription = self._rng.choice(list(leader.subscriptions.values()))
         leader.scene.pause(subscription)
-        acknowledged_ns = self._database_ns()
+        acknowledged_ns = self.database_ns()
         await self.trade(3)
         await work
         await self.trade(3)
-        resumed_ns = self._database_ns()
+        resumed_ns = self.database_ns()
         seq = leader.scene.change(subscription, state="ACTIVE")
         await self._rig.world.announce(seq)
         self.pauses.append(Paused(subscription, acknowledged_ns, resumed_ns))
@@ -138,7 +138,8 @@ class Workload(Trading):
                 return found
             await asyncio.sleep(0.1)
 
-    def _database_ns(self) -> int:
+    def database_ns(self) -> int:
+        """What PostgreSQL's clock says, as orders are stamped by it."""
         (row,) = self._rig.world.sql(
             "select (extract(epoch from clock_timestamp()) * 1000000)::bigint as us"
         )
