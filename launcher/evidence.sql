@@ -34,7 +34,7 @@ from subscription where created_at >= %(since)s;
 select l.follower_proxy, l.asset_id, l.origin, l.shares_micros, l.cost_micros,
        l.bought_size_micros, l.bought_notional_micros, l.sold_size_micros,
        l.sold_notional_micros, l.fee_micros, l.realised_micros, l.resolved_size_micros,
-       l.payout_micros, l.by_hand_micros, l.elsewhere_micros, l.elsewhere_cost_micros
+       l.payout_micros, l.by_hand_micros, l.by_hand_cost_micros, l.elsewhere_micros, l.elsewhere_cost_micros
 from lot l where exists (
     select 1 from subscription s
     where s.follower_proxy = l.follower_proxy and s.created_at >= %(since)s);

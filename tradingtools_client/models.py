@@ -84,6 +84,8 @@ class CreateSubscriptionRequest(TypedDict):
     """
     performance: NotRequired[PerformanceRulesInput]
     """When it stops on a loss, and how it scales with profit."""
+    paused: NotRequired[bool]
+    """It copies nothing until it is resumed. Not with START_MODE_MIRROR."""
 
 
 class CreateTriggerRequest(TypedDict):
@@ -342,8 +344,8 @@ class DriftReason(TypedDict):
     """Orders with it; without a size, leader trades that were not copied."""
     size: NotRequired[str]
     """Shares that these orders did not get: missing after buys, too many after sells. With
-    SOLD_ELSEWHERE, shares that left the lot without an order of the engine: missing. Left
-    out when nothing was ordered.
+    SOLD_ELSEWHERE, shares that left the lot without an order of the engine: missing; with
+    ADOPTED, below zero, shares that came in without one. Left out when nothing was ordered.
     """
 
 

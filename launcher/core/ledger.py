@@ -36,6 +36,7 @@ def ledger_balances(evidence: Evidence) -> Iterator[str]:
     for lot in evidence.lots:
         key = lot.follower_proxy, lot.asset_id, lot.origin
         filled[key, "bought_size_micros"] += lot.by_hand_micros
+        filled[key, "bought_notional_micros"] += lot.by_hand_cost_micros
     lots = {(lot.follower_proxy, lot.asset_id, lot.origin): lot for lot in evidence.lots}
     for key, lot in lots.items():
         yield from _against_orders(key, lot, filled)

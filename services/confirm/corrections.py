@@ -31,6 +31,7 @@ from tradingtools.storage.postgres.pool import Pool
 
 _log = structlog.get_logger("confirm.corrections")
 _PAUSE_SECONDS = 0.25
+_ADOPTED = "adopted:"
 _BROKEN = "it cannot be carried out; the log of confirm says why"
 
 Held = tuple[Lot, ...]
@@ -129,7 +130,56 @@ async def _correct(
              "size_micros": -size, "cost_micros": -cost}
         ])  # fmt: skip
     asked.ask(QUERIES["correct_lot"], {**named, "size_micros": size, "cost_micros": cost})
-    after = {"shares_micros": shares_micros, "left_micros": held.cost_micros - cost}
+    return await _book(
+        asked, named, held, size=size, cost=cost, reason=reason, held_micros=held_micros,
+        request=request,
+    )  # fmt: skip
+
+
+async def _adopt(
+    asked: Together,
+    key: Mapping[str, Any],
+    held: Lot,
+    entries: Sequence[Entry],
+    request: Mapping[str, Any],
+) -> None:
+    """Take shares into a locked lot that no order of ours has bought, or let them leave it."""
+    named = {**key, "origin": held.origin}
+    size, cost = request["shares_micros"], request["cost_micros"]
+    if size:
+        put(asked, "add_entries", "entries", [
+            {**named, "order_key": None, "trade_id": f"{_ADOPTED}{request['id']}",
+             "size_micros": size, "cost_micros": cost}
+        ])  # fmt: skip
+    else:
+        leaving = [entry for entry in entries if entry.trade_id.startswith(_ADOPTED)]
+        size = -sum(entry.size_micros for entry in leaving)
+        cost = -sum(entry.cost_micros for entry in leaving)
+        if not size:
+            return
+        put(asked, "set_entries", "entries", (
+            {"entry_seq": e.entry_seq, "size_micros": 0, "cost_micros": 0} for e in leaving
+        ))  # fmt: skip
+    asked.ask(QUERIES["adopt_lot"], {**named, "size_micros": size, "cost_micros": cost})
+    await _book(
+        asked, named, held, size=-size, cost=-cost, reason=Reason.ADOPTED, held_micros=None,
+        request=request["id"],
+    )  # fmt: skip
+
+
+async def _book(
+    asked: Together,
+    named: Mapping[str, Any],
+    held: Lot,
+    *,
+    size: int,
+    cost: int,
+    reason: Reason,
+    held_micros: int | None,
+    request: int | None,
+) -> int:
+    """Tell by how much a lot holds less, for its history and its readers; returns its number."""
+    after = {"shares_micros": held.shares_micros - size, "left_micros": held.cost_micros - cost}
     row = await asked_one(
         asked,
         "add_correction",
@@ -172,6 +222,13 @@ async def look(pool: Pool, lease: Lease, write: Write) -> None:
             await store.execute(pool, "end_lot_request", id=row["id"], refused=_BROKEN)
 
 
+def _refusal(held: Lot, request: Mapping[str, Any], *, at_rest: bool) -> str:
+    wanted = request["shares_micros"]
+    if request["cost_micros"] is not None:
+        return lot_shrinking.adoption_refusal(held, at_rest=at_rest, adopts=wanted > 0)
+    return lot_shrinking.refusal(held, wanted, at_rest=at_rest)
+
+
 async def carry_out(pool: Pool, lease: Lease, request: Mapping[str, Any]) -> bool:
     """Carry out one row of ``lot_request``; returns whether it was not refused.
 
@@ -187,13 +244,16 @@ async def carry_out(pool: Pool, lease: Lease, request: Mapping[str, Any]) -> boo
         (found,) = (lot(row) for row in await held.rows() if row["origin"] == request["origin"])
         wanted = request["shares_micros"]
         at_rest = not (await busy.rows())[0]["busy"]
-        refused = lot_shrinking.refusal(found, wanted, at_rest=at_rest)
-        if not refused and wanted != found.shares_micros:
-            entries = (await _entries(asked, key))[found.origin]
-            await _correct(
-                asked, key, found, entries, wanted, reason=Reason.OPERATOR, held_micros=None,
-                request=request["id"],
-            )  # fmt: skip
+        refused = _refusal(found, request, at_rest=at_rest)
+        if not refused:
+            entries = (await _entries(asked, key)).get(found.origin, [])
+            if request["cost_micros"] is not None:
+                await _adopt(asked, key, found, entries, request)
+            elif wanted != found.shares_micros:
+                await _correct(
+                    asked, key, found, entries, wanted, reason=Reason.OPERATOR, held_micros=None,
+                    request=request["id"],
+                )  # fmt: skip
         ended = {"id": request["id"], "refused": refused}
         if not await asked_all(asked, "end_lot_request", ended):
             raise LookupError(f"correction {request['request_id']} was carried out already")

@@ -537,6 +537,18 @@ update lot set
     updated_at = clock_timestamp()
 where follower_proxy = %(follower_proxy)s and asset_id = %(asset_id)s and origin = %(origin)s
 
+-- name: adopt_lot
+-- Shares that the wallet held already come in; below zero: they leave the lot again.
+update lot set
+    shares_micros = shares_micros + %(size_micros)s,
+    cost_micros = cost_micros + %(cost_micros)s,
+    bought_size_micros = bought_size_micros + %(size_micros)s,
+    bought_notional_micros = bought_notional_micros + %(cost_micros)s,
+    by_hand_micros = by_hand_micros + %(size_micros)s,
+    by_hand_cost_micros = by_hand_cost_micros + %(cost_micros)s,
+    updated_at = clock_timestamp()
+where follower_proxy = %(follower_proxy)s and asset_id = %(asset_id)s and origin = %(origin)s
+
 -- name: add_correction
 insert into lot_correction (follower_proxy, asset_id, origin, condition_id, reason, size_micros,
                             cost_micros, shares_micros, left_micros, held_micros, lot_request_id)

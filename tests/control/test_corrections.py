@@ -13,7 +13,7 @@ import psycopg
 import pytest
 
 from tests.control.edge import RunningEdge
-from tests.control.requests import Database
+from tests.control.requests import Database, create_subscription
 from tradingtools.v1 import operator_service_pb2 as pb
 from tradingtools.v1 import operator_service_pb2_grpc
 
@@ -141,3 +141,44 @@ def test_what_cannot_be_corrected_is_refused(
     assert refused.value.code() is code
     rows = database.execute("select 1 from lot_request where follower_proxy = %s", [proxy])
     assert rows.fetchall() == []
+
+
+def test_shares_are_adopted_into_a_lot_that_is_made_for_them(
+    edge: RunningEdge, database: Database, wallet: Callable[[], str]
+) -> None:
+    proxy = wallet()
+    sub = create_subscription(edge, proxy)["id"]
+    asked = pb.AdoptLotRequest(
+        subscription_id=sub, condition_id="0x" + "C" * 64, asset_id="7", shares_micros=5_000_000,
+        cost_micros=2_000_000, evidence="balance at block 7", operator="ann",
+        request_id=secrets.token_hex(8),
+    )  # fmt: skip
+    with _stub(edge) as stub, _confirm(database):
+        first = stub.AdoptLot(asked, timeout=60, wait_for_ready=True)
+        assert stub.AdoptLot(asked, timeout=60) == first
+        for changes, code in (
+            ({"condition_id": "0x" + "d" * 64, "request_id": "other"}, "INVALID_ARGUMENT"),
+            ({"cost_micros": 1}, "ABORTED"),
+            ({"shares_micros": 0, "request_id": "none"}, "INVALID_ARGUMENT"),
+            ({"subscription_id": "sub_" + "0" * 32}, "NOT_FOUND"),
+        ):
+            other = pb.AdoptLotRequest()
+            other.CopyFrom(asked)
+            other.MergeFrom(pb.AdoptLotRequest(**changes))
+            with pytest.raises(grpc.RpcError) as refused:
+                stub.AdoptLot(other, timeout=60)
+            assert refused.value.code().name == code, changes
+        edge.call("DELETE", f"/subscriptions/{sub}")
+        asked.request_id = "late"
+        with pytest.raises(grpc.RpcError) as refused:
+            stub.AdoptLot(asked, timeout=60)
+        assert refused.value.code() is grpc.StatusCode.FAILED_PRECONDITION
+    (request,) = database.execute(
+        "select shares_micros, cost_micros, origin from lot_request where follower_proxy = %s",
+        [proxy],
+    ).fetchall()
+    assert list(dict(request).values()) == [5_000_000, 2_000_000, sub]
+    (entry,) = database.execute(
+        "select action, seq from control_change where subject_id = %s", [f"{proxy}/7/{sub}"]
+    ).fetchall()
+    assert (entry["action"], entry["seq"]) == ("adopt", first.control_seq)

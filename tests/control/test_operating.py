@@ -40,7 +40,7 @@ def _commands() -> list[list[str]]:
 COMMANDS = _commands()
 REFUSED = {
     "ResolveOrder": "failed_precondition", "ReplayDeadLetter": "not_found",
-    "ResetBreaker": "not_found", "CorrectLot": "not_found",
+    "ResetBreaker": "not_found", "CorrectLot": "not_found", "AdoptLot": "not_found",
 }  # fmt: skip
 """What is refused here for want of its object, and for nothing that the line says."""
 TWINS = [command for command in COMMANDS if command[0] == "buf"]
@@ -104,7 +104,8 @@ async def test_every_twin_works(
     made = create_subscription(edge, follower)["id"]
     # Nobody waits for it, so to end it is refused.
     key = put_order(database, follower, made, "CONFIRMED")
-    filled = {"0x...": follower, "KEY": key, "TOKEN": INTERNAL, "OPERATOR": OPERATE}
+    filled = {"0x...": follower, "KEY": key, "TOKEN": INTERNAL, "OPERATOR": OPERATE,
+              "sub_...": f"sub_{'0' * 32}", "MARKET": f"0x{'c' * 64}"}  # fmt: skip
     asked = _said_by_buf(words)[1]
     if asked.startswith(ROUTER):
         async with serving("127.0.0.1:0", [ROUTER], _router) as router:

@@ -532,3 +532,15 @@ def test_a_default_trigger_that_cannot_be_is_named(
     body = subscription_body(wallet(), triggers=changes)
     status, reason, metadata = error_of(edge.call("POST", "/subscriptions", json=body))
     assert (status, reason, metadata["field"]) == (400, "INVALID_FIELD", field)
+
+
+def test_one_can_be_made_paused_and_copies_nothing_until_it_is_resumed(
+    edge: RunningEdge, wallet: Callable[[], str]
+) -> None:
+    made = create_subscription(edge, wallet(), paused=True)
+    assert (made["state"], made["version"]) == ("SUBSCRIPTION_STATE_PAUSED", "1")
+    resumed = edge.call("POST", f"/subscriptions/{made['id']}/resume").json()
+    assert resumed["state"] == "SUBSCRIPTION_STATE_ACTIVE"
+    both = subscription_body(wallet(), paused=True, start="START_MODE_MIRROR")
+    refused = edge.call("POST", "/subscriptions", json=both)
+    assert error_of(refused)[::2] == (400, error_of(refused)[2] | {"field": "paused"})

@@ -832,6 +832,11 @@ CASES: dict[str, dict[str, Callable[[Draw], Values]]] = {
             "size_micros": draw.rng.choice([5, -5]),
             "cost_micros": draw.rng.choice([0, 2]),
         },
+        "adopt_lot": lambda draw: {
+            **draw.lot(),
+            "size_micros": draw.rng.choice([5, -5]),
+            "cost_micros": draw.rng.choice([0, 2]),
+        },
         "add_correction": _correction,
         "audit_correction": lambda draw: {"id": draw.rng.randrange(1, 4)},
         "add_correction_booking": lambda draw: {

@@ -147,8 +147,9 @@ def test_every_statement_is_asked_in_some_way() -> None:
     assert all(any(way.asks(*call) for way in WAYS.values()) for call in CALLS)
 
 
-_SEEDS = {("executor, claims and bookings", "empty"): 2}
-"""Of the random calls, where the first one never comes to a claim that may be submitted."""
+_SEEDS = {("confirm", "analysed"): 2}
+"""Of the random calls, where the first one leaves corrections so few that reading all of them by
+their index is the cheapest plan."""
 
 
 @pytest.mark.parametrize("filled", ["empty", "filled", "analysed"])

@@ -82,7 +82,7 @@ PERMISSIONS: dict[str, Permission] = {
         "OperatorService",
         observe="GetOperator ListHalts ListBreakers GetOrder ListOrders ListFollowers ListDecisions"
         " ListAudit VerifyAudit ListDeadLetters",
-        operate="SetHalt ClearHalt ResetBreaker ResolveOrder CorrectLot ReplayDeadLetter"
+        operate="SetHalt ClearHalt ResetBreaker ResolveOrder CorrectLot AdoptLot ReplayDeadLetter"
         " MoveWallet",
     ),
     **_of("ControlInternalService", internal="Fund PerfAction"),

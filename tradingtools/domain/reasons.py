@@ -332,6 +332,11 @@ class Reason(StrEnum):
         "An operator ended it, with evidence.",
         "Ask the operator.",
     )
+    ADOPTED = (
+        "ADOPTED",
+        "By an operator, shares that the wallet held became the subscription's, or left it again.",
+        "Nothing: they are sold with the leader and by triggers.",
+    )
     SOLD_ELSEWHERE = (
         "SOLD_ELSEWHERE",
         "insiders-api says that the wallet holds less than its lots: they hold what is there.",

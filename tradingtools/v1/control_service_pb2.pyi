@@ -1308,11 +1308,14 @@ class CreateSubscriptionRequest(_message.Message):
     TRIGGERS_FIELD_NUMBER: _builtins.int
     START_FIELD_NUMBER: _builtins.int
     PERFORMANCE_FIELD_NUMBER: _builtins.int
+    PAUSED_FIELD_NUMBER: _builtins.int
     leader: _builtins.str
     """The wallet that is followed, in any case."""
     shadow: _builtins.bool
     """For good: a shadow never becomes a real subscription, nor the other way round."""
     start: Global___StartMode.ValueType
+    paused: _builtins.bool
+    """It copies nothing until it is resumed. Not with START_MODE_MIRROR."""
     @_builtins.property
     def follower(self) -> _common_pb2.FollowerIdentity:
         """Who copies."""
@@ -1346,10 +1349,11 @@ class CreateSubscriptionRequest(_message.Message):
         triggers: Global___DefaultTriggers | None = ...,
         start: Global___StartMode.ValueType | None = ...,
         performance: Global___PerformanceRules | None = ...,
+        paused: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_start", b"_start", "exits", b"exits", "filters", b"filters", "follower", b"follower", "limits", b"limits", "performance", b"performance", "sizing", b"sizing", "start", b"start", "triggers", b"triggers"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_start", b"_start", "exits", b"exits", "filters", b"filters", "follower", b"follower", "leader", b"leader", "limits", b"limits", "performance", b"performance", "shadow", b"shadow", "sizing", b"sizing", "start", b"start", "triggers", b"triggers"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_start", b"_start", "exits", b"exits", "filters", b"filters", "follower", b"follower", "leader", b"leader", "limits", b"limits", "paused", b"paused", "performance", b"performance", "shadow", b"shadow", "sizing", b"sizing", "start", b"start", "triggers", b"triggers"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__start: _TypeAlias = _typing.Literal["start"]  # noqa: Y015
     _WhichOneofArgType__start: _TypeAlias = _typing.Literal["_start", b"_start"]  # noqa: Y015

@@ -279,7 +279,8 @@ class DriftReason(_message.Message):
     """Orders with it; without a size, leader trades that were not copied."""
     size: _builtins.str
     """Shares that these orders did not get: missing after buys, too many after sells. With SOLD_ELSEWHERE,
-    shares that left the lot without an order of the engine: missing. Left out when nothing was ordered.
+    shares that left the lot without an order of the engine: missing; with ADOPTED, below zero, shares that
+    came in without one. Left out when nothing was ordered.
     """
     def __init__(
         self,

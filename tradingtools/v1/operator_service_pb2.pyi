@@ -663,6 +663,80 @@ class CorrectLotResponse(_message.Message):
 Global___CorrectLotResponse: _TypeAlias = CorrectLotResponse  # noqa: Y015
 
 @_typing.final
+class AdoptLotRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SUBSCRIPTION_ID_FIELD_NUMBER: _builtins.int
+    CONDITION_ID_FIELD_NUMBER: _builtins.int
+    ASSET_ID_FIELD_NUMBER: _builtins.int
+    SHARES_MICROS_FIELD_NUMBER: _builtins.int
+    COST_MICROS_FIELD_NUMBER: _builtins.int
+    EVIDENCE_FIELD_NUMBER: _builtins.int
+    OPERATOR_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    subscription_id: _builtins.str
+    """Whose lot it becomes. Its follower's wallet holds the shares already."""
+    condition_id: _builtins.str
+    """The market, in any case."""
+    asset_id: _builtins.str
+    """The outcome's token."""
+    shares_micros: _builtins.int
+    """Shares 1e-6. 0: what is left of those that were adopted leaves the lot, and stays in the wallet."""
+    cost_micros: _builtins.int
+    """What they have cost, USDC 1e-6; caps count it, and profit is taken against it."""
+    evidence: _builtins.str
+    """What proves that the wallet holds them; kept in the audit."""
+    operator: _builtins.str
+    """Who decides; kept in the audit."""
+    request_id: _builtins.str
+    """Of the caller's choice: the same one adopts once."""
+    def __init__(
+        self,
+        *,
+        subscription_id: _builtins.str = ...,
+        condition_id: _builtins.str = ...,
+        asset_id: _builtins.str = ...,
+        shares_micros: _builtins.int | None = ...,
+        cost_micros: _builtins.int = ...,
+        evidence: _builtins.str = ...,
+        operator: _builtins.str = ...,
+        request_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_shares_micros", b"_shares_micros", "shares_micros", b"shares_micros"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_shares_micros", b"_shares_micros", "asset_id", b"asset_id", "condition_id", b"condition_id", "cost_micros", b"cost_micros", "evidence", b"evidence", "operator", b"operator", "request_id", b"request_id", "shares_micros", b"shares_micros", "subscription_id", b"subscription_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__shares_micros: _TypeAlias = _typing.Literal["shares_micros"]  # noqa: Y015
+    _WhichOneofArgType__shares_micros: _TypeAlias = _typing.Literal["_shares_micros", b"_shares_micros"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__shares_micros) -> _WhichOneofReturnType__shares_micros | None: ...
+
+Global___AdoptLotRequest: _TypeAlias = AdoptLotRequest  # noqa: Y015
+
+@_typing.final
+class AdoptLotResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SHARES_MICROS_FIELD_NUMBER: _builtins.int
+    CONTROL_SEQ_FIELD_NUMBER: _builtins.int
+    shares_micros: _builtins.int
+    """What the lot holds now, shares 1e-6."""
+    control_seq: _builtins.int
+    """The entry of the control audit."""
+    def __init__(
+        self,
+        *,
+        shares_micros: _builtins.int = ...,
+        control_seq: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["control_seq", b"control_seq", "shares_micros", b"shares_micros"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AdoptLotResponse: _TypeAlias = AdoptLotResponse  # noqa: Y015
+
+@_typing.final
 class Breaker(_message.Message):
     """The circuit breaker of something that the executors depend on."""
 

@@ -99,6 +99,11 @@ class OperatorServiceStub:
                 request_serializer=tradingtools_dot_v1_dot_operator__service__pb2.CorrectLotRequest.SerializeToString,
                 response_deserializer=tradingtools_dot_v1_dot_operator__service__pb2.CorrectLotResponse.FromString,
                 _registered_method=True)
+        self.AdoptLot = channel.unary_unary(
+                '/tradingtools.v1.OperatorService/AdoptLot',
+                request_serializer=tradingtools_dot_v1_dot_operator__service__pb2.AdoptLotRequest.SerializeToString,
+                response_deserializer=tradingtools_dot_v1_dot_operator__service__pb2.AdoptLotResponse.FromString,
+                _registered_method=True)
         self.ListAudit = channel.unary_unary(
                 '/tradingtools.v1.OperatorService/ListAudit',
                 request_serializer=tradingtools_dot_v1_dot_operator__service__pb2.ListAuditRequest.SerializeToString,
@@ -226,6 +231,17 @@ class OperatorServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def AdoptLot(self, request, context):
+        """Make shares that a follower's wallet holds already the lot of a subscription, with evidence: copied
+        sells and triggers sell them from then on; nothing is bought. Booked by confirm before this answers.
+        May be repeated under its request id. NOT_FOUND; FAILED_PRECONDITION when the lot holds shares, orders
+        of the outcome are under way, or the subscription is deleted (what is left can leave its lot still);
+        ABORTED and UNAVAILABLE as CorrectLot has them.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ListAudit(self, request, context):
         """What was changed on the control surface, newest first, page by page. May be repeated.
         """
@@ -324,6 +340,11 @@ def add_OperatorServiceServicer_to_server(servicer, server):
                     servicer.CorrectLot,
                     request_deserializer=tradingtools_dot_v1_dot_operator__service__pb2.CorrectLotRequest.FromString,
                     response_serializer=tradingtools_dot_v1_dot_operator__service__pb2.CorrectLotResponse.SerializeToString,
+            ),
+            'AdoptLot': grpc.unary_unary_rpc_method_handler(
+                    servicer.AdoptLot,
+                    request_deserializer=tradingtools_dot_v1_dot_operator__service__pb2.AdoptLotRequest.FromString,
+                    response_serializer=tradingtools_dot_v1_dot_operator__service__pb2.AdoptLotResponse.SerializeToString,
             ),
             'ListAudit': grpc.unary_unary_rpc_method_handler(
                     servicer.ListAudit,
@@ -697,6 +718,33 @@ class OperatorService:
             '/tradingtools.v1.OperatorService/CorrectLot',
             tradingtools_dot_v1_dot_operator__service__pb2.CorrectLotRequest.SerializeToString,
             tradingtools_dot_v1_dot_operator__service__pb2.CorrectLotResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def AdoptLot(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tradingtools.v1.OperatorService/AdoptLot',
+            tradingtools_dot_v1_dot_operator__service__pb2.AdoptLotRequest.SerializeToString,
+            tradingtools_dot_v1_dot_operator__service__pb2.AdoptLotResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -73,6 +73,13 @@ class OperatorServiceStub:
     and not sold; ABORTED when another correction of the lot is being carried out, or the request id was
     used for another one; UNAVAILABLE when confirm has not carried it out yet: it is recorded, ask again.
     """
+    AdoptLot: _grpc.UnaryUnaryMultiCallable[_operator_service_pb2.AdoptLotRequest, _operator_service_pb2.AdoptLotResponse]
+    """Make shares that a follower's wallet holds already the lot of a subscription, with evidence: copied
+    sells and triggers sell them from then on; nothing is bought. Booked by confirm before this answers.
+    May be repeated under its request id. NOT_FOUND; FAILED_PRECONDITION when the lot holds shares, orders
+    of the outcome are under way, or the subscription is deleted (what is left can leave its lot still);
+    ABORTED and UNAVAILABLE as CorrectLot has them.
+    """
     ListAudit: _grpc.UnaryUnaryMultiCallable[_operator_service_pb2.ListAuditRequest, _operator_service_pb2.ListAuditResponse]
     """What was changed on the control surface, newest first, page by page. May be repeated."""
     VerifyAudit: _grpc.UnaryStreamMultiCallable[_operator_service_pb2.VerifyAuditRequest, _operator_service_pb2.VerifyAuditResponse]
@@ -131,6 +138,13 @@ class OperatorServiceAsyncStub(OperatorServiceStub):
     FAILED_PRECONDITION when orders of the outcome are under way or it would hold more than was bought
     and not sold; ABORTED when another correction of the lot is being carried out, or the request id was
     used for another one; UNAVAILABLE when confirm has not carried it out yet: it is recorded, ask again.
+    """
+    AdoptLot: _aio.UnaryUnaryMultiCallable[_operator_service_pb2.AdoptLotRequest, _operator_service_pb2.AdoptLotResponse]  # type: ignore[assignment]
+    """Make shares that a follower's wallet holds already the lot of a subscription, with evidence: copied
+    sells and triggers sell them from then on; nothing is bought. Booked by confirm before this answers.
+    May be repeated under its request id. NOT_FOUND; FAILED_PRECONDITION when the lot holds shares, orders
+    of the outcome are under way, or the subscription is deleted (what is left can leave its lot still);
+    ABORTED and UNAVAILABLE as CorrectLot has them.
     """
     ListAudit: _aio.UnaryUnaryMultiCallable[_operator_service_pb2.ListAuditRequest, _operator_service_pb2.ListAuditResponse]  # type: ignore[assignment]
     """What was changed on the control surface, newest first, page by page. May be repeated."""
@@ -265,6 +279,19 @@ class OperatorServiceServicer(metaclass=_abc_1.ABCMeta):
         FAILED_PRECONDITION when orders of the outcome are under way or it would hold more than was bought
         and not sold; ABORTED when another correction of the lot is being carried out, or the request id was
         used for another one; UNAVAILABLE when confirm has not carried it out yet: it is recorded, ask again.
+        """
+
+    @_abc_1.abstractmethod
+    def AdoptLot(
+        self,
+        request: _operator_service_pb2.AdoptLotRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_operator_service_pb2.AdoptLotResponse, _abc.Awaitable[_operator_service_pb2.AdoptLotResponse]]:
+        """Make shares that a follower's wallet holds already the lot of a subscription, with evidence: copied
+        sells and triggers sell them from then on; nothing is bought. Booked by confirm before this answers.
+        May be repeated under its request id. NOT_FOUND; FAILED_PRECONDITION when the lot holds shares, orders
+        of the outcome are under way, or the subscription is deleted (what is left can leave its lot still);
+        ABORTED and UNAVAILABLE as CorrectLot has them.
         """
 
     @_abc_1.abstractmethod

@@ -76,6 +76,21 @@ def refusal(lot: Lot, shares_micros: int, *, at_rest: bool) -> str:
     return ""
 
 
+def adoption_refusal(lot: Lot, *, at_rest: bool, adopts: bool) -> str:
+    """Return why shares cannot be adopted into a lot, or leave it again; empty: they can.
+
+    Args:
+        lot: as it is.
+        at_rest: nothing of its asset is under way.
+        adopts: shares are to come in.
+    """
+    if not at_rest:
+        return "orders or a redemption of the outcome are under way"
+    if adopts and lot.shares_micros:
+        return f"it holds {lot.shares_micros} micros already"
+    return ""
+
+
 def cost_given_back(lot: Lot, shares_micros: int) -> int:
     """Return the cost of shares that a correction gives back to a lot, rounded up: caps count it.
 

@@ -9,6 +9,7 @@ import asyncio
 from dataclasses import dataclass
 
 from services.control.auth.operator import Operator
+from services.control.parsing import refuse
 from services.control.store import RETRY_AFTER_MS, Row, Store, queries
 from tradingtools.domain.errors import Conflict, NotFound, Unavailable, WrongState
 
@@ -20,7 +21,7 @@ _PAUSE_SECONDS = 0.1
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Correction:
-    """The holdings of a lot as an operator has found them."""
+    """The holdings of a lot as an operator has found them, or has it adopt them."""
 
     request_id: str
     wallet: str
@@ -29,6 +30,10 @@ class Correction:
     shares_micros: int
     evidence: str
     operator: str
+    condition_id: str = ""
+    """Only of shares that are adopted, as the next."""
+    cost_micros: int | None = None
+    """What they have cost; None: a correction."""
 
     @property
     def subject(self) -> str:
@@ -45,6 +50,23 @@ class Corrections:
 
     def __init__(self, store: Store) -> None:
         self._store = store
+
+    async def follower_of(self, subscription: str, *, adopts: bool) -> str:
+        """Return whose wallet a subscription's lots are in.
+
+        Raises:
+            NotFound: no such subscription.
+            WrongState: it is deleted, and shares are to come in.
+        """
+        rows = await self._store.rows(_SQL["follower_of"], id=subscription)
+        if not rows:
+            raise NotFound(f"no subscription {subscription}", kind="subscription", id=subscription)
+        if adopts and rows[0]["state"] == "DELETED":
+            raise WrongState(
+                f"subscription {subscription} is deleted",
+                kind="subscription", id=subscription, state="DELETED",
+            )  # fmt: skip
+        return str(rows[0]["follower_proxy"])
 
     async def correct(self, by: Operator, wanted: Correction) -> tuple[int, int]:
         """Record a correction and wait until confirm has carried it out; may be repeated.
@@ -86,6 +108,8 @@ class Corrections:
                         kind=KIND, id=wanted.subject,
                     )  # fmt: skip
                 return
+            if wanted.cost_micros is not None:
+                await change.rows(_SQL["make_lot"], **key, condition_id=wanted.condition_id)
             lot = await change.row(_SQL["lot_to_correct"], **key)
             if lot is None:
                 raise NotFound(f"no lot {wanted.subject}", kind=KIND, id=wanted.subject)
@@ -93,20 +117,24 @@ class Corrections:
                 raise Conflict(
                     "another correction of it is being carried out", kind=KIND, id=wanted.subject
                 )
+            if wanted.condition_id not in ("", lot["condition_id"]):
+                raise refuse("conditionId", f"{lot['condition_id']}, the market of that outcome")
             told = {
                 "shares_micros": wanted.shares_micros, "evidence": wanted.evidence,
                 "operator": wanted.operator, "request_id": wanted.request_id,
+                "cost_micros": wanted.cost_micros,
             }  # fmt: skip
+            action = "correct" if wanted.cost_micros is None else "adopt"
             was = ("shares_micros", "elsewhere_micros", "cost_micros")
             seq = await change.record(
-                "correct", KIND, wanted.subject,
+                action, KIND, wanted.subject,
                 before={name: lot[name] for name in was}, after=told,
             )  # fmt: skip
             await change.rows(_SQL["add_lot_request"], **key, **told, control_seq=seq)
 
 
 def _same(row: Row, wanted: Correction) -> bool:
-    told = ("asset_id", "origin", "shares_micros", "evidence", "operator")
+    told = ("asset_id", "origin", "shares_micros", "cost_micros", "evidence", "operator")
     return row["follower_proxy"] == wanted.wallet and all(
         row[name] == getattr(wanted, name) for name in told
     )

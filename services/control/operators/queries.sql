@@ -85,9 +85,18 @@ insert into order_resolution (order_key, from_state, epoch, to_state, filled_siz
 values (%(key)s, %(from_state)s, %(epoch)s, %(to_state)s, %(size)s, %(notional)s, %(fee)s,
         %(evidence)s, %(operator)s, %(control_seq)s);
 
+-- name: follower_of
+select follower_proxy, state from subscription where id = %(id)s;
+
+-- name: make_lot
+-- Of shares that are adopted, unless there is one.
+insert into lot (follower_proxy, asset_id, origin, condition_id)
+values (%(wallet)s, %(asset_id)s, %(origin)s, %(condition_id)s)
+on conflict do nothing;
+
 -- name: lot_to_correct
 -- Held until the transaction ends.
-select follower_proxy, asset_id, origin, shares_micros, elsewhere_micros, cost_micros from lot
+select follower_proxy, asset_id, origin, condition_id, shares_micros, elsewhere_micros, cost_micros from lot
 where follower_proxy = %(wallet)s and asset_id = %(asset_id)s and origin = %(origin)s
 for update;
 
@@ -102,7 +111,7 @@ where follower_proxy = %(wallet)s and asset_id = %(asset_id)s and origin = %(ori
   and done_at is null;
 
 -- name: add_lot_request
-insert into lot_request (request_id, follower_proxy, asset_id, origin, shares_micros, evidence,
-                         operator, control_seq)
-values (%(request_id)s, %(wallet)s, %(asset_id)s, %(origin)s, %(shares_micros)s, %(evidence)s,
-        %(operator)s, %(control_seq)s);
+insert into lot_request (request_id, follower_proxy, asset_id, origin, shares_micros, cost_micros,
+                         evidence, operator, control_seq)
+values (%(request_id)s, %(wallet)s, %(asset_id)s, %(origin)s, %(shares_micros)s, %(cost_micros)s,
+        %(evidence)s, %(operator)s, %(control_seq)s);

@@ -262,6 +262,32 @@ class OperatorServicer(pb_grpc.OperatorServiceServicer):
         shares, seq = await self._corrections.correct(by, wanted)
         return pb.CorrectLotResponse(shares_micros=shares, control_seq=seq)
 
+    async def AdoptLot(self, request: pb.AdoptLotRequest, context: Context) -> pb.AdoptLotResponse:
+        """Make shares of a wallet a subscription's lot; answers when it is booked."""
+        by = self._inside.operator(context)
+        if request.cost_micros and not request.shares_micros:
+            raise refuse("costMicros", "0 where shares leave the lot")
+        wallet = await self._corrections.follower_of(
+            request.subscription_id, adopts=request.shares_micros > 0
+        )
+        wanted = Correction(
+            request_id=request.request_id,
+            wallet=wallet,
+            asset_id=request.asset_id,
+            origin=request.subscription_id,
+            shares_micros=request.shares_micros,
+            evidence=request.evidence,
+            operator=request.operator,
+            condition_id=request.condition_id.lower(),
+            cost_micros=request.cost_micros,
+        )
+        same = pb.AdoptLotRequest()
+        same.CopyFrom(request)
+        same.ClearField("operator")
+        await self._approvals.require(by.caller, "lot", wanted.subject, same)
+        shares, seq = await self._corrections.correct(by, wanted)
+        return pb.AdoptLotResponse(shares_micros=shares, control_seq=seq)
+
     async def ListAudit(
         self, request: pb.ListAuditRequest, context: Context
     ) -> pb.ListAuditResponse:

@@ -74,12 +74,14 @@ where subscription_id = %(id)s and asset_id = any(%(assets)s) and not copied and
   and (resynced.at is null or decided_at >= resynced.at)
 group by asset_id, side, reason
 union all
--- Shares that left without an order of ours, less what was given back.
-select c.asset_id, 'SELL', count(*), sum(c.size_micros)::bigint, 'SOLD_ELSEWHERE'
+-- Shares that left without an order of ours, less what was given back; what came in so is below zero.
+select c.asset_id, case when c.reason = 'ADOPTED' then 'BUY' else 'SELL' end, count(*),
+       sum(c.size_micros)::bigint,
+       case when c.reason = 'ADOPTED' then 'ADOPTED' else 'SOLD_ELSEWHERE' end
 from lot_correction c left join resynced using (asset_id)
 where c.origin = %(id)s and c.asset_id = any(%(assets)s)
   and (resynced.at is null or c.corrected_at >= resynced.at)
-group by c.asset_id having sum(c.size_micros) <> 0
+group by c.asset_id, 2, 5 having sum(c.size_micros) <> 0
 order by 1, 2, 5;
 
 -- name: wallet

@@ -35,6 +35,7 @@ def new_subscription(request: control.CreateSubscriptionRequest) -> rules.NewSub
         ),
         shadow=request.shadow,
         start=settings_codec.start_mode(request),
+        paused=request.paused,
     )
 
 

@@ -6,7 +6,7 @@ insert into subscription (
     max_slippage_micros, max_age_ms, settings, triggers, performance, changed_seq, created_at,
     updated_at)
 values (
-    %(id)s, %(user_id)s, %(wallet_id)s, %(proxy)s, %(leader)s, 'ACTIVE', 1,
+    %(id)s, %(user_id)s, %(wallet_id)s, %(proxy)s, %(leader)s, %(state)s, 1,
     %(sizing_mode)s, %(sizing_micros)s, %(max_per_trade_micros)s, %(max_per_market_micros)s,
     %(max_slippage_micros)s, %(max_age_ms)s, %(settings)s, %(triggers)s, %(performance)s, 0,
     statement_timestamp(), statement_timestamp());

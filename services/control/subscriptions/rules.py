@@ -24,6 +24,7 @@ from tradingtools.domain.copy_settings import (
 )
 from tradingtools.domain.order import Follower
 from tradingtools.domain.performance import Performance
+from tradingtools.domain.subscription import SubscriptionState
 
 MAX_RATIO_MICROS = 100 * money.MICROS
 
@@ -50,6 +51,7 @@ class NewSubscription:
     leader: str
     columns: dict[str, object]
     settings: CopySettings
+    state: SubscriptionState
 
     @property
     def performance(self) -> Performance:
@@ -120,6 +122,7 @@ def new_subscription(
     groups: Iterable[Group],
     shadow: bool,
     start: StartMode = StartMode.BASELINE,
+    paused: bool = False,
 ) -> NewSubscription:
     """Check the fields against each other; a wallet cannot follow itself."""
     proxy = parsing.canonical(ids.wallet, follower.proxy, "follower.followerProxy")
@@ -128,6 +131,8 @@ def new_subscription(
         raise parsing.refuse("leader", "another wallet than the follower's")
     if shadow and start is not StartMode.BASELINE:
         raise parsing.refuse("start", "START_MODE_BASELINE for a shadow: it buys nothing")
+    if paused and start is not StartMode.BASELINE:
+        raise parsing.refuse("paused", "false with START_MODE_MIRROR: that buys at once")
     given = tuple(groups)
     columns: dict[str, object] = {}
     for group in given:
@@ -139,4 +144,5 @@ def new_subscription(
         leader=leader,
         columns=columns,
         settings=settings_of(CopySettings(shadow=shadow, start=start), given),
+        state=SubscriptionState.PAUSED if paused else SubscriptionState.ACTIVE,
     )

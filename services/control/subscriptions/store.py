@@ -87,6 +87,7 @@ class Subscriptions:
                 wallet_id=new.follower.wallet_id,
                 proxy=new.follower.proxy,
                 leader=new.leader,
+                state=new.state.value,
                 settings=Jsonb(to_json(new.settings)),
                 **new.columns | {name: Jsonb(new.columns[name]) for name in _JSON_COLUMNS},
             )

@@ -100,6 +100,20 @@ def correct_lot(tx: Transaction, values: Row) -> list[Row]:
     return []
 
 
+def adopt_lot(tx: Transaction, values: Row) -> list[Row]:
+    """Take in shares that the wallet held already, or let them leave again."""
+    row = tx.get("lot", *(values[name] for name in _LOT))
+    if row is not None:
+        size, cost = values["size_micros"], values["cost_micros"]
+        more = {
+            "shares_micros": size, "cost_micros": cost, "bought_size_micros": size,
+            "bought_notional_micros": cost, "by_hand_micros": size, "by_hand_cost_micros": cost,
+        }  # fmt: skip
+        changed = {name: row[name] + by for name, by in more.items()}
+        tx.update("lot", row, **changed, updated_at=tx.now)
+    return []
+
+
 def add_correction(tx: Transaction, values: Row) -> list[Row]:
     """Return what was corrected."""
     return [{"id": tx.insert("lot_correction", {**values, "reason": str(values["reason"])})["id"]}]
@@ -154,7 +168,8 @@ def end_lot_request(tx: Transaction, values: Row) -> list[Row]:
 
 
 _TWINS: tuple[Callable[..., Any], ...] = (
-    lots_at_rest, lock_control, lock_asset, asset_busy, asset_entries, correct_lot, add_correction,
+    lots_at_rest, lock_control, lock_asset, asset_busy, asset_entries, correct_lot, adopt_lot,
+    add_correction,
     audit_correction, add_correction_booking, lot_requests, end_lot_request,
 )  # fmt: skip
 CORRECTING: Final[dict[str, Twin]] = {twin.__name__: twin for twin in _TWINS}

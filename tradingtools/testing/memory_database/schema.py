@@ -242,7 +242,8 @@ TABLES: Final[dict[str, Table]] = {
                 "follower_proxy asset_id origin condition_id",
                 shares_micros=0, cost_micros=0, bought_size_micros=0, bought_notional_micros=0,
                 sold_size_micros=0, sold_notional_micros=0, fee_micros=0, realised_micros=0,
-                resolved_size_micros=0, payout_micros=0, by_hand_micros=0, updated_at=NOW,
+                resolved_size_micros=0, payout_micros=0, by_hand_micros=0, by_hand_cost_micros=0,
+                updated_at=NOW,
                 elsewhere_micros=0, elsewhere_cost_micros=0,
             ),
             checks=_at_least_zero(
@@ -366,7 +367,7 @@ TABLES: Final[dict[str, Table]] = {
             columns=_columns(
                 "request_id follower_proxy asset_id origin shares_micros evidence operator"
                 " control_seq",
-                id=None, requested_at=NOW, done_at=None, refused=None,
+                id=None, cost_micros=None, requested_at=NOW, done_at=None, refused=None,
             ),
             unique=(("request_id",),),
             foreign=((("follower_proxy", "asset_id", "origin"), "lot"),),

@@ -19,6 +19,8 @@ create table lot (
     payout_micros          bigint not null default 0,
     -- Shares that a caller has told of, net of what was taken back; no order of ours bought them.
     by_hand_micros         bigint not null default 0,
+    -- What those of them had cost that were adopted; part of what was bought for.
+    by_hand_cost_micros    bigint not null default 0,
     -- What corrections have taken and not given back, and what it had cost: nobody knows what it was
     -- sold for, so that it is no profit and no loss.
     elsewhere_micros       bigint not null default 0 check (elsewhere_micros >= 0),
@@ -116,6 +118,9 @@ create table lot_request (
     origin         text not null,
     -- What the lot is to hold.
     shares_micros  bigint not null check (shares_micros >= 0),
+    -- Null: a correction. Else shares are adopted that the wallet holds, and had cost this; with no
+    -- shares what is left of those leaves the lot.
+    cost_micros    bigint check (cost_micros >= 0),
     evidence       text not null check (evidence <> ''),
     operator       text not null check (operator <> ''),
     control_seq    bigint not null,
@@ -138,7 +143,7 @@ create table lot_correction (
     asset_id       text not null,
     origin         text not null,
     condition_id   text not null,
-    reason         text not null check (reason in ('SOLD_ELSEWHERE', 'OPERATOR')),
+    reason         text not null check (reason in ('SOLD_ELSEWHERE', 'OPERATOR', 'ADOPTED')),
     -- By how much the lot holds less; below zero: more.
     size_micros    bigint not null check (size_micros <> 0),
     cost_micros    bigint not null,
@@ -150,9 +155,9 @@ create table lot_correction (
     lot_request_id bigint unique references lot_request,
     corrected_at   timestamptz not null default clock_timestamp(),
     foreign key (follower_proxy, asset_id, origin) references lot,
-    check ((reason = 'OPERATOR') = (lot_request_id is not null)),
+    check ((reason <> 'SOLD_ELSEWHERE') = (lot_request_id is not null)),
     check ((reason = 'SOLD_ELSEWHERE') = (held_micros is not null)),
-    check (reason = 'OPERATOR' or size_micros > 0)
+    check (reason <> 'SOLD_ELSEWHERE' or size_micros > 0)
 );
 create index lot_correction_origin on lot_correction (origin, asset_id);
 
