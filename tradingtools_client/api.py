@@ -560,6 +560,141 @@ class Client:
         )
         return found
 
+    def list_subscription_copy_quality(
+        self,
+        id_: str,
+        *,
+        by: Literal["", "order", "market", "hour"] | None = None,
+        from_ms: int | str | None = None,
+        to_ms: int | str | None = None,
+        page_size: int | None = None,
+        page_token: str | None = None,
+    ) -> models.CopyQuality:
+        """Slippage, delay, filled part, fees and tracking error of the copies of a time. 404
+        NOT_FOUND; 400 INVALID_FIELD when there are more than 10,000 in it.
+
+        Needs scope read.
+        """
+        found: models.CopyQuality = self._session.call(
+            "GET",
+            f"/subscriptions/{segment(id_)}/copy-quality",
+            query={
+                "by": by,
+                "fromMs": from_ms,
+                "toMs": to_ms,
+                "pageSize": page_size,
+                "pageToken": page_token,
+            },
+        )
+        return found
+
+    def all_subscription_copy_quality(
+        self,
+        id_: str,
+        *,
+        by: Literal["", "order", "market", "hour"] | None = None,
+        from_ms: int | str | None = None,
+        to_ms: int | str | None = None,
+        page_size: int | None = None,
+    ) -> Iterator[models.CopyGroup]:
+        """Page by page what `list_subscription_copy_quality` lists."""
+        page_token = ""
+        while True:
+            page = self.list_subscription_copy_quality(
+                id_, by=by, from_ms=from_ms, to_ms=to_ms, page_size=page_size, page_token=page_token
+            )
+            yield from page["groups"]
+            page_token = page["nextPageToken"]
+            if not page_token:
+                return
+
+    def list_copy_quality(
+        self,
+        *,
+        follower_proxy: str,
+        by: Literal["", "subscription", "leader", "market", "hour", "order"] | None = None,
+        from_ms: int | str | None = None,
+        to_ms: int | str | None = None,
+        page_size: int | None = None,
+        page_token: str | None = None,
+    ) -> models.CopyQuality:
+        """The same of all subscriptions of a follower's wallet.
+
+        Needs scope read.
+        """
+        found: models.CopyQuality = self._session.call(
+            "GET",
+            "/copy-quality",
+            query={
+                "followerProxy": follower_proxy,
+                "by": by,
+                "fromMs": from_ms,
+                "toMs": to_ms,
+                "pageSize": page_size,
+                "pageToken": page_token,
+            },
+        )
+        return found
+
+    def all_copy_quality(
+        self,
+        *,
+        follower_proxy: str,
+        by: Literal["", "subscription", "leader", "market", "hour", "order"] | None = None,
+        from_ms: int | str | None = None,
+        to_ms: int | str | None = None,
+        page_size: int | None = None,
+    ) -> Iterator[models.CopyGroup]:
+        """Page by page what `list_copy_quality` lists."""
+        page_token = ""
+        while True:
+            page = self.list_copy_quality(
+                follower_proxy=follower_proxy,
+                by=by,
+                from_ms=from_ms,
+                to_ms=to_ms,
+                page_size=page_size,
+                page_token=page_token,
+            )
+            yield from page["groups"]
+            page_token = page["nextPageToken"]
+            if not page_token:
+                return
+
+    def get_subscription_missed_copies(
+        self, id_: str, *, from_ms: int | str | None = None, to_ms: int | str | None = None
+    ) -> models.MissedCopiesReport:
+        """What each reason has cost or saved: filters, limits, orders that found nobody. 404
+        NOT_FOUND; 400 INVALID_FIELD when there are more than 10,000 skipped trades, or orders,
+        in that time.
+
+        Needs scope read.
+        """
+        found: models.MissedCopiesReport = self._session.call(
+            "GET",
+            f"/subscriptions/{segment(id_)}/missed-copies",
+            query={"fromMs": from_ms, "toMs": to_ms},
+        )
+        return found
+
+    def get_missed_copies(
+        self,
+        *,
+        follower_proxy: str,
+        from_ms: int | str | None = None,
+        to_ms: int | str | None = None,
+    ) -> models.MissedCopiesReport:
+        """The same of all subscriptions of a follower's wallet.
+
+        Needs scope read.
+        """
+        found: models.MissedCopiesReport = self._session.call(
+            "GET",
+            "/missed-copies",
+            query={"followerProxy": follower_proxy, "fromMs": from_ms, "toMs": to_ms},
+        )
+        return found
+
     def create_trigger(
         self, body: models.CreateTriggerRequest, *, idempotency_key: str | None = None
     ) -> models.Trigger:

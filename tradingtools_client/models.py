@@ -39,6 +39,51 @@ class CloudEvent(TypedDict):
     """By the schema of the type; amounts are decimal strings."""
 
 
+class CopyGroup(TypedDict):
+    """Copies of one group together. USDC."""
+
+    key: str
+    """The order's, subscription's or market's id, the leader's wallet, or the first instant of
+    the hour; empty: all.
+    """
+    orders: str
+    """Orders, and those of them that filled something."""
+    filledOrders: str
+    filledFraction: NotRequired[float]
+    """Filled shares by ordered ones; left out: there is no order."""
+    notional: str
+    """What was paid and got for the filled shares."""
+    fees: str
+    slippage: str
+    """That fills were worse than the leader's price; less than 0: better."""
+    slippageTicks: NotRequired[float]
+    """The same in ticks, mean of shares; left out: nothing was filled, or a tick is not known."""
+    delayP50Us: NotRequired[str]
+    """From the leader's trade as received to the answer to our order, microseconds: median and
+    90th percentile. Left out before the first answer.
+    """
+    delayP90Us: NotRequired[str]
+    made: NotRequired[str]
+    """What the filled copies have gained since, fees paid; a sell by what its shares are worth
+    now. Left out: some have neither a fresh book nor a payout.
+    """
+    leaderMade: NotRequired[str]
+    """What the leader has gained with as many shares at his own price, without fees."""
+    trackingError: str
+    """What copies have gained less than the leader: slippage and fees."""
+
+
+class CopyQuality(TypedDict):
+    """How well copies were made."""
+
+    groups: list[CopyGroup]
+    """Newest first by order and hour, by key otherwise."""
+    total: NotRequired[CopyGroup]
+    """Of all groups of all pages."""
+    nextPageToken: str
+    """Empty on the last page."""
+
+
 class CreateSimpleTriggerRequest(TypedDict):
     walletAddress: str
     """The follower's wallet, in any case."""
@@ -1050,6 +1095,34 @@ class ManualLotInput(TypedDict):
     cannot be less than what exits may still take, nor more than what they have left while
     what they have sold is not settled.
     """
+
+
+class MissedCopies(TypedDict):
+    """Leader's buys, and parts of orders, that did not come to be for one reason. USDC."""
+
+    reason: str
+    """Reason code of decisions and orders; empty: all."""
+    number: str
+    unknown: str
+    """Those of them whose size or whose worth now is not known; they are in no sum. So are all
+    sells.
+    """
+    cost: str
+    """What they would have cost at the leader's price, by the sizing that the subscription has
+    now.
+    """
+    made: str
+    """What they would have gained since: more than 0 is what the reason has cost, less what it
+    has saved.
+    """
+
+
+class MissedCopiesReport(TypedDict):
+    """What was missed in a time."""
+
+    reasons: list[MissedCopies]
+    """By reason, what has cost the most first. They add up to the total."""
+    total: NotRequired[MissedCopies]
 
 
 class OrderTimes(TypedDict):

@@ -94,7 +94,7 @@ async def run(settings: Settings, stop: asyncio.Event, *, internal: InternalProc
         holding = HoldingServicer(subscriptions, holdings, Drift(store), resyncs, Orders(store))
         trigger = TriggerServicer(Triggers(store, one_owner=settings.one_owner))
         leader = LeaderServicer(Leaders(client))
-        quality = QualityServicer(Quality(store), books.known)
+        quality = QualityServicer(Quality(store, client, books.known), books.known)
         names = [service.full_name for service in OWN_SERVICES]
 
         def register_edge(server: grpc.aio.Server) -> None:

@@ -134,6 +134,11 @@ insert into booking (kind, order_key, trade_id, size_micros, notional_micros, fe
                      lot_cost_micros)
 select 'MATCHED', lpad(n::text, 64, '0'), '', 1, 1, 0, 0, '', 1, 1, 1
 from generate_series(1, 20000) n;
+insert into decision (leader_tx, leader, asset_id, side, subscription_id, condition_id,
+                      follower_proxy, copied, reason, detail, leader_size_micros,
+                      leader_notional_micros)
+select n::text, 'l', (n % 20)::text, 'BUY', 'sub' || n % 50, 'c', 'p', false, 'TOO_OLD', '', 1, 1
+from generate_series(1, 20000) n;
 insert into lot_hour
 select 'sub' || n % 50, (n % 20)::text, to_timestamp(n * 3600), 0, 0, 0, 0, 0, 0, 0
 from generate_series(1, 20000) n;
@@ -144,16 +149,22 @@ analyze;
 """
 
 
-def test_a_series_looks_its_hours_up(database_url: str) -> None:
-    """Of fifty subscriptions with four hundred hours each, and of what is not folded yet."""
-    query = queries("quality/queries")["series"]
-    asked = {"id": "sub", "from_s": 0, "to_s": 3_600_000}
+@pytest.mark.parametrize("name", ["series", "copies", "skips"])
+def test_what_is_told_of_quality_is_looked_up(database_url: str, name: str) -> None:
+    """Of fifty subscriptions with four hundred hours, orders and decisions each."""
+    query = queries("quality/queries")[name]
+    asked = {
+        "id": "sub", "from_s": 0, "to_s": 3_600_000, "ids": ["sub1", "sub2"], "limit": 10_001,
+        "from_ms": 0, "to_ms": 4_000_000_000_000,
+    }  # fmt: skip
     with psycopg.connect(database_url, autocommit=True) as connection:
         connection.execute(_HOURS)
         told = connection.execute(b"explain (format json) " + query.encode(), asked).fetchone()
     assert told is not None
     scans = [node for node in nodes(told[0][0]["Plan"]) if "Relation Name" in node]
-    growing = {"lot_hour", "mark_hour", "booking", "orders", "payout", "lot_correction"}
+    growing = {
+        "lot_hour", "mark_hour", "booking", "orders", "decision", "payout", "lot_correction",
+    }  # fmt: skip
     read_whole = [
         node
         for node in scans

@@ -65,6 +65,8 @@ EXAMPLES: Mapping[str, Mapping[str, Any]] = {
     "ReplayWebhookEvents": {"since": "2026-11-01T00:00:00Z", "until": "2026-11-02T00:00:00Z"},
     "ListSimpleTriggers": {"walletAddress": WALLET},
     "ListTriggers": {"wallet": WALLET},
+    "ListCopyQuality": {"followerProxy": WALLET, "by": "leader"},
+    "GetMissedCopies": {"followerProxy": WALLET},
     "ListLeaders": {"sort": "copyability", "window": "30d", "minTrades": 1, "pageSize": 20},
     "UpdateTrigger": {"triggerPrice": "0.8"},
     "ListTriggerHistory": {"pageSize": 50},

@@ -76,7 +76,11 @@ PERMISSIONS: dict[str, Permission] = {
         read="GetTrigger ListTriggers ListTriggerHistory ListSimpleTriggers",
         manage="CreateTrigger UpdateTrigger DeleteTrigger CreateSimpleTrigger",
     ),
-    **_of("QualityService", read="GetSubscriptionPerformance"),
+    **_of(
+        "QualityService",
+        read="GetSubscriptionPerformance ListSubscriptionCopyQuality ListCopyQuality"
+        " GetSubscriptionMissedCopies GetMissedCopies",
+    ),
     **_of("LeaderService", read="ListLeaders GetLeader"),
     **_of(
         "OperatorService",

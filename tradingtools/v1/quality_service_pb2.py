@@ -27,7 +27,7 @@ from google.api import annotations_pb2 as google_dot_api_dot_annotations__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%tradingtools/v1/quality_service.proto\x12\x0ftradingtools.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xcf\x01\n!GetSubscriptionPerformanceRequest\x12%\n\x02id\x18\x01 \x01(\tB\x19\xbaH\x16r\x14\x32\x12^sub_[0-9a-f]{32}$\x12!\n\x08interval\x18\x02 \x01(\tB\x0f\xbaH\x0cr\nR\x00R\x02\x31hR\x02\x31\x64\x12%\n\x07\x66rom_ms\x18\x03 \x01(\x03\x42\x0f\xbaH\x0c\"\n\x18\xff\xb7\xff\x90\xfd\xce\x39(\x00H\x00\x88\x01\x01\x12#\n\x05to_ms\x18\x04 \x01(\x03\x42\x0f\xbaH\x0c\"\n\x18\xff\xb7\xff\x90\xfd\xce\x39(\x00H\x01\x88\x01\x01\x42\n\n\x08_from_msB\x08\n\x06_to_ms\"\x80\x02\n\x10PerformancePoint\x12&\n\x02\x61t\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0e\n\x06\x62ought\x18\x02 \x01(\t\x12\x0c\n\x04sold\x18\x03 \x01(\t\x12\x0f\n\x07payouts\x18\x04 \x01(\t\x12\x0c\n\x04\x66\x65\x65s\x18\x05 \x01(\t\x12\x10\n\x08realised\x18\x06 \x01(\t\x12\x11\n\topen_cost\x18\x07 \x01(\t\x12\x13\n\x06marked\x18\x08 \x01(\tH\x00\x88\x01\x01\x12\x13\n\x06\x65quity\x18\t \x01(\tH\x01\x88\x01\x01\x12\x15\n\x08\x64rawdown\x18\n \x01(\tH\x02\x88\x01\x01\x42\t\n\x07_markedB\t\n\x07_equityB\x0b\n\t_drawdown\"w\n\x17SubscriptionPerformance\x12\x31\n\x06points\x18\x01 \x03(\x0b\x32!.tradingtools.v1.PerformancePoint\x12)\n\x05\x61s_of\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp2\xb6\x01\n\x0eQualityService\x12\xa3\x01\n\x1aGetSubscriptionPerformance\x12\x32.tradingtools.v1.GetSubscriptionPerformanceRequest\x1a(.tradingtools.v1.SubscriptionPerformance\"\'\x82\xd3\xe4\x93\x02!\x12\x1f/subscriptions/{id}/performanceb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%tradingtools/v1/quality_service.proto\x12\x0ftradingtools.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xcf\x01\n!GetSubscriptionPerformanceRequest\x12%\n\x02id\x18\x01 \x01(\tB\x19\xbaH\x16r\x14\x32\x12^sub_[0-9a-f]{32}$\x12!\n\x08interval\x18\x02 \x01(\tB\x0f\xbaH\x0cr\nR\x00R\x02\x31hR\x02\x31\x64\x12%\n\x07\x66rom_ms\x18\x03 \x01(\x03\x42\x0f\xbaH\x0c\"\n\x18\xff\xb7\xff\x90\xfd\xce\x39(\x00H\x00\x88\x01\x01\x12#\n\x05to_ms\x18\x04 \x01(\x03\x42\x0f\xbaH\x0c\"\n\x18\xff\xb7\xff\x90\xfd\xce\x39(\x00H\x01\x88\x01\x01\x42\n\n\x08_from_msB\x08\n\x06_to_ms\"\x80\x02\n\x10PerformancePoint\x12&\n\x02\x61t\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0e\n\x06\x62ought\x18\x02 \x01(\t\x12\x0c\n\x04sold\x18\x03 \x01(\t\x12\x0f\n\x07payouts\x18\x04 \x01(\t\x12\x0c\n\x04\x66\x65\x65s\x18\x05 \x01(\t\x12\x10\n\x08realised\x18\x06 \x01(\t\x12\x11\n\topen_cost\x18\x07 \x01(\t\x12\x13\n\x06marked\x18\x08 \x01(\tH\x00\x88\x01\x01\x12\x13\n\x06\x65quity\x18\t \x01(\tH\x01\x88\x01\x01\x12\x15\n\x08\x64rawdown\x18\n \x01(\tH\x02\x88\x01\x01\x42\t\n\x07_markedB\t\n\x07_equityB\x0b\n\t_drawdown\"w\n\x17SubscriptionPerformance\x12\x31\n\x06points\x18\x01 \x03(\x0b\x32!.tradingtools.v1.PerformancePoint\x12)\n\x05\x61s_of\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x94\x02\n\"ListSubscriptionCopyQualityRequest\x12%\n\x02id\x18\x01 \x01(\tB\x19\xbaH\x16r\x14\x32\x12^sub_[0-9a-f]{32}$\x12(\n\x02\x62y\x18\x02 \x01(\tB\x1c\xbaH\x19r\x17R\x00R\x05orderR\x06marketR\x04hour\x12%\n\x07\x66rom_ms\x18\x03 \x01(\x03\x42\x0f\xbaH\x0c\"\n\x18\xff\xb7\xff\x90\xfd\xce\x39(\x00H\x00\x88\x01\x01\x12#\n\x05to_ms\x18\x04 \x01(\x03\x42\x0f\xbaH\x0c\"\n\x18\xff\xb7\xff\x90\xfd\xce\x39(\x00H\x01\x88\x01\x01\x12\x1d\n\tpage_size\x18\x05 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xc8\x01(\x00\x12\x1c\n\npage_token\x18\x06 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x04\x42\n\n\x08_from_msB\x08\n\x06_to_ms\"\xab\x02\n\x16ListCopyQualityRequest\x12\x32\n\x0e\x66ollower_proxy\x18\x01 \x01(\tB\x1a\xbaH\x17r\x15\x32\x13^0x[0-9a-fA-F]{40}$\x12>\n\x02\x62y\x18\x02 \x01(\tB2\xbaH/r-R\x00R\x0csubscriptionR\x06leaderR\x06marketR\x04hourR\x05order\x12%\n\x07\x66rom_ms\x18\x03 \x01(\x03\x42\x0f\xbaH\x0c\"\n\x18\xff\xb7\xff\x90\xfd\xce\x39(\x00H\x00\x88\x01\x01\x12#\n\x05to_ms\x18\x04 \x01(\x03\x42\x0f\xbaH\x0c\"\n\x18\xff\xb7\xff\x90\xfd\xce\x39(\x00H\x01\x88\x01\x01\x12\x1d\n\tpage_size\x18\x05 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xc8\x01(\x00\x12\x1c\n\npage_token\x18\x06 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x04\x42\n\n\x08_from_msB\x08\n\x06_to_ms\"\x89\x03\n\tCopyGroup\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\x0e\n\x06orders\x18\x02 \x01(\x03\x12\x15\n\rfilled_orders\x18\x03 \x01(\x03\x12\x1c\n\x0f\x66illed_fraction\x18\x04 \x01(\x01H\x00\x88\x01\x01\x12\x10\n\x08notional\x18\x05 \x01(\t\x12\x0c\n\x04\x66\x65\x65s\x18\x06 \x01(\t\x12\x10\n\x08slippage\x18\x07 \x01(\t\x12\x1b\n\x0eslippage_ticks\x18\x08 \x01(\x01H\x01\x88\x01\x01\x12\x19\n\x0c\x64\x65lay_p50_us\x18\t \x01(\x03H\x02\x88\x01\x01\x12\x19\n\x0c\x64\x65lay_p90_us\x18\n \x01(\x03H\x03\x88\x01\x01\x12\x11\n\x04made\x18\x0b \x01(\tH\x04\x88\x01\x01\x12\x18\n\x0bleader_made\x18\x0c \x01(\tH\x05\x88\x01\x01\x12\x16\n\x0etracking_error\x18\r \x01(\tB\x12\n\x10_filled_fractionB\x11\n\x0f_slippage_ticksB\x0f\n\r_delay_p50_usB\x0f\n\r_delay_p90_usB\x07\n\x05_madeB\x0e\n\x0c_leader_made\"[\n\x0cMissedCopies\x12\x0e\n\x06reason\x18\x01 \x01(\t\x12\x0e\n\x06number\x18\x02 \x01(\x03\x12\x0f\n\x07unknown\x18\x03 \x01(\x03\x12\x0c\n\x04\x63ost\x18\x04 \x01(\t\x12\x0c\n\x04made\x18\x05 \x01(\t\"}\n\x0b\x43opyQuality\x12*\n\x06groups\x18\x01 \x03(\x0b\x32\x1a.tradingtools.v1.CopyGroup\x12)\n\x05total\x18\x02 \x01(\x0b\x32\x1a.tradingtools.v1.CopyGroup\x12\x17\n\x0fnext_page_token\x18\x03 \x01(\t\"\xad\x01\n\"GetSubscriptionMissedCopiesRequest\x12%\n\x02id\x18\x01 \x01(\tB\x19\xbaH\x16r\x14\x32\x12^sub_[0-9a-f]{32}$\x12%\n\x07\x66rom_ms\x18\x02 \x01(\x03\x42\x0f\xbaH\x0c\"\n\x18\xff\xb7\xff\x90\xfd\xce\x39(\x00H\x00\x88\x01\x01\x12#\n\x05to_ms\x18\x03 \x01(\x03\x42\x0f\xbaH\x0c\"\n\x18\xff\xb7\xff\x90\xfd\xce\x39(\x00H\x01\x88\x01\x01\x42\n\n\x08_from_msB\x08\n\x06_to_ms\"\xae\x01\n\x16GetMissedCopiesRequest\x12\x32\n\x0e\x66ollower_proxy\x18\x01 \x01(\tB\x1a\xbaH\x17r\x15\x32\x13^0x[0-9a-fA-F]{40}$\x12%\n\x07\x66rom_ms\x18\x02 \x01(\x03\x42\x0f\xbaH\x0c\"\n\x18\xff\xb7\xff\x90\xfd\xce\x39(\x00H\x00\x88\x01\x01\x12#\n\x05to_ms\x18\x03 \x01(\x03\x42\x0f\xbaH\x0c\"\n\x18\xff\xb7\xff\x90\xfd\xce\x39(\x00H\x01\x88\x01\x01\x42\n\n\x08_from_msB\x08\n\x06_to_ms\"r\n\x12MissedCopiesReport\x12.\n\x07reasons\x18\x01 \x03(\x0b\x32\x1d.tradingtools.v1.MissedCopies\x12,\n\x05total\x18\x02 \x01(\x0b\x32\x1d.tradingtools.v1.MissedCopies2\xe2\x05\n\x0eQualityService\x12\xa3\x01\n\x1aGetSubscriptionPerformance\x12\x32.tradingtools.v1.GetSubscriptionPerformanceRequest\x1a(.tradingtools.v1.SubscriptionPerformance\"\'\x82\xd3\xe4\x93\x02!\x12\x1f/subscriptions/{id}/performance\x12\x9a\x01\n\x1bListSubscriptionCopyQuality\x12\x33.tradingtools.v1.ListSubscriptionCopyQualityRequest\x1a\x1c.tradingtools.v1.CopyQuality\"(\x82\xd3\xe4\x93\x02\"\x12 /subscriptions/{id}/copy-quality\x12o\n\x0fListCopyQuality\x12\'.tradingtools.v1.ListCopyQualityRequest\x1a\x1c.tradingtools.v1.CopyQuality\"\x15\x82\xd3\xe4\x93\x02\x0f\x12\r/copy-quality\x12\xa2\x01\n\x1bGetSubscriptionMissedCopies\x12\x33.tradingtools.v1.GetSubscriptionMissedCopiesRequest\x1a#.tradingtools.v1.MissedCopiesReport\")\x82\xd3\xe4\x93\x02#\x12!/subscriptions/{id}/missed-copies\x12w\n\x0fGetMissedCopies\x12\'.tradingtools.v1.GetMissedCopiesRequest\x1a#.tradingtools.v1.MissedCopiesReport\"\x16\x82\xd3\xe4\x93\x02\x10\x12\x0e/missed-copiesb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -42,14 +42,74 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_GETSUBSCRIPTIONPERFORMANCEREQUEST'].fields_by_name['from_ms']._serialized_options = b'\272H\014\"\n\030\377\267\377\220\375\3169(\000'
   _globals['_GETSUBSCRIPTIONPERFORMANCEREQUEST'].fields_by_name['to_ms']._loaded_options = None
   _globals['_GETSUBSCRIPTIONPERFORMANCEREQUEST'].fields_by_name['to_ms']._serialized_options = b'\272H\014\"\n\030\377\267\377\220\375\3169(\000'
+  _globals['_LISTSUBSCRIPTIONCOPYQUALITYREQUEST'].fields_by_name['id']._loaded_options = None
+  _globals['_LISTSUBSCRIPTIONCOPYQUALITYREQUEST'].fields_by_name['id']._serialized_options = b'\272H\026r\0242\022^sub_[0-9a-f]{32}$'
+  _globals['_LISTSUBSCRIPTIONCOPYQUALITYREQUEST'].fields_by_name['by']._loaded_options = None
+  _globals['_LISTSUBSCRIPTIONCOPYQUALITYREQUEST'].fields_by_name['by']._serialized_options = b'\272H\031r\027R\000R\005orderR\006marketR\004hour'
+  _globals['_LISTSUBSCRIPTIONCOPYQUALITYREQUEST'].fields_by_name['from_ms']._loaded_options = None
+  _globals['_LISTSUBSCRIPTIONCOPYQUALITYREQUEST'].fields_by_name['from_ms']._serialized_options = b'\272H\014\"\n\030\377\267\377\220\375\3169(\000'
+  _globals['_LISTSUBSCRIPTIONCOPYQUALITYREQUEST'].fields_by_name['to_ms']._loaded_options = None
+  _globals['_LISTSUBSCRIPTIONCOPYQUALITYREQUEST'].fields_by_name['to_ms']._serialized_options = b'\272H\014\"\n\030\377\267\377\220\375\3169(\000'
+  _globals['_LISTSUBSCRIPTIONCOPYQUALITYREQUEST'].fields_by_name['page_size']._loaded_options = None
+  _globals['_LISTSUBSCRIPTIONCOPYQUALITYREQUEST'].fields_by_name['page_size']._serialized_options = b'\272H\007\032\005\030\310\001(\000'
+  _globals['_LISTSUBSCRIPTIONCOPYQUALITYREQUEST'].fields_by_name['page_token']._loaded_options = None
+  _globals['_LISTSUBSCRIPTIONCOPYQUALITYREQUEST'].fields_by_name['page_token']._serialized_options = b'\272H\005r\003\030\200\004'
+  _globals['_LISTCOPYQUALITYREQUEST'].fields_by_name['follower_proxy']._loaded_options = None
+  _globals['_LISTCOPYQUALITYREQUEST'].fields_by_name['follower_proxy']._serialized_options = b'\272H\027r\0252\023^0x[0-9a-fA-F]{40}$'
+  _globals['_LISTCOPYQUALITYREQUEST'].fields_by_name['by']._loaded_options = None
+  _globals['_LISTCOPYQUALITYREQUEST'].fields_by_name['by']._serialized_options = b'\272H/r-R\000R\014subscriptionR\006leaderR\006marketR\004hourR\005order'
+  _globals['_LISTCOPYQUALITYREQUEST'].fields_by_name['from_ms']._loaded_options = None
+  _globals['_LISTCOPYQUALITYREQUEST'].fields_by_name['from_ms']._serialized_options = b'\272H\014\"\n\030\377\267\377\220\375\3169(\000'
+  _globals['_LISTCOPYQUALITYREQUEST'].fields_by_name['to_ms']._loaded_options = None
+  _globals['_LISTCOPYQUALITYREQUEST'].fields_by_name['to_ms']._serialized_options = b'\272H\014\"\n\030\377\267\377\220\375\3169(\000'
+  _globals['_LISTCOPYQUALITYREQUEST'].fields_by_name['page_size']._loaded_options = None
+  _globals['_LISTCOPYQUALITYREQUEST'].fields_by_name['page_size']._serialized_options = b'\272H\007\032\005\030\310\001(\000'
+  _globals['_LISTCOPYQUALITYREQUEST'].fields_by_name['page_token']._loaded_options = None
+  _globals['_LISTCOPYQUALITYREQUEST'].fields_by_name['page_token']._serialized_options = b'\272H\005r\003\030\200\004'
+  _globals['_GETSUBSCRIPTIONMISSEDCOPIESREQUEST'].fields_by_name['id']._loaded_options = None
+  _globals['_GETSUBSCRIPTIONMISSEDCOPIESREQUEST'].fields_by_name['id']._serialized_options = b'\272H\026r\0242\022^sub_[0-9a-f]{32}$'
+  _globals['_GETSUBSCRIPTIONMISSEDCOPIESREQUEST'].fields_by_name['from_ms']._loaded_options = None
+  _globals['_GETSUBSCRIPTIONMISSEDCOPIESREQUEST'].fields_by_name['from_ms']._serialized_options = b'\272H\014\"\n\030\377\267\377\220\375\3169(\000'
+  _globals['_GETSUBSCRIPTIONMISSEDCOPIESREQUEST'].fields_by_name['to_ms']._loaded_options = None
+  _globals['_GETSUBSCRIPTIONMISSEDCOPIESREQUEST'].fields_by_name['to_ms']._serialized_options = b'\272H\014\"\n\030\377\267\377\220\375\3169(\000'
+  _globals['_GETMISSEDCOPIESREQUEST'].fields_by_name['follower_proxy']._loaded_options = None
+  _globals['_GETMISSEDCOPIESREQUEST'].fields_by_name['follower_proxy']._serialized_options = b'\272H\027r\0252\023^0x[0-9a-fA-F]{40}$'
+  _globals['_GETMISSEDCOPIESREQUEST'].fields_by_name['from_ms']._loaded_options = None
+  _globals['_GETMISSEDCOPIESREQUEST'].fields_by_name['from_ms']._serialized_options = b'\272H\014\"\n\030\377\267\377\220\375\3169(\000'
+  _globals['_GETMISSEDCOPIESREQUEST'].fields_by_name['to_ms']._loaded_options = None
+  _globals['_GETMISSEDCOPIESREQUEST'].fields_by_name['to_ms']._serialized_options = b'\272H\014\"\n\030\377\267\377\220\375\3169(\000'
   _globals['_QUALITYSERVICE'].methods_by_name['GetSubscriptionPerformance']._loaded_options = None
   _globals['_QUALITYSERVICE'].methods_by_name['GetSubscriptionPerformance']._serialized_options = b'\202\323\344\223\002!\022\037/subscriptions/{id}/performance'
+  _globals['_QUALITYSERVICE'].methods_by_name['ListSubscriptionCopyQuality']._loaded_options = None
+  _globals['_QUALITYSERVICE'].methods_by_name['ListSubscriptionCopyQuality']._serialized_options = b'\202\323\344\223\002\"\022 /subscriptions/{id}/copy-quality'
+  _globals['_QUALITYSERVICE'].methods_by_name['ListCopyQuality']._loaded_options = None
+  _globals['_QUALITYSERVICE'].methods_by_name['ListCopyQuality']._serialized_options = b'\202\323\344\223\002\017\022\r/copy-quality'
+  _globals['_QUALITYSERVICE'].methods_by_name['GetSubscriptionMissedCopies']._loaded_options = None
+  _globals['_QUALITYSERVICE'].methods_by_name['GetSubscriptionMissedCopies']._serialized_options = b'\202\323\344\223\002#\022!/subscriptions/{id}/missed-copies'
+  _globals['_QUALITYSERVICE'].methods_by_name['GetMissedCopies']._loaded_options = None
+  _globals['_QUALITYSERVICE'].methods_by_name['GetMissedCopies']._serialized_options = b'\202\323\344\223\002\020\022\016/missed-copies'
   _globals['_GETSUBSCRIPTIONPERFORMANCEREQUEST']._serialized_start=151
   _globals['_GETSUBSCRIPTIONPERFORMANCEREQUEST']._serialized_end=358
   _globals['_PERFORMANCEPOINT']._serialized_start=361
   _globals['_PERFORMANCEPOINT']._serialized_end=617
   _globals['_SUBSCRIPTIONPERFORMANCE']._serialized_start=619
   _globals['_SUBSCRIPTIONPERFORMANCE']._serialized_end=738
-  _globals['_QUALITYSERVICE']._serialized_start=741
-  _globals['_QUALITYSERVICE']._serialized_end=923
+  _globals['_LISTSUBSCRIPTIONCOPYQUALITYREQUEST']._serialized_start=741
+  _globals['_LISTSUBSCRIPTIONCOPYQUALITYREQUEST']._serialized_end=1017
+  _globals['_LISTCOPYQUALITYREQUEST']._serialized_start=1020
+  _globals['_LISTCOPYQUALITYREQUEST']._serialized_end=1319
+  _globals['_COPYGROUP']._serialized_start=1322
+  _globals['_COPYGROUP']._serialized_end=1715
+  _globals['_MISSEDCOPIES']._serialized_start=1717
+  _globals['_MISSEDCOPIES']._serialized_end=1808
+  _globals['_COPYQUALITY']._serialized_start=1810
+  _globals['_COPYQUALITY']._serialized_end=1935
+  _globals['_GETSUBSCRIPTIONMISSEDCOPIESREQUEST']._serialized_start=1938
+  _globals['_GETSUBSCRIPTIONMISSEDCOPIESREQUEST']._serialized_end=2111
+  _globals['_GETMISSEDCOPIESREQUEST']._serialized_start=2114
+  _globals['_GETMISSEDCOPIESREQUEST']._serialized_end=2288
+  _globals['_MISSEDCOPIESREPORT']._serialized_start=2290
+  _globals['_MISSEDCOPIESREPORT']._serialized_end=2404
+  _globals['_QUALITYSERVICE']._serialized_start=2407
+  _globals['_QUALITYSERVICE']._serialized_end=3145
 # @@protoc_insertion_point(module_scope)

@@ -158,3 +158,366 @@ class SubscriptionPerformance(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___SubscriptionPerformance: _TypeAlias = SubscriptionPerformance  # noqa: Y015
+
+@_typing.final
+class ListSubscriptionCopyQualityRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ID_FIELD_NUMBER: _builtins.int
+    BY_FIELD_NUMBER: _builtins.int
+    FROM_MS_FIELD_NUMBER: _builtins.int
+    TO_MS_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    id: _builtins.str
+    """The subscription's."""
+    by: _builtins.str
+    """What copies are put together by: "order", "market" or "hour"; absent: "market"."""
+    from_ms: _builtins.int
+    """Copies that were made, and trades that were decided, at or after this instant, milliseconds since
+    the epoch. Absent: a week before `toMs`.
+    """
+    to_ms: _builtins.int
+    """And before it; absent: now."""
+    page_size: _builtins.int
+    """1 to 200; 0 or absent: 50."""
+    page_token: _builtins.str
+    """From the response before."""
+    def __init__(
+        self,
+        *,
+        id: _builtins.str = ...,
+        by: _builtins.str = ...,
+        from_ms: _builtins.int | None = ...,
+        to_ms: _builtins.int | None = ...,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_from_ms", b"_from_ms", "_to_ms", b"_to_ms", "from_ms", b"from_ms", "to_ms", b"to_ms"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_from_ms", b"_from_ms", "_to_ms", b"_to_ms", "by", b"by", "from_ms", b"from_ms", "id", b"id", "page_size", b"page_size", "page_token", b"page_token", "to_ms", b"to_ms"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__from_ms: _TypeAlias = _typing.Literal["from_ms"]  # noqa: Y015
+    _WhichOneofArgType__from_ms: _TypeAlias = _typing.Literal["_from_ms", b"_from_ms"]  # noqa: Y015
+    _WhichOneofReturnType__to_ms: _TypeAlias = _typing.Literal["to_ms"]  # noqa: Y015
+    _WhichOneofArgType__to_ms: _TypeAlias = _typing.Literal["_to_ms", b"_to_ms"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__from_ms) -> _WhichOneofReturnType__from_ms | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__to_ms) -> _WhichOneofReturnType__to_ms | None: ...
+
+Global___ListSubscriptionCopyQualityRequest: _TypeAlias = ListSubscriptionCopyQualityRequest  # noqa: Y015
+
+@_typing.final
+class ListCopyQualityRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FOLLOWER_PROXY_FIELD_NUMBER: _builtins.int
+    BY_FIELD_NUMBER: _builtins.int
+    FROM_MS_FIELD_NUMBER: _builtins.int
+    TO_MS_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    follower_proxy: _builtins.str
+    """All subscriptions of this wallet."""
+    by: _builtins.str
+    """What copies are put together by: "subscription", "leader", "market", "hour" or "order"; absent:
+    "leader".
+    """
+    from_ms: _builtins.int
+    """As of one subscription."""
+    to_ms: _builtins.int
+    """As of one subscription."""
+    page_size: _builtins.int
+    """1 to 200; 0 or absent: 50."""
+    page_token: _builtins.str
+    """From the response before."""
+    def __init__(
+        self,
+        *,
+        follower_proxy: _builtins.str = ...,
+        by: _builtins.str = ...,
+        from_ms: _builtins.int | None = ...,
+        to_ms: _builtins.int | None = ...,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_from_ms", b"_from_ms", "_to_ms", b"_to_ms", "from_ms", b"from_ms", "to_ms", b"to_ms"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_from_ms", b"_from_ms", "_to_ms", b"_to_ms", "by", b"by", "follower_proxy", b"follower_proxy", "from_ms", b"from_ms", "page_size", b"page_size", "page_token", b"page_token", "to_ms", b"to_ms"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__from_ms: _TypeAlias = _typing.Literal["from_ms"]  # noqa: Y015
+    _WhichOneofArgType__from_ms: _TypeAlias = _typing.Literal["_from_ms", b"_from_ms"]  # noqa: Y015
+    _WhichOneofReturnType__to_ms: _TypeAlias = _typing.Literal["to_ms"]  # noqa: Y015
+    _WhichOneofArgType__to_ms: _TypeAlias = _typing.Literal["_to_ms", b"_to_ms"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__from_ms) -> _WhichOneofReturnType__from_ms | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__to_ms) -> _WhichOneofReturnType__to_ms | None: ...
+
+Global___ListCopyQualityRequest: _TypeAlias = ListCopyQualityRequest  # noqa: Y015
+
+@_typing.final
+class CopyGroup(_message.Message):
+    """Copies of one group together. USDC."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    KEY_FIELD_NUMBER: _builtins.int
+    ORDERS_FIELD_NUMBER: _builtins.int
+    FILLED_ORDERS_FIELD_NUMBER: _builtins.int
+    FILLED_FRACTION_FIELD_NUMBER: _builtins.int
+    NOTIONAL_FIELD_NUMBER: _builtins.int
+    FEES_FIELD_NUMBER: _builtins.int
+    SLIPPAGE_FIELD_NUMBER: _builtins.int
+    SLIPPAGE_TICKS_FIELD_NUMBER: _builtins.int
+    DELAY_P50_US_FIELD_NUMBER: _builtins.int
+    DELAY_P90_US_FIELD_NUMBER: _builtins.int
+    MADE_FIELD_NUMBER: _builtins.int
+    LEADER_MADE_FIELD_NUMBER: _builtins.int
+    TRACKING_ERROR_FIELD_NUMBER: _builtins.int
+    key: _builtins.str
+    """The order's, subscription's or market's id, the leader's wallet, or the first instant of the hour;
+    empty: all.
+    """
+    orders: _builtins.int
+    """Orders, and those of them that filled something."""
+    filled_orders: _builtins.int
+    filled_fraction: _builtins.float
+    """Filled shares by ordered ones; left out: there is no order."""
+    notional: _builtins.str
+    """What was paid and got for the filled shares."""
+    fees: _builtins.str
+    slippage: _builtins.str
+    """That fills were worse than the leader's price; less than 0: better."""
+    slippage_ticks: _builtins.float
+    """The same in ticks, mean of shares; left out: nothing was filled, or a tick is not known."""
+    delay_p50_us: _builtins.int
+    """From the leader's trade as received to the answer to our order, microseconds: median and 90th
+    percentile. Left out before the first answer.
+    """
+    delay_p90_us: _builtins.int
+    made: _builtins.str
+    """What the filled copies have gained since, fees paid; a sell by what its shares are worth now. Left
+    out: some have neither a fresh book nor a payout.
+    """
+    leader_made: _builtins.str
+    """What the leader has gained with as many shares at his own price, without fees."""
+    tracking_error: _builtins.str
+    """What copies have gained less than the leader: slippage and fees."""
+    def __init__(
+        self,
+        *,
+        key: _builtins.str = ...,
+        orders: _builtins.int = ...,
+        filled_orders: _builtins.int = ...,
+        filled_fraction: _builtins.float | None = ...,
+        notional: _builtins.str = ...,
+        fees: _builtins.str = ...,
+        slippage: _builtins.str = ...,
+        slippage_ticks: _builtins.float | None = ...,
+        delay_p50_us: _builtins.int | None = ...,
+        delay_p90_us: _builtins.int | None = ...,
+        made: _builtins.str | None = ...,
+        leader_made: _builtins.str | None = ...,
+        tracking_error: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_delay_p50_us", b"_delay_p50_us", "_delay_p90_us", b"_delay_p90_us", "_filled_fraction", b"_filled_fraction", "_leader_made", b"_leader_made", "_made", b"_made", "_slippage_ticks", b"_slippage_ticks", "delay_p50_us", b"delay_p50_us", "delay_p90_us", b"delay_p90_us", "filled_fraction", b"filled_fraction", "leader_made", b"leader_made", "made", b"made", "slippage_ticks", b"slippage_ticks"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_delay_p50_us", b"_delay_p50_us", "_delay_p90_us", b"_delay_p90_us", "_filled_fraction", b"_filled_fraction", "_leader_made", b"_leader_made", "_made", b"_made", "_slippage_ticks", b"_slippage_ticks", "delay_p50_us", b"delay_p50_us", "delay_p90_us", b"delay_p90_us", "fees", b"fees", "filled_fraction", b"filled_fraction", "filled_orders", b"filled_orders", "key", b"key", "leader_made", b"leader_made", "made", b"made", "notional", b"notional", "orders", b"orders", "slippage", b"slippage", "slippage_ticks", b"slippage_ticks", "tracking_error", b"tracking_error"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__delay_p50_us: _TypeAlias = _typing.Literal["delay_p50_us"]  # noqa: Y015
+    _WhichOneofArgType__delay_p50_us: _TypeAlias = _typing.Literal["_delay_p50_us", b"_delay_p50_us"]  # noqa: Y015
+    _WhichOneofReturnType__delay_p90_us: _TypeAlias = _typing.Literal["delay_p90_us"]  # noqa: Y015
+    _WhichOneofArgType__delay_p90_us: _TypeAlias = _typing.Literal["_delay_p90_us", b"_delay_p90_us"]  # noqa: Y015
+    _WhichOneofReturnType__filled_fraction: _TypeAlias = _typing.Literal["filled_fraction"]  # noqa: Y015
+    _WhichOneofArgType__filled_fraction: _TypeAlias = _typing.Literal["_filled_fraction", b"_filled_fraction"]  # noqa: Y015
+    _WhichOneofReturnType__leader_made: _TypeAlias = _typing.Literal["leader_made"]  # noqa: Y015
+    _WhichOneofArgType__leader_made: _TypeAlias = _typing.Literal["_leader_made", b"_leader_made"]  # noqa: Y015
+    _WhichOneofReturnType__made: _TypeAlias = _typing.Literal["made"]  # noqa: Y015
+    _WhichOneofArgType__made: _TypeAlias = _typing.Literal["_made", b"_made"]  # noqa: Y015
+    _WhichOneofReturnType__slippage_ticks: _TypeAlias = _typing.Literal["slippage_ticks"]  # noqa: Y015
+    _WhichOneofArgType__slippage_ticks: _TypeAlias = _typing.Literal["_slippage_ticks", b"_slippage_ticks"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__delay_p50_us) -> _WhichOneofReturnType__delay_p50_us | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__delay_p90_us) -> _WhichOneofReturnType__delay_p90_us | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__filled_fraction) -> _WhichOneofReturnType__filled_fraction | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__leader_made) -> _WhichOneofReturnType__leader_made | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__made) -> _WhichOneofReturnType__made | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__slippage_ticks) -> _WhichOneofReturnType__slippage_ticks | None: ...
+
+Global___CopyGroup: _TypeAlias = CopyGroup  # noqa: Y015
+
+@_typing.final
+class MissedCopies(_message.Message):
+    """Leader's buys, and parts of orders, that did not come to be for one reason. USDC."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REASON_FIELD_NUMBER: _builtins.int
+    NUMBER_FIELD_NUMBER: _builtins.int
+    UNKNOWN_FIELD_NUMBER: _builtins.int
+    COST_FIELD_NUMBER: _builtins.int
+    MADE_FIELD_NUMBER: _builtins.int
+    reason: _builtins.str
+    """Reason code of decisions and orders; empty: all."""
+    number: _builtins.int
+    unknown: _builtins.int
+    """Those of them whose size or whose worth now is not known; they are in no sum. So are all sells."""
+    cost: _builtins.str
+    """What they would have cost at the leader's price, by the sizing that the subscription has now."""
+    made: _builtins.str
+    """What they would have gained since: more than 0 is what the reason has cost, less what it has saved."""
+    def __init__(
+        self,
+        *,
+        reason: _builtins.str = ...,
+        number: _builtins.int = ...,
+        unknown: _builtins.int = ...,
+        cost: _builtins.str = ...,
+        made: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cost", b"cost", "made", b"made", "number", b"number", "reason", b"reason", "unknown", b"unknown"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___MissedCopies: _TypeAlias = MissedCopies  # noqa: Y015
+
+@_typing.final
+class CopyQuality(_message.Message):
+    """How well copies were made."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    GROUPS_FIELD_NUMBER: _builtins.int
+    TOTAL_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """Empty on the last page."""
+    @_builtins.property
+    def groups(self) -> _containers.RepeatedCompositeFieldContainer[Global___CopyGroup]:
+        """Newest first by order and hour, by key otherwise."""
+
+    @_builtins.property
+    def total(self) -> Global___CopyGroup:
+        """Of all groups of all pages."""
+
+    def __init__(
+        self,
+        *,
+        groups: _abc.Iterable[Global___CopyGroup] | None = ...,
+        total: Global___CopyGroup | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["total", b"total"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["groups", b"groups", "next_page_token", b"next_page_token", "total", b"total"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CopyQuality: _TypeAlias = CopyQuality  # noqa: Y015
+
+@_typing.final
+class GetSubscriptionMissedCopiesRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ID_FIELD_NUMBER: _builtins.int
+    FROM_MS_FIELD_NUMBER: _builtins.int
+    TO_MS_FIELD_NUMBER: _builtins.int
+    id: _builtins.str
+    """The subscription's."""
+    from_ms: _builtins.int
+    """As of copies."""
+    to_ms: _builtins.int
+    """As of copies."""
+    def __init__(
+        self,
+        *,
+        id: _builtins.str = ...,
+        from_ms: _builtins.int | None = ...,
+        to_ms: _builtins.int | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_from_ms", b"_from_ms", "_to_ms", b"_to_ms", "from_ms", b"from_ms", "to_ms", b"to_ms"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_from_ms", b"_from_ms", "_to_ms", b"_to_ms", "from_ms", b"from_ms", "id", b"id", "to_ms", b"to_ms"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__from_ms: _TypeAlias = _typing.Literal["from_ms"]  # noqa: Y015
+    _WhichOneofArgType__from_ms: _TypeAlias = _typing.Literal["_from_ms", b"_from_ms"]  # noqa: Y015
+    _WhichOneofReturnType__to_ms: _TypeAlias = _typing.Literal["to_ms"]  # noqa: Y015
+    _WhichOneofArgType__to_ms: _TypeAlias = _typing.Literal["_to_ms", b"_to_ms"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__from_ms) -> _WhichOneofReturnType__from_ms | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__to_ms) -> _WhichOneofReturnType__to_ms | None: ...
+
+Global___GetSubscriptionMissedCopiesRequest: _TypeAlias = GetSubscriptionMissedCopiesRequest  # noqa: Y015
+
+@_typing.final
+class GetMissedCopiesRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FOLLOWER_PROXY_FIELD_NUMBER: _builtins.int
+    FROM_MS_FIELD_NUMBER: _builtins.int
+    TO_MS_FIELD_NUMBER: _builtins.int
+    follower_proxy: _builtins.str
+    """All subscriptions of this wallet."""
+    from_ms: _builtins.int
+    """As of copies."""
+    to_ms: _builtins.int
+    """As of copies."""
+    def __init__(
+        self,
+        *,
+        follower_proxy: _builtins.str = ...,
+        from_ms: _builtins.int | None = ...,
+        to_ms: _builtins.int | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_from_ms", b"_from_ms", "_to_ms", b"_to_ms", "from_ms", b"from_ms", "to_ms", b"to_ms"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_from_ms", b"_from_ms", "_to_ms", b"_to_ms", "follower_proxy", b"follower_proxy", "from_ms", b"from_ms", "to_ms", b"to_ms"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__from_ms: _TypeAlias = _typing.Literal["from_ms"]  # noqa: Y015
+    _WhichOneofArgType__from_ms: _TypeAlias = _typing.Literal["_from_ms", b"_from_ms"]  # noqa: Y015
+    _WhichOneofReturnType__to_ms: _TypeAlias = _typing.Literal["to_ms"]  # noqa: Y015
+    _WhichOneofArgType__to_ms: _TypeAlias = _typing.Literal["_to_ms", b"_to_ms"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__from_ms) -> _WhichOneofReturnType__from_ms | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__to_ms) -> _WhichOneofReturnType__to_ms | None: ...
+
+Global___GetMissedCopiesRequest: _TypeAlias = GetMissedCopiesRequest  # noqa: Y015
+
+@_typing.final
+class MissedCopiesReport(_message.Message):
+    """What was missed in a time."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REASONS_FIELD_NUMBER: _builtins.int
+    TOTAL_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def reasons(self) -> _containers.RepeatedCompositeFieldContainer[Global___MissedCopies]:
+        """By reason, what has cost the most first. They add up to the total."""
+
+    @_builtins.property
+    def total(self) -> Global___MissedCopies: ...
+    def __init__(
+        self,
+        *,
+        reasons: _abc.Iterable[Global___MissedCopies] | None = ...,
+        total: Global___MissedCopies | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["total", b"total"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["reasons", b"reasons", "total", b"total"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___MissedCopiesReport: _TypeAlias = MissedCopiesReport  # noqa: Y015

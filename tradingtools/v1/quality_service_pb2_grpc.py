@@ -40,6 +40,26 @@ class QualityServiceStub:
                 request_serializer=tradingtools_dot_v1_dot_quality__service__pb2.GetSubscriptionPerformanceRequest.SerializeToString,
                 response_deserializer=tradingtools_dot_v1_dot_quality__service__pb2.SubscriptionPerformance.FromString,
                 _registered_method=True)
+        self.ListSubscriptionCopyQuality = channel.unary_unary(
+                '/tradingtools.v1.QualityService/ListSubscriptionCopyQuality',
+                request_serializer=tradingtools_dot_v1_dot_quality__service__pb2.ListSubscriptionCopyQualityRequest.SerializeToString,
+                response_deserializer=tradingtools_dot_v1_dot_quality__service__pb2.CopyQuality.FromString,
+                _registered_method=True)
+        self.ListCopyQuality = channel.unary_unary(
+                '/tradingtools.v1.QualityService/ListCopyQuality',
+                request_serializer=tradingtools_dot_v1_dot_quality__service__pb2.ListCopyQualityRequest.SerializeToString,
+                response_deserializer=tradingtools_dot_v1_dot_quality__service__pb2.CopyQuality.FromString,
+                _registered_method=True)
+        self.GetSubscriptionMissedCopies = channel.unary_unary(
+                '/tradingtools.v1.QualityService/GetSubscriptionMissedCopies',
+                request_serializer=tradingtools_dot_v1_dot_quality__service__pb2.GetSubscriptionMissedCopiesRequest.SerializeToString,
+                response_deserializer=tradingtools_dot_v1_dot_quality__service__pb2.MissedCopiesReport.FromString,
+                _registered_method=True)
+        self.GetMissedCopies = channel.unary_unary(
+                '/tradingtools.v1.QualityService/GetMissedCopies',
+                request_serializer=tradingtools_dot_v1_dot_quality__service__pb2.GetMissedCopiesRequest.SerializeToString,
+                response_deserializer=tradingtools_dot_v1_dot_quality__service__pb2.MissedCopiesReport.FromString,
+                _registered_method=True)
 
 
 class QualityServiceServicer:
@@ -54,6 +74,36 @@ class QualityServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListSubscriptionCopyQuality(self, request, context):
+        """Slippage, delay, filled part, fees and tracking error of the copies of a time. 404 NOT_FOUND; 400
+        INVALID_FIELD when there are more than 10,000 in it.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListCopyQuality(self, request, context):
+        """The same of all subscriptions of a follower's wallet.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetSubscriptionMissedCopies(self, request, context):
+        """What each reason has cost or saved: filters, limits, orders that found nobody. 404 NOT_FOUND; 400
+        INVALID_FIELD when there are more than 10,000 skipped trades, or orders, in that time.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetMissedCopies(self, request, context):
+        """The same of all subscriptions of a follower's wallet.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_QualityServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -61,6 +111,26 @@ def add_QualityServiceServicer_to_server(servicer, server):
                     servicer.GetSubscriptionPerformance,
                     request_deserializer=tradingtools_dot_v1_dot_quality__service__pb2.GetSubscriptionPerformanceRequest.FromString,
                     response_serializer=tradingtools_dot_v1_dot_quality__service__pb2.SubscriptionPerformance.SerializeToString,
+            ),
+            'ListSubscriptionCopyQuality': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListSubscriptionCopyQuality,
+                    request_deserializer=tradingtools_dot_v1_dot_quality__service__pb2.ListSubscriptionCopyQualityRequest.FromString,
+                    response_serializer=tradingtools_dot_v1_dot_quality__service__pb2.CopyQuality.SerializeToString,
+            ),
+            'ListCopyQuality': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListCopyQuality,
+                    request_deserializer=tradingtools_dot_v1_dot_quality__service__pb2.ListCopyQualityRequest.FromString,
+                    response_serializer=tradingtools_dot_v1_dot_quality__service__pb2.CopyQuality.SerializeToString,
+            ),
+            'GetSubscriptionMissedCopies': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetSubscriptionMissedCopies,
+                    request_deserializer=tradingtools_dot_v1_dot_quality__service__pb2.GetSubscriptionMissedCopiesRequest.FromString,
+                    response_serializer=tradingtools_dot_v1_dot_quality__service__pb2.MissedCopiesReport.SerializeToString,
+            ),
+            'GetMissedCopies': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetMissedCopies,
+                    request_deserializer=tradingtools_dot_v1_dot_quality__service__pb2.GetMissedCopiesRequest.FromString,
+                    response_serializer=tradingtools_dot_v1_dot_quality__service__pb2.MissedCopiesReport.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -91,6 +161,114 @@ class QualityService:
             '/tradingtools.v1.QualityService/GetSubscriptionPerformance',
             tradingtools_dot_v1_dot_quality__service__pb2.GetSubscriptionPerformanceRequest.SerializeToString,
             tradingtools_dot_v1_dot_quality__service__pb2.SubscriptionPerformance.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListSubscriptionCopyQuality(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tradingtools.v1.QualityService/ListSubscriptionCopyQuality',
+            tradingtools_dot_v1_dot_quality__service__pb2.ListSubscriptionCopyQualityRequest.SerializeToString,
+            tradingtools_dot_v1_dot_quality__service__pb2.CopyQuality.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListCopyQuality(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tradingtools.v1.QualityService/ListCopyQuality',
+            tradingtools_dot_v1_dot_quality__service__pb2.ListCopyQualityRequest.SerializeToString,
+            tradingtools_dot_v1_dot_quality__service__pb2.CopyQuality.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetSubscriptionMissedCopies(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tradingtools.v1.QualityService/GetSubscriptionMissedCopies',
+            tradingtools_dot_v1_dot_quality__service__pb2.GetSubscriptionMissedCopiesRequest.SerializeToString,
+            tradingtools_dot_v1_dot_quality__service__pb2.MissedCopiesReport.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetMissedCopies(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tradingtools.v1.QualityService/GetMissedCopies',
+            tradingtools_dot_v1_dot_quality__service__pb2.GetMissedCopiesRequest.SerializeToString,
+            tradingtools_dot_v1_dot_quality__service__pb2.MissedCopiesReport.FromString,
             options,
             channel_credentials,
             insecure,

@@ -41,6 +41,18 @@ class QualityServiceStub:
     """Equity, realised, marked and drawdown as a series. What was booked is exact to the micro at any
     instant. 404 NOT_FOUND; 400 INVALID_FIELD when there would be too many points.
     """
+    ListSubscriptionCopyQuality: _grpc.UnaryUnaryMultiCallable[_quality_service_pb2.ListSubscriptionCopyQualityRequest, _quality_service_pb2.CopyQuality]
+    """Slippage, delay, filled part, fees and tracking error of the copies of a time. 404 NOT_FOUND; 400
+    INVALID_FIELD when there are more than 10,000 in it.
+    """
+    ListCopyQuality: _grpc.UnaryUnaryMultiCallable[_quality_service_pb2.ListCopyQualityRequest, _quality_service_pb2.CopyQuality]
+    """The same of all subscriptions of a follower's wallet."""
+    GetSubscriptionMissedCopies: _grpc.UnaryUnaryMultiCallable[_quality_service_pb2.GetSubscriptionMissedCopiesRequest, _quality_service_pb2.MissedCopiesReport]
+    """What each reason has cost or saved: filters, limits, orders that found nobody. 404 NOT_FOUND; 400
+    INVALID_FIELD when there are more than 10,000 skipped trades, or orders, in that time.
+    """
+    GetMissedCopies: _grpc.UnaryUnaryMultiCallable[_quality_service_pb2.GetMissedCopiesRequest, _quality_service_pb2.MissedCopiesReport]
+    """The same of all subscriptions of a follower's wallet."""
 
 @_typing.type_check_only
 class QualityServiceAsyncStub(QualityServiceStub):
@@ -51,6 +63,18 @@ class QualityServiceAsyncStub(QualityServiceStub):
     """Equity, realised, marked and drawdown as a series. What was booked is exact to the micro at any
     instant. 404 NOT_FOUND; 400 INVALID_FIELD when there would be too many points.
     """
+    ListSubscriptionCopyQuality: _aio.UnaryUnaryMultiCallable[_quality_service_pb2.ListSubscriptionCopyQualityRequest, _quality_service_pb2.CopyQuality]  # type: ignore[assignment]
+    """Slippage, delay, filled part, fees and tracking error of the copies of a time. 404 NOT_FOUND; 400
+    INVALID_FIELD when there are more than 10,000 in it.
+    """
+    ListCopyQuality: _aio.UnaryUnaryMultiCallable[_quality_service_pb2.ListCopyQualityRequest, _quality_service_pb2.CopyQuality]  # type: ignore[assignment]
+    """The same of all subscriptions of a follower's wallet."""
+    GetSubscriptionMissedCopies: _aio.UnaryUnaryMultiCallable[_quality_service_pb2.GetSubscriptionMissedCopiesRequest, _quality_service_pb2.MissedCopiesReport]  # type: ignore[assignment]
+    """What each reason has cost or saved: filters, limits, orders that found nobody. 404 NOT_FOUND; 400
+    INVALID_FIELD when there are more than 10,000 skipped trades, or orders, in that time.
+    """
+    GetMissedCopies: _aio.UnaryUnaryMultiCallable[_quality_service_pb2.GetMissedCopiesRequest, _quality_service_pb2.MissedCopiesReport]  # type: ignore[assignment]
+    """The same of all subscriptions of a follower's wallet."""
 
 class QualityServiceServicer(metaclass=_abc_1.ABCMeta):
     """Copies and gains over REST. Served at the edge; token required."""
@@ -64,5 +88,41 @@ class QualityServiceServicer(metaclass=_abc_1.ABCMeta):
         """Equity, realised, marked and drawdown as a series. What was booked is exact to the micro at any
         instant. 404 NOT_FOUND; 400 INVALID_FIELD when there would be too many points.
         """
+
+    @_abc_1.abstractmethod
+    def ListSubscriptionCopyQuality(
+        self,
+        request: _quality_service_pb2.ListSubscriptionCopyQualityRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_quality_service_pb2.CopyQuality, _abc.Awaitable[_quality_service_pb2.CopyQuality]]:
+        """Slippage, delay, filled part, fees and tracking error of the copies of a time. 404 NOT_FOUND; 400
+        INVALID_FIELD when there are more than 10,000 in it.
+        """
+
+    @_abc_1.abstractmethod
+    def ListCopyQuality(
+        self,
+        request: _quality_service_pb2.ListCopyQualityRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_quality_service_pb2.CopyQuality, _abc.Awaitable[_quality_service_pb2.CopyQuality]]:
+        """The same of all subscriptions of a follower's wallet."""
+
+    @_abc_1.abstractmethod
+    def GetSubscriptionMissedCopies(
+        self,
+        request: _quality_service_pb2.GetSubscriptionMissedCopiesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_quality_service_pb2.MissedCopiesReport, _abc.Awaitable[_quality_service_pb2.MissedCopiesReport]]:
+        """What each reason has cost or saved: filters, limits, orders that found nobody. 404 NOT_FOUND; 400
+        INVALID_FIELD when there are more than 10,000 skipped trades, or orders, in that time.
+        """
+
+    @_abc_1.abstractmethod
+    def GetMissedCopies(
+        self,
+        request: _quality_service_pb2.GetMissedCopiesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_quality_service_pb2.MissedCopiesReport, _abc.Awaitable[_quality_service_pb2.MissedCopiesReport]]:
+        """The same of all subscriptions of a follower's wallet."""
 
 def add_QualityServiceServicer_to_server(servicer: QualityServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -76,7 +76,11 @@ ABOUT: dict[str, tuple[About, ...]] = {
         "ListSimpleTriggers": (Wallet("wallet_address"),),
         "GetTrigger UpdateTrigger DeleteTrigger ListTriggerHistory": _TRIGGER,
     }),
-    **_of("QualityService", {"GetSubscriptionPerformance": _SUBSCRIPTION}),
+    **_of("QualityService", {
+        "GetSubscriptionPerformance ListSubscriptionCopyQuality GetSubscriptionMissedCopies":
+            _SUBSCRIPTION,
+        "ListCopyQuality GetMissedCopies": (Wallet("follower_proxy"),),
+    }),
     **_of("LeaderService", {"ListLeaders GetLeader": ()}),
     **_of("EventFeedService", {"ListEventPage FollowEvents": _LOG}),
     **_of("WebhookService", {

@@ -62,3 +62,37 @@ where l.origin <> 'manual'
       is distinct from
       (coalesce(s.bought, 0), coalesce(s.sold, 0), coalesce(s.payouts, 0), coalesce(s.fees, 0),
        coalesce(s.realised, 0), coalesce(s.shares, 0), coalesce(s.cost, 0));
+
+-- name: subscriptions_of
+-- What sizes their copies; of one, or all of a wallet.
+select id, leader, sizing_mode, sizing_micros, max_per_trade_micros, settings
+from subscription
+where (%(id)s <> '' and id = %(id)s) or (%(proxy)s <> '' and follower_proxy = %(proxy)s)
+order by created_at, id limit %(limit)s;
+
+-- name: copies
+-- Orders of copies that were made within a time, with the leader's trade that each follows.
+select o.order_key, o.subscription_id, o.leader, o.condition_id, o.asset_id, o.side, o.purpose, o.state,
+       o.reason, o.size_micros, o.filled_size_micros, o.filled_notional_micros, o.fee_micros,
+       o.received_ns, o.answered_ns, extract(epoch from o.created_at)::bigint as made_s,
+       coalesce(d.leader_size_micros, 0) as leader_size_micros,
+       coalesce(trunc(d.leader_notional_micros), 0)::text as leader_notional_micros
+from orders o
+left join lateral (
+    select leader_size_micros, leader_notional_micros from decision d
+    where d.leader_tx = o.leader_tx and d.leader = o.leader and d.asset_id = o.asset_id
+      and d.side = o.side and d.subscription_id = o.subscription_id limit 1) d on true
+where o.subscription_id = any(%(ids)s::text[]) and o.purpose in ('ENTRY', 'COPY_EXIT')
+  and o.created_at >= to_timestamp(%(from_ms)s::bigint / 1000.0)
+  and o.created_at < to_timestamp(%(to_ms)s::bigint / 1000.0)
+order by o.created_at desc, o.order_key desc limit %(limit)s;
+
+-- name: skips
+-- Leader trades of a time that were not copied.
+select subscription_id, condition_id, asset_id, side, reason, leader_size_micros,
+       trunc(leader_notional_micros)::text as leader_notional_micros
+from decision
+where subscription_id = any(%(ids)s::text[]) and not copied
+  and decided_at >= to_timestamp(%(from_ms)s::bigint / 1000.0)
+  and decided_at < to_timestamp(%(to_ms)s::bigint / 1000.0)
+limit %(limit)s;

@@ -17,7 +17,7 @@ HOUR_S = 3_600
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sums:
-    """What was booked, micros of USDC."""
+    """Sums of what was booked, micros of USDC."""
 
     bought_micros: int = 0
     sold_micros: int = 0
@@ -34,7 +34,7 @@ class Sums:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Step:
-    """What became of one lot within an hour, or from its beginning until now."""
+    """The changes of one lot within an hour, or from its beginning until now."""
 
     asset_id: str
     hour_s: int
