@@ -29,6 +29,10 @@ class Settings:
     """The port of control's TT_CONTROL_INTERNAL_LISTEN, on the same host, for checks of its health:
     the edge answers /health by what they find. 0: control's process for clients answers it, with
     all else that it has to do."""
+    inside_port: int = setting(0, minimum=0, maximum=65_535)
+    """The port on 127.0.0.1 where processes of the product on this machine reach REST of the
+    internal port (``/subscriptions/funding``, ``/subscriptions/{id}/perf-action``) with a token of
+    the scope ``internal``; it needs TT_EDGE_HEALTH_PORT. 0: nowhere."""
     events_target: str = setting("")
     """TT_EVENTS_LISTEN of the process events, ``host:port``; empty: no REST route to events. With
     TT_ENGINE_CALLERS there, the edge needs TT_EDGE_ENGINE_TOKEN."""
@@ -71,6 +75,7 @@ def edge(settings: Settings) -> envoy_config.Edge:
         control_host=control_host,
         control_port=control_port,
         health_port=settings.health_port,
+        inside_port=settings.inside_port,
         behind={
             name: _address(f"TT_EDGE_{name.upper()}_TARGET", target)
             for name, target in (

@@ -19,7 +19,7 @@ from google.api import annotations_pb2  # type: ignore[import-untyped]
 from google.protobuf.descriptor import FileDescriptor, MethodDescriptor, ServiceDescriptor
 from google.protobuf.descriptor_pb2 import FileDescriptorProto, FileDescriptorSet
 
-from launcher import envoy_health, envoy_logs, envoy_shares, envoy_tls
+from launcher import envoy_health, envoy_inside, envoy_logs, envoy_shares, envoy_tls
 from launcher.envoy_tls import Certificate, control_tls, is_address, listen_tls
 from launcher.users import reachable
 from tradingtools.rpc import callers
@@ -91,6 +91,8 @@ class Edge:
     health_port: int = 0
     """Control's internal port (TT_CONTROL_INTERNAL_LISTEN) on the same host, which checks of its
     health alone ask; 0: the edge port answers /health."""
+    inside_port: int = 0
+    """Where REST of the internal port (`health_port`) listens, on loopback; 0: nowhere."""
     directory: Path
     """For the configuration, the descriptor set and the admin socket."""
     behind: Mapping[str, tuple[str, int]] = field(default_factory=dict)
@@ -115,6 +117,11 @@ class Edge:
         return self.directory / "descriptors.pb"
 
     @property
+    def inside_descriptors(self) -> Path:
+        """That of the internal port."""
+        return self.directory / "inside.pb"
+
+    @property
     def config(self) -> Path:
         """The rendered configuration."""
         return self.directory / "envoy.yaml"
@@ -125,10 +132,10 @@ class Edge:
         return self.directory / "admin.sock"
 
 
-def build_descriptors(out: Path) -> None:
-    """Write the descriptor set of the public services and of the error details."""
+def build_descriptors(out: Path, services: tuple[ServiceDescriptor, ...] = PUBLIC_SERVICES) -> None:
+    """Write the descriptor set of services, the public ones, and of the error details."""
     files: dict[str, FileDescriptorProto] = {}
-    for service in PUBLIC_SERVICES:
+    for service in services:
         _collect(service.file, files)
     # Without the types of the details the transcoder would answer errors with an empty body.
     _collect(error_reason_pb2.DESCRIPTOR, files)
@@ -150,13 +157,15 @@ def render(edge: Edge) -> str:
 
     Raises:
         EdgeConfigError: the directory's path is too long for the admin socket, or clients on other
-            machines would have to speak plaintext.
+            machines would have to speak plaintext, or REST inside has no internal port behind it.
     """
     if edge.certificate is None and not edge.plaintext and not is_loopback(f"{edge.host}:0"):
         raise EdgeConfigError(
             f"{edge.host} is reachable from other machines: the edge needs a certificate,"
             " or plaintext has to be allowed"
         )
+    if edge.inside_port and not edge.health_port:
+        raise EdgeConfigError("REST of the internal port needs control's internal port")
     socket = str(edge.admin_socket.absolute())
     if len(socket.encode()) > _SOCKET_PATH_MAX:
         raise EdgeConfigError(f"{socket}: longer than {_SOCKET_PATH_MAX} bytes, too long a socket")
@@ -188,6 +197,15 @@ def render(edge: Edge) -> str:
         health_clusters=envoy_health.clusters(
             edge.control_host, values["control_type"], edge.health_port, tls
         ),
+        inside_listeners=envoy_inside.listeners(
+            edge.inside_port,
+            str(edge.inside_descriptors.absolute()),
+            values["local_replies"],
+            values["access_logs"],
+        ),
+        inside_clusters=envoy_inside.clusters(
+            edge.inside_port, edge.control_host, values["control_type"], edge.health_port, tls
+        ),
     )
 
 
@@ -195,6 +213,8 @@ def prepare(edge: Edge) -> Path:
     """Write the configuration and the descriptor set; returns the configuration's path."""
     edge.directory.mkdir(parents=True, exist_ok=True)
     build_descriptors(edge.descriptors)
+    if edge.inside_port:
+        build_descriptors(edge.inside_descriptors, (envoy_inside.SERVICE,))
     for name, secret in envoy_tls.secrets_of(edge.certificate, edge.control_certificate).items():
         (edge.directory / name).write_text(json.dumps(secret), encoding="utf-8")
     edge.config.write_text(render(edge), encoding="utf-8")

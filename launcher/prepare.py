@@ -236,6 +236,7 @@ def _envoy(
     edge = envoy_config.Edge(
         port=layout.ports["rest"],
         health_port=int(inside_port) if inside_host == host else 0,
+        inside_port=layout.ports["inside_rest"] if inside_host == host else 0,
         control_host=host,
         control_port=int(port),
         behind={name: _host_and_port(layout, name, environ) for name in envoy_config.BEHIND},

@@ -63,7 +63,7 @@ CONSOLE_PORT = "console_http"
 
 PORTS = (
     "postgres", "valkey", "insiders", "insiders_control", "venue", "venue_control",
-    *ENGINE[:7], "control_internal", "rest", CONSOLE_PORT, *ENGINE[7:],
+    *ENGINE[:7], "control_internal", "rest", CONSOLE_PORT, *ENGINE[7:], "inside_rest",
 )  # fmt: skip
 """What needs a port, in the order in which a block is dealt out. Only append."""
 
@@ -80,7 +80,7 @@ _SERVED = {
     "venue": ("venue", "venue_control"),
     "control": ("control", *CONTROL_PORTS),
     "console": ("console", CONSOLE_PORT),
-    "envoy": ("rest",),
+    "envoy": ("rest", "inside_rest"),
 }
 """The ports of a program, where it is not the one of its name."""
 

@@ -70,6 +70,8 @@ class RunningEdge:
     port: int
     control_port: int
     internal_port: int
+    inside_rest_port: int
+    """Of the internal port's REST."""
     database_url: str
     redis_url: str
     log: Path
@@ -128,7 +130,7 @@ def running_edge(
         shares: of the connections of all others.
         settings: of control, ``refused_rate="5"`` for instance.
     """
-    port, control_port, internal_port = free_port(), free_port(), free_port()
+    port, control_port, internal_port, inside = (free_port() for _ in range(4))
     environment = {
         **os.environ,
         "TT_DATABASE_URL": database_url,
@@ -143,7 +145,7 @@ def running_edge(
     }
     edge = envoy_config.Edge(
         port=port, control_port=control_port, directory=directory,
-        trusted=trusted, health_port=internal_port, shares=shares,
+        trusted=trusted, health_port=internal_port, shares=shares, inside_port=inside,
     )  # fmt: skip
     commands: list[tuple[type[subprocess.Popen[bytes]], list[str]]] = [
         (Popen, [sys.executable, "-m", "services.control"]),
@@ -166,6 +168,7 @@ def running_edge(
                 port=port,
                 control_port=control_port,
                 internal_port=internal_port,
+                inside_rest_port=inside,
                 database_url=database_url,
                 redis_url=redis_url,
                 log=log,
