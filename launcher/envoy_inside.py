@@ -1,4 +1,4 @@
-"""REST of control's internal port: a listener of its own for the product's processes on this machine.
+"""REST of control's internal port: a listener of its own for the product on this machine.
 
 Its one cluster is the internal port, which judges the token as it does for gRPC, and its routes are
 those of ControlInternalService alone; the edge knows neither. It listens on loopback only, for the
