@@ -28,7 +28,7 @@ run: export TT_LAUNCHER_STATE_DIR := $(or $(STATE),$(TT_LAUNCHER_STATE_DIR))
 comma := ,
 COUNTS := $(or $(FOLLOWERS),1$(comma)10$(comma)100$(comma)1000)
 
-.PHONY: bench bench-compare bench-events bench-guard bench-parts help setup run check health verify-audit test checks pytest test-long chaos simulate mutations kill-lines lint types imports proto proto-check fmt requirements promtool boards sbom clean
+.PHONY: bench bench-compare bench-events bench-guard bench-parts help setup run check health verify-audit test checks pytest test-long chaos simulate mutations kill-lines lint types imports proto proto-check fmt requirements promtool boards sbom advisories clean
 
 help: ## Show what there is to make
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  %-14s %s\n", $$1, $$2}'
@@ -159,6 +159,9 @@ boards: $(READY) ## Write Grafana's boards, deploy/observability/grafana, from t
 sbom: $(READY) ## List the pinned packages with versions and digests (CycloneDX) in build/sbom.json, or OUT=file
 	@mkdir -p build
 	@$(BIN)/python -m tools.sbom > $(or $(OUT),build/sbom.json)
+
+advisories: $(READY) ## Compare the pinned packages with a copy of advisories (OSV) in DIR=directory, without a network
+	@$(BIN)/python -m tools.advisories $(DIR)
 
 clean: ## Remove the environment, caches and states of runs
 	@rm -rf $(VENV) .state .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build
