@@ -542,6 +542,7 @@ class Filters(TypedDict):
     `OPPOSITE_SIDE_SKIP`: As above, and no entry once the leader was seen to buy both within
     an hour.
     """
+    leader: NotRequired[LeaderFilter]
 
 
 class FiltersInput(TypedDict):
@@ -576,6 +577,7 @@ class FiltersInput(TypedDict):
     `OPPOSITE_SIDE_SKIP`: As above, and no entry once the leader was seen to buy both within
     an hour.
     """
+    leader: NotRequired[LeaderFilterInput]
 
 
 class FixedSizing(TypedDict):
@@ -777,6 +779,56 @@ class LeaderCopyability(TypedDict):
     """What was paid more than the leader, as a part of what he would have paid."""
     filled: NotRequired[float]
     """Spent by wanted."""
+
+
+class LeaderFilter(TypedDict):
+    """What a leader's statistics (GET /leaders/{wallet}) have to be for his buys to be copied;
+    of the last ninety days unless a field says otherwise. At least one bound.
+    """
+
+    minTrades30d: NotRequired[int]
+    """Trades in the last thirty days."""
+    minWinRate: NotRequired[str]
+    """Of the lower bound of his win rate (95 %), 0 to 1."""
+    minProfitFactor: NotRequired[str]
+    """Gains by losses."""
+    maxDrawdown: NotRequired[str]
+    """The largest fall from a peak, by what was at work, 0 to 1."""
+    minCopyability: NotRequired[str]
+    """His edge less what 100 USDC three seconds after him cost more, 0 to 1."""
+    onMissing: NotRequired[str]
+    """What becomes of a leader's buy where statistics are asked for that are not known, or too
+    old.
+    `ON_MISSING_SKIP`: It is not copied. What an absent field means.
+    `ON_MISSING_COPY`: It is copied.
+    """
+    maxAgeSeconds: NotRequired[int]
+    """Of the statistics; 900 when absent."""
+
+
+class LeaderFilterInput(TypedDict):
+    """What a leader's statistics (GET /leaders/{wallet}) have to be for his buys to be copied;
+    of the last ninety days unless a field says otherwise. At least one bound.
+    """
+
+    minTrades30d: NotRequired[int]
+    """Trades in the last thirty days."""
+    minWinRate: NotRequired[str]
+    """Of the lower bound of his win rate (95 %), 0 to 1."""
+    minProfitFactor: NotRequired[str]
+    """Gains by losses."""
+    maxDrawdown: NotRequired[str]
+    """The largest fall from a peak, by what was at work, 0 to 1."""
+    minCopyability: NotRequired[str]
+    """His edge less what 100 USDC three seconds after him cost more, 0 to 1."""
+    onMissing: NotRequired[Literal["ON_MISSING_SKIP", "ON_MISSING_COPY"]]
+    """What becomes of a leader's buy where statistics are asked for that are not known, or too
+    old.
+    `ON_MISSING_SKIP`: It is not copied. What an absent field means.
+    `ON_MISSING_COPY`: It is copied.
+    """
+    maxAgeSeconds: NotRequired[int]
+    """Of the statistics; 900 when absent."""
 
 
 class LeaderPerformance(TypedDict):

@@ -10,6 +10,7 @@ from typing import Any
 import redis.asyncio as redis
 
 from services.router.core.backlog import TradeSummary, next_batch
+from services.router.leader_snapshot import LeaderSnapshot
 from services.router.partitioning import check_partitioning
 from services.router.server import RouterServicer
 from services.router.settings import Settings
@@ -70,6 +71,8 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
         trades_from = await journal.acknowledged(pool, "leader_trades", name)
         fills_from = await journal.acknowledged(pool, "fills", name) or streams.BEGINNING
         await parts.recover(router.recover())
+        leaders = LeaderSnapshot(bus, router.state)
+        await leaders.load()
         servicer = RouterServicer(pool, tail, router, books)
         await parts.serve(
             settings.listen, [SERVICE], partial(rpc.add_RouterServiceServicer_to_server, servicer)
@@ -95,6 +98,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
             router.deferred_entries.run(),
             router.follow_balances(),
             router.resyncs.run(),
+            leaders.keep(),
             looks={health.BOOKFEED: health.known(lambda: not books.silent)},
             backlog=backlog,
         )

@@ -322,6 +322,7 @@ class Claimer:
             entry_owner=self._state.entry_owner.get,
             body_of=self._body_of,
             quiet_ms=quiet_ms,
+            leader=self._state.leaders.get(trade.key.leader),
             left_ms=self._state.left_ms(trade),
             close_ms=self._settings.trade_close_ms,
             halts=self._state.halts,

@@ -185,6 +185,7 @@ def _identity(now: Subscription) -> dict[str, Any]:
 _SPARSE = (
     "equity_micros",
     "leader_equity_micros",
+    "leader_version",
     "accrued_micros",
     "paper_size_micros",
     "paper_cost_micros",

@@ -122,6 +122,11 @@ class Router:
             self.reevaluator.reevaluate,
         )
 
+    @property
+    def state(self) -> RouterState:
+        """Return what the router knows."""
+        return self._state
+
     async def recover(self) -> None:
         """Rebuild memory from PostgreSQL."""
         await self.refresh_index()

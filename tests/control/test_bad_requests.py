@@ -202,6 +202,12 @@ _AMOUNT = 'a decimal string in quotes, such as "25", 0 or more, at most six deci
         (_with(triggers={"stopLoss": "1.5"}), "triggers.stopLoss", _FRACTION),
         (_with(triggers={"stopLoss": 0.5}), "triggers.stopLoss", _FRACTION),
         (_with(exits={"mode": "ALL"}), "exits.mode", _MODES),
+        (_with(filters={"leader": {}}), "filters.leader", "at least one bound"),
+        (
+            _with(filters={"leader": {"minWinRate": "1.5"}}),
+            "filters.leader.minWinRate",
+            "at most 1",
+        ),
         (_with(exits={"mode": "EXIT_MODE_UNSPECIFIED"}), "exits.mode", _MODES),
         (_with(leader=None), "leader", "a string in quotes: a wallet: 0x and 40 hex digits"),
         (_with(leader=""), "leader", "is required: a wallet: 0x and 40 hex digits"),

@@ -395,6 +395,10 @@ EVERYTHING: dict[str, Any] = {
         "minLeaderNotional": "10", "marketsAllowed": [], "marketsDenied": ["0x" + "ab" * 32],
         "categoriesAllowed": ["sports"], "categoriesDenied": [], "minSecondsToEnd": 60,
         "oppositeSide": "OPPOSITE_SIDE_SKIP",
+        "leader": {
+            "minTrades30d": 0, "minWinRate": "0.5", "minProfitFactor": "1.25", "maxDrawdown": "0",
+            "minCopyability": "0.015", "onMissing": "ON_MISSING_COPY", "maxAgeSeconds": 60,
+        },
     },
     "exits": {
         "mode": "EXIT_MODE_ALL", "maxSlippage": "0.25", "belowMinimum": "EXIT_BELOW_MINIMUM_WAIT",

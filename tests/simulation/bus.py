@@ -1,4 +1,5 @@
-"""Redis in the simulation, as far as the money path uses it: the wake-ups of control changes.
+"""Redis in the simulation, as far as the money path uses it: the wake-ups of control changes, and
+documents about leaders.
 
 It may lose everything it has, and be away.
 """
@@ -6,11 +7,39 @@ It may lose everything it has, and be away.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
 from redis.exceptions import ConnectionError as RedisAway
+
+VERSION = "1"
+
+
+class _Reading:
+    """Some documents of the version."""
+
+    def __init__(self, documents: Mapping[str, bytes]) -> None:
+        self._documents = documents
+        self._answers: list[Any] = []
+
+    async def __aenter__(self) -> _Reading:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Nothing is held."""
+
+    def exists(self, _name: str) -> None:
+        """Whether they are there."""
+        self._answers.append(int(bool(self._documents)))
+
+    def hmget(self, _name: str, ids: Sequence[str]) -> None:
+        """Those of these leaders."""
+        self._answers.append([self._documents.get(each) for each in ids])
+
+    async def execute(self) -> list[Any]:
+        """All answers."""
+        return self._answers
 
 
 class Bus:
@@ -21,6 +50,8 @@ class Bus:
         self._entries: list[str] = []
         self._grown = asyncio.Event()
         self._last = 0
+        self.documents: dict[str, bytes] = {}
+        """Of leaders, all of one version."""
 
     def announce(self, seq: int) -> None:
         """Return what control does after a commit."""
@@ -34,6 +65,7 @@ class Bus:
     def flush(self) -> None:
         """Lose everything."""
         self._entries.clear()
+        self.documents.clear()
 
     # What `open_redis` gives the services.
 
@@ -61,6 +93,17 @@ class Bus:
         self._check()
         found = self._after(number)
         return [[name, [(entry, {"seq": "0"}) for entry in found]]] if found else []
+
+    async def get(self, _name: str) -> bytes | None:
+        """The version of the documents."""
+        self._check()
+        return VERSION.encode() if self.documents else None
+
+    def pipeline(self, *, transaction: bool) -> _Reading:
+        """Ask for documents."""
+        assert transaction
+        self._check()
+        return _Reading(dict(self.documents))
 
     def _after(self, number: int) -> list[str]:
         return [entry for entry in self._entries if int(entry.split("-")[0]) > number]

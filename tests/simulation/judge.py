@@ -15,6 +15,7 @@ from launcher.core import evidence as facts
 from launcher.core.evidence import Evidence
 from launcher.core.invariants import Breach, breaches
 from services.router.core.exit_sizing import wanted_exit
+from tests.simulation.bus import VERSION
 from tests.simulation.memory import not_as_committed
 from tests.simulation.resyncs import not_as_shown, unanswered
 from tests.simulation.workload import Workload
@@ -57,6 +58,7 @@ def judge(world: World, workload: Workload) -> list[Breach]:
         *_holds_too_little(world),
         *_forbidden_orders(world),
         *_in_doubt(world, workload),
+        *_unwanted_leaders(world, workload),
         *_outlives_its_trade(world),
         *_runs_away(world),
         *_needless_ends(world),
@@ -363,6 +365,33 @@ def _in_doubt(world: World, workload: Workload) -> list[Breach]:
         and order["asset_id"] in workload.doubted
         and (workload.calmed_at is None or order["created_at"] < workload.calmed_at)
     ]
+
+
+def _unwanted_leaders(world: World, workload: Workload) -> list[Breach]:
+    """I13: who wants his leader's statistics to be good buys after no other one, and can say by
+    which statistics."""
+    choosy = {row["id"] for row in _rows(world, "subscription") if _skips_unknown(row)}
+    name = "I13 a leader is as his follower asks"
+    found = [
+        Breach(name, f"order {order['order_key']}")
+        for order in _rows(world, "orders")
+        if order["purpose"] == "ENTRY"
+        and order["subscription_id"] in choosy
+        and order["leader"] not in workload.wanted
+    ]
+    return found + [
+        Breach(name, f"{row['leader_tx']} of {row['subscription_id']} by no version")
+        for row in _rows(world, "decision")
+        if row["subscription_id"] in choosy
+        and row["side"] == "BUY"
+        and row["order_keys"]
+        and row["frozen"].get("leader_version") != VERSION
+    ]
+
+
+def _skips_unknown(subscription: Any) -> bool:
+    wanted = (subscription["settings"] or {}).get("leader")
+    return wanted is not None and wanted.get("on_missing") != "COPY"
 
 
 def _needless_ends(world: World) -> list[Breach]:

@@ -25,7 +25,7 @@ from services.executor import store as executor_store
 from services.executor.core.pre_trade_limits import PreTradeLimits
 from services.router import recovery
 from services.router.batch_claimer import BatchClaimer
-from services.router.core import doubtful_book, exit_plan, exit_sizing
+from services.router.core import doubtful_book, exit_plan, exit_sizing, leader_filter
 from services.router.core import entry_plan as planning
 from services.router.core.caps import Exposure
 from services.router.core.exit_plan import slice_ended
@@ -247,6 +247,10 @@ def _trust_every_book(*_arguments: Any) -> None:
     return None
 
 
+def _trust_every_leader(*_arguments: Any) -> None:
+    return None
+
+
 async def _conclude_nothing(*_arguments: Any) -> None:
     pass
 
@@ -349,6 +353,9 @@ MUTATIONS: Final[dict[str, Mutation]] = {
     ),
     "what is too small is sold along once": Mutation(
         ((exit_plan, "_passed_on", _keep_what_was_passed_on),), "I13", seed=10
+    ),
+    "a follower says which leaders he copies": Mutation(
+        ((leader_filter, "objection", _trust_every_leader),), "I13", seed=2
     ),
     "a follower says what a doubtful book is good for": Mutation(
         ((doubtful_book, "objection", _trust_every_book),), "I12 a doubtful book", seed=2

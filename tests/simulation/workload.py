@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from launcher.core.evidence import LeaderTrade
+from tests.simulation.bus import VERSION
 from tests.simulation.data_api import read_back
 from tests.simulation.followers import ASSETS, CONDITION, LEADERS, WALLETS, Followers
 from tests.simulation.resyncs import Resyncs
@@ -19,6 +20,7 @@ from tests.simulation.world import World
 from tradingtools.domain.money import MICROS, to_text
 from tradingtools.domain.resync import ResyncKind
 from tradingtools.v1 import common_pb2 as common
+from tradingtools.v1 import enrichment_pb2 as enrichment_pb
 from tradingtools.v1 import ingest_service_pb2 as ingest_pb
 
 _FOLLOWS = ((0, 0), (0, 1), (1, 0), (2, 1))
@@ -38,6 +40,10 @@ _DOUBTING = 0.3
 """Of all seeds: the book of one outcome is in doubt until the storm is over."""
 _ON_DOUBT = (None, None, "WAIT", "SKIP")
 """What each subscription does then; None: it copies."""
+_CHOOSING = 0.3
+"""Of all seeds: two followers ask for statistics of their leaders."""
+_WANTED = {"min_trades_30d": 10, "max_age_seconds": 604_800}
+_FILTERS: tuple[Any, ...] = (_WANTED, {**_WANTED, "on_missing": "COPY"}, None, None)
 _GUARDING = 0.3
 """Of all seeds: leaders do little, and followers want what they hold guarded well."""
 
@@ -102,6 +108,12 @@ class Workload:
             world.market.doubtful.add(ASSETS[1])
         self.doubted = frozenset(world.market.doubtful)
         """Assets whose book was in doubt before ``calmed_at``."""
+        choosing = world.rng("choosing")
+        self._choosing = choosing.random() < _CHOOSING
+        self.recommended = frozenset(each for each in LEADERS if choosing.random() < 0.5)
+        """Leaders with enough trades for whoever asks for statistics; of others there are too few,
+        or none are known."""
+        self._known = [each for each in LEADERS if choosing.random() < 0.7]
         self.calmed_at: datetime | None = None
         self._hands = world.rng("hands")
         self._held: dict[tuple[str, str], int] = {}
@@ -122,6 +134,8 @@ class Workload:
         world.far.several_lots = frozenset(WALLETS[w] for w, count in leaders.items() if count > 1)
         for asset in ASSETS:
             self._put_book(asset)
+        if self._choosing:
+            world.bus.documents |= {each: self._statistics(each) for each in self._known}
         for proxy in WALLETS:
             if rng.random() < 0.3:
                 await world.control.fund(proxy, rng.choice((30, 200)) * MICROS)
@@ -132,7 +146,11 @@ class Workload:
         for number, (wallet, follows) in enumerate(_FOLLOWS):
             ratio = rng.random() < 0.6
             identity = f"sub_{number:032x}"
-            on_doubt = _ON_DOUBT[number] if self.doubted else None
+            settings = {
+                "on_doubtful_book": _ON_DOUBT[number] if self.doubted else None,
+                "leader": _FILTERS[number] if self._choosing else None,
+            }
+            settings = {name: value for name, value in settings.items() if value is not None}
             await world.control.subscribe(
                 id=identity,
                 follower_user_id=f"user-{wallet}",
@@ -145,12 +163,25 @@ class Workload:
                 max_per_market_micros=rng.choice((None, 50 * MICROS, 200 * MICROS)),
                 max_slippage_micros=rng.choice((30_000, 200_000)),
                 max_age_ms=rng.choice((None, 4000)),
-                **({"settings": {"on_doubtful_book": on_doubt}} if on_doubt else {}),
+                **({"settings": settings} if settings else {}),
                 created_at=world.database.now() - timedelta(hours=1),
             )
             self.subscriptions.append(identity)
             if rng.random() < 0.2:
                 await self._resyncs.ask(identity, ResyncKind.START)
+
+    def _statistics(self, leader: str) -> bytes:
+        trades = 10 if leader in self.recommended else 9
+        now_ms = int(self._world.database.now().timestamp() * 1000)
+        recent = enrichment_pb.LeaderWindow(days=30, trades=trades)
+        return enrichment_pb.LeaderStatistics(
+            wallet=leader, version=VERSION, as_of_ms=now_ms, windows=[recent]
+        ).SerializeToString()
+
+    @property
+    def wanted(self) -> frozenset[str]:
+        """Return the leaders who may be copied for whoever wants their statistics to be good."""
+        return self.recommended & frozenset(self._known)
 
     async def run(self, steps: int, pause_seconds: float) -> None:
         """So many things, one after the other."""

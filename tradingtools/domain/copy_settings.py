@@ -83,7 +83,15 @@ class StartMode(StrEnum):
     """What the leader holds at the start, too."""
 
 
+class UnknownLeader(StrEnum):
+    """What a filter by leaders' statistics does where there are none, or old ones."""
+
+    SKIP = "SKIP"
+    COPY = "COPY"
+
+
 DOUBTFUL_BOOK_WAIT_MS = 500
+LEADER_AGE_SECONDS = 900
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,6 +101,26 @@ class Tier:
     from_micros: int
     fixed_micros: int | None = None
     ratio_micros: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LeaderFilter:
+    """What a leader's statistics have to be for his buys to be copied. None: anything.
+
+    Ratios in millionths, of the last ninety days unless they say otherwise.
+    """
+
+    min_trades_30d: int | None = None
+    min_win_rate_micros: int | None = None
+    """Of the lower bound of his win rate: five of five is no certainty."""
+    min_profit_factor_micros: int | None = None
+    max_drawdown_micros: int | None = None
+    """Fall from the peak, by what was at work."""
+    min_copyability_micros: int | None = None
+    """Of his edge less what 100 USDC three seconds after him cost more."""
+    on_missing: UnknownLeader = UnknownLeader.SKIP
+    max_age_seconds: int | None = None
+    """Of the statistics; None: ``LEADER_AGE_SECONDS``."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,6 +161,7 @@ class CopySettings:
     categories_denied: tuple[str, ...] = ()
     """Lower case."""
     min_seconds_to_end: int | None = None
+    leader: LeaderFilter | None = None
     opposite_side: OppositeSide = OppositeSide.COPY
     exit_mode: ExitMode = ExitMode.MIRROR
     exit_below_minimum: ExitBelowMinimum = ExitBelowMinimum.ACCUMULATE
@@ -165,7 +194,9 @@ def to_json(settings: CopySettings) -> dict[str, Any]:
         if value == usual:
             continue
         if name == "tiers":
-            value = [_tier_json(tier) for tier in value]
+            value = [_without_absent(tier) for tier in value]
+        elif isinstance(value, LeaderFilter):
+            value = _without_absent(value)
         elif isinstance(value, tuple):
             value = list(value)
         elif isinstance(value, StrEnum):
@@ -174,8 +205,8 @@ def to_json(settings: CopySettings) -> dict[str, Any]:
     return found
 
 
-def _tier_json(tier: Tier) -> dict[str, int]:
-    values = {field.name: getattr(tier, field.name) for field in fields(Tier)}
+def _without_absent(part: Tier | LeaderFilter) -> dict[str, int | str]:
+    values = {field.name: getattr(part, field.name) for field in fields(part)}
     return {name: value for name, value in values.items() if value is not None}
 
 
@@ -189,6 +220,9 @@ def from_json(values: Mapping[str, Any]) -> CopySettings:
     for name, value in values.items():
         if name == "tiers":
             read[name] = tuple(Tier(**tier) for tier in value)
+        elif name == "leader":
+            unknown = UnknownLeader(value.get("on_missing", UnknownLeader.SKIP))
+            read[name] = LeaderFilter(**{**value, "on_missing": unknown})
         elif name in _ENUMS:
             read[name] = _ENUMS[name](value)
         else:

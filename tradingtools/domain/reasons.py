@@ -57,6 +57,16 @@ class Reason(StrEnum):
         "The leader's trade is below the minimum that is copied.",
         "Lower filters.minLeaderNotional.",
     )
+    LEADER_STATISTICS = (
+        "LEADER_STATISTICS",
+        "The leader's statistics are not what the subscription asks for.",
+        "Change filters.leader, or follow another leader.",
+    )
+    LEADER_UNKNOWN = (
+        "LEADER_UNKNOWN",
+        "The subscription asks for statistics of the leader that are not known, or too old.",
+        "Wait, raise filters.leader.maxAgeSeconds, or set onMissing to ON_MISSING_COPY.",
+    )
     MARKET_FILTERED = (
         "MARKET_FILTERED",
         "The market is denied, or not among those that are allowed.",

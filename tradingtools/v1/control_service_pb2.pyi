@@ -152,6 +152,28 @@ OPPOSITE_SIDE_SKIP: OppositeSide.ValueType  # 3
 """As above, and no entry once the leader was seen to buy both within an hour."""
 Global___OppositeSide: _TypeAlias = OppositeSide  # noqa: Y015
 
+class _OnMissing:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _OnMissingEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_OnMissing.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    ON_MISSING_UNSPECIFIED: _OnMissing.ValueType  # 0
+    ON_MISSING_SKIP: _OnMissing.ValueType  # 1
+    """It is not copied. What an absent field means."""
+    ON_MISSING_COPY: _OnMissing.ValueType  # 2
+    """It is copied."""
+
+class OnMissing(_OnMissing, metaclass=_OnMissingEnumTypeWrapper):
+    """What becomes of a leader's buy where statistics are asked for that are not known, or too old."""
+
+ON_MISSING_UNSPECIFIED: OnMissing.ValueType  # 0
+ON_MISSING_SKIP: OnMissing.ValueType  # 1
+"""It is not copied. What an absent field means."""
+ON_MISSING_COPY: OnMissing.ValueType  # 2
+"""It is copied."""
+Global___OnMissing: _TypeAlias = OnMissing  # noqa: Y015
+
 class _ExitMode:
     ValueType = _typing.NewType("ValueType", _builtins.int)
     V: _TypeAlias = ValueType  # noqa: Y015
@@ -619,6 +641,80 @@ class Limits(_message.Message):
 Global___Limits: _TypeAlias = Limits  # noqa: Y015
 
 @_typing.final
+class LeaderFilter(_message.Message):
+    """What a leader's statistics (GET /leaders/{wallet}) have to be for his buys to be copied; of the last
+    ninety days unless a field says otherwise. At least one bound.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MIN_TRADES_30D_FIELD_NUMBER: _builtins.int
+    MIN_WIN_RATE_FIELD_NUMBER: _builtins.int
+    MIN_PROFIT_FACTOR_FIELD_NUMBER: _builtins.int
+    MAX_DRAWDOWN_FIELD_NUMBER: _builtins.int
+    MIN_COPYABILITY_FIELD_NUMBER: _builtins.int
+    ON_MISSING_FIELD_NUMBER: _builtins.int
+    MAX_AGE_SECONDS_FIELD_NUMBER: _builtins.int
+    min_trades_30d: _builtins.int
+    """Trades in the last thirty days."""
+    min_win_rate: _builtins.str
+    """Of the lower bound of his win rate (95 %), 0 to 1."""
+    min_profit_factor: _builtins.str
+    """Gains by losses."""
+    max_drawdown: _builtins.str
+    """The largest fall from a peak, by what was at work, 0 to 1."""
+    min_copyability: _builtins.str
+    """His edge less what 100 USDC three seconds after him cost more, 0 to 1."""
+    on_missing: Global___OnMissing.ValueType
+    max_age_seconds: _builtins.int
+    """Of the statistics; 900 when absent."""
+    def __init__(
+        self,
+        *,
+        min_trades_30d: _builtins.int | None = ...,
+        min_win_rate: _builtins.str | None = ...,
+        min_profit_factor: _builtins.str | None = ...,
+        max_drawdown: _builtins.str | None = ...,
+        min_copyability: _builtins.str | None = ...,
+        on_missing: Global___OnMissing.ValueType | None = ...,
+        max_age_seconds: _builtins.int | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_max_age_seconds", b"_max_age_seconds", "_max_drawdown", b"_max_drawdown", "_min_copyability", b"_min_copyability", "_min_profit_factor", b"_min_profit_factor", "_min_trades_30d", b"_min_trades_30d", "_min_win_rate", b"_min_win_rate", "_on_missing", b"_on_missing", "max_age_seconds", b"max_age_seconds", "max_drawdown", b"max_drawdown", "min_copyability", b"min_copyability", "min_profit_factor", b"min_profit_factor", "min_trades_30d", b"min_trades_30d", "min_win_rate", b"min_win_rate", "on_missing", b"on_missing"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_max_age_seconds", b"_max_age_seconds", "_max_drawdown", b"_max_drawdown", "_min_copyability", b"_min_copyability", "_min_profit_factor", b"_min_profit_factor", "_min_trades_30d", b"_min_trades_30d", "_min_win_rate", b"_min_win_rate", "_on_missing", b"_on_missing", "max_age_seconds", b"max_age_seconds", "max_drawdown", b"max_drawdown", "min_copyability", b"min_copyability", "min_profit_factor", b"min_profit_factor", "min_trades_30d", b"min_trades_30d", "min_win_rate", b"min_win_rate", "on_missing", b"on_missing"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__max_age_seconds: _TypeAlias = _typing.Literal["max_age_seconds"]  # noqa: Y015
+    _WhichOneofArgType__max_age_seconds: _TypeAlias = _typing.Literal["_max_age_seconds", b"_max_age_seconds"]  # noqa: Y015
+    _WhichOneofReturnType__max_drawdown: _TypeAlias = _typing.Literal["max_drawdown"]  # noqa: Y015
+    _WhichOneofArgType__max_drawdown: _TypeAlias = _typing.Literal["_max_drawdown", b"_max_drawdown"]  # noqa: Y015
+    _WhichOneofReturnType__min_copyability: _TypeAlias = _typing.Literal["min_copyability"]  # noqa: Y015
+    _WhichOneofArgType__min_copyability: _TypeAlias = _typing.Literal["_min_copyability", b"_min_copyability"]  # noqa: Y015
+    _WhichOneofReturnType__min_profit_factor: _TypeAlias = _typing.Literal["min_profit_factor"]  # noqa: Y015
+    _WhichOneofArgType__min_profit_factor: _TypeAlias = _typing.Literal["_min_profit_factor", b"_min_profit_factor"]  # noqa: Y015
+    _WhichOneofReturnType__min_trades_30d: _TypeAlias = _typing.Literal["min_trades_30d"]  # noqa: Y015
+    _WhichOneofArgType__min_trades_30d: _TypeAlias = _typing.Literal["_min_trades_30d", b"_min_trades_30d"]  # noqa: Y015
+    _WhichOneofReturnType__min_win_rate: _TypeAlias = _typing.Literal["min_win_rate"]  # noqa: Y015
+    _WhichOneofArgType__min_win_rate: _TypeAlias = _typing.Literal["_min_win_rate", b"_min_win_rate"]  # noqa: Y015
+    _WhichOneofReturnType__on_missing: _TypeAlias = _typing.Literal["on_missing"]  # noqa: Y015
+    _WhichOneofArgType__on_missing: _TypeAlias = _typing.Literal["_on_missing", b"_on_missing"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__max_age_seconds) -> _WhichOneofReturnType__max_age_seconds | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__max_drawdown) -> _WhichOneofReturnType__max_drawdown | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__min_copyability) -> _WhichOneofReturnType__min_copyability | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__min_profit_factor) -> _WhichOneofReturnType__min_profit_factor | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__min_trades_30d) -> _WhichOneofReturnType__min_trades_30d | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__min_win_rate) -> _WhichOneofReturnType__min_win_rate | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__on_missing) -> _WhichOneofReturnType__on_missing | None: ...
+
+Global___LeaderFilter: _TypeAlias = LeaderFilter  # noqa: Y015
+
+@_typing.final
 class Filters(_message.Message):
     """What is not copied at all. Absent or empty: no filter."""
 
@@ -634,6 +730,7 @@ class Filters(_message.Message):
     CATEGORIES_DENIED_FIELD_NUMBER: _builtins.int
     MIN_SECONDS_TO_END_FIELD_NUMBER: _builtins.int
     OPPOSITE_SIDE_FIELD_NUMBER: _builtins.int
+    LEADER_FIELD_NUMBER: _builtins.int
     sides: Global___CopySides.ValueType
     min_price: _builtins.str
     """Of the leader's price, USDC per share. A copy's limit is not above the maximum either."""
@@ -660,6 +757,8 @@ class Filters(_message.Message):
     def categories_denied(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Categories that are not copied."""
 
+    @_builtins.property
+    def leader(self) -> Global___LeaderFilter: ...
     def __init__(
         self,
         *,
@@ -673,10 +772,11 @@ class Filters(_message.Message):
         categories_denied: _abc.Iterable[_builtins.str] | None = ...,
         min_seconds_to_end: _builtins.int | None = ...,
         opposite_side: Global___OppositeSide.ValueType | None = ...,
+        leader: Global___LeaderFilter | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_max_price", b"_max_price", "_min_leader_notional", b"_min_leader_notional", "_min_price", b"_min_price", "_min_seconds_to_end", b"_min_seconds_to_end", "_opposite_side", b"_opposite_side", "_sides", b"_sides", "max_price", b"max_price", "min_leader_notional", b"min_leader_notional", "min_price", b"min_price", "min_seconds_to_end", b"min_seconds_to_end", "opposite_side", b"opposite_side", "sides", b"sides"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_max_price", b"_max_price", "_min_leader_notional", b"_min_leader_notional", "_min_price", b"_min_price", "_min_seconds_to_end", b"_min_seconds_to_end", "_opposite_side", b"_opposite_side", "_sides", b"_sides", "leader", b"leader", "max_price", b"max_price", "min_leader_notional", b"min_leader_notional", "min_price", b"min_price", "min_seconds_to_end", b"min_seconds_to_end", "opposite_side", b"opposite_side", "sides", b"sides"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_max_price", b"_max_price", "_min_leader_notional", b"_min_leader_notional", "_min_price", b"_min_price", "_min_seconds_to_end", b"_min_seconds_to_end", "_opposite_side", b"_opposite_side", "_sides", b"_sides", "categories_allowed", b"categories_allowed", "categories_denied", b"categories_denied", "markets_allowed", b"markets_allowed", "markets_denied", b"markets_denied", "max_price", b"max_price", "min_leader_notional", b"min_leader_notional", "min_price", b"min_price", "min_seconds_to_end", b"min_seconds_to_end", "opposite_side", b"opposite_side", "sides", b"sides"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_max_price", b"_max_price", "_min_leader_notional", b"_min_leader_notional", "_min_price", b"_min_price", "_min_seconds_to_end", b"_min_seconds_to_end", "_opposite_side", b"_opposite_side", "_sides", b"_sides", "categories_allowed", b"categories_allowed", "categories_denied", b"categories_denied", "leader", b"leader", "markets_allowed", b"markets_allowed", "markets_denied", b"markets_denied", "max_price", b"max_price", "min_leader_notional", b"min_leader_notional", "min_price", b"min_price", "min_seconds_to_end", b"min_seconds_to_end", "opposite_side", b"opposite_side", "sides", b"sides"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__max_price: _TypeAlias = _typing.Literal["max_price"]  # noqa: Y015
     _WhichOneofArgType__max_price: _TypeAlias = _typing.Literal["_max_price", b"_max_price"]  # noqa: Y015

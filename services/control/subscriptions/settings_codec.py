@@ -28,6 +28,7 @@ _FRACTIONS = {"max_spread": "max_spread", "min_depth_fraction": "min_depth"}
 _COUNTS = {"max_open_positions": "max_positions", "max_buys_per_outcome": "max_buys_per_outcome"}
 _LISTS = ("markets_allowed", "markets_denied", "categories_allowed", "categories_denied")
 _PRICES = ("min_price", "max_price")
+_LEADER_FRACTIONS = ("min_win_rate", "max_drawdown", "min_copyability")
 
 
 def _json_name(name: str) -> str:
@@ -144,7 +145,36 @@ def filters_group(message: control.Filters) -> Group:
                 for number, text in enumerate(texts)
             ]
         values[name] = texts or None
+    values["leader"] = _leader(message.leader) if message.HasField("leader") else None
     return _group(values, values)
+
+
+def _leader(message: control.LeaderFilter) -> dict[str, object]:
+    values: dict[str, object] = {
+        f"{name}_micros": rules.fraction(_text(message, name), f"filters.leader.{_json_name(name)}")
+        for name in _LEADER_FRACTIONS
+    }
+    values["min_profit_factor_micros"] = parsing.optional_amount(
+        _text(message, "min_profit_factor"), "filters.leader.minProfitFactor"
+    )
+    trades = message.HasField("min_trades_30d")
+    values["min_trades_30d"] = message.min_trades_30d if trades else None
+    if all(bound is None for bound in values.values()):
+        raise parsing.refuse("filters.leader", "at least one bound")
+    values["on_missing"] = _enum(message, "on_missing", "ON_MISSING_")
+    age = message.HasField("max_age_seconds")
+    values["max_age_seconds"] = message.max_age_seconds if age else None
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def _leader_shown(stored: Mapping[str, Any]) -> Fields:
+    shown: Fields = {}
+    for name, value in stored.items():
+        if name.endswith("_micros"):
+            shown[name.removesuffix("_micros")] = to_text(value)
+        else:
+            shown[name] = f"ON_MISSING_{value}" if name == "on_missing" else value
+    return shown
 
 
 def exits_group(message: control.Exits) -> Group:
@@ -175,6 +205,7 @@ _SHOWN: Mapping[str, tuple[str, str, Callable[[Any], Any]]] = {
     **{name: ("filters", name, list) for name in _LISTS},
     "min_leader_micros": ("filters", "min_leader_notional", to_text),
     "min_seconds_to_end": ("filters", "min_seconds_to_end", int),
+    "leader": ("filters", "leader", _leader_shown),
     "sides": ("filters", "sides", "COPY_SIDES_{}".format),
     "opposite_side": ("filters", "opposite_side", "OPPOSITE_SIDE_{}".format),
     "exit_mode": ("exits", "mode", "EXIT_MODE_{}".format),

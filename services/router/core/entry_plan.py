@@ -73,6 +73,7 @@ def _decide(
             frozen=subscription,
             equity_micros=held.equity_micros,
             leader_equity_micros=trade.leader_equity_micros,
+            leader_version=_judged_by(subscription, context),
         )
     elif before.begun:
         start = before
@@ -82,6 +83,7 @@ def _decide(
             frozen=subscription,
             equity_micros=held.equity_micros,
             leader_equity_micros=trade.leader_equity_micros,
+            leader_version=_judged_by(subscription, context),
         )
     verdict = _judge(trade, subscription, start, owner, held, context)
     if before is not None and isinstance(verdict, Skip) and _told_again(trade, before, context):
@@ -104,6 +106,13 @@ def _decide(
     if isinstance(verdict, Sized) and context.book is not None and start.shadow:
         copy = _on_paper(copy, verdict, context.book)
     return copy, order
+
+
+def _judged_by(subscription: Subscription, context: Context) -> str:
+    """Return the version of the statistics that a copy is judged by; empty: by none."""
+    if subscription.settings.leader is None or context.leader is None:
+        return ""
+    return context.leader.version
 
 
 def _told_again(trade: LeaderTrade, before: Copy, context: Context) -> bool:
@@ -178,6 +187,7 @@ def _judge(
             book=book,
             held=held,
             now_ms=context.now_ms,
+            leader=context.leader,
         )
         refused = filters.objection(frozen.settings, signal)
         if refused is not None:

@@ -11,8 +11,9 @@ from collections.abc import Callable
 
 import msgspec
 
-from services.router.core import doubtful_book
+from services.router.core import doubtful_book, leader_filter
 from services.router.core.caps import Exposure, Skip
+from services.router.core.leader_filter import LeaderFacts
 from tradingtools.domain.book import Book
 from tradingtools.domain.copy_settings import CopySettings, OppositeSide, Sides
 from tradingtools.domain.money import MICROS, to_text
@@ -29,6 +30,8 @@ class Signal(msgspec.Struct, frozen=True, kw_only=True):
     book: Book
     held: Exposure
     now_ms: int
+    leader: LeaderFacts | None = None
+    """Of the snapshot that the router has; None: nothing is known of him."""
 
 
 def _side(settings: CopySettings, _signal: Signal) -> str | None:
@@ -140,6 +143,10 @@ _RULES: _Rules = (
 
 def objection(settings: CopySettings, signal: Signal, rules: _Rules = _RULES) -> Skip | None:
     """Return the first rule that objects, with what it compared."""
+    if settings.leader is not None and rules is _RULES:
+        refused = leader_filter.objection(settings.leader, signal.leader, signal.now_ms)
+        if refused is not None:
+            return refused
     for reason, rule in rules:
         detail = rule(settings, signal)
         if detail is not None:

@@ -13,6 +13,7 @@ import msgspec
 from msgspec import structs
 
 from services.router.core.caps import Exposure, Skip
+from services.router.core.leader_filter import LeaderFacts
 from services.router.core.sizing import Sized
 from tradingtools.domain.book import Book
 from tradingtools.domain.exit_price import DEFAULT_WIDENING, Widening
@@ -83,6 +84,8 @@ class Copy(msgspec.Struct, frozen=True, kw_only=True):
     equity_micros: int | None = None
     leader_equity_micros: int | None = None
     """Of follower and leader when part 0 was sized."""
+    leader_version: str = ""
+    """Of the leader's statistics, where the subscription filters by them and there were some."""
     accrued_micros: int = 0
     """USDC that this copy left to the next ones of the outcome; less than zero: took from them."""
     paper_size_micros: int = 0
@@ -239,6 +242,8 @@ class Context:
     quiet_ms: int | None = None
     """How long the trade had no new row before the one that is judged; None: it is not about a new
     row."""
+    leader: LeaderFacts | None = None
+    """What is known of the leader; None: nothing."""
     left_ms: int | None = None
     """When the leader last sold all that he held of the outcome, since 1970, as far as is known."""
     close_ms: int = 30_000

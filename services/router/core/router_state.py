@@ -17,6 +17,7 @@ from services.router.core.exit_plan import (
     held_back,
     takes_of_later_fills,
 )
+from services.router.core.leader_filter import LeaderFacts
 from services.router.core.ledger import DAY_MS, Ledger
 from services.router.core.pending_exits import PendingExits
 from services.router.core.records import Awaited, Copy, LotView
@@ -70,6 +71,8 @@ class RouterState:
         self.halts: AbstractSet[Halt] = frozenset()
         """What may send nothing at all."""
         self.index = SubscriptionIndex()
+        self.leaders: Mapping[str, LeaderFacts] = {}
+        """What the newest snapshot knows of the leaders whose followers filter by it."""
         self.ledger = Ledger()
         self.trades: dict[TradeKey, LeaderTrade] = {}
         self._copies: dict[TradeKey, dict[str, Copy]] = {}

@@ -24,6 +24,14 @@ class SubscriptionIndex:
         """Return the subscriptions of a leader, oldest first."""
         return tuple(self._by_leader.get(leader, {}).values())
 
+    def judged_leaders(self) -> list[str]:
+        """Return the leaders whose statistics a subscription filters by."""
+        return [
+            leader
+            for leader, known in self._by_leader.items()
+            if any(s.settings.leader is not None for s in known.values())
+        ]
+
     def ids(self) -> list[str]:
         """Return the ids of all subscriptions of this partition, in any state."""
         return list(self._leader_of)

@@ -14,6 +14,7 @@ from msgspec import structs
 from services.router.core.caps import Exposure
 from services.router.core.entry_plan import plan_entries
 from services.router.core.exit_plan import entry_ended, plan_exits, slice_ended
+from services.router.core.leader_filter import LeaderFacts
 from services.router.core.records import (
     Awaited,
     Context,
@@ -86,6 +87,7 @@ class Follower:
     held: int = 0
     now_ms: int = NOW
     least_ms: int = 0
+    leader: LeaderFacts | None = None
     copies: dict[str, Copy] = field(default_factory=dict)
     orders: list[Order] = field(default_factory=list)
 
@@ -101,6 +103,7 @@ class Follower:
             exit_ttl_ms=5_000,
             exposure=lambda _: Exposure(market_micros=self.held + spent),
             entry_owner=owner.get,
+            leader=self.leader,
         )
 
     def sees_buy(self, known: LeaderTrade) -> tuple[Order, ...]:
