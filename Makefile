@@ -92,7 +92,7 @@ bench-guard: $(READY) ## From a book to a committed exit with many armed trigger
 bench-parts: $(READY) ## What is measured beside that race: ONLY="fairness filter deltas claims patch memory start first cold scale" FOLLOWERS=1000 ROUNDS=1
 	@exec $(BIN)/python -m bench.parts $(ONLY) --followers $(or $(FOLLOWERS),1000) --rounds $(or $(ROUNDS),1) $(if $(OUT),--out $(OUT))
 
-bench-events: $(READY) ## How late the log of events is, what it costs, and how many webhooks leave (ARGS="--orders 100 --seconds 20 --endpoints 100 --events 200")
+bench-events: $(READY) ## How late the log of events is, what it costs, and how many webhooks leave (ARGS="--followers 100 --orders 100 --seconds 20 --endpoints 100 --bad 10 --events 200")
 	@exec $(BIN)/python -m bench.events $(ARGS)
 
 kill-lines: $(READY) ## kill -9 at every line of the money path, about 20 minutes, or in pieces (SAMPLE=40 takes some, MINUTES=5 STEPS=dir goes on where it was, LOOKING=1 kills nobody, SEED=1, KEEP=dir)

@@ -1,26 +1,33 @@
 """Measure the lag and cost of the event log, and deliveries of webhooks: ``make bench-events``.
 
-Real processes on a server of their own. Rows are written as fast as so many orders would write
-them; one reader follows the log over gRPC and takes the time since each row was committed. Then
-all of it is posted to endpoints of a receiver in this process, whose share of the cores is told.
+First behind the whole engine, which copies for a hundred followers (`bench.followed`). Then alone,
+on a server of its own: rows are written as fast as so many orders would write them, and one reader
+takes the time since each was committed. Then all of it is posted to endpoints of a receiver in this
+process, whose share of the cores is told; some of them are bad.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import logging
 import os
 import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
 
 import grpc
 import psutil
+import structlog
 from aiohttp import web
 from psycopg import AsyncConnection
+from rich.console import Console
 
+from bench import followed, report
+from bench.machine import Watch
 from launcher import temporary
 from launcher.embedded import role_urls
 from launcher.engine_tokens import engine_tokens
@@ -35,6 +42,8 @@ from tradingtools.v1 import webhook_service_pb2_grpc as hooks_rpc
 _ROWS_OF_AN_ORDER = 5
 """Claim, placed, fill, position, settled."""
 _START_SECONDS = 60.0
+_WIDTH = 150
+_BAD = ("dead", "slow", "redirect", "gone", "busy", "garbage")
 
 
 class Processes:
@@ -157,27 +166,59 @@ def _busy(before: object, after: object) -> float:
     return sum(spent)
 
 
-async def hooks(processes: Processes, database: str, endpoints: int, events: int) -> None:
-    """Measure deliveries: all of the log, to each endpoint."""
-    received = 0
+@dataclass(slots=True)
+class Receiver:
+    """Receivers of all endpoints; what a bad one does, its path says."""
 
-    async def take(_request: web.Request) -> web.Response:
-        nonlocal received
-        received += 1
-        return web.Response(status=204)
+    port: int
+    received: int = 0
+    """By the good ones."""
 
+    async def take(self, request: web.Request) -> web.Response:
+        """Take a message, or behave badly."""
+        kind = request.path.split("/")[1]
+        if kind == "slow":
+            await asyncio.sleep(3600)
+        if kind == "redirect":
+            raise web.HTTPTemporaryRedirect("/good/0")
+        if kind == "busy":
+            return web.Response(status=429, headers={"Retry-After": "1"})
+        if kind == "garbage" and request.transport is not None:
+            request.transport.write(b"\x00\xffHTTP/9 yes\r\n\x01\r\n" * 100)
+            request.transport.close()
+        self.received += kind == "good"
+        return web.Response(status=410 if kind == "gone" else 204)
+
+    def url(self, number: int, bad: int) -> str:
+        """The URL of an endpoint; the first ones are bad."""
+        kind = _BAD[number % len(_BAD)] if number < bad else "good"
+        return f"http://127.0.0.1:{1 if kind == 'dead' else self.port}/{kind}/{number}"
+
+
+@asynccontextmanager
+async def receiving() -> AsyncIterator[Receiver]:
+    """Receivers that listen."""
+    made = Receiver(free_port())
     app = web.Application()
-    app.router.add_post("/{tail:.*}", take)
-    runner = web.AppRunner(app, access_log=None)
+    app.router.add_post("/{tail:.*}", made.take)
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
     await runner.setup()
-    port = free_port()
-    await web.TCPSite(runner, "127.0.0.1", port).start()
+    await web.TCPSite(runner, "127.0.0.1", made.port).start()
+    try:
+        yield made
+    finally:
+        await runner.cleanup()
+
+
+async def hooks(processes: Processes, database: str, endpoints: int, events: int, bad: int) -> None:
+    """Measure deliveries: all of the log, to each endpoint that is good."""
+    good = endpoints - bad
     with processes.running("events"), processes.running("webhooks") as process:
-        async with processes.channel("webhooks", processes.edge) as channel:
+        async with receiving() as to, processes.channel("webhooks", processes.edge) as channel:
             stub = hooks_rpc.WebhookServiceStub(channel)
             for number in range(endpoints):
                 request = hooks_pb.CreateWebhookEndpointRequest(
-                    url=f"http://127.0.0.1:{port}/{number}", types=["message.*"]
+                    url=to.url(number, bad), types=["message.*"]
                 )
                 await stub.CreateWebhookEndpoint(request)
             memory, before = process.memory_info().rss, process.cpu_times()
@@ -185,23 +226,32 @@ async def hooks(processes: Processes, database: str, endpoints: int, events: int
             begun = time.monotonic()
             rate = max(events // 10 // _ROWS_OF_AN_ORDER, 1)
             count = await write(database, rate, 10, {})
-            await _until(lambda: received >= count * endpoints)
+            await _until(lambda: to.received >= count * good)
             past = time.monotonic() - begun
             _say(
-                f"webhooks: {received} deliveries to {endpoints} endpoints in {past:.1f} s,"
-                f" {received / past:.0f} a second; {_busy(before, process.cpu_times()) / past:.0%}"
-                f" of a core, receiver and writer"
+                f"webhooks: {to.received} deliveries to {good} endpoints beside {bad} bad ones in"
+                f" {past:.1f} s, {to.received / past:.0f} a second;"
+                f" {_busy(before, process.cpu_times()) / past:.0%} of a core, receiver and writer"
                 f" {_busy(own, psutil.Process().cpu_times()) / past:.0%};"
                 f" memory {memory / 1e6:.0f} to {process.memory_info().rss / 1e6:.0f} MB"
             )
-    await runner.cleanup()
 
 
 async def _measure(database: str, asked: argparse.Namespace) -> None:
     processes = Processes(database)
     await lag(processes, database, asked.orders, asked.seconds)
     if asked.endpoints:
-        await hooks(processes, database, asked.endpoints, asked.events)
+        await hooks(processes, database, asked.endpoints, asked.events, asked.bad)
+
+
+def _copies(asked: argparse.Namespace) -> None:
+    console = Console(highlight=False, width=_WIDTH)
+    watch = Watch()
+    figures = asyncio.run(
+        followed.measure(asked.followers, asked.seconds, asked.turns, console.print)
+    )
+    console.print(report.sheet("copies, and the log behind them", figures))
+    console.print(watch.said())
 
 
 def main() -> None:
@@ -211,7 +261,13 @@ def main() -> None:
     parser.add_argument("--seconds", type=int, default=20)
     parser.add_argument("--endpoints", type=int, default=100)
     parser.add_argument("--events", type=int, default=200, help="that each endpoint gets")
+    parser.add_argument("--bad", type=int, default=10, help="of the endpoints")
+    parser.add_argument("--followers", type=int, default=100, help="of the copies; 0: none")
+    parser.add_argument("--turns", type=int, default=10, help="of copies without the log, and with")
     asked = parser.parse_args()
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
+    if asked.followers:
+        _copies(asked)
     with temporary.temporary_postgres() as server:
         database = temporary.create_database(server)
         migrate(database)

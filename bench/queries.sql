@@ -88,3 +88,7 @@ select id from subscription order by changed_seq desc limit 1
 
 -- name: backends_of_control
 select pid from pg_stat_activity where application_name = 'tradingtools-control'
+
+-- name: log_is_whole
+-- Whether all that was written is in the log of events.
+select p.log_number >= (select last_value from log_number_seq) from event_log_position p
