@@ -36,6 +36,8 @@ from tradingtools.venues.polymarket.unreadable import Answers
 _SERVICE = "tradingtools.v1.BookfeedService"
 _POLL_MS = 1000
 _FORESEE_SECONDS = 10.0
+_KEPT = 4
+"""Connections behind that are kept without work: as many as are busy while nothing is wrong."""
 _log = structlog.get_logger("bookfeed")
 
 
@@ -47,7 +49,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
         pool = await parts.pool(size=2)
         answers = Answers()
         lanes = Lanes(
-            behind=await _api(parts.stack, settings, answers),
+            behind=await _api(parts.stack, settings, answers, kept=_KEPT),
             on_demand=await _api(parts.stack, settings, answers),
         )
         store = Store(pool)
@@ -97,12 +99,18 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
         )
 
 
-async def _api(stack: AsyncExitStack, settings: Settings, answers: Answers) -> ClobApi:
-    """Open connections to the venue. Each host has its own: one that hangs takes none from the
-    other."""
+async def _api(
+    stack: AsyncExitStack, settings: Settings, answers: Answers, *, kept: int | None = None
+) -> ClobApi:
+    """Open connections to the venue, of which so many are kept without work.
+
+    Each host has its own: one that hangs takes none from the other.
+    """
     clob, gamma = [
         await stack.enter_async_context(
-            open_client(timeout_ms=settings.api_timeout_ms, connections=settings.api_connections)
+            open_client(
+                timeout_ms=settings.api_timeout_ms, connections=settings.api_connections, kept=kept
+            )
         )
         for _ in range(2)
     ]

@@ -88,16 +88,22 @@ class Http:
 
 
 @asynccontextmanager
-async def open_client(*, timeout_ms: int, connections: int) -> AsyncIterator[httpx.AsyncClient]:
+async def open_client(
+    *, timeout_ms: int, connections: int, kept: int | None = None
+) -> AsyncIterator[httpx.AsyncClient]:
     """Open a pool of warm connections for the length of the block.
 
     Args:
         timeout_ms: for connecting, for the beginning of an answer, and for the rest of it.
         connections: at most so many at once; more wait their turn.
+        kept: so many stay open without work; None: all. Each costs every request a system call.
     """
     async with httpx.AsyncClient(
         timeout=httpx.Timeout(timeout_ms / 1000, pool=30.0),
-        limits=httpx.Limits(max_connections=connections, max_keepalive_connections=connections),
+        limits=httpx.Limits(
+            max_connections=connections,
+            max_keepalive_connections=connections if kept is None else kept,
+        ),
         follow_redirects=False,
     ) as client:
         await _warm(client)
