@@ -37,7 +37,7 @@ class _Drop(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 class _Stall(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     seconds: float
-    feed: Feed = "all"
+    feed: Feed | Literal["rest"] = "all"
 
 
 class _Garbage(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -127,8 +127,11 @@ class Control:
         wish = await read(request, _Stall)
         if not 0 <= wish.seconds <= 86_400:
             raise BadRequest("seconds: not between 0 and 86400")
-        for sockets in self._feeds(wish.feed):
-            sockets.stall(wish.seconds)
+        stalled: list[Sockets | Questions] = (
+            [self._questions] if wish.feed == "rest" else [*self._feeds(wish.feed)]
+        )
+        for one in stalled:
+            one.stall(wish.seconds)
         return reply({"seconds": wish.seconds})
 
     async def _garbage(self, request: web.Request) -> web.Response:

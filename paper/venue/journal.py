@@ -5,6 +5,8 @@ Tests and the terminal view judge the engine by this, not by what the engine say
 
 from __future__ import annotations
 
+import asyncio
+import time
 from collections import deque
 from itertools import islice
 
@@ -79,6 +81,16 @@ class Questions:
     def __init__(self) -> None:
         self._asked: deque[Asked] = deque(maxlen=_ASKED_KEPT)
         self._last = 0
+        self._stalled_until = 0.0
+
+    def stall(self, seconds: float) -> None:
+        """Let no answer leave to what is asked from now on, for so long; 0 ends it for what is
+        asked then."""
+        self._stalled_until = time.monotonic() + seconds
+
+    async def stall_over(self) -> None:
+        """Wait until an answer to what is asked now may leave."""
+        await asyncio.sleep(max(self._stalled_until - time.monotonic(), 0))
 
     def add(self, path: str, query: str) -> Asked:
         """Note one that has come, to be marked once it is answered."""

@@ -44,7 +44,8 @@ async def errors(request: web.Request, handler: Callable[[web.Request], Any]) ->
 
 
 def noted(questions: Questions) -> Middleware:
-    """Note each question when it comes, and when it is answered; web sockets are left out."""
+    """Note each question when it comes, and when it is answered: not before a stall is over. Web
+    sockets are left out."""
 
     @web.middleware
     async def note(
@@ -54,6 +55,7 @@ def noted(questions: Questions) -> Middleware:
             opened: web.StreamResponse = await handler(request)
             return opened
         asked = questions.add(request.path, request.query_string)
+        await questions.stall_over()
         answer: web.StreamResponse = await handler(request)
         asked.answered = True
         return answer

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -28,7 +29,11 @@ async def bookfeed(
     environ: dict[str, str], tmp_path: Path, **settings: str
 ) -> AsyncIterator[tuple[BookfeedServiceAsyncStub, Venue, Process]]:
     rest_ms = settings.pop("rest_ms", "0")
-    async with venue(tmp_path / "venue", rest_ms=rest_ms) as replay:
+    stalled = settings.pop("stalled_s", "0")
+    # The file of an earlier venue would be taken for this one's ports.
+    directory = Path(tempfile.mkdtemp(prefix="venue-", dir=tmp_path))
+    async with venue(directory, rest_ms=rest_ms) as replay:
+        await replay.tell("/stall", {"feed": "rest", "seconds": float(stalled)})
         at = {
             **environ,
             "TT_BOOKFEED_CLOB_WS_URL": f"{replay.ws_url}/clob/ws/market",
