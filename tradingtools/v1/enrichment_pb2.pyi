@@ -130,7 +130,9 @@ class LeaderWindow(_message.Message):
     profit_factor: _builtins.float
     """Profit of the markets that gained by the loss of those that lost; absent: none has lost."""
     sharpe: _builtins.float
-    """Of daily realised results, a year having 365 days; absent: fewer than two days, or no spread."""
+    """Of daily realised results since the record begins, a year having 365 days; absent: fewer than two
+    days, or no spread.
+    """
     sortino: _builtins.float
     largest_drawdown_micros: _builtins.int
     """The largest fall of realised profit from its peak."""

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 from services.control import paging
 from services.control.leaders import codec, rules
-from services.control.leaders.store import Leaders
+from services.control.leaders.store import Leaders, LeaderSnapshot
 from services.control.messages import Fields
 from tradingtools.domain.errors import InvalidField, NotFound
 from tradingtools.rpc.headers import Context
@@ -26,6 +26,8 @@ class LeaderServicer(pb_grpc.LeaderServiceServicer):
 
     def __init__(self, leaders: Leaders) -> None:
         self._leaders = leaders
+        self._version = ""
+        self._by_window: dict[str, list[rules.Figures]] = {}
 
     async def ListLeaders(
         self, request: pb.ListLeadersRequest, context: Context
@@ -42,9 +44,10 @@ class LeaderServicer(pb_grpc.LeaderServiceServicer):
         scope = f"leaders:{window}:{wanted}"
         after = _after(scope, request.page_token)
         snapshot = await self._leaders.newest()
-        figures = [codec.figures(leader, window) for leader in snapshot.by_wallet.values()]
         found, more = rules.page(
-            rules.ranked(figures, wanted), after, paging.size(request.page_size)
+            rules.ranked(self._figures(snapshot, window), wanted),
+            after,
+            paging.size(request.page_size),
         )
         answer: Fields = {
             "leaders": [codec.leader(snapshot.by_wallet[of[3]], days=False) for of in found],
@@ -59,6 +62,16 @@ class LeaderServicer(pb_grpc.LeaderServiceServicer):
                 scope, _NO_INSTANT, place, repr(figure), wallet
             )
         return pb.ListLeadersResponse(**answer)
+
+    def _figures(self, snapshot: LeaderSnapshot, window: str) -> list[rules.Figures]:
+        """Figures of a snapshot's leaders in a window, made once for each."""
+        if self._version != snapshot.version:
+            self._version, self._by_window = snapshot.version, {}
+        if window not in self._by_window:
+            self._by_window[window] = [
+                codec.figures(leader, window) for leader in snapshot.by_wallet.values()
+            ]
+        return self._by_window[window]
 
     async def GetLeader(self, request: pb.GetLeaderRequest, context: Context) -> pb.Leader:
         """One with his days."""

@@ -148,7 +148,7 @@ def _key(copy: Copy, by: str) -> str:
 
 
 def _made(copy: Copy, worth: Worth) -> int | None:
-    """What a copy has gained by now: a sell compares with what its shares are worth today."""
+    """The gain of a copy by now: a sell compares with what its shares are worth today."""
     value = worth(copy.asset_id, copy.filled_size_micros)
     if value is None:
         return None
@@ -220,7 +220,7 @@ def missed(misses: Iterable[Miss], worth: Worth) -> list[Missed]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sizing:
-    """What a subscription wants of each trade, as it is set now."""
+    """The size that a subscription wants of each trade, as it is set now."""
 
     mode: SizingMode
     micros: int

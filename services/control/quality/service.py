@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import UTC, datetime
 from typing import TypeAlias
 
@@ -104,11 +105,14 @@ class QualityServicer(pb_grpc.QualityServiceServicer):
         keys = list(groups) if by == "order" else sorted(groups, reverse=by == "hour")
         scope = f"copy-quality:{whose}:{by}:{request.from_ms}:{request.to_ms}"
         page, token = _page(scope, keys, request.page_token, paging.size(request.page_size))
+        wanted = {"": made, **{key: groups[key] for key in page}}
+        # Ten thousand copies take longer than other requests should wait.
+        total, *found = await asyncio.to_thread(
+            lambda: [copies.quality(key, of_key, value, tick) for key, of_key in wanted.items()]
+        )
         answer: Fields = {
-            "groups": [
-                copies_codec.group(copies.quality(key, groups[key], value, tick)) for key in page
-            ],
-            "total": copies_codec.group(copies.quality("", made, value, tick)),
+            "groups": [copies_codec.group(each) for each in found],
+            "total": copies_codec.group(total),
             "next_page_token": token,
         }
         return pb.CopyQuality(**answer)
@@ -138,13 +142,11 @@ class QualityServicer(pb_grpc.QualityServiceServicer):
         value, _ = await self._worths([*orders, *skips])
         sizings = {row["id"]: copies_codec.sizing(row) for row in of}
         unfilled = (copies.of_copy(copies_codec.copy(row)) for row in orders)
-        found = copies.missed(
-            [
-                *(copies_codec.skip(row, sizings) for row in skips),
-                *(miss for miss in unfilled if miss is not None),
-            ],
-            value,
-        )
+        misses = [
+            *(copies_codec.skip(row, sizings) for row in skips),
+            *(miss for miss in unfilled if miss is not None),
+        ]
+        found = await asyncio.to_thread(copies.missed, misses, value)
         answer: Fields = {
             "reasons": [copies_codec.missed(part) for part in found],
             "total": copies_codec.missed(copies_codec.together(found)),
@@ -152,7 +154,7 @@ class QualityServicer(pb_grpc.QualityServiceServicer):
         return pb.MissedCopiesReport(**answer)
 
     async def _worths(self, rows: list[Row]) -> tuple[copies.Worth, copies.TickOf]:
-        """What shares of the outcomes of rows are worth now, and their ticks."""
+        """The worth of shares of the outcomes of rows now, and their ticks."""
         books = await self._quality.books({row["asset_id"] for row in rows})
         payouts = await self._quality.payouts({row["condition_id"] for row in rows})
 

@@ -114,7 +114,8 @@ def _window(
     closed_cost = sum(closing.cost_micros for closing in closings)
     won = sum(result.profit_micros > 0 for result in results)
     bounds = formulas.wilson(won, len(results))
-    daily = _daily(past, since, as_of_ms)
+    # Days before the record begins are no results of nothing.
+    daily = _daily(past, max(since, first_ms - 1), as_of_ms)
     # What was closed at one instant has no order.
     at_once = Counter[int]()
     for closing in closings:
