@@ -27,6 +27,7 @@ SECTIONS: dict[str, dict[str, _Entry]] = {
         "orders": _Entry("orders", "List orders; show one's way with the latency of each hop"),
     },
     "look after followers": {
+        "leaders": _Entry("leaders", "Rank leaders; show what is known of one"),
         "subs": _Entry("subs", "List, show, create, pause, resume and edit subscriptions"),
         "triggers": _Entry("triggers", "List, show, create and cancel stops and take-profits"),
         "webhooks": _Entry("webhooks", "List, create, test and replay webhook endpoints"),
@@ -36,6 +37,9 @@ SECTIONS: dict[str, dict[str, _Entry]] = {
         "breakers": _Entry("breakers", "List circuit breakers, or close one"),
         "dead-letters": _Entry("dead_letters", "List messages that were set aside, or replay one"),
         "doctor": _Entry("doctor", "Find out what is wrong with the machine and the engine"),
+    },
+    "bring followers over": {
+        "migrate": _Entry("migrate", "Plan, apply, verify or take back a move from v1"),
     },
     "get help": {
         "help": _Entry("help", "Explain places, profiles, output and exit statuses"),

@@ -27,7 +27,7 @@ Wallet = Annotated[str, typer.Option("--wallet", help="A follower's wallet, 0x a
 
 _SCHEMAS: dict[str, Schema] = {}
 chosen = {"profile": ""}
-"""Which profile this call named."""
+"""The profile that this call named."""
 
 
 def noun(help_: str) -> typer.Typer:

@@ -13,7 +13,7 @@ class Status(IntEnum):
 
     OK = 0
     NOT_WELL = 1
-    """What was asked about is not as it should be."""
+    """Something that was asked about is not as it should be."""
     USAGE = 2
     """The command line, or a value in it, was refused."""
     NOT_FOUND = 3

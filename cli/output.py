@@ -45,7 +45,7 @@ class Shown:
     lines: Sequence[str] = ()
     """In place of a table, or above it."""
     empty: str = ""
-    """What people read where a table would have no row."""
+    """Words for people where a table would have no row."""
     status: Status = Status.OK
 
 

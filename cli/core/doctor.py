@@ -28,7 +28,7 @@ class Finding(msgspec.Struct, rename="camel", kw_only=True):
     well: bool
     says: str
     do: str = ""
-    """What mends it; empty when nothing is wrong."""
+    """The cure; empty when nothing is wrong."""
 
 
 def good(check: str, says: str) -> Finding:

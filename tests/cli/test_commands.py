@@ -15,6 +15,7 @@ import pytest
 
 from cli import app, command
 from tests.cli.world import World, call
+from tests.control.leader_documents import leader, publish, withdraw
 from tests.control.requests import (
     ASSET,
     put_decision,
@@ -24,6 +25,7 @@ from tests.control.requests import (
     subscription_body,
     trigger_body,
 )
+from tradingtools.v1 import enrichment_pb2 as leaders_pb
 
 Wallet = Callable[[], str]
 _NS = 1_770_000_000_000_000_000
@@ -254,6 +256,25 @@ def test_top_counts_what_happens_and_how_long_orders_take(running: World, wallet
     assert [part["name"] for part in look["parts"]] == ["events"]
     running.database.execute("delete from orders where order_key = %s", [key])
     assert "events a second, over 600 s" in running.tt("top", "--once", "--window", "600").out
+
+
+def test_leaders_are_ranked_and_shown(running: World) -> None:
+    best, lucky = (leader(f"0x{number:040x}") for number in (0xA1, 0xA2))
+    best.score, lucky.score = 0.2, 9.0
+    lucky.gaps.append(leaders_pb.EVIDENCE_GAP_FEW_RESOLVED)
+    publish(running.edge.environment["TT_REDIS_URL"], lucky, best)
+    try:
+        ranked = running.json("leaders", "top")
+        assert [one["wallet"] for one in ranked] == [best.wallet, lucky.wallet]
+        assert [one["wallet"] for one in running.json("leaders", "top", "--evidence")] == [
+            best.wallet
+        ]
+        assert running.json("leaders", "show", lucky.wallet)["gaps"] == ranked[1]["gaps"]
+        assert "few resolved" in running.tt("leaders", "show", lucky.wallet).out
+        assert "few resolved" in running.tt("leaders", "top", "-w", "7d").out
+        assert running.tt("leaders", "show", "0x" + "7" * 40).status == 3
+    finally:
+        withdraw(running.edge.environment["TT_REDIS_URL"])
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,1 @@
+"""Bring subscriptions of an earlier engine over: read, plan, apply, verify, take back."""
