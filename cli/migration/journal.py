@@ -1,4 +1,4 @@
-"""The steps that a batch has done, in a file of its own: a line after each step, durable at once."""
+"""The steps that a batch has done, in a file of its own: a line for each, durable at once."""
 
 from __future__ import annotations
 
