@@ -85,7 +85,7 @@ class Crowd:
     async def happen(self, count: int) -> None:
         """Have so many rows more, however often the database is away meanwhile."""
         self.written += count
-        while (missing := self.written - len(await self._asked("select 1 from poison"))) > 0:
+        while (missing := self.written - len(await self._asked("select 1 from dead_letter"))) > 0:
             try:
                 await asyncio.to_thread(self.world.happen, missing)
             except psycopg.OperationalError:
@@ -100,7 +100,7 @@ class Crowd:
             return len(found) >= self.written
 
         await eventually(whole, self.seconds)
-        rows = await self._asked("select id from poison order by id")
+        rows = await self._asked("select id from dead_letter order by id")
         assert found == [f"evt_{number}_0" for (number,) in rows]
         numbers = await self._asked("select number from event order by number")
         assert [number for (number,) in numbers] == list(range(1, len(numbers) + 1))
