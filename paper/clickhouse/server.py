@@ -34,7 +34,7 @@ class _Order(msgspec.Struct, frozen=True):
 
 @dataclass(slots=True)
 class Journal:
-    """What was asked: role and query, and the code of the engine's refusal or 0."""
+    """All questions: role and query, and the code of the engine's refusal or 0."""
 
     asked: list[tuple[str, str, int]] = field(default_factory=list)
 

@@ -59,7 +59,7 @@ metrics.get_meter("tradingtools.enrichment").create_observable_gauge(
 
 
 class LeaderDocument(msgspec.Struct, frozen=True, kw_only=True):
-    """What was published of a leader, for whoever replays decisions by it."""
+    """A leader's document as it was published, for whoever replays decisions by it."""
 
     wallet: str
     version: str
@@ -69,7 +69,7 @@ class LeaderDocument(msgspec.Struct, frozen=True, kw_only=True):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Inputs:
-    """What documents are made of.
+    """The things that documents are made of.
 
     Attributes:
         source: of trades and markets.

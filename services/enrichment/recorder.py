@@ -136,7 +136,7 @@ class Recorder:
                 await asyncio.sleep(60)
 
     def _measure(self) -> None:
-        """How far the store is behind what was read; the stream reads ahead of it."""
+        """Tell how far the store is behind what was read; the stream reads ahead of it."""
         global _behind  # noqa: PLW0603
         _behind = len(self._waiting)
 

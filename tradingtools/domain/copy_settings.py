@@ -84,7 +84,7 @@ class StartMode(StrEnum):
 
 
 class UnknownLeader(StrEnum):
-    """What a filter by leaders' statistics does where there are none, or old ones."""
+    """The choice of a filter by leaders' statistics where there are none, or old ones."""
 
     SKIP = "SKIP"
     COPY = "COPY"
@@ -105,7 +105,7 @@ class Tier:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LeaderFilter:
-    """What a leader's statistics have to be for his buys to be copied. None: anything.
+    """Bounds of a leader's statistics within which his buys are copied. None: anything.
 
     Ratios in millionths, of the last ninety days unless they say otherwise.
     """

@@ -93,7 +93,7 @@ class DecisionRow(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class MarkRow(msgspec.Struct, frozen=True, kw_only=True):
-    """What an outcome was worth at an instant."""
+    """The worth of an outcome at an instant."""
 
     asset_id: str
     at_ms: int

@@ -14,7 +14,7 @@ _THOUSANDTHS = 200
 
 
 class Schedule:
-    """Who is due.
+    """Instants at which leaders are due.
 
     Args:
         interval_ms: between two computations.

@@ -18,7 +18,7 @@ from tradingtools.domain.reasons import Reason
 
 
 class LeaderFacts(msgspec.Struct, frozen=True, kw_only=True):
-    """What a snapshot knows of a leader. Ratios in millionths; None: not known."""
+    """A leader as a snapshot knows him. Ratios in millionths; None: not known."""
 
     version: str
     as_of_ms: int
