@@ -28,7 +28,7 @@ run: export TT_LAUNCHER_STATE_DIR := $(or $(STATE),$(TT_LAUNCHER_STATE_DIR))
 comma := ,
 COUNTS := $(or $(FOLLOWERS),1$(comma)10$(comma)100$(comma)1000)
 
-.PHONY: bench bench-compare bench-events bench-guard bench-parts help setup run check health verify-audit test checks pytest test-long chaos simulate mutations kill-lines lint types imports proto proto-check fmt requirements promtool boards sbom advisories clean
+.PHONY: bench bench-compare bench-events bench-guard bench-parts help setup run check health verify-audit test checks pytest test-long chaos simulate mutations kill-lines lint types imports proto proto-check fmt requirements promtool boards clickhouse sbom advisories clean
 
 help: ## Show what there is to make
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  %-14s %s\n", $$1, $$2}'
@@ -152,6 +152,13 @@ promtool: ## Fetch promtool from Debian's package into build/ unless it is insta
 		mkdir -p build/prometheus && cd build/prometheus && \
 		{ apt-get download -qq prometheus 2>/dev/null || { apt-get update -qq && apt-get download -qq prometheus; }; } && \
 		dpkg -x prometheus_*.deb . && rm prometheus_*.deb; }
+
+clickhouse: ## Fetch Debian's old ClickHouse server with its libraries into build/; installs nothing
+	@command -v clickhouse-server >/dev/null || test -x build/clickhouse/usr/sbin/clickhouse-server || { \
+		mkdir -p build/clickhouse && cd build/clickhouse && \
+		{ apt-cache show clickhouse-server >/dev/null 2>&1 || apt-get update -qq; } && \
+		apt-get download -qq $$(apt-get install --simulate --no-install-recommends clickhouse-server | awk '/^Inst/ {print $$2}') && \
+		for package in *.deb; do dpkg -x $$package . && rm $$package; done; }
 
 boards: $(READY) ## Write Grafana's boards, deploy/observability/grafana, from tools/boards.py
 	@$(BIN)/python -m tools.boards
