@@ -25,7 +25,7 @@ from tradingtools.runtime import health
 from tradingtools.runtime.backlog import Backlog
 from tradingtools.runtime.books import Books
 from tradingtools.runtime.composition import composed
-from tradingtools.runtime.consumer import Intake
+from tradingtools.runtime.consumer import Consumer
 from tradingtools.v1 import confirm_service_pb2 as pb
 from tradingtools.v1 import confirm_service_pb2_grpc as rpc
 from tradingtools.v1 import executor_service_pb2 as executor_pb
@@ -96,7 +96,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
         if books is not None:
             optional.append(books.keep(payouts.on_books))
             looks[health.BOOKFEED] = health.known(partial(_speaks, books))
-        events = Intake(pool, "order_events", NAME, executor_pb.OrderEvent, worker.on_event)
+        events = Consumer(pool, "order_events", NAME, executor_pb.OrderEvent, worker.on_event)
         await parts.run(
             stop,
             events.replay(),
@@ -120,12 +120,12 @@ def _speaks(books: Books) -> bool:
     return not books.silent
 
 
-async def _follow_events(intake: Intake[executor_pb.OrderEvent], stub: Any) -> None:
+async def _follow_events(consumer: Consumer[executor_pb.OrderEvent], stub: Any) -> None:
     async def take(response: executor_pb.StreamOrderEventsResponse) -> bool:
         # All at the same time, so that they are booked together; those of one order in turn. A
         # crash after it books them again, by trade id, nothing.
         messages = [(event, str(event.event_seq)) for event in response.events]
-        await intake.take_all(messages, lambda event: event.order_key)
+        await consumer.take_all(messages, lambda event: event.order_key)
         return bool(response.events)
 
     await streams.follow(

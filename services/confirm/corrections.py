@@ -26,7 +26,7 @@ from services.confirm.ledger import may_book
 from services.confirm.queries import QUERIES, asked_all, asked_one, put
 from tradingtools.domain.reasons import Reason
 from tradingtools.storage.postgres.lease import Fenced, Lease
-from tradingtools.storage.postgres.pipeline import Together, together
+from tradingtools.storage.postgres.pipeline import Pipeline, pipelined
 from tradingtools.storage.postgres.pool import Pool
 
 _log = structlog.get_logger("confirm.corrections")
@@ -67,25 +67,25 @@ async def shrink(pool: Pool, lease: Lease, proof: Proof) -> bool:
         Fenced: somebody else books now.
     """
     key = {"follower_proxy": proof.proxy, "asset_id": proof.asset_id}
-    async with pool.connection() as connection, together(connection) as asked:
+    async with pool.connection() as connection, pipelined(connection) as pipeline:
         # Before any row: the audit has one end.
-        asked.ask(QUERIES["lock_control"], {})
-        check = may_book(asked, lease)
+        pipeline.ask(QUERIES["lock_control"], {})
+        check = may_book(pipeline, lease)
         # After the locks: whoever claims a sale holds its lot.
-        held, busy = (asked.ask(QUERIES[name], key) for name in ("lock_asset", "asset_busy"))
+        held, busy = (pipeline.ask(QUERIES[name], key) for name in ("lock_asset", "asset_busy"))
         await check()
         lots = tuple(lot(row) for row in await held.rows() if row["shares_micros"])
         if lots != proof.lots or (await busy.rows())[0]["busy"]:
             return False
-        entries = await _entries(asked, key)
+        entries = await _entries(pipeline, key)
         left = lot_shrinking.shrunk(lots, proof.held_micros)
         for each in lots:
             if each.origin in left:
                 number = await _correct(
-                    asked, key, each, entries[each.origin], left[each.origin],
+                    pipeline, key, each, entries[each.origin], left[each.origin],
                     reason=Reason.SOLD_ELSEWHERE, held_micros=proof.held_micros, request=None,
                 )  # fmt: skip
-                asked.ask(QUERIES["audit_correction"], {"id": number})
+                pipeline.ask(QUERIES["audit_correction"], {"id": number})
     for each in lots:
         if each.origin in left:
             _log.error("a lot holds less: its shares were sold elsewhere", alert=True,
@@ -95,15 +95,15 @@ async def shrink(pool: Pool, lease: Lease, proof: Proof) -> bool:
     return bool(left)
 
 
-async def _entries(asked: Together, key: Mapping[str, Any]) -> Mapping[str, list[Entry]]:
+async def _entries(pipeline: Pipeline, key: Mapping[str, Any]) -> Mapping[str, list[Entry]]:
     found: defaultdict[str, list[Entry]] = defaultdict(list)
-    for row in await asked_all(asked, "asset_entries", key):
+    for row in await asked_all(pipeline, "asset_entries", key):
         found[row.pop("origin")].append(Entry(**row))
     return found
 
 
 async def _correct(
-    asked: Together,
+    pipeline: Pipeline,
     key: Mapping[str, Any],
     held: Lot,
     entries: Sequence[Entry],
@@ -119,25 +119,25 @@ async def _correct(
     if size > 0:
         taken = consume(entries, size)
         cost = taken.cost_micros
-        put(asked, "set_entries", "entries", (
+        put(pipeline, "set_entries", "entries", (
             {"entry_seq": e.entry_seq, "size_micros": e.size_micros, "cost_micros": e.cost_micros}
             for e in taken.entries
         ))  # fmt: skip
     else:
         cost = -lot_shrinking.cost_given_back(held, -size)
-        put(asked, "add_entries", "entries", [
+        put(pipeline, "add_entries", "entries", [
             {**named, "order_key": None, "trade_id": f"given back:{request}",
              "size_micros": -size, "cost_micros": -cost}
         ])  # fmt: skip
-    asked.ask(QUERIES["correct_lot"], {**named, "size_micros": size, "cost_micros": cost})
+    pipeline.ask(QUERIES["correct_lot"], {**named, "size_micros": size, "cost_micros": cost})
     return await _book(
-        asked, named, held, size=size, cost=cost, reason=reason, held_micros=held_micros,
+        pipeline, named, held, size=size, cost=cost, reason=reason, held_micros=held_micros,
         request=request,
     )  # fmt: skip
 
 
 async def _adopt(
-    asked: Together,
+    pipeline: Pipeline,
     key: Mapping[str, Any],
     held: Lot,
     entries: Sequence[Entry],
@@ -147,7 +147,7 @@ async def _adopt(
     named = {**key, "origin": held.origin}
     size, cost = request["shares_micros"], request["cost_micros"]
     if size:
-        put(asked, "add_entries", "entries", [
+        put(pipeline, "add_entries", "entries", [
             {**named, "order_key": None, "trade_id": f"{_ADOPTED}{request['id']}",
              "size_micros": size, "cost_micros": cost}
         ])  # fmt: skip
@@ -157,18 +157,18 @@ async def _adopt(
         cost = -sum(entry.cost_micros for entry in leaving)
         if not size:
             return
-        put(asked, "set_entries", "entries", (
+        put(pipeline, "set_entries", "entries", (
             {"entry_seq": e.entry_seq, "size_micros": 0, "cost_micros": 0} for e in leaving
         ))  # fmt: skip
-    asked.ask(QUERIES["adopt_lot"], {**named, "size_micros": size, "cost_micros": cost})
+    pipeline.ask(QUERIES["adopt_lot"], {**named, "size_micros": size, "cost_micros": cost})
     await _book(
-        asked, named, held, size=-size, cost=-cost, reason=Reason.ADOPTED, held_micros=None,
+        pipeline, named, held, size=-size, cost=-cost, reason=Reason.ADOPTED, held_micros=None,
         request=request["id"],
     )  # fmt: skip
 
 
 async def _book(
-    asked: Together,
+    pipeline: Pipeline,
     named: Mapping[str, Any],
     held: Lot,
     *,
@@ -181,7 +181,7 @@ async def _book(
     """Tell by how much a lot holds less, for its history and its readers; returns its number."""
     after = {"shares_micros": held.shares_micros - size, "left_micros": held.cost_micros - cost}
     row = await asked_one(
-        asked,
+        pipeline,
         "add_correction",
         {
             **named, **after, "condition_id": held.condition_id, "reason": reason,
@@ -190,7 +190,7 @@ async def _book(
         },
     )  # fmt: skip
     booked = {**after, "correction_id": row["id"], "size_micros": size, "reason": reason}
-    asked.ask(QUERIES["add_correction_booking"], booked)
+    pipeline.ask(QUERIES["add_correction_booking"], booked)
     return int(row["id"])
 
 
@@ -237,25 +237,25 @@ async def carry_out(pool: Pool, lease: Lease, request: Mapping[str, Any]) -> boo
         LookupError: it was carried out already; nothing has changed.
     """
     key = {name: request[name] for name in ("follower_proxy", "asset_id")}
-    async with pool.connection() as connection, together(connection) as asked:
-        check = may_book(asked, lease)
-        held, busy = (asked.ask(QUERIES[name], key) for name in ("lock_asset", "asset_busy"))
+    async with pool.connection() as connection, pipelined(connection) as pipeline:
+        check = may_book(pipeline, lease)
+        held, busy = (pipeline.ask(QUERIES[name], key) for name in ("lock_asset", "asset_busy"))
         await check()
         (found,) = (lot(row) for row in await held.rows() if row["origin"] == request["origin"])
         wanted = request["shares_micros"]
         at_rest = not (await busy.rows())[0]["busy"]
         refused = _refusal(found, request, at_rest=at_rest)
         if not refused:
-            entries = (await _entries(asked, key)).get(found.origin, [])
+            entries = (await _entries(pipeline, key)).get(found.origin, [])
             if request["cost_micros"] is not None:
-                await _adopt(asked, key, found, entries, request)
+                await _adopt(pipeline, key, found, entries, request)
             elif wanted != found.shares_micros:
                 await _correct(
-                    asked, key, found, entries, wanted, reason=Reason.OPERATOR, held_micros=None,
+                    pipeline, key, found, entries, wanted, reason=Reason.OPERATOR, held_micros=None,
                     request=request["id"],
                 )  # fmt: skip
         ended = {"id": request["id"], "refused": refused}
-        if not await asked_all(asked, "end_lot_request", ended):
+        if not await asked_all(pipeline, "end_lot_request", ended):
             raise LookupError(f"correction {request['request_id']} was carried out already")
     _log.warning("an operator's correction", wallet=key["follower_proxy"], asset=key["asset_id"],
                  origin=request["origin"], shares=wanted, refused=refused,

@@ -23,7 +23,7 @@ from services.confirm.write_set import LotKey, WriteSet, named
 from tradingtools import clock
 from tradingtools.domain.order_states import OrderState
 from tradingtools.storage.postgres.lease import Fenced, Lease
-from tradingtools.storage.postgres.pipeline import Together
+from tradingtools.storage.postgres.pipeline import Pipeline
 
 _log = structlog.get_logger("confirm.ledger")
 _SIGN = {Action.BOOK: 1, Action.FINALISE: 0, Action.UNDO: -1}
@@ -46,14 +46,14 @@ def _lot_of(order: Mapping[str, Any]) -> LotKey:
     return order["follower_proxy"], order["asset_id"], order["subscription_id"] or "manual"
 
 
-def may_book(asked: Together, lease: Lease) -> Callable[[], Awaitable[None]]:
+def may_book(pipeline: Pipeline, lease: Lease) -> Callable[[], Awaitable[None]]:
     """Ask that a transaction may book until it ends, and that nobody else does meanwhile: numbers
     of bookings rise in the order of their commits. Asked before any row is locked.
 
     Returns:
         What reads the answer, before anything is concluded; it raises Fenced: somebody else books.
     """
-    answer = asked.ask(QUERIES["may_book"], {"epoch": lease.epoch})
+    answer = pipeline.ask(QUERIES["may_book"], {"epoch": lease.epoch})
 
     async def check() -> None:
         (row,) = await answer.rows()
@@ -67,18 +67,18 @@ class Ledger:
     """The lots that a transaction has locked, and their changes.
 
     Args:
-        asked: the transaction.
+        pipeline: the transaction.
         smallest: of an asset's orders, micros; see `Smallest`.
     """
 
-    def __init__(self, asked: Together, smallest: Smallest = unknown) -> None:
-        self._asked = asked
+    def __init__(self, pipeline: Pipeline, smallest: Smallest = unknown) -> None:
+        self._pipeline = pipeline
         self._smallest = smallest
         self.orders: dict[str, dict[str, Any]] = {}
         """Rows by key, as they will be once all is written."""
         self._fills: dict[str, dict[str, dict[str, Any]]] = defaultdict(dict)
         self._lots: dict[LotKey, Holding] = {}
-        self._moves = WriteSet(asked)
+        self._moves = WriteSet(pipeline)
         self._opened: dict[LotKey, tuple[Mapping[str, Any], Step]] = {}
         """The buys that began positions; of a lot the last one."""
         self._defaults: dict[LotKey, Mapping[str, Any]] = {}
@@ -92,10 +92,10 @@ class Ledger:
             LookupError: an order is not there.
         """
         # One message, one answer: nothing of it depends on what is read before it.
-        check = may_book(self._asked, lease)
+        check = may_book(self._pipeline, lease)
         keys = {"keys": list(order_keys)}
         orders, fills, held, entries, defaults = (
-            self._asked.ask(QUERIES[name], keys)
+            self._pipeline.ask(QUERIES[name], keys)
             for name in ("lock_orders", "fills", "lock_lots", "lot_entries", "default_triggers")
         )
         await check()

@@ -28,7 +28,7 @@ from tradingtools import clock
 from tradingtools.domain import ids
 from tradingtools.domain.book import Book
 from tradingtools.storage.postgres.lease import Fenced, Lease
-from tradingtools.storage.postgres.pipeline import Together, together
+from tradingtools.storage.postgres.pipeline import Pipeline, pipelined
 from tradingtools.storage.postgres.pool import Pool
 from tradingtools.venues.insiders.redemptions import redeem_body
 
@@ -192,10 +192,12 @@ async def pay_market(
         Fenced: somebody else books now.
     """
     market = {"follower_proxy": proxy, "condition_id": condition_id}
-    async with pool.connection() as connection, together(connection) as asked:
-        check = may_book(asked, lease)
+    async with pool.connection() as connection, pipelined(connection) as pipeline:
+        check = may_book(pipeline, lease)
         # After the locks: whoever claims a sale holds its lot.
-        held, busy = (asked.ask(QUERIES[name], market) for name in ("lock_market", "market_busy"))
+        held, busy = (
+            pipeline.ask(QUERIES[name], market) for name in ("lock_market", "market_busy")
+        )
         await check()
         lots = [Held(**row) for row in await held.rows()]
         paid = payout.pay(lots, payouts)
@@ -203,25 +205,25 @@ async def pay_market(
             return None
         if there is not None and there != {(h.asset_id, h.origin): h.shares_micros for h in lots}:
             return None
-        key = await _request(asked, market, paid)
+        key = await _request(pipeline, market, paid)
         for one_paid in paid:
-            await _book(asked, market, key, one_paid)
+            await _book(pipeline, market, key, one_paid)
         # The cash comes with the redemption.
-        move_balances(asked, {proxy: 0})
+        move_balances(pipeline, {proxy: 0})
     total = sum(p.paid_micros for p in paid)
     _log.info("paid out", wallet=proxy, condition=condition_id, micros=total, redemption=key)
     return total
 
 
-async def _request(asked: Together, market: Mapping[str, Any], paid: list[Paid]) -> str:
+async def _request(pipeline: Pipeline, market: Mapping[str, Any], paid: list[Paid]) -> str:
     """Make the redemption durable; returns its key."""
     proxy, condition = market["follower_proxy"], market["condition_id"]
-    number = (await asked_one(asked, "redemptions_made", market))["made"]
+    number = (await asked_one(pipeline, "redemptions_made", market))["made"]
     assets = [p.lot.asset_id for p in paid]
-    owner = await asked_one(asked, "owner", {"follower_proxy": proxy, "assets": assets})
+    owner = await asked_one(pipeline, "owner", {"follower_proxy": proxy, "assets": assets})
     key = ids.redeem_key(proxy, condition, number)
     body = redeem_body(owner["follower_user_id"], owner["follower_wallet_id"], proxy, condition)
-    asked.ask(
+    pipeline.ask(
         QUERIES["add_redemption"],
         {
             **market,
@@ -234,14 +236,14 @@ async def _request(asked: Together, market: Mapping[str, Any], paid: list[Paid])
     return key
 
 
-async def _book(asked: Together, market: Mapping[str, Any], redeem_key: str, paid: Paid) -> None:
+async def _book(pipeline: Pipeline, market: Mapping[str, Any], redeem_key: str, paid: Paid) -> None:
     lot = paid.lot
     key = {
         "follower_proxy": market["follower_proxy"],
         "asset_id": lot.asset_id,
         "origin": lot.origin,
     }
-    asked.ask(QUERIES["empty_lot"], key)
+    pipeline.ask(QUERIES["empty_lot"], key)
     moved = {
         "shares": -lot.shares_micros,
         "cost": -lot.cost_micros,
@@ -249,9 +251,9 @@ async def _book(asked: Together, market: Mapping[str, Any], redeem_key: str, pai
         "payout": paid.paid_micros,
         "realised": paid.realised_micros,
     }
-    move_lots(asked, [((market["follower_proxy"], lot.asset_id, lot.origin), moved)])
+    move_lots(pipeline, [((market["follower_proxy"], lot.asset_id, lot.origin), moved)])
     row = await asked_one(
-        asked,
+        pipeline,
         "add_payout",
         {
             **key,
@@ -263,7 +265,7 @@ async def _book(asked: Together, market: Mapping[str, Any], redeem_key: str, pai
             "paid_micros": paid.paid_micros,
         },
     )
-    asked.ask(
+    pipeline.ask(
         QUERIES["add_payout_booking"],
         {
             "payout_id": row["id"],

@@ -10,7 +10,7 @@ import msgspec
 from psycopg.rows import DictRow
 
 from tradingtools.storage.postgres.direct import Connection
-from tradingtools.storage.postgres.pipeline import Together
+from tradingtools.storage.postgres.pipeline import Pipeline
 from tradingtools.storage.postgres.sql import load_queries
 
 QUERIES = load_queries(Path(__file__).parent / "queries.sql")
@@ -35,14 +35,14 @@ def _only(name: str, rows: list[DictRow]) -> DictRow:
     return rows[0]
 
 
-async def asked_all(asked: Together, name: str, values: Mapping[str, Any]) -> list[DictRow]:
+async def asked_all(pipeline: Pipeline, name: str, values: Mapping[str, Any]) -> list[DictRow]:
     """Return all rows of one named query of a transaction whose statements travel together."""
-    return await asked.ask(QUERIES[name], values).rows()
+    return await pipeline.ask(QUERIES[name], values).rows()
 
 
-async def asked_one(asked: Together, name: str, values: Mapping[str, Any]) -> DictRow:
+async def asked_one(pipeline: Pipeline, name: str, values: Mapping[str, Any]) -> DictRow:
     """Return the only row, as :func:`asked_all`; raises LookupError unless there is one."""
-    return _only(name, await asked_all(asked, name, values))
+    return _only(name, await asked_all(pipeline, name, values))
 
 
 def as_json(rows: Iterable[Mapping[str, Any]]) -> str:
@@ -50,8 +50,8 @@ def as_json(rows: Iterable[Mapping[str, Any]]) -> str:
     return _encode([{**row, "place": place} for place, row in enumerate(rows)]).decode()
 
 
-def put(asked: Together, name: str, parameter: str, rows: Iterable[Mapping[str, Any]]) -> None:
+def put(pipeline: Pipeline, name: str, parameter: str, rows: Iterable[Mapping[str, Any]]) -> None:
     """Ask a statement that takes many rows at once, in their order; without any it is left out."""
     given = list(rows)
     if given:
-        asked.ask(QUERIES[name], {parameter: as_json(given)})
+        pipeline.ask(QUERIES[name], {parameter: as_json(given)})

@@ -21,7 +21,7 @@ from services.confirm.queries import asked_all
 from services.confirm.write_set import move_balances
 from tradingtools.domain.redemption_states import RedemptionState
 from tradingtools.runtime import instruments
-from tradingtools.storage.postgres.pipeline import together
+from tradingtools.storage.postgres.pipeline import pipelined
 from tradingtools.storage.postgres.pool import Pool
 from tradingtools.venues.insiders.order_gateway import InsidersClient, NotSent, Unanswered
 from tradingtools.venues.insiders.redemptions import judge
@@ -29,7 +29,7 @@ from tradingtools.venues.ports import RedemptionAnswer, RedemptionVerdict
 
 _log = structlog.get_logger("confirm.redemptions")
 _meter = metrics.get_meter("tradingtools.confirm")
-_asked = instruments.counter(
+_pipeline = instruments.counter(
     "tradingtools.confirm",
     "redemptions_asked",
     "by what was heard",
@@ -97,7 +97,7 @@ class Redemptions:
     async def ask(self, row: Mapping[str, Any]) -> RedemptionState:
         """Send one request, and note what was heard; returns where it stands."""
         word = await self._word(row)
-        _asked.add(1, {"heard": word.heard.name})
+        _pipeline.add(1, {"heard": word.heard.name})
         before = RedemptionState(row["state"])
         state = redemption_schedule.follows(before, word.heard)
         await self._note(row, before, state, word)
@@ -126,10 +126,10 @@ class Redemptions:
             "detail": word.detail,
             "pause_ms": redemption_schedule.pause_ms(row["asked"]),
         }
-        async with self._pool.connection() as connection, together(connection) as asked:
-            moved = await asked_all(asked, "move_redemption", values)
+        async with self._pool.connection() as connection, pipelined(connection) as pipeline:
+            moved = await asked_all(pipeline, "move_redemption", values)
             if moved and state is RedemptionState.CONFIRMED:
-                move_balances(asked, {row["follower_proxy"]: _paid(word)})
+                move_balances(pipeline, {row["follower_proxy"]: _paid(word)})
 
     async def _word(self, row: Mapping[str, Any]) -> RedemptionVerdict:
         try:

@@ -24,7 +24,7 @@ from tradingtools import clock
 from tradingtools.domain.order_states import OrderState
 from tradingtools.domain.reasons import Reason
 from tradingtools.storage.postgres.lease import Fenced, Lease
-from tradingtools.storage.postgres.pipeline import Together, together
+from tradingtools.storage.postgres.pipeline import Pipeline, pipelined
 from tradingtools.storage.postgres.pool import Pool
 
 _log = structlog.get_logger("confirm.resolutions")
@@ -77,19 +77,21 @@ async def carry_out(pool: Pool, lease: Lease, asked: Mapping[str, Any], now_ns: 
     Raises:
         Fenced: somebody else books now.
     """
-    async with pool.connection() as connection, together(connection) as asking:
-        ledger = Ledger(asking)
+    async with pool.connection() as connection, pipelined(connection) as pipeline:
+        ledger = Ledger(pipeline)
         await ledger.lock(lease, [asked["order_key"]])
-        refused = await _resolve(asking, ledger, asked, now_ns)
+        refused = await _resolve(pipeline, ledger, asked, now_ns)
         ended = {"id": asked["id"], "refused": refused}
-        if not await asked_all(asking, "end_resolution", ended):
+        if not await asked_all(pipeline, "end_resolution", ended):
             raise LookupError(f"decision {asked['id']} was carried out already")
     _log.warning("an operator's decision", order=asked["order_key"], to_state=asked["to_state"],
                  refused=refused, operator=asked["operator"])  # fmt: skip
     return refused
 
 
-async def _resolve(asking: Together, ledger: Ledger, asked: Mapping[str, Any], now_ns: int) -> str:
+async def _resolve(
+    pipeline: Pipeline, ledger: Ledger, asked: Mapping[str, Any], now_ns: int
+) -> str:
     key = asked["order_key"]
     order = ledger.orders[key]
     if (order["state"], order["epoch"]) != (asked["from_state"], asked["epoch"]):
@@ -119,5 +121,5 @@ async def _resolve(asking: Together, ledger: Ledger, asked: Mapping[str, Any], n
     )
     await ledger.write()
     # A person has decided; what the far side says now would only call him again.
-    asking.ask(QUERIES["stop_watching"], ledger.orders[key])
+    pipeline.ask(QUERIES["stop_watching"], ledger.orders[key])
     return ""

@@ -18,7 +18,7 @@ from tradingtools.domain.reasons import Reason
 from tradingtools.domain.venue_order import VenueOrder
 from tradingtools.storage.postgres import journal
 from tradingtools.storage.postgres.lease import Lease
-from tradingtools.storage.postgres.pipeline import Together, together
+from tradingtools.storage.postgres.pipeline import Pipeline, pipelined
 from tradingtools.storage.postgres.pool import Pool
 
 ACTOR = "confirm"
@@ -144,10 +144,10 @@ async def _take(
     reducing: frozenset[str],
 ) -> list[BookingResult]:
     """Do it in one transaction; raises _BeginAgain, and has changed nothing."""
-    async with pool.connection() as connection, together(connection) as asked:
+    async with pool.connection() as connection, pipelined(connection) as pipeline:
         for order_key in sorted(reducing):
-            await _reduce(asked, order_key)
-        ledger = Ledger(asked, smallest)
+            await _reduce(pipeline, order_key)
+        ledger = Ledger(pipeline, smallest)
         await ledger.lock(lease, (heard.order_key for heard in batch))
         verdicts = [_judge(ledger, heard) for heard in batch]
         appeared = frozenset(
@@ -156,8 +156,8 @@ async def _take(
         if appeared != reducing:
             raise _BeginAgain(appeared)
         for verdict in verdicts:
-            _move(asked, ledger, verdict)
-        taken = [await _book(asked, ledger, v, now_ns) for v in verdicts]
+            _move(pipeline, ledger, verdict)
+        taken = [await _book(pipeline, ledger, v, now_ns) for v in verdicts]
         for heard, each in zip(batch, taken, strict=True):
             if heard.again_ms is not None and each.state is OrderState.SUBMITTED:
                 ledger.check_again(heard.order_key, heard.again_ms)
@@ -192,9 +192,9 @@ def _tells(ended: Mapping[str, Any], known: Mapping[str, Booked], answer: VenueO
     return target is not None
 
 
-async def _reduce(asked: Together, order_key: str) -> None:
-    wallet = (await asked_one(asked, "wallet", {"order_key": order_key}))["follower_proxy"]
-    asked.ask(
+async def _reduce(pipeline: Pipeline, order_key: str) -> None:
+    wallet = (await asked_one(pipeline, "wallet", {"order_key": order_key}))["follower_proxy"]
+    pipeline.ask(
         QUERIES["reduce_wallet"],
         {"wallet": wallet, "actor": ACTOR, "reason": f"order {order_key} appeared after its end"},
     )
@@ -250,7 +250,7 @@ def booked(row: Mapping[str, Any]) -> Booked:
     )
 
 
-def _move(asked: Together, ledger: Ledger, verdict: _Verdict) -> None:
+def _move(pipeline: Pipeline, ledger: Ledger, verdict: _Verdict) -> None:
     key, answer = verdict.heard.order_key, verdict.heard.answer
     if verdict.target is None or answer is None:
         return
@@ -264,10 +264,12 @@ def _move(asked: Together, ledger: Ledger, verdict: _Verdict) -> None:
     if verdict.target is OrderState.RESURRECTED:
         # It may still fill: what it was to cost is set aside again until the far side is done.
         ledger.apply()
-        asked.ask(QUERIES["reserve_again"], {"order_key": key})
+        pipeline.ask(QUERIES["reserve_again"], {"order_key": key})
 
 
-async def _book(asked: Together, ledger: Ledger, verdict: _Verdict, now_ns: int) -> BookingResult:
+async def _book(
+    pipeline: Pipeline, ledger: Ledger, verdict: _Verdict, now_ns: int
+) -> BookingResult:
     """Book what is new in an answer, and end what has ended."""
     key, state, ending = verdict.heard.order_key, verdict.target or verdict.before, verdict.ending
     for step in verdict.steps:
@@ -276,7 +278,7 @@ async def _book(asked: Together, ledger: Ledger, verdict: _Verdict, now_ns: int)
         ledger.close(key)
     elif ending is not None and state is OrderState.RESURRECTED:
         # A person ends it; but nothing more can fill, so nothing more is set aside.
-        if await asked_all(asked, "release", {"order_key": key}):
+        if await asked_all(pipeline, "release", {"order_key": key}):
             ledger.close(key, again=state)
     elif ending is not None:
         state = ending.state

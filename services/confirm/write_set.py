@@ -13,7 +13,7 @@ from typing import Any
 from services.confirm.core.lots import Entry
 from services.confirm.queries import put
 from tradingtools.storage.postgres import journal
-from tradingtools.storage.postgres.pipeline import Answer, Together
+from tradingtools.storage.postgres.pipeline import Answer, Pipeline
 
 _SUMS = (
     "shares", "cost", "bought_size", "bought_notional", "sold_size", "sold_notional", "fee",
@@ -30,27 +30,27 @@ def named(key: LotKey) -> dict[str, Any]:
     return dict(zip(_LOT, key, strict=True))
 
 
-def move_lots(asked: Together, moves: Iterable[tuple[LotKey, dict[str, int]]]) -> None:
+def move_lots(pipeline: Pipeline, moves: Iterable[tuple[LotKey, dict[str, int]]]) -> None:
     """Add to the sums of lots that are locked, micros; sums that are not named stay."""
     nothing = dict.fromkeys(_SUMS, 0)
-    put(asked, "move_lots", "moves", ({**named(key), **nothing, **m} for key, m in moves))
+    put(pipeline, "move_lots", "moves", ({**named(key), **nothing, **m} for key, m in moves))
 
 
-def move_balances(asked: Together, moves: Mapping[str, int]) -> None:
+def move_balances(pipeline: Pipeline, moves: Mapping[str, int]) -> None:
     """Add to the cash of wallets, micros; what was asked about them before is outdated."""
     rows = ({"follower_proxy": proxy, "cash": cash} for proxy, cash in moves.items())
-    put(asked, "move_balances", "moves", rows)
+    put(pipeline, "move_balances", "moves", rows)
 
 
 class WriteSet:
     """The writes of a transaction.
 
     Args:
-        asked: the transaction.
+        pipeline: the transaction.
     """
 
-    def __init__(self, asked: Together) -> None:
-        self._asked = asked
+    def __init__(self, pipeline: Pipeline) -> None:
+        self._pipeline = pipeline
         self.stored_fills: set[tuple[str, str]] = set()
         """Order key and trade id of those that have a row."""
         self.stored_lots: set[LotKey] = set()
@@ -81,9 +81,9 @@ class WriteSet:
 
     def apply(self) -> None:
         """Write the transitions so far; `write` does it for those that are left."""
-        asked, self._transitions = list(self._transitions.values()), {}
-        if asked:
-            self._applied.append((len(asked), journal.ask_transitions(self._asked, asked)))
+        moved, self._transitions = list(self._transitions.values()), {}
+        if moved:
+            self._applied.append((len(moved), journal.ask_transitions(self._pipeline, moved)))
 
     def check_again(self, order_key: str, milliseconds: int) -> None:
         """Have an order asked for again so much later; it stays in the state that it has now."""
@@ -103,13 +103,13 @@ class WriteSet:
             self._transitions[key] |= self.orders.pop(key)
         self.apply()
         moves = ({"order_key": key, **move} for key, move in self.orders.items())
-        put(self._asked, "move_orders", "moves", moves)
+        put(self._pipeline, "move_orders", "moves", moves)
         self._write_fills()
         self._write_lots()
-        move_balances(self._asked, self.cash)
-        put(self._asked, "add_triggers", "triggers", self.triggers)
-        put(self._asked, "add_bookings", "bookings", self.bookings)
-        await self._asked.send()
+        move_balances(self._pipeline, self.cash)
+        put(self._pipeline, "add_triggers", "triggers", self.triggers)
+        put(self._pipeline, "add_bookings", "bookings", self.bookings)
+        await self._pipeline.send()
         for expected, answer in self._applied:
             if len(await answer.rows()) != expected:
                 raise LookupError("an order moved although it was locked")
@@ -119,8 +119,8 @@ class WriteSet:
         old: list[dict[str, Any]] = []
         for key, fill in self.fills.items():
             (old if key in self.stored_fills else new).append(fill)
-        put(self._asked, "add_fills", "fills", new)
-        put(self._asked, "set_fills", "fills", old)
+        put(self._pipeline, "add_fills", "fills", new)
+        put(self._pipeline, "set_fills", "fills", old)
 
     def _write_lots(self) -> None:
         new = sorted(self.lots.keys() - self.stored_lots)
@@ -128,11 +128,11 @@ class WriteSet:
             {**named(key), "condition_id": self.conditions[key], **self.lots.pop(key)}
             for key in new
         )
-        put(self._asked, "add_lots", "lots", made)
-        move_lots(self._asked, self.lots.items())
+        put(self._pipeline, "add_lots", "lots", made)
+        move_lots(self._pipeline, self.lots.items())
         entries = [
             {**named(key), **{name: getattr(entry, name) for name in Entry.__slots__}}
             for key, entry in self.entries.values()
         ]
-        put(self._asked, "add_entries", "entries", (e for e in entries if e["entry_seq"] < 0))
-        put(self._asked, "set_entries", "entries", (e for e in entries if e["entry_seq"] > 0))
+        put(self._pipeline, "add_entries", "entries", (e for e in entries if e["entry_seq"] < 0))
+        put(self._pipeline, "set_entries", "entries", (e for e in entries if e["entry_seq"] > 0))

@@ -70,7 +70,7 @@ async def look(pool: Pool) -> Look:
     Takes a transaction id, so it is not asked while nothing happens.
     """
     async with pool.connection() as connection:
-        (newest,), (own,), (oldest,) = await connection.ask_together(
+        (newest,), (own,), (oldest,) = await connection.ask_pipelined(
             [(QUERIES[name], {}) for name in ("newest_number", "own_xid", "oldest_xid")]
         )
     return Look(newest=newest["newest"], xid=own["xid"], oldest_xid=oldest["xid"])
@@ -88,7 +88,7 @@ async def sources(pool: Pool, after: int, to: int) -> list[Source]:
     """Return all source rows with numbers in (after, to], in their order."""
     bounds = {"after": after, "to": to}
     async with pool.connection() as connection:
-        answers = await connection.ask_together([(QUERIES[name], bounds) for name in _KINDS])
+        answers = await connection.ask_pipelined([(QUERIES[name], bounds) for name in _KINDS])
     rows = [
         make(row) for make, answer in zip(_KINDS.values(), answers, strict=True) for row in answer
     ]

@@ -118,7 +118,7 @@ class Recorder:
         """Store what can be stored: one that cannot must not hold up the others."""
         changed: dict[str, int] = {}
         for seq in records:
-            await while_database_is_away(partial(store.build_or_set_aside, self._pool, seq))
+            await while_database_is_away(partial(store.build_or_quarantine, self._pool, seq))
         for outcome in outcomes:
             try:
                 changed |= await while_database_is_away(

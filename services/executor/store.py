@@ -235,10 +235,10 @@ async def _note_late(connection: Connection, dropped: Sequence[dict[str, Any]]) 
         _log.error("accepted after it was fenced", order=row["order_key"], state=row["state"])
 
 
-async def build_or_set_aside(pool: Pool, seq: int) -> None:
+async def build_or_quarantine(pool: Pool, seq: int) -> None:
     """Build one record's rows, or set it aside when they cannot be built."""
     async with pool.connection() as connection:
-        await journal.build_rows_or_set_aside(connection, seq)
+        await journal.build_rows_or_quarantine(connection, seq)
 
 
 async def execute(pool: Pool, name: str, **values: Any) -> None:

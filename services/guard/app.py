@@ -18,7 +18,7 @@ from tradingtools.runtime import gc_policy, health
 from tradingtools.runtime.books import Books
 from tradingtools.runtime.claim_tail import claim_tail
 from tradingtools.runtime.composition import composed
-from tradingtools.runtime.consumer import Intake, while_database_is_away
+from tradingtools.runtime.consumer import Consumer, while_database_is_away
 from tradingtools.storage.postgres import journal
 from tradingtools.storage.redis import control_feed
 from tradingtools.v1 import confirm_service_pb2 as confirm_pb
@@ -57,7 +57,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
         await parts.serve(
             settings.listen, [SERVICE], partial(rpc.add_GuardServiceServicer_to_server, servicer)
         )
-        fills = Intake(pool, "fills", name, confirm_pb.FillEvent, guard.on_fill)
+        fills = Consumer(pool, "fills", name, confirm_pb.FillEvent, guard.on_fill)
         await parts.run(
             stop,
             gc_policy.keep_away(),

@@ -1,6 +1,6 @@
 """Order the bookings that wait: new positions first, those of a lot in sequence.
 
-Before it: confirm's stream. After it: `worker`, by way of the intake, and the acknowledgement, told
+Before it: confirm's stream. After it: `worker`, through the consumer, and the acknowledgement, told
 only of what is handled without a gap. Positions that begin go first: what guards a new one is not
 known before its booking is handled, and would wait for all sales of a crowd.
 """
@@ -19,7 +19,7 @@ import structlog
 from services.guard.core.trigger import LotKey
 from tradingtools.domain.trigger_types import MANUAL
 from tradingtools.rpc import streams
-from tradingtools.runtime.consumer import Intake, while_database_is_away
+from tradingtools.runtime.consumer import Consumer, while_database_is_away
 from tradingtools.tasks import until_one_ends
 from tradingtools.v1 import common_pb2 as common
 from tradingtools.v1 import confirm_service_pb2 as pb
@@ -60,18 +60,18 @@ class Bookings:
     """Bookings that wait to be handled.
 
     Args:
-        intake: handles a booking or quarantines it.
+        consumer: handles a booking or quarantines it.
         foresee: is told of positions that begin, before their bookings are handled.
         handled: told a cursor when everything up to it is handled.
     """
 
     def __init__(
         self,
-        intake: Intake[pb.FillEvent],
+        consumer: Consumer[pb.FillEvent],
         foresee: Foresee,
         handled: Callable[[str], None],
     ) -> None:
-        self._intake = intake
+        self._consumer = consumer
         self._foresee = foresee
         self._handled = handled
         self._lots: dict[LotKey, list[tuple[pb.FillEvent, _Response]]] = {}
@@ -117,7 +117,7 @@ class Bookings:
         await self._tell([f for of_lot in lots for f in takewhile(begins, (f for f, _ in of_lot))])
         taken = [each for of_lot in lots for each in of_lot]
         for fill, response in taken:
-            await self._intake.take(fill, str(fill.fill_seq))
+            await self._consumer.take(fill, str(fill.fill_seq))
             self._waiting -= 1
             response.left -= 1
         self._room.set()
@@ -137,7 +137,7 @@ class Bookings:
 
 
 async def follow_fills(
-    intake: Intake[pb.FillEvent],
+    consumer: Consumer[pb.FillEvent],
     stub: Any,
     name: str,
     cursor: str,
@@ -147,7 +147,7 @@ async def follow_fills(
     """Have each booking after a cursor handled, for ever.
 
     Args:
-        intake: handles a booking or quarantines it.
+        consumer: handles a booking or quarantines it.
         stub: of confirm.
         name: of the reader.
         cursor: where to start.
@@ -160,7 +160,7 @@ async def follow_fills(
             handled(int(reached))
             acknowledge(reached)
 
-        bookings = Bookings(intake, foresee, tell)
+        bookings = Bookings(consumer, foresee, tell)
 
         async def read() -> None:
             opened = streams.read(

@@ -31,7 +31,7 @@ from tradingtools.rpc.streams import Tail
 from tradingtools.runtime import telemetry
 from tradingtools.storage.postgres.direct import Value
 from tradingtools.storage.postgres.lease import Lease
-from tradingtools.storage.postgres.pipeline import Answer, Together
+from tradingtools.storage.postgres.pipeline import Answer, Pipeline
 from tradingtools.v1 import common_pb2 as pb
 from tradingtools.venues.ports import OrderBody
 
@@ -71,7 +71,7 @@ def as_it_is(row: Row) -> Outcome:
     return Outcome(triggers=(store.trigger(row),))
 
 
-Decide = Callable[[Together, Row, Row | None], Awaitable[Outcome]]
+Decide = Callable[[Pipeline, Row, Row | None], Awaitable[Outcome]]
 """Changes a locked trigger, given its row and its lot."""
 
 
@@ -144,7 +144,7 @@ class Claims:
 
     def write(
         self,
-        asked: Together,
+        pipeline: Pipeline,
         changes: Sequence[tuple[Row, TriggerChange]],
         orders: Sequence[Order] = (),
         *,
@@ -156,7 +156,7 @@ class Claims:
         committed fails there; `journal.check_refusal` tells why.
 
         Args:
-            asked: in the transaction that holds them.
+            pipeline: in the transaction that holds them.
             changes: rows and what happens to them.
             orders: of those that fire.
             foreseen: the only trigger; it is not locked yet, and changes only if it fires.
@@ -164,15 +164,15 @@ class Claims:
         if not orders:
             if optimistic_claim is not None and changes:
                 raise ValueError("what is not locked yet changes only if it fires")
-            return Outcome(answers=store.change_all(asked, changes))
+            return Outcome(answers=store.change_all(pipeline, changes))
         with telemetry.span("guard.claim", exits=len(orders)) as traceparent:
             record = self._record(orders, traceparent)
             if optimistic_claim is None:
-                answer = store.ask(asked, "claim_exits", order_count=len(orders), **record)
-                outcome = Outcome(answers=store.change_all(asked, changes))
+                answer = store.ask(pipeline, "claim_exits", order_count=len(orders), **record)
+                outcome = Outcome(answers=store.change_all(pipeline, changes))
             else:
                 ((_, change),) = changes
-                answer = store.fire_foreseen(asked, optimistic_claim, change, **record)
+                answer = store.fire_foreseen(pipeline, optimistic_claim, change, **record)
                 outcome = Outcome(triggers=(store.fired(optimistic_claim.trigger, change),))
             claim = ClaimedSlices(answer, tuple(orders), traceparent, self.control_seq)
             return replace(outcome, claim=claim)
@@ -201,10 +201,10 @@ class Claims:
             condition_id=row["condition_id"],
         )
 
-    def as_owner(self, asked: Together) -> None:
+    def as_owner(self, pipeline: Pipeline) -> None:
         """Have a transaction that claims nothing fail without the lease: whoever has taken the
         partition over has read its rows, and would not learn of the change."""
-        store.ask(asked, "as_owner", partition=self._lease.partition, epoch=self._lease.epoch)
+        store.ask(pipeline, "as_owner", partition=self._lease.partition, epoch=self._lease.epoch)
 
     async def stream(self, claim: ClaimedSlices) -> None:
         """Hand a committed claim on, in the journal's order: call it under the writer's lock."""

@@ -224,7 +224,7 @@ class Evaluator:
             for each in asked:
                 self._decide(plan, each, held)
             outcome = self._claims.write(
-                held.asked, plan.changes, plan.orders, optimistic_claim=held.optimistic_claim
+                held.pipeline, plan.changes, plan.orders, optimistic_claim=held.optimistic_claim
             )
             return replace(outcome, triggers=(*outcome.triggers, *plan.unmet))
 

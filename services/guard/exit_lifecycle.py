@@ -24,7 +24,7 @@ from tradingtools.domain.order_states import FailedKind, OrderState
 from tradingtools.domain.reasons import Reason
 from tradingtools.domain.trigger_states import UNDER_WAY, TriggerStatus
 from tradingtools.runtime.books import Books
-from tradingtools.storage.postgres.pipeline import Together
+from tradingtools.storage.postgres.pipeline import Pipeline
 
 _LONGEST_PAUSE_MS = 8_000
 
@@ -41,9 +41,9 @@ class ExitLifecycle:
         self._books = books
         self._claims = claims
 
-    async def show_outcome(self, asked: Together, row: Row, _lot: Row | None) -> Outcome:
+    async def show_outcome(self, pipeline: Pipeline, row: Row, _lot: Row | None) -> Outcome:
         """Let the status say whether the exit's outcome is known."""
-        order = await store.one(asked, "exit_order", order_key=row["order_key"])
+        order = await store.one(pipeline, "exit_order", order_key=row["order_key"])
         if order is None or row["status"] not in UNDER_WAY:
             return as_it_is(row)
         target = {
@@ -55,30 +55,30 @@ class ExitLifecycle:
         if target is None or target == row["status"]:
             return as_it_is(row)
         change = TriggerChange(status=target, detail=f"the exit is {order['state']}")
-        return self._claims.write(asked, [(row, change)])
+        return self._claims.write(pipeline, [(row, change)])
 
-    async def settle(self, asked: Together, row: Row, lot: Row | None) -> Outcome:
+    async def settle(self, pipeline: Pipeline, row: Row, lot: Row | None) -> Outcome:
         """Follow an exit that has ended: done, armed again, the next rung, or the next slice."""
         if row["status"] not in UNDER_WAY or not row["order_key"]:
             return as_it_is(row)
-        order = await store.one(asked, "exit_order", order_key=row["order_key"])
+        order = await store.one(pipeline, "exit_order", order_key=row["order_key"])
         if order is None:
             return as_it_is(row)
-        total = await store.one(asked, "sold", trigger_id=row["id"], copy_key=order["copy_key"])
+        total = await store.one(pipeline, "sold", trigger_id=row["id"], copy_key=order["copy_key"])
         if total is None:
             raise LookupError(f"the exits of trigger {row['id']} have no sum")
         sold = total["sold_micros"]
         trigger = structs.replace(store.trigger(row), sold_micros=sold)
         step = exit_outcome.after_exit(self._ended(trigger, order, lot, total))
-        if step is not Next.NOTHING and await store.begun_anew(asked, row):
-            return self._over(asked, trigger, row, total)
+        if step is not Next.NOTHING and await store.begun_anew(pipeline, row):
+            return self._over(pipeline, trigger, row, total)
         if step is Next.SLICE and lot is not None:
-            return await self._next_slice(asked, row, lot, order, total)
+            return await self._next_slice(pipeline, row, lot, order, total)
         # What comes back of another's sale it has to sell as well.
-        if step is Next.DONE and await store.unsettled(asked, row, besides=trigger.id):
+        if step is Next.DONE and await store.unsettled(pipeline, row, besides=trigger.id):
             return as_it_is(row)
         if step in (Next.DONE, Next.RUNG):
-            return await _end(asked, trigger, row, lot, total, more=step is Next.RUNG)
+            return await _end(pipeline, trigger, row, lot, total, more=step is Next.RUNG)
         if step is Next.REARM:
             change = TriggerChange(
                 status=TriggerStatus.ARMED,
@@ -87,10 +87,10 @@ class ExitLifecycle:
                 sold_micros=sold,
                 rungs_fired=trigger.rungs_done,
             )
-            return self._claims.write(asked, [(row, change)])
+            return self._claims.write(pipeline, [(row, change)])
         return as_it_is(row)
 
-    def _over(self, asked: Together, trigger: Trigger, row: Row, total: Row) -> Outcome:
+    def _over(self, pipeline: Pipeline, trigger: Trigger, row: Row, total: Row) -> Outcome:
         """End a trigger whose lot has become another position; that one's triggers guard it."""
         told = history_text.sold(trigger, total["exit_sold_micros"], total["exit_notional_micros"])
         change = TriggerChange(
@@ -99,7 +99,7 @@ class ExitLifecycle:
             sold_micros=total["sold_micros"],
             rungs_done=trigger.rungs_fired,
         )
-        return self._claims.write(asked, [(row, change)])
+        return self._claims.write(pipeline, [(row, change)])
 
     def _ended(self, trigger: Trigger, order: Row, lot: Row | None, total: Row) -> Ended:
         held = lot["shares_micros"] if lot is not None else 0
@@ -115,7 +115,7 @@ class ExitLifecycle:
         )
 
     async def _next_slice(
-        self, asked: Together, row: Row, lot: Row, order: Row, total: Row
+        self, pipeline: Pipeline, row: Row, lot: Row, order: Row, total: Row
     ) -> Outcome:
         sold = total["sold_micros"]
         number = order["ordinal"] + 1
@@ -124,10 +124,10 @@ class ExitLifecycle:
             resolved = TriggerChange(
                 status=TriggerStatus.RESOLVED, detail=history_text.payout(book), sold_micros=sold
             )
-            return self._claims.write(asked, [(row, resolved)])
+            return self._claims.write(pipeline, [(row, resolved)])
         if row["next_slice_at"] is None:
             lacking = order["reason"] == Reason.INSUFFICIENT_BALANCE
-            if lacking and not await store.incoming(asked, row):
+            if lacking and not await store.incoming(pipeline, row):
                 pause = exit_price.pause_without_balance_ms(number)
             else:
                 pause = exit_price.pause_ms(number, _LONGEST_PAUSE_MS)
@@ -137,7 +137,7 @@ class ExitLifecycle:
                 sold_micros=sold,
                 next_slice_ms=pause,
             )
-            return self._claims.write(asked, [(row, waiting)])
+            return self._claims.write(pipeline, [(row, waiting)])
         if book is None or book.status is not BookStatus.FRESH:
             return as_it_is(row)
         change = TriggerChange(
@@ -157,11 +157,11 @@ class ExitLifecycle:
         if found is None:
             return as_it_is(row)
         piece, noted = found
-        return self._claims.write(asked, [(row, noted)], [piece])
+        return self._claims.write(pipeline, [(row, noted)], [piece])
 
 
 async def _end(
-    asked: Together, trigger: Trigger, row: Row, lot: Row | None, total: Row, *, more: bool
+    pipeline: Pipeline, trigger: Trigger, row: Row, lot: Row | None, total: Row, *, more: bool
 ) -> Outcome:
     """End an exit that sold what it wanted: done, or armed again for the rungs that are left."""
     detail = history_text.sold(trigger, total["exit_sold_micros"], total["exit_notional_micros"])
@@ -172,11 +172,11 @@ async def _end(
         rungs_done=trigger.rungs_fired,
         order_key="" if more else None,
     )
-    moved = Outcome(answers=store.change_all(asked, [(row, change)]))
+    moved = Outcome(answers=store.change_all(pipeline, [(row, change)]))
     entry = _entry_price(lot)
     if not trigger.rungs or entry is None or total["exit_sold_micros"] == 0:
         return moved
-    return replace(moved, evened=tuple(await store.break_even(asked, row, entry)))
+    return replace(moved, evened=tuple(await store.break_even(pipeline, row, entry)))
 
 
 def _entry_price(lot: Row | None) -> int | None:

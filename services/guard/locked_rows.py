@@ -18,7 +18,7 @@ from psycopg.rows import DictRow
 from services.guard import store
 from services.guard.core.trigger import LotKey, Trigger, lot_of
 from services.guard.trigger_cache import OptimisticClaim
-from tradingtools.storage.postgres.pipeline import Together, together
+from tradingtools.storage.postgres.pipeline import Pipeline, pipelined
 from tradingtools.storage.postgres.pool import Pool
 
 _NAMES: Final = (
@@ -33,7 +33,7 @@ _values = attrgetter(*_NAMES)
 class LockedRows:
     """Rows of a transaction: triggers and their lots, locked until it ends."""
 
-    asked: Together
+    pipeline: Pipeline
     rows: Mapping[str, DictRow]
     """Triggers by id, with whose they are."""
     triggers: Mapping[str, Trigger]
@@ -63,15 +63,15 @@ async def locked(
         LookupError: there is no such trigger.
     """
     ids = list(trigger_ids)
-    async with pool.connection() as connection, together(connection) as asked:
-        rows = store.ask(asked, "lock_triggers", ids=ids)
-        store.ask(asked, "lock_lots", ids=ids)
-        lots = store.ask(asked, "locked_lots", ids=ids)
+    async with pool.connection() as connection, pipelined(connection) as pipeline:
+        rows = store.ask(pipeline, "lock_triggers", ids=ids)
+        store.ask(pipeline, "lock_lots", ids=ids)
+        lots = store.ask(pipeline, "locked_lots", ids=ids)
         found = {row["id"]: _with_peak(row, peak(row["id"])) for row in await rows.rows()}
         if missing := set(trigger_ids) - set(found):
             raise LookupError(f"trigger {min(missing)} has no row")
         yield LockedRows(
-            asked,
+            pipeline,
             found,
             {trigger_id: store.trigger(row) for trigger_id, row in found.items()},
             {_lot_of(row): row for row in await lots.rows()},
@@ -99,17 +99,17 @@ async def optimistic_claim(pool: Pool, seen: OptimisticClaim) -> AsyncIterator[L
     }
     lot = {"shares_micros": seen.shares_micros, "free_micros": seen.shares_micros}
     async with pool.connection() as connection:
-        asked = Together(connection)
+        pipeline = Pipeline(connection)
         yield LockedRows(
-            asked,
+            pipeline,
             {trigger.id: {**dict(zip(_NAMES, _values(trigger), strict=True)), **owner}},
             {trigger.id: trigger},
             {lot_of(trigger): lot},
             seen,
         )
-        if not asked.waits:
+        if not pipeline.waits:
             store.ask(
-                asked,
+                pipeline,
                 "hold_foreseen",
                 id=trigger.id,
                 version=trigger.version,
@@ -117,7 +117,7 @@ async def optimistic_claim(pool: Pool, seen: OptimisticClaim) -> AsyncIterator[L
                 shares_micros=seen.shares_micros,
                 **owner,
             )
-        await asked.send()
+        await pipeline.send()
 
 
 def _with_peak(row: DictRow, peak_micros: int | None) -> DictRow:

@@ -12,7 +12,7 @@ from services.guard.core.trigger import Trigger
 from services.guard.store import TriggerChange
 from tradingtools.domain.money import to_text
 from tradingtools.domain.trigger_states import EDITABLE, FINAL, TriggerStatus
-from tradingtools.storage.postgres.pipeline import Together
+from tradingtools.storage.postgres.pipeline import Pipeline
 
 
 def follow(trigger: Trigger, shares: int) -> Decide | None:
@@ -24,13 +24,13 @@ def follow(trigger: Trigger, shares: int) -> Decide | None:
     return _follow if _change(trigger, shares) is not None else None
 
 
-async def _follow(asked: Together, row: Row, lot: Row | None) -> Outcome:
+async def _follow(pipeline: Pipeline, row: Row, lot: Row | None) -> Outcome:
     change = _change(store.trigger(row), lot["shares_micros"] if lot is not None else 0)
     if change is None:
         return as_it_is(row)
-    if change.status is TriggerStatus.CANCELLED and await store.unsettled(asked, row):
+    if change.status is TriggerStatus.CANCELLED and await store.unsettled(pipeline, row):
         return as_it_is(row)
-    return await _move(asked, row, change)
+    return await _move(pipeline, row, change)
 
 
 def _change(trigger: Trigger, shares: int) -> TriggerChange | None:
@@ -42,23 +42,23 @@ def _change(trigger: Trigger, shares: int) -> TriggerChange | None:
     return None
 
 
-async def end_superseded(asked: Together, row: Row, _lot: Row | None) -> Outcome:
+async def end_superseded(pipeline: Pipeline, row: Row, _lot: Row | None) -> Outcome:
     """End a default trigger of the position before."""
     if row["status"] not in EDITABLE:
         return as_it_is(row)
     gone = TriggerChange(status=TriggerStatus.CANCELLED, detail="a new position has begun")
-    return await _move(asked, row, gone)
+    return await _move(pipeline, row, gone)
 
 
-async def end_resolved(asked: Together, row: Row, _lot: Row | None) -> Outcome:
+async def end_resolved(pipeline: Pipeline, row: Row, _lot: Row | None) -> Outcome:
     """End a trigger whose lot was paid out, which happens only when no exit of it is open."""
     if row["status"] in FINAL:
         return as_it_is(row)
     paid = TriggerChange(
         status=TriggerStatus.RESOLVED, detail="the market resolved, the lot was paid out"
     )
-    return await _move(asked, row, paid)
+    return await _move(pipeline, row, paid)
 
 
-async def _move(asked: Together, row: Row, change: TriggerChange) -> Outcome:
-    return Outcome(answers=store.change_all(asked, [(row, change)]))
+async def _move(pipeline: Pipeline, row: Row, change: TriggerChange) -> Outcome:
+    return Outcome(answers=store.change_all(pipeline, [(row, change)]))

@@ -17,7 +17,7 @@ from services.guard.trigger_cache import OptimisticClaim
 from tradingtools.domain.trigger_states import TRANSITIONS, TriggerStatus
 from tradingtools.domain.trigger_types import TriggerType, rungs_from_fields
 from tradingtools.storage.postgres.direct import Connection, Value
-from tradingtools.storage.postgres.pipeline import Answer, Together
+from tradingtools.storage.postgres.pipeline import Answer, Pipeline
 from tradingtools.storage.postgres.pool import Pool
 from tradingtools.storage.postgres.sql import load_queries
 
@@ -50,18 +50,18 @@ async def ask_alone(pool: Pool, name: str, **values: Value) -> list[DictRow]:
 
 async def ask_on(connection: Connection, name: str, **values: Value) -> list[DictRow]:
     """Return the same on a connection that is kept for what comes after it."""
-    (rows,) = await connection.ask_together([(_QUERIES[name], values)])
+    (rows,) = await connection.ask_pipelined([(_QUERIES[name], values)])
     return rows
 
 
-def ask(asked: Together, name: str, **values: Value) -> Answer:
+def ask(pipeline: Pipeline, name: str, **values: Value) -> Answer:
     """Ask one named query; it leaves when an answer is read."""
-    return asked.ask(_QUERIES[name], values)
+    return pipeline.ask(_QUERIES[name], values)
 
 
-async def one(asked: Together, name: str, **values: Value) -> DictRow | None:
+async def one(pipeline: Pipeline, name: str, **values: Value) -> DictRow | None:
     """Return the row of one named query, or None."""
-    rows = await ask(asked, name, **values).rows()
+    rows = await ask(pipeline, name, **values).rows()
     return rows[0] if rows else None
 
 
@@ -120,12 +120,12 @@ class TriggerChange:
 
 
 def change_all(
-    asked: Together, changes: Sequence[tuple[Mapping[str, Any], TriggerChange]]
+    pipeline: Pipeline, changes: Sequence[tuple[Mapping[str, Any], TriggerChange]]
 ) -> tuple[Answer, ...]:
     """Change triggers, each once, and note it in their histories.
 
     Args:
-        asked: in the transaction that holds them.
+        pipeline: in the transaction that holds them.
         changes: rows and what happens to them, in the order of the history.
 
     Returns:
@@ -140,25 +140,25 @@ def change_all(
     if not changes:
         return ()
     moves = [(row, change, _key_after(row, change)) for row, change in changes]
-    answer = _put(asked, "move_triggers", "moves", map(_move, moves))
-    _note(asked, [_event(row, c.status, c.detail, key) for row, c, key in moves])
+    answer = _put(pipeline, "move_triggers", "moves", map(_move, moves))
+    _note(pipeline, [_event(row, c.status, c.detail, key) for row, c, key in moves])
     return (answer,)
 
 
 def fire_foreseen(
-    asked: Together, seen: OptimisticClaim, change: TriggerChange, **claim: Value
+    pipeline: Pipeline, seen: OptimisticClaim, change: TriggerChange, **claim: Value
 ) -> Answer:
     """Have a trigger fire that is as foreseen, and claim its exit, all in one statement.
 
     Args:
-        asked: for this alone.
+        pipeline: for this alone.
         seen: the trigger and its lot.
         change: what firing changes.
         claim: the record, with the order.
     """
     trigger = seen.trigger
     return ask(
-        asked,
+        pipeline,
         "fire_foreseen",
         status=trigger.status,
         version=trigger.version,
@@ -185,42 +185,42 @@ def fired(trigger: Trigger, change: TriggerChange) -> Trigger:
     )
 
 
-async def unsettled(asked: Together, row: Mapping[str, Any], *, besides: str = "") -> bool:
+async def unsettled(pipeline: Pipeline, row: Mapping[str, Any], *, besides: str = "") -> bool:
     """Return whether a sale of a trigger's lot may still be undone.
 
     Args:
-        asked: in the transaction that holds it.
+        pipeline: in the transaction that holds it.
         row: of the trigger.
         besides: a trigger whose own sales do not count.
     """
     key = lot_key((row["follower_proxy"], row["asset_id"], row["origin"]))
-    found = await one(asked, "unsettled", **key, besides=besides)
+    found = await one(pipeline, "unsettled", **key, besides=besides)
     return found is not None and bool(found["unsettled"])
 
 
-async def incoming(asked: Together, row: Mapping[str, Any]) -> bool:
+async def incoming(pipeline: Pipeline, row: Mapping[str, Any]) -> bool:
     """Return whether a purchase of a trigger's wallet and asset may still bring shares.
 
     Args:
-        asked: in the transaction that holds it.
+        pipeline: in the transaction that holds it.
         row: of the trigger.
     """
     key = {"follower_proxy": row["follower_proxy"], "asset_id": row["asset_id"]}
-    found = await one(asked, "incoming", **key)
+    found = await one(pipeline, "incoming", **key)
     return found is not None and bool(found["incoming"])
 
 
-async def begun_anew(asked: Together, row: Mapping[str, Any]) -> bool:
+async def begun_anew(pipeline: Pipeline, row: Mapping[str, Any]) -> bool:
     """Return whether a new position has begun in the lot of a default trigger, with triggers of its
     own.
 
     Args:
-        asked: in the transaction that holds it.
+        pipeline: in the transaction that holds it.
         row: of the trigger.
     """
     if not row["made_for"]:
         return False
-    found = await one(asked, "begun_anew", id=row["id"])
+    found = await one(pipeline, "begun_anew", id=row["id"])
     return found is not None and bool(found["begun"])
 
 
@@ -264,19 +264,19 @@ def _given(value: int | None, row: Mapping[str, Any], name: str) -> int | None:
 
 
 async def break_even(
-    asked: Together, ladder: Mapping[str, Any], price_micros: int
+    pipeline: Pipeline, ladder: Mapping[str, Any], price_micros: int
 ) -> list[Trigger]:
     """Move the stops of a ladder's lot that want it up to the entry price; returns those moved.
 
     Args:
-        asked: in the transaction that holds the ladder and its lot.
+        pipeline: in the transaction that holds the ladder and its lot.
         ladder: its row.
         price_micros: what the lot's shares have cost.
     """
     key = {name: ladder[name] for name in ("follower_proxy", "asset_id", "origin")}
-    rows = await ask(asked, "break_even", **key, price=price_micros).rows()
+    rows = await ask(pipeline, "break_even", **key, price=price_micros).rows()
     told = history_text.broke_even(price_micros, ladder["id"])
-    _note(asked, [_event(row, row["status"], told, "") for row in rows])
+    _note(pipeline, [_event(row, row["status"], told, "") for row in rows])
     return [trigger(row) for row in rows]
 
 
@@ -290,12 +290,12 @@ def _event(row: Mapping[str, Any], to: str, detail: str, order_key: str) -> dict
     }
 
 
-def _note(asked: Together, events: Sequence[dict[str, Any]]) -> None:
+def _note(pipeline: Pipeline, events: Sequence[dict[str, Any]]) -> None:
     if events:
-        _put(asked, "add_events", "events", events)
+        _put(pipeline, "add_events", "events", events)
 
 
-def _put(asked: Together, name: str, parameter: str, rows: Iterable[dict[str, Any]]) -> Answer:
+def _put(pipeline: Pipeline, name: str, parameter: str, rows: Iterable[dict[str, Any]]) -> Answer:
     """Ask a statement that takes many rows at once, in their order."""
     given = [{**row, "place": place} for place, row in enumerate(rows)]
-    return ask(asked, name, **{parameter: json.dumps(given)})
+    return ask(pipeline, name, **{parameter: json.dumps(given)})

@@ -51,7 +51,7 @@ class TrailingStops:
         self._cache = known
         self._books = books
         self._peaks = peaks
-        self._verdicts = verdicts
+        self._evaluator = verdicts
         self._writer = writer
         self._raised: set[str] = set()
         """Assets whose stops have risen since they were judged."""
@@ -86,13 +86,13 @@ class TrailingStops:
         """Judge who is reached by recorded peaks; then some that were refused, on what they are."""
         self._recorded.clear()
         raised, self._raised = self._raised, set()
-        await self._verdicts.judge(self._reached(raised))
+        await self._evaluator.judge(self._reached(raised))
         # Some at a time: exits wait for it, and so does who is raised meanwhile.
         if refused := self._peaks.to_learn(PATIENT):
             keys = await self._learn(refused)
             self._peaks.learned(refused)
             self._recorded.set()
-            await self._verdicts.judge(self._beside(keys))
+            await self._evaluator.judge(self._beside(keys))
 
     def _reached(self, asset_ids: Iterable[str]) -> list[Wish]:
         """Return who may fire on the newest books of stops that have risen."""

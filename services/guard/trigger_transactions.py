@@ -47,7 +47,7 @@ class Writer:
         """Change one trigger under lock."""
         await self.change_all(
             [trigger_id],
-            lambda held: decide(held.asked, held.rows[trigger_id], held.lot(trigger_id)),
+            lambda held: decide(held.pipeline, held.rows[trigger_id], held.lot(trigger_id)),
         )
 
     async def change_all(
@@ -101,7 +101,7 @@ class Writer:
             async with self._locked(trigger_ids) as held:
                 outcome = await decide(held)
                 if outcome.answers and outcome.claim is None:
-                    self._claims.as_owner(held.asked)
+                    self._claims.as_owner(held.pipeline)
         except psycopg.Error as error:
             journal.check_refusal(error)
             raise

@@ -92,14 +92,16 @@ class Guard:
         """Triggers that could not be changed the last time."""
         self._claims = Claims(lease, tail, settings, body_of)
         self._bad = BadBooks(settings.suspend_ms)
-        self._closing = ExitLifecycle(books, self._claims)
+        self._exit_lifecycle = ExitLifecycle(books, self._claims)
         self._writer = Writer(writing, self._cache, self._claims)
-        self._folding = Compaction(peaks, self._writer)
-        self._peaks = HighWaterMarks(peaks, self._cache, lease, self._folding)
-        self._verdicts = Evaluator(
+        self._compaction = Compaction(peaks, self._writer)
+        self._peaks = HighWaterMarks(peaks, self._cache, lease, self._compaction)
+        self._evaluator = Evaluator(
             self._cache, self._claims, self._writer, books.untold, self._peaks.see
         )
-        self._rising = TrailingStops(self._cache, books, self._peaks, self._verdicts, self._writer)
+        self._trailing_stops = TrailingStops(
+            self._cache, books, self._peaks, self._evaluator, self._writer
+        )
 
     async def recover(self) -> None:
         """Rebuild memory from PostgreSQL."""
@@ -168,7 +170,7 @@ class Guard:
         now_ms = clock.monotonic_ms()
         for book in books:
             self._peaks.see(book)
-        await self._verdicts.judge(
+        await self._evaluator.judge(
             (trigger.id, book)
             for book in books
             if not self._bad.bears(book, now_ms)
@@ -177,12 +179,12 @@ class Guard:
 
     async def keep_peaks(self) -> None:
         """Record new peaks as they are seen, and judge whom they raise, for ever."""
-        await self._rising.keep()
+        await self._trailing_stops.keep()
 
     async def fold_peaks(self) -> None:
         """Let the rows follow the records of peaks. Raises psycopg.OperationalError."""
         try:
-            await self._folding.fold()
+            await self._compaction.fold()
         except psycopg.OperationalError:
             raise
         except psycopg.Error as error:
@@ -225,9 +227,9 @@ class Guard:
         if fill.kind == confirm_pb.FILL_KIND_CORRECTED:
             # An exit that was refused for want of balance goes on with what is there, at once.
             for trigger_id in [trigger.id for trigger in self._cache.of_lot(key)]:
-                await self._change(trigger_id, self._closing.settle)
+                await self._change(trigger_id, self._exit_lifecycle.settle)
         if fill.kind == confirm_pb.FILL_KIND_CLOSED and fill.trigger_id:
-            await self._change(fill.trigger_id, self._closing.settle)
+            await self._change(fill.trigger_id, self._exit_lifecycle.settle)
         for trigger in self._cache.of_lot(key):
             await self._follow_lot(trigger, shares)
         await self._wake(self._cache.of_lot(key))
@@ -316,7 +318,7 @@ class Guard:
             book = self._books.known(trigger.asset_id)
             if book is not None and not self._bad.bears(book, now_ms):
                 wishes.append((trigger.id, book))
-        await self._verdicts.judge(wishes)
+        await self._evaluator.judge(wishes)
         # A book that came meanwhile met memory as it was before this, and may not come again.
         self._writer.hurry(
             trigger_id
@@ -332,12 +334,16 @@ class Guard:
         await self._writer.at_rest()
         found = await store.fetch(self._pool, "moved_on")
         rows = [row for row in found if self._cache.owns(row["follower_proxy"])]
-        self._writer.hurry(self._verdicts.rested())
+        self._writer.hurry(self._evaluator.rested())
         woken: set[str] = set()
         while rows:
             some, rows = rows[:PATIENT], rows[PATIENT:]
             for row in some:
-                decide = self._closing.settle if row["ended"] else self._closing.show_outcome
+                decide = (
+                    self._exit_lifecycle.settle
+                    if row["ended"]
+                    else self._exit_lifecycle.show_outcome
+                )
                 if await self._change(row["id"], decide) and row["ended"]:
                     # Armed again, it is judged on the book that is there.
                     self._writer.hurry([row["id"]])

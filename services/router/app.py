@@ -23,7 +23,7 @@ from tradingtools.runtime.backlog import Backlog
 from tradingtools.runtime.books import Books
 from tradingtools.runtime.claim_tail import claim_tail
 from tradingtools.runtime.composition import composed
-from tradingtools.runtime.consumer import Intake, while_database_is_away
+from tradingtools.runtime.consumer import Consumer, while_database_is_away
 from tradingtools.runtime.fills import follow_fills
 from tradingtools.runtime.keyed_workers import Lanes
 from tradingtools.storage.postgres import journal
@@ -77,13 +77,13 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
         await parts.serve(
             settings.listen, [SERVICE], partial(rpc.add_RouterServiceServicer_to_server, servicer)
         )
-        facts = Intake(
+        facts = Consumer(
             pool, "leader_trades", name, ingest_pb.StreamLeaderTradesResponse, router.on_message
         )
         tell = await parts.stack.enter_async_context(streams.acknowledging(ingest, name))
         lanes = Lanes(facts, tell, partial(_next, settings))
         backlog = Backlog("router", partial(_waited_ms, lanes), settings.backlog_ms)
-        fills = Intake(pool, "fills", name, confirm_pb.FillEvent, router.bookings.on_fill)
+        fills = Consumer(pool, "fills", name, confirm_pb.FillEvent, router.bookings.on_fill)
         await parts.run(
             stop,
             books.keep(),

@@ -30,7 +30,7 @@ from tradingtools.storage.postgres.journal import Claim
 from tradingtools.storage.postgres.lease import Lease
 from tradingtools.storage.postgres.pool import Pool
 
-_log = structlog.get_logger("router.together")
+_log = structlog.get_logger("router.batch_claimer")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

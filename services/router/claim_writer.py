@@ -148,7 +148,7 @@ class ClaimWriter:
                 droppable = bool(progress.part.ids)
                 ids = ids[len(progress.part.ids) :]
 
-    async def claim_together(self, buys: Sequence[BatchableBuy]) -> None:
+    async def claim_batch(self, buys: Sequence[BatchableBuy]) -> None:
         """Claim buys that have come together with as few commits as others leave room for.
 
         Raises:

@@ -262,7 +262,7 @@ class Router:
             return
         followers = self._state.index.followers_of(trades[0].key.leader)
         part = Part(ids=tuple(s.id for s in followers))
-        await self._writer.claim_together(
+        await self._writer.claim_batch(
             [
                 BatchableBuy(
                     trade=trade,

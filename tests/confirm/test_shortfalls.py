@@ -21,7 +21,7 @@ from tests.confirm.conftest import SIZE, Orders, told, trade
 from tradingtools import clock
 from tradingtools.domain.book import Book, BookStatus, Market
 from tradingtools.domain.venue_order import TradeStatus
-from tradingtools.storage.postgres.pipeline import Together
+from tradingtools.storage.postgres.pipeline import Pipeline
 from tradingtools.v1 import common_pb2 as common
 from tradingtools.v1 import confirm_service_pb2 as pb
 from tradingtools.venues.insiders.order_gateway import Answer, InsidersClient, Unanswered
@@ -429,7 +429,7 @@ async def test_a_kill_at_any_statement_changes_nothing_or_all(scene: Scene, stat
         )[0]
     )
     proof = Proof(proxy=scene.orders.wallet, asset_id="1", lots=(lot,), held_micros=0)
-    asked, ask = 0, Together.ask
+    asked, ask = 0, Pipeline.ask
 
     def dies(together: Any, query: Any, values: Any = None) -> Any:
         nonlocal asked
@@ -439,7 +439,7 @@ async def test_a_kill_at_any_statement_changes_nothing_or_all(scene: Scene, stat
         return ask(together, query, values)
 
     with (
-        mock.patch.object(Together, "ask", dies),
+        mock.patch.object(Pipeline, "ask", dies),
         pytest.raises(asyncio.CancelledError),
     ):
         await corrections.shrink(scene.orders.pool, scene.orders.lease, proof)

@@ -80,7 +80,7 @@ UNREACHED = (
     Entry(f"{_EXECUTOR}/sender.py", "Sender._process_answers",
           "only when many answers come at once",
           "asyncio.get_running_loop", chance=True),
-    Entry(f"{_EXECUTOR}/store.py", "build_or_set_aside", _SINGLY),
+    Entry(f"{_EXECUTOR}/store.py", "build_or_quarantine", _SINGLY),
     Entry(f"{_EXECUTOR}/store.py", "halt", _GATE),
     Entry(f"{_EXECUTOR}/send_queue.py", "SendQueue._forget", _FULL, "self._seen.popitem"),
     Entry(f"{_EXECUTOR}/worker.py", "Executor._within_limits", _GATE, "orders = await"),
@@ -348,7 +348,7 @@ UNREACHED = (
         Entry(f"{_GUARD}/rising.py", "Rising.judge", _OTHERWISE, statement, chance=True)
         for statement in (
             "keys = ", "self._peaks.learned", "self._recorded.set",
-            "await self._verdicts.judge(self._beside",
+            "await self._evaluator.judge(self._beside",
         )
     ),
     Entry(f"{_GUARD}/rising.py", "Rising._beside", _OTHERWISE, chance=True),
@@ -356,9 +356,9 @@ UNREACHED = (
     Entry(f"{_GUARD}/peaks.py", "Peaks.learned", _OTHERWISE, chance=True),
     Entry(f"{_GUARD}/writing.py", "Writer.learn", _OTHERWISE, chance=True),
     Entry(f"{_GUARD}/writing.py", "Writer.learn.look", _OTHERWISE, chance=True),
-    Entry("tradingtools/storage/postgres/journal.py", "build_rows_or_set_aside", _SINGLY,
+    Entry("tradingtools/storage/postgres/journal.py", "build_rows_or_quarantine", _SINGLY,
           "_log.error"),
-    Entry("tradingtools/storage/postgres/journal.py", "build_rows_or_set_aside", _SINGLY,
+    Entry("tradingtools/storage/postgres/journal.py", "build_rows_or_quarantine", _SINGLY,
           "await connection.execute(_QUERIES[\"set_aside\"]"),
 )  # fmt: skip
 

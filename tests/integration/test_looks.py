@@ -10,7 +10,7 @@ import pytest
 from services.guard import store
 from services.guard.settings import Settings
 from services.guard.worker import Guard
-from tests.integration.test_exits_together import CHEAP, SHARE, _none
+from tests.integration.test_exits_batched import CHEAP, SHARE, _none
 from tests.support import leases
 from tradingtools.domain.book import Book
 from tradingtools.rpc.streams import Tail

@@ -63,7 +63,7 @@ async def test_several_travel_together_and_each_has_its_rows(database_url: str) 
     many = "select n, repeat('x', 1000) as filler from generate_series(1, %(most)s::int4) n"
     async with open_pool(database_url, name="test", size=1) as pool, pool.connection() as one:
         for most in (0, 3, 3_000):
-            none, some, length = await one.ask_together([
+            none, some, length = await one.ask_pipelined([
                 ("select 1 as one where false", {}),
                 (many, {"most": most}),
                 ("select length(%(bytes)s::bytea) as length", {"bytes": b"\x00" * 300_000}),
@@ -82,7 +82,7 @@ async def test_of_several_the_first_failure_is_told_and_ends_them(database_url: 
         share = "select 1 / %(by)s::int4 as share"
         for _ in range(2):
             with pytest.raises(psycopg.errors.DivisionByZero):
-                await one.ask_together([(share, {"by": 1}), (share, {"by": 0}), put])
+                await one.ask_pipelined([(share, {"by": 1}), (share, {"by": 0}), put])
         assert await one.ask("select to_regclass('seen') is null as none", {}) == {"none": True}
 
 
@@ -118,8 +118,8 @@ async def test_it_goes_on_where_the_server_has_forgotten_what_was_prepared(
             assert await one.ask_all(text, {"one": 1}) == [{"one": 1}]
             await one.execute("deallocate all")
             with pytest.raises(psycopg.errors.InvalidSqlStatementName):
-                await one.ask_together([(text, {"one": 1}), (text, {"one": 2})])
-            assert await one.ask_together([(text, {"one": 1})]) == [[{"one": 1}]]
+                await one.ask_pipelined([(text, {"one": 1}), (text, {"one": 2})])
+            assert await one.ask_pipelined([(text, {"one": 1})]) == [[{"one": 1}]]
 
 
 @pytest.mark.parametrize("value", ["a\x00b", ["a", "b\x00"]])
@@ -169,7 +169,7 @@ async def test_a_connection_that_breaks_meanwhile_says_so_and_is_replaced(
             assert await two.ask("select 1 as one", {}) == {"one": 1}
 
 
-@pytest.mark.parametrize("how", ["ask", "ask_together", "execute", "commit"])
+@pytest.mark.parametrize("how", ["ask", "ask_pipelined", "execute", "commit"])
 async def test_who_stands_still_in_a_transaction_has_lost_it_as_when_the_database_goes(
     database_url: str, how: str
 ) -> None:
@@ -182,8 +182,8 @@ async def test_who_stands_still_in_a_transaction_has_lost_it_as_when_the_databas
                 await one.execute("select 1")
             elif how == "ask":
                 await one.ask("select 1 as one", {})
-            elif how == "ask_together":
-                await one.ask_together([("select 1 as one", {}), ("select 2 as two", {})])
+            elif how == "ask_pipelined":
+                await one.ask_pipelined([("select 1 as one", {}), ("select 2 as two", {})])
 
     async with open_pool(database_url, name="test", size=1) as pool:
         with pytest.raises(psycopg.OperationalError):
@@ -244,7 +244,7 @@ async def _asleep(
     """A statement that the server is at, alone or before another; it would take 14 s."""
     text, values = "select 1 as one from pg_sleep(%(seconds)s::int4)", {"seconds": 14}
     if several:
-        both = connection.ask_together([(text, values), ("select 1 as one", {})])
+        both = connection.ask_pipelined([(text, values), ("select 1 as one", {})])
         asked: asyncio.Future[Any] = asyncio.ensure_future(both)
     else:
         asked = asyncio.ensure_future(connection.ask(text, values))
@@ -279,7 +279,7 @@ async def test_an_error_of_the_commit_itself_is_one(database_url: str) -> None:
             async with pool.connection() as one:
                 insert = "insert into late values (1) returning number"
                 with pytest.raises(psycopg.Error, match="refused at the commit"):
-                    await one.ask_together([(insert, {}), (insert, {})])
+                    await one.ask_pipelined([(insert, {}), (insert, {})])
             async with pool.connection() as one:
                 assert await one.ask_all("select number from late", {}) == []
         finally:

@@ -13,7 +13,7 @@ import psycopg
 import pytest
 
 from tests.money_path.world import Scene, World, eventually, world
-from tradingtools.runtime.consumer import TRIES, Intake
+from tradingtools.runtime.consumer import TRIES, Consumer
 from tradingtools.storage.postgres.pool import open_pool
 from tradingtools.v1 import ingest_service_pb2 as ingest_pb
 
@@ -106,8 +106,8 @@ async def test_a_message_is_not_set_aside_however_often_its_transaction_is_ended
             await connection.execute("select 1")
 
     async with open_pool(database_url, name="test", size=2) as pool:
-        intake = Intake(pool, "stream", "consumer", ingest_pb.LeaderTradeEvent, handle)
-        await intake.take(ingest_pb.LeaderTradeEvent(), "1")
+        consumer = Consumer(pool, "stream", "consumer", ingest_pb.LeaderTradeEvent, handle)
+        await consumer.take(ingest_pb.LeaderTradeEvent(), "1")
         async with pool.connection() as connection:
             found = await connection.execute("select reason from dead_letter")
             assert await found.fetchall() == []

@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from tests.simulation.storm import Storm
-from tradingtools.runtime.consumer import Intake
+from tradingtools.runtime.consumer import Consumer
 
 KIND = "message not handled"
 
@@ -32,15 +32,15 @@ class Mistakes:
         """Whether it fails before its work, by consumer and message; not in it: it is handled."""
         self._seen: set[tuple[str, bytes]] = set()
 
-    def intake(
+    def consumer(
         self,
         pool: Any,
         stream: str,
         consumer: str,
         kind: type[Any],
         handle: Callable[[Any], Awaitable[None]],
-    ) -> Intake[Any]:
-        """Takes the place of `Intake`: the real one, with a handler that makes mistakes."""
+    ) -> Consumer[Any]:
+        """Takes the place of `Consumer`: the real one, with a handler that makes mistakes."""
 
         async def mistaken(message: Any) -> None:
             early = self._fails(consumer, message.SerializeToString(deterministic=True))
@@ -50,7 +50,7 @@ class Mistakes:
             if early is not None:
                 raise Mistake("after its work")
 
-        return Intake(pool, stream, consumer, kind, mistaken)
+        return Consumer(pool, stream, consumer, kind, mistaken)
 
     def _fails(self, consumer: str, message: bytes) -> bool | None:
         """Return whether it fails before its work (True) or after it (False); None: it does not."""

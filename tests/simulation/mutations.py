@@ -35,7 +35,7 @@ from tests.simulation.insiders import SimulatedClient
 from tradingtools.domain import leader_trade
 from tradingtools.domain.leader_trade import LeaderRow, LeaderTrade, Source
 from tradingtools.domain.order_states import RELEASING, OrderState
-from tradingtools.runtime.consumer import Intake
+from tradingtools.runtime.consumer import Consumer
 from tradingtools.testing.memory_database import (
     correcting,
     functions,
@@ -111,8 +111,8 @@ def _look_at_no_halt(tx: Transaction, orders: list[Row]) -> dict[str, str]:
     return {key: why for key, why in _denials(tx, orders).items() if why not in forbidden}
 
 
-async def _acknowledge_at_once(intake: Any, message: Any, _cursor: str) -> None:
-    work = asyncio.ensure_future(intake._handle(message))
+async def _acknowledge_at_once(consumer: Any, message: Any, _cursor: str) -> None:
+    work = asyncio.ensure_future(consumer._handle(message))
     work.add_done_callback(lambda done: done.cancelled() or done.exception())
 
 
@@ -291,10 +291,10 @@ MUTATIONS: Final[dict[str, Mutation]] = {
         ((PreTradeLimits, "remember", _remember_nothing),), "the last gate bounds", seed=21
     ),
     "acknowledged after the commit": Mutation(
-        ((Intake, "take", _acknowledge_at_once),), "I3", seed=6
+        ((Consumer, "take", _acknowledge_at_once),), "I3", seed=6
     ),
     "what cannot be handled is set aside": Mutation(
-        ((Intake, "_quarantine", _forget_what_cannot_be_handled),), "I3", seed=26
+        ((Consumer, "_quarantine", _forget_what_cannot_be_handled),), "I3", seed=26
     ),
     "what an operator tells is booked": Mutation(
         ((operator_resolution, "resolve", _resolve_without_booking),), "I4", seed=16

@@ -26,9 +26,11 @@ _RECOVERY_SECONDS = 3.0
 def _from_what_is_acknowledged_by_now(follow: Any) -> Any:
     """Asked when it begins to read, which is after recovering."""
 
-    async def follow_from_there(intake: Any, stub: Any, name: str, cursor: str, *more: Any) -> None:
-        known = await journal.acknowledged(intake._pool, intake._stream, name)
-        await follow(intake, stub, name, known or cursor, *more)
+    async def follow_from_there(
+        consumer: Any, stub: Any, name: str, cursor: str, *more: Any
+    ) -> None:
+        known = await journal.acknowledged(consumer._pool, consumer._stream, name)
+        await follow(consumer, stub, name, known or cursor, *more)
 
     return follow_from_there
 

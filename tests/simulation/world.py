@@ -158,8 +158,8 @@ class World:
             for app in _APPS:
                 if hasattr(app, "open_client"):
                     stack.enter_context(put(app, "open_client", self.far.open_client))
-                if hasattr(app, "Intake"):
-                    stack.enter_context(put(app, "Intake", self.mistakes.intake))
+                if hasattr(app, "Consumer"):
+                    stack.enter_context(put(app, "Consumer", self.mistakes.consumer))
             most = self.rng("bookings").choice((1, 2, 3, booking_batcher.MOST))
             stack.enter_context(put(booking_batcher, "MOST", most))
             # A storm is shorter than what the venue may take to tell of a trade.

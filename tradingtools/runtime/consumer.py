@@ -23,8 +23,8 @@ from tradingtools.storage.postgres.pool import Pool
 from tradingtools.storage.postgres.sql import load_queries
 
 _QUERIES = load_queries(Path(__file__).parent.parent / "storage" / "postgres" / "dead_letters.sql")
-_log = structlog.get_logger("intake")
-_quarantined = metrics.get_meter("tradingtools.intake").create_counter(
+_log = structlog.get_logger("consumer")
+_quarantined = metrics.get_meter("tradingtools.consumer").create_counter(
     "quarantined", description="messages that could not be handled, by stream"
 )
 
@@ -52,7 +52,7 @@ def _describe(error: Exception) -> str:
     return f"{type(error).__name__}: {error}"
 
 
-class Intake(Generic[M]):
+class Consumer(Generic[M]):
     """One reader's way of handling the messages of one stream.
 
     Args:
@@ -101,7 +101,7 @@ class Intake(Generic[M]):
         await while_database_is_away(lambda: self._quarantine(message, cursor, reason))
         _quarantined.add(1, {"stream": self._stream})
 
-    async def take_together(self, messages: Sequence[tuple[M, str]]) -> None:
+    async def take_batch(self, messages: Sequence[tuple[M, str]]) -> None:
         """Handle messages, with their cursors, as if they were one; each alone if that fails.
 
         What is repeated in them adds (protobuf's merging), what is not is the last one's.

@@ -1,6 +1,6 @@
 """Messages of a stream side by side, those of one lane in turn, cursors in the stream's order.
 
-Before it: whoever reads the stream and says what belongs to which lane. After it: `Intake`, which
+Before it: whoever reads the stream and says what belongs to which lane. After it: `Consumer`, which
 handles what has come together in a lane, and the acknowledgement, which is only told what is
 handled without a gap.
 """
@@ -15,7 +15,7 @@ from typing import Generic, TypeVar
 
 from google.protobuf.message import Message
 
-from tradingtools.runtime.consumer import Intake
+from tradingtools.runtime.consumer import Consumer
 from tradingtools.tasks import cancel_all
 
 M = TypeVar("M", bound=Message)
@@ -45,7 +45,7 @@ class Lanes(Generic[M]):
     """One reader's lanes.
 
     Args:
-        intake: handles messages or quarantines them.
+        consumer: handles messages or quarantines them.
         acknowledge: told a cursor when everything up to it is handled.
         choose: which pieces of a lane that wait, oldest first, are handled together next: their
             indexes, at least one. By default all.
@@ -53,11 +53,11 @@ class Lanes(Generic[M]):
 
     def __init__(
         self,
-        intake: Intake[M],
+        consumer: Consumer[M],
         acknowledge: Callable[[str], None],
         choose: Callable[[Sequence[M]], Sequence[int]] | None = None,
     ) -> None:
-        self._intake = intake
+        self._consumer = consumer
         self._acknowledge = acknowledge
         self._choose = choose
         self._lanes: dict[str, _Lane[M]] = {}
@@ -135,7 +135,7 @@ class Lanes(Generic[M]):
         try:
             while lane.waiting:
                 taken = self._next(lane)
-                await self._intake.take_together([(p, message.cursor) for p, message in taken])
+                await self._consumer.take_batch([(p, message.cursor) for p, message in taken])
                 for _, message in taken:
                     message.left -= 1
                 self._ended.set()

@@ -1,6 +1,6 @@
 """Messages that could not be handled, for operators: listed, and handed to their reader again.
 
-Before it: `runtime.intake`, which sets them aside and takes up what is asked for here.
+Before it: `runtime.consumer`, which sets them aside and takes up what is asked for here.
 """
 
 from __future__ import annotations

@@ -98,7 +98,7 @@ class TriggerIndex:
     def __init__(self) -> None:
         self._assets: dict[str, _Asset] = {}
         self._places: dict[str, tuple[str, tuple[Place, ...]]] = {}
-        self._rising: dict[str, tuple[int, int]] = {}
+        self._trailing_stops: dict[str, tuple[int, int]] = {}
         """Of trailing stops, the lowest new peak and the size that has to fetch it."""
 
     def put(self, trigger: Trigger, lot_micros: int) -> None:
@@ -120,7 +120,7 @@ class TriggerIndex:
             insort(asset.shelves[shelf], (price, trigger.id))
             if shelf[0] is Way.PEAK:
                 asset.shown.pop(shelf[1], None)
-                self._rising[trigger.id] = price, next_size(trigger, lot_micros)
+                self._trailing_stops[trigger.id] = price, next_size(trigger, lot_micros)
 
     def remove(self, trigger_id: str) -> None:
         """Forget a trigger, known or not."""
@@ -129,7 +129,7 @@ class TriggerIndex:
         if asset is None:
             return
         del asset.all[trigger_id]
-        self._rising.pop(trigger_id, None)
+        self._trailing_stops.pop(trigger_id, None)
         asset.always.discard(trigger_id)
         asset.reach = None
         for shelf, price in places:
@@ -184,7 +184,7 @@ class TriggerIndex:
                 continue
             shown[bits] = curve
             for _, trigger_id in _reached(book, way, bits, held):
-                lowest, size = self._rising[trigger_id]
+                lowest, size = self._trailing_stops[trigger_id]
                 peak = seen_peak(curve.product(size) // size)
                 if peak >= lowest:
                     yield trigger_id, peak, size
@@ -192,7 +192,7 @@ class TriggerIndex:
     def rises(self, risen: NewPeak) -> bool:
         """Return whether what was found by `risen` is a new peak still, of the same size."""
         trigger_id, peak, size = risen
-        lowest, present = self._rising.get(trigger_id, (peak + 1, size))
+        lowest, present = self._trailing_stops.get(trigger_id, (peak + 1, size))
         return present == size and peak >= lowest
 
     def _good(self, book: Book) -> _Asset | None:

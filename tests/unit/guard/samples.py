@@ -54,5 +54,5 @@ def trigger_of(
 async def follow_peaks(guard: Guard) -> None:
     """The peaks that were seen are recorded and judged, and those that are seen thereby."""
     for _ in range(3):
-        await guard._rising.record()
-        await guard._rising.judge()
+        await guard._trailing_stops.record()
+        await guard._trailing_stops.judge()

@@ -13,7 +13,7 @@ from services.guard.bookings import OTHERS, Bookings
 from tests.unit.guard.test_evaluation import DEEP, SHARE, _key
 from tests.unit.guard.test_meanwhile import _Scene
 from tests.unit.guard.test_turns import CROWD, _crowd
-from tradingtools.runtime.consumer import Intake
+from tradingtools.runtime.consumer import Consumer
 from tradingtools.storage.postgres.lease import Fenced
 from tradingtools.tasks import alongside
 from tradingtools.v1 import common_pb2 as pb
@@ -30,8 +30,8 @@ class _Stream:
         """Of the numbers from 1 on, those that were acknowledged before they were handled."""
         self._guard = scene.guard
         self._pool = scene.guard._pool
-        intake = Intake(self._pool, "fills", "guard-0", confirm_pb.FillEvent, self._on_fill)
-        self.bookings = Bookings(intake, self._foresee, self._told)
+        consumer = Consumer(self._pool, "fills", "guard-0", confirm_pb.FillEvent, self._on_fill)
+        self.bookings = Bookings(consumer, self._foresee, self._told)
         self.then: dict[int, Callable[[], Awaitable[None]]] = {}
         """What happens while a booking is handled."""
         self._until, self._all = 0, asyncio.Event()

@@ -569,9 +569,9 @@ async def test_who_was_raised_fires_before_those_that_are_not_as_they_were_are_r
     await scene.edit(trails[1], two_ticks=False, price_micros=690_000)
     scene.books.newest = book_of(((650_000, 1_000 * SHARE),))
     await scene.guard.on_books([HIGH])
-    await scene.guard._rising.record()
+    await scene.guard._trailing_stops.record()
     scene.nth.asked.clear()
-    await scene.guard._rising.judge()
+    await scene.guard._trailing_stops.judge()
     assert scene.nth.asked.index("fire_foreseen") < scene.nth.asked.index("lock_triggers")
     assert scene.sold() == [(trails[0], 60)]
     await follow_peaks(scene.guard)

@@ -57,7 +57,7 @@ _READER = """
 import asyncio, urllib.request
 from dataclasses import dataclass, field
 from tradingtools.runtime import process
-from tradingtools.runtime.consumer import Intake
+from tradingtools.runtime.consumer import Consumer
 from tradingtools.settings import SharedSettings
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,7 +65,7 @@ class Settings:
     shared: SharedSettings = field(default_factory=SharedSettings)
 
 async def run(settings, stop):
-    Intake(None, "fills", "guard-0", None, None)
+    Consumer(None, "fills", "guard-0", None, None)
     url = f"http://127.0.0.1:{settings.shared.metrics_port}/metrics"
     print((await asyncio.to_thread(urllib.request.urlopen, url)).read().decode())
 

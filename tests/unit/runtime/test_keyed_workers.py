@@ -15,13 +15,13 @@ from tradingtools.tasks import cancel_all
 
 
 class Held:
-    """An intake whose messages end when they are let go."""
+    """A consumer whose messages end when they are let go."""
 
     def __init__(self) -> None:
         self.begun: list[str] = []
         self.ends: dict[str, asyncio.Future[None]] = {}
 
-    async def take_together(self, messages: Sequence[tuple[StringValue, str]]) -> None:
+    async def take_batch(self, messages: Sequence[tuple[StringValue, str]]) -> None:
         end = asyncio.get_running_loop().create_future()
         name = "+".join(message.value for message, _ in messages)
         self.begun.append(name)
@@ -38,12 +38,12 @@ async def _settle() -> None:
 
 
 class World:
-    """Lanes over a held intake, and what they acknowledge."""
+    """Lanes over a held consumer, and what they acknowledge."""
 
-    def __init__(self, intake: Held | None = None) -> None:
-        self.intake = intake or Held()
+    def __init__(self, consumer: Held | None = None) -> None:
+        self.consumer = consumer or Held()
         self.acknowledged: list[str] = []
-        self.lanes: Lanes[StringValue] = Lanes(cast(Any, self.intake), self.acknowledged.append)
+        self.lanes: Lanes[StringValue] = Lanes(cast(Any, self.consumer), self.acknowledged.append)
 
     async def put(self, cursor: str, **pieces: str) -> None:
         await self.lanes.put({k: StringValue(value=v) for k, v in pieces.items()}, cursor)
@@ -55,15 +55,15 @@ async def test_a_lane_keeps_its_order_and_waits_for_no_other() -> None:
     running = asyncio.create_task(world.lanes.run())
     await world.put("1", a="a1")
     await world.put("2", a="a2", b="b1")
-    assert world.intake.begun == ["a1", "b1"]
-    world.intake.end("b1")
+    assert world.consumer.begun == ["a1", "b1"]
+    world.consumer.end("b1")
     await _settle()
     assert world.acknowledged == []
-    world.intake.end("a1")
+    world.consumer.end("a1")
     await _settle()
-    assert world.intake.begun == ["a1", "b1", "a2"]
+    assert world.consumer.begun == ["a1", "b1", "a2"]
     assert world.acknowledged == ["1"]
-    world.intake.end("a2")
+    world.consumer.end("a2")
     await _settle()
     assert world.acknowledged == ["1", "2"]
     running.cancel()
@@ -75,10 +75,10 @@ async def test_a_gap_is_never_acknowledged_and_one_acknowledgement_serves_many()
     for number in range(1, 5):
         await world.put(str(number), **{f"l{number}": f"m{number}"})
     for name in ("m4", "m2", "m3"):
-        world.intake.end(name)
+        world.consumer.end(name)
     await _settle()
     assert world.acknowledged == []
-    world.intake.end("m1")
+    world.consumer.end("m1")
     await _settle()
     assert world.acknowledged == ["4"]
     running.cancel()
@@ -91,20 +91,20 @@ async def test_what_came_meanwhile_in_a_lane_is_taken_together() -> None:
     await world.put("2", a="a2")
     await world.put("3", a="a3", b="b3")
     await world.put("4", b="b4")
-    world.intake.end("a1")
+    world.consumer.end("a1")
     await _settle()
-    assert world.intake.begun == ["a1", "b1", "a2+a3"]
-    world.intake.end("a2+a3")
+    assert world.consumer.begun == ["a1", "b1", "a2+a3"]
+    world.consumer.end("a2+a3")
     await _settle()
     assert world.acknowledged == [], "of the first message a piece is under way"
-    world.intake.end("b1")
+    world.consumer.end("b1")
     await _settle()
     assert world.acknowledged == ["2"]
-    world.intake.end("b3+b4")
+    world.consumer.end("b3+b4")
     await _settle()
     assert world.acknowledged == ["2", "4"]
     await world.put("5", a="a5")
-    assert world.intake.begun[-1] == "a5"
+    assert world.consumer.begun[-1] == "a5"
     running.cancel()
 
 
@@ -114,20 +114,20 @@ def _newest(waiting: Sequence[StringValue]) -> list[int]:
 
 async def test_what_is_chosen_goes_first_and_a_gap_is_not_acknowledged_meanwhile() -> None:
     world = World()
-    world.lanes = Lanes(cast(Any, world.intake), world.acknowledged.append, _newest)
+    world.lanes = Lanes(cast(Any, world.consumer), world.acknowledged.append, _newest)
     running = asyncio.create_task(world.lanes.run())
     for number in (1, 2, 3):
         await world.lanes.put({"a": StringValue(value=f"a{number}")}, str(number), since_ns=number)
     await _settle()
-    assert world.intake.begun == ["a3"]
+    assert world.consumer.begun == ["a3"]
     assert world.lanes.oldest_ns() == 1
-    world.intake.end("a3")
+    world.consumer.end("a3")
     await _settle()
-    world.intake.end("a2")
+    world.consumer.end("a2")
     await _settle()
-    assert (world.intake.begun, world.acknowledged) == (["a3", "a2", "a1"], [])
+    assert (world.consumer.begun, world.acknowledged) == (["a3", "a2", "a1"], [])
     assert world.lanes.oldest_ns() == 1
-    world.intake.end("a1")
+    world.consumer.end("a1")
     await _settle()
     assert (world.acknowledged, world.lanes.oldest_ns()) == (["3"], None)
     running.cancel()
@@ -139,11 +139,11 @@ async def test_the_reader_waits_while_as_many_items_are_under_way_as_there_may_b
     await world.lanes.put({"a": StringValue(value="a1")}, "1", size=MOST)
     waiting = asyncio.create_task(world.lanes.put({"b": StringValue(value="b1")}, "2"))
     await _settle()
-    assert world.intake.begun == ["a1"]
-    world.intake.end("a1")
+    assert world.consumer.begun == ["a1"]
+    world.consumer.end("a1")
     await _settle()
     assert waiting.done()
-    assert world.intake.begun == ["a1", "b1"]
+    assert world.consumer.begun == ["a1", "b1"]
     running.cancel()
 
 
@@ -152,11 +152,11 @@ async def test_who_is_fenced_ends_and_takes_the_others_along() -> None:
     running = asyncio.create_task(world.lanes.run())
     await world.put("1", a="a1")
     await world.put("2", b="b1")
-    world.intake.ends["a1"].set_exception(Fenced("another owns it"))
+    world.consumer.ends["a1"].set_exception(Fenced("another owns it"))
     with pytest.raises(Fenced):
         await running
     await _settle()
-    assert world.intake.ends["b1"].cancelled()
+    assert world.consumer.ends["b1"].cancelled()
     assert world.acknowledged == []
 
 
@@ -165,10 +165,10 @@ async def test_a_lane_that_ends_by_somebody_elses_cancellation_ends_the_reader()
     running = asyncio.create_task(world.lanes.run())
     await world.put("1", a="a1")
     await world.put("2", a="a2", b="b1")
-    world.intake.ends["a1"].cancel()
+    world.consumer.ends["a1"].cancel()
     with pytest.raises(RuntimeError, match="lane a was cancelled"):
         await running
-    assert world.intake.ends["b1"].cancelled()
+    assert world.consumer.ends["b1"].cancelled()
     assert world.acknowledged == []
 
 
@@ -181,13 +181,13 @@ async def test_a_message_without_pieces_is_acknowledged() -> None:
 
 
 class Stubborn(Held):
-    """An intake whose message goes on after a first cancellation."""
+    """A consumer whose message goes on after a first cancellation."""
 
-    async def take_together(self, messages: Sequence[tuple[StringValue, str]]) -> None:
+    async def take_batch(self, messages: Sequence[tuple[StringValue, str]]) -> None:
         try:
-            await super().take_together(messages)
+            await super().take_batch(messages)
         except asyncio.CancelledError:
-            await super().take_together(messages)
+            await super().take_batch(messages)
 
 
 async def test_a_message_that_swallows_a_cancellation_ends_with_the_next() -> None:
@@ -197,5 +197,5 @@ async def test_a_message_that_swallows_a_cancellation_ends_with_the_next() -> No
     await world.put("2", b="b1")
     await cancel_all([running])
     assert running.cancelled()
-    assert sorted(world.intake.begun) == ["a1", "a1", "b1", "b1"]
+    assert sorted(world.consumer.begun) == ["a1", "a1", "b1", "b1"]
     assert len(asyncio.all_tasks()) == 1

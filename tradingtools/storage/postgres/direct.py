@@ -110,11 +110,11 @@ class Connection(psycopg.AsyncConnection[DictRow]):
         return statement.rows(result, 1)[0] if result.ntuples else None
 
     async def ask_all(self, text: str, values: Mapping[str, Value]) -> list[DictRow]:
-        """As `ask`, with all rows of the answer."""
+        """Run a statement as `ask` does, and return all rows of its answer."""
         statement, result = await self._answer(text, values)
         return statement.rows(result, result.ntuples)
 
-    async def ask_together(self, asked: Sequence[Asked]) -> list[list[DictRow]]:
+    async def ask_pipelined(self, asked: Sequence[Asked]) -> list[list[DictRow]]:
         """Return all rows of each statement; they travel together, in their order.
 
         Raises:

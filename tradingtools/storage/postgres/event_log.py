@@ -40,7 +40,7 @@ async def newest(pool: Pool) -> int:
 async def after(pool: Pool, number: int, limit: int) -> list[tuple[int, Event]]:
     """Return events after a number, oldest first."""
     async with pool.connection() as connection:
-        (rows,) = await connection.ask_together(
+        (rows,) = await connection.ask_pipelined(
             [(_QUERIES["after"], {"after": number, "limit": limit})]
         )
     return [_numbered(row) for row in rows]

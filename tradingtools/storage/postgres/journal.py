@@ -17,7 +17,7 @@ import structlog
 
 from tradingtools.storage.postgres.direct import Connection, Value
 from tradingtools.storage.postgres.lease import Fenced, Lease
-from tradingtools.storage.postgres.pipeline import Answer, Together
+from tradingtools.storage.postgres.pipeline import Answer, Pipeline
 from tradingtools.storage.postgres.pool import Pool
 from tradingtools.storage.postgres.sql import load_queries
 
@@ -94,7 +94,7 @@ async def insert_claims(
         Fenced: the lease is not valid any more.
         psycopg.errors.UniqueViolation: one of them is there already; none was inserted.
     """
-    answers = await connection.ask_together(
+    answers = await connection.ask_pipelined(
         [(_QUERIES["claim_new"], _claim_values(lease, claim)) for claim in claims]
     )
     if not all(answers):
@@ -139,18 +139,18 @@ async def build_rows(connection: Connection, seq: int) -> None:
 async def build_rows_together(connection: Connection, records: Sequence[int]) -> None:
     """Do the same for several records, with one commit."""
     if records:
-        await connection.ask_together([(_QUERIES["build_rows"], {"seq": seq}) for seq in records])
+        await connection.ask_pipelined([(_QUERIES["build_rows"], {"seq": seq}) for seq in records])
 
 
 async def there(connection: Connection, record_keys: Sequence[str]) -> frozenset[str]:
     """Return those of the names that have a record."""
-    answers = await connection.ask_together(
+    answers = await connection.ask_pipelined(
         [(_QUERIES["record_exists"], {"record_key": key}) for key in record_keys]
     )
     return frozenset(key for key, rows in zip(record_keys, answers, strict=True) if rows)
 
 
-async def build_rows_or_set_aside(connection: Connection, seq: int) -> None:
+async def build_rows_or_quarantine(connection: Connection, seq: int) -> None:
     """Do the same for a record that nobody waits for; one that fails must not stop others.
 
     Raises:
@@ -184,7 +184,7 @@ async def build_open_rows(pool: Pool, partition: int, *, older_than_seconds: flo
         )
         records = await cursor.fetchall()
         for record in records:
-            await build_rows_or_set_aside(connection, record["seq"])
+            await build_rows_or_quarantine(connection, record["seq"])
     return len(records)
 
 
@@ -211,10 +211,12 @@ async def claimed_after(
     return [(row["seq"], row["claimed_ns"], json.loads(row["payload"])) for row in rows]
 
 
-def ask_transitions(asked: Together, transitions: Sequence[Mapping[str, Any]]) -> Answer:
+def ask_transitions(pipeline: Pipeline, transitions: Sequence[Mapping[str, Any]]) -> Answer:
     """As `apply_transitions`, of a transaction whose statements travel together: the answer has a
     row for each key that changed."""
-    return asked.ask(_QUERIES["apply_transitions"], {"transitions": _encode(transitions).decode()})
+    return pipeline.ask(
+        _QUERIES["apply_transitions"], {"transitions": _encode(transitions).decode()}
+    )
 
 
 async def apply_transitions(

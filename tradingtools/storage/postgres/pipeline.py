@@ -19,21 +19,21 @@ from tradingtools.storage.postgres.direct import Connection, Value
 class Answer:
     """The answer of a statement, once it has left."""
 
-    def __init__(self, asked: Together) -> None:
-        self._asked = asked
+    def __init__(self, pipeline: Pipeline) -> None:
+        self._pipeline = pipeline
         self.found: list[DictRow] | None = None
 
     async def rows(self) -> list[DictRow]:
         """Return all rows. Sends what waits if need be, and raises then as
-        :meth:`Together.send`."""
+        :meth:`Pipeline.send`."""
         if self.found is None:
-            await self._asked.send()
+            await self._pipeline.send()
         if self.found is None:
             raise psycopg.errors.InFailedSqlTransaction("a statement before this one has failed")
         return self.found
 
 
-class Together:
+class Pipeline:
     """Statements of one transaction, in their order.
 
     Args:
@@ -66,14 +66,16 @@ class Together:
         if self._failed or not waiting:
             return
         self._failed = True
-        found = await self._connection.ask_together([(text, values) for text, values, _ in waiting])
+        found = await self._connection.ask_pipelined(
+            [(text, values) for text, values, _ in waiting]
+        )
         self._failed = False
         for (_, _, answer), rows in zip(waiting, found, strict=True):
             answer.found = rows
 
 
 @asynccontextmanager
-async def together(connection: Connection) -> AsyncIterator[Together]:
+async def pipelined(connection: Connection) -> AsyncIterator[Pipeline]:
     """Open a transaction; it is committed when the block ends, along with what waits then.
 
     What a statement raises comes out where an answer is read, at the latest when the block ends;
@@ -82,11 +84,11 @@ async def together(connection: Connection) -> AsyncIterator[Together]:
     Args:
         connection: idle.
     """
-    asked = Together(connection)
-    asked.ask("begin", {})
+    pipeline = Pipeline(connection)
+    pipeline.ask("begin", {})
     try:
-        yield asked
-        await asked.ask("commit", {}).rows()
+        yield pipeline
+        await pipeline.ask("commit", {}).rows()
     except BaseException:
         # One that cannot roll back is broken, and rolled back with its connection.
         with suppress(psycopg.Error):

@@ -21,7 +21,7 @@ READER = "reader"
 """No process: whoever only looks."""
 
 _STREAM: _Rights = {"consumer_cursor": "insert, update"}
-_INTAKE: _Rights = {**_STREAM, "dead_letter": "insert, update"}
+_CONSUMER: _Rights = {**_STREAM, "dead_letter": "insert, update"}
 _LEASE: _Rights = {"partition_lease": "insert, update"}
 # Triggers of orders, decisions and lots write what control adds to the sums of subscriptions.
 _SUMS: _Rights = {"statistics_delta": "insert", "slippage_due": "insert"}
@@ -33,7 +33,7 @@ _TRANSITIONS: _Rights = {
 }
 # Whoever claims or submits writes the journal, and whoever is first builds its rows.
 _JOURNAL: _Rights = {
-    **_INTAKE,
+    **_CONSUMER,
     **_LEASE,
     **_TRANSITIONS,
     "journal": "insert, update",
@@ -65,7 +65,7 @@ RIGHTS: Mapping[str, _Rights] = {
         "breaker_event": "insert",
     },
     "confirm": {
-        **_INTAKE,
+        **_CONSUMER,
         **_LEASE,
         **_TRANSITIONS,
         "fill": "insert, update",

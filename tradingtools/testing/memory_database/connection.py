@@ -118,7 +118,9 @@ class MemoryConnection:
         """The first row of a named statement's answer; raises as :meth:`execute`."""
         return await (await self.execute(text, values)).fetchone()
 
-    async def ask_together(self, asked: Sequence[tuple[str, Mapping[str, Any]]]) -> list[list[Row]]:
+    async def ask_pipelined(
+        self, asked: Sequence[tuple[str, Mapping[str, Any]]]
+    ) -> list[list[Row]]:
         """All rows of each statement; outside of a transaction they are one, which commits.
 
         Raises:

@@ -13,7 +13,7 @@ from tradingtools.testing.memory_database.balances import balances
 from tradingtools.testing.memory_database.building import build_rows
 from tradingtools.testing.memory_database.functions import SUBMITTING_LOCK, apply_transitions
 from tradingtools.testing.memory_database.schema import Row
-from tradingtools.testing.memory_database.submitting import set_aside_keys
+from tradingtools.testing.memory_database.submitting import quarantined_keys
 from tradingtools.testing.memory_database.transactions import (
     Transaction,
     Twin,
@@ -482,7 +482,7 @@ def leader_left(tx: Transaction, values: Row) -> list[Row]:
     wanted = {"partition": values["partition"], "rows_built_at": None, "set_aside": None}
     for record in sorted(tx.where("journal", **wanted), key=lambda row: row["seq"]):
         build_rows(tx, record["seq"])
-    aside = set_aside_keys(tx)
+    aside = quarantined_keys(tx)
     orders = (tx.get("orders", key) for key in values["keys"])
     changed = apply_transitions(
         tx,

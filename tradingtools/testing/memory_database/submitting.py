@@ -120,7 +120,7 @@ _COLUMNS = (
 
 def denials(tx: Transaction, orders: list[Row]) -> dict[str, str]:
     """Return why each of these orders may not be sent now; not named: it may."""
-    aside = set_aside_keys(tx)
+    aside = quarantined_keys(tx)
     found: dict[str, str] = {}
     for order in (tuple(fields[name] for name in _COLUMNS) for fields in orders):
         reason = _denial(tx, order, aside)
@@ -142,7 +142,7 @@ def held_back(tx: Transaction, asked: list[Row]) -> dict[str, str]:
     return found
 
 
-def set_aside_keys(tx: Transaction) -> set[str]:
+def quarantined_keys(tx: Transaction) -> set[str]:
     """Orders of records that cannot become rows: they may have been sent."""
     return {
         key

@@ -8,7 +8,7 @@ import psycopg
 import pytest
 import pytest_asyncio
 
-from tradingtools.storage.postgres.pipeline import together
+from tradingtools.storage.postgres.pipeline import pipelined
 from tradingtools.storage.postgres.pool import Pool, open_pool
 
 _PUT = "insert into store_identity (name, value) values (%(name)s, 'here') returning name"
@@ -27,20 +27,20 @@ async def _there(pool: Pool) -> set[str]:
 
 
 async def test_all_are_committed_when_the_block_ends(pool: Pool) -> None:
-    async with pool.connection() as connection, together(connection) as asked:
-        first = asked.ask(_PUT, {"name": "a"})
-        asked.ask(_PUT, {"name": "b"})
+    async with pool.connection() as connection, pipelined(connection) as pipeline:
+        first = pipeline.ask(_PUT, {"name": "a"})
+        pipeline.ask(_PUT, {"name": "b"})
         assert await first.rows() == [{"name": "a"}], "read before the block ends"
-        last = asked.ask(_PUT, {"name": "c"})
+        last = pipeline.ask(_PUT, {"name": "c"})
     assert await last.rows() == [{"name": "c"}]
     assert await _there(pool) == {"a", "b", "c"}
 
 
 async def _put_twice(pool: Pool, *, read: bool) -> None:
-    async with pool.connection() as connection, together(connection) as asked:
-        asked.ask(_PUT, {"name": "a"})
-        asked.ask(_PUT, {"name": "a"})
-        after = asked.ask(_PUT, {"name": "b"})
+    async with pool.connection() as connection, pipelined(connection) as pipeline:
+        pipeline.ask(_PUT, {"name": "a"})
+        pipeline.ask(_PUT, {"name": "a"})
+        after = pipeline.ask(_PUT, {"name": "b"})
         if read:
             await after.rows()
 
@@ -53,10 +53,10 @@ async def test_none_is_committed_when_one_fails(pool: Pool, read: bool) -> None:
 
 
 async def _overlook_a_failure(pool: Pool) -> None:
-    async with pool.connection() as connection, together(connection) as asked:
-        asked.ask(_PUT, {"name": "a"})
+    async with pool.connection() as connection, pipelined(connection) as pipeline:
+        pipeline.ask(_PUT, {"name": "a"})
         with pytest.raises(psycopg.errors.UniqueViolation):
-            await asked.ask(_PUT, {"name": "a"}).rows()
+            await pipeline.ask(_PUT, {"name": "a"}).rows()
 
 
 async def test_a_failure_that_was_overlooked_does_not_look_committed(pool: Pool) -> None:
@@ -66,8 +66,8 @@ async def test_a_failure_that_was_overlooked_does_not_look_committed(pool: Pool)
 
 
 async def _put_and_refuse(pool: Pool) -> None:
-    async with pool.connection() as connection, together(connection) as asked:
-        await asked.ask(_PUT, {"name": "a"}).rows()
+    async with pool.connection() as connection, pipelined(connection) as pipeline:
+        await pipeline.ask(_PUT, {"name": "a"}).rows()
         raise LookupError("refused")
 
 

@@ -172,7 +172,7 @@ async def test_nothing_is_written_for_a_row_that_is_not_as_it_was_locked(desk: D
     async def decide(held: LockedRows) -> Outcome:
         row = {**held.rows[STOP], "version": 7}
         change = TriggerChange(status=TriggerStatus.SUSPENDED, detail="")
-        return desk.verdicts._claims.write(held.asked, [(row, change)])
+        return desk.verdicts._claims.write(held.pipeline, [(row, change)])
 
     with pytest.raises(psycopg.errors.RaiseException, match="changed under its lock"):
         await desk.writer.change_all([STOP], decide)
@@ -191,7 +191,7 @@ async def test_what_is_foreseen_changes_in_no_way_but_by_firing(desk: Desk) -> N
         change = TriggerChange(status=TriggerStatus.SUSPENDED, detail="")
         changes = [(held.rows[STOP], change)]
         return desk.verdicts._claims.write(
-            held.asked, changes, optimistic_claim=held.optimistic_claim
+            held.pipeline, changes, optimistic_claim=held.optimistic_claim
         )
 
     with pytest.raises(ValueError, match="only if it fires"):

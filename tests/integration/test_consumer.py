@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 
-from tradingtools.runtime.consumer import TRIES, Intake
+from tradingtools.runtime.consumer import TRIES, Consumer
 from tradingtools.storage.postgres.pool import open_pool
 from tradingtools.v1 import ingest_service_pb2 as pb
 
@@ -16,8 +16,8 @@ async def test_an_error_with_nul_in_its_text_is_quarantined(database_url: str) -
         raise ValueError(f"bad \x00 in {message.cursor}")
 
     async with open_pool(database_url, name="test", size=1) as pool:
-        intake = Intake(pool, "trades", "nul-0", pb.StreamLeaderTradesResponse, refuse)
-        await intake.take(pb.StreamLeaderTradesResponse(cursor="7"), "7")
+        consumer = Consumer(pool, "trades", "nul-0", pb.StreamLeaderTradesResponse, refuse)
+        await consumer.take(pb.StreamLeaderTradesResponse(cursor="7"), "7")
         async with pool.connection() as one:
             query = "select reason from dead_letter where consumer = 'nul-0'"
             rows = await (await one.execute(query)).fetchall()
@@ -33,13 +33,11 @@ async def test_what_cannot_be_handled_together_is_handled_one_by_one(database_ur
             raise ValueError("bad")
 
     async with open_pool(database_url, name="test", size=1) as pool:
-        intake = Intake(pool, "trades", "some-0", pb.StreamLeaderTradesResponse, handle)
-        await intake.take_together([(_trades("a", "b"), "1"), (_trades("c"), "2")])
+        consumer = Consumer(pool, "trades", "some-0", pb.StreamLeaderTradesResponse, handle)
+        await consumer.take_batch([(_trades("a", "b"), "1"), (_trades("c"), "2")])
         assert seen == [["a", "b", "c"]]
         seen.clear()
-        await intake.take_together(
-            [(_trades("a"), "3"), (_trades("bad"), "4"), (_trades("c"), "5")]
-        )
+        await consumer.take_batch([(_trades("a"), "3"), (_trades("bad"), "4"), (_trades("c"), "5")])
         async with pool.connection() as one:
             query = "select cursor from dead_letter where consumer = 'some-0'"
             rows = await (await one.execute(query)).fetchall()
