@@ -6,7 +6,7 @@ processes and stores with every guard on, Envoy idle beside. What counts is thei
 one machine say little about another. A third one may take part, the **skeleton**: the system's
 processes, streams and commits with nothing in them.
 
-`feed` sends the frames and `far_side` takes the POSTs, both in this process, so that one clock
+`feed` sends the frames and `gateway` takes the POSTs, both in this process, so that one clock
 measures both ends. `floor` and `skeleton` are brought up by `contestants`, `system` brings up the
 engine, `scene` puts it between both ends, `rounds` makes them take turns, `core.figures` turns
 instants into numbers, `report` shows them. `parts` measures what such a race does not show, each

@@ -1,6 +1,6 @@
 """The contestants that are brought up for the race alone: the floor and the skeleton.
 
-Before them: a feed and a far side. After them: `rounds`.
+Before them: a feed and a venue gateway. After them: `rounds`.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import sys
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 
-from bench.far_side import Contestant
+from bench.gateway import Contestant
 from bench.scene import Leaders
 from bench.system import BenchError
 from launcher.state import ROOT
@@ -24,7 +24,7 @@ async def floor(feed: int, far: int, leaders: Leaders) -> AsyncIterator[None]:
 
     Args:
         feed: port of the feed.
-        far: port of the far side.
+        far: port of the venue gateway.
         leaders: by number of followers.
     """
     path = ROOT / ".state" / "bench-floor.log"
@@ -41,7 +41,7 @@ async def skeleton(feed: int, far: int, leaders: Leaders, url: str) -> AsyncIter
 
     Args:
         feed: port of the feed.
-        far: port of the far side.
+        far: port of the venue gateway.
         leaders: by number of followers.
         url: of a database that is its own, with the present schema.
     """

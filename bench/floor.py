@@ -20,7 +20,7 @@ import msgspec
 import uvloop
 from websockets.asyncio.client import connect
 
-from bench.far_side import Contestant
+from bench.gateway import Contestant
 
 CONNECTIONS = 64
 _PATH = f"{Contestant.FLOOR.value}/api/trade/buy"

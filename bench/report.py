@@ -78,7 +78,7 @@ def table(lines: Sequence[Line]) -> Table:
     """First and last POST of floor and system, milliseconds, and the ratios."""
     shown = Table(
         title="frame to POST, ms (p50 / p90 / p99 / max); setup: followers x trades,"
-        " other messages, far side's time to answer"
+        " other messages, venue gateway's time to answer"
     )
     for heading in ("setup", "rounds", "floor first", "floor last", "system first", "system last",
                     "ratio p50", "ratio p99", "hops p50"):  # fmt: skip

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from bench import feed, hops
 from bench.contestants import floor, skeleton
 from bench.core.figures import Line, Round, Setup, line
-from bench.far_side import Contestant
+from bench.gateway import Contestant
 from bench.reads import reader
 from bench.scene import Scene, scene
 from launcher import temporary

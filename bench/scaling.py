@@ -2,7 +2,7 @@
 
 Routers and executors are divided by follower wallet: each router sees every leader trade and claims
 for its own wallets, each executor sends what its router has claimed. Between one ingest, one
-bookfeed and the bench's far side they work off a burst of trades; nothing is booked meanwhile.
+bookfeed and the bench's venue gateway they work off a burst of trades; nothing is booked meanwhile.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from typing import Any
 
 import psycopg
 
-from bench import alone, far_side, feed, silence, system
+from bench import alone, feed, gateway, silence, system
 from bench.core.sheet import Figure
-from bench.far_side import FarSide
 from bench.feed import Asset, Feed
+from bench.gateway import Gateway
 from bench.system import SQL, BenchError
 from tradingtools.rpc import transport
 
@@ -78,7 +78,7 @@ async def _measure(point: _Point, trades: int) -> _Found:
     async with AsyncExitStack() as stack:
         stores = stack.enter_context(alone.stores())
         venue = stack.enter_context(system.venue())
-        side = await stack.enter_async_context(far_side.serving())
+        side = await stack.enter_async_context(gateway.serving())
         source = await stack.enter_async_context(feed.serving())
         asset, _ = await asyncio.to_thread(system.tradable, venue.at)
         wanted = {"leader": _LEADER, "followers": point.followers}
@@ -105,7 +105,7 @@ def _used(processes: Sequence[alone.Process]) -> float:
     return sum(process.cpu_seconds for process in processes)
 
 
-async def _burst(source: Feed, side: FarSide, asset: Asset, trades: int, followers: int) -> None:
+async def _burst(source: Feed, side: Gateway, asset: Asset, trades: int, followers: int) -> None:
     orders = trades * followers
     side.arrivals.expect(orders)
     await source.send([feed.frame(_LEADER, asset) for _ in range(trades)])

@@ -1,5 +1,5 @@
-"""The system between a feed and a far side that are in the bench's hands: what every measurement
-of copies has in common, from bringing it up to waiting until nothing is under way.
+"""The system between a feed and a venue gateway that are in the bench's hands: what every
+measurement of copies has in common, from bringing it up to waiting until nothing is under way.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from dataclasses import dataclass
 
 import psycopg
 
-from bench import far_side, feed, system
-from bench.far_side import Contestant, FarSide
+from bench import feed, gateway, system
 from bench.feed import Asset, Feed
+from bench.gateway import Contestant, Gateway
 from bench.system import SQL, BenchError, Engine, Venue
 
 _BURST_SECONDS = 60.0
@@ -45,7 +45,7 @@ def leaders(counts: Iterable[int]) -> Leaders:
 class Scene:
     """Both ends and what is between them, everything up."""
 
-    side: FarSide
+    side: Gateway
     feed: Feed
     asset: Asset
     other_asset: Asset
@@ -142,12 +142,12 @@ async def scene(
     """
     found = leaders(counts)
     with system.venue(rest_ms) as venue:
-        async with far_side.serving() as side, feed.serving() as source:
+        async with gateway.serving() as side, feed.serving() as source:
             asset, other = await asyncio.to_thread(system.tradable, venue.at)
             noise = asyncio.create_task(source.make_noise(asset))
             try:
                 say("starting the engine")
-                ends = system.Ends(feed=source.port, far=side.port, venue=venue)
+                ends = system.Ends(feed=source.port, gateway=side.port, venue=venue)
                 async with system.running(ends, environ or {}) as engine:
                     say(f"subscribing {sum(found)} followers")
                     made = await system.subscribe(

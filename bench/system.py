@@ -1,4 +1,5 @@
-"""The other contestant: the whole engine as `make run` starts it, on the bench's feed and far side.
+"""The other contestant: the whole engine as `make run` starts it, on the bench's feed and venue
+gateway.
 
 Books and the Data API come from the replay venue, which tells no trades of its own. Subscriptions
 are created over REST, as the product would.
@@ -153,10 +154,10 @@ def tradable(at: str) -> tuple[Asset, Asset]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ends:
-    """The world outside the engine: ports of feed and far side, and the venue."""
+    """The world outside the engine: ports of feed and venue gateway, and the venue."""
 
     feed: int
-    far: int
+    gateway: int
     venue: Venue
 
 
@@ -165,7 +166,7 @@ def _environ(ends: Ends) -> dict[str, str]:
     return {
         **kept,
         "TT_LAUNCHER_LIVE": "1",
-        "TT_LAUNCHER_INSIDERS_URL": f"http://127.0.0.1:{ends.far}",
+        "TT_LAUNCHER_INSIDERS_URL": f"http://127.0.0.1:{ends.gateway}",
         "TT_INGEST_RTDS_URL": f"ws://127.0.0.1:{ends.feed}",
         "TT_INGEST_DATA_API_URL": f"http://{ends.venue.at}/data",
         "TT_BOOKFEED_CLOB_WS_URL": f"ws://{ends.venue.at}/clob/ws/market",

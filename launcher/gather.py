@@ -1,4 +1,4 @@
-"""Collect the evidence of a run: our rows in one snapshot, and the far sides' own journals.
+"""Collect the evidence of a run: our rows in one snapshot, and the journals of venue and gateway.
 
 Reads only. The paper insiders-api is asked on its control port, the venue on its public Data API:
 neither is asked what we think of it.
@@ -53,15 +53,15 @@ def gather(
         settled: whether nothing is going on any more.
 
     Raises:
-        GatherError: a store or a far side does not answer.
+        GatherError: a store or a venue gateway does not answer.
     """
     notes = []
     try:
         with httpx.Client(timeout=_TIMEOUT_SECONDS, trust_env=False, verify=web.context()) as http:
             rows = _rows(database_url, begun_ms)
-            far = None
+            gateway = None
             if insiders_control_url:
-                far = _far_side(http, insiders_control_url, default_cash_micros)
+                gateway = _gateway_state(http, insiders_control_url, default_cash_micros)
             else:
                 notes.append("a real insiders-api: its books were not compared")
             trades = None
@@ -73,9 +73,9 @@ def gather(
     except psycopg.Error as error:
         raise GatherError(f"database: {' '.join(str(error).split())}") from None
     except (httpx.HTTPError, KeyError, ValueError) as error:
-        raise GatherError(f"far side: {type(error).__name__}: {error}") from None
+        raise GatherError(f"venue gateway: {type(error).__name__}: {error}") from None
     return facts.Evidence(
-        **rows, far=far, leader_trades=trades, settled=settled, notes=tuple(notes)
+        **rows, gateway=gateway, leader_trades=trades, settled=settled, notes=tuple(notes)
     )
 
 
@@ -119,13 +119,13 @@ def _get(http: httpx.Client, url: str, **query: int | str) -> Any:
     return json.loads(answer.content, parse_float=str)
 
 
-def _far_side(http: httpx.Client, url: str, default_cash_micros: int) -> facts.FarSide:
+def _gateway_state(http: httpx.Client, url: str, default_cash_micros: int) -> facts.GatewayState:
     state = cast("Json", _get(http, f"{url}/state"))
-    return facts.FarSide(
-        orders=tuple(_far_order(order) for order in state["orders"]),
+    return facts.GatewayState(
+        orders=tuple(_gateway_order(order) for order in state["orders"]),
         posts=tuple(_posts(http, url)),
         wallets=tuple(
-            facts.FarWallet(
+            facts.GatewayWallet(
                 follower_proxy=wallet["followerProxy"],
                 cash_micros=parse_exact(wallet["cash"]),
                 shares={p["assetId"]: parse_exact(p["size"]) for p in wallet["positions"]},
@@ -135,7 +135,7 @@ def _far_side(http: httpx.Client, url: str, default_cash_micros: int) -> facts.F
         default_cash_micros=default_cash_micros,
         enforces_not_after=state["capabilities"]["notAfter"],
         redemptions=tuple(
-            facts.FarRedemption(
+            facts.GatewayRedemption(
                 redeem_key=one["idempotencyKey"],
                 follower_proxy=one["followerProxy"],
                 condition_id=one["conditionId"],
@@ -144,7 +144,7 @@ def _far_side(http: httpx.Client, url: str, default_cash_micros: int) -> facts.F
             for one in state["redemptions"]
         ),
         hand_trades=tuple(
-            facts.FarHandTrade(
+            facts.GatewayHandTrade(
                 follower_proxy=one["followerProxy"],
                 asset_id=one["assetId"],
                 shares_micros=_signed(one, "size", "BUY"),
@@ -161,8 +161,8 @@ def _signed(trade: Json, name: str, comes_in: str) -> int:
     return micros if trade["side"] == comes_in else -micros
 
 
-def _far_order(order: Json) -> facts.FarOrder:
-    return facts.FarOrder(
+def _gateway_order(order: Json) -> facts.GatewayOrder:
+    return facts.GatewayOrder(
         order_key=order["idempotencyKey"],
         follower_proxy=order["followerProxy"],
         asset_id=order["assetId"],
@@ -175,7 +175,7 @@ def _far_order(order: Json) -> facts.FarOrder:
         fee_micros=parse_exact(order["fee"]),
         accepted_ms=_milliseconds(order["acceptedAt"]),
         trades=tuple(
-            facts.FarTrade(
+            facts.GatewayTrade(
                 trade_id=trade["tradeId"],
                 size_micros=parse_exact(trade["size"]),
                 notional_micros=parse_exact(trade["notional"]),
@@ -192,13 +192,13 @@ def _milliseconds(text: str) -> int:
     return int(instant.replace(microsecond=0).timestamp()) * 1000 + instant.microsecond // 1000
 
 
-def _posts(http: httpx.Client, url: str) -> Iterator[facts.FarPost]:
+def _posts(http: httpx.Client, url: str) -> Iterator[facts.GatewayPost]:
     after = 0
     while True:
         page = cast("Json", _get(http, f"{url}/journal", after=after, limit=_PAGE))
         for entry in page["entries"]:
             if entry["path"] in ("/api/trade/buy", "/api/trade/sell") and entry["key"]:
-                yield facts.FarPost(
+                yield facts.GatewayPost(
                     order_key=entry["key"],
                     body_hash=entry["bodySha256"],
                     ledger=entry["ledger"],

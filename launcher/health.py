@@ -23,7 +23,7 @@ _SERVICE = "tradingtools."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Told:
+class ProcessHealth:
     """The health that one process reports."""
 
     name: str
@@ -32,7 +32,7 @@ class Told:
     """It serves, and so does all that it depends on."""
 
 
-def of_engine(ports: Mapping[str, int], environ: Mapping[str, str]) -> Iterator[Told]:
+def of_engine(ports: Mapping[str, int], environ: Mapping[str, str]) -> Iterator[ProcessHealth]:
     """Each process of the engine.
 
     Args:
@@ -45,7 +45,7 @@ def of_engine(ports: Mapping[str, int], environ: Mapping[str, str]) -> Iterator[
         yield of_process(name, given or f"127.0.0.1:{ports.get(inside, 0)}")
 
 
-def of_process(name: str, target: str) -> Told:
+def of_process(name: str, target: str) -> ProcessHealth:
     """The process whose internal port is at ``host:port``."""
     with blocking_channel(target) as channel:
         # The package's types leave out the methods of its stub.
@@ -53,7 +53,7 @@ def of_process(name: str, target: str) -> Told:
         try:
             listed = stub.List(CONTRACT.HealthListRequest(), timeout=_SECONDS)
         except grpc.RpcError:
-            return Told(name=name, said=f"does not answer at {target}", well=False)
+            return ProcessHealth(name=name, said=f"does not answer at {target}", well=False)
     found = {what: answer.status == _SERVING for what, answer in listed.statuses.items()}
     whole = "SERVING" if found.get("") else "NOT_SERVING"
     parts = [
@@ -61,11 +61,13 @@ def of_process(name: str, target: str) -> Told:
         for what, up in sorted(found.items())
         if what and not what.startswith(_SERVICE)
     ]
-    return Told(name=name, said=f"{whole:<11}  {', '.join(parts)}", well=all(found.values()))
+    return ProcessHealth(
+        name=name, said=f"{whole:<11}  {', '.join(parts)}", well=all(found.values())
+    )
 
 
-def of_edge(rest_url: str) -> Told:
+def of_edge(rest_url: str) -> ProcessHealth:
     """The whole way of a REST call: Envoy, control, both stores."""
     ready = answers(f"{rest_url}/ready")
     said = "ready" if ready else f"{rest_url}/ready does not answer 200"
-    return Told(name="edge", said=said, well=ready)
+    return ProcessHealth(name="edge", said=said, well=ready)

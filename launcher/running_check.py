@@ -41,7 +41,7 @@ class RunningCheck:
         started = time.monotonic()
         if started < self._due:
             return
-        # A store or the far side may be being restarted; the next look finds the same.
+        # A store or the venue gateway may be being restarted; the next look finds the same.
         with suppress(GatherError):
             self.judge(self._collect())
         now = time.monotonic()

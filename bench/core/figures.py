@@ -19,7 +19,7 @@ class Setup:
     noise: int
     """Other wallets' messages a second in the feed."""
     answer_ms: int
-    """How long the far side takes to answer."""
+    """How long the venue gateway takes to answer."""
     reads: int = 0
     """Reads a second that others make over REST meanwhile."""
 

@@ -1,4 +1,4 @@
-"""The evidence of a run that has ended: our rows, and the far side's own word.
+"""The evidence of a run that has ended: our rows, and the venue gateway's own word.
 
 Plain values, so that the invariants are functions of them and a finished run keeps them in a
 file. Amounts are micros, instants milliseconds since the epoch unless the name says otherwise.
@@ -166,7 +166,7 @@ class ControlChange:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class FarTrade:
+class GatewayTrade:
     """A trade of an order at insiders-api."""
 
     trade_id: str
@@ -177,7 +177,7 @@ class FarTrade:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class FarOrder:
+class GatewayOrder:
     """An order as insiders-api has it; amounts without failed trades."""
 
     order_key: str
@@ -191,11 +191,11 @@ class FarOrder:
     filled_notional_micros: int
     fee_micros: int
     accepted_ms: int
-    trades: tuple[FarTrade, ...]
+    trades: tuple[GatewayTrade, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class FarPost:
+class GatewayPost:
     """A POST of an order as insiders-api noted it."""
 
     order_key: str
@@ -204,7 +204,7 @@ class FarPost:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class FarWallet:
+class GatewayWallet:
     """The holdings of a wallet at insiders-api; shares by asset."""
 
     follower_proxy: str
@@ -213,7 +213,7 @@ class FarWallet:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class FarRedemption:
+class GatewayRedemption:
     """A redemption as insiders-api has it."""
 
     redeem_key: str
@@ -223,7 +223,7 @@ class FarRedemption:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class FarHandTrade:
+class GatewayHandTrade:
     """A trade that a wallet's owner made by hand at insiders-api: the shares and cash it moved."""
 
     follower_proxy: str
@@ -234,16 +234,16 @@ class FarHandTrade:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class FarSide:
+class GatewayState:
     """The paper insiders-api's own account of the run."""
 
-    orders: tuple[FarOrder, ...]
-    posts: tuple[FarPost, ...]
-    wallets: tuple[FarWallet, ...]
+    orders: tuple[GatewayOrder, ...]
+    posts: tuple[GatewayPost, ...]
+    wallets: tuple[GatewayWallet, ...]
     default_cash_micros: int
     enforces_not_after: bool
-    redemptions: tuple[FarRedemption, ...] = ()
-    hand_trades: tuple[FarHandTrade, ...] = ()
+    redemptions: tuple[GatewayRedemption, ...] = ()
+    hand_trades: tuple[GatewayHandTrade, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -274,7 +274,7 @@ class Evidence:
     control_changes: tuple[ControlChange, ...] = ()
     journal_unbuilt: int = 0
     """Journal records that are not rows yet."""
-    far: FarSide | None = None
+    gateway: GatewayState | None = None
     """None: a real insiders-api, whose books are not ours to read."""
     leader_trades: tuple[LeaderTrade, ...] | None = None
     """None: live feeds, of which nobody has the whole list."""

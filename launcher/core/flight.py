@@ -11,14 +11,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 
-from launcher.core.evidence import Evidence, FarOrder, FarSide, OrderRow, ReservationRow
+from launcher.core.evidence import Evidence, GatewayOrder, GatewayState, OrderRow, ReservationRow
 from tradingtools.domain.money import notional_ceil
 from tradingtools.domain.order_states import RELEASING
 
 
 def within_flight(evidence: Evidence) -> Iterator[str]:
     """I9: cash and shares differ from what is booked by no more than what is in flight."""
-    if evidence.far is None:
+    if evidence.gateway is None:
         return
     rows = {row.order_key: row for row in evidence.orders}
     reserved = {held.order_key: held for held in evidence.reservations}
@@ -26,7 +26,7 @@ def within_flight(evidence: Evidence) -> Iterator[str]:
     shares: Counter[tuple[str, str]] = Counter()
     cash_flight: Counter[str] = Counter()
     shares_flight: Counter[tuple[str, str]] = Counter()
-    for order in evidence.far.orders:
+    for order in evidence.gateway.orders:
         row, proxy = rows.get(order.order_key), order.follower_proxy
         # What is not in our rows was sent after they were read: all of it is in flight.
         booked = order if row is None else row
@@ -40,11 +40,11 @@ def within_flight(evidence: Evidence) -> Iterator[str]:
             yield from _beyond(order, held)
     for lot in evidence.lots:
         shares[lot.follower_proxy, lot.asset_id] += lot.by_hand_micros
-    _add_what_others_moved(evidence.far, cash, shares)
-    redeemed = {done.follower_proxy for done in evidence.far.redemptions}
-    for wallet in evidence.far.wallets:
+    _add_what_others_moved(evidence.gateway, cash, shares)
+    redeemed = {done.follower_proxy for done in evidence.gateway.redemptions}
+    for wallet in evidence.gateway.wallets:
         proxy = wallet.follower_proxy
-        apart = wallet.cash_micros - evidence.far.default_cash_micros - cash[proxy]
+        apart = wallet.cash_micros - evidence.gateway.default_cash_micros - cash[proxy]
         if abs(apart) > cash_flight[proxy]:
             yield (
                 f"wallet {proxy}: cash is {apart} micros off what is booked, in flight are"
@@ -61,11 +61,11 @@ def within_flight(evidence: Evidence) -> Iterator[str]:
 
 
 def _add_what_others_moved(
-    far: FarSide, cash: Counter[str], shares: Counter[tuple[str, str]]
+    gateway: GatewayState, cash: Counter[str], shares: Counter[tuple[str, str]]
 ) -> None:
-    for done in far.redemptions:
+    for done in gateway.redemptions:
         cash[done.follower_proxy] += done.payout_micros
-    for own in far.hand_trades:
+    for own in gateway.hand_trades:
         cash[own.follower_proxy] += own.cash_micros
         shares[own.follower_proxy, own.asset_id] += own.shares_micros
 
@@ -80,7 +80,7 @@ def _money(row: OrderRow, held: ReservationRow | None) -> int:
     return 2 * notional_ceil(row.size_micros, row.limit_micros)
 
 
-def _beyond(order: FarOrder, held: ReservationRow | None) -> Iterator[str]:
+def _beyond(order: GatewayOrder, held: ReservationRow | None) -> Iterator[str]:
     """Yield what an open buy has cost more than was set aside for it."""
     cost = order.filled_notional_micros + order.fee_micros
     if order.side == "BUY" and held is not None and cost > held.money_micros:

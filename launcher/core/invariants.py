@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from launcher.core.evidence import EventRow, Evidence, FarOrder, FarTrade, FillRow, OrderRow
+from launcher.core.evidence import EventRow, Evidence, FillRow, GatewayOrder, GatewayTrade, OrderRow
 from launcher.core.flight import within_flight
 from launcher.core.history import breaks
 from launcher.core.ledger import balances_agree, ledger_balances, payouts_balance
@@ -39,8 +39,8 @@ class Breach:
 
 def one_order_per_key(evidence: Evidence) -> Iterator[str]:
     """I1: at insiders-api there is at most one order a key."""
-    if evidence.far:
-        counts = Counter(order.order_key for order in evidence.far.orders)
+    if evidence.gateway:
+        counts = Counter(order.order_key for order in evidence.gateway.orders)
         for key, count in counts.items():
             if count > 1:
                 yield f"{count} orders at insiders-api for key {key}"
@@ -49,7 +49,7 @@ def one_order_per_key(evidence: Evidence) -> Iterator[str]:
 def every_order_has_its_row(evidence: Evidence) -> Iterator[str]:
     """I2: each order at insiders-api has a row that says the same."""
     rows = {row.order_key: row for row in evidence.orders}
-    for order in evidence.far.orders if evidence.far else ():
+    for order in evidence.gateway.orders if evidence.gateway else ():
         row = rows.get(order.order_key)
         if row is None:
             yield f"order {order.order_key} at insiders-api has no row"
@@ -91,11 +91,11 @@ def every_trade_is_decided(evidence: Evidence) -> Iterator[str]:
             yield f"order {row.order_key} is still {row.state}"
 
 
-def ends_agree_with_the_far_side(evidence: Evidence) -> Iterator[str]:
+def ends_agree_with_the_gateway(evidence: Evidence) -> Iterator[str]:
     """I4: what ended without a fill has none there; what is CONFIRMED has the same to the micro."""
-    if evidence.far is None:
+    if evidence.gateway is None:
         return
-    theirs = {order.order_key: order for order in evidence.far.orders}
+    theirs = {order.order_key: order for order in evidence.gateway.orders}
     fills: defaultdict[str, list[FillRow]] = defaultdict(list)
     for fill in evidence.fills:
         fills[fill.order_key].append(fill)
@@ -117,7 +117,9 @@ def _end(row: OrderRow) -> str:
     return f"{row.state} ({row.failed_kind})" if row.failed_kind else row.state
 
 
-def _differences(row: OrderRow, fills: Sequence[FillRow], order: FarOrder | None) -> Iterator[str]:
+def _differences(
+    row: OrderRow, fills: Sequence[FillRow], order: GatewayOrder | None
+) -> Iterator[str]:
     if order is None:
         yield f"order {row.order_key} is CONFIRMED and unknown at insiders-api"
         return
@@ -131,7 +133,7 @@ def _differences(row: OrderRow, fills: Sequence[FillRow], order: FarOrder | None
         yield f"order {row.order_key}: its fills are not those of insiders-api"
 
 
-def _standing(trades: Sequence[FillRow | FarTrade]) -> set[tuple[str, int, int, int]]:
+def _standing(trades: Sequence[FillRow | GatewayTrade]) -> set[tuple[str, int, int, int]]:
     return {
         (trade.trade_id, trade.size_micros, trade.notional_micros, trade.fee_micros)
         for trade in trades
@@ -141,7 +143,7 @@ def _standing(trades: Sequence[FillRow | FarTrade]) -> set[tuple[str, int, int, 
 
 def committed_before_sent(evidence: Evidence) -> Iterator[str]:
     """I5: when a POST arrived, its SUBMITTING had been committed with that body."""
-    for post in evidence.far.posts if evidence.far else ():
+    for post in evidence.gateway.posts if evidence.gateway else ():
         if post.ledger is False:
             yield f"a POST of {post.order_key} arrived before it was committed as SUBMITTING"
 
@@ -162,18 +164,18 @@ def history_is_whole(evidence: Evidence) -> Iterator[str]:
 def attempts_are_equal(evidence: Evidence) -> Iterator[str]:
     """I7: all attempts of a key carry the bytes that were frozen in its row."""
     hashes = {row.order_key: row.body_hash for row in evidence.orders}
-    for post in evidence.far.posts if evidence.far else ():
+    for post in evidence.gateway.posts if evidence.gateway else ():
         frozen = hashes.get(post.order_key)
         if frozen is not None and frozen != post.body_hash:
             yield f"a POST of {post.order_key} carried other bytes than were claimed"
 
 
 def nothing_is_accepted_late(evidence: Evidence) -> Iterator[str]:
-    """I8: where the far side enforces not_after, it accepted nothing later."""
-    if evidence.far is None or not evidence.far.enforces_not_after:
+    """I8: where the venue gateway enforces not_after, it accepted nothing later."""
+    if evidence.gateway is None or not evidence.gateway.enforces_not_after:
         return
     limits = {row.order_key: row.not_after_ms for row in evidence.orders}
-    for order in evidence.far.orders:
+    for order in evidence.gateway.orders:
         limit = limits.get(order.order_key)
         if limit is not None and order.accepted_ms > limit:
             yield f"order {order.order_key} was accepted {order.accepted_ms - limit} ms too late"
@@ -198,18 +200,18 @@ def cash_and_shares_balance(evidence: Evidence) -> Iterator[str]:
 
 def _cash_balances(evidence: Evidence) -> Iterator[str]:
     """Cash there is what our rows say was bought, sold and paid, and what owners moved."""
-    if evidence.far is None or not evidence.settled:
+    if evidence.gateway is None or not evidence.settled:
         return
     cash: Counter[str] = Counter()
     for row in evidence.orders:
         sign = 1 if row.side == "BUY" else -1
         cash[row.follower_proxy] -= sign * row.filled_notional_micros + row.fee_micros
-    for done in evidence.far.redemptions:
+    for done in evidence.gateway.redemptions:
         cash[done.follower_proxy] += done.payout_micros
-    for own in evidence.far.hand_trades:
+    for own in evidence.gateway.hand_trades:
         cash[own.follower_proxy] += own.cash_micros
-    for wallet in evidence.far.wallets:
-        wanted = evidence.far.default_cash_micros + cash[wallet.follower_proxy]
+    for wallet in evidence.gateway.wallets:
+        wanted = evidence.gateway.default_cash_micros + cash[wallet.follower_proxy]
         if wallet.cash_micros != wanted:
             yield (
                 f"wallet {wallet.follower_proxy} has {wallet.cash_micros} micros of cash, rows say"
@@ -219,7 +221,7 @@ def _cash_balances(evidence: Evidence) -> Iterator[str]:
 
 def _shares_balance(evidence: Evidence) -> Iterator[str]:
     """Shares there are what our rows say, with what owners moved; lots hold no more of them."""
-    if evidence.far is None or not evidence.settled:
+    if evidence.gateway is None or not evidence.settled:
         return
     booked: Counter[_Held] = Counter()
     for row in evidence.orders:
@@ -234,14 +236,14 @@ def _shares_balance(evidence: Evidence) -> Iterator[str]:
         # Bought by hand: no order of ours, but shares that are there.
         booked[key] += lot.by_hand_micros - lot.resolved_size_micros
     own: Counter[_Held] = Counter()
-    for trade in evidence.far.hand_trades:
+    for trade in evidence.gateway.hand_trades:
         own[trade.follower_proxy, trade.asset_id] += trade.shares_micros
     there = {
         (wallet.follower_proxy, asset): micros
-        for wallet in evidence.far.wallets
+        for wallet in evidence.gateway.wallets
         for asset, micros in wallet.shares.items()
     }
-    known = {wallet.follower_proxy for wallet in evidence.far.wallets}
+    known = {wallet.follower_proxy for wallet in evidence.gateway.wallets}
     for key in sorted(key for key in {*there, *booked} if key[0] in known):
         held, moved = there.get(key, 0), booked[key] + own[key]
         # Without its owner's trades, lots hold all of it.
@@ -339,7 +341,7 @@ CHECKS: dict[str, Callable[[Evidence], Iterable[str]]] = {
     "I1 one order per key": one_order_per_key,
     "I2 every order has its row": every_order_has_its_row,
     "I3 every trade is decided": every_trade_is_decided,
-    "I4 ends agree with the far side": ends_agree_with_the_far_side,
+    "I4 ends agree with the venue gateway": ends_agree_with_the_gateway,
     "I5 committed before sent": committed_before_sent,
     "I6 history is whole": history_is_whole,
     "I7 attempts are equal": attempts_are_equal,
@@ -365,7 +367,8 @@ AT_ANY_TIME = (
     "I9 within what is in flight",
     "I12 caps hold",
 )
-"""What holds between any two instants, though rows and far side are read one after the other."""
+"""What holds between any two instants, though rows and venue gateway are read one after the
+other."""
 
 
 def judged(evidence: Evidence) -> tuple[str, ...]:

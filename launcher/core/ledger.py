@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 
 from launcher.core.evidence import (
     Evidence,
-    FarRedemption,
+    GatewayRedemption,
     LotRow,
     OrderRow,
     RedemptionRow,
@@ -48,13 +48,13 @@ def ledger_balances(evidence: Evidence) -> Iterator[str]:
 
 def balances_agree(evidence: Evidence) -> Iterator[str]:
     """I9: cash as it was told once and moved by each booking since is the cash that is there."""
-    if evidence.far is None or not evidence.settled:
+    if evidence.gateway is None or not evidence.settled:
         return
     # What an owner has moved himself is told with the next look only.
-    by_hand = {done.follower_proxy for done in evidence.far.hand_trades if done.cash_micros}
+    by_hand = {done.follower_proxy for done in evidence.gateway.hand_trades if done.cash_micros}
     there = {
         wallet.follower_proxy: wallet.cash_micros
-        for wallet in evidence.far.wallets
+        for wallet in evidence.gateway.wallets
         if wallet.follower_proxy not in by_hand
     }
     for row in evidence.balances:
@@ -78,12 +78,12 @@ def payouts_balance(evidence: Evidence) -> Iterator[str]:
     for wallet, micros in booked.items():
         if micros:
             yield f"wallet {wallet}: lots were paid {micros} micros more than was redeemed for"
-    if evidence.far is not None:
-        yield from _against_the_far_side(evidence.redemptions, evidence.far.redemptions)
+    if evidence.gateway is not None:
+        yield from _against_the_gateway(evidence.redemptions, evidence.gateway.redemptions)
 
 
-def _against_the_far_side(
-    rows: Sequence[RedemptionRow], redemptions: Sequence[FarRedemption]
+def _against_the_gateway(
+    rows: Sequence[RedemptionRow], redemptions: Sequence[GatewayRedemption]
 ) -> Iterator[str]:
     ours = {row.redeem_key: row for row in rows}
     counts = Counter(done.redeem_key for done in redemptions)

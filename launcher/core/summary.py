@@ -20,7 +20,7 @@ HOPS = (
 )
 """Name, from which instant, to which.
 
-Our own time is all that passes before the first byte, what the far sides take included: REST's
+Our own time is all that passes before the first byte, what the venue takes included: REST's
 answer where a copy needs a book that nobody watches ("decide"), and the answer to the entry before
 it of the same wallet ("wallet's turn"). What the collar holds, of exits alone, waits by a rule that
 an operator sets in milliseconds: it is a line of its own, over those that were held, and no part of

@@ -1,4 +1,4 @@
-"""The paper insiders-api: the far side of the executor when no real one is configured.
+"""The paper insiders-api: the venue gateway of the executor when no real one is configured.
 
 It speaks `docs/insiders-api.yaml`, fills orders against the book that bookfeed publishes, keeps
 a journal of all it was asked, and can be told to misbehave. Before it comes the executor (and

@@ -21,6 +21,7 @@ from paper.insiders.bookfeed_source import BookfeedSource
 from paper.insiders.books import Books
 from paper.insiders.clockwork import Clockwork
 from paper.insiders.control import Control
+from paper.insiders.control_state import ControlState
 from paper.insiders.core.admission import Capabilities
 from paper.insiders.core.amounts import ONE
 from paper.insiders.exchange import Exchange
@@ -31,7 +32,6 @@ from paper.insiders.redemption import Redeemer
 from paper.insiders.server import Server
 from paper.insiders.settings import Settings
 from paper.insiders.store import Store
-from paper.insiders.told import Told
 from tradingtools.rpc import transport
 from tradingtools.runtime.process import Startup, until_stopped
 
@@ -63,7 +63,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
             changed=clockwork.wake,
         )
         _forget_ports(settings.state_dir)
-        told = Told(store=store, exchange=exchange, books=books)
+        told = ControlState(store=store, exchange=exchange, books=books)
         await told.restore()
         server = Server(store=store, told=told, probe=await _probe(settings, stack))
         await server.start()

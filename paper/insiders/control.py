@@ -27,6 +27,7 @@ from typing import cast
 from aiohttp import web
 
 from paper.insiders.books import parse_book, show_book
+from paper.insiders.control_state import ControlState
 from paper.insiders.core.admission import WalletMode
 from paper.insiders.core.amounts import ONE, format_amount, parse_amount
 from paper.insiders.core.faults import parse_fault, show_fault
@@ -41,7 +42,6 @@ from paper.insiders.core.requests import (
 )
 from paper.insiders.store import Store
 from paper.insiders.tables import hand_trades, journal, keys, orders, wallets
-from paper.insiders.told import Told
 from paper.insiders.wire import (
     Answer,
     Json,
@@ -63,7 +63,7 @@ class Control:
     """The routes of the control port."""
 
     def __init__(
-        self, *, store: Store, told: Told, default_cash: int, now_ms: Callable[[], int]
+        self, *, store: Store, told: ControlState, default_cash: int, now_ms: Callable[[], int]
     ) -> None:
         self._store = store
         self._default_cash = default_cash

@@ -1,4 +1,5 @@
-"""Had the engine committed this order before it asked? Invariant I5, checked from the far side.
+"""Had the engine committed this order before it asked? Invariant I5, checked from the venue
+gateway.
 
 The server asks before anything else, over connections that are the probe's own, and writes the
 answer into the journal. The SQL function `submitting_committed` belongs to the engine's

@@ -16,6 +16,7 @@ from functools import partial
 import structlog
 from aiohttp import web
 
+from paper.insiders.control_state import ControlState
 from paper.insiders.core.faults import Fault, FaultPlan, Route
 from paper.insiders.core.model import Rejection
 from paper.insiders.core.requests import invalid, parse_key
@@ -23,7 +24,6 @@ from paper.insiders.misbehave import SILENT, send
 from paper.insiders.probe import LedgerProbe
 from paper.insiders.store import Store
 from paper.insiders.tables import journal
-from paper.insiders.told import Told
 from paper.insiders.wire import Answer, refuse
 
 MAX_BODY = 64 * 1024
@@ -56,7 +56,7 @@ Handler = Callable[[Call], Awaitable[Answer]]
 class Server:
     """Serves handlers on the public port."""
 
-    def __init__(self, *, store: Store, told: Told, probe: LedgerProbe | None) -> None:
+    def __init__(self, *, store: Store, told: ControlState, probe: LedgerProbe | None) -> None:
         self._store = store
         self._told = told
         self._probe = probe

@@ -12,15 +12,15 @@ from pathlib import Path
 import msgspec
 from aiohttp import web
 
-from paper.venue import crowd, tape
+from paper.venue import firehose_player, tape
 from paper.venue.clob import Clob
 from paper.venue.control import Control
 from paper.venue.core.firehose import crowd_markets
 from paper.venue.core.markets import Catalogue, from_tape
 from paper.venue.core.positions import starting
 from paper.venue.core.schedule import Kind, Pace, resolutions, timeline
-from paper.venue.desk import Desk
 from paper.venue.journal import Journal, Questions
+from paper.venue.live_books import LiveBooks
 from paper.venue.player import Player
 from paper.venue.replies import errors, late, noted
 from paper.venue.rest_clob import ClobRest
@@ -77,16 +77,18 @@ async def _serve(
     pace = Pace(mean_gap_ms=settings.mean_gap_ms, max_gap_ms=settings.max_gap_ms)
     steps = timeline(rows, pace, resolutions(rows, seed, settings.resolve_markets))
     others = crowd_markets(seed, settings.crowd_markets)
-    desk = Desk(Catalogue.of([*from_tape(rows, seed), *others]), seed, store.run.epoch_ms)
+    live_books = LiveBooks(
+        Catalogue.of([*from_tape(rows, seed), *others]), seed, store.run.epoch_ms
+    )
     journal, questions = Journal(), Questions()
     rtds = Rtds(seed=seed, journal=journal, ping_grace_s=settings.ping_grace_s)
-    clob = Clob(desk)
+    clob = Clob(live_books)
     played = [rows[step.row].trade for step in steps if step.kind is Kind.ROW]
     venue = Venue(
         tape=rows,
         start=starting(played, seed),
         faults=Faults(late_permille=settings.late_permille, lone_permille=settings.lone_permille),
-        desk=desk,
+        live_books=live_books,
         store=store,
         rtds=rtds,
         clob=clob,
@@ -104,9 +106,9 @@ async def _serve(
         [
             web.get("/rtds", rtds.handle),
             web.get("/clob/ws/market", clob.handle),
-            *ClobRest(desk, clob).routes(),
+            *ClobRest(live_books, clob).routes(),
             *DataRest(venue, seed).routes(),
-            *GammaRest(desk).routes(),
+            *GammaRest(live_books).routes(),
             *Rpc(seed).routes(),
         ]
     )
@@ -126,7 +128,7 @@ async def _serve(
             stop,
             player.run(),
             clob.run(),
-            crowd.run(
+            firehose_player.run(
                 rtds,
                 others,
                 seed=seed,

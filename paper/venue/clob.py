@@ -2,7 +2,8 @@
 
 The first message after a subscription is an array of whole books, later ones are changes; both
 come from one view per market, so a socket that applies every change holds the book that REST
-shows. Only markets somebody watches are computed. Before: `desk`. After: the engine's bookfeed.
+shows. Only markets somebody watches are computed. Before: `live_books`. After: the engine's
+bookfeed.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from aiohttp import web
 from paper.venue.core.books import changes
 from paper.venue.core.markets import Market
 from paper.venue.core.trade import Trade
-from paper.venue.desk import Desk, View
+from paper.venue.live_books import LiveBooks, View
 from paper.venue.sockets import Socket, Sockets
 from paper.venue.wire import clob as wire
 
@@ -45,9 +46,9 @@ class _Client:
 class Clob:
     """Serves the web socket and keeps what each market's watchers were last told."""
 
-    def __init__(self, desk: Desk) -> None:
+    def __init__(self, live_books: LiveBooks) -> None:
         self.sockets = Sockets()
-        self._desk = desk
+        self._live_books = live_books
         self._clients: dict[int, _Client] = {}
         self._watchers: dict[str, set[int]] = {}  # condition -> socket numbers
         self._told: dict[str, View] = {}
@@ -67,13 +68,13 @@ class Clob:
         """Move the watched books as time passes, for ever."""
         while True:
             for condition in list(self._watchers):
-                self.refresh(self._desk.catalogue.by_condition[condition])
+                self.refresh(self._live_books.catalogue.by_condition[condition])
             await asyncio.sleep(_TICK_S)
 
     def refresh(self, market: Market) -> View:
         """The book now; its watchers are told what changed first."""
         now_ms = time.time_ns() // 1_000_000
-        view = self._desk.view(market, now_ms)
+        view = self._live_books.view(market, now_ms)
         told = self._told.get(market.condition)
         if told is not None and told.book != view.book:
             self._told[market.condition] = view
@@ -154,14 +155,14 @@ class Clob:
     def _subscribe(self, client: _Client, assets: list[str]) -> None:
         books = []
         for asset in assets:
-            market = self._desk.catalogue.by_asset.get(asset)
-            if market is None or market.condition in self._desk.resolved:
+            market = self._live_books.catalogue.by_asset.get(asset)
+            if market is None or market.condition in self._live_books.resolved:
                 continue  # the venue has no book of it and says nothing
             client.assets.add(asset)
             self._watchers.setdefault(market.condition, set()).add(client.socket.number)
             view = self.refresh(market)
             self._told.setdefault(market.condition, view)
-            price = self._desk.last_price(asset)[0]
+            price = self._live_books.last_price(asset)[0]
             books.append(wire.book(market, asset, view.book, view.changed_ms, price))
         if not self.sockets.stalled:
             client.socket.push(msgspec.json.encode(books).decode())
@@ -169,7 +170,7 @@ class Clob:
     def _unsubscribe(self, client: _Client, assets: list[str]) -> None:
         for asset in assets:
             client.assets.discard(asset)
-            market = self._desk.catalogue.by_asset.get(asset)
+            market = self._live_books.catalogue.by_asset.get(asset)
             if market is None or not client.assets.isdisjoint(market.assets):
                 continue
             watchers = self._watchers.get(market.condition, set())

@@ -20,8 +20,8 @@ from paper.venue.core.markets import Market
 from paper.venue.core.moves import MoveBody
 from paper.venue.core.schedule import transactions
 from paper.venue.core.trade import TradeBody
-from paper.venue.desk import checked_pin
 from paper.venue.journal import Journal, Questions
+from paper.venue.live_books import checked_pin
 from paper.venue.player import Player
 from paper.venue.replies import BadRequest, error, read, reply, whole
 from paper.venue.sockets import Sockets
@@ -163,33 +163,33 @@ class Control:
 
     async def _pin(self, request: web.Request) -> web.Response:
         asset = request.match_info["asset"]
-        market = self._venue.desk.catalogue.by_asset.get(asset)
+        market = self._venue.live_books.catalogue.by_asset.get(asset)
         if market is None:
             return error(404, "asset: unknown")
         wish = await read(request, _Pin)
         try:
             pin = checked_pin(
-                tick=self._venue.desk.tick(market),
+                tick=self._venue.live_books.tick(market),
                 mid=None if wish.mid is None else amounts.exact(wish.mid),
                 best=_both("best_bid", wish.best_bid, "best_ask", wish.best_ask),
                 levels=_sides(wish),
             )
         except ValueError as problem:
             raise BadRequest(str(problem)) from None
-        self._venue.desk.pin(asset, pin)
+        self._venue.live_books.pin(asset, pin)
         return self._moved(market)
 
     async def _unpin(self, request: web.Request) -> web.Response:
         asset = request.match_info["asset"]
-        market = self._venue.desk.catalogue.by_asset.get(asset)
+        market = self._venue.live_books.catalogue.by_asset.get(asset)
         if market is None:
             return error(404, "asset: unknown")
-        self._venue.desk.unpin(asset)
+        self._venue.live_books.unpin(asset)
         return self._moved(market)
 
     async def _resolve(self, request: web.Request) -> web.Response:
         condition = request.match_info["condition"].lower()
-        market = self._venue.desk.catalogue.by_condition.get(condition)
+        market = self._venue.live_books.catalogue.by_condition.get(condition)
         if market is None:
             return error(404, "condition: unknown")
         wish = await read(request, _Resolve)
@@ -200,7 +200,7 @@ class Control:
         if first + second != amounts.ONE:
             raise BadRequest("payouts: do not sum to 1")
         self._venue.resolve(market, (first, second), time.time_ns() // 1_000_000)
-        payouts = self._venue.desk.resolved[condition]
+        payouts = self._venue.live_books.resolved[condition]
         return reply({"payouts": [amounts.text(payout) for payout in payouts]})
 
     def _moved(self, market: Market) -> web.Response:

@@ -141,7 +141,7 @@ class Player:
         elif event.kind is Kind.ROW:
             self._venue.play(self.lap, event.row, wall_ms)
         else:
-            market = self._venue.desk.market_of(self._venue.tape[event.row].trade)
+            market = self._venue.live_books.market_of(self._venue.tape[event.row].trade)
             first = dice.key(self._seed, "winner", market.condition) % 2
             payouts = (amounts.ONE, 0) if first else (0, amounts.ONE)
             self._venue.resolve(market, payouts, wall_ms)

@@ -10,7 +10,7 @@ from aiohttp import web
 from paper.venue.clob import Clob
 from paper.venue.core import amounts
 from paper.venue.core.markets import Market
-from paper.venue.desk import Desk
+from paper.venue.live_books import LiveBooks
 from paper.venue.replies import BadRequest, error, read, reply
 from paper.venue.wire import clob as wire
 from paper.venue.wire.feed import number
@@ -26,8 +26,8 @@ class _Asked(msgspec.Struct, frozen=True):
 class ClobRest:
     """Routes under `/clob`."""
 
-    def __init__(self, desk: Desk, clob: Clob) -> None:
-        self._desk = desk
+    def __init__(self, live_books: LiveBooks, clob: Clob) -> None:
+        self._live_books = live_books
         self._clob = clob
 
     def routes(self) -> list[web.RouteDef]:
@@ -79,14 +79,14 @@ class ClobRest:
         return reply({"mid": amounts.text((own.best_bid + own.best_ask) // 2)})
 
     async def _last_trade_price(self, request: web.Request) -> web.Response:
-        price, side = self._desk.last_price(request.query.get("token_id", ""))
+        price, side = self._live_books.last_price(request.query.get("token_id", ""))
         return reply({"price": price, "side": side})
 
     async def _tick_size(self, request: web.Request) -> web.Response:
         market = self._open(request.query.get("token_id", ""))
         if market is None:
             return error(404, "market not found")
-        return reply({"minimum_tick_size": number(amounts.text(self._desk.tick(market)))})
+        return reply({"minimum_tick_size": number(amounts.text(self._live_books.tick(market)))})
 
     async def _neg_risk(self, request: web.Request) -> web.Response:
         market = self._open(request.query.get("token_id", ""))
@@ -94,13 +94,13 @@ class ClobRest:
 
     async def _clob_market(self, request: web.Request) -> web.Response:
         condition = request.match_info["condition"].lower()
-        market = self._desk.catalogue.by_condition.get(condition)
+        market = self._live_books.catalogue.by_condition.get(condition)
         if market is None:
             return error(404, "market not found")
-        return reply(wire.clob_market(market, self._desk.tick(market)))
+        return reply(wire.clob_market(market, self._live_books.tick(market)))
 
     async def _by_token(self, request: web.Request) -> web.Response:
-        market = self._desk.catalogue.by_asset.get(request.match_info["token"])
+        market = self._live_books.catalogue.by_asset.get(request.match_info["token"])
         if market is None:
             return error(404, "market not found")
         first, second = market.assets
@@ -119,10 +119,10 @@ class ClobRest:
         return reply(int(time.time()))
 
     def _open(self, asset: str) -> Market | None:
-        market = self._desk.catalogue.by_asset.get(asset)
-        return None if market is None or market.condition in self._desk.resolved else market
+        market = self._live_books.catalogue.by_asset.get(asset)
+        return None if market is None or market.condition in self._live_books.resolved else market
 
     def _body(self, market: Market, asset: str) -> wire.Json:
         view = self._clob.refresh(market)
-        price = self._desk.last_price(asset)[0]
+        price = self._live_books.last_price(asset)[0]
         return wire.rest_book(market, asset, view.book, view.changed_ms, price)

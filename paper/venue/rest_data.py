@@ -127,8 +127,8 @@ class DataRest:
         now_ms = time.time_ns() // 1_000_000
         total = 0
         for asset, held in self._held(wallet):
-            market = self._venue.desk.catalogue.by_asset[asset]
-            mid = self._venue.desk.mids(market, now_ms)[market.index(asset)]
+            market = self._venue.live_books.catalogue.by_asset[asset]
+            mid = self._venue.live_books.mids(market, now_ms)[market.index(asset)]
             total += held.size * mid // amounts.ONE
         return number(amounts.text(total))
 
@@ -173,21 +173,21 @@ class DataRest:
         return _page(bodies, limit, following)
 
     def _position(self, wallet: str, asset: str, held: Holding) -> Json:
-        market = self._venue.desk.catalogue.by_asset[asset]
-        mid = self._venue.desk.mids(market, time.time_ns() // 1_000_000)[market.index(asset)]
-        resolved = market.condition in self._venue.desk.resolved
+        market = self._venue.live_books.catalogue.by_asset[asset]
+        mid = self._venue.live_books.mids(market, time.time_ns() // 1_000_000)[market.index(asset)]
+        resolved = market.condition in self._venue.live_books.resolved
         return wire.position(wallet, market, asset, held, mid, resolved=resolved)
 
     def _position_v2(self, wallet: str, asset: str, held: Holding) -> Json:
-        market = self._venue.desk.catalogue.by_asset[asset]
-        mid = self._venue.desk.mids(market, time.time_ns() // 1_000_000)[market.index(asset)]
+        market = self._venue.live_books.catalogue.by_asset[asset]
+        mid = self._venue.live_books.mids(market, time.time_ns() // 1_000_000)[market.index(asset)]
         # What is lost is told as REDEEMABLE, too: the narrower states are for asking.
         state = self._state(asset, held)
         status = "REDEEMABLE" if state == "REDEEMABLE_LOST" else state
         return wire.position_v2(wallet, market, asset, held, mid, status=status)
 
     def _condition(self, asset: str) -> str:
-        return self._venue.desk.catalogue.by_asset[asset].condition
+        return self._venue.live_books.catalogue.by_asset[asset].condition
 
     def _is(self, asset: str, held: Holding, status: str) -> bool:
         """Return whether a position is listed: OPEN means held, in a resolved market, too."""
@@ -197,8 +197,8 @@ class DataRest:
     def _state(self, asset: str, held: Holding) -> str:
         if not held.size:
             return "CLOSED" if held.bought else "NONE"
-        market = self._venue.desk.catalogue.by_asset[asset]
-        payouts = self._venue.desk.resolved.get(market.condition)
+        market = self._venue.live_books.catalogue.by_asset[asset]
+        payouts = self._venue.live_books.resolved.get(market.condition)
         if payouts is None:
             return "OPEN"
         return "REDEEMABLE" if payouts[market.index(asset)] else "REDEEMABLE_LOST"

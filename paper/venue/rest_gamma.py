@@ -7,7 +7,7 @@ import time
 from aiohttp import web
 
 from paper.venue.core.markets import Market
-from paper.venue.desk import Desk
+from paper.venue.live_books import LiveBooks
 from paper.venue.replies import BadRequest, flag, many, reply, whole
 from paper.venue.wire import gamma as wire
 from paper.venue.wire.clob import Json
@@ -16,8 +16,8 @@ from paper.venue.wire.clob import Json
 class GammaRest:
     """Routes under `/gamma`."""
 
-    def __init__(self, desk: Desk) -> None:
-        self._desk = desk
+    def __init__(self, live_books: LiveBooks) -> None:
+        self._live_books = live_books
 
     def routes(self) -> list[web.RouteDef]:
         """Return what is served."""
@@ -35,7 +35,7 @@ class GammaRest:
         limit = whole(request, "limit", 20, 1, 100)
         found = sorted(self._found(request), key=lambda market: market.condition)
         cursor = request.query.get("after_cursor", "")
-        if cursor and cursor not in self._desk.catalogue.by_condition:
+        if cursor and cursor not in self._live_books.catalogue.by_condition:
             raise BadRequest("after_cursor: not one of ours")
         rest = [market for market in found if market.condition > cursor]
         page = rest[:limit]
@@ -43,7 +43,7 @@ class GammaRest:
         return reply({"markets": [self._body(m) for m in page], "next_cursor": following})
 
     def _found(self, request: web.Request) -> list[Market]:
-        catalogue = self._desk.catalogue
+        catalogue = self._live_books.catalogue
         tokens = many(request, "clob_token_ids")
         conditions = [text.lower() for text in many(request, "condition_ids")]
         closed = flag(request, "closed", False)
@@ -54,12 +54,12 @@ class GammaRest:
                 wanted[market.condition] = market
         if not tokens and not conditions:
             wanted = dict(catalogue.by_condition)
-        return [m for m in wanted.values() if (m.condition in self._desk.resolved) == closed]
+        return [m for m in wanted.values() if (m.condition in self._live_books.resolved) == closed]
 
     def _body(self, market: Market) -> Json:
         return wire.market(
             market,
-            self._desk.tick(market),
-            self._desk.mids(market, time.time_ns() // 1_000_000),
-            self._desk.resolved.get(market.condition),
+            self._live_books.tick(market),
+            self._live_books.mids(market, time.time_ns() // 1_000_000),
+            self._live_books.resolved.get(market.condition),
         )

@@ -19,7 +19,7 @@ from paper.venue.core.moves import Move, MoveBody
 from paper.venue.core.positions import Holder, Holding
 from paper.venue.core.schedule import LISTED_WITHIN_MS, Delivery, delivery, salted
 from paper.venue.core.trade import Trade, TradeBody, from_body
-from paper.venue.desk import Desk
+from paper.venue.live_books import LiveBooks
 from paper.venue.rtds import Rtds
 from paper.venue.store import Injected, Moved, Resolved, RowPlayed, Started, Store
 from paper.venue.tape import TapeRow
@@ -51,14 +51,14 @@ class Venue:
         tape: Sequence[TapeRow],
         start: Mapping[Holder, Holding],
         faults: Faults,
-        desk: Desk,
+        live_books: LiveBooks,
         store: Store,
         rtds: Rtds,
         clob: Clob,
     ) -> None:
         self.tape = tape
         self.start = start
-        self.desk = desk
+        self.live_books = live_books
         self.rtds = rtds
         self.clob = clob
         self.played: list[Played] = []
@@ -101,15 +101,15 @@ class Venue:
                         lap, rows = record.lap, set()
                     rows.add(record.row)
                     trade = self._recorded(record)
-                    self.desk.move(trade, record.row, record.wall_ms)
+                    self.live_books.move(trade, record.row, record.wall_ms)
                     self._note_row(record, trade)
                 case Injected():
-                    self.desk.move(from_body(record.body), None, record.wall_ms)
+                    self.live_books.move(from_body(record.body), None, record.wall_ms)
                     self._note_injected(record)
                 case Moved():
                     self._note_move(record)
                 case Resolved():
-                    self.desk.resolve(record.condition, record.payouts)
+                    self.live_books.resolve(record.condition, record.payouts)
         return Position(lap, frozenset(rows), started)
 
     def begin(self, wall_ms: int) -> None:
@@ -119,8 +119,8 @@ class Venue:
     def move(self, row: int, wall_ms: int) -> None:
         """Bring a book to where the row's trade will be plausible. Needs no keeping."""
         trade = self.tape[row].trade
-        self.desk.move(trade, row, wall_ms)
-        self.clob.refresh(self.desk.market_of(trade))
+        self.live_books.move(trade, row, wall_ms)
+        self.clob.refresh(self.live_books.market_of(trade))
 
     def play(self, lap: int, row: int, wall_ms: int) -> None:
         """Play a row of the tape."""
@@ -132,12 +132,12 @@ class Venue:
     def inject(self, body: TradeBody, wall_ms: int) -> Trade:
         """Play a row that the tape does not have. Raises ValueError naming the field."""
         trade = from_body(body)
-        market = self.desk.market_of(trade)
-        if market.condition in self.desk.resolved:
+        market = self.live_books.market_of(trade)
+        if market.condition in self.live_books.resolved:
             raise ValueError("conditionId: the market is resolved")
         record = Injected(body, wall_ms)
         self._store.append(record)
-        self.desk.move(trade, None, wall_ms)
+        self.live_books.move(trade, None, wall_ms)
         self.clob.refresh(market)
         played = self._note_injected(record)
         self._tell(played, _PROMPT, f"injected {played.seq}")
@@ -153,11 +153,11 @@ class Venue:
 
     def resolve(self, market: Market, payouts: tuple[int, int], wall_ms: int) -> None:
         """Resolve a market once and for all; a second time changes nothing."""
-        if market.condition in self.desk.resolved:
+        if market.condition in self.live_books.resolved:
             return
         self._store.append(Resolved(market.condition, payouts, wall_ms))
         self.clob.resolved(market, payouts, wall_ms)
-        self.desk.resolve(market.condition, payouts)
+        self.live_books.resolve(market.condition, payouts)
         self.clob.refresh(market)
 
     def _recorded(self, record: RowPlayed) -> Trade:
@@ -178,7 +178,7 @@ class Venue:
         self.moves.append(self._move_of(record))
 
     def _move_of(self, record: Moved) -> Move:
-        market = self.desk.catalogue.by_condition.get(record.body.conditionId.lower())
+        market = self.live_books.catalogue.by_condition.get(record.body.conditionId.lower())
         if market is None:
             raise ValueError("conditionId: unknown")
         return moving.from_body(
@@ -197,7 +197,7 @@ class Venue:
     def _note(
         self, trade: Trade, wall_ms: int, timestamp_s: int, fate: Delivery, lap: int
     ) -> Played:
-        market = self.desk.market_of(trade)
+        market = self.live_books.market_of(trade)
         charged = fate.taker and fate.fee and market.fee_bps > 0
         played = Played(
             seq=self._rows,
@@ -214,7 +214,7 @@ class Venue:
         self._transactions.add(trade.tx)
         if not (self._repeats and lap):  # a repeated lap repeats frames; nothing was traded anew
             self.played.append(played)
-        self.desk.traded(trade)
+        self.live_books.traded(trade)
         return played
 
     def _tell(self, played: Played, fate: Delivery, name: str) -> None:

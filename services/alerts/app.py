@@ -11,12 +11,12 @@ import aiohttp
 import structlog
 
 from services.alerts import rules_file, store, targets
+from services.alerts.checks import Checks
 from services.alerts.core.rules import Rules, Target
 from services.alerts.core.texts import Links
 from services.alerts.delivery import Deliveries
 from services.alerts.heartbeat import Heartbeat
 from services.alerts.judge import Judge
-from services.alerts.looks import Looks
 from services.alerts.settings import Settings
 from tradingtools.rpc import streams
 from tradingtools.runtime import gc_policy
@@ -46,12 +46,14 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
         owned = await parts.lease(pool)
         cursor = await store.begin(pool)
         links = Links(console=settings.console_url.rstrip("/"), runbook=settings.runbook_url)
-        judge = Judge(pool, owned, await store.standing(pool), rules, named, links)
+        judge = Judge(pool, owned, await store.open_alerts(pool), rules, named, links)
         deliveries = Deliveries(pool, judge.told)
         deliveries.use(senders)
         events = rpc.EventServiceStub(parts.channel(settings.events_target))
         heartbeat = Heartbeat(settings.heartbeat_url, http)
-        looks = Looks(judge, pool, http, processes=processes, metrics=metrics, disks=settings.disks)
+        looks = Checks(
+            judge, pool, http, processes=processes, metrics=metrics, disks=settings.disks
+        )
         await parts.serve(settings.listen, [], lambda _: None)
         _log.info("rules", rules=len(rules.rules), targets=sorted(named))
         await parts.run(

@@ -20,10 +20,10 @@ from opentelemetry.metrics import CallbackOptions, Observation
 from services.alerts import store
 from services.alerts.core import texts
 from services.alerts.core.grouping import Kind
+from services.alerts.core.open_alerts import OpenAlerts
 from services.alerts.core.probes import Holds, changes
 from services.alerts.core.rules import Rule, Rules, Target, is_quiet
 from services.alerts.core.signals import Event, Signal, of_event
-from services.alerts.core.standing import Standing
 from services.alerts.core.texts import Links, Message
 from tradingtools import clock
 from tradingtools.runtime import instruments
@@ -51,7 +51,7 @@ class Judge:
     Args:
         pool: of the deciding database.
         lease: of the alerts.
-        standing: what stood when the process ended.
+        open_alerts: what stood when the process ended.
         rules: that count.
         targets: by name.
         links: where messages lead.
@@ -61,14 +61,14 @@ class Judge:
         self,
         pool: Pool,
         lease: Lease,
-        standing: Standing,
+        open_alerts: OpenAlerts,
         rules: Rules,
         targets: Mapping[str, Target],
         links: Links,
     ) -> None:
         self._pool = pool
         self._lease = lease
-        self._standing = standing
+        self._open_alerts = open_alerts
         self._links = links
         self._one_at_a_time = asyncio.Lock()
         self._kept_ms = 0
@@ -85,7 +85,7 @@ class Judge:
         )
 
     def _observe(self, _: CallbackOptions) -> Iterable[Observation]:
-        firing = self._standing.firing()
+        firing = self._open_alerts.firing()
         return [Observation(firing.get(rule, 0), {"rule": rule}) for rule in self.rules.rules]
 
     async def use(self, rules: Rules, targets: Mapping[str, Target]) -> None:
@@ -113,12 +113,12 @@ class Judge:
                 self._kept_ms = now_ms
         return bool(events)
 
-    async def on_look(
+    async def on_check(
         self, rule: Rule, holds: Holds, *, unasked: frozenset[str] = frozenset()
     ) -> None:
         """Take what a look has found; what could not be asked for stays as it is."""
         async with self._one_at_a_time:
-            known = [key for key in self._standing.known(rule.name) if key not in unasked]
+            known = [key for key in self._open_alerts.known(rule.name) if key not in unasked]
             if holds or known:
                 await self._step(list(changes(rule, holds, known, clock.now_ms())))
 
@@ -136,12 +136,12 @@ class Judge:
 
     async def _step(self, signals: list[Signal], cursor: str = "") -> None:
         rules = self.rules
-        self._standing.take(signals, rules)
-        told = self._standing.tick(rules, self._now_ms(), self._is_quiet(), texts.named)
+        self._open_alerts.take(signals, rules)
+        told = self._open_alerts.tick(rules, self._now_ms(), self._is_quiet(), texts.named)
         messages = [(one, self._targets_of(one)) for one in (
             texts.message(each, self._links) for each in told
         )]  # fmt: skip
-        alerts, groups = self._standing.touched()
+        alerts, groups = self._open_alerts.touched()
         if not (alerts or groups or messages or cursor):
             return
         made = store.Changes(alerts=alerts, groups=groups, messages=messages, cursor=cursor)

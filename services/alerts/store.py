@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 
 from services.alerts.core.grouping import Counts, Kind
-from services.alerts.core.standing import Alert, Group, Key, Standing
+from services.alerts.core.open_alerts import Alert, Group, Key, OpenAlerts
 from services.alerts.core.states import State
 from services.alerts.core.texts import Message
 from tradingtools.storage.postgres import journal
@@ -59,7 +59,7 @@ async def begin(pool: Pool) -> str:
     return str(row["cursor"])
 
 
-async def standing(pool: Pool) -> Standing:
+async def open_alerts(pool: Pool) -> OpenAlerts:
     """Return the alerts and groups as they were left."""
     alerts = [
         Alert(
@@ -73,7 +73,7 @@ async def standing(pool: Pool) -> Standing:
     for row in await _rows(pool, "groups", {}):
         counts = Counts(**{name: row.pop(name) for name in _COUNTS})
         groups.append(Group(counts=counts, **row))
-    return Standing(alerts, groups)
+    return OpenAlerts(alerts, groups)
 
 
 async def commit(pool: Pool, lease: Lease, changes: Changes) -> None:

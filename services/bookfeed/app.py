@@ -18,7 +18,7 @@ from services.bookfeed.core.watchlist import Interest
 from services.bookfeed.fetcher import Fetcher
 from services.bookfeed.hub import Hub
 from services.bookfeed.publisher import publish, recall
-from services.bookfeed.questions import Lanes
+from services.bookfeed.questions import RequestSlots
 from services.bookfeed.server import BookfeedServicer
 from services.bookfeed.settings import Settings
 from services.bookfeed.sockets import Sockets
@@ -48,7 +48,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
         client = parts.redis(socket_timeout=5.0)
         pool = await parts.pool(size=2)
         answers = Answers()
-        lanes = Lanes(
+        lanes = RequestSlots(
             behind=await _api(parts.stack, settings, answers, kept=_KEPT),
             on_demand=await _api(parts.stack, settings, answers),
         )

@@ -17,7 +17,7 @@ from services.bookfeed.core.book_state import BookState, Status
 from services.bookfeed.core.snapshot_audit import RestBook, first_time_ms
 from services.bookfeed.core.watchlist import Interest
 from services.bookfeed.hub import Hub, now_ms
-from services.bookfeed.questions import Lanes
+from services.bookfeed.questions import RequestSlots
 from services.bookfeed.rest_books import TICK_SECONDS, RestBooks, is_overtaken, rest_book
 from tradingtools.domain import errors
 from tradingtools.v1 import bookfeed_service_pb2 as pb
@@ -58,7 +58,7 @@ class Fetcher:
 
     def __init__(
         self,
-        lanes: Lanes,
+        lanes: RequestSlots,
         hub: Hub,
         interest: Interest,
         catalogue: Catalogue,
@@ -305,7 +305,7 @@ class Fetcher:
         metrics.FETCHES.add(1, {"outcome": "found"})
         return True
 
-    def _take(self, tracked: BookState, told: questions.Told, before_ns: int) -> None:
+    def _take(self, tracked: BookState, told: questions.RestReply, before_ns: int) -> None:
         """Take REST's book, asked for when the last thing heard was of ``before_ns``."""
         book = told.book
         if tracked.on_socket:

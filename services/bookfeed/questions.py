@@ -18,7 +18,7 @@ from tradingtools.venues.polymarket.market_channel import BookMessage
 _CONDITION = re.compile(r"0x[0-9a-f]{64}")
 
 
-class Lanes(NamedTuple):
+class RequestSlots(NamedTuple):
     """The venue's REST over two sets of connections, of which none waits for the other."""
 
     behind: ClobApi
@@ -27,7 +27,7 @@ class Lanes(NamedTuple):
     """For what somebody waits for."""
 
 
-class Told(NamedTuple):
+class RestReply(NamedTuple):
     """REST's answer about a book (None: there is none), and when, on both clocks."""
 
     book: BookMessage | None
@@ -35,11 +35,11 @@ class Told(NamedTuple):
     received_ns: int
 
 
-async def book(api: ClobApi, asset_id: str) -> Told:
+async def book(api: ClobApi, asset_id: str) -> RestReply:
     """Return the book. Raises Unavailable."""
     found = await api.book(asset_id)
     # It may have to wait for Gamma, and grows older.
-    return Told(found, now_ms(), clock.now_ns())
+    return RestReply(found, now_ms(), clock.now_ns())
 
 
 async def gamma(api: ClobApi, asset_id: str) -> GammaMarket | None:

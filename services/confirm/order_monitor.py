@@ -66,7 +66,7 @@ class OrderMonitor:
     async def look(self) -> int:
         """Ask for those that are due, a few at a time; returns how many.
 
-        None while open orders wait to be asked for: they share the far side and the processor.
+        None while open orders wait to be asked for: they share the venue gateway and the processor.
         """
         if self._confirm.behind:
             return 0

@@ -120,6 +120,6 @@ async def _resolve(
         key, again=f"operator:{asked['id']}" if order["state"] == OrderState.RESURRECTED else ""
     )
     await ledger.write()
-    # A person has decided; what the far side says now would only call him again.
+    # A person has decided; what the venue gateway says now would only call him again.
     pipeline.ask(QUERIES["stop_watching"], ledger.orders[key])
     return ""

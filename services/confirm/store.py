@@ -262,7 +262,7 @@ def _move(pipeline: Pipeline, ledger: Ledger, verdict: _Verdict) -> None:
         detail=verdict.problem or None,
     )
     if verdict.target is OrderState.RESURRECTED:
-        # It may still fill: what it was to cost is set aside again until the far side is done.
+        # It may still fill: what it was to cost is set aside again until the venue gateway is done.
         ledger.apply()
         pipeline.ask(QUERIES["reserve_again"], {"order_key": key})
 

@@ -66,7 +66,7 @@ class Operators:
 
     @property
     def served(self) -> bool:
-        """Whether there is a port for operators."""
+        """Return whether there is a port for operators."""
         return self._channel is not None
 
     async def call(self, name: str, body: bytes, token: str) -> bytes:

@@ -36,7 +36,7 @@ from services.control.startup import (
     require_urls,
     tokens_of,
 )
-from services.control.statistics import folding
+from services.control.statistics import compaction
 from services.control.statistics.marks import marks
 from services.control.store import Store
 from services.control.subscriptions.service import ControlServicer
@@ -120,8 +120,8 @@ async def run(settings: Settings, stop: asyncio.Event, *, internal: InternalProc
                 internal.ended(),
                 follow(settings.tokens, settings.tokens_file, tokens, gate.use),
                 books.keep(),
-                folding.keep(store),
-                folding.keep(store, keeping.FOLD),
+                compaction.keep(store),
+                compaction.keep(store, keeping.FOLD),
                 keeping.look(store, books.known),
                 engine.watch(),
             )

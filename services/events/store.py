@@ -16,7 +16,7 @@ import msgspec
 import psycopg
 from psycopg.rows import DictRow
 
-from services.events.core.horizon import Look
+from services.events.core.horizon import Reading
 from services.events.core.sources import (
     Booked,
     BreakerMoved,
@@ -64,7 +64,7 @@ async def newest_number(pool: Pool) -> int:
     return int(row["newest"])
 
 
-async def look(pool: Pool) -> Look:
+async def look(pool: Pool) -> Reading:
     """Return the newest number, then which transactions run; the order matters.
 
     Takes a transaction id, so it is not asked while nothing happens.
@@ -73,7 +73,7 @@ async def look(pool: Pool) -> Look:
         (newest,), (own,), (oldest,) = await connection.ask_pipelined(
             [(QUERIES[name], {}) for name in ("newest_number", "own_xid", "oldest_xid")]
         )
-    return Look(newest=newest["newest"], xid=own["xid"], oldest_xid=oldest["xid"])
+    return Reading(newest=newest["newest"], xid=own["xid"], oldest_xid=oldest["xid"])
 
 
 async def position(pool: Pool) -> Position:

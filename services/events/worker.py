@@ -87,7 +87,7 @@ class LogWriter:
         return round((clock.monotonic() - self._seen[0][1]) * 1000) if self._seen else 0
 
     async def step(self) -> bool:
-        """Look once and write what is complete; return whether anything was new or under way."""
+        """Reading once and write what is complete; return whether anything was new or under way."""
         if not self._busy_now and await store.newest_number(self._pool) == self._at.log_number:
             return False
         seen = await store.look(self._pool)

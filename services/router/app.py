@@ -25,7 +25,7 @@ from tradingtools.runtime.claim_tail import claim_tail
 from tradingtools.runtime.composition import composed
 from tradingtools.runtime.consumer import Consumer, while_database_is_away
 from tradingtools.runtime.fills import follow_fills
-from tradingtools.runtime.keyed_workers import Lanes
+from tradingtools.runtime.keyed_workers import KeyedWorkers
 from tradingtools.storage.postgres import journal
 from tradingtools.storage.redis import control_feed
 from tradingtools.v1 import common_pb2 as pb
@@ -81,7 +81,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
             pool, "leader_trades", name, ingest_pb.StreamLeaderTradesResponse, router.on_message
         )
         tell = await parts.stack.enter_async_context(streams.acknowledging(ingest, name))
-        lanes = Lanes(facts, tell, partial(_next, settings))
+        lanes = KeyedWorkers(facts, tell, partial(_next, settings))
         backlog = Backlog("router", partial(_waited_ms, lanes), settings.backlog_ms)
         fills = Consumer(pool, "fills", name, confirm_pb.FillEvent, router.bookings.on_fill)
         await parts.run(
@@ -105,7 +105,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
 
 
 async def _follow_ingest(
-    lanes: Lanes[ingest_pb.StreamLeaderTradesResponse], stub: Any, name: str, cursor: str
+    lanes: KeyedWorkers[ingest_pb.StreamLeaderTradesResponse], stub: Any, name: str, cursor: str
 ) -> None:
     """Route each leader's trades in order; no leader waits for the followers of another."""
     while True:
@@ -146,7 +146,7 @@ def _next(
     )
 
 
-def _waited_ms(lanes: Lanes[ingest_pb.StreamLeaderTradesResponse]) -> int:
+def _waited_ms(lanes: KeyedWorkers[ingest_pb.StreamLeaderTradesResponse]) -> int:
     since_ns = lanes.oldest_ns()
     return 0 if since_ns is None else (clock.now_ns() - since_ns) // 1_000_000
 

@@ -43,7 +43,7 @@ class Run:
 
     @property
     def output(self) -> str:
-        """Return what it said so far."""
+        """Return what it said so gateway."""
         return self._output.read_text()
 
     @property

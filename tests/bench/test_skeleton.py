@@ -5,11 +5,11 @@ from __future__ import annotations
 import psycopg
 import pytest
 
-from bench import far_side, feed
+from bench import gateway, feed
 from bench.contestants import skeleton
 from bench.core.figures import Line, Round, Setup, line
-from bench.far_side import Contestant
 from bench.feed import Asset
+from bench.gateway import Contestant
 from bench.report import beside_skeleton, said
 from bench.scene import leaders
 
@@ -23,7 +23,7 @@ TRADES = 3
 async def test_each_order_is_committed_twice_and_sent_once(database_url: str) -> None:
     known = leaders([1, FOLLOWERS])
     async with (
-        far_side.serving() as side,
+        gateway.serving() as side,
         feed.serving() as source,
         skeleton(source.port, side.port, known, database_url),
     ):

@@ -20,7 +20,7 @@ from services.bookfeed.core.watchlist import Interest
 from services.bookfeed.fetcher import Fetcher
 from services.bookfeed.frames import Frames
 from services.bookfeed.hub import Hub, now_ms
-from services.bookfeed.questions import Lanes
+from services.bookfeed.questions import RequestSlots
 from tests.ingest.harness import until
 from tradingtools.domain import errors
 from tradingtools.tasks import cancel_all
@@ -138,8 +138,8 @@ async def _serving(made: World) -> AsyncIterator[World]:
         ):
             api = ClobApi(Http(clob, url, name="clob"), Http(gamma, url, name="gamma"))
             made.fetcher = Fetcher(
-                Lanes(api, api), made.hub, Interest(10**6), Catalogue(0), market_ttl_ms=60_000,
-                look_ms=30_000, quiet_ms=5_000, at_once=4,
+                RequestSlots(api, api), made.hub, Interest(10**6), Catalogue(0),
+                market_ttl_ms=60_000, look_ms=30_000, quiet_ms=5_000, at_once=4,
             )  # fmt: skip
             await made.fetcher.ensure(ASSET)
             made.asked.clear()

@@ -14,7 +14,7 @@ import pytest
 import pytest_asyncio
 import redis.asyncio as redis
 
-from services.control.engine.standing import NO_ANSWER, Look, Part, after, is_well
+from services.control.engine.part_health import NO_ANSWER, Part, ProcessAnswer, after, is_well
 from services.control.engine.watch import EngineWatch, targets_of
 from services.control.store import Store
 from tests.control.edge import READ, RunningEdge, running_edge
@@ -112,10 +112,10 @@ async def test_who_was_told_of_nobody_says_so(database_url: str, redis_url: str)
 
 
 def test_since_is_when_it_began_to_serve_or_not() -> None:
-    up = after(None, Look(serving=True), 1)
-    assert after(up, Look(serving=True, away=("redis",)), 2).since_ms == 1
+    up = after(None, ProcessAnswer(serving=True), 1)
+    assert after(up, ProcessAnswer(serving=True, away=("redis",)), 2).since_ms == 1
     assert after(up, NO_ANSWER, 3) == Part(look=NO_ANSWER, since_ms=3)
-    assert not is_well([up, Part(look=Look(serving=True, away=("redis",)), since_ms=1)])
+    assert not is_well([up, Part(look=ProcessAnswer(serving=True, away=("redis",)), since_ms=1)])
 
 
 @pytest.mark.parametrize("told", ["router", "=h:1", "router=h"])

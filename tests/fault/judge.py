@@ -67,10 +67,12 @@ def verdict(found: Evidence) -> list[Breach]:
     The books of a wallet with a DEAD order are not compared: nobody can know them, which is why a
     person was called.
     """
-    if found.far is not None:
+    if found.gateway is not None:
         unknown = {row.follower_proxy for row in found.orders if row.state == OrderState.DEAD}
-        wallets = tuple(w for w in found.far.wallets if w.follower_proxy not in unknown)
-        found = dataclasses.replace(found, far=dataclasses.replace(found.far, wallets=wallets))
+        wallets = tuple(w for w in found.gateway.wallets if w.follower_proxy not in unknown)
+        found = dataclasses.replace(
+            found, gateway=dataclasses.replace(found.gateway, wallets=wallets)
+        )
     return breaches(found)
 
 

@@ -331,17 +331,17 @@ UNREACHED = (
     Entry(f"{_GUARD}/peaks.py", "Peaks._put_back", _OTHERWISE, chance=True),
     Entry(f"{_GUARD}/peaks.py", "Peaks._insert", _LOST_PEAKS, "journal.check", chance=True),
     Entry(f"{_GUARD}/peaks.py", "Peaks._insert", _LOST_PEAKS, "raise", chance=True),
-    Entry(f"{_GUARD}/folding.py", "Folding.fold", _AWAY, "self.waiting.join", chance=True),
-    Entry(f"{_GUARD}/folding.py", "Folding.fold", _AWAY, "raise", chance=True),
+    Entry(f"{_GUARD}/compaction.py", "Folding.fold", _AWAY, "self.waiting.join", chance=True),
+    Entry(f"{_GUARD}/compaction.py", "Folding.fold", _AWAY, "raise", chance=True),
     *(
-        Entry(f"{_GUARD}/folding.py", "Folding._fold", _HELD, statement, chance=True)
+        Entry(f"{_GUARD}/compaction.py", "Folding._fold", _HELD, statement, chance=True)
         for statement in (
             "if len(some) > 1", "portions.extendleft", "self._cannot", "left.update",
         )
     ),
-    Entry(f"{_GUARD}/folding.py", "Folding._fold", _AWAY, "if isinstance(error", chance=True),
-    Entry(f"{_GUARD}/folding.py", "Folding._fold", _AWAY, "raise", chance=True),
-    Entry(f"{_GUARD}/folding.py", "Folding._cannot", _HELD, chance=True),
+    Entry(f"{_GUARD}/compaction.py", "Folding._fold", _AWAY, "if isinstance(error", chance=True),
+    Entry(f"{_GUARD}/compaction.py", "Folding._fold", _AWAY, "raise", chance=True),
+    Entry(f"{_GUARD}/compaction.py", "Folding._cannot", _HELD, chance=True),
     Entry(f"{_GUARD}/worker.py", "Guard.fold_peaks", _AWAY, "raise", chance=True),
     Entry(f"{_GUARD}/worker.py", "Guard.fold_peaks", _LOGGED, "_log.error"),
     *(

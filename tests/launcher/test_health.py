@@ -30,7 +30,7 @@ async def test_a_process_is_well_when_all_it_depends_on_is(
         await server.set_health("postgresql", serving=True)
         await server.set_health("redis", serving=redis)
         told = await asyncio.to_thread(health.of_process, "router", f"127.0.0.1:{server.port}")
-    assert told == health.Told(name="router", said=said, well=well)
+    assert told == health.ProcessHealth(name="router", said=said, well=well)
 
 
 def test_a_process_that_is_away_is_named_with_its_address() -> None:

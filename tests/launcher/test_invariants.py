@@ -20,13 +20,13 @@ from launcher.core.evidence import (
     DecisionRow,
     EventRow,
     Evidence,
-    FarOrder,
-    FarPost,
-    FarRedemption,
-    FarSide,
-    FarTrade,
-    FarWallet,
     FillRow,
+    GatewayOrder,
+    GatewayPost,
+    GatewayRedemption,
+    GatewayState,
+    GatewayTrade,
+    GatewayWallet,
     LeaderTrade,
     LotRow,
     OrderRow,
@@ -111,15 +111,15 @@ def _history(row: OrderRow) -> tuple[OrderRow, list[EventRow]]:
     return replace(row, chain_head=head.hex()), events
 
 
-def _far(row: OrderRow) -> FarOrder:
-    trade = FarTrade(
+def _far(row: OrderRow) -> GatewayOrder:
+    trade = GatewayTrade(
         trade_id=f"trade-{row.order_key[:8]}",
         size_micros=row.filled_size_micros,
         notional_micros=row.filled_notional_micros,
         fee_micros=row.fee_micros,
         status="CONFIRMED",
     )
-    return FarOrder(
+    return GatewayOrder(
         order_key=row.order_key,
         follower_proxy=row.follower_proxy,
         asset_id=row.asset_id,
@@ -135,7 +135,7 @@ def _far(row: OrderRow) -> FarOrder:
     )
 
 
-def _fill(order: FarOrder) -> FillRow:
+def _fill(order: GatewayOrder) -> FillRow:
     trade = order.trades[0]
     return FillRow(
         order_key=order.order_key,
@@ -176,7 +176,7 @@ def whole() -> Evidence:
             fee_micros=0,
         )
     )
-    far = (_far(buy), _far(sell))
+    gateway = (_far(buy), _far(sell))
     decision = DecisionRow(
         leader_tx=TX,
         leader=LEADER,
@@ -192,7 +192,7 @@ def whole() -> Evidence:
     return Evidence(
         orders=(buy, sell, unsent),
         events=(*buy_events, *sell_events, *unsent_events),
-        fills=tuple(_fill(order) for order in far),
+        fills=tuple(_fill(order) for order in gateway),
         decisions=(decision, other),
         subscriptions=(
             SubscriptionRow(
@@ -231,13 +231,14 @@ def whole() -> Evidence:
             ControlChange(seq=1, previous_hash="00", hash="01"),
             ControlChange(seq=2, previous_hash="01", hash="02"),
         ),
-        far=FarSide(
-            orders=far,
+        gateway=GatewayState(
+            orders=gateway,
             posts=tuple(
-                FarPost(order_key=order.order_key, body_hash="d" * 64, ledger=True) for order in far
+                GatewayPost(order_key=order.order_key, body_hash="d" * 64, ledger=True)
+                for order in gateway
             ),
             wallets=(
-                FarWallet(
+                GatewayWallet(
                     follower_proxy=WALLET,
                     cash_micros=CASH - 4_900_000 - 20_000 + 2_100_000 - 9_000,
                     shares={ASSET: 6_000_000},
@@ -265,10 +266,10 @@ def _with_order(key: str, **changed: object) -> Callable[[Evidence], Evidence]:
     return change
 
 
-def _with_far(**changed: object) -> Callable[[Evidence], Evidence]:
+def _with_gateway(**changed: object) -> Callable[[Evidence], Evidence]:
     def change(evidence: Evidence) -> Evidence:
-        assert evidence.far is not None
-        return replace(evidence, far=replace(evidence.far, **changed))  # type: ignore[arg-type]
+        assert evidence.gateway is not None
+        return replace(evidence, gateway=replace(evidence.gateway, **changed))  # type: ignore[arg-type]
 
     return change
 
@@ -277,9 +278,9 @@ def _with_far_order(**changed: object) -> Callable[[Evidence], Evidence]:
     """The first order at insiders-api, changed."""
 
     def change(evidence: Evidence) -> Evidence:
-        assert evidence.far is not None
-        first, *rest = evidence.far.orders
-        return _with_far(orders=(replace(first, **changed), *rest))(evidence)  # type: ignore[arg-type]
+        assert evidence.gateway is not None
+        first, *rest = evidence.gateway.orders
+        return _with_gateway(orders=(replace(first, **changed), *rest))(evidence)  # type: ignore[arg-type]
 
     return change
 
@@ -293,30 +294,30 @@ def _with_first(name: str, **changed: object) -> Callable[[Evidence], Evidence]:
 
 
 def _second_order_of_the_key(evidence: Evidence) -> Evidence:
-    assert evidence.far is not None
-    return _with_far(orders=(*evidence.far.orders, evidence.far.orders[0]))(evidence)
+    assert evidence.gateway is not None
+    return _with_gateway(orders=(*evidence.gateway.orders, evidence.gateway.orders[0]))(evidence)
 
 
 def _far_order_of_the_unsent(evidence: Evidence) -> Evidence:
-    assert evidence.far is not None
-    ghost = replace(evidence.far.orders[0], order_key=REFUSED, asset_id="777")
-    return _with_far(orders=(*evidence.far.orders, ghost))(evidence)
+    assert evidence.gateway is not None
+    ghost = replace(evidence.gateway.orders[0], order_key=REFUSED, asset_id="777")
+    return _with_gateway(orders=(*evidence.gateway.orders, ghost))(evidence)
 
 
 def _post(**changed: object) -> Callable[[Evidence], Evidence]:
     def change(evidence: Evidence) -> Evidence:
-        assert evidence.far is not None
-        first, *rest = evidence.far.posts
-        return _with_far(posts=(replace(first, **changed), *rest))(evidence)  # type: ignore[arg-type]
+        assert evidence.gateway is not None
+        first, *rest = evidence.gateway.posts
+        return _with_gateway(posts=(replace(first, **changed), *rest))(evidence)  # type: ignore[arg-type]
 
     return change
 
 
 def _wallet(**changed: object) -> Callable[[Evidence], Evidence]:
     def change(evidence: Evidence) -> Evidence:
-        assert evidence.far is not None
-        return _with_far(
-            wallets=(replace(evidence.far.wallets[0], **changed),)  # type: ignore[arg-type]
+        assert evidence.gateway is not None
+        return _with_gateway(
+            wallets=(replace(evidence.gateway.wallets[0], **changed),)  # type: ignore[arg-type]
         )(evidence)
 
     return change
@@ -458,8 +459,8 @@ def _in_flight(evidence: Evidence, *, booked: int, cost: int, reserved: int) -> 
     row = {"state": "SUBMITTED", "filled_notional_micros": booked, "fee_micros": 0}
     going_on = _with_order(BUY, **row)(replace(evidence, settled=False))
     held = ReservationRow(order_key=BUY, money_micros=reserved, shares_micros=0)
-    far = _with_far_order(filled_notional_micros=cost, fee_micros=0)(going_on)
-    paid = _wallet(cash_micros=CASH - cost + 2_100_000 - 9_000)(far)
+    gateway = _with_far_order(filled_notional_micros=cost, fee_micros=0)(going_on)
+    paid = _wallet(cash_micros=CASH - cost + 2_100_000 - 9_000)(gateway)
     return replace(paid, reservations=(held,))
 
 
@@ -505,7 +506,7 @@ def test_a_trade_before_the_subscription_needs_no_decision() -> None:
 
 
 def test_without_a_far_side_only_our_rows_are_judged() -> None:
-    alone = replace(whole(), far=None, leader_trades=None)
+    alone = replace(whole(), gateway=None, leader_trades=None)
     assert breaches(alone) == []
     broken = breaches(_with_order(BUY, chain_head="00" * 32)(alone))
     assert [b.invariant.split(" ")[0] for b in broken] == ["I6"]
@@ -517,32 +518,32 @@ def resolved() -> Evidence:
         redeem_key="f" * 64, follower_proxy=WALLET, condition_id="0x1", state="CONFIRMED",
         expected_micros=3_000_000, paid_micros=3_000_000,
     )  # fmt: skip
-    done = FarRedemption(
+    done = GatewayRedemption(
         redeem_key="f" * 64, follower_proxy=WALLET, condition_id="0x1", payout_micros=3_000_000
     )
     paid = _with_first(
         "lots", shares_micros=0, cost_micros=0, resolved_size_micros=6_000_000,
         payout_micros=3_000_000, realised_micros=140_000 + 60_000,
     )(whole())  # fmt: skip
-    assert paid.far is not None
-    cash = paid.far.wallets[0].cash_micros + 3_000_000
-    far = _wallet(cash_micros=cash, shares={})(paid)
-    kept = _with_first("balances", cash_micros=cash)(replace(far, redemptions=(row,)))
-    return _with_far(redemptions=(done,))(kept)
+    assert paid.gateway is not None
+    cash = paid.gateway.wallets[0].cash_micros + 3_000_000
+    gateway = _wallet(cash_micros=cash, shares={})(paid)
+    kept = _with_first("balances", cash_micros=cash)(replace(gateway, redemptions=(row,)))
+    return _with_gateway(redemptions=(done,))(kept)
 
 
 def _far_redemption(**changed: object) -> Callable[[Evidence], Evidence]:
     def change(evidence: Evidence) -> Evidence:
-        assert evidence.far is not None
-        (done,) = evidence.far.redemptions
-        return _with_far(redemptions=(replace(done, **changed),))(evidence)  # type: ignore[arg-type]
+        assert evidence.gateway is not None
+        (done,) = evidence.gateway.redemptions
+        return _with_gateway(redemptions=(replace(done, **changed),))(evidence)  # type: ignore[arg-type]
 
     return change
 
 
 def _redeemed_twice(evidence: Evidence) -> Evidence:
-    assert evidence.far is not None
-    return _with_far(redemptions=evidence.far.redemptions * 2)(evidence)
+    assert evidence.gateway is not None
+    return _with_gateway(redemptions=evidence.gateway.redemptions * 2)(evidence)
 
 
 def test_a_resolved_market_balances() -> None:
@@ -557,7 +558,7 @@ def test_a_resolved_market_balances() -> None:
         ("I9 payouts", "2 of them", _redeemed_twice),
         ("I9 payouts", "has no row", _far_redemption(redeem_key="0" * 64)),
         ("I9 payouts", "are booked, there", _far_redemption(payout_micros=3_000_001)),
-        ("I9 payouts", "unknown at insiders-api", _with_far(redemptions=())),
+        ("I9 payouts", "unknown at insiders-api", _with_gateway(redemptions=())),
         ("I9 payouts", "-1 micros more", _with_first("lots", payout_micros=2_999_999)),
         ("I9 ledger", "realised_micros", _with_first("lots", payout_micros=2_999_999)),
         ("I9 ledger", "and resolved is", _with_first("lots", resolved_size_micros=5_999_999)),

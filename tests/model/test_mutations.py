@@ -9,7 +9,7 @@ import pytest
 
 from services.confirm.core import unknown_order_policy
 from services.confirm.core.unknown_order_policy import NextAction
-from tools.model import farside, runs, state
+from tools.model import gateway, runs, state
 from tools.model.__main__ import main
 from tools.model.guards import Guard
 
@@ -90,8 +90,8 @@ def test_one_not_found_is_not_enough_for_the_code_that_runs(
 
 
 def test_an_answer_taken_for_a_refusal_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert farside.MEANINGS["200 cut off"] == "UNKNOWN"
-    monkeypatch.setitem(farside.MEANINGS, "200 cut off", "REJECTED")
+    assert gateway.MEANINGS["200 cut off"] == "UNKNOWN"
+    monkeypatch.setitem(gateway.MEANINGS, "200 cut off", "REJECTED")
 
     assert runs.one_order("", lives=2).broken.startswith("I4: the row says FAILED REJECTED")
 

@@ -55,8 +55,8 @@ async def _balanced(scene: Scene) -> None:
     found = await evidence(scene.world, ())
     mine = [b for b in breaches(found) if b.invariant.startswith("I9")]
     assert mine == []
-    assert found.far is not None
-    keys = [done.redeem_key for done in found.far.redemptions]
+    assert found.gateway is not None
+    keys = [done.redeem_key for done in found.gateway.redemptions]
     assert {row["redeem_key"] for row in _redemptions(scene)} <= set(keys)
     assert len(keys) == len(set(keys))
 

@@ -20,7 +20,7 @@ from paper.venue.core.books import (
 )
 from paper.venue.core.markets import FINE, from_tape
 from paper.venue.core.trade import Side
-from paper.venue.desk import checked_pin
+from paper.venue.live_books import checked_pin
 
 KEYS = st.integers(0, (1 << 64) - 1)
 TICKS = st.sampled_from((10_000, 1_000))

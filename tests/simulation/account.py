@@ -6,10 +6,10 @@ from launcher.core import evidence as facts
 from paper.insiders.core.model import Order
 
 
-def as_fact(order: Order) -> facts.FarOrder:
+def as_fact(order: Order) -> facts.GatewayOrder:
     """Return what the far side says of an order; amounts without failed trades."""
     request, standing = order.request, order.standing
-    return facts.FarOrder(
+    return facts.GatewayOrder(
         order_key=order.key,
         follower_proxy=request.proxy,
         asset_id=request.asset_id,
@@ -22,7 +22,7 @@ def as_fact(order: Order) -> facts.FarOrder:
         fee_micros=sum(trade.fill.fee for trade in standing),
         accepted_ms=order.accepted_ms,
         trades=tuple(
-            facts.FarTrade(
+            facts.GatewayTrade(
                 trade_id=trade.trade_id,
                 size_micros=trade.fill.size,
                 notional_micros=trade.fill.notional,

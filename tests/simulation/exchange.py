@@ -97,7 +97,7 @@ class Exchange:
         self._voided: set[str] = set()
         self._cash_micros = cash_micros
         self.wallets = Wallets(book, idempotency=capabilities.idempotency, cash_micros=cash_micros)
-        self._posts: list[facts.FarPost] = []
+        self._posts: list[facts.GatewayPost] = []
 
     # What it is asked.
 
@@ -105,7 +105,7 @@ class Exchange:
         """POST an order."""
         digest = hashlib.sha256(body).hexdigest()
         self._posts.append(
-            facts.FarPost(order_key=key, body_hash=digest, ledger=self._committed(key, digest))
+            facts.GatewayPost(order_key=key, body_hash=digest, ledger=self._committed(key, digest))
         )
         try:
             return Answer(payload=show_order(self._place(side, key, body, plans)))
@@ -296,11 +296,11 @@ class Exchange:
 
     # What it says afterwards.
 
-    def account(self) -> facts.FarSide:
+    def account(self) -> facts.GatewayState:
         """Its own account of everything."""
         self._advance()
         wallets, redemptions = self.wallets.account()
-        return facts.FarSide(
+        return facts.GatewayState(
             orders=tuple(as_fact(order) for order in self._orders),
             posts=tuple(self._posts),
             wallets=wallets,

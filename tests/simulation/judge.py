@@ -41,13 +41,15 @@ _CLOSING = ("TRIGGERED", "CLOSING", "NEEDS_CONFIRM")
 def judge(world: World, workload: Workload) -> list[Breach]:
     """Everything that does not hold once the dust has settled."""
     found = evidence(world, workload)
-    if found.far is not None:
+    if found.gateway is not None:
         open_ends = {"DEAD", "RESURRECTED"}
         if not _can_follow(world):
             open_ends.add("SUBMITTED")
         unknown = {row.follower_proxy for row in found.orders if row.state in open_ends}
-        wallets = tuple(w for w in found.far.wallets if w.follower_proxy not in unknown)
-        found = dataclasses.replace(found, far=dataclasses.replace(found.far, wallets=wallets))
+        wallets = tuple(w for w in found.gateway.wallets if w.follower_proxy not in unknown)
+        found = dataclasses.replace(
+            found, gateway=dataclasses.replace(found.gateway, wallets=wallets)
+        )
     excused = _excused(world)
     return [
         *(breach for breach in breaches(found) if breach.detail not in excused),
@@ -129,7 +131,7 @@ def evidence(world: World, workload: Workload) -> Evidence:
             _as(facts.ControlChange, row) for row in _rows(world, "control_change")
         ),
         journal_unbuilt=sum(row["rows_built_at"] is None for row in _rows(world, "journal")),
-        far=world.exchange.account(),
+        gateway=world.exchange.account(),
         leader_trades=tuple(workload.trades.values()),
     )
 

@@ -37,7 +37,7 @@ class Wallets:
         self.shares: defaultdict[tuple[str, str], int] = defaultdict(int)
         """By wallet and asset."""
         self._redemptions: list[Redemption] = []
-        self.hand_trades: list[facts.FarHandTrade] = []
+        self.hand_trades: list[facts.GatewayHandTrade] = []
 
     def move(self, proxy: str, asset: str, cash: int, shares: int) -> None:
         """Move both by a match, or back."""
@@ -47,7 +47,7 @@ class Wallets:
     def sell_by_hand(self, proxy: str, asset: str, shares: int) -> None:
         """Its owner sells shares, past the engine. What he gets is nobody's business here."""
         self.move(proxy, asset, 0, -shares)
-        done = facts.FarHandTrade(
+        done = facts.GatewayHandTrade(
             follower_proxy=proxy, asset_id=asset, shares_micros=-shares, cash_micros=0
         )
         self.hand_trades.append(done)
@@ -120,17 +120,19 @@ class Wallets:
                 found.append((asset, book.condition_id or "", size))
         return found
 
-    def account(self) -> tuple[tuple[facts.FarWallet, ...], tuple[facts.FarRedemption, ...]]:
+    def account(
+        self,
+    ) -> tuple[tuple[facts.GatewayWallet, ...], tuple[facts.GatewayRedemption, ...]]:
         """Its own account of everything."""
         shares: defaultdict[str, dict[str, int]] = defaultdict(dict)
         for (proxy, asset), size in self.shares.items():
             shares[proxy][asset] = size
         wallets = tuple(
-            facts.FarWallet(follower_proxy=proxy, cash_micros=cash, shares=shares[proxy])
+            facts.GatewayWallet(follower_proxy=proxy, cash_micros=cash, shares=shares[proxy])
             for proxy, cash in self.cash.items()
         )
         redemptions = tuple(
-            facts.FarRedemption(
+            facts.GatewayRedemption(
                 redeem_key=done.key,
                 follower_proxy=done.proxy,
                 condition_id=done.condition_id,

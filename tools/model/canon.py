@@ -114,7 +114,7 @@ def _forget_message(state: State) -> State:
 
 
 def _requests(state: State, rules: Rules) -> State:
-    """Drop requests without a reader that the far side must refuse."""
+    """Drop requests without a reader that the venue gateway must refuse."""
     if not (state.net or state.taken):
         return state
     promises = rules.capabilities

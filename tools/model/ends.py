@@ -1,10 +1,10 @@
 """The world of one order's end: what confirm makes of what is told under its key, also afterwards.
 
-The far side may break its promises here: an order appears that was given up, fills change after
-their end, something is told that cannot be this order. Answers are asked for, held, and taken later
-by three readers (the submission's own answer, the question, the watch), each of which may crash.
-What an answer means is asked of confirm's own core. Before it: `protocol`, for how an order gets
-here.
+The venue gateway may break its promises here: an order appears that was given up, fills change
+after their end, something is told that cannot be this order. Answers are asked for, held, and taken
+later by three readers (the submission's own answer, the question, the watch), each of which may
+crash. What an answer means is asked of confirm's own core. Before it: `protocol`, for how an order
+gets here.
 """
 
 from __future__ import annotations
@@ -73,12 +73,12 @@ class State(NamedTuple):
     state: S = S.SUBMITTING
     failed: FailedKind | None = None
     far: str = ""
-    """What the far side tells under the key; empty: it knows none."""
+    """What the venue gateway tells under the key; empty: it knows none."""
     fills: tuple[tuple[str, FillStatus], ...] = ()
     held: Held = Held()
     reserved: bool = True
     breached: bool = False
-    """The far side broke a promise."""
+    """The venue gateway broke a promise."""
     reduced: bool = False
     calls: int = 0
     """How often a person was called."""
@@ -100,7 +100,7 @@ class Ends:
         return State()
 
     def settled(self, state: Condition) -> bool:
-        """A person has it, or it has ended and what is booked is what the far side tells."""
+        """A person has it, or it has ended and what is booked is what the venue gateway tells."""
         assert isinstance(state, State)  # noqa: S101 - a world is only given its own states
         if state.state is S.RESURRECTED:
             return True
@@ -122,7 +122,7 @@ class Ends:
             yield Step(label, _judge(after), helps)
 
     def _all(self, state: State) -> Iterator[tuple[str, State, bool]]:
-        yield from _far_side(state)
+        yield from _gateway(state)
         if state.state is S.SUBMITTING:
             yield from _executor(state)
             return
@@ -190,16 +190,16 @@ class Ends:
         return _moved(state, ending.state, ending.failed_kind)
 
 
-def _far_side(state: State) -> Iterator[tuple[str, State, bool]]:
+def _gateway(state: State) -> Iterator[tuple[str, State, bool]]:
     open_ = state.state in _NEVER_SENT_ON
     for to in _HONEST.get(state.far, ()):
         if state.far or open_:
-            yield f"far side: {to}", state._replace(far=to), bool(state.far)
+            yield f"venue gateway: {to}", state._replace(far=to), bool(state.far)
         elif state.state is S.LOST or state.failed is FailedKind.REJECTED:
             breach = state._replace(far=to, breached=True)
-            yield f"far side: {to}, after all", breach, False
+            yield f"venue gateway: {to}, after all", breach, False
     for to in _BREACHES.get(state.far, ()):
-        yield f"far side: {to}, against its word", state._replace(far=to, breached=True), False
+        yield f"venue gateway: {to}, against its word", state._replace(far=to, breached=True), False
 
 
 def _executor(state: State) -> Iterator[tuple[str, State, bool]]:
@@ -245,7 +245,7 @@ def _judge(state: State) -> State:
     """Mark a state that breaks a promise."""
     words = ""
     if state.state is S.RESURRECTED and not state.breached:
-        words = "BREACH: RESURRECTED though the far side kept its word"
+        words = "BREACH: RESURRECTED though the venue gateway kept its word"
     elif state.state is S.RESURRECTED and not state.reduced:
         words = "BREACH: RESURRECTED while its wallet still buys"
     elif (

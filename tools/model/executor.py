@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from msgspec.structs import replace
 
 from tools.model.explore import Step
-from tools.model.farside import MEANINGS, UNKNOWN, finish, refusal
+from tools.model.gateway import MEANINGS, UNKNOWN, finish, refusal
 from tools.model.guards import Guard, Rules
 from tools.model.state import (
     ATTEMPTS,
@@ -32,7 +32,7 @@ from tradingtools.domain.order_states import FailedKind
 from tradingtools.venues.ports import Meaning
 
 SENDS = (0, 2, 1)
-"""How often each attempt may be POSTed while the far side provably did not take it."""
+"""How often each attempt may be POSTed while the venue gateway provably did not take it."""
 NAMES = ("A", "B")
 REQUEST_AT = frozenset({"net", "taken"})
 

@@ -1,6 +1,6 @@
-"""The world of one order: router, two owners, confirm, network, far side, clock and operator.
+"""The world of one order: router, two owners, confirm, network, venue gateway, clock and operator.
 
-`executor`, `reconciler` and `farside` bring the steps of each; `explore` walks what is put together
+`executor`, `reconciler` and `gateway` bring the steps of each; `explore` walks what is put together
 here.
 """
 
@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 from msgspec.structs import replace
 
-from tools.model import executor, farside, reconciler
+from tools.model import executor, gateway, reconciler
 from tools.model.canon import canonical
 from tools.model.explore import Condition, Step
 from tools.model.guards import Guard, Rules
@@ -23,7 +23,7 @@ class OneOrder:
     """Everything that can happen to one order.
 
     Args:
-        rules: capabilities of the far side, and the guard that is missing.
+        rules: capabilities of the venue gateway, and the guard that is missing.
         forget: whether equal worlds are walked once (see `canon`).
     """
 
@@ -43,7 +43,7 @@ class OneOrder:
         return state.row is not None and state.row.state in ENDS
 
     def sight(self, state: Condition) -> str:
-        """Where the row stands, and what the far side has."""
+        """Where the row stands, and what the venue gateway has."""
         assert isinstance(state, State)  # noqa: S101 - a world is only given its own states
         row = state.row
         stands = "unclaimed" if row is None else f"{row.state} {row.failed}".strip()
@@ -69,7 +69,7 @@ class OneOrder:
         yield from executor.steps(state, rules, 0)
         yield from executor.steps(state, rules, 1)
         yield from reconciler.steps(state, rules)
-        yield from farside.arrivals(state, rules)
+        yield from gateway.arrivals(state, rules)
         yield from _surroundings(state, rules)
 
 

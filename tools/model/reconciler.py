@@ -148,7 +148,7 @@ def _case(rules: Rules, row: Row) -> UnknownOrder:
 
 
 def _void(state: State, rules: Rules) -> Iterator[Step]:
-    """The void is decided at the far side in one piece; its answer may be lost."""
+    """The void is decided at the venue gateway in one piece; its answer may be lost."""
     row = state.row
     assert row is not None  # noqa: S101 - a void is asked for an order that has a row
     done = state if state.orders else replace(state, voided=True)

@@ -38,7 +38,7 @@ def two_parts(*, without: Guard | None = None) -> Walk:
 
 
 def ends(*, without: Guard | None = None) -> Walk:
-    """Walk the world of one order's end, in which the far side may break its word."""
+    """Walk the world of one order's end, in which the venue gateway may break its word."""
     return walk(Ends(Rules(capabilities=combination("C"), without=without)))
 
 

@@ -1,4 +1,4 @@
-"""The state of the world of one order: stores, two owners, confirm, network and far side.
+"""The state of the world of one order: stores, two owners, confirm, network and venue gateway.
 
 Structs of strings and small integers that keep their hash, because millions are looked up. The
 helpers here are the only writers of the order's row, so that no step can leave the table of legal
@@ -85,14 +85,14 @@ class State(msgspec.Struct, frozen=True, cache_hash=True, gc=False):
     net: int = 0
     """Requests on their way that nobody waits for any more."""
     taken: int = 0
-    """Requests that the far side has let in and not finished, that nobody waits for."""
+    """Requests that the venue gateway has let in and not finished, that nobody waits for."""
     orders: int = 0
-    """What the far side has accepted under the key."""
+    """What the venue gateway has accepted under the key."""
     killed: bool = False
     """The accepted order ended with nothing filled."""
     voided: bool = False
     stale: int = 0
-    """How often the far side has answered from a copy that lagged."""
+    """How often the venue gateway has answered from a copy that lagged."""
     broken: str = ""
 
 
@@ -143,10 +143,12 @@ def judge(state: State, rules: Rules) -> State:
     if state.orders > 1:
         return violate(state, "I1: two orders were accepted under one key")
     if row is None:
-        return violate(state, "I2: the far side has an order without a row")
+        return violate(state, "I2: the venue gateway has an order without a row")
     ended_empty = row.failed == FailedKind.KILLED.value and state.killed
     if row.state == LOST or (row.state == FAILED and not ended_empty):
-        return violate(state, f"I4: the row says {row.state} {row.failed}, the far side has it")
+        return violate(
+            state, f"I4: the row says {row.state} {row.failed}, the venue gateway has it"
+        )
     return _judge_money(state, rules)
 
 
@@ -161,5 +163,5 @@ def _judge_money(state: State, rules: Rules) -> State:
     if released and state.orders and not closed:
         return violate(state, f"MONEY: released at {row.state} while an order lives")
     if row.state == CONFIRMED and state.orders != 1:
-        return violate(state, "I4: CONFIRMED without an order at the far side")
+        return violate(state, "I4: CONFIRMED without an order at the venue gateway")
     return state

@@ -26,12 +26,12 @@ class OrderState(StrEnum):
 
 
 class FailedKind(StrEnum):
-    """The way in which an order failed: what may be concluded about the far side."""
+    """The way in which an order failed: what may be concluded about the venue gateway."""
 
     UNSENT = "UNSENT"
     """No byte ever left."""
     REJECTED = "REJECTED"
-    """The far side refused it definitively."""
+    """The venue gateway refused it definitively."""
     KILLED = "KILLED"
     """Accepted, and ended with nothing filled."""
     UNDONE = "UNDONE"
@@ -74,8 +74,8 @@ TRANSITIONS: tuple[Transition, ...] = (
     Transition(
         _S.UNKNOWN,
         _S.SUBMITTING,
-        "one key is one order at the far side, attempts left, same bytes, and all that the first "
-        "attempt needed; epoch + 1; committed before the first byte leaves",
+        "one key is one order at the venue gateway, attempts left, same bytes, and all that the "
+        "first attempt needed; epoch + 1; committed before the first byte leaves",
     ),
     Transition(_S.UNKNOWN, _S.SUBMITTED, "found by key"),
     Transition(

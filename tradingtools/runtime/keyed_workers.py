@@ -41,7 +41,7 @@ class _Message:
     since_ns: int
 
 
-class Lanes(Generic[M]):
+class KeyedWorkers(Generic[M]):
     """One reader's lanes.
 
     Args:

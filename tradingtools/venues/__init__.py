@@ -1,1 +1,2 @@
-"""One package for each far side: a venue, or an API that trades for us. Only `app.py` names one."""
+"""One package for each venue gateway: a venue, or an API that trades for us. Only `app.py` names
+one."""

@@ -1,6 +1,6 @@
 """When a group of alerts is told, and as what: one pure function of its counts and the time.
 
-Before it: `standing`, which counts. After it: `texts`, which words the message.
+Before it: `open_alerts`, which counts. After it: `texts`, which words the message.
 """
 
 from __future__ import annotations

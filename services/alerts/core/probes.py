@@ -1,7 +1,7 @@
 """Judge what probes of processes, disks and sums have found: which alerts hold now.
 
-Before it: `looks`, which ask. After it: :func:`changes`, whose signals `standing` takes. What could
-not be looked at says nothing: it neither begins nor ends an alert.
+Before it: `checks`, which ask. After it: :func:`changes`, whose signals `open_alerts` takes. What
+could not be checked says nothing: it neither begins nor ends an alert.
 """
 
 from __future__ import annotations

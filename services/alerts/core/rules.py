@@ -1,6 +1,6 @@
 """The file of rules as values, and what makes one wrong.
 
-Before it: `rules_file` reads the text. After it: `signals`, `probes` and `standing` go by them.
+Before it: `rules_file` reads the text. After it: `signals`, `probes` and `open_alerts` go by them.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Turn an event of the log into signals: the alerts of rules that begin and end with it.
 
-Before it: the log's reader. After it: `standing`. Facts are what texts are made of: all that an
+Before it: the log's reader. After it: `open_alerts`. Facts are what texts are made of: all that an
 event's data says, each under its name, those inside another with a dot.
 """
 

@@ -2,7 +2,7 @@
 
 An alert is one thing that a rule watches: an order that is dead, a breaker that is open, a process
 that does not serve. Before it: `signals` and `probes`, which say what began and ended. After it:
-`standing`, which keeps the alerts and groups them into messages.
+`open_alerts`, which keeps the alerts and groups them into messages.
 """
 
 from __future__ import annotations

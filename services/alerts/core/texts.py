@@ -1,7 +1,7 @@
 """Write messages: what happened, to whom, how much, what to do, and where to look.
 
-Before it: `standing`, which says that a group is to be told. After it: `store` keeps the message,
-`targets` sends it in the form that each of them knows.
+Before it: `open_alerts`, which says that a group is to be sent. After it: `store` keeps the
+message, `targets` sends it in the form that each of them knows.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from datetime import UTC, datetime
 from msgspec import Struct
 
 from services.alerts.core.grouping import Kind
+from services.alerts.core.open_alerts import Notice
 from services.alerts.core.rules import Severity
 from services.alerts.core.signals import Facts
-from services.alerts.core.standing import Told
 from tradingtools.domain.money import parse_exact, to_text
 
 SHOWN = 5
@@ -59,13 +59,13 @@ class Links(Struct, frozen=True, kw_only=True):
     """The page that says what to do; each rule has its anchor there, by its name."""
 
 
-def named(told: Told) -> str:
+def named(told: Notice) -> str:
     """Return the id of a message: the same for the same group and time."""
     what = "|".join((told.rule.name, told.group.key, told.kind, str(told.at_ms)))
     return f"msg_{hashlib.sha256(what.encode()).hexdigest()[:24]}"
 
 
-def message(told: Told, links: Links) -> Message:
+def message(told: Notice, links: Links) -> Message:
     """Word a message."""
     rule, over = told.rule, told.kind in (Kind.RESOLVED, Kind.PASSED)
     count = told.group.total if over or told.kind is Kind.MORE else len(told.alerts)
@@ -97,7 +97,7 @@ def message(told: Told, links: Links) -> Message:
     )
 
 
-def _one_by_one(told: Told, links: Links) -> list[str]:
+def _one_by_one(told: Notice, links: Links) -> list[str]:
     if not told.rule.line:
         return []
     shown = [_line(told.rule.line, facts, links) for facts in told.alerts[:SHOWN]]

@@ -1,6 +1,6 @@
 """Decide how long and how often an ended order is still looked up. Pure.
 
-A far side that breaks its promises is found only by looking after the end.
+A venue gateway that breaks its promises is found only by looking after the end.
 """
 
 from __future__ import annotations

@@ -1,9 +1,10 @@
 """Decide what to do with an order whose submission was not answered. Pure.
 
 "Not found" is no verdict by itself: the request may still be on its way. Only a void of the key, or
-a deadline that the far side enforces together with several spaced not-founds after it, proves that
-nothing will come. Where one key is one order, it may be sent again instead, a bounded number of
-times and while there is time. The sixteen combinations of what insiders-api promises all end here.
+a deadline that the venue gateway enforces together with several spaced not-founds after it, proves
+that nothing will come. Where one key is one order, it may be sent again instead, a bounded number
+of times and while there is time. The sixteen combinations of what insiders-api promises all end
+here.
 """
 
 from __future__ import annotations

@@ -18,7 +18,7 @@ from typing import Any
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from services.control.engine.standing import NO_ANSWER, Look, Part, after, is_well
+from services.control.engine.part_health import NO_ANSWER, Part, ProcessAnswer, after, is_well
 from services.control.store import Store, queries
 from tradingtools import clock
 from tradingtools.domain.errors import Unavailable
@@ -51,7 +51,7 @@ class EngineWatch:
         self._backlogs: dict[str, int] = {}
 
     async def watch(self) -> None:
-        """Look for ever."""
+        """ProcessAnswer for ever."""
         async with AsyncExitStack() as stack:
             looks = []
             for name, target in self._targets.items():
@@ -97,14 +97,14 @@ class EngineWatch:
         return told
 
 
-async def _look(stub: Any) -> Look:
+async def _look(stub: Any) -> ProcessAnswer:
     try:
         listed = await stub.List(CONTRACT.HealthListRequest(), timeout=_ANSWER_SECONDS)
     except grpc.RpcError:
         return NO_ANSWER
     found = {name: answer.status == _SERVING for name, answer in listed.statuses.items()}
     away = sorted(n for n, up in found.items() if n and not up and not n.startswith(_SERVICE))
-    return Look(serving=found.get("", False), away=tuple(away))
+    return ProcessAnswer(serving=found.get("", False), away=tuple(away))
 
 
 def targets_of(told: Sequence[str]) -> dict[str, str]:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Look:
+class Reading:
     """The results of one read of the database, in this order."""
 
     newest: int
@@ -30,9 +30,9 @@ class Horizon:
 
     def __init__(self, complete: int) -> None:
         self.complete = complete
-        self._waiting: deque[Look] = deque()
+        self._waiting: deque[Reading] = deque()
 
-    def see(self, look: Look) -> int:
+    def see(self, look: Reading) -> int:
         """Take a look into account; return the number up to which the rows are complete."""
         if look.newest > (self._waiting[-1].newest if self._waiting else self.complete):
             self._waiting.append(look)

@@ -6,9 +6,9 @@ import msgspec
 
 from services.alerts import rules_file
 from services.alerts.core.grouping import Counts, Kind
+from services.alerts.core.open_alerts import Group, Notice
 from services.alerts.core.rules import Rule
 from services.alerts.core.signals import Event, facts_of, of_event
-from services.alerts.core.standing import Group, Told
 from services.alerts.core.texts import Links, Message, message
 from services.alerts.targets import headline, slack_form
 
@@ -34,7 +34,7 @@ def worded(name: str, *events: Event, kind: Kind = Kind.FIRING) -> Message:
         rule=name, key="", counts=Counts(firing=len(events), untold=len(events)), total=len(events)
     )
     facts = tuple(facts_of(one) for one in events)
-    return message(Told(kind=kind, rule=rule, group=group, alerts=facts, at_ms=1), LINKS)
+    return message(Notice(kind=kind, rule=rule, group=group, alerts=facts, at_ms=1), LINKS)
 
 
 def test_one_lost_order_says_what_whose_how_much_and_where() -> None:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.events.core.horizon import Horizon, Look
+from services.events.core.horizon import Horizon, Reading
 
 
-def look(newest: int, xid: int, oldest_xid: int) -> Look:
-    return Look(newest=newest, xid=xid, oldest_xid=oldest_xid)
+def look(newest: int, xid: int, oldest_xid: int) -> Reading:
+    return Reading(newest=newest, xid=xid, oldest_xid=oldest_xid)
 
 
 def test_what_nobody_writes_any_more_is_complete_at_once() -> None:

@@ -9,7 +9,7 @@ from typing import Any, cast
 import pytest
 from google.protobuf.wrappers_pb2 import StringValue
 
-from tradingtools.runtime.keyed_workers import MOST, Lanes
+from tradingtools.runtime.keyed_workers import MOST, KeyedWorkers
 from tradingtools.storage.postgres.lease import Fenced
 from tradingtools.tasks import cancel_all
 
@@ -38,12 +38,14 @@ async def _settle() -> None:
 
 
 class World:
-    """Lanes over a held consumer, and what they acknowledge."""
+    """KeyedWorkers over a held consumer, and what they acknowledge."""
 
     def __init__(self, consumer: Held | None = None) -> None:
         self.consumer = consumer or Held()
         self.acknowledged: list[str] = []
-        self.lanes: Lanes[StringValue] = Lanes(cast(Any, self.consumer), self.acknowledged.append)
+        self.lanes: KeyedWorkers[StringValue] = KeyedWorkers(
+            cast(Any, self.consumer), self.acknowledged.append
+        )
 
     async def put(self, cursor: str, **pieces: str) -> None:
         await self.lanes.put({k: StringValue(value=v) for k, v in pieces.items()}, cursor)
@@ -114,7 +116,7 @@ def _newest(waiting: Sequence[StringValue]) -> list[int]:
 
 async def test_what_is_chosen_goes_first_and_a_gap_is_not_acknowledged_meanwhile() -> None:
     world = World()
-    world.lanes = Lanes(cast(Any, world.consumer), world.acknowledged.append, _newest)
+    world.lanes = KeyedWorkers(cast(Any, world.consumer), world.acknowledged.append, _newest)
     running = asyncio.create_task(world.lanes.run())
     for number in (1, 2, 3):
         await world.lanes.put({"a": StringValue(value=f"a{number}")}, str(number), since_ns=number)

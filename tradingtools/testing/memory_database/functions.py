@@ -158,7 +158,7 @@ def _later(tx: Transaction, milliseconds: int | None) -> Any:
 
 
 def submitting_committed(tx: Transaction, order_key: str, body_hash: str) -> bool:
-    """Invariant I5, asked by the far side: is it durable that these bytes may leave?"""
+    """Invariant I5, asked by the venue gateway: is it durable that these bytes may leave?"""
     row = tx.get("orders", order_key)
     if row is not None and row["body_hash"] == body_hash and row["attempt"] >= 1:
         return True

@@ -1,6 +1,6 @@
 """The alerts that stand and their groups: signals and time go in, messages come out.
 
-Pure: no clock and no I/O; what it did since :meth:`Standing.touched` was asked last is what the
+Pure: no clock and no I/O; what it did since :meth:`OpenAlerts.touched` was asked last is what the
 store writes, in one transaction with the cursor. Before it: `signals` and `probes`. After it:
 `judge`, which commits, and `delivery`, which sends.
 """
@@ -49,7 +49,7 @@ class Group(Struct, frozen=True, kw_only=True):
     """The id of the message that opened it."""
 
 
-class Told(Struct, frozen=True, kw_only=True):
+class Notice(Struct, frozen=True, kw_only=True):
     """A group that is to be told now: what its message is made of."""
 
     kind: Kind
@@ -61,7 +61,7 @@ class Told(Struct, frozen=True, kw_only=True):
     at_ms: int
 
 
-class Standing:
+class OpenAlerts:
     """All alerts and groups.
 
     Args:
@@ -132,8 +132,8 @@ class Standing:
         self._schedule(key, signal.at_ms + rule.for_seconds * 1000)
 
     def tick(
-        self, rules: Rules, now_ms: int, quiet: bool, name: Callable[[Told], str]
-    ) -> list[Told]:
+        self, rules: Rules, now_ms: int, quiet: bool, name: Callable[[Notice], str]
+    ) -> list[Notice]:
         """Let time pass; return what is to be told, which counts as told from now on.
 
         Args:
@@ -144,13 +144,13 @@ class Standing:
         """
         self._forget_other_rules(rules)
         self._let_pass(rules, now_ms)
-        told: list[Told] = []
+        told: list[Notice] = []
         for key in list(self._groups):
             rule, group = rules.rules[key[0]], self._groups[key]
             held_back = quiet and rule.severity != "critical"
             kind = due(group.counts, rules.grouping, now_ms, quiet=held_back)
             if kind is not None:
-                one = Told(
+                one = Notice(
                     kind=kind, rule=rule, group=group, alerts=self._facts(key, kind), at_ms=now_ms
                 )
                 told.append(one)
@@ -224,7 +224,7 @@ class Standing:
         members = (self._alerts[at[0], key] for key in self._members.get(at, ()))
         return tuple(alert.facts for alert in members if alert.state is wanted)
 
-    def _close(self, at: Key, told: Told, named: str) -> None:
+    def _close(self, at: Key, told: Notice, named: str) -> None:
         """Note that a group was told; what is over and told is gone."""
         group, kind = told.group, told.kind
         ended = kind in (Kind.RESOLVED, Kind.PASSED)

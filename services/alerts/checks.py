@@ -1,4 +1,4 @@
-"""Looks at what no event tells: processes, what they need, the log's lag, disks, sums, counters.
+"""Checks at what no event tells: processes, what they need, the log's lag, disks, sums, counters.
 
 Before it: the processes' health and metrics, the database, the file systems. After it: `judge`, by
 what `core/probes` says that it means. A look that fails says nothing, and is told in the log.
@@ -35,8 +35,8 @@ _ANSWER_SECONDS = 2.0
 _SERVING = health_pb2.HealthCheckResponse.SERVING
 
 
-class Looks:
-    """Looks again and again.
+class Checks:
+    """Checks again and again.
 
     Args:
         judge: is told what was found.
@@ -80,22 +80,22 @@ class Looks:
 
     async def look(self) -> None:
         """Look at everything once."""
-        await self._look_at_processes()
-        await self._look_at_disks()
+        await self._check_processes()
+        await self._check_disks()
         try:
-            await self._look_at_database()
+            await self._check_database()
         except psycopg.Error as error:
             # `dependency` tells of it, by the health of all that need it.
             _log.warning("not looked", at="database", error=str(error).strip()[:200])
-        await self._look_at_counters()
+        await self._check_counters()
 
-    async def _look_at_processes(self) -> None:
+    async def _check_processes(self) -> None:
         told = await asyncio.gather(*(self._health(name) for name in self._processes))
         for rule in self._judge.rules.of_probe("process"):
-            await self._judge.on_look(rule, probes.not_serving(told))
+            await self._judge.on_check(rule, probes.not_serving(told))
         for rule in self._judge.rules.of_probe("dependency"):
             unasked = probes.unasked(rule, told)
-            await self._judge.on_look(rule, probes.away(rule, told), unasked=unasked)
+            await self._judge.on_check(rule, probes.away(rule, told), unasked=unasked)
 
     async def _health(self, name: str) -> Health:
         # The package's types leave out the methods of its stub.
@@ -108,7 +108,7 @@ class Looks:
             pass  # it does not answer: that is what is told
         return Health(process=name, target=self._processes[name], said=said)
 
-    async def _look_at_disks(self) -> None:
+    async def _check_disks(self) -> None:
         disks = []
         for path in self._disks:
             try:
@@ -119,17 +119,17 @@ class Looks:
             size = found.f_blocks * found.f_frsize
             disks.append(Disk(path=path, free=found.f_bavail * found.f_frsize, size=size))
         for rule in self._judge.rules.of_probe("disk"):
-            await self._judge.on_look(rule, probes.nearly_full(rule, disks))
+            await self._judge.on_check(rule, probes.nearly_full(rule, disks))
 
-    async def _look_at_database(self) -> None:
+    async def _check_database(self) -> None:
         for rule in self._judge.rules.of_probe("event_lag"):
             lag = self._lag.seen(*await store.log_position(self._pool))
-            await self._judge.on_look(rule, probes.behind(rule, lag))
+            await self._judge.on_check(rule, probes.behind(rule, lag))
         for rule in self._judge.rules.of_probe("daily_loss"):
             day, micros = await self._day.realised(self._pool)
-            await self._judge.on_look(rule, probes.lost_too_much(rule, day, micros))
+            await self._judge.on_check(rule, probes.lost_too_much(rule, day, micros))
 
-    async def _look_at_counters(self) -> None:
+    async def _check_counters(self) -> None:
         rules = list(self._judge.rules.of_probe("counter"))
         if not rules:
             return

@@ -1,4 +1,4 @@
-"""The orders of the control port - capabilities, books, faults - and still holds after a restart.
+"""State that the control port sets, capabilities, books and faults; it survives a restart.
 
 A test that kills this process must find it misbehaving as before. The server reads it for each
 request, the control port changes it; the settings are only what it starts with.
@@ -21,7 +21,7 @@ _BOOK = "book:"
 _json = msgspec.json.encode
 
 
-class Told:
+class ControlState:
     """The switches, in memory for the hot path and in the store for the next life."""
 
     def __init__(self, *, store: Store, exchange: Exchange, books: Books) -> None:

@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.alerts.core.grouping import Counts, Kind, due, forgettable
+from services.alerts.core.open_alerts import Alert, Group, Key, Notice, OpenAlerts
 from services.alerts.core.rules import Grouping, QuietHours, Rule, Rules, is_quiet
 from services.alerts.core.signals import Signal
-from services.alerts.core.standing import Alert, Group, Key, Standing, Told
 from services.alerts.core.states import STEPS, State, Step, after
 from services.alerts.core.texts import named
 
@@ -46,9 +46,9 @@ def signal(name: str, key: str, at: int, *, began: bool = True, group: str = "")
     return Signal(rule=name, key=key, at_ms=at * 1000, began=began, group=group)
 
 
-def run(standing: Standing, at: int, *signals: Signal, quiet: bool = False) -> list[Told]:
-    standing.take(signals, RULES)
-    return standing.tick(RULES, at * 1000, quiet, named)
+def run(open_alerts: OpenAlerts, at: int, *signals: Signal, quiet: bool = False) -> list[Notice]:
+    open_alerts.take(signals, RULES)
+    return open_alerts.tick(RULES, at * 1000, quiet, named)
 
 
 def test_the_table_has_every_step_that_can_happen() -> None:
@@ -59,64 +59,64 @@ def test_the_table_has_every_step_that_can_happen() -> None:
 
 
 def test_five_hundred_of_one_cause_are_one_message_and_one_end() -> None:
-    standing = Standing()
+    open_alerts = OpenAlerts()
     dead = [signal("lasting", str(n), 100) for n in range(500)]
-    assert run(standing, 100, *dead) == []
-    (told,) = run(standing, 105)
+    assert run(open_alerts, 100, *dead) == []
+    (told,) = run(open_alerts, 105)
     assert (told.kind, len(told.alerts)) == (Kind.FIRING, 500)
     most = [signal("lasting", str(n), 110, began=False) for n in range(499)]
-    assert run(standing, 110, *most) == []
-    (told,) = run(standing, 111, signal("lasting", "499", 111, began=False))
+    assert run(open_alerts, 110, *most) == []
+    (told,) = run(open_alerts, 111, signal("lasting", "499", 111, began=False))
     assert (told.kind, told.group.total) == (Kind.RESOLVED, 500)
-    assert run(standing, 10_000) == []
+    assert run(open_alerts, 10_000) == []
 
 
 def test_causes_are_told_apart() -> None:
-    standing = Standing()
-    run(standing, 0, signal("lasting", "a", 0, group="x"), signal("lasting", "b", 0, group="y"))
-    assert {told.group.key for told in run(standing, 5)} == {"x", "y"}
+    open_alerts = OpenAlerts()
+    run(open_alerts, 0, signal("lasting", "a", 0, group="x"), signal("lasting", "b", 0, group="y"))
+    assert {told.group.key for told in run(open_alerts, 5)} == {"x", "y"}
 
 
 def test_what_is_over_before_its_time_is_not_told() -> None:
-    standing = Standing()
-    run(standing, 0, signal("held", "a", 0))
-    assert run(standing, 9, signal("held", "a", 9, began=False)) == []
-    assert run(standing, 100) == []
+    open_alerts = OpenAlerts()
+    run(open_alerts, 0, signal("held", "a", 0))
+    assert run(open_alerts, 9, signal("held", "a", 9, began=False)) == []
+    assert run(open_alerts, 100) == []
 
 
 def test_a_group_that_grows_is_told_again_and_not_at_once() -> None:
-    standing = Standing()
-    run(standing, 0, signal("lasting", "a", 0))
-    assert [told.kind for told in run(standing, 5)] == [Kind.FIRING]
-    assert run(standing, 64, signal("lasting", "b", 6)) == []
-    (told,) = run(standing, 65)
+    open_alerts = OpenAlerts()
+    run(open_alerts, 0, signal("lasting", "a", 0))
+    assert [told.kind for told in run(open_alerts, 5)] == [Kind.FIRING]
+    assert run(open_alerts, 64, signal("lasting", "b", 6)) == []
+    (told,) = run(open_alerts, 65)
     assert (told.kind, told.group.counts.untold, told.group.total) == (Kind.MORE, 1, 2)
-    assert [told.kind for told in run(standing, 665)] == [Kind.STILL]
+    assert [told.kind for told in run(open_alerts, 665)] == [Kind.STILL]
 
 
 def test_what_flaps_is_told_twice_an_interval_at_most() -> None:
-    standing, kinds = Standing(), []
+    open_alerts, kinds = OpenAlerts(), []
     for at in range(0, 600, 2):
-        kinds += run(standing, at, signal("lasting", "a", at, began=at % 4 == 0))
+        kinds += run(open_alerts, at, signal("lasting", "a", at, began=at % 4 == 0))
     assert len(kinds) <= 2 * (600 // 60 + 1)
 
 
 def test_what_nothing_ends_is_over_when_nothing_more_has_happened() -> None:
-    standing = Standing()
-    run(standing, 0, signal("once", "a", 0))
-    assert [told.kind for told in run(standing, 5)] == [Kind.FIRING]
-    assert run(standing, 31, signal("once", "a", 20)) == []
-    assert run(standing, 49) == []
-    assert [told.kind for told in run(standing, 50)] == [Kind.RESOLVED]
+    open_alerts = OpenAlerts()
+    run(open_alerts, 0, signal("once", "a", 0))
+    assert [told.kind for told in run(open_alerts, 5)] == [Kind.FIRING]
+    assert run(open_alerts, 31, signal("once", "a", 20)) == []
+    assert run(open_alerts, 49) == []
+    assert [told.kind for told in run(open_alerts, 50)] == [Kind.RESOLVED]
 
 
 def test_quiet_hours_keep_what_is_mild_for_their_end() -> None:
-    standing = Standing()
-    loud = run(standing, 0, signal("mild", "a", 0), signal("lasting", "b", 0), quiet=True)
-    loud += run(standing, 10, quiet=True)
+    open_alerts = OpenAlerts()
+    loud = run(open_alerts, 0, signal("mild", "a", 0), signal("lasting", "b", 0), quiet=True)
+    loud += run(open_alerts, 10, quiet=True)
     assert [told.rule.name for told in loud] == ["lasting"]
-    assert run(standing, 20, signal("mild", "a", 20, began=False), quiet=True) == []
-    (told,) = run(standing, 500)
+    assert run(open_alerts, 20, signal("mild", "a", 20, began=False), quiet=True) == []
+    (told,) = run(open_alerts, 500)
     assert (told.rule.name, told.kind) == ("mild", Kind.PASSED)
 
 
@@ -134,12 +134,12 @@ def test_quiet_hours_may_pass_midnight(begin: str, end: str, at: str, quiet: boo
 
 
 def test_a_rule_that_is_gone_takes_its_alerts_along() -> None:
-    standing = Standing()
-    run(standing, 0, signal("lasting", "a", 0))
-    run(standing, 5)
+    open_alerts = OpenAlerts()
+    run(open_alerts, 0, signal("lasting", "a", 0))
+    run(open_alerts, 5)
     others = Rules(grouping=TIMING, quiet_hours=None, targets=(), rules={})
-    assert standing.tick(others, 6_000, False, named) == []
-    alerts, groups = standing.touched()
+    assert open_alerts.tick(others, 6_000, False, named) == []
+    alerts, groups = open_alerts.touched()
     assert set(alerts.values()) == {None}
     assert set(groups.values()) == {None}
 
@@ -167,27 +167,27 @@ def keep(kept: dict[Key, T], changed: Mapping[Key, T | None]) -> None:
 
 def played(
     history: Sequence[tuple[str, str, bool, int, bool, bool]], *, restarts: bool
-) -> tuple[list[Told], Standing, int]:
+) -> tuple[list[Notice], OpenAlerts, int]:
     """Play a history and return what is told; with restarts, by a process that is killed."""
     kept_alerts: dict[Key, Alert] = {}
     kept_groups: dict[Key, Group] = {}
-    standing, told, at = Standing(), [], 1_000
+    open_alerts, told, at = OpenAlerts(), [], 1_000
     for name, key, began, passes, quiet, restart in history:
         at += passes
         sent = signal(name, key, at, began=began, group="" if key in "ab" else "other")
-        told += run(standing, at, sent, quiet=quiet)
-        alerts, groups = standing.touched()
+        told += run(open_alerts, at, sent, quiet=quiet)
+        alerts, groups = open_alerts.touched()
         keep(kept_alerts, alerts)
         keep(kept_groups, groups)
         if restarts and restart:
-            standing = Standing(kept_alerts.values(), kept_groups.values())
+            open_alerts = OpenAlerts(kept_alerts.values(), kept_groups.values())
     for _ in range(3):
         at += 100
-        told += run(standing, at)
-    return told, standing, at
+        told += run(open_alerts, at)
+    return told, open_alerts, at
 
 
-def essence(told: Told) -> tuple[object, ...]:
+def essence(told: Notice) -> tuple[object, ...]:
     return told.rule.name, told.group.key, told.kind, told.at_ms, told.group.total
 
 
@@ -195,7 +195,7 @@ def essence(told: Told) -> tuple[object, ...]:
 def test_each_opening_is_closed_once_and_nothing_that_fired_is_left_untold(
     history: list[tuple[str, str, bool, int, bool, bool]],
 ) -> None:
-    told, standing, at = played(history, restarts=False)
+    told, open_alerts, at = played(history, restarts=False)
     open_groups: set[tuple[str, str]] = set()
     for one in told:
         group = (one.rule.name, one.group.key)
@@ -211,8 +211,8 @@ def test_each_opening_is_closed_once_and_nothing_that_fired_is_left_untold(
         if one.kind in (Kind.FIRING, Kind.STILL):
             assert len(one.alerts) == one.group.counts.firing > 0
     # The last looks came long after the last signal: whatever had fired was told by then.
-    assert {one.kind for one in run(standing, at + 10_000)} <= {Kind.STILL}
-    assert {rule for rule, firing in standing.firing().items() if firing} == {
+    assert {one.kind for one in run(open_alerts, at + 10_000)} <= {Kind.STILL}
+    assert {rule for rule, firing in open_alerts.firing().items() if firing} == {
         name for name, _ in open_groups
     }
 

@@ -36,7 +36,7 @@ class View:
     step: int
 
 
-class Desk:
+class LiveBooks:
     """All books of the venue. Times are wall clock ms; `epoch_ms` is when the run began."""
 
     def __init__(self, catalogue: Catalogue, seed: int, epoch_ms: int) -> None:

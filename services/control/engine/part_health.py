@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Look:
+class ProcessAnswer:
     """A process's answer to one look."""
 
     serving: bool
@@ -18,19 +18,19 @@ class Look:
     """Names of its health checks that fail."""
 
 
-NO_ANSWER = Look(serving=False)
+NO_ANSWER = ProcessAnswer(serving=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Part:
     """The health of one process."""
 
-    look: Look
+    look: ProcessAnswer
     since_ms: int
     """Since when it serves, or does not."""
 
 
-def after(before: Part | None, look: Look, now_ms: int) -> Part:
+def after(before: Part | None, look: ProcessAnswer, now_ms: int) -> Part:
     """Return how a process stands after a look."""
     if before is not None and before.look.serving is look.serving:
         return Part(look=look, since_ms=before.since_ms)

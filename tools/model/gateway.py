@@ -76,8 +76,8 @@ def arrivals(state: State, rules: Rules) -> Iterator[Step]:
         lighter = replace(state, net=state.net - 1)
         if refusal(state, rules) is None:
             let_in = replace(lighter, taken=state.taken + 1)
-            yield Step("far side: lets a late request in", let_in, helps=False)
+            yield Step("venue gateway: lets a late request in", let_in, helps=False)
     if state.taken:
         lighter = replace(state, taken=state.taken - 1)
         answer, after = finish(lighter, rules)
-        yield Step(f"far side: finishes a late request ({answer})", after, helps=False)
+        yield Step(f"venue gateway: finishes a late request ({answer})", after, helps=False)

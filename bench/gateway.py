@@ -1,4 +1,4 @@
-"""The far side: takes POSTs, notes when they came, answers as insiders-api would.
+"""The venue gateway: takes POSTs, notes when they came, answers as insiders-api would.
 
 All contestants send here. It does as little as it can between a POST's arrival and its note, and
 it accepts and fills everything; what it must not do is be the slowest part.
@@ -95,7 +95,7 @@ class _Order(msgspec.Struct, rename="camel"):
 
 
 class _Connection(asyncio.Protocol):
-    def __init__(self, side: FarSide) -> None:
+    def __init__(self, side: Gateway) -> None:
         self._side = side
         self._buffer = b""
         self._transport: asyncio.Transport | None = None
@@ -138,7 +138,7 @@ def _header(head: bytes, name: bytes) -> bytes:
     return head[begin : end if end >= 0 else len(head)].strip()
 
 
-class FarSide:
+class Gateway:
     """Answers requests; see `docs/insiders-api.yaml` for the shapes."""
 
     def __init__(self) -> None:
@@ -209,9 +209,9 @@ def _response(status: bytes, body: bytes) -> bytes:
 
 
 @asynccontextmanager
-async def serving() -> AsyncIterator[FarSide]:
-    """A far side on a port of its own."""
-    side = FarSide()
+async def serving() -> AsyncIterator[Gateway]:
+    """A venue gateway on a port of its own."""
+    side = Gateway()
     server = await asyncio.get_running_loop().create_server(
         lambda: _Connection(side), "127.0.0.1", 0, backlog=1024
     )
