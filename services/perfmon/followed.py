@@ -1,4 +1,4 @@
-"""What perfmon knows of one subscription with rules, in memory.
+"""A subscription with rules as perfmon keeps it, in memory.
 
 Before it: `store`, which read it. After it: `monitor`, which looks at it again and again.
 """
@@ -21,7 +21,7 @@ STOPPED_BY = "PERFORMANCE"
 
 @dataclass(frozen=True, slots=True)
 class Money:
-    """What a wallet was funded with, and what of it is cash. USDC micros."""
+    """The funding of a wallet, and its cash. USDC micros."""
 
     funded_micros: int
     cash_micros: int

@@ -1,4 +1,4 @@
-"""What perfmon counts, with every series from the start."""
+"""Metrics of perfmon, with every series from the start."""
 
 from __future__ import annotations
 

@@ -9,7 +9,7 @@ from tradingtools.settings import SharedSettings, setting
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """What perfmon is told at start."""
+    """Settings of perfmon."""
 
     listen: str = setting("127.0.0.1:0")
     """Address that its gRPC server listens on, ``host:port``."""

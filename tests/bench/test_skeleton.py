@@ -5,7 +5,7 @@ from __future__ import annotations
 import psycopg
 import pytest
 
-from bench import gateway, feed
+from bench import feed, gateway
 from bench.contestants import skeleton
 from bench.core.figures import Line, Round, Setup, line
 from bench.feed import Asset

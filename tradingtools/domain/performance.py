@@ -33,7 +33,7 @@ class Window(StrEnum):
 
 
 class LossAction(StrEnum):
-    """What a loss stop does."""
+    """The action of a loss stop."""
 
     PAUSE = "PAUSE"
     """Pause the subscription."""
@@ -44,7 +44,7 @@ class LossAction(StrEnum):
 
 
 class Scope(StrEnum):
-    """Whose result is judged."""
+    """The scope whose result is judged."""
 
     SUBSCRIPTION = "SUBSCRIPTION"
     WALLET = "WALLET"
@@ -52,7 +52,7 @@ class Scope(StrEnum):
 
 
 class OnLoss(StrEnum):
-    """What a step down does to the scale."""
+    """The effect of a step down on the scale."""
 
     STEP_DOWN = "STEP_DOWN"
     """Divide it by the factor."""
@@ -61,7 +61,7 @@ class OnLoss(StrEnum):
 
 
 class Limit(msgspec.Struct, frozen=True, omit_defaults=True):
-    """How much may be lost; exactly one of the two."""
+    """The loss that is allowed; exactly one of the two."""
 
     amount_micros: int | None = None
     """USDC."""
@@ -91,7 +91,7 @@ class LossStop(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class ProfitScale(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """How the size of copies follows the result."""
+    """The rule by which the size of copies follows the result."""
 
     step_micros: int
     """USDC of profit for one step up, of loss for one step down."""
@@ -132,7 +132,7 @@ def from_json(values: Mapping[str, Any]) -> Performance:
 
 
 class ActionKind(StrEnum):
-    """What perfmon asks for."""
+    """An action that perfmon asks for."""
 
     STOP = "STOP"
     SCALE = "SCALE"

@@ -27,7 +27,7 @@ PERSON, PERFORMANCE = "PERSON", "PERFORMANCE"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Action:
-    """What perfmon asks for; amounts in micros."""
+    """An action that perfmon requests; amounts in micros."""
 
     id: str
     subscription_id: str

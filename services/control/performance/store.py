@@ -34,7 +34,7 @@ class Claimant:
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """What an action has done."""
+    """The effect of an action."""
 
     control_seq: int
     exits: tuple[str, ...]

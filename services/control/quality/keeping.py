@@ -18,7 +18,7 @@ from tradingtools.domain.errors import Unavailable
 _SQL = queries("quality/queries")
 _log = structlog.get_logger("control.quality")
 FOLD = _SQL["fold"]
-"""What `statistics.folding` repeats."""
+"""The step that `statistics.compaction` repeats."""
 _LOOK_SECONDS = 30.0
 """Between two notes of what is held: the last one of an hour is at most so old at its end."""
 

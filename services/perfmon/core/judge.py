@@ -27,7 +27,7 @@ MOST_POINTS = 16
 
 
 class Step(StrEnum):
-    """Which way the scale moves."""
+    """The direction in which the scale moves."""
 
     STEP_UP = "STEP_UP"
     STEP_DOWN = "STEP_DOWN"
@@ -43,7 +43,7 @@ class Floor(msgspec.Struct, frozen=True):
 
 
 class Move(msgspec.Struct, frozen=True, kw_only=True):
-    """What the rules ask for. USDC micros."""
+    """The actions that the rules ask for. USDC micros."""
 
     rule: Window | Step
     stop: LossAction | None = None
@@ -61,7 +61,7 @@ class Move(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Case(msgspec.Struct, frozen=True, kw_only=True):
-    """What a subscription is judged by."""
+    """The rules of a subscription."""
 
     rules: Performance
     standing: Standing
@@ -189,7 +189,7 @@ class Point(msgspec.Struct, frozen=True):
 
 
 class Pending(msgspec.Struct, frozen=True):
-    """What looks have shown so far, one after the other."""
+    """The results of looks so far, one after the other."""
 
     key: str
     points: tuple[Point, ...]

@@ -1,4 +1,4 @@
-"""What a subscription or a wallet has made so far, between two bounds. Pure.
+"""The result of a subscription or a wallet so far, between two bounds. Pure.
 
 What finds no bid counts as nothing at least, and at most as worth the lowest bid there is: nobody
 further down pays more. What has no book that can be trusted counts as nothing at least, and at most
@@ -17,7 +17,7 @@ from tradingtools.domain.money import notional_ceil, notional_floor
 
 
 class Worth(msgspec.Struct, frozen=True, gc=False):
-    """What shares would fetch, micros of USDC before fees."""
+    """The proceeds of shares, micros of USDC before fees."""
 
     low_micros: int
     high_micros: int

@@ -53,7 +53,7 @@ class Standing(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Facts(msgspec.Struct, frozen=True, kw_only=True):
-    """What is known where every book is trusted."""
+    """The result where every book is trusted."""
 
     result_micros: int
     """The lower bound."""
