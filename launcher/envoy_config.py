@@ -118,7 +118,7 @@ class Edge:
 
     @property
     def inside_descriptors(self) -> Path:
-        """That of the internal port."""
+        """Return that of the internal port."""
         return self.directory / "inside.pb"
 
     @property

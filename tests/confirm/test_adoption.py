@@ -13,7 +13,7 @@ from services.confirm import corrections
 from services.confirm.bookings import load_bookings
 from tests.confirm.conftest import SIZE, Orders, told, trade
 from tradingtools.domain.venue_order import TradeStatus
-from tradingtools.storage.postgres.pipeline import Together
+from tradingtools.storage.postgres.pipeline import Pipeline
 from tradingtools.v1 import confirm_service_pb2 as pb
 
 _DONE = TradeStatus.CONFIRMED
@@ -122,7 +122,7 @@ async def test_nothing_moves_while_an_order_is_under_way(orders: Orders) -> None
 async def test_a_kill_at_any_statement_adopts_nothing_or_all(
     orders: Orders, statement: int
 ) -> None:
-    asked, ask = 0, Together.ask
+    asked, ask = 0, Pipeline.ask
 
     def dies(together: Any, query: Any, values: Any = None) -> Any:
         nonlocal asked
@@ -131,7 +131,7 @@ async def test_a_kill_at_any_statement_adopts_nothing_or_all(
             raise SystemExit
         return ask(together, query, values)
 
-    with mock.patch.object(Together, "ask", dies), pytest.raises(SystemExit):
+    with mock.patch.object(Pipeline, "ask", dies), pytest.raises(SystemExit):
         await _ask(orders, SIZE, 4_000_000)
     assert (await _lot(orders))["shares_micros"] == 0
 
