@@ -28,7 +28,7 @@ run: export TT_LAUNCHER_STATE_DIR := $(or $(STATE),$(TT_LAUNCHER_STATE_DIR))
 comma := ,
 COUNTS := $(or $(FOLLOWERS),1$(comma)10$(comma)100$(comma)1000)
 
-.PHONY: bench bench-compare bench-events bench-guard bench-parts help setup run check health verify-audit test checks pytest test-long chaos simulate mutations kill-lines lint types imports proto proto-check fmt requirements promtool boards clickhouse sbom advisories clean
+.PHONY: bench bench-compare bench-events bench-guard bench-parts help setup run check health verify-audit test checks pytest test-long chaos simulate mutations kill-lines lint types imports proto proto-check fmt requirements promtool browser boards clickhouse sbom advisories clean
 
 help: ## Show what there is to make
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  %-14s %s\n", $$1, $$2}'
@@ -159,6 +159,12 @@ clickhouse: ## Fetch Debian's old ClickHouse server with its libraries into buil
 		{ apt-cache show clickhouse-server >/dev/null 2>&1 || apt-get update -qq; } && \
 		apt-get download -qq $$(apt-get install --simulate --no-install-recommends clickhouse-server | awk '/^Inst/ {print $$2}') && \
 		for package in *.deb; do dpkg -x $$package . && rm $$package; done; }
+
+browser: ## Install Debian's Chromium unless there is one, as root; the console's tests skip without it
+	@command -v chromium >/dev/null || { \
+		test "$$(id -u)" = 0 || { echo "no Chromium: apt-get install chromium, as root"; exit 1; }; \
+		apt-get update -qq && DEBIAN_FRONTEND=noninteractive \
+			apt-get install -qq -y --no-install-recommends chromium fonts-dejavu-core >/dev/null; }
 
 boards: $(READY) ## Write Grafana's boards, deploy/observability/grafana, from tools/boards.py
 	@$(BIN)/python -m tools.boards

@@ -29,6 +29,7 @@ function Login({ onDone }) {
     try {
       onDone(await session.begin(tokens));
     } catch (problem) {
+      if (problem.status === 401) problem.message = "Nobody has this token, or it was withdrawn.";
       fail(problem);
     }
   };

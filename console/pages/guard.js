@@ -41,7 +41,7 @@ function List({ query }) {
         const form = new FormData(e.target);
         location.hash = withQuery("#/guard", { wallet: form.get("wallet").trim(), status: form.get("status") });
       }}>
-        <label class="grow">Wallet <input name="wallet" type="search" value=${wallet} pattern="0x[0-9a-fA-F]{40}" placeholder="0x and 40 hex digits; empty: all" /></label>
+        <label class="grow">Wallet <input name="wallet" type="search" key=${wallet} defaultValue=${wallet} pattern="0x[0-9a-fA-F]{40}" placeholder="0x and 40 hex digits; empty: all" /></label>
         <label>Status <select name="status">${["", ...LIVE, "DONE", "CANCELLED"].map((one) => html`<option value=${one} selected=${one === status}>${one ? word(one) : "any"}</option>`)}</select></label>
         <button type="submit" class="primary">Show</button>
       </form>

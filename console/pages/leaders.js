@@ -33,8 +33,8 @@ function Ranking({ query }) {
       <form class="row" onSubmit=${choose}>
         <label>Best by <select name="sort">${SORTS.map((one) => html`<option value=${one} selected=${one === sort}>${word(one.replace("winRate", "win rate"))}</option>`)}</select></label>
         <label>Over <select name="window">${WINDOWS.map((one) => html`<option value=${one} selected=${one === window}>${one === "all" ? "all time" : one.replace("d", " days")}</option>`)}</select></label>
-        <label>At least <input name="minTrades" type="number" min="0" value=${asked.minTrades} placeholder="trades" /></label>
-        <label>Category <input name="category" value=${category} placeholder="any" /></label>
+        <label>At least <input name="minTrades" type="number" min="0" key=${asked.minTrades} defaultValue=${asked.minTrades} placeholder="trades" /></label>
+        <label>Category <input name="category" key=${category} defaultValue=${category} placeholder="any" /></label>
         <button class="primary" type="submit">Show</button>
       </form>
       <p class="field-note">Who has the evidence comes first; a lucky week is drawn towards the middle by the size of its sample.</p>

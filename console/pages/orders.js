@@ -38,9 +38,9 @@ function List({ query }) {
     <div class="top"><h1>Orders</h1></div>
     <${Panel} wide>
       <form class="row" onSubmit=${search}>
-        <label class="grow">Of <input name="q" type="search" value=${text} placeholder="order, wallet or subscription"
+        <label class="grow">Of <input name="q" type="search" key=${text} defaultValue=${text} placeholder="order, wallet or subscription"
           aria-describedby="q-note" /></label>
-        <label>State <select name="state" value=${state}><option value="">any</option>
+        <label>State <select name="state" key=${state}><option value="">any</option>
           ${STATES.map((one) => html`<option value=${one} selected=${one === state}>${word(one)}</option>`)}</select></label>
         <button class="primary" type="submit">Search</button>
       </form>

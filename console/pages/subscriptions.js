@@ -25,7 +25,7 @@ function List({ query }) {
         turn([""]);
         location.hash = withQuery("#/subscriptions", { wallet: new FormData(e.target).get("wallet").trim() });
       }}>
-        <label class="grow">Follower <input name="wallet" type="search" value=${wallet} pattern="0x[0-9a-fA-F]{40}" placeholder="wallet; empty: all" /></label>
+        <label class="grow">Follower <input name="wallet" type="search" key=${wallet} defaultValue=${wallet} pattern="0x[0-9a-fA-F]{40}" placeholder="wallet; empty: all" /></label>
         <button type="submit" class="primary">Show</button>
       </form>
       <${Loaded} of=${subscriptions} empty=${{ when: (d) => !(d.subscriptions || []).length, title: "No subscriptions", text: "A follower follows a leader by POST /subscriptions, or tt subs create." }}>

@@ -50,7 +50,7 @@ export default function Tape({ query }) {
     ${error && html`<${Problem} error=${error} />`}
     ${held && html`<button type="button" class="newer" onClick=${() => { place.current.scrollTop = 0; hold(null); }}>
       ${newer ? `${newer} newer trade${newer > 1 ? "s" : ""}: back to the top` : "Held while you read: back to the top"}</button>`}
-    <div class="tape panel" ref=${place} onScroll=${scrolled} tabindex="0" role="feed" aria-label="Leaders' trades, newest first">
+    <div class="tape panel" ref=${place} onScroll=${scrolled} tabindex="0" role=${shown.length ? "feed" : "region"} aria-label="Leaders' trades, newest first">
       ${shown.length ? shown.map((trade) => html`<${Trade} key=${trade.key} trade=${trade} />`)
         : html`<${Empty} title=${trades.length ? "Nothing matches" : "No trades so far"}>
             ${trades.length ? "Change the filter." : "Leaders' trades appear within a second of the venue's word."}<//>`}

@@ -49,6 +49,7 @@ class Listening:
             "TT_CONTROL_REFUSED_RATE": "100000",
             "TT_EVENTS_LISTEN": f"127.0.0.1:{self.ports['events']}",
             "TT_WEBHOOKS_LISTEN": f"127.0.0.1:{self.ports['webhooks']}",
+            "TT_CONTROL_ENGINE_TARGETS": f"events=127.0.0.1:{self.ports['events']}",
             "TT_WEBHOOKS_EVENTS_TARGET": f"127.0.0.1:{self.ports['events']}",
             "ENGINE_TOKEN": tokens["TT_EDGE_ENGINE_TOKEN"],
         }

@@ -1,0 +1,388 @@
+"""What a person does on the console's pages, in a real browser before a real edge.
+
+Every page is opened in light, dark and at 360 px: axe finds nothing serious, nothing is logged as
+an error, nothing is wider than the screen, and no other host is asked. Its pictures are in
+build/console.
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+import re
+import secrets
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-untyped]
+from playwright.sync_api import Browser, ConsoleMessage, Page, expect
+from psycopg.rows import dict_row
+
+from tests.console.conftest import Served
+from tests.control.edge import MANAGE, OPERATE, READ
+from tests.control.requests import (
+    ASSET,
+    CONDITION,
+    Database,
+    put_decision,
+    put_fill,
+    put_lot,
+    put_order,
+    subscription_body,
+    trigger_body,
+)
+
+WALLET = "0x" + "5c" * 20
+LEADER = "0x" + "be" * 20
+_MS = 20_000
+"""A browser on a loaded machine takes its time."""
+expect.set_options(timeout=_MS)
+
+
+class Facts:
+    """What the pages have to show."""
+
+    def __init__(self, served: Served, database: Database) -> None:
+        self.database = database
+        body = subscription_body(WALLET, leader=LEADER)
+        self.subscription: str = served.world.call("POST", "/subscriptions", json=body).json()["id"]
+        self.order = put_order(
+            database, WALLET, self.subscription, "CONFIRMED", received_ns=1_770_000_000_000_000_000,
+            routed_ns=1_770_000_000_002_000_000, claimed_ns=1_770_000_000_004_000_000,
+            submitting_ns=1_770_000_000_005_000_000, first_byte_ns=1_770_000_000_006_500_000,
+            answered_ns=1_770_000_000_030_000_000,
+        )  # fmt: skip
+        put_fill(database, self.order, "t-1")
+        put_lot(database, WALLET, self.subscription)
+        self.transaction = put_decision(database, WALLET, self.subscription)
+        body = trigger_body(WALLET, self.subscription)
+        self.trigger: str = served.world.call("POST", "/triggers", json=body).json()["id"]
+
+
+@pytest.fixture(scope="module")
+def facts(served: Served) -> Iterator[Facts]:
+    """A follower with a subscription, an order, a position and a trigger."""
+    with psycopg.connect(
+        served.world.database_url, autocommit=True, row_factory=dict_row
+    ) as database:
+        yield Facts(served, database)
+
+
+class Seen:
+    """What a page must not do."""
+
+    def __init__(self, page: Page, own: str) -> None:
+        self.problems: list[str] = []
+        page.on("console", self._said)
+        page.on("pageerror", lambda error: self.problems.append(f"error: {error}"))
+        page.on("response", lambda answer: self._answered(answer.status, answer.url))
+        page.on("request", lambda request: self._asked(request.url, own))
+
+    def _said(self, message: ConsoleMessage) -> None:
+        # The browser itself tells of each refusal, which the page shows in words.
+        if message.type == "error" and "responded with a status of 4" not in message.text:
+            self.problems.append(f"console: {message.text}")
+
+    def _answered(self, status: int, url: str) -> None:
+        if status >= 500:
+            self.problems.append(f"{status}: {url}")
+
+    def _asked(self, url: str, own: str) -> None:
+        if not url.startswith((own, "data:", "blob:")):
+            self.problems.append(f"another host: {url}")
+
+
+@pytest.fixture
+def page(browser: Browser, served: Served) -> Iterator[Page]:
+    """A page of somebody who may do everything."""
+    with_page = _open(browser, served, MANAGE, OPERATE)
+    yield from with_page
+
+
+def _open(browser: Browser, served: Served, *tokens: str, **options: Any) -> Iterator[Page]:
+    context = browser.new_context(**options)
+    context.set_default_timeout(_MS)
+    page = context.new_page()
+    seen = Seen(page, served.url.removesuffix("console/"))
+    page.goto(f"{served.url}#login={'+'.join(tokens)}")
+    expect(page.get_by_role("navigation")).to_be_visible()
+    try:
+        yield page
+        assert seen.problems == []
+    finally:
+        context.close()
+
+
+def _go(page: Page, where: str) -> None:
+    page.evaluate("where => { location.hash = where }", f"#/{where}")
+    page.wait_for_load_state()
+
+
+def _settled(page: Page) -> None:
+    """Wait until nothing is being loaded."""
+    expect(page.locator(".skeleton")).to_have_count(0)
+
+
+PLACES = (
+    ("overview", "Overview"),
+    ("tape", "Live tape"),
+    ("leaders", "Leaders"),
+    ("subscriptions", "Subscriptions"),
+    ("subscriptions/{subscription}", "Subscription"),
+    ("orders", "Orders"),
+    ("orders/{order}", "Order"),
+    ("guard", "Guard"),
+    ("guard/{trigger}", "Trigger"),
+    ("system", "System"),
+)
+LOOKS = (("light", 1280), ("dark", 1280), ("light", 360))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("scheme", "width"), LOOKS)
+def test_every_page_is_fit_to_be_seen(
+    browser: Browser, served: Served, facts: Facts, pictures: Path, scheme: Any, width: int
+) -> None:
+    size: Any = {"width": width, "height": 800}
+    for page in _open(browser, served, MANAGE, OPERATE, color_scheme=scheme, viewport=size):
+        wrong = []
+        for where, title in PLACES:
+            _go(page, where.format(**vars(facts)))
+            expect(page.get_by_role("heading", level=1, name=title, exact=True)).to_be_visible()
+            _settled(page)
+            name = where.partition("/")[0] + ("-one" if "/" in where else "")
+            page.screenshot(path=pictures / f"{name}-{scheme}-{width}.png", full_page=True)
+            wider = page.evaluate("document.documentElement.scrollWidth - innerWidth")
+            wrong += [f"{where}: {wider} px too wide"] if wider > 0 else []
+            wrong += [
+                f"{where}: {one['id']} at {node['target']}: {node['failureSummary']}"
+                for one in Axe().run(page).response["violations"]
+                if one["impact"] in ("serious", "critical")
+                for node in one["nodes"]
+            ]
+        assert wrong == []
+
+
+def test_a_wrong_token_is_told_and_a_right_one_lets_in(browser: Browser, served: Served) -> None:
+    context = browser.new_context()
+    page = context.new_page()
+    page.goto(served.url)
+    page.get_by_label("Token").fill("ff" * 32)
+    page.get_by_role("button", name="Log in").click()
+    expect(page.get_by_role("alert")).to_contain_text("Nobody has this token")
+    page.get_by_label("Token").fill(READ)
+    page.get_by_role("button", name="Log in").click()
+    expect(page.get_by_role("navigation")).to_be_visible()
+    assert READ not in page.url
+    assert page.evaluate("document.cookie") == ""
+    page.get_by_role("button", name="Log out").click()
+    expect(page.get_by_label("Token")).to_be_visible()
+    context.close()
+
+
+def test_what_a_token_may_not_do_is_not_offered(
+    browser: Browser, served: Served, facts: Facts
+) -> None:
+    for page in _open(browser, served, READ):
+        _go(page, f"subscriptions/{facts.subscription}")
+        expect(page.get_by_text("may read alone")).to_be_visible()
+        assert page.get_by_role("button", name="Pause").count() == 0
+        _go(page, "overview")
+        expect(page.get_by_text("no operator's token")).to_be_visible()
+        assert page.get_by_role("button", name="Halt everything").count() == 0
+
+
+def test_an_operator_halts_everything_and_clears_it(page: Page, facts: Facts) -> None:
+    page.get_by_role("button", name="Halt everything").click()
+    page.get_by_label("Why").fill("prices look wrong")
+    page.get_by_role("button", name="Halt", exact=True).click()
+    expect(page.get_by_text("1 halt set")).to_be_visible()
+    (row,) = facts.database.execute("select scope, mode, reason from halt").fetchall()
+    assert row == {"scope": "GLOBAL", "mode": "REDUCING", "reason": "prices look wrong"}
+    page.get_by_role("button", name="Clear").click()
+    page.get_by_role("dialog").get_by_role("button", name="Clear").click()
+    expect(page.get_by_text("Nothing is halted")).to_be_visible()
+    assert facts.database.execute("select from halt").fetchall() == []
+
+
+def test_a_halt_that_is_refused_says_why(page: Page) -> None:
+    page.get_by_role("button", name="Halt a wallet").click()
+    page.get_by_label("Which").fill("0x12")
+    page.get_by_label("Why").fill("a test")
+    page.get_by_role("button", name="Halt", exact=True).click()
+    expect(page.get_by_role("dialog").get_by_role("alert")).to_contain_text("INVALID_FIELD")
+
+
+def test_an_order_is_found_by_its_id_and_shows_each_hop(page: Page, facts: Facts) -> None:
+    _go(page, "orders")
+    page.get_by_label("Of").fill(facts.order)
+    page.get_by_role("button", name="Search").click()
+    expect(page.get_by_role("heading", name="Order", exact=True)).to_be_visible()
+    expect(page.locator(".hop").filter(has_text="claim")).to_contain_text("2.00 ms")
+    expect(page.locator(".hop").filter(has_text="send")).to_contain_text("1.50 ms")
+    expect(page.get_by_text("6.5 ms")).to_be_visible()
+    _go(page, "orders")
+    page.get_by_label("Of").fill("what I remember of it")
+    page.get_by_role("button", name="Search").click()
+    expect(page.get_by_text("Expected an order's id")).to_be_visible()
+
+
+def test_why_a_trade_was_not_copied_is_one_click_from_its_subscription(
+    page: Page, facts: Facts
+) -> None:
+    _go(page, "subscriptions")
+    page.locator("tr.link").filter(has_text=facts.subscription[:6]).first.click()
+    bar = page.get_by_role("group", name="Decisions by reason").get_by_role("button")
+    bar.filter(has_text="too old").click()
+    expect(page.get_by_text("61000 ms > 60000 ms")).to_be_visible()
+
+
+def test_a_subscription_is_paused_changed_and_resumed(page: Page, facts: Facts) -> None:
+    def standing() -> dict[str, Any]:
+        (row,) = facts.database.execute(
+            "select state, settings from subscription where id = %s", [facts.subscription]
+        ).fetchall()
+        return dict(row)
+
+    _go(page, f"subscriptions/{facts.subscription}")
+    page.get_by_role("button", name="Pause").click()
+    page.get_by_role("dialog").get_by_role("button", name="Pause").click()
+    expect(page.get_by_role("button", name="Resume")).to_be_visible()
+    assert standing()["state"] == "PAUSED"
+    page.get_by_label("Most for one trade").fill("abc")
+    page.get_by_role("button", name="Save").click()
+    expect(page.get_by_role("alert")).to_contain_text("INVALID_FIELD")
+    page.get_by_label("Most for one trade").fill("17.5")
+    page.get_by_role("button", name="Save").click()
+    expect(page.get_by_text("Saved.")).to_be_visible()
+    page.reload()
+    expect(page.get_by_label("Most for one trade")).to_have_value("17.5")
+    page.get_by_role("button", name="Resume").click()
+    page.get_by_role("dialog").get_by_role("button", name="Resume").click()
+    expect(page.get_by_role("button", name="Pause")).to_be_visible()
+    assert standing()["state"] == "ACTIVE"
+
+
+def test_a_trigger_is_cancelled(page: Page, facts: Facts) -> None:
+    _go(page, f"guard/{facts.trigger}")
+    page.get_by_role("button", name="Cancel it").click()
+    page.get_by_role("button", name="Cancel the trigger").click()
+    expect(page.locator(".badge", has_text="cancelled").first).to_be_visible()
+    (row,) = facts.database.execute(
+        "select status from trigger where id = %s", [facts.trigger]
+    ).fetchall()
+    assert row["status"] == "CANCELLED"
+
+
+def _trade(facts: Facts, number: int) -> None:
+    """Make a leader trade that a follower skips, as the router's record of a claim has both."""
+    same = {
+        "leader_tx": "0x" + secrets.token_hex(32), "leader": LEADER, "asset_id": ASSET,
+        "side": "BUY", "condition_id": CONDITION,
+    }  # fmt: skip
+    row = {
+        **same, "price_micros": 500_000, "size_micros": 1_500_000, "count": 1, "source": "FEED",
+        "traded_ms": 1_770_000_000_000,
+    }  # fmt: skip
+    decision = {
+        **same, "subscription_id": facts.subscription, "follower_proxy": WALLET, "copied": False,
+        "reason": "TOO_OLD", "detail": f"number {number}", "leader_size_micros": 1_500_000,
+        "leader_notional_micros": 750_000, "title": "Will it rain?",
+    }  # fmt: skip
+    facts.database.execute(
+        "insert into journal (kind, role, record_key, partition, epoch, payload, order_count,"
+        " rows_built_at) values ('CLAIMED', 'router', %s, 0, 1, %s, 0, now())",
+        [secrets.token_hex(8), json.dumps({"rows": [row], "decisions": [decision]}).encode()],
+    )
+
+
+def test_the_tape_shows_what_happens_and_keeps_the_readers_place(page: Page, facts: Facts) -> None:
+    _go(page, "tape")
+    feed = page.get_by_role("feed")
+    expect(page.get_by_text("live", exact=True)).to_be_visible()
+    for number in range(40):
+        _trade(facts, number)
+    trades = feed.get_by_role("article")
+    expect(trades.nth(39)).to_be_attached()
+    trades.first.get_by_role("button").click()
+    expect(feed.get_by_text("number 39")).to_be_visible()
+    feed.evaluate("node => { node.scrollTop = 400 }")
+    expect(page.get_by_role("button", name="Held while you read")).to_be_visible()
+    place = trades.nth(10).bounding_box()
+    for number in range(40, 45):
+        _trade(facts, number)
+    expect(page.get_by_role("button", name="5 newer trades")).to_be_visible()
+    assert trades.nth(10).bounding_box() == place
+    page.get_by_role("button", name="5 newer trades").click()
+    trades.first.get_by_role("button").click()
+    expect(feed.get_by_text("number 44")).to_be_visible()
+
+
+def test_a_server_that_dies_and_comes_back_is_told_and_loses_no_event(
+    browser: Browser, served: Served, facts: Facts
+) -> None:
+    context = browser.new_context()
+    page = context.new_page()
+    page.goto(f"{served.url}#login={MANAGE}")
+    _go(page, "tape")
+    expect(page.get_by_text("live", exact=True)).to_be_visible()
+    _trade(facts, 100)
+    feed = page.get_by_role("feed")
+    expect(feed.get_by_role("article").first).to_be_visible()
+    before = feed.get_by_role("article").count()
+    served.world.kill("console")
+    served.world.kill("events")
+    expect(page.get_by_text("The engine does not answer.")).to_be_visible()
+    for number in range(101, 104):
+        _trade(facts, number)
+    served.world.start("events")
+    served.start()
+    expect(page.get_by_text("The engine does not answer.")).to_have_count(0, timeout=60_000)
+    expect(feed.get_by_role("article")).to_have_count(before + 3)
+    for at, number in enumerate((103, 102, 101)):
+        feed.get_by_role("article").nth(at).get_by_role("button").click()
+        expect(feed.get_by_text(f"number {number}")).to_be_visible()
+    context.close()
+
+
+def test_two_tabs_show_the_same(browser: Browser, served: Served, facts: Facts) -> None:
+    for first in _open(browser, served, MANAGE, OPERATE):
+        second = first.context.new_page()
+        second.goto(f"{served.url}#/tape")
+        _go(first, "tape")
+        for page in (first, second):
+            expect(page.get_by_text("live", exact=True)).to_be_visible()
+        _trade(facts, 200)
+        for page in (first, second):
+            page.get_by_role("article").first.get_by_role("button").click()
+            expect(page.get_by_text("number 200")).to_be_visible()
+
+
+def test_a_webhook_endpoint_is_added_disabled_and_deleted(page: Page, served: Served) -> None:
+    _go(page, "system")
+    page.get_by_role("button", name="Add an endpoint").click()
+    # Nobody listens there, and nothing leaves this machine.
+    page.get_by_label("URL").fill("http://127.0.0.1:9/hooks")
+    page.get_by_label("Events").fill("halt.set")
+    page.get_by_role("dialog").get_by_role("button", name="Add").click()
+    expect(page.get_by_text("Its secret, shown once")).to_contain_text("whsec_")
+    page.get_by_role("button", name="I have kept it").click()
+    row = page.get_by_role("region", name="Webhook endpoints").get_by_role("row").last
+    row.get_by_role("button", name="Disable").click()
+    expect(row.get_by_text("disabled")).to_be_visible()
+    (made,) = served.world.call("GET", "/webhook-endpoints").json()["endpoints"]
+    assert (made["url"], made["enabled"]) == ("http://127.0.0.1:9/hooks", False)
+    row.get_by_role("button", name="Delete").click()
+    page.get_by_role("dialog").get_by_role("button", name="Delete").click()
+    expect(page.get_by_text("Nobody is told of events by webhooks.")).to_be_visible()
+    assert not served.world.call("GET", "/webhook-endpoints").json().get("endpoints")
+
+
+def test_the_script_is_small() -> None:
+    folder = Path(__file__).resolve().parents[2] / "console"
+    sent = sum(len(gzip.compress(path.read_bytes(), 9)) for path in folder.rglob("*.js"))
+    assert sent < 250_000
+    assert re.search(r"(src|href)=[\"']https?:", (folder / "index.html").read_text()) is None

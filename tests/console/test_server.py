@@ -1,0 +1,210 @@
+"""What the console's server lets pass, and what it refuses, driven past the pages."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from http.cookies import SimpleCookie
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.console.conftest import Served
+from tests.control.edge import INTERNAL, MANAGE, OPERATE, READ
+
+HALT = {
+    "scope": "HALT_SCOPE_WALLET", "subject": "0x" + "7" * 40, "mode": "HALT_MODE_REDUCING",
+    "reason": "a test",
+}  # fmt: skip
+NOBODY = "ee" * 32
+
+
+@pytest.fixture
+def client(served: Served) -> Iterator[httpx.Client]:
+    """Nobody who has logged in."""
+    with served.client() as made:
+        yield made
+
+
+def _log_in(client: httpx.Client, *tokens: str) -> httpx.Response:
+    return client.post("session", json={"tokens": list(tokens)})
+
+
+def _reason(answer: httpx.Response) -> tuple[int, str]:
+    return answer.status_code, answer.json()["details"][0]["reason"]
+
+
+def test_a_session_says_who_somebody_is_and_shows_no_token(client: httpx.Client) -> None:
+    answer = _log_in(client, MANAGE, OPERATE)
+    assert answer.json() == {
+        "rest": {"id": "backend", "scope": "manage"},
+        "operator": {"id": "operator", "scope": "operate"},
+    }
+    (cookie,) = SimpleCookie(answer.headers["set-cookie"]).values()
+    assert (cookie["httponly"], cookie["samesite"], cookie["path"]) == (True, "Strict", "/console/")
+    seen = answer.text + answer.headers["set-cookie"]
+    assert MANAGE not in seen
+    assert OPERATE not in seen
+    assert client.get("session").json() == answer.json()
+
+
+def test_a_second_token_joins_the_session_of_the_first(client: httpx.Client) -> None:
+    assert _log_in(client, READ).json()["operator"] is None
+    assert _log_in(client, OPERATE).json() == {
+        "rest": {"id": "viewer", "scope": "read"},
+        "operator": {"id": "operator", "scope": "operate"},
+    }
+
+
+@pytest.mark.parametrize("tokens", [[NOBODY], [MANAGE, NOBODY], [INTERNAL]])
+def test_a_token_of_nobody_begins_no_session(client: httpx.Client, tokens: list[str]) -> None:
+    assert _reason(_log_in(client, *tokens)) == (401, "UNAUTHENTICATED")
+    assert _reason(client.get("session")) == (401, "UNAUTHENTICATED")
+
+
+@pytest.mark.parametrize(
+    "body", ["", "[]", '{"tokens": []}', '{"tokens": "a"}', '{"tokens": ["a", "b", "c"]}',
+             '{"tokens": [1]}', '{"tokens": ["a\\nb"]}', '{"tokens": ["\\u00fc"]}'],
+)  # fmt: skip
+def test_a_malformed_login_names_the_field(client: httpx.Client, body: str) -> None:
+    answer = client.post("session", content=body)
+    assert _reason(answer) == (400, "INVALID_FIELD")
+    assert answer.json()["details"][0]["metadata"]["field"] == "tokens"
+
+
+@pytest.mark.parametrize(
+    ("verb", "path"),
+    [("GET", "api/subscriptions"), ("POST", "operators/ListHalts"), ("GET", "api/events/stream")],
+)
+def test_nothing_is_handed_on_without_a_session(client: httpx.Client, verb: str, path: str) -> None:
+    assert _reason(client.request(verb, path)) == (401, "UNAUTHENTICATED")
+    client.cookies.set("tt_session", "gAAAAAforged", path="/console/")
+    assert _reason(client.request(verb, path)) == (401, "UNAUTHENTICATED")
+
+
+def test_a_scope_holds_past_the_page(client: httpx.Client) -> None:
+    _log_in(client, READ)
+    assert client.get("api/subscriptions").status_code == 200
+    assert _reason(client.delete("api/triggers/trg_" + "0" * 32)) == (403, "NOT_ALLOWED")
+    assert _reason(client.post("operators/SetHalt", json=HALT)) == (403, "NOT_ALLOWED")
+
+
+def test_an_operator_halts_and_clears(client: httpx.Client) -> None:
+    _log_in(client, OPERATE)
+    assert client.post("operators/SetHalt", json=HALT).status_code == 200
+    (halt,) = client.post("operators/ListHalts", json={}).json()["halts"]
+    assert {name: halt[name] for name in HALT} == HALT
+    cleared = {"scope": HALT["scope"], "subject": HALT["subject"]}
+    assert client.post("operators/ClearHalt", json=cleared).status_code == 200
+    assert client.post("operators/ListHalts", json={}).json() == {"halts": []}
+    assert _reason(client.get("api/subscriptions")) == (403, "NOT_ALLOWED")
+
+
+@pytest.mark.parametrize(
+    ("name", "body", "expected"),
+    [
+        ("SetHalt", {**HALT, "mode": "HALT_MODE_UNSPECIFIED"}, (400, "INVALID_FIELD")),
+        ("SetHalt", {"foo": 1}, (400, "MALFORMED_BODY")),
+        ("VerifyAudit", {}, (404, "NOT_FOUND")),
+        ("Fund", {}, (404, "NOT_FOUND")),
+        ("GetOrder", {"orderKey": "0" * 64}, (404, "NOT_FOUND")),
+    ],
+)
+def test_what_an_operator_may_not_ask_is_refused_by_name(
+    client: httpx.Client, name: str, body: dict[str, Any], expected: tuple[int, str]
+) -> None:
+    _log_in(client, OPERATE)
+    assert _reason(client.post(f"operators/{name}", json=body)) == expected
+
+
+def test_a_withdrawn_token_ends_what_its_session_may_do(
+    served: Served, client: httpx.Client
+) -> None:
+    _log_in(client, READ)
+    kept = served.world.tokens_file.read_text()
+    lines = [line for line in kept.splitlines() if not line.startswith("viewer:")]
+    served.world.tokens_file.write_text("\n".join(lines) + "\n")
+    try:
+        for _ in range(600):
+            if client.get("api/subscriptions").status_code == 401:
+                break
+        assert _reason(client.get("session")) == (401, "UNAUTHENTICATED")
+    finally:
+        served.world.tokens_file.write_text(kept)
+        for _ in range(600):
+            if served.world.call("GET", "/caller", READ).status_code == 200:
+                break
+
+
+def test_who_logs_out_is_out_with_every_copy_of_the_cookie(client: httpx.Client) -> None:
+    _log_in(client, READ)
+    copy = dict(client.cookies)
+    assert client.delete("session").status_code == 200
+    client.cookies.update(copy)
+    assert _reason(client.get("api/subscriptions")) == (401, "UNAUTHENTICATED")
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"sec-fetch-site": "cross-site"},
+        {"origin": "http://evil.example"},
+        {"origin": "null"},
+        {"content-type": "text/plain"},
+        {"content-type": "multipart/form-data; boundary=x"},
+        {"host": "evil.example"},
+    ],
+)
+def test_another_site_changes_nothing(client: httpx.Client, headers: dict[str, str]) -> None:
+    _log_in(client, OPERATE)
+    assert _reason(client.post("operators/SetHalt", json=HALT, headers=headers)) == (
+        403, "NOT_ALLOWED",
+    )  # fmt: skip
+    assert client.post("operators/ListHalts", json={}).json() == {"halts": []}
+
+
+@pytest.mark.parametrize("path", ["", "app.js", "session", "no-such-page", "api/health"])
+def test_every_answer_forbids_frames_foreign_scripts_and_sniffing(
+    client: httpx.Client, path: str
+) -> None:
+    headers = client.get(path).headers
+    policy = headers["content-security-policy"]
+    assert "script-src 'self';" in policy
+    assert "frame-ancestors 'none'" in policy
+    assert "unsafe" not in policy
+    assert headers["x-content-type-options"] == "nosniff"
+    assert headers["x-frame-options"] == "DENY"
+    assert headers["referrer-policy"] == "no-referrer"
+    assert headers["server"] == "tradingtools"
+
+
+@pytest.mark.parametrize(
+    "path", ["__init__.py", "..%2fservices%2fconsole%2fweb.py", "%2e%2e/README.md", "lib/../../x"]
+)
+def test_no_file_beside_the_pages_is_served(client: httpx.Client, path: str) -> None:
+    assert client.get(path).status_code in (400, 404)
+
+
+def test_a_file_that_is_known_is_not_sent_again(client: httpx.Client) -> None:
+    first = client.get("app.js")
+    again = client.get("app.js", headers={"if-none-match": first.headers["etag"]})
+    assert (again.status_code, again.content) == (304, b"")
+
+
+def test_a_body_that_is_too_large_is_refused(client: httpx.Client) -> None:
+    _log_in(client, OPERATE)
+    assert client.post("operators/ListOrders", content=b"x" * 70_000).status_code == 413
+
+
+def test_an_edge_that_is_away_is_named(served: Served, client: httpx.Client) -> None:
+    _log_in(client, READ)
+    served.world.kill("envoy")
+    try:
+        answer = client.get("api/subscriptions")
+        assert _reason(answer) == (503, "UNAVAILABLE")
+        assert answer.json()["message"] == "the edge does not answer"
+        assert client.get("session").status_code == 503
+    finally:
+        served.world.start("envoy")
+        served.world.wait_until_ready()
+    assert client.get("api/subscriptions").status_code == 200
