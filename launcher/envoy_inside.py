@@ -54,6 +54,12 @@ def listeners(
             "reject_binding_body_field_collisions": True,
         },
     }
+    connect = {"name": ":method", "string_match": {"exact": "CONNECT"}}
+    tunnels = {"permissions": [{"header": connect}], "principals": [{"any": True}]}
+    rbac = {
+        "@type": f"{_FILTERS}.http.rbac.v3.RBAC",
+        "rules": {"action": "DENY", "policies": {"tunnels": tunnels}},
+    }
     buffer = {"@type": f"{_FILTERS}.http.buffer.v3.Buffer", "max_request_bytes": _BODY_BYTES}
     router = {"@type": f"{_FILTERS}.http.router.v3.Router", "suppress_envoy_headers": True}
     manager = {
@@ -71,6 +77,7 @@ def listeners(
         "access_log": access_logs,
         "local_reply_config": {"mappers": local_replies},
         "http_filters": [
+            {"name": "envoy.filters.http.rbac", "typed_config": rbac},
             {"name": "envoy.filters.http.buffer", "typed_config": buffer},
             {"name": "envoy.filters.http.grpc_json_transcoder", "typed_config": transcoder},
             {"name": "envoy.filters.http.router", "typed_config": router},
@@ -125,7 +132,9 @@ def clusters(listening: int, host: str, kind: str, port: int, tls: dict[str, Any
                 "explicit_http_config": {"http2_protocol_options": {}},
             }
         },
-        "circuit_breakers": {"thresholds": [{"max_connections": 2, "max_retries": 0}]},
+        # The internal port takes few calls of a connection at once, and holds back the answers of
+        # strangers: behind fewer connections they would hold back the product's.
+        "circuit_breakers": {"thresholds": [{"max_connections": 128, "max_retries": 0}]},
         "load_assignment": {
             "cluster_name": _CLUSTER,
             "endpoints": [{"lb_endpoints": [{"endpoint": {"address": address}}]}],

@@ -38,7 +38,7 @@ SERVICES = (OPERATOR_SERVICE, "tradingtools.v1.ControlInternalService")
 _log = structlog.get_logger("control")
 _CONNECTIONS = 2
 """To PostgreSQL for what operators read, and as many for what they change."""
-_CALLS_AT_ONCE = 8
+CALLS_AT_ONCE = 8
 """Of one connection: a halt on another one stands in line behind so many, and not behind all that
 a stranger has to say."""
 
@@ -81,7 +81,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
             register,
             interceptors=[inside],
             permissions=INSIDE_PORT,
-            calls_at_once=_CALLS_AT_ONCE,
+            calls_at_once=CALLS_AT_ONCE,
         ) as port:
             await unknown(port)
             await port.set_serving(True)

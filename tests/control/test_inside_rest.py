@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import httpx
 import pytest
+import yaml
 
+from launcher import envoy_inside
+from services.control.auth.interceptor import MOST_HELD
+from services.control.internal_app import CALLS_AT_ONCE
 from tests.control.edge import INTERNAL, MANAGE, OPERATE, RunningEdge
 from tests.control.requests import Database, subscription_body
 from tradingtools.domain.performance import action_id
@@ -102,3 +107,17 @@ def test_nothing_else_is_there(
     for path in ("/subscriptions/funding", f"/subscriptions/sub_{'0' * 32}/perf-action"):
         for token in (INTERNAL, MANAGE):
             assert edge.call("POST", path, token=token, json={}).status_code == 404
+
+
+def test_nobody_tunnels(edge: RunningEdge) -> None:
+    """It never ends, and whoever waits for its body waits with it."""
+    with socket.create_connection(("127.0.0.1", edge.inside_rest_port), timeout=60) as one:
+        one.sendall(b"CONNECT example.org:443 HTTP/1.1\r\nHost: example.org:443\r\n\r\n")
+        assert one.recv(4096).split(b" ")[1] == b"403"
+
+
+def test_strangers_who_are_held_back_take_no_place_of_the_product() -> None:
+    """Of so many whose answers wait, each has a call of a connection to the internal port."""
+    (cluster,) = yaml.safe_load(envoy_inside.clusters(1, "127.0.0.1", "STATIC", 2, None))
+    (bound,) = cluster["circuit_breakers"]["thresholds"]
+    assert bound["max_connections"] * CALLS_AT_ONCE > MOST_HELD
