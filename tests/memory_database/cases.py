@@ -21,6 +21,7 @@ ROUTER = "services/router/queries.sql"
 EXECUTOR = "services/executor/queries.sql"
 CONFIRM = "services/confirm/queries.sql"
 GUARD = "services/guard/queries.sql"
+PERFMON = "services/perfmon/queries.sql"
 RESYNC = "services/router/resync.sql"
 
 Values = dict[str, Any]
@@ -563,7 +564,31 @@ def _put_balance(draw: Draw) -> Values:
     return {"follower_proxy": proxy, "moves": moves, "cash_micros": draw.rng.choice([-1, 10**12])}
 
 
+def _followed(draw: Draw) -> Values:
+    return {"ids": draw.rng.sample(SUBSCRIPTIONS, draw.rng.randrange(3))}
+
+
+def _stands(draw: Draw) -> Values:
+    known = {row["subscription_id"]: row["state"] for row in draw.rows("performance")}
+    name, state = draw.subscription(), "WATCHING"
+    if name in known:
+        state = draw.rng.choice(["WATCHING", "WARNED", "STOPPED", "SCALED"])
+    rows = [{"id": name, "state": state, "standing": {"peak_micros": draw.rng.randrange(9)}}]
+    return {"rows": json.dumps(rows)}
+
+
 CASES: dict[str, dict[str, Callable[[Draw], Values]]] = {
+    PERFMON: {
+        "newest": _nothing,
+        "changed": lambda draw: {"after": draw.rng.randrange(3)},
+        "some": _followed,
+        "standings": _followed,
+        "of_subscriptions": lambda draw: {"keys": _followed(draw)["ids"]},
+        "of_wallets": lambda draw: {"keys": draw.rng.sample(WALLETS, draw.rng.randrange(3))},
+        "funded_since": lambda draw: {"after": draw.rng.randrange(3)},
+        "put": _stands,
+        "drop": _followed,
+    },
     MONEY_PATH: {
         "acquire_lease": lambda draw: {
             "role": draw.rng.choice(["router", "guard", "executor"]),

@@ -23,6 +23,7 @@ import pytest
 from services.confirm import app as confirm
 from services.executor import app as executor
 from services.guard import app as guard
+from services.perfmon import app as perfmon
 from services.router import app as router
 from tests.memory_database import cases
 from tests.memory_database.cases import CASES, Draw
@@ -48,6 +49,7 @@ WHOLE = {
     (cases.CONFIRM, "wallets_to_poll"): "asks for all that follow or hold something",
     (cases.CONFIRM, "sealed_to"): "the newest seal but a day's, newest first",
     (cases.GUARD, "live_triggers"): "at a start, with all subscriptions",
+    (cases.PERFMON, "changed"): "at a start, all that have rules",
     (cases.MONEY_PATH, "last_claimed"): "newest first; without one, see integration/test_plans.py",
 }
 """Statements that want all rows of a table that grows, or the first that fits."""
@@ -92,10 +94,11 @@ WAYS = {
         ),
     ),
     "confirm": Way(_BY_KEYS, lambda file, name: file in (cases.CONFIRM, cases.DEAD_LETTERS)),
-    "router and guard": Way(
+    "router, guard and perfmon": Way(
         {"by_index": True},
         lambda file, name: (
-            file in (cases.ROUTER, cases.RESYNC, cases.GUARD, cases.DEAD_LETTERS)
+            file
+            in (cases.ROUTER, cases.RESYNC, cases.GUARD, cases.DEAD_LETTERS, cases.PERFMON)
             or (file, name) in _MAIN
         ),
     ),
@@ -110,6 +113,7 @@ POOLS = {
         "guard-writing": {"planned_once": True},
         "guard-peaks": _ONCE,
     },
+    perfmon: {"perfmon": {"by_index": True}},
 }
 
 
@@ -147,7 +151,7 @@ def test_every_statement_is_asked_in_some_way() -> None:
     assert all(any(way.asks(*call) for way in WAYS.values()) for call in CALLS)
 
 
-_SEEDS = {("confirm", "analysed"): 2}
+_SEEDS = {("confirm", "analysed"): 3}
 """Of the random calls, where the first one leaves corrections so few that reading all of them by
 their index is the cheapest plan."""
 

@@ -129,6 +129,25 @@ TABLES: Final[dict[str, Table]] = {
             ),
         ),
         Table(
+            name="performance",
+            key=("subscription_id",),
+            columns=_columns(
+                "subscription_id state from_state standing", since=NOW, updated_at=NOW
+            ),
+            foreign=((("subscription_id",), "subscription"),),
+        ),
+        Table(
+            name="performance_action",
+            key=("action_id",),
+            columns=_columns(
+                "action_id subscription_id ordinal baseline kind scale_micros anchor_micros"
+                " evidence control_seq",
+                loss_action=None, exits=[], acted_at=NOW,
+            ),
+            unique=(("subscription_id", "ordinal"),),
+            foreign=((("subscription_id",), "subscription"),),
+        ),
+        Table(
             name="halt",
             key=("scope", "subject"),
             columns=_columns("scope subject mode reason", set_at=NOW),

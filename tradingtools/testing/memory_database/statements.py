@@ -16,6 +16,7 @@ from tradingtools.testing.memory_database.confirm import CONFIRM
 from tradingtools.testing.memory_database.executor import EXECUTOR
 from tradingtools.testing.memory_database.guard import GUARD
 from tradingtools.testing.memory_database.money_path import DEAD_LETTERS, MONEY_PATH
+from tradingtools.testing.memory_database.perfmon import PERFMON
 from tradingtools.testing.memory_database.resync import RESYNC
 from tradingtools.testing.memory_database.router import ROUTER
 from tradingtools.testing.memory_database.transactions import Twin
@@ -29,6 +30,7 @@ TWINS: Final[dict[str, Mapping[str, Twin]]] = {
     "services/executor/queries.sql": EXECUTOR,
     "services/confirm/queries.sql": CONFIRM,
     "services/guard/queries.sql": GUARD,
+    "services/perfmon/queries.sql": PERFMON,
 }
 """By file, from the root of the project, and name."""
 
