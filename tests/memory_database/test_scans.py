@@ -97,8 +97,7 @@ WAYS = {
     "router, guard and perfmon": Way(
         {"by_index": True},
         lambda file, name: (
-            file
-            in (cases.ROUTER, cases.RESYNC, cases.GUARD, cases.DEAD_LETTERS, cases.PERFMON)
+            file in (cases.ROUTER, cases.RESYNC, cases.GUARD, cases.DEAD_LETTERS, cases.PERFMON)
             or (file, name) in _MAIN
         ),
     ),

@@ -111,10 +111,14 @@ class Control:
             self._allow(subscription)
         await self.change(work)
         if state in ("PAUSED", "DELETED"):
-            self._forbid(
-                subscription,
-                lambda o: o["purpose"] == "ENTRY" and o["subscription_id"] == subscription,
-            )
+            self.forbid_entries(subscription)
+
+    def forbid_entries(self, subscription: str) -> None:
+        """Note that no entry of a subscription may be sent from now on."""
+        self._forbid(
+            subscription,
+            lambda o: o["purpose"] == "ENTRY" and o["subscription_id"] == subscription,
+        )
 
     async def fund(self, proxy: str, micros: int) -> None:
         """Put money into what a wallet's copies may spend."""

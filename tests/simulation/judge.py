@@ -68,6 +68,7 @@ def judge(world: World, workload: Workload) -> list[Breach]:
         *_quarantined(world),
         *not_as_shown(world),
         *not_as_committed(world),
+        *(world.performance.judged() if world.performance is not None else ()),
     ]
 
 

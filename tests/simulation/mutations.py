@@ -23,6 +23,10 @@ from services.confirm.shortfalls import Shortfalls
 from services.executor import answers
 from services.executor import store as executor_store
 from services.executor.core.pre_trade_limits import PreTradeLimits
+from services.perfmon import monitor as perfmon_monitor
+from services.perfmon.core import judge as perfmon_judge
+from services.perfmon.core import results as perfmon_results
+from services.perfmon.core.results import Worth
 from services.router import recovery
 from services.router.batch_claimer import BatchClaimer
 from services.router.core import doubtful_book, exit_plan, exit_sizing, leader_filter
@@ -33,6 +37,7 @@ from services.router.core.ledger import Ledger
 from services.router.core.state_updates import apply, revert
 from tests.simulation.insiders import SimulatedClient
 from tradingtools.domain import leader_trade
+from tradingtools.domain.book import Book, BookStatus
 from tradingtools.domain.leader_trade import LeaderRow, LeaderTrade, Source
 from tradingtools.domain.order_states import RELEASING, OrderState
 from tradingtools.runtime.consumer import Consumer
@@ -269,7 +274,26 @@ def _nothing_is_under_way(*_arguments: Any) -> bool:
     return False
 
 
+_worth = perfmon_results.worth
+
+
+def _trust_every_mark(book: Book | None, shares_micros: int) -> Worth:
+    if book is not None:
+        book = structs.replace(book, status=BookStatus.FRESH)
+    return _worth(book, shares_micros)
+
+
+def _one_look_is_enough(pending: Any, _confirm_ms: int) -> bool:
+    return pending is not None
+
+
 MUTATIONS: Final[dict[str, Mutation]] = {
+    "a doubtful book stops nobody": Mutation(
+        ((perfmon_monitor, "worth", _trust_every_mark),), "a doubtful book is no loss", seed=210
+    ),
+    "a performance rule acts after two looks": Mutation(
+        ((perfmon_judge, "sure", _one_look_is_enough),), "a performance rule looks twice", seed=37
+    ),
     "a 5xx says nothing": Mutation(
         ((answers, "classify", _a_server_error_is_a_refusal),), "I4", seed=14
     ),

@@ -272,7 +272,11 @@ class _Channel:
         """A method with one answer."""
         stream = self.unary_stream(method, request_serializer, response_deserializer)
 
-        async def ask(request: Any, timeout: float = 10.0) -> Any:  # noqa: ASYNC109
+        async def ask(
+            request: Any,
+            timeout: float = 10.0,  # noqa: ASYNC109
+            metadata: Any = None,
+        ) -> Any:
             if self._network.storm.hits("call lost"):
                 raise _broken(grpc.StatusCode.UNAVAILABLE, "lost")
             call = stream(request)

@@ -71,9 +71,13 @@ def _run(seed: int, *, calm: bool, shown: bool) -> Outcome:
         stormy = 0 if calm else STORM_SECONDS
         disasters = asyncio.create_task(Disasters(world).run(stormy))
         people = asyncio.create_task(operators.run(stormy))
+        if world.performance is not None:
+            more = asyncio.create_task(world.performance.disasters(stormy))
         await workload.run(_STEPS, STORM_SECONDS / _STEPS)
         await disasters
         await people
+        if world.performance is not None:
+            await more
         world.storm.end()
         # What is in quarantine nobody knows before it is handled.
         await operators.replay()

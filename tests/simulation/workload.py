@@ -14,6 +14,7 @@ from launcher.core.evidence import LeaderTrade
 from tests.simulation.bus import VERSION
 from tests.simulation.data_api import read_back
 from tests.simulation.followers import ASSETS, CONDITION, LEADERS, WALLETS, Followers
+from tests.simulation.performance import rules_of
 from tests.simulation.resyncs import Resyncs
 from tests.simulation.upstream import Levels
 from tests.simulation.world import World
@@ -163,6 +164,7 @@ class Workload:
                 max_per_market_micros=rng.choice((None, 50 * MICROS, 200 * MICROS)),
                 max_slippage_micros=rng.choice((30_000, 200_000)),
                 max_age_ms=rng.choice((None, 4000)),
+                performance=rules_of(world, number),
                 **({"settings": settings} if settings else {}),
                 created_at=world.database.now() - timedelta(hours=1),
             )
@@ -471,5 +473,7 @@ class Workload:
         await self._followers.allow_everything()
         self.calmed_at = self._world.database.now()
         self._world.market.doubtful.clear()
+        if self._world.performance is not None:
+            self._world.performance.doubts_end()
         for asset in ASSETS:
             self._put_book(asset)

@@ -27,6 +27,7 @@ from services.executor.settings import Settings as ExecutorSettings
 from services.guard import app as guard_app
 from services.guard.settings import Settings as GuardSettings
 from services.guard.worker import Guard
+from services.perfmon import app as perfmon_app
 from services.router import app as router_app
 from services.router import outcomes
 from services.router.settings import Settings as RouterSettings
@@ -40,6 +41,7 @@ from tests.simulation.loop import WALL_START_NS, VirtualLoop
 from tests.simulation.machine import Machine
 from tests.simulation.mistakes import Mistakes
 from tests.simulation.network import Network
+from tests.simulation.performance import Performance, draws
 from tests.simulation.storm import Storm
 from tests.simulation.upstream import Facts, Market, run_bookfeed, run_ingest
 from tradingtools import clock
@@ -52,7 +54,7 @@ from tradingtools.testing.memory_database.functions import submitting_committed
 from tradingtools.testing.memory_database.transactions import EPOCH, Change
 
 SERVICES = ("router", "executor", "confirm", "guard")
-_APPS = (router_app, executor_app, confirm_app, guard_app)
+_APPS = (router_app, executor_app, confirm_app, guard_app, perfmon_app)
 LONGEST_PROCESSING_MS = 500
 SETTLE_MS = 1500
 HOLDING_LAG_MS = 300
@@ -83,6 +85,9 @@ class World:
         self.machine = Machine(self.loop, self.database, self.network, self.storm, self.history)
         self.bus = Bus()
         self.control = Control(self.database, self.bus, self.history)
+        self.has_performance = draws(self)
+        self.performance = Performance(self) if self.has_performance else None
+        """perfmon, and the rules that it judges by; None: nobody has any."""
         self.mistakes = Mistakes(self.storm)
         self.facts = Facts()
         self.market = Market()
@@ -235,6 +240,8 @@ class World:
         }  # fmt: skip
         for name, program in programs.items():
             self.machine.start(name, program)
+        if self.performance is not None:
+            self.performance.start()
 
     @staticmethod
     def _service(
