@@ -29,6 +29,7 @@ SECTIONS: dict[str, dict[str, _Entry]] = {
     "look after followers": {
         "leaders": _Entry("leaders", "Rank leaders; show what is known of one"),
         "subs": _Entry("subs", "List, show, create, pause, resume and edit subscriptions"),
+        "perf": _Entry("perf", "Show what a subscription gained, and how well it was copied"),
         "triggers": _Entry("triggers", "List, show, create and cancel stops and take-profits"),
         "webhooks": _Entry("webhooks", "List, create, test and replay webhook endpoints"),
     },

@@ -68,16 +68,22 @@ class Failure(Exception):
         message: one line.
         status: of the process.
         advice: what to do; empty: that of the status.
+        help_: the message is help, of many lines.
     """
 
-    def __init__(self, message: str, status: Status, advice: str = "") -> None:
+    def __init__(
+        self, message: str, status: Status, advice: str = "", *, help_: bool = False
+    ) -> None:
         super().__init__(message)
+        self.help = help_
         self.message = message
         self.status = status
         self.advice = advice or _ADVICE.get(status, "")
 
     def line(self) -> str:
-        """Return the line for standard error."""
+        """Return the line for standard error; help, for a call without a command, is as it is."""
+        if self.help:
+            return self.message
         advice = f" ({self.advice})" if self.advice else ""
         return f"tt: {' '.join(self.message.split())}{advice}\n"
 
@@ -129,5 +135,7 @@ def _of_grpc(error: Any) -> Failure:
 
 def _of_usage(error: Any) -> Failure:
     context = getattr(error, "ctx", None)
+    if type(error).__name__ == "NoArgsIsHelpError":
+        return Failure(f"{context.get_help()}\n" if context else "", Status.USAGE, help_=True)
     path = context.command_path if context is not None else "tt"
     return Failure(error.format_message(), Status.USAGE, f"{path} --help")

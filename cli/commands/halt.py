@@ -66,7 +66,7 @@ def set_(
         + f"; lift it with: tt halt clear {option_of(halt)}"
     ]
     if flying:
-        lines.append(f"{len(flying)} orders were under way already, and may be filled:")
+        lines.append("under way already, and may be filled:")
         lines += [f"  tt orders show {key}" for key in flying[:10]]
     return Shown(data=answer, lines=lines)
 

@@ -13,6 +13,7 @@ import typer
 from cli import engine, schemas
 from cli.command import Limit, Wallet, Yes, ask, command, noun
 from cli.core.words import bare, clock, sizing
+from cli.core.words import state as order_state
 from cli.errors import Failure, Status
 from cli.output import Column, Json, Shown
 
@@ -42,6 +43,17 @@ _COLUMNS = (
     Column("STATE", _state),
     Column("COPIES", sizing),
     Column("PROFIT", lambda sub: sub.get("statistics", {}).get("profit"), right=True),
+)
+_DECISIONS = (
+    Column("DECIDED", lambda one: clock(one.get("decidedAt"))),
+    Column("SIDE", lambda one: bare(one["side"], "SIDE_").lower()),
+    Column("SIZE", lambda one: one["leaderSize"], right=True),
+    Column("USDC", lambda one: one["leaderNotional"], right=True),
+    Column("COPIED", lambda one: "yes" if one["copied"] else "no"),
+    Column("REASON", lambda one: one["reason"]),
+    Column("ORDERS", lambda one: " ".join(order_state(order) for order in one["orders"])),
+    Column("TRANSACTION", lambda one: one["leaderTx"]),
+    Column("NUMBERS", lambda one: one["detail"]),
 )
 _NUMBERS = (
     ("leaderTrades", "leader's trades decided about"), ("copied", "decided to be copied"),
@@ -130,6 +142,22 @@ def _settings(given: Json) -> str:
         f"{name} {value if isinstance(value, str) else json.dumps(value)}"
         for name, value in given.items()
     )
+
+
+@command(app, "decisions", schemas.rest("Decision", many=True))
+def decisions(
+    sub: _Sub,
+    reason: Annotated[str, typer.Option("--reason", help="Only of this code, TOO_OLD.")] = "",
+    skipped: Annotated[
+        bool, typer.Option("--skipped", help="Only what was not copied.", show_default=False)
+    ] = False,
+    limit: Limit = 50,
+) -> Shown:
+    """List what was decided about the leader's trades, the newest first; `tt why` explains one."""
+    rows = engine.rest().all_subscription_decisions(
+        sub, reason=reason or None, copied=False if skipped else None
+    )
+    return Shown(data=engine.first(rows, limit), columns=_DECISIONS, empty="no such decision")
 
 
 @command(app, "create", schemas.rest("Subscription"))

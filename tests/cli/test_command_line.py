@@ -28,6 +28,14 @@ def test_its_help_names_every_command_by_what_it_is_for() -> None:
     assert max(map(len, said.out.splitlines())) <= 80
 
 
+def test_without_a_command_there_is_help() -> None:
+    """It was squeezed into the one line of an error."""
+    said = call(environ={})
+    assert (said.status, said.err) == (2, call("--help", environ={}).out)
+    halt = call("halt", environ={})
+    assert (halt.status, "\nCommands:\n  set " in halt.err) == (2, True)
+
+
 def test_help_imports_nothing_that_takes_long() -> None:
     code = (
         "import sys; from cli.__main__ import main\n"

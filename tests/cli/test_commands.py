@@ -81,6 +81,9 @@ def test_orders_are_listed_and_an_orders_way_is_a_timeline(running: World, walle
         first_byte_ns=_NS + 5_250_000, filled_size_micros=3_000_000,
     )  # fmt: skip
     put_fill(running.database, key, "t1")
+    assert running.json("perf", "show", sub)[-1]["fees"]
+    assert [one["orders"] for one in running.json("perf", "quality", sub, "--by", "order")] == ["1"]
+    assert "EQUITY" in running.tt("perf", "show", sub, "-i", "1d").out
     rows = running.json("orders", "list", "--wallet", proxy)
     assert [(row["orderKey"], row["state"]) for row in rows] == [(key, "ORDER_STATE_CONFIRMED")]
     assert running.json("orders", "list", "--wallet", proxy, "-s", "failed") == []
@@ -98,6 +101,9 @@ def test_why_a_follower_did_not_copy_is_said_with_numbers_and_what_to_do(
     proxy = wallet()
     sub = made(running, proxy)["id"]
     tx = put_decision(running.database, proxy, sub)
+    (row,) = running.json("subs", "decisions", sub, "--skipped", "--reason", "TOO_OLD")
+    assert row["leaderTx"] == tx
+    assert tx in running.tt("subs", "decisions", sub).out
     (one,) = running.json("why", tx)["decisions"]
     assert (one["outcome"], one["reason"], one["followerProxy"]) == ("NOT_COPIED", "TOO_OLD", proxy)
     text = running.tt("why", tx, "--wallet", proxy).out
