@@ -10,10 +10,11 @@ import itertools
 from collections.abc import Iterator
 
 from launcher.core.followers import Bought, idempotency_key, subscriptions, triggers
+from launcher.core.summary import RankedLeader
 from tradingtools.domain.money import parse_exact
 from tradingtools_client import Client as RestClient
 from tradingtools_client import Session
-from tradingtools_client.models import Subscription
+from tradingtools_client.models import Leader, Subscription
 
 _PAGE = 100
 
@@ -53,6 +54,11 @@ class Client:
                     self._guarded.add(lot)
                     break
 
+    def ranked(self, most: int) -> tuple[RankedLeader, ...]:
+        """Return the leaders with the best records, the best first."""
+        found = self._rest.list_leaders(window="all", page_size=most)
+        return tuple(_ranked(leader) for leader in found["leaders"])
+
     def _guard(self, bought: Bought) -> None:
         for body in triggers(bought):
             key = idempotency_key(
@@ -71,3 +77,15 @@ class Client:
                     asset_id=fill["assetId"],
                     price_micros=parse_exact(fill["price"]),
                 )
+
+
+def _ranked(leader: Leader) -> RankedLeader:
+    whole = next(part for part in leader["performance"] if part["window"] == "all")
+    return RankedLeader(
+        wallet=leader["wallet"],
+        trades=whole["trades"],
+        realised=whole["realised"],
+        roi=f"{whole['roi']:.1%}" if "roi" in whole else "",
+        win_rate=f"{whole['winRate']:.0%}" if "winRate" in whole else "",
+        gaps=len(leader["gaps"]),
+    )

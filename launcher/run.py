@@ -8,7 +8,8 @@ from __future__ import annotations
 import signal
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from threading import Event
 from types import FrameType
@@ -22,7 +23,7 @@ from launcher import gather, supervision, view, web
 from launcher.client import Client
 from launcher.core.invariants import Breach, judged
 from launcher.core.programs import own_environment
-from launcher.core.summary import Numbers
+from launcher.core.summary import Numbers, RankedLeader
 from launcher.ending import collect, end
 from launcher.observe import Observer
 from launcher.prepare import Prepared, prepare
@@ -39,6 +40,7 @@ LOGIN = "console-login"
 _TICK_SECONDS = 0.5
 _LOOKS_PER_TICK = 3
 _SHOW_EVERY_TICKS = 2
+_RANK_SECONDS = 5.0
 
 
 def run(settings: Settings, environ: Mapping[str, str], console: Console) -> int:
@@ -153,6 +155,8 @@ class _Live:
         self._client = Client(prepared.note.rest_url, prepared.token, state.run_id)
         self._observer = Observer(prepared.environ["TT_DATABASE_URL"], prepared.note.begun_ms)
         self._refused: list[str] = []
+        self._leaders: tuple[RankedLeader, ...] = ()
+        self._rank_at = 0.0
         self._check = RunningCheck(lambda: collect(prepared, settled=False))
 
     def close(self) -> None:
@@ -225,9 +229,19 @@ class _Live:
 
     def _numbers(self) -> Numbers | None:
         try:
-            return self._observer.numbers()
+            numbers = self._observer.numbers()
         except psycopg.Error:
             return None
+        self._rank()
+        return replace(numbers, leaders=self._leaders)
+
+    def _rank(self) -> None:
+        """Ask for the leaders again when it is time; without an answer the last ones stay."""
+        if time.monotonic() < self._rank_at:
+            return
+        self._rank_at = time.monotonic() + _RANK_SECONDS
+        with suppress(ApiError, Unreachable):
+            self._leaders = self._client.ranked(view.LEADERS)
 
 
 def _keep_summary(

@@ -14,11 +14,13 @@ from rich.table import Table
 from rich.text import Text
 
 from launcher.core.invariants import CHECKS, Breach
-from launcher.core.summary import Numbers, brief, exact, usdc
+from launcher.core.summary import Numbers, RankedLeader, brief, exact, usdc
 from launcher.supervision import ProcessState
 
 _DETAILS_MAX = 20
 _LINE_EVERY_SECONDS = 5.0
+LEADERS = 7
+"""Leaders that are shown."""
 
 
 class View(Protocol):
@@ -66,6 +68,7 @@ class LiveView:
         body = Group(
             Columns([_trades(numbers), _orders(numbers), _triggers(numbers), _money(numbers)]),
             Columns([_latency(numbers), _backlogs(numbers), _processes(states)]),
+            _leaders(numbers),
             _alerts(numbers),
         )
         self._live.update(Panel(body, title=title), refresh=True)
@@ -77,6 +80,7 @@ class PlainView:
     def __init__(self, console: Console) -> None:
         self._console = console
         self._next = 0.0
+        self._ranked = False
 
     def __enter__(self) -> PlainView:
         return self
@@ -97,6 +101,10 @@ class PlainView:
         restarts = sum(state.restarts for state in states)
         again = f"; restarts {restarts}" if restarts else ""
         say(self._console, f"{elapsed:4.0f} s  {brief(numbers)}{again}")
+        if numbers.leaders and not self._ranked:
+            self._ranked = True
+            for place, leader in enumerate(numbers.leaders, 1):
+                say(self._console, f"        leader {place}: {_in_words(leader)}")
 
 
 def view_for(console: Console, rest_url: str) -> View:
@@ -113,6 +121,28 @@ def _table(title: str, *columns: str) -> Table:
     table = Table(title=title, title_justify="left", show_header=bool(columns), box=None)
     for number, column in enumerate(columns or ("", "")):
         table.add_column(column, justify="left" if number == 0 else "right")
+    return table
+
+
+def _in_words(leader: RankedLeader) -> str:
+    """Say a leader's record in a line."""
+    roi = f", ROI {leader.roi}" if leader.roi else ""
+    won = f", {leader.win_rate} won" if leader.win_rate else ""
+    gaps = "; no evidence yet" if leader.gaps else ""
+    return (
+        f"{leader.wallet} {leader.trades} trades, realised {leader.realised} USDC{roi}{won}{gaps}"
+    )
+
+
+def _leaders(numbers: Numbers) -> Table:
+    if not numbers.leaders:
+        return _table("Leaders: their statistics are being computed")
+    columns = ("Leaders", "trades", "realised USDC", "ROI", "won", "evidence")
+    table = _table("", *columns)
+    for leader in numbers.leaders:
+        ratios = (leader.roi or "-", leader.win_rate or "-")
+        evidence = "no" if leader.gaps else "yes"
+        table.add_row(leader.wallet, leader.trades, leader.realised, *ratios, evidence)
     return table
 
 

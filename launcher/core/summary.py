@@ -44,6 +44,19 @@ class Hop:
     number: int
 
 
+@dataclass(frozen=True, slots=True)
+class RankedLeader:
+    """A leader as REST ranks him, over all time; absent ratios are empty."""
+
+    wallet: str
+    trades: str
+    realised: str
+    roi: str
+    win_rate: str
+    gaps: int
+    """Reasons why his record is no evidence."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Numbers:
     """Everything that is shown. Amounts in micros."""
@@ -75,6 +88,8 @@ class Numbers:
     alerts: tuple[str, ...] = ()
     """The newest alerts that a person got, or would have got with a target."""
     hops: tuple[Hop, ...] = ()
+    leaders: tuple[RankedLeader, ...] = ()
+    """The best first."""
 
     @property
     def behind_ms(self) -> int:

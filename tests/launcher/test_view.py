@@ -7,7 +7,7 @@ import io
 from rich.console import Console
 
 from launcher import view
-from launcher.core.summary import Numbers, brief
+from launcher.core.summary import Numbers, RankedLeader, brief
 from launcher.supervision import ProcessState
 
 
@@ -43,3 +43,29 @@ def test_a_backlog_is_seen_while_it_is_there() -> None:
 def test_what_a_person_is_called_for_is_shown() -> None:
     numbers = Numbers(alerts=("Trading is halted: GLOBAL is HALTED ([bold]why[/])", "older"))
     assert "alert: Trading is halted: GLOBAL is HALTED ([bold]why[/])" in brief(numbers)
+
+
+def test_leaders_are_shown_in_their_order_and_told_once() -> None:
+    leaders = (
+        RankedLeader("0xa", trades="12", realised="-3.5", roi="-4.0%", win_rate="", gaps=1),
+        RankedLeader("0xb", trades="3", realised="7", roi="", win_rate="60%", gaps=0),
+    )
+    console = Console(file=io.StringIO(), width=200, force_terminal=True)
+    with view.LiveView(console, "http://127.0.0.1:1") as live:
+        live.show(1.0, Numbers(leaders=leaders), [])
+    assert isinstance(console.file, io.StringIO)
+    lines = [line.split() for line in console.file.getvalue().splitlines() if "0x" in line]
+    assert [line[1:7] for line in lines[-2:]] == [
+        ["0xa", "12", "-3.5", "-4.0%", "-", "no"],
+        ["0xb", "3", "7", "-", "60%", "yes"],
+    ]
+    plain = Console(file=io.StringIO(), width=200)
+    with view.PlainView(plain) as shown:
+        for seconds in (1.0, 7.0, 13.0):
+            shown.show(seconds, Numbers(leaders=leaders if seconds > 1 else ()), [])
+    assert isinstance(plain.file, io.StringIO)
+    told = [line.strip() for line in plain.file.getvalue().splitlines()]
+    assert [line for line in told if line.startswith("leader ")] == [
+        "leader 1: 0xa 12 trades, realised -3.5 USDC, ROI -4.0%; no evidence yet",
+        "leader 2: 0xb 3 trades, realised 7 USDC, 60% won",
+    ]
