@@ -12,11 +12,15 @@ import psycopg
 import pytest
 from psycopg.rows import dict_row
 
-from services.control.store import queries
+from services.control.quality import keeping
+from services.control.store import Store, queries
 from tests.control.a_day import Day
 from tests.control.edge import READ, RunningEdge
 from tests.control.requests import ASSET, Database, create_subscription, error_of, put_lot
+from tradingtools.domain.book import Book, BookStatus, Market
 from tradingtools.domain.money import parse_exact, to_text
+from tradingtools.storage.postgres.pool import open_pool
+from tradingtools.storage.redis.client import open_redis
 
 HOUR = 3_600
 Wallet = Callable[[], str]
@@ -169,3 +173,45 @@ def test_of_nobody(edge: RunningEdge) -> None:
     """There is no such subscription."""
     answer = edge.call("GET", f"/subscriptions/sub_{'9' * 32}/performance", READ)
     assert error_of(answer)[:2] == (404, "NOT_FOUND")
+
+
+def _book(asset_id: str, bids: tuple[tuple[int, int], ...], **changes: Any) -> Book:
+    market = Market(
+        asset_id=asset_id, condition_id="c", tick_micros=10_000, min_size_micros=1,
+        fee_rate_micros=0, closed=False, payout_micros=changes.pop("payout_micros", None),
+    )  # fmt: skip
+    status = changes.get("status", BookStatus.FRESH)
+    return Book(market=market, status=status, bids=bids, asks=(), book_ms=0)
+
+
+async def test_bids_of_what_is_held_are_noted(ledger: Database, database_url: str) -> None:
+    """The last look of an hour stands; a doubtful book is no look, and a payout is one for ever."""
+    level = ((400_000, 5),)
+    books = {
+        "1": _book("1", level),
+        "2": _book("2", ()),
+        "3": _book("3", level, status=BookStatus.STALE),
+        "4": _book("4", (), payout_micros=1_000_000),
+        "6": _book("6", level),
+    }
+    for asset in "12345":
+        put_lot(ledger, "0x" + "5c" * 20, "sub_" + "1" * 32, asset_id=asset)
+    put_lot(ledger, "0x" + "5c" * 20, "sub_" + "1" * 32, asset_id="6", shares_micros=0)
+    async with (
+        open_pool(database_url, name="marks", size=2) as pool,
+        open_redis("redis://127.0.0.1:1") as client,
+    ):
+        store = Store(pool, client, changes=pool)
+        await keeping.note(store, books.get, 7_200_000)
+        books["1"] = _book("1", ((450_000, 5),))
+        await keeping.note(store, books.get, 10_799_999)
+        del books["1"]
+        await keeping.note(store, books.get, 10_800_000)
+    rows = ledger.execute(
+        "select asset_id, extract(epoch from hour)::int as at, bid_micros"
+        " from mark_hour order by 2, 1"
+    ).fetchall()
+    assert [tuple(row.values()) for row in rows] == [
+        ("1", 7_200, 450_000), ("2", 7_200, 0), ("4", 7_200, 1_000_000),
+        ("2", 10_800, 0), ("4", 10_800, 1_000_000),
+    ]  # fmt: skip
