@@ -17,9 +17,11 @@ from grpc_reflection.v1alpha.proto_reflection_descriptor_database import (
     ProtoReflectionDescriptorDatabase,
 )
 
+from launcher.core import programs
 from launcher.core.programs import ENGINE
 from launcher.embedded import role_url
 from launcher.startup import serving
+from services.control.store import queries
 from tests.acceptance.harness import Run, until
 from tradingtools.rpc import callers
 from tradingtools.settings import PROCESSES
@@ -28,7 +30,9 @@ from tradingtools.storage.postgres.rights import RIGHTS
 _FIRST_SECONDS = 120
 """An exit takes a trigger that fires; only a failing test waits that long."""
 PREFIXES = tuple(f"TT_{name}_" for name in PROCESSES)
-WITH_REDIS = ("ingest", "bookfeed", "router", "guard", "control")
+WITH_REDIS = tuple(each.name for each in programs.PROCESSES if each.redis)
+ASKED_NOTHING = ("alerts", "console", "enrichment", "perfmon")
+"""Nothing but how they are."""
 STREAMS = {
     "ingest": ("IngestService", "StreamLeaderTrades"),
     "bookfeed": ("BookfeedService", "StreamMarks"),
@@ -95,9 +99,8 @@ def operators_can_look(run: Run) -> None:
         with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
             services = ProtoReflectionDescriptorDatabase(channel).get_services()
         assert health_pb2.DESCRIPTOR.services_by_name["Health"].full_name in services
-        # The alerts are asked nothing but how they are.
         own = any(service.startswith("tradingtools.v1.") for service in services)
-        assert own or name == "alerts", name
+        assert own or name in ASKED_NOTHING, name
     for name, dependencies in DEPENDENCIES.items():
         for dependency in dependencies:
             assert _answers(run.port(name), dependency), (name, dependency)
@@ -130,6 +133,38 @@ def rest_is_guarded(run: Run) -> None:
     assert httpx.get(f"{run.note.rest_url}/health", trust_env=False).status_code == httpx.codes.OK
 
 
+def leaders_are_ranked(run: Run) -> None:
+    """Those of the tape and those who trade now, with their figures and days."""
+    token = (run.directory / "token").read_text()
+    with httpx.Client(
+        base_url=run.note.rest_url,
+        headers={"Authorization": f"Bearer {token}"},
+        trust_env=False,
+        timeout=_FIRST_SECONDS,
+    ) as client:
+
+        def leaders() -> list[dict[str, Any]]:
+            answer = client.get("/leaders", params={"window": "all"})
+            # While its snapshot is not read yet there may be none, and the edge may be behind.
+            found: list[dict[str, Any]] = answer.json()["leaders"] if answer.is_success else []
+            return found
+
+        until(leaders, _FIRST_SECONDS, "leaders are ranked")
+        for leader in leaders():
+            assert leader["asOf"]
+            windows = [of["window"] for of in leader["performance"]]
+            assert windows == ["1d", "7d", "30d", "90d", "all"]
+        assert client.get(f"/leaders/{leaders()[0]['wallet']}").json()["days"]
+
+
+def gains_are_the_ledger(run: Run) -> None:
+    """Hours of lots add up to the lots, to the micro, while others trade on."""
+    with psycopg.connect(run.note.database_url) as connection:
+        assert connection.execute(queries("quality/queries")["differences"]).fetchall() == []
+        (number,) = connection.execute("select count(*) from lot_hour").fetchone() or (0,)
+    assert number > 0
+
+
 def every_stream_can_be_tailed(run: Run) -> None:
     """By an operator with the run's token alone; no reader's cursor comes of it."""
     token = (run.directory / "engine-token").read_text()
@@ -141,7 +176,7 @@ def every_stream_can_be_tailed(run: Run) -> None:
             assert refused.value.code() is grpc.StatusCode.UNAUTHENTICATED, process
     with psycopg.connect(run.note.database_url) as connection:
         readers = connection.execute("select distinct consumer from consumer_cursor").fetchall()
-    ours = {"router-0", "executor-0", "confirm-0", "guard-0", "alerts"}
+    ours = {"router-0", "executor-0", "confirm-0", "guard-0", "alerts", "enrichment", "perfmon-0"}
     assert {name for (name,) in readers} - ours == set()
 
 

@@ -22,6 +22,8 @@ from tests.acceptance.harness import END_SECONDS, Run, running, started, until, 
 from tests.acceptance.looking import (
     each_process_has_its_own_alone,
     every_stream_can_be_tailed,
+    gains_are_the_ledger,
+    leaders_are_ranked,
     operators_can_look,
     rest_is_guarded,
     the_note_tells_where_to_call,
@@ -86,7 +88,9 @@ def test_a_run_does_its_work_and_proves_itself_whatever_is_killed(directory: Pat
         rest_is_guarded(run)
         the_note_tells_where_to_call(run)
         every_stream_can_be_tailed(run)
+        leaders_are_ranked(run)
         until(lambda: run.counts() >= work, END_SECONDS, f"{work}")
+        gains_are_the_ledger(run)
         assert set(run.starts().values()) == {1}
         for name in (*KILLED, *KILLED_WORLD):
             _kill_and_see_again(run, name)
@@ -94,6 +98,7 @@ def test_a_run_does_its_work_and_proves_itself_whatever_is_killed(directory: Pat
         before = run.counts()
         more = Counter(confirmed=20, stop_loss=1, take_profit=1)
         until(lambda: run.counts() >= before + more, END_SECONDS, f"trades after kills, {before}")
+        gains_are_the_ledger(run)
         run.remember_tree()
         run.interrupt()
         assert run.ends() == 0, run.output
