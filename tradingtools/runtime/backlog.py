@@ -21,7 +21,7 @@ class Backlog:
     Args:
         process: its name.
         age_ms: milliseconds that the oldest has waited; 0: nothing waits.
-        bound_ms: a backlog that is older is told; None: none is, the age is only shown.
+        bound_ms: a backlog that is older is told; None: none is, the lease alone has the age.
     """
 
     def __init__(
@@ -31,6 +31,9 @@ class Backlog:
         self._age_ms = age_ms
         self._bound_ms = bound_ms
         self._behind = False
+        if bound_ms is None:
+            # A rule of Prometheus calls a person for this gauge.
+            return
         metrics.get_meter(f"tradingtools.{process}").create_observable_gauge(
             "backlog_age", [self._observe], unit="ms", description="of the oldest that waits"
         )
