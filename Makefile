@@ -28,7 +28,7 @@ run: export TT_LAUNCHER_STATE_DIR := $(or $(STATE),$(TT_LAUNCHER_STATE_DIR))
 comma := ,
 COUNTS := $(or $(FOLLOWERS),1$(comma)10$(comma)100$(comma)1000)
 
-.PHONY: bench bench-compare bench-events bench-guard bench-parts help setup run check health verify-audit test checks pytest test-long chaos simulate mutations kill-lines lint types imports proto proto-check fmt requirements promtool browser boards clickhouse sbom advisories clean
+.PHONY: bench bench-compare bench-events bench-guard bench-parts bench-perfmon help setup run check health verify-audit test checks pytest test-long chaos simulate mutations kill-lines lint types imports proto proto-check fmt requirements promtool browser boards clickhouse sbom advisories clean
 
 help: ## Show what there is to make
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  %-14s %s\n", $$1, $$2}'
@@ -88,6 +88,9 @@ bench-compare: $(READY) ## The same, and what got slower than in BASE=file (.sta
 
 bench-guard: $(READY) ## From a book to a committed exit with many armed triggers (ARGS="--triggers 100000 --deltas 2500 --seconds 20 --awake")
 	@exec $(BIN)/python -m bench.guard $(ARGS)
+
+bench-perfmon: $(READY) ## From a mark to a performance action with 10,000 subscriptions (ARGS="--subscriptions 10000 --assets 500 --marks 500 --falls 10")
+	@exec $(BIN)/python -m bench.perfmon $(ARGS)
 
 bench-parts: $(READY) ## What is measured beside that race: ONLY="fairness filter deltas claims patch memory start first cold scale" FOLLOWERS=1000 ROUNDS=1
 	@exec $(BIN)/python -m bench.parts $(ONLY) --followers $(or $(FOLLOWERS),1000) --rounds $(or $(ROUNDS),1) $(if $(OUT),--out $(OUT))

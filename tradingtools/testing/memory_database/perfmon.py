@@ -85,7 +85,7 @@ def _held(lots: list[Row]) -> dict[str, int] | None:
 
 
 def of_subscriptions(tx: Transaction, values: Row) -> list[Row]:
-    """What lots have settled, and the shares that they hold."""
+    """Sum up the settled results of lots, and the shares that they hold."""
     found = []
     for key in values["keys"]:
         lots = [lot for lot in tx.rows("lot") if lot["origin"] == key]
