@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import tempfile
+import secrets
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -31,8 +31,7 @@ async def bookfeed(
     rest_ms = settings.pop("rest_ms", "0")
     stalled = settings.pop("stalled_s", "0")
     # The file of an earlier venue would be taken for this one's ports.
-    directory = Path(tempfile.mkdtemp(prefix="venue-", dir=tmp_path))
-    async with venue(directory, rest_ms=rest_ms) as replay:
+    async with venue(tmp_path / f"venue-{secrets.token_hex(4)}", rest_ms=rest_ms) as replay:
         await replay.tell("/stall", {"feed": "rest", "seconds": float(stalled)})
         at = {
             **environ,
