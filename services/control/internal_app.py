@@ -22,12 +22,12 @@ from services.control.operators.dead_letters import DeadLetters
 from services.control.operators.resolutions import Resolutions
 from services.control.operators.service import OperatorServicer
 from services.control.operators.store import Operators
-from services.control.operators.wallet_owners import Identities
 from services.control.performance.store import Actions
 from services.control.settings import Settings
 from services.control.startup import limiter_of, open_pools, open_wake_ups, tokens_of
 from services.control.store import Store
 from services.control.store_health import unknown, watch
+from services.control.wallet_owners import Identities
 from tradingtools.domain.permissions import INSIDE_PORT, Permission
 from tradingtools.rpc.transport import serving
 from tradingtools.runtime.process import until_stopped

@@ -23,8 +23,8 @@ from services.control.operators.dead_letters import DeadLetters
 from services.control.operators.resolutions import Resolutions
 from services.control.operators.service import OperatorServicer
 from services.control.operators.store import Operators
-from services.control.operators.wallet_owners import Identities
 from services.control.store import Store
+from services.control.wallet_owners import Identities
 from tests.control.edge import OPERATE, TOKENS
 from tradingtools.domain.permissions import INSIDE_PORT
 from tradingtools.rpc import transport

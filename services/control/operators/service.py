@@ -20,10 +20,10 @@ from services.control.operators.dead_letters import DeadLetters
 from services.control.operators.resolutions import Decision as Resolution
 from services.control.operators.resolutions import Resolutions
 from services.control.operators.store import Operators
-from services.control.operators.wallet_owners import Identities
 from services.control.orders import codec as order_codec
 from services.control.parsing import refuse
 from services.control.subscriptions import codec as subscription_codec
+from services.control.wallet_owners import Identities
 from tradingtools.domain.order import Follower
 from tradingtools.domain.order_states import OrderState
 from tradingtools.domain.trigger_types import MANUAL

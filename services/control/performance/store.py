@@ -16,7 +16,7 @@ from services.control.auth.tokens import Caller
 from services.control.performance.exits import sell
 from services.control.performance.rules import KIND, Action, changed
 from services.control.store import Change, Row, Store, queries
-from services.control.subscriptions.store import locked
+from services.control.subscription_row import locked
 from tradingtools.domain.errors import Conflict, RequestIdReused
 from tradingtools.domain.performance import LossAction
 

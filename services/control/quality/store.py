@@ -12,7 +12,7 @@ from services.control.parsing import refuse
 from services.control.quality.series import HOUR_S
 from services.control.statistics.performance import BookOf
 from services.control.store import Row, Store, queries
-from services.control.subscriptions.store import not_found
+from services.control.subscription_row import not_found
 from tradingtools.codec.marks import book_from_pb
 from tradingtools.domain.book import Book
 from tradingtools.storage.redis import documents, mark_board

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 from psycopg.types.json import Jsonb
 
+from services.control import wallet_owners
 from services.control.auth.tokens import Caller
-from services.control.operators import wallet_owners
 from services.control.paging import Key
 from services.control.parsing import refuse
 from services.control.performance.exits import take_back
@@ -17,15 +17,14 @@ from services.control.performance.rules import PERSON, resumed
 from services.control.preconditions import refuse_other_version
 from services.control.resyncs.requests import ask
 from services.control.store import SOURCE, Change, RequestId, Row, Store, queries
+from services.control.subscription_row import KIND, locked, not_found
 from services.control.subscriptions.rules import Group, NewSubscription, settings_of
 from tradingtools.domain import performance
 from tradingtools.domain.copy_settings import StartMode, from_json, to_json
-from tradingtools.domain.errors import NotFound, WrongState
+from tradingtools.domain.errors import WrongState
 from tradingtools.domain.performance import Performance
 from tradingtools.domain.resync import ResyncKind
 from tradingtools.domain.subscription import SubscriptionState
-
-KIND = "subscription"
 
 _SQL = queries("subscriptions/queries")
 _FUNDED = queries("performance/queries")["funded"]
@@ -36,11 +35,6 @@ _DECISIONS_OF_TRANSACTION = "\n".join(
 )
 _SHOWN_BY_WALLET = _SQL["shown"] + "\n" + _SQL["shown_by_wallet"]
 _SHOWN_OF_ALL = _SQL["shown"] + "\n" + _SQL["shown_of_all"]
-
-
-def not_found(identifier: str) -> NotFound:
-    """The error for a subscription that is not there."""
-    return NotFound(f"no subscription {identifier}", kind=KIND, id=identifier)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -256,14 +250,6 @@ def _changeable(row: Row) -> Row:
 def _refuse_deleted(row: Row) -> None:
     if row["state"] == SubscriptionState.DELETED:
         raise WrongState("the subscription is deleted", kind=KIND, id=row["id"], state="DELETED")
-
-
-async def locked(change: Change, identifier: str) -> Row:
-    """A subscription's row, held until the change ends; raises NotFound."""
-    row = await change.row(_SQL["lock"], id=identifier)
-    if row is None:
-        raise not_found(identifier)
-    return row
 
 
 async def _refuse_unfunded(change: Change, proxy: str, given: Performance) -> None:

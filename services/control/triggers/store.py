@@ -13,13 +13,13 @@ from typing import Any
 
 from psycopg.types.json import Jsonb
 
+from services.control import wallet_owners
 from services.control.auth.tokens import Caller
-from services.control.operators import wallet_owners
 from services.control.paging import Key
 from services.control.parsing import refuse
 from services.control.preconditions import refuse_other_version
 from services.control.store import SOURCE, Change, RequestId, Row, Store, queries
-from services.control.subscriptions.store import not_found
+from services.control.subscription_row import not_found
 from services.control.triggers import manual_lots
 from services.control.triggers.rules import ManualLot, NewTrigger, TriggerTerms, check_terms
 from tradingtools.domain.errors import NotFound, WrongState

@@ -14,7 +14,7 @@ from tradingtools.domain.order import Follower
 
 KIND = "wallet"
 
-_SQL = queries("operators/wallet_owners")
+_SQL = queries("wallet_owners")
 
 
 async def hold(change: Change, follower: Follower, place: str) -> None:
