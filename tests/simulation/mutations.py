@@ -298,12 +298,12 @@ MUTATIONS: Final[dict[str, Mutation]] = {
         ((answers, "classify", _a_server_error_is_a_refusal),), "I4", seed=14
     ),
     "who is not answered does not send again": Mutation(
-        ((SimulatedClient, "submit", _send_again_when_nobody_answers),), "I1", seed=19
+        ((SimulatedClient, "submit", _send_again_when_nobody_answers),), "I1", seed=4
     ),
     "sent again only where one key is one order": Mutation(
         ((unknown_order_policy, "may_be_sent_again", _send_again_without_its_promise),),
         "I1",
-        seed=10,
+        seed=68,
     ),
     "halts and pauses are looked at in the commit": Mutation(
         ((submitting, "denials", _look_at_no_halt),), "I8", seed=1
@@ -376,7 +376,7 @@ MUTATIONS: Final[dict[str, Mutation]] = {
         ((exit_sizing, "size_exit", _raise_what_is_too_small),), "I13", seed=44
     ),
     "what is too small is sold along once": Mutation(
-        ((exit_plan, "_passed_on", _keep_what_was_passed_on),), "I13", seed=10
+        ((exit_plan, "_passed_on", _keep_what_was_passed_on),), "I13", seed=13
     ),
     "a follower says which leaders he copies": Mutation(
         ((leader_filter, "objection", _trust_every_leader),), "I13", seed=2
