@@ -51,7 +51,7 @@ def seen(events: Sequence[Json], now: str, window: float) -> list[Json]:
 def rates(events: Iterable[Json], window: float) -> dict[str, float]:
     """Return how many events of each type came a second."""
     counted = Counter(event["type"] for event in events)
-    return {name: round(number / window, 2) for name, number in counted.most_common()}
+    return {name: round(number / window, 4) for name, number in counted.most_common()}
 
 
 def reasons(events: Iterable[Json], kind: str) -> dict[str, int]:

@@ -256,6 +256,8 @@ def test_top_counts_what_happens_and_how_long_orders_take(running: World, wallet
     key = put_order(
         running.database, proxy, sub, "CLAIMED", received_ns=_NS, claimed_ns=_NS + 3_000_000
     )
+    # The log is some way behind what it tells.
+    _until(lambda: bool(running.json("events", "--sub", sub)))
     look = running.json("top", "--once", "--window", "600")
     assert look["openOrders"]["CLAIMED"] >= 1
     assert look["perSecond"]["subscription.created"] > 0
