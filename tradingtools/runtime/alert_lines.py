@@ -40,6 +40,10 @@ LINES: Final[Mapping[str, Mapping[str, str]]] = {
         "books stay in doubt; REST alone tells them": "books_doubted",
         "the venue's answer cannot be read": "venue_unreadable",
     },
+    "enrichment": {
+        "the role of TT_CLICKHOUSE_URL may write; it is not used": "analytics_writable",
+        "the analytical store is that of another log; nothing is recorded": "analytics_foreign",
+    },
     "perfmon": {
         "a performance action is refused; again later": "performance_refused",
         "performance rules cannot be read; nothing is judged by them": "performance_unreadable",
