@@ -221,7 +221,7 @@ class Confirm:
         if act is NextAction.VOID:
             look, order = await self._insiders.void(row["order_key"])
             act = unknown_order_policy.after_void(case, look, now_ms)
-        if act is NextAction.SEND_AGAIN:
+        if act is NextAction.SEND_AGAIN and await self._one_key_is_one_order():
             await self._send_again(row)
         elif act is NextAction.BOOK and order is not None:
             await self._book(row["order_key"], order)
@@ -303,6 +303,21 @@ class Confirm:
             _log.error("insiders-api does not say what it promises; the settings decide",
                        alert=True, promises=self._settings.promises or "none")  # fmt: skip
         self._capabilities = effective_capabilities.taken(self._said, self._told, waited=waited)
+
+    async def _one_key_is_one_order(self) -> bool:
+        """Return whether insiders-api promises so at this moment.
+
+        What it promised a second ago may be withdrawn, and the same bytes would be a second order:
+        while it does not answer nothing is sent again. Where it never says, the settings decide.
+        """
+        if self._told is None:
+            return self._capabilities is not None and self._capabilities.idempotency
+        told = await self._insiders.capabilities()
+        if told is None:
+            return False
+        self._told = told
+        taken = self._capabilities = effective_capabilities.taken(self._said, told, waited=True)
+        return taken is not None and taken.idempotency
 
     async def _nobody_tells(self) -> bool:
         """Return whether it is known, or cannot be found out, what insiders-api promises.

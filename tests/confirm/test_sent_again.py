@@ -7,6 +7,7 @@ import json
 from typing import Any, cast
 
 import pytest
+from msgspec import structs
 
 from services.confirm import store
 from services.confirm.core.unknown_order_policy import LookupResult
@@ -22,6 +23,7 @@ _PROMISED = Capabilities(
     idempotency=True, not_after=True, get_by_key=True, void=False, longest_processing_ms=1_000
 )
 _FOREVER_MS = 2**50
+_WITHDRAWN = structs.replace(_PROMISED, idempotency=False, not_after=False, get_by_key=False)
 
 
 @pytest.mark.parametrize("accepted", [False, True])
@@ -59,3 +61,36 @@ async def test_what_is_accepted_while_it_is_asked_for_is_looked_at_at_once(
     rows = await store.fetch(orders.pool, "due", limit=1000, late_ms=0)
     still_due = key in {row["order_key"] for row in rows}
     assert still_due == accepted, "it is looked at once more, at once"
+
+
+@pytest.mark.parametrize(
+    ("told", "wanted"),
+    [(_PROMISED, True), (_WITHDRAWN, False), (None, False)],
+    ids=["still promised", "withdrawn since", "nobody answers"],
+)
+async def test_nothing_is_sent_again_by_a_promise_that_may_not_hold_any_more(
+    orders: Orders, told: Capabilities | None, wanted: bool
+) -> None:
+    key = await orders.make("UNKNOWN")
+    await orders.sql(
+        "update orders set attempt = 1, not_after_ms = %s, next_check_at = now()"
+        " where order_key = %s",
+        _FOREVER_MS, key,
+    )  # fmt: skip
+
+    class FarSide:
+        async def look(self, _order_key: str) -> tuple[LookupResult, VenueOrder | None]:
+            """It has withdrawn by now what it promised a second ago."""
+            return LookupResult.NOT_SUPPORTED, None
+
+        async def capabilities(self) -> Capabilities | None:
+            return told
+
+    settings = Settings(executor_target="h:1", insiders_url="http://h", send_again_ms=0)
+    confirm = Confirm(orders.pool, cast(Any, None), cast(Any, FarSide()), settings)
+    confirm._told = confirm._capabilities = _PROMISED
+    rows = await store.fetch(orders.pool, "due", limit=1000, late_ms=0)
+    (due,) = [dict(row) for row in rows if row["order_key"] == key]
+    await confirm._look(due, asyncio.Semaphore())
+    row = await orders.row(key)
+    assert (row["state"], row["send_again_epoch"]) == (S.UNKNOWN, 0 if wanted else None)
