@@ -85,7 +85,11 @@ class Failure(Exception):
         if self.help:
             return self.message
         advice = f" ({self.advice})" if self.advice else ""
-        return f"tt: {' '.join(self.message.split())}{advice}\n"
+        # A server's words move no cursor.
+        said = "".join(
+            char if char.isprintable() else "?" for char in " ".join(self.message.split())
+        )
+        return f"tt: {said}{advice}\n"
 
     @classmethod
     def of(cls, error: Exception) -> Failure:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -12,6 +13,8 @@ from enum import StrEnum
 from typing import Any
 
 from cli.errors import Status
+
+_FORMULA = re.compile(r"[=@\t\r]|[+-](?![0-9.]+$)")
 
 Json = dict[str, Any]
 
@@ -62,7 +65,7 @@ def write(shown: Shown, wanted: Format) -> None:
             sys.stdout.write(_csv(rows, shown.columns))
         case Format.TABLE:
             for line in shown.lines:
-                say(line)
+                say(plain(line))
             if shown.columns and rows:
                 sys.stdout.write(table(rows, shown.columns))
             elif shown.columns and shown.empty:
@@ -83,7 +86,7 @@ def ndjson(row: Any) -> str:
 def table(rows: Iterable[Json], columns: Sequence[Column]) -> str:
     """Return rows as columns that are as wide as what they hold, numbers on the right."""
     titles = [column.title for column in columns]
-    cells = [[_plain(column.value(row)) for column in columns] for row in rows]
+    cells = [[plain(column.value(row)) for column in columns] for row in rows]
     widths = [max(map(len, found)) for found in zip(titles, *cells, strict=True)]
 
     def line(texts: Sequence[str]) -> str:
@@ -101,7 +104,7 @@ def _csv(rows: Iterable[Json], columns: Sequence[Column]) -> str:
     writer = csv.writer(out, lineterminator="\n")
     if columns:
         writer.writerow([column.title.lower() for column in columns])
-        writer.writerows([_cell(_plain(column.value(row))) for column in columns] for row in rows)
+        writer.writerows([_cell(plain(column.value(row))) for column in columns] for row in rows)
         return out.getvalue()
     flat = [_flat(row) for row in rows]
     names = list(dict.fromkeys(name for row in flat for name in row))
@@ -112,21 +115,21 @@ def _csv(rows: Iterable[Json], columns: Sequence[Column]) -> str:
 
 def _cell(text: str) -> str:
     # A spreadsheet would take it for a formula; names of markets come from strangers.
-    return f"'{text}" if text[:1] in ("=", "@", "\t", "\r") else text
+    return f"'{text}" if _FORMULA.match(text) else text
 
 
 def _flat(row: Any, before: str = "") -> dict[str, str]:
     if not isinstance(row, dict):
-        return {before or "value": _plain(row)}
+        return {before or "value": plain(row)}
     found: dict[str, str] = {}
     for name, value in row.items():
         path = f"{before}.{name}" if before else name
-        found |= _flat(value, path) if isinstance(value, dict) else {path: _plain(value)}
+        found |= _flat(value, path) if isinstance(value, dict) else {path: plain(value)}
     return found
 
 
-def _plain(value: object) -> str:
-    """Return a value for a cell; what a stranger wrote moves no cursor."""
+def plain(value: object) -> str:
+    """Return a value for a cell or a line; what a stranger wrote moves no cursor."""
     if value is None:
         return ""
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

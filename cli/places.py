@@ -9,6 +9,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import stat
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -89,10 +90,26 @@ def newest_run(environ: Mapping[str, str] = os.environ) -> Path | None:
     if (_CHECKOUT / "Makefile").exists():
         folders.append(_CHECKOUT)
     for folder in folders:
-        notes = [(note.stat().st_mtime, note.parent) for note in folder.glob(".state/*/run.json")]
+        found = (note for note in folder.glob(".state/*/run.json") if _is_own(note))
+        notes = [(note.stat().st_mtime, note.parent) for note in found]
         if notes:
             return max(notes)[1]
     return None
+
+
+def _is_own(note: Path) -> bool:
+    """Return whether a run is of this user: another's could send a token to him."""
+    try:
+        every = [note.parent.stat(), note.lstat()]
+        secrets = (note.parent / name for name in ("token", "operator-token"))
+        every += [secret.lstat() for secret in secrets if secret.exists() or secret.is_symlink()]
+    except OSError:
+        return False
+    mine = os.geteuid()
+    return all(
+        one.st_uid == mine and not stat.S_ISLNK(one.st_mode) and not one.st_mode & 0o022
+        for one in every
+    )
 
 
 def is_running(directory: Path) -> bool:

@@ -90,7 +90,11 @@ function App() {
   const [error, fail] = useState(null);
   const [at, move] = useState(place);
   useEffect(() => {
-    const moved = () => move(place());
+    const moved = () => {
+      // A link that logs in, opened in a page that is there: as if the page were opened by it.
+      if (location.hash.startsWith("#login=")) location.reload();
+      else move(place());
+    };
     addEventListener("hashchange", moved);
     const stop = onLoggedOut(() => set(null));
     const linked = location.hash.match(/^#login=([0-9a-f+]+)$/);

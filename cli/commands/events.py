@@ -11,7 +11,7 @@ import typer
 from cli import engine, schemas
 from cli.command import Wallet, command, noun
 from cli.core.words import short
-from cli.output import Column, Format, Json, Shown, ndjson, say
+from cli.output import Column, Format, Json, Shown, ndjson, plain, say
 
 if TYPE_CHECKING:
     from tradingtools_client.session import ServerSentEvent
@@ -121,7 +121,7 @@ def _follow(
         subscription=sub or None,
     )  # fmt: skip
     for event in _some(stream, limit):
-        say(_line(event) if output is Format.TABLE else ndjson(event))
+        say(plain(_line(event)) if output is Format.TABLE else ndjson(event))
 
 
 def _line(event: Json) -> str:

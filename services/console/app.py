@@ -28,14 +28,25 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
     host, _, port = settings.http_listen.rpartition(":")
     async with composed("console", settings) as parts:
         http = await parts.stack.enter_async_context(
-            aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=256), auto_decompress=False)
+            aiohttp.ClientSession(
+                connector=aiohttp.TCPConnector(limit=256),
+                cookie_jar=aiohttp.DummyCookieJar(),
+                auto_decompress=False,
+            )
         )
         target = settings.operator_target
+        # A halt waits behind nobody's other calls, nor behind refused ones.
+        operators = (
+            # Other options: gRPC would share one connection between equal channels.
+            Operators(parts.channel(target), parts.channel(target, newest=True))
+            if target
+            else Operators(None, None)
+        )
         console = Console(
             files=files.load(),
             sessions=sessions,
             rest=Rest(http, settings.rest_url),
-            operators=Operators(parts.channel(target) if target else None),
+            operators=operators,
             hosts=frozenset(name.lower() for name in settings.hosts),
             seconds=seconds,
         )

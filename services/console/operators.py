@@ -24,6 +24,7 @@ METHODS: Mapping[str, MethodDescriptor] = {
     method.name: method for method in _SERVICE.methods if not method.server_streaming
 }
 _SECONDS = 10.0
+_HALTS = frozenset({"SetHalt", "ClearHalt"})
 HTTP: Mapping[grpc.StatusCode, int] = {
     grpc.StatusCode.INVALID_ARGUMENT: 400,
     grpc.StatusCode.FAILED_PRECONDITION: 400,
@@ -59,10 +60,13 @@ class Operators:
 
     Args:
         channel: to it; None: there is none.
+        halts: another connection, for halts alone: the port serves a few calls of one at once, and
+            holds back those that it refuses.
     """
 
-    def __init__(self, channel: grpc.aio.Channel | None) -> None:
+    def __init__(self, channel: grpc.aio.Channel | None, halts: grpc.aio.Channel | None) -> None:
         self._channel = channel
+        self._halts = halts
 
     @property
     def served(self) -> bool:
@@ -83,13 +87,14 @@ class Operators:
         method = METHODS.get(name)
         if method is None:
             raise refused(NotFound("no such call"))
-        if self._channel is None:
+        channel = self._halts if name in _HALTS else self._channel
+        if channel is None:
             raise refused(Unavailable("the console was not told where operators are served"))
         try:
             request = json_format.Parse(body or b"{}", GetMessageClass(method.input_type)())
         except (json_format.ParseError, UnicodeDecodeError) as error:
             raise refused(MalformedBody(str(error).partition("\n")[0])) from None
-        call: Any = self._channel.unary_unary(
+        call: Any = channel.unary_unary(
             f"/{_SERVICE.full_name}/{name}",
             request_serializer=type(request).SerializeToString,
             response_deserializer=GetMessageClass(method.output_type).FromString,

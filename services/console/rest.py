@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
+import re
+from collections import Counter
 from collections.abc import Mapping
 
 import aiohttp
 from aiohttp import web
 
+from services.console.sessions import Session
+from tradingtools.domain.errors import NotFound
+
 _ON = ("content-type", "idempotency-key", "if-match", "last-event-id", "accept")
 _BACK = ("content-type", "etag", "retry-after", "allow", "x-request-id", "cache-control")
-_CHUNK = 65_536
+_PATH = re.compile(r"/[A-Za-z0-9_./:-]*")
 STREAMS = 64
 """Streams of all pages at once."""
+STREAMS_PER_SESSION = 8
 
 
 class Rest:
@@ -27,7 +32,7 @@ class Rest:
     def __init__(self, http: aiohttp.ClientSession, url: str) -> None:
         self._http = http
         self._url = url.rstrip("/")
-        self._streams = asyncio.Semaphore(STREAMS)
+        self._streams: Counter[str] = Counter()
 
     async def caller(self, token: str) -> Mapping[str, str] | None:
         """Return whose token it is; None: nobody's.
@@ -45,43 +50,49 @@ class Rest:
             found: Mapping[str, str] = await answer.json()
             return found
 
-    async def hand_on(self, request: web.Request, target: str, token: str) -> web.StreamResponse:
+    async def hand_on(
+        self, request: web.Request, target: str, session: Session
+    ) -> web.StreamResponse:
         """Return the edge's answer to a request.
 
         Args:
             request: of a page.
-            target: path and query at the edge.
-            token: of the session.
+            target: path and query at the edge, as they came.
+            session: whose token goes along.
+
+        Raises:
+            NotFound: the path has a character that no route has.
         """
+        path = target.partition("?")[0]
+        # What would be decoded on the way could name another path than the one that is judged here.
+        if not _PATH.fullmatch(path) or "#" in target:
+            raise NotFound("no such route")
         headers = {name: request.headers[name] for name in _ON if name in request.headers}
-        headers["authorization"] = f"Bearer {token}"
+        headers["authorization"] = f"Bearer {session.rest}"
         body = await request.read()
-        follows = target.partition("?")[0].endswith("/stream")
+        follows = path.endswith("/stream")
         # A stream ends when its process or its reader wants; any other call is the edge's to end.
         timeout = aiohttp.ClientTimeout(total=None if follows else 15.0, sock_connect=5.0)
-        if follows and self._streams.locked():
+        if follows and self._streams[session.id] >= STREAMS_PER_SESSION:
+            return unavailable(f"{STREAMS_PER_SESSION} pages of this session follow events already")
+        if follows and self._streams.total() >= STREAMS:
             return unavailable(f"{STREAMS} pages follow events already")
-        async with self._streams if follows else _Free():
-            try:
-                async with self._http.request(
-                    request.method,
-                    self._url + target,
-                    headers=headers,
-                    data=body or None,
-                    timeout=timeout,
-                    allow_redirects=False,
-                ) as answer:
-                    return await _pass(request, answer)
-            except (aiohttp.ClientError, TimeoutError):
-                return unavailable("the edge does not answer")
-
-
-class _Free:
-    async def __aenter__(self) -> None:
-        return None
-
-    async def __aexit__(self, *_: object) -> None:
-        return None
+        self._streams[session.id] += follows
+        try:
+            async with self._http.request(
+                request.method,
+                self._url + target,
+                headers=headers,
+                data=body or None,
+                timeout=timeout,
+                allow_redirects=False,
+            ) as answer:
+                return await _pass(request, answer)
+        except (aiohttp.ClientError, TimeoutError):
+            return unavailable("the edge does not answer")
+        finally:
+            self._streams[session.id] -= follows
+            self._streams = +self._streams
 
 
 async def _pass(request: web.Request, answer: aiohttp.ClientResponse) -> web.StreamResponse:

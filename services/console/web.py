@@ -28,7 +28,7 @@ from tradingtools.domain.errors import (
 from tradingtools.rpc.errors import told
 
 _BODY_BYTES = 65_536
-_LOCAL = frozenset({"127.0.0.1", "localhost", "[::1]"})
+_LOCAL = frozenset({"127.0.0.1", "localhost", "::1"})
 _log = structlog.get_logger("console")
 HEADERS: Mapping[str, str] = {
     "content-security-policy": (
@@ -88,7 +88,7 @@ class Console:
         headers = {name.lower(): value for name, value in request.headers.items()}
         why = origin.refusal(request.method, headers, self.hosts)
         if why:
-            _log.warning("request refused", why=why, path=request.path)
+            _log.warning("request refused", why=why)
             return _answer(refused(NotAllowed(why)))
         try:
             return await handler(request)
@@ -104,7 +104,7 @@ class Console:
             if error.status < 400:
                 raise
             return _answer(Refused(error.status, refused(NotFound("no such page or call")).body))
-        except aiohttp.ClientError:
+        except (aiohttp.ClientError, TimeoutError):
             return unavailable("the edge does not answer")
         except ConnectionError:
             raise
@@ -129,9 +129,9 @@ class Console:
         return await self._describe(self._of(request))
 
     async def _log_in(self, request: web.Request) -> web.StreamResponse:
-        """Begin a session, or add the token of the other kind to it."""
+        """Begin a session; no token of the one before stays, which may be another person's."""
         before = self._open(request)
-        rest, operator = (before.rest, before.operator) if before else ("", "")
+        rest = operator = ""
         for token in _tokens(await request.read()):
             if await self.rest.caller(token):
                 rest = token
@@ -166,8 +166,10 @@ class Console:
         session = self._of(request)
         if not session.rest:
             raise NotAllowed("this session has no token of REST")
-        target = request.raw_path.removeprefix("/console/api")
-        return await self.rest.hand_on(request, target, session.rest)
+        before, _, target = request.raw_path.partition("/console/api/")
+        if before:
+            raise NotFound("no such route")
+        return await self.rest.hand_on(request, f"/{target}", session)
 
     async def _operator_call(self, request: web.Request) -> web.StreamResponse:
         session = self._of(request)

@@ -6,6 +6,7 @@ account's lots, so that a booking is seen whole or not at all.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Collection, Iterable, Iterator, Mapping
 
 import msgspec
@@ -36,6 +37,7 @@ class Ledger:
 
     def __init__(self, pool: Pool, worth_of: WorthOf, partition: tuple[int, int]) -> None:
         self._pool = pool
+        self._reading = asyncio.Lock()
         self._worth_of = worth_of
         self._partition, self._partitions = partition
         self.followed: dict[str, Followed] = {}
@@ -132,19 +134,23 @@ class Ledger:
 
     async def load_results(self, keys: Collection[str]) -> None:
         """Take over what the lots of subscriptions and wallets say; others are passed over."""
-        wanted = [key for key in keys if key in self._accounts]
-        rows: dict[str, Row] = {}
-        for name, some in (
-            ("of_subscriptions", [key for key in wanted if key.startswith("sub_")]),
-            ("of_wallets", [key for key in wanted if not key.startswith("sub_")]),
-        ):
-            if some:
-                rows |= {row["key"]: row for row in await store.fetch(self._pool, name, keys=some)}
-        for key in wanted:
-            row = rows.get(key, {"settled": 0, "held": None})
-            if row.get("funded_micros") is not None:
-                self._money[key] = Money(row["funded_micros"], row["cash_micros"])
-            self._put_result(key, row["settled"], row["held"] or {})
+        # An older answer must not come after a newer one.
+        async with self._reading:
+            wanted = [key for key in keys if key in self._accounts]
+            rows: dict[str, Row] = {}
+            for name, some in (
+                ("of_subscriptions", [key for key in wanted if key.startswith("sub_")]),
+                ("of_wallets", [key for key in wanted if not key.startswith("sub_")]),
+            ):
+                if some:
+                    rows |= {
+                        row["key"]: row for row in await store.fetch(self._pool, name, keys=some)
+                    }
+            for key in wanted:
+                row = rows.get(key, {"settled": 0, "held": None})
+                if row.get("funded_micros") is not None:
+                    self._money[key] = Money(row["funded_micros"], row["cash_micros"])
+                self._put_result(key, row["settled"], row["held"] or {})
 
     def _put_result(self, key: str, settled: int, held: Mapping[str, int]) -> None:
         account = self._accounts.get(key)

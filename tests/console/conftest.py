@@ -94,9 +94,12 @@ def chromium() -> str:
     return found
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """A real browser."""
+    """A real browser.
+
+    Of a module: while it runs, its event loop is the worker's, and no asynchronous test has one.
+    """
     path = chromium()
     with sync_playwright() as playwright:
         # Run by root in a container, Chromium has no sandbox to offer.

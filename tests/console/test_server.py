@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import ExitStack
 from http.cookies import SimpleCookie
 from typing import Any
 
@@ -48,12 +49,16 @@ def test_a_session_says_who_somebody_is_and_shows_no_token(client: httpx.Client)
     assert client.get("session").json() == answer.json()
 
 
-def test_a_second_token_joins_the_session_of_the_first(client: httpx.Client) -> None:
-    assert _log_in(client, READ).json()["operator"] is None
-    assert _log_in(client, OPERATE).json() == {
+def test_a_login_takes_over_no_token_of_the_session_before(client: httpx.Client) -> None:
+    _log_in(client, OPERATE)
+    before = dict(client.cookies)
+    assert _log_in(client, READ).json() == {
         "rest": {"id": "viewer", "scope": "read"},
-        "operator": {"id": "operator", "scope": "operate"},
+        "operator": None,
     }
+    client.cookies.clear()
+    client.cookies.update(before)
+    assert _reason(client.get("session")) == (401, "UNAUTHENTICATED")
 
 
 @pytest.mark.parametrize("tokens", [[NOBODY], [MANAGE, NOBODY], [INTERNAL]])
@@ -183,6 +188,30 @@ def test_every_answer_forbids_frames_foreign_scripts_and_sniffing(
 )
 def test_no_file_beside_the_pages_is_served(client: httpx.Client, path: str) -> None:
     assert client.get(path).status_code in (400, 404)
+
+
+@pytest.mark.parametrize(
+    "path", ["events/strea%6D", "events/stream%23x", "%2e%2e/x", "subscriptions%3FpageSize=1"]
+)
+def test_a_path_that_would_be_decoded_on_the_way_is_refused(
+    client: httpx.Client, path: str
+) -> None:
+    _log_in(client, READ)
+    assert client.get(f"api/{path}").status_code == 404
+
+
+def test_a_session_follows_a_few_streams_and_no_more(client: httpx.Client) -> None:
+    _log_in(client, READ)
+    with ExitStack() as stack:
+        for _ in range(8):
+            stream = stack.enter_context(client.stream("GET", "api/events/stream"))
+            assert stream.status_code == 200
+        assert _reason(client.get("api/events/stream")) == (503, "UNAVAILABLE")
+    for _ in range(600):
+        with client.stream("GET", "api/events/stream") as again:
+            if again.status_code == 200:
+                return
+    raise AssertionError("closed streams still count")
 
 
 def test_a_file_that_is_known_is_not_sent_again(client: httpx.Client) -> None:
