@@ -20,6 +20,7 @@ from services.confirm.core import booking, operator_resolution, unknown_order_po
 from services.confirm.core.booking import Action
 from services.confirm.core.unknown_order_policy import LookupResult, NextAction
 from services.confirm.shortfalls import Shortfalls
+from services.confirm.worker import Confirm
 from services.executor import answers
 from services.executor import store as executor_store
 from services.executor.core.pre_trade_limits import PreTradeLimits
@@ -190,6 +191,10 @@ def _send_again_without_its_promise(case: Any, promised: Any, now_ms: int) -> bo
     return bool(case.attempt < case.attempts and now_ms < case.not_after_ms)
 
 
+async def _believe_it(_confirm: Confirm) -> bool:
+    return True
+
+
 def _anyone_holds_the_lease(*_arguments: Any) -> bool:
     return True
 
@@ -301,7 +306,10 @@ MUTATIONS: Final[dict[str, Mutation]] = {
         ((SimulatedClient, "submit", _send_again_when_nobody_answers),), "I1", seed=4
     ),
     "sent again only where one key is one order": Mutation(
-        ((unknown_order_policy, "may_be_sent_again", _send_again_without_its_promise),),
+        (
+            (unknown_order_policy, "may_be_sent_again", _send_again_without_its_promise),
+            (Confirm, "_one_key_is_one_order", _believe_it),
+        ),
         "I1",
         seed=68,
     ),
@@ -339,7 +347,7 @@ MUTATIONS: Final[dict[str, Mutation]] = {
         ((unknown_order_policy, "after_lookup", _one_not_found_is_a_loss),), "I4", seed=70
     ),
     "what failed to settle is undone": Mutation(
-        ((booking, "steps", _undo_nothing),), "I9", seed=13
+        ((booking, "steps", _undo_nothing),), "I9", seed=14
     ),
     "an UNKNOWN order keeps its reservation": Mutation(
         ((functions, "RELEASING", RELEASING | {OrderState.UNKNOWN}),), "I9", seed=2
@@ -396,7 +404,7 @@ MUTATIONS: Final[dict[str, Mutation]] = {
             (Shortfalls, "_moved_since", _nothing_is_under_way),
         ),
         "I9 cash and shares",
-        seed=14,
+        seed=136,
     ),
     "what another exit has reserved is not free": Mutation(
         (
