@@ -27,7 +27,7 @@ def subscription(edge: RunningEdge, wallet: Callable[[], str]) -> str:
         ("/triggers?" + "&".join(["wallet=a"] * 1_000), {}, (401, "UNAUTHENTICATED")),
         (f"/subscriptions/{_NOBODY}/fills?pageToken={'a' * 9_000}", {}, (401, "UNAUTHENTICATED")),
         (f"/subscriptions/{_NOBODY}", {"Host": "h" * 9_000}, (401, "UNAUTHENTICATED")),
-        (f"/subscriptions/{_NOBODY}", {"X-Request-Id": "r" * 9_000}, (401, "UNAUTHENTICATED")),
+        (f"/subscriptions/{_NOBODY}", {"X-Request-Id": "r" * 9_000}, (431, "MALFORMED_BODY")),
     ],
     ids=["a query of many", "a long value", "a long host", "a long id"],
 )
