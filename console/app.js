@@ -50,13 +50,13 @@ function Login({ onDone }) {
 
 function Shell({ who, at, onOut }) {
   const [stream, set] = useState("connecting");
-  const [Page, use] = useState(null);
+  const [loaded, use] = useState(null);
   const [failed, fail] = useState(null);
   useEffect(() => (who.rest ? live.watch(set) : undefined), [who.rest]);
   useEffect(() => {
     let over = false;
     import(`./pages/${at.page}.js`).then(
-      (module) => !over && (fail(null), use(() => module.default)),
+      (module) => !over && (fail(null), use({ of: at.page, Page: module.default })),
       (error) => !over && fail(error),
     );
     document.title = `${PAGES.find(([name]) => name === at.page)[1]} · Trading Tools`;
@@ -79,7 +79,7 @@ function Shell({ who, at, onOut }) {
     </aside>
     <main id="main">
       ${failed ? html`<${Problem} error=${failed} />`
-        : Page ? html`<${Page} key=${at.page} who=${who} id=${at.id} query=${at.query} />`
+        : loaded?.of === at.page ? html`<${loaded.Page} key=${at.page} who=${who} id=${at.id} query=${at.query} />`
         : html`<div class="skeleton"></div>`}
     </main>
   </div>`;

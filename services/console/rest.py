@@ -40,6 +40,13 @@ class Rest:
         Raises:
             aiohttp.ClientError, TimeoutError: the edge does not answer.
         """
+        try:
+            return await self._caller(token)
+        except aiohttp.ClientConnectionError:
+            # The edge ends the connection of who showed it a token of nobody, also that kept one.
+            return await self._caller(token)
+
+    async def _caller(self, token: str) -> Mapping[str, str] | None:
         timeout = aiohttp.ClientTimeout(total=10.0)
         async with self._http.get(
             f"{self._url}/caller", headers={"authorization": f"Bearer {token}"}, timeout=timeout
