@@ -166,8 +166,9 @@ clickhouse: ## Fetch Debian's old ClickHouse server with its libraries into buil
 browser: ## Install Debian's Chromium unless there is one, as root; the console's tests skip without it
 	@command -v chromium >/dev/null || { \
 		test "$$(id -u)" = 0 || { echo "no Chromium: apt-get install chromium, as root"; exit 1; }; \
-		apt-get update -qq && DEBIAN_FRONTEND=noninteractive \
-			apt-get install -qq -y --no-install-recommends chromium fonts-dejavu-core >/dev/null; }
+		export DEBIAN_FRONTEND=noninteractive; \
+		install() { apt-get install -qq -y --no-install-recommends chromium fonts-dejavu-core >/dev/null; }; \
+		install 2>/dev/null || { apt-get update -qq; install; }; }
 
 boards: $(READY) ## Write Grafana's boards, deploy/observability/grafana, from tools/boards.py
 	@$(BIN)/python -m tools.boards
