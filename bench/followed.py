@@ -31,7 +31,7 @@ _NOISE = 100
 _BURSTS = 3
 """Without the log, then with it, again and again."""
 _BEHIND = ("events", "webhooks", "alerts")
-"""What follows the copies; of these the first one is made to stand still."""
+"""Processes that follow the copies; the first one is made to stand still."""
 _POST_SECONDS = 60.0
 _CAUGHT_UP_SECONDS = 60.0
 _CORE = 0.05

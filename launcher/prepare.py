@@ -26,7 +26,7 @@ from tradingtools.storage.postgres.rights import READER
 _CASH = "TT_INSIDERS_DEFAULT_CASH_USDC"
 _CASH_USDC = "10000"
 _TAPE = ROOT / "paper" / "venue" / "sample" / "leader_trades_2026-07.jsonl"
-"""What the paper venue plays, unless a setting names another one."""
+"""The tape that the paper venue plays, unless a setting names another one."""
 
 
 class PrepareError(Exception):

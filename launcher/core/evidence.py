@@ -107,9 +107,9 @@ class LotRow:
     resolved_size_micros: int = 0
     payout_micros: int = 0
     by_hand_micros: int = 0
-    by_hand_cost_micros: int = 0
-    """What those of them had cost that were adopted."""
     """Shares that a caller has told of; no order bought them."""
+    by_hand_cost_micros: int = 0
+    """Cost of the adopted shares among them, USDC 1e-6."""
     elsewhere_micros: int = 0
     """Shares that corrections have taken: no order of ours sold them."""
     elsewhere_cost_micros: int = 0

@@ -367,7 +367,7 @@ AT_ANY_TIME = (
     "I9 within what is in flight",
     "I12 caps hold",
 )
-"""What holds between any two instants, though rows and venue gateway are read one after the
+"""Checks that hold between any two instants, though rows and venue gateway are read one after the
 other."""
 
 

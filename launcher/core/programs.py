@@ -53,7 +53,7 @@ PROCESSES = (
 
 ENGINE = tuple(process.name for process in PROCESSES)
 INSIDE = tuple(process.name for process in PROCESSES if process.inside)
-"""Those that call control's internal port."""
+"""Processes that call control's internal port."""
 
 CONTROL_PORTS = ("control_internal",)
 """What control listens on besides its own port."""
