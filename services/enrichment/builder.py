@@ -128,6 +128,7 @@ class Builder:
         self._begun_ms = clock.now_ms()
         self._base: dict[Kind, str | None] = {}
         self._adopted = False
+        self._empty = False
         self._last = 0
         self._asked_ms = 0
 
@@ -186,7 +187,9 @@ class Builder:
             base = await documents.version(self._client, kind)
             found = [] if base is None else await documents.ids(self._client, kind, base)
             self._base[kind] = base if found else None
-            if kind == "leaders":
+            if kind == "leaders" and self._empty:
+                self._schedule.follow([*self._schedule.everybody(), *found], now_ms)
+            elif kind == "leaders":
                 left = [wallet for wallet in found if wallet not in self._schedule.everybody()]
         if self._base["leaders"] is None:
             self._schedule.again(now_ms)
@@ -197,9 +200,12 @@ class Builder:
         """Take over who has documents; return who has none any more."""
         wallets = await self._in.followed()
         try:
-            wallets += await self._in.source.candidates(now_ms - _CANDIDATES_MS, self._candidates)
+            found = await self._in.source.candidates(now_ms - _CANDIDATES_MS, self._candidates)
+            # A source that is empty does not say that nobody trades: who has documents keeps them.
+            self._empty = not found and not await self._in.source.candidates(0, 1)
         finally:
             self._asked_ms = now_ms
+        wallets += self._schedule.everybody() if self._empty else found
         return self._schedule.follow(wallets, now_ms)
 
     async def _publish(

@@ -327,6 +327,7 @@ def test_a_server_that_dies_and_comes_back_is_told_and_loses_no_event(
     context = browser.new_context()
     page = context.new_page()
     page.goto(f"{served.url}#login={MANAGE}")
+    expect(page.get_by_role("navigation")).to_be_visible()
     _go(page, "tape")
     expect(page.get_by_text("live", exact=True)).to_be_visible()
     _trade(facts, 100)

@@ -135,6 +135,9 @@ async def test_a_source_in_trouble_lets_the_cache_age_and_says_so(
     # Nothing else notices: what happens is recorded meanwhile.
     around.log.tell("engine.started", "processes/x")
     await eventually(lambda: _events(around, 1), "the event")
+    if fault == "empty":
+        # Who trades is asked each 5 s.
+        await eventually(lambda: _aged(around, 11), "nobody was dropped meanwhile")
     assert await around.leader(A) == before
     await around.fault("reader", "none")
     await eventually(lambda: _newer(around, A, before.as_of_ms), "a new one")
@@ -143,6 +146,10 @@ async def test_a_source_in_trouble_lets_the_cache_age_and_says_so(
 
 async def _unhealthy(around: World) -> bool:
     return await around.healthy() is False
+
+
+async def _aged(around: World, seconds: float) -> bool:
+    return await around.metric("enrichment_age_seconds") >= seconds
 
 
 async def _healthy(around: World) -> bool:
