@@ -1,0 +1,358 @@
+"""The port of bots to venues: books, prints, resting orders and accounts, as values.
+
+A venue's package reads its own wire and returns these; strategies, risk and the states of orders
+decide by them alone. Prices, sizes and money are integers of the instrument's digits
+(:mod:`tradingtools.domain.instrument`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from enum import StrEnum
+from typing import Protocol
+
+import msgspec
+
+from tradingtools.domain.book import BookStatus
+from tradingtools.domain.instrument import Instrument, TradingPhase
+from tradingtools.venues.ports import Meaning, Side
+
+# ---------------------------------------------------------------------------- what a market tells
+
+Level = tuple[int, int]
+"""Price and size, in the instrument's units."""
+
+
+class TradingBook(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """The book of one instrument, levels best first. Only a FRESH or EMPTY one may be trusted."""
+
+    instrument_id: str
+    status: BookStatus
+    bids: Sequence[Level]
+    asks: Sequence[Level]
+    venue_ms: int
+    received_ns: int = 0
+    """When the last of it was received, nanoseconds since the epoch."""
+
+
+class Print(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """A trade of strangers."""
+
+    instrument_id: str
+    trade_id: str
+    side: Side
+    """The taker's."""
+    price: int
+    size: int
+    venue_ms: int
+
+
+class Funding(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """The rate of a swap that longs pay to shorts at the next funding."""
+
+    instrument_id: str
+    rate: Decimal
+    """Of the position's worth; below zero, shorts pay."""
+    at_ms: int
+    interval_ms: int
+    """From one funding to the next."""
+
+
+class MarkPrice(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """The price by which the venue judges margin."""
+
+    instrument_id: str
+    price: int
+    venue_ms: int
+
+
+class PhaseChange(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """A new phase, or new rules, of an instrument: tick change, game start, restart, expiry."""
+
+    instrument: Instrument
+    phase: TradingPhase
+    cause: str
+    """One word: tick_change, game_start, restart, expiry, suspension, delisting, resolution."""
+    venue_ms: int
+
+
+MarketEvent = TradingBook | Print | Funding | MarkPrice | PhaseChange
+
+
+# ------------------------------------------------------------------------------------------ orders
+
+
+class RestingTime(StrEnum):
+    """The time that an order may wait for a counterpart."""
+
+    GTC = "GTC"
+    GTD = "GTD"
+    """Until ``expires_ms``."""
+    IOC = "IOC"
+    """What is not filled at once is cancelled (Polymarket: FAK)."""
+    FOK = "FOK"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewOrder:
+    """A limit order that is to be placed.
+
+    ``order_id`` is ours: letters and digits, at most 32. It is never used for a second order.
+    """
+
+    order_id: str
+    instrument: Instrument
+    side: Side
+    price: int
+    size: int
+    time_in_force: RestingTime = RestingTime.GTC
+    post_only: bool = False
+    reduce_only: bool = False
+    expires_ms: int | None = None
+    """When a GTD order ends; None for the others."""
+    not_after_ms: int
+    """The venue must not take it later (OKX: expTime); where it cannot, see ``Capabilities``."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CancelOrder:
+    """A resting order that is to be ended."""
+
+    order_id: str
+    venue_order_id: str = ""
+    """Empty: not known."""
+    instrument: Instrument
+    not_after_ms: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AmendOrder:
+    """A resting order that gets another price or size."""
+
+    order_id: str
+    request_id: str
+    """Ours, of this change: letters and digits, at most 32."""
+    venue_order_id: str = ""
+    instrument: Instrument
+    price: int | None = None
+    size: int | None = None
+    """The whole size with what is filled; None: as it is."""
+    not_after_ms: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Receipt:
+    """The venue's answer to one request.
+
+    ACCEPTED of a cancel or an amend says that it was received: what became of it, an
+    :class:`OrderReport` says. NOT_ACCEPTED: provably not taken, and may be sent again. UNKNOWN:
+    anything that proves nothing; only reading resolves it.
+    """
+
+    meaning: Meaning
+    code: str = ""
+    detail: str = ""
+    """For a person."""
+    venue_order_id: str = ""
+    retry_after_ms: int | None = None
+
+
+class OrderStatus(StrEnum):
+    """The state of an order as the venue tells it."""
+
+    OPEN = "OPEN"
+    PARTIALLY_FILLED = "PARTIALLY_FILLED"
+    FILLED = "FILLED"
+    CANCELLED = "CANCELLED"
+    EXPIRED = "EXPIRED"
+    REJECTED = "REJECTED"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderReport:
+    """An order at the venue, as of one instant."""
+
+    order_id: str
+    """Empty: a stranger's, which was not placed by us."""
+    venue_order_id: str
+    instrument_id: str
+    side: Side
+    status: OrderStatus
+    price: int
+    size: int
+    filled_size: int
+    venue_ms: int
+    """When the venue changed it last."""
+    code: str = ""
+    """Why it ended, as the venue names it; of an amend that failed, its code."""
+    request_id: str = ""
+    """Of the amend that this answers."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fill:
+    """A trade of one of our orders. The same one may be told many times."""
+
+    trade_id: str
+    order_id: str
+    venue_order_id: str
+    instrument_id: str
+    side: Side
+    price: int
+    size: int
+    fee: int
+    """Paid to the venue, in the instrument's units of money, rounded up; below zero: a rebate."""
+    fee_currency: str
+    maker: bool
+    venue_ms: int
+    undone: bool = False
+    """Its settlement failed (Polymarket): it never was."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Liquidation:
+    """A warning or notice that the venue reduces a position by force."""
+
+    instrument_id: str
+    cause: str
+    """liquidation_warning, liquidation, adl, delivery."""
+    detail: str
+    venue_ms: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Balance:
+    """One currency of an account."""
+
+    currency: str
+    total: Decimal
+    available: Decimal
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccountPosition:
+    """An account's holding of an instrument; below zero: short."""
+
+    instrument_id: str
+    size: int
+    entry_price: Decimal | None
+    """None where the venue does not say."""
+    mark_price: Decimal | None = None
+    liquidation_price: Decimal | None = None
+    leverage: Decimal | None = None
+    margin_ratio: Decimal | None = None
+    """Equity by maintenance margin; None: no margin is held."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccountState:
+    """Balances and positions as of one instant."""
+
+    balances: tuple[Balance, ...]
+    positions: tuple[AccountPosition, ...]
+    venue_ms: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Connected:
+    """The private socket tells everything from now on; what was missed has to be read first."""
+
+    venue_ms: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Disconnected:
+    """Nothing is told any more; orders may fill unseen."""
+
+    detail: str
+
+
+AccountEvent = OrderReport | Fill | Liquidation | AccountState | Connected | Disconnected
+
+
+# ------------------------------------------------------------------------------------------- ports
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TradingCapabilities:
+    """The abilities of a venue's gateway; what it cannot do, it refuses before a byte leaves."""
+
+    resting: bool
+    """Orders may wait in the book, and be cancelled."""
+    amend: bool
+    post_only: bool
+    not_after: bool
+    """The venue itself refuses a request after its deadline."""
+    unique_order_id: bool
+    """One order id is one order for ever; else it is unique among pending ones alone."""
+    order_id_known_before: bool
+    """The venue's own id is known before the order is sent."""
+    found_for_ms: int | None
+    """How long an ended order without fills can be looked up; None: for ever."""
+
+
+class OrderGateway(Protocol):
+    """Orders of one wallet at one venue. No method raises for what the venue or network does."""
+
+    @property
+    def capabilities(self) -> TradingCapabilities:
+        """Return what this venue can do."""
+        ...
+
+    async def place(self, order: NewOrder) -> Receipt:
+        """Send an order, once."""
+        ...
+
+    async def cancel(self, order: CancelOrder) -> Receipt:
+        """Ask for the end of a resting order; it may be repeated."""
+        ...
+
+    async def amend(self, change: AmendOrder) -> Receipt:
+        """Ask for another price or size."""
+        ...
+
+
+class ReadError(Exception):
+    """A question that was not answered, or not understood; nothing follows from it."""
+
+
+class Accounts(Protocol):
+    """The account of one wallet at a venue. Each raises :class:`ReadError`."""
+
+    async def open_orders(self) -> Sequence[OrderReport]:
+        """Return all resting orders, strangers' too."""
+        ...
+
+    async def find(self, order: CancelOrder) -> OrderReport | None:
+        """Return the order, resting or ended; None: the venue says that there is none."""
+        ...
+
+    async def fills(self, since_ms: int) -> Sequence[Fill]:
+        """Return every fill from that instant of the venue's clock on, oldest first."""
+        ...
+
+    async def state(self) -> AccountState:
+        """Return balances and positions."""
+        ...
+
+    def events(self) -> AsyncIterator[AccountEvent]:
+        """Tell what happens to the wallet, beginning with Connected, for ever."""
+        ...
+
+
+class Instruments(Protocol):
+    """The instruments of a venue. Each raises :class:`ReadError`."""
+
+    async def find(self, symbols: Sequence[str]) -> Sequence[Instrument]:
+        """Return those that exist."""
+        ...
+
+
+class MarketFeed(Protocol):
+    """Books, prints, funding, mark prices and phases of the instruments that were asked for."""
+
+    def events(self, instruments: Sequence[Instrument]) -> AsyncIterator[MarketEvent]:
+        """Tell each change; a book in doubt is told as STALE at once."""
+        ...
