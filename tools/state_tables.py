@@ -10,7 +10,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-from tradingtools.domain import order_states, performance_states, trigger_states
+from tradingtools.domain import (
+    bot_order_states,
+    order_states,
+    performance_states,
+    trigger_states,
+)
 from tradingtools.domain.order_states import OrderState
 from tradingtools.domain.performance_states import PerformanceState
 from tradingtools.domain.reasons import Reason
@@ -27,6 +32,13 @@ _ABOUT_STATES = (
 _ABOUT_PERFORMANCE = (
     "Where the performance rules of a subscription stand (`performance`, which perfmon writes); the"
     " database refuses any other transition."
+)
+_ABOUT_BOT_ORDERS = (
+    "A bot's order rests in the book of its venue. Beside its state stands the request that is"
+    " under way (PLACE, AMEND, CANCEL, or none). What could still fill stays reserved: an order"
+    " that is open or unknown in full, a change the greater of both sizes, an ended one as long as"
+    " fills are told that are not booked. A message that is older than what is"
+    " known changes nothing."
 )
 _ABOUT_REASONS = (
     "Why a leader's trade was not copied, was copied in part, or an order ended without a fill."
@@ -62,7 +74,7 @@ def _states() -> str:
     return (
         "\n\n".join(
             [
-                "# States of orders, triggers and performance rules",
+                "# States of orders, triggers, performance rules and bots' orders",
                 _GENERATED,
                 _ABOUT_STATES,
                 "## Orders",
@@ -83,6 +95,16 @@ def _states() -> str:
                 _table(("state", "meaning"), performance_states.MEANINGS.items()),
                 "## Transitions of performance rules",
                 _table(("from", "to"), _performance_transitions()),
+                "## Bots' orders",
+                _ABOUT_BOT_ORDERS,
+                "## Transitions of a bot's order",
+                _table(
+                    ("from", "to", "guard"),
+                    (
+                        (t.source or "(new)", t.target, t.guard)
+                        for t in bot_order_states.TRANSITIONS
+                    ),
+                ),
             ]
         )
         + "\n"
