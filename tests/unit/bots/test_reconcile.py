@@ -1,0 +1,112 @@
+"""One slot, one order that may fill."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from services.bots.core import orders
+from services.bots.core.orders import BotOrder
+from services.bots.core.reconcile import AmendWanted, CancelWanted, PlaceWanted, wanted
+from services.bots.core.strategy import Quote
+from tests.unit.bots.samples import AMENDS, CANCELS, swap
+from tradingtools.domain.bot_order_states import BotOrderState, PendingRequest
+from tradingtools.venues.ports import Meaning
+from tradingtools.venues.trading import AmendOrder, NewOrder, Receipt
+
+ONE = swap()
+QUOTE = Quote(slot="bid", instrument_id=ONE.id, side="BUY", price=640_000, size=500, post_only=True)
+
+
+def intended() -> BotOrder:
+    new = NewOrder(
+        order_id="a",
+        instrument=ONE,
+        side="BUY",
+        price=QUOTE.price,
+        size=QUOTE.size,
+        post_only=True,
+        not_after_ms=1_000,
+    )
+    return orders.intend(new, bot_id="b", epoch=1)
+
+
+def resting() -> BotOrder:
+    sent = orders.sending(intended())
+    return orders.answered(sent, PendingRequest.PLACE, Receipt(meaning=Meaning.ACCEPTED))
+
+
+def unknown() -> BotOrder:
+    return orders.orphaned(orders.sending(intended()))
+
+
+def test_an_empty_slot_gets_its_quote() -> None:
+    assert wanted(QUOTE, None, ONE, AMENDS) == PlaceWanted(QUOTE)
+
+
+def test_what_stands_as_wanted_stays() -> None:
+    assert wanted(QUOTE, resting(), ONE, AMENDS) is None
+
+
+def test_another_price_amends_where_the_venue_can_and_cancels_where_not() -> None:
+    better = replace(QUOTE, price=640_001)
+
+    assert wanted(better, resting(), ONE, AMENDS) == AmendWanted(resting(), 640_001, None)
+    assert wanted(better, resting(), ONE, CANCELS) == CancelWanted(resting())
+
+
+def test_an_amended_size_counts_what_is_filled() -> None:
+    partly = replace(resting(), state=BotOrderState.PARTIALLY_FILLED, fills={"t": 200})
+
+    assert wanted(QUOTE, partly, ONE, AMENDS) == AmendWanted(partly, None, 700)
+
+
+@pytest.mark.parametrize(
+    "quote",
+    [
+        replace(QUOTE, side="SELL"),
+        replace(QUOTE, post_only=False),
+        replace(QUOTE, reduce_only=True),
+        None,
+    ],
+)
+def test_what_no_amend_can_change_is_cancelled(quote: Quote | None) -> None:
+    assert wanted(quote, resting(), ONE, AMENDS) == CancelWanted(resting())
+
+
+@pytest.mark.parametrize(
+    "order",
+    [
+        orders.sending(intended()),
+        unknown(),
+        orders.cancelling(resting()),
+        orders.amending(
+            resting(),
+            AmendOrder(order_id="a", request_id="r", instrument=ONE, price=1, not_after_ms=1),
+        ),
+    ],
+    ids=["submitting", "unknown", "cancelling", "amending"],
+)
+def test_beside_an_order_that_may_fill_nothing_is_placed(order: BotOrder) -> None:
+    better = replace(QUOTE, price=640_005)
+
+    assert wanted(better, order, ONE, AMENDS) is None
+
+
+def test_a_cancel_does_not_wait_for_the_place() -> None:
+    submitting = orders.sending(intended())
+
+    assert wanted(None, submitting, ONE, AMENDS) == CancelWanted(submitting)
+    assert wanted(None, orders.cancelling(submitting), ONE, AMENDS) is None
+
+
+def test_an_ended_order_with_unbooked_fills_keeps_its_slot() -> None:
+    ended = replace(resting(), state=BotOrderState.CANCELLED, told_filled=100)
+
+    assert wanted(QUOTE, ended, ONE, AMENDS) is None
+    assert wanted(QUOTE, replace(ended, fills={"t": 100}), ONE, AMENDS) == PlaceWanted(QUOTE)
+
+
+def test_a_quote_below_the_smallest_order_is_not_placed() -> None:
+    assert wanted(replace(QUOTE, size=0), None, ONE, AMENDS) is None
