@@ -2,7 +2,7 @@
 
 Source: "High-frequency trading in a limit order book". Quotes stand around a reservation price that
 moves away from the inventory, at a distance that grows with volatility: r = mid - q g s2 T and
-half = g s2 T / 2 + ln(1 + g / k) / g. There q is the inventory in orders, g the aversion to risk, s2
+half = g s2 T / 2 + ln(1 + g / k) / g. There q is the inventory in orders, g the risk aversion, s2
 the variance of the mid a second, T the horizon in seconds, k the decay of arrivals with distance.
 The horizon does not run out, as in the paper's section 2.3.
 
