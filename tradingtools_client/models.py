@@ -1305,7 +1305,7 @@ class ProfitScale(TypedDict):
     onLoss: NotRequired[str]
     """What a step down does to the scale.
     `ON_LOSS_STEP_DOWN`: It is divided by the factor. What an absent field means.
-    `ON_LOSS_RESET`: It is 1 again.
+    `ON_LOSS_RESET`: It is 1 again; one that is below stays.
     """
 
 
@@ -1327,7 +1327,7 @@ class ProfitScaleInput(TypedDict):
     onLoss: NotRequired[Literal["ON_LOSS_STEP_DOWN", "ON_LOSS_RESET"]]
     """What a step down does to the scale.
     `ON_LOSS_STEP_DOWN`: It is divided by the factor. What an absent field means.
-    `ON_LOSS_RESET`: It is 1 again.
+    `ON_LOSS_RESET`: It is 1 again; one that is below stays.
     """
 
 

@@ -34,7 +34,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
         confirm = confirm_rpc.ConfirmServiceStub(parts.channel(settings.confirm_target))
         bookfeed = parts.channel(settings.bookfeed_target, newest=True)
         owned = await parts.lease(pool, settings.partition)
-        books = Books(bookfeed, timeout_ms=settings.poll_ms, asks=False)
+        books = Books(bookfeed, timeout_ms=settings.poll_ms)
         actor = Actor(parts.channel(settings.control_target), settings.control_token, owned)
         monitor = Monitor(pool, owned, books, actor, settings)
         parts.stack.push_async_callback(monitor.close)

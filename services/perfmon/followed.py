@@ -9,8 +9,9 @@ from dataclasses import dataclass, field
 
 from services.perfmon.core import judge
 from services.perfmon.core.judge import Bounds, Case, Pending
+from services.perfmon.core.position import NOTHING, Figures, Held, same
 from services.perfmon.core.results import Account
-from services.perfmon.core.standing import Facts, Standing
+from services.perfmon.core.standing import Facts, Standing, moved
 from services.perfmon.store import Row
 from tradingtools.domain.performance import Performance, Scope, from_json
 from tradingtools.domain.performance_states import PerformanceState
@@ -50,6 +51,8 @@ class Followed:
     stepped_ms: int | None = None
     """When the last step was taken."""
     standing: Standing | None = None
+    brought: Figures = NOTHING
+    """By how much shares that came or went without an order have moved the account's result."""
     kept: PerformanceState | None = None
     """The state that is to be written."""
     durable: PerformanceState | None = None
@@ -96,26 +99,63 @@ class Followed:
             return None
         return at
 
+    @property
+    def low_micros(self) -> int:
+        """Return the lower bound of the result that is judged."""
+        return self.account.low_micros - self.brought.low_micros
+
+    @property
+    def high_micros(self) -> int:
+        """Return the upper one."""
+        return self.account.high_micros - self.brought.high_micros
+
+    def follow_flows(self) -> bool:
+        """Take over what has come or gone without an order; returns whether its standing moves."""
+        at = self.judged_from
+        if at is None:
+            self.brought = NOTHING
+            return False
+        flows, came = self.account.flows, {}
+        pending = NOTHING
+        if flows != at.flows:
+            for asset in sorted(flows.keys() | at.flows.keys()):
+                now, before = flows.get(asset, Held(0, 0)), at.flows.get(asset, Held(0, 0))
+                if now == before:
+                    continue
+                by, certain = self.account.moved(asset, now.less(before))
+                if certain:
+                    came[asset] = (now, by.known_micros)
+                else:
+                    pending = pending.plus(by)
+        if came:
+            at = self.standing = moved(at, came)
+        self.brought = pending.plus(same(at.brought_micros))
+        return bool(came)
+
     def facts(self, day: str, money: Money | None) -> Facts:
-        """Return what is known where every book of its account is trusted."""
+        """Return what is known where no doubt about its account is a passing one."""
         equity = None
         if money is not None and self.wallet is not None and not self.wallet.doubtful:
             equity = money.cash_micros + self.wallet.value_micros
+        at = self.judged_from
+        brought = 0 if at is None else self.brought.known_micros
         return Facts(
-            result_micros=self.account.low_micros,
+            result_micros=self.account.known_micros - brought,
             scope=self.scope,
             baseline=self.baseline,
             session=self.session,
             day=day,
             equity_micros=equity,
             funded_micros=None if equity is None or money is None else money.funded_micros,
+            flows=dict(self.account.flows) if at is None else at.flows,
+            stood=self.account.stood() if self.account.lasting else {},
         )
 
     @property
     def unjudged(self) -> bool:
         """Return whether some rule cannot be judged for want of what is known."""
         at = self.judged_from
-        if at is None or self.account.doubtful:
+        if at is None or self.account.doubtful or self.account.lasting:
             return True
         return self.rules.by_fraction and at.equity_micros is None
 

@@ -14,9 +14,11 @@ import structlog
 
 from services.perfmon import store
 from services.perfmon.core import standing as standings
-from services.perfmon.core.results import Account, Worth, WorthOf
+from services.perfmon.core.position import Held, Patience, Worth
+from services.perfmon.core.results import Account, WorthOf
 from services.perfmon.followed import Followed, Money, is_followed
 from services.perfmon.store import Row
+from tradingtools import clock
 from tradingtools.domain import ids
 from tradingtools.domain.performance import Performance, Scope, from_json
 from tradingtools.domain.performance_states import PerformanceState
@@ -33,10 +35,14 @@ class Ledger:
         pool: of the deciding database.
         worth_of: says what shares fetch now.
         partition: whose wallets, of how many.
+        patience: how long a doubt may be.
     """
 
-    def __init__(self, pool: Pool, worth_of: WorthOf, partition: tuple[int, int]) -> None:
+    def __init__(
+        self, pool: Pool, worth_of: WorthOf, partition: tuple[int, int], patience: Patience
+    ) -> None:
         self._pool = pool
+        self._patience = patience
         self._reading = asyncio.Lock()
         self._worth_of = worth_of
         self._partition, self._partitions = partition
@@ -89,7 +95,8 @@ class Ledger:
         known = self.followed.get(row["id"])
         own, wallet = _keys(row["id"], row["follower_proxy"], rules)
         for key in filter(None, (own, wallet)):
-            self._accounts.setdefault(key, Account())
+            if key not in self._accounts:
+                self._accounts[key] = Account(self._patience, self._worth_of)
             self._of_account.setdefault(key, {})[row["id"]] = None
         accounts = (self._accounts[own], self._accounts[wallet] if wallet else None)
         if known is None:
@@ -127,6 +134,7 @@ class Ledger:
             of.take_step(row)
             if of.standing is None and row["standing"] is not None and of.kept is None:
                 of.standing = standings.from_json(row["standing"])
+                of.account.recall(of.standing.stood)
                 of.kept = of.durable = PerformanceState(row["state"])
         every = (self.followed[name] for name in names if name in self.followed)
         keys = {key for of in every for key in _keys(of.id, of.proxy, of.rules) if key}
@@ -147,12 +155,14 @@ class Ledger:
                         row["key"]: row for row in await store.fetch(self._pool, name, keys=some)
                     }
             for key in wanted:
-                row = rows.get(key, {"settled": 0, "held": None})
+                row = rows.get(key, {"settled": 0, "held": None, "flows": None})
                 if row.get("funded_micros") is not None:
                     self._money[key] = Money(row["funded_micros"], row["cash_micros"])
-                self._put_result(key, row["settled"], row["held"] or {})
+                self._put_result(key, row["settled"], _held(row["held"]), _held(row["flows"]))
 
-    def _put_result(self, key: str, settled: int, held: Mapping[str, int]) -> None:
+    def _put_result(
+        self, key: str, settled: int, held: dict[str, Held], flows: dict[str, Held]
+    ) -> None:
         account = self._accounts.get(key)
         if account is None:
             return
@@ -160,7 +170,7 @@ class Ledger:
             self._let_go(asset, key)
         for asset in held:
             self._holders.setdefault(asset, set()).add(key)
-        account.put(settled, held, self._worth_of)
+        account.put(settled, held, clock.now_ms(), flows)
 
     async def funded_since(self, after: int) -> list[str]:
         """Take over wallets whose money was moved after a control number; returns those."""
@@ -184,19 +194,25 @@ class Ledger:
             asset_id: of the outcome.
             worths: for all that :meth:`sizes` has told.
         """
+        now_ms = clock.now_ms()
         for key in self._holders.get(asset_id, ()):
             account = self._accounts[key]
-            account.mark(asset_id, worths[account.held[asset_id]])
+            account.mark(asset_id, worths[account.held[asset_id].shares_micros], now_ms)
             yield from self.users(key)
 
     def sizes(self, asset_id: str) -> set[int]:
         """Return the sizes in which an asset is held."""
         holders = self._holders.get(asset_id, ())
-        return {self._accounts[key].held[asset_id] for key in holders}
+        return {self._accounts[key].held[asset_id].shares_micros for key in holders}
 
     def users(self, key: str) -> list[Followed]:
         """Return who is judged by an account."""
         return [self.followed[name] for name in self._of_account.get(key, ())]
+
+
+def _held(found: Mapping[str, tuple[int, int]] | None) -> dict[str, Held]:
+    """Return shares and cost by asset as a statement has them."""
+    return {asset: Held(*pair) for asset, pair in (found or {}).items()}
 
 
 def _keys(name: str, proxy: str, rules: Performance) -> tuple[str, str]:

@@ -32,5 +32,5 @@ acted = instruments.counter(
 )  # fmt: skip
 followed_level = Level("performance_followed", "subscriptions with performance rules")
 doubted = Level(
-    "performance_in_doubt", "subscriptions that have had no good book for too long to be judged"
+    "performance_in_doubt", "subscriptions of which something has had no good book for too long"
 )

@@ -20,7 +20,8 @@ from services.perfmon.acting import Actor
 from services.perfmon.core import judge
 from services.perfmon.core import standing as standings
 from services.perfmon.core.judge import Point
-from services.perfmon.core.results import Worth, worth
+from services.perfmon.core.position import Patience, Worth
+from services.perfmon.core.results import worth
 from services.perfmon.followed import Followed
 from services.perfmon.ledger import Ledger
 from services.perfmon.metrics import acted, doubted, followed_level
@@ -63,7 +64,10 @@ class Monitor:
         self._actor = actor
         self._settings = settings
         self._zone = ZoneInfo(settings.time_zone)
-        self._ledger = Ledger(pool, self._worth, (settings.partition, settings.partitions))
+        patience = Patience(settings.confirm_ms, settings.doubt_seconds * 1000)
+        self._ledger = Ledger(
+            pool, self._worth, (settings.partition, settings.partitions), patience
+        )
         self._control_seq = 0
         self._booked: set[str] = set()
         """Subscriptions and wallets with bookings that are not taken over."""
@@ -175,22 +179,26 @@ class Monitor:
         if one.stopped:
             self._rest(one, now_ms)
             return
+        one.account.age(now_ms)
         self._follow_standing(one)
         at = one.judged_from
         if at is not None:
             case = one.case(at, self._day, now_ms)
-            within, account = one.judged_within(case), one.account
+            within, low, high = one.judged_within(case), one.low_micros, one.high_micros
             move = None
-            if not within.hold(account.low_micros, account.high_micros):
-                move = judge.judge(case, within, account.low_micros, account.high_micros)
-            point = Point(now_ms, account.low_micros, account.high_micros)
+            if not within.hold(low, high):
+                move = judge.judge(case, within, low, high)
+            point = Point(now_ms, low, high)
             one.pending = judge.seen(one.pending, move, point)
             if judge.sure(one.pending, self._settings.confirm_ms) and not one.acting:
                 self._begin_to_act(one)
         self._rest(one, now_ms)
 
     def _follow_standing(self, one: Followed) -> None:
-        """Let windows begin and peaks rise, where everything that is held has a good book."""
+        """Let windows begin and peaks rise, where no doubt about what is held is a passing one."""
+        if one.follow_flows():
+            one.bounds = None
+            self._unkept.add(one.id)
         if one.account.doubtful:
             return
         facts = one.facts(self._day, self._ledger.money(one.proxy))
@@ -232,7 +240,7 @@ class Monitor:
         doubted.set(now)
         if now and not before:
             _log.error(
-                "performance rules are not judged: what is held has had no good book for too long",
+                "performance rules do not see all: what is held has had no good book for too long",
                 alert=True, subscriptions=now,
             )  # fmt: skip
 
@@ -260,10 +268,10 @@ class Monitor:
         at, now_ms = one.judged_from, clock.now_ms()
         if one.pending is None or at is None or one.stopped:
             return True
-        account, case = one.account, one.case(at, self._day, now_ms)
+        case, low, high = one.case(at, self._day, now_ms), one.low_micros, one.high_micros
         within = one.judged_within(case)
-        move = judge.judge(case, within, account.low_micros, account.high_micros)
-        point = Point(now_ms, account.low_micros, account.high_micros)
+        move = judge.judge(case, within, low, high)
+        point = Point(now_ms, low, high)
         shown = one.pending = judge.seen(one.pending, move, point)
         if move is None or shown is None or not judge.sure(shown, self._settings.confirm_ms):
             return True

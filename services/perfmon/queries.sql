@@ -30,29 +30,44 @@ left join lateral (
 where s.id = any(%(ids)s)
 
 -- name: of_subscriptions
--- What lots have settled, and the shares that they hold by asset.
+-- What lots have settled, by asset the shares that they hold with their cost, and the same of what has
+-- come without an order and not gone again.
 select origin as key, sum(realised_micros - fee_micros - cost_micros)::bigint as settled,
-       json_object_agg(asset_id, shares_micros) filter (where shares_micros > 0) as held
+       json_object_agg(asset_id, json_build_array(shares_micros, cost_micros))
+           filter (where shares_micros > 0) as held,
+       json_object_agg(asset_id, json_build_array(by_hand_micros - elsewhere_micros,
+                                                  by_hand_cost_micros - elsewhere_cost_micros))
+           filter (where by_hand_micros <> 0 or elsewhere_micros <> 0) as flows
 from lot where origin = any(%(keys)s)
 group by origin
 
 -- name: of_wallets
 -- The same of all subscriptions of wallets; of those that were funded what was put in less what was
 -- taken out, and what of the money is cash.
-select k.key, coalesce(l.settled, 0)::bigint as settled, l.held, f.funded_micros,
+select k.key, coalesce(l.settled, 0)::bigint as settled, l.held, l.flows, f.funded_micros,
        (f.funded_micros - f.before_micros + coalesce(l.moved, 0))::bigint as cash_micros
 from unnest(%(keys)s::text[]) as k(key)
 left join funding f on f.follower_proxy = k.key
 left join lateral (
     select sum(settled) as settled, sum(moved) as moved,
-           json_object_agg(asset_id, shares) filter (where shares > 0) as held
+           json_object_agg(asset_id, json_build_array(shares, cost))
+               filter (where shares > 0) as held,
+           json_object_agg(asset_id, json_build_array(came, came_cost))
+               filter (where flows) as flows
     from (select asset_id,
                  sum(sold_notional_micros + payout_micros - bought_notional_micros - fee_micros)
                      as moved,
                  sum(realised_micros - fee_micros - cost_micros)
                      filter (where origin <> 'manual') as settled,
                  coalesce(sum(shares_micros) filter (where origin <> 'manual'), 0)::bigint
-                     as shares
+                     as shares,
+                 coalesce(sum(cost_micros) filter (where origin <> 'manual'), 0)::bigint as cost,
+                 coalesce(sum(by_hand_micros - elsewhere_micros)
+                     filter (where origin <> 'manual'), 0)::bigint as came,
+                 coalesce(sum(by_hand_cost_micros - elsewhere_cost_micros)
+                     filter (where origin <> 'manual'), 0)::bigint as came_cost,
+                 coalesce(bool_or(by_hand_micros <> 0 or elsewhere_micros <> 0)
+                     filter (where origin <> 'manual'), false) as flows
           from lot where follower_proxy = k.key
           group by asset_id) assets
 ) l on true

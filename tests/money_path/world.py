@@ -273,6 +273,12 @@ class Scene:
         self.condition = "0x" + secrets.token_hex(32)
         self._wallets = secrets.token_hex(16)
 
+    def another_asset(self) -> Scene:
+        """The same leader and followers with another outcome."""
+        other = Scene(self.world)
+        other.leader, other._wallets = self.leader, self._wallets
+        return other
+
     def wallet(self, number: int) -> str:
         """A follower's wallet."""
         return f"0x{self._wallets}{number:08x}"

@@ -45,13 +45,14 @@ SCALE = Jsonb(
 )  # fmt: skip
 
 
-async def holding(path: Scene, **columns: Any) -> str:
+async def holding(path: Scene, *, followed: bool = True, **columns: Any) -> str:
     """A subscription that has bought 19.13 shares at 0.50, and that perfmon follows."""
     name = await path.subscribe(1, **columns)
     path.put(path.trade(size="20", price="0.5"))
     await path.settled(1)
     assert path.lot()["shares_micros"] == HELD
-    await eventually(lambda: stands(path, name, "WATCHING"))
+    if followed:
+        await eventually(lambda: stands(path, name, "WATCHING"))
     return name
 
 
@@ -124,6 +125,80 @@ async def test_a_doubtful_book_is_no_loss_and_is_told_of(path: Scene) -> None:
     await path.set_book({"0.50": "1000"}, {"0.49": "1000"})
     await eventually(lambda: stands(path, name, "WATCHING"))
     assert actions(path, name) == []
+
+
+async def test_a_total_loss_stops(path: Scene) -> None:
+    name = await holding(path, performance=stop(total=amount(8)))
+    # Nobody bids, and whoever wants some pays two cents.
+    await path.set_book({"0.02": "1000"}, {})
+    await eventually(lambda: stands(path, name, "STOPPED"))
+    (done,) = actions(path, name)
+    last = done["evidence"]["points"][-1]
+    assert int(last["high_micros"]) - int(last["low_micros"]) == HELD * 2 // 100
+
+
+async def test_a_book_that_is_empty_for_a_moment_stops_nobody(path: Scene) -> None:
+    name = await holding(path, performance=stop(total=amount(3)))
+    await path.set_book({"0.02": "1000"}, {})
+    await path.set_book({}, {})
+    await looked(path)
+    assert actions(path, name) == []
+    await path.set_book({"0.50": "1000"}, {"0.49": "1000"})
+    await looked(path)
+    assert actions(path, name) == []
+
+
+async def test_a_book_that_stays_away_hides_no_loss_of_another(path: Scene) -> None:
+    name = await holding(path, performance=Jsonb({}), followed=False)
+    other = path.another_asset()
+    await other.set_book({"0.50": "1000"}, {"0.49": "1000"})
+    await other.put_when_copied(other.trade(size="20", price="0.5"))
+    await other.settled(1)
+    doubtful = books_pb.Mark()
+    doubtful.CopyFrom(path.world.upstream.marks[path.asset])
+    doubtful.status = books_pb.BOOK_STATUS_STALE
+    path.world.upstream.put_mark(doubtful)
+    # Rules from now on, and with them windows.
+    await path.world.announce(path.change(name, performance=stop(day=amount(3), total=amount(3))))
+    await eventually(lambda: stands(path, name, "WARNED"))
+    await other.set_book({"0.31": "1000"}, {"0.30": "1000"})
+    await eventually(lambda: stands(path, name, "STOPPED"))
+
+
+async def test_shares_that_are_adopted_are_no_profit_and_no_loss(path: Scene) -> None:
+    name = await holding(path, performance=stop(total=amount(3)))
+    other = path.another_asset()
+    await other.set_book({"0.50": "1000"}, {"0.49": "1000"})
+    await adopted(other, name, shares=20 * USDC, cost=19 * USDC)
+    await looked(path)
+    assert actions(path, name) == [], "they have cost more than they fetch, long ago"
+    await other.set_book({"0.31": "1000"}, {"0.30": "1000"})
+    await eventually(lambda: stands(path, name, "STOPPED"))
+    (done,) = actions(path, name)
+    points = done["evidence"]["points"]
+    # 20 x 0.19; it was one tick below its cost before.
+    lost = int(done["evidence"]["from_micros"]) - int(points[-1]["high_micros"])
+    assert 38 * USDC // 10 <= lost < 5 * USDC
+
+
+async def adopted(path: Scene, name: str, *, shares: int, cost: int) -> None:
+    """Have a wallet's shares adopted, and wait until they are."""
+    proxy = path.wallet(1)
+    path.world.sql(
+        "insert into lot (follower_proxy, asset_id, origin, condition_id)"
+        " values (%s, %s, %s, %s)", proxy, path.asset, name, path.condition,
+    )  # fmt: skip
+    path.world.sql(
+        "insert into lot_request (request_id, follower_proxy, asset_id, origin, shares_micros,"
+        " cost_micros, evidence, operator, control_seq)"
+        " values (%s, %s, %s, %s, %s, %s, 'seen on the chain', 'ann', 1)",
+        f"adopt {path.asset}", proxy, path.asset, name, shares, cost,
+    )  # fmt: skip
+
+    async def done() -> bool:
+        return bool(path.lot()["shares_micros"] == shares)
+
+    await eventually(done)
 
 
 async def test_a_stop_that_exits_sells_once_what_is_held(path: Scene) -> None:

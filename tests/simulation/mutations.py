@@ -27,7 +27,7 @@ from services.executor.core.pre_trade_limits import PreTradeLimits
 from services.perfmon import monitor as perfmon_monitor
 from services.perfmon.core import judge as perfmon_judge
 from services.perfmon.core import results as perfmon_results
-from services.perfmon.core.results import Worth
+from services.perfmon.core.position import Worth
 from services.router import recovery
 from services.router.batch_claimer import BatchClaimer
 from services.router.core import doubtful_book, exit_plan, exit_sizing, leader_filter

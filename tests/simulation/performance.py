@@ -145,7 +145,12 @@ class Performance:
         ]
         least = sum(row["realised_micros"] - row["fee_micros"] - row["cost_micros"] for row in lots)
         doubtful = self._world.market.doubtful
-        least += sum(row["shares_micros"] for row in lots if row["asset_id"] in doubtful)
+        # A doubt that lasts: nobody has seen a book, so that they stand at their cost.
+        least += sum(
+            min(row["shares_micros"], row["cost_micros"])
+            for row in lots
+            if row["asset_id"] in doubtful
+        )
         now_us = microseconds(self._world.database.now())
         self._floors.setdefault(subscription, [(0, 0)]).append((now_us, least))
 

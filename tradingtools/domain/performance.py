@@ -57,7 +57,7 @@ class OnLoss(StrEnum):
     STEP_DOWN = "STEP_DOWN"
     """Divide it by the factor."""
     RESET = "RESET"
-    """Set it to 1."""
+    """Set it to 1; one that is below stays."""
 
 
 class Limit(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -34,7 +34,7 @@ TRANSITIONS: Final[frozenset[tuple[PerformanceState | None, PerformanceState]]] 
         (_S.WARNED, _S.WATCHING),
         (_S.WARNED, _S.SCALED),
         (_S.WARNED, _S.COOLING),
-        # Whatever the doubtful part is worth, the loss is larger than the limit.
+        # Without the doubtful part the loss is larger than the limit.
         (_S.WARNED, _S.STOPPED),
         (_S.SCALED, _S.WARNED),
         (_S.SCALED, _S.COOLING),
@@ -53,8 +53,8 @@ TRANSITIONS: Final[frozenset[tuple[PerformanceState | None, PerformanceState]]] 
 
 MEANINGS: Final[Mapping[PerformanceState, str]] = {
     _S.WATCHING: "judged on each mark and each booking; nothing is scaled",
-    _S.WARNED: "something held has had no good book for too long: only a loss that is certain"
-    " whatever it is worth stops, and nothing is scaled",
+    _S.WARNED: "something held has had no good book for too long: it stands as it was worth before, so"
+    " that losses of everything else stop, and counts for no step up",
     _S.STOPPED: "a loss stop has acted; only a person resumes it",
     _S.SCALED: "as WATCHING, with a scale that is not 1",
     _S.COOLING: "a step was taken: none up until the cooldown is over; losses are judged",

@@ -47,7 +47,7 @@ LINES: Final[Mapping[str, Mapping[str, str]]] = {
     "perfmon": {
         "a performance action is refused; again later": "performance_refused",
         "performance rules cannot be read; nothing is judged by them": "performance_unreadable",
-        "performance rules are not judged: what is held has had no good book for too long": (
+        "performance rules do not see all: what is held has had no good book for too long": (
             "performance_in_doubt"
         ),
     },

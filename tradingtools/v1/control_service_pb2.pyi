@@ -312,7 +312,7 @@ class _OnLossEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_OnLoss.ValueTy
     ON_LOSS_STEP_DOWN: _OnLoss.ValueType  # 1
     """It is divided by the factor. What an absent field means."""
     ON_LOSS_RESET: _OnLoss.ValueType  # 2
-    """It is 1 again."""
+    """It is 1 again; one that is below stays."""
 
 class OnLoss(_OnLoss, metaclass=_OnLossEnumTypeWrapper):
     """What a step down does to the scale."""
@@ -321,7 +321,7 @@ ON_LOSS_UNSPECIFIED: OnLoss.ValueType  # 0
 ON_LOSS_STEP_DOWN: OnLoss.ValueType  # 1
 """It is divided by the factor. What an absent field means."""
 ON_LOSS_RESET: OnLoss.ValueType  # 2
-"""It is 1 again."""
+"""It is 1 again; one that is below stays."""
 Global___OnLoss: _TypeAlias = OnLoss  # noqa: Y015
 
 class _PausedBy:

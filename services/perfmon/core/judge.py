@@ -145,7 +145,8 @@ def _stepped(scale: ProfitScale, present_micros: int, step: Step) -> int:
     if step is Step.STEP_UP:
         return min(present_micros * scale.factor_micros // MICROS, scale.max_micros)
     if scale.on_loss is OnLoss.RESET:
-        return UNSCALED_MICROS
+        # A scale that is below 1 is there for a reason: no loss raises it.
+        return min(present_micros, UNSCALED_MICROS)
     return max(present_micros * MICROS // scale.factor_micros, scale.min_micros)
 
 

@@ -5,8 +5,12 @@ neither. Fractions compare an index, as a fund compares the worth of a unit: it 
 result by the wallet's equity, and whatever is put in or taken out only changes that equity from
 then on.
 
-Windows begin and peaks rise at the lower bound of a result, and only where every book is trusted:
-what could not have been sold was no gain that is lost again.
+Windows begin and peaks rise at the lower bound of a result, and not in a passing doubt: what could
+not have been sold was no gain that is lost again. What is in a doubt that lasts stands as it was
+before: a book that never comes back blinds no rule.
+
+Shares that came or went without an order of ours are no result: the standing remembers by how much
+they have moved it, and results are judged without that.
 """
 
 from __future__ import annotations
@@ -17,6 +21,7 @@ from typing import Any
 import msgspec
 from msgspec import structs
 
+from services.perfmon.core.position import Held
 from tradingtools.domain.performance import Scope, Window
 
 UNIT = 10**12
@@ -50,13 +55,19 @@ class Standing(msgspec.Struct, frozen=True, kw_only=True):
     """None: not known, and fractions are not judged."""
     funded_micros: int | None = None
     """What was put in less what was taken out, when the equity was taken."""
+    flows: dict[str, Held] = {}
+    """What had come without an order, and not gone again, by asset."""
+    brought_micros: int = 0
+    """By how much that has moved the result, since the standing began."""
+    stood: dict[str, int] = {}
+    """What a share was worth before each doubt that lasts, USDC micros."""
 
 
 class Facts(msgspec.Struct, frozen=True, kw_only=True):
-    """The result where every book is trusted."""
+    """The result where no doubt is a passing one."""
 
     result_micros: int
-    """The lower bound."""
+    """The lower bound, without what shares have brought that came without an order."""
     scope: Scope
     baseline: int
     session: int
@@ -64,6 +75,8 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     equity_micros: int | None = None
     """Of the wallet, deposits included; None: not known, or not asked for."""
     funded_micros: int | None = None
+    flows: dict[str, Held] = {}
+    stood: dict[str, int] = {}
 
 
 def begin(facts: Facts) -> Standing:
@@ -73,8 +86,25 @@ def begin(facts: Facts) -> Standing:
         scope=facts.scope, baseline=facts.baseline, session=facts.session, day=facts.day,
         total_at=at, session_at=at, day_at=at, peak_micros=at.result_micros, peak_index=UNIT,
         from_micros=facts.result_micros, equity_micros=facts.equity_micros,
-        funded_micros=facts.funded_micros,
+        funded_micros=facts.funded_micros, flows=facts.flows, stood=facts.stood,
     )  # fmt: skip
+
+
+def moved(standing: Standing, came: Mapping[str, tuple[Held, int]]) -> Standing:
+    """Return the standing after shares came or went without an order: no mark and no index moves.
+
+    Args:
+        standing: before.
+        came: by asset, what has come since ever and not gone again, and by how much the change has
+            moved the result, USDC micros.
+    """
+    return structs.replace(
+        standing,
+        flows={**standing.flows, **{asset: held for asset, (held, _) in came.items()}},
+        brought_micros=standing.brought_micros + sum(by for _, by in came.values()),
+        # The equity is another one: it is taken anew.
+        funded_micros=None,
+    )
 
 
 def index_at(standing: Standing, result_micros: int) -> int:
@@ -99,19 +129,21 @@ def follow(standing: Standing | None, facts: Facts) -> Standing:
     """Return the standing that follows: windows that begin, deposits, and new peaks."""
     if standing is None or (standing.scope, standing.baseline) != (facts.scope, facts.baseline):
         return begin(facts)
-    moved = _with_equity(standing, facts)
-    index = index_at(moved, facts.result_micros)
+    present = _with_equity(standing, facts)
+    index = index_at(present, facts.result_micros)
     at = Mark(facts.result_micros, index)
     changes: dict[str, Any] = {}
-    if moved.session != facts.session:
+    if present.session != facts.session:
         changes |= {"session": facts.session, "session_at": at}
-    if moved.day != facts.day:
+    if present.day != facts.day:
         changes |= {"day": facts.day, "day_at": at}
-    if facts.result_micros > moved.peak_micros:
+    if facts.result_micros > present.peak_micros:
         changes["peak_micros"] = facts.result_micros
-    if index > moved.peak_index:
+    if index > present.peak_index:
         changes["peak_index"] = index
-    return structs.replace(moved, **changes) if changes else moved
+    if facts.stood != present.stood:
+        changes["stood"] = facts.stood
+    return structs.replace(present, **changes) if changes else present
 
 
 def _with_equity(standing: Standing, facts: Facts) -> Standing:

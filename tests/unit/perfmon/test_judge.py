@@ -12,6 +12,7 @@ from msgspec import structs
 
 from services.perfmon.core import judge, standing
 from services.perfmon.core.judge import Case, Pending, Point, Step, bounds, seen, sure
+from services.perfmon.core.position import Figures, Held, Patience, Worth, same
 from services.perfmon.core.results import Account, worth
 from services.perfmon.core.standing import Facts, Standing, begin, follow, index_at, result_at
 from tests.unit.samples import book
@@ -88,7 +89,6 @@ def test_a_doubtful_book_says_only_what_is_certain(status: BookStatus) -> None:
     found = worth(book(bids=((10_000, 9 * USDC),), status=status), 5 * USDC)
     assert (found.low_micros, found.high_micros, found.trusted) == (0, 5 * USDC, False)
     assert worth(None, 5 * USDC) == found
-    assert worth(book(bids=()), 5 * USDC) == found, "nobody bids"
 
 
 def test_a_payout_is_trusted_whatever_the_book_says() -> None:
@@ -96,19 +96,144 @@ def test_a_payout_is_trusted_whatever_the_book_says() -> None:
     assert (found.low_micros, found.high_micros, found.trusted) == (5 * USDC, 5 * USDC, True)
 
 
+@pytest.mark.parametrize(("ask", "most"), [(20_000, 100_000), (None, 5 * USDC)])
+def test_what_nobody_bids_for_is_worth_the_best_ask_at_most(ask: int | None, most: int) -> None:
+    asks = () if ask is None else ((ask, USDC), (990_000, USDC))
+    status = BookStatus.FRESH if asks else BookStatus.EMPTY
+    found = worth(book(bids=(), asks=asks, status=status), 5 * USDC)
+    assert (found.low_micros, found.high_micros, found.trusted) == (0, most, False)
+
+
+# Doubts. A share of `a` has cost 0.50.
+
+DOUBT_MS = 10_000
+PATIENCE = Patience(500, DOUBT_MS)
+
+
+class Books:
+    """The price that shares find, and an account of five that have cost 2.50."""
+
+    def __init__(self) -> None:
+        self.now: Worth | None = None
+        self.account = Account(PATIENCE, lambda _, shares: self.of(shares))
+        self.account.put(-USDC, {"a": Held(5 * USDC, 2_500_000)}, 0)
+
+    def of(self, shares: int) -> Worth:
+        return self.now or Worth(0, shares, False)
+
+    def mark(self, price: float | None, now_ms: int) -> None:
+        """A book that is trusted; None: one that is not."""
+        worth = None if price is None else round(price * 5 * USDC)
+        self.now = None if worth is None else Worth(worth, worth, True)
+        self.account.mark("a", self.of(5 * USDC), now_ms)
+
+    def seen(self, now_ms: int) -> tuple[int, int, int]:
+        """What is known, at least and at most, and how many are in a passing doubt."""
+        self.account.age(now_ms)
+        return self.account.known_micros, self.account.high_micros, self.account.doubtful
+
+
+def test_a_passing_doubt_is_no_loss_and_one_that_lasts_hides_none() -> None:
+    books = Books()
+    books.mark(0.8, 0)
+    books.mark(None, 20_000)
+    assert books.seen(20_000 + DOUBT_MS - 1) == (-USDC, 4 * USDC, 1)
+    assert books.seen(20_000 + DOUBT_MS) == (3 * USDC, 3 * USDC, 0)
+    assert books.account.stood() == {"a": 800_000}
+    books.mark(0.3, 40_000)
+    assert books.seen(40_000) == (500_000, 500_000, 0)
+    assert books.account.stood() == {}
+
+
+def test_what_nobody_has_ever_seen_stands_at_its_cost() -> None:
+    assert Books().seen(DOUBT_MS) == (1_500_000, 1_500_000, 0)
+
+
+def test_what_another_life_has_seen_stands_as_it_was() -> None:
+    books = Books()
+    books.account.recall({"a": 900_000})
+    books.account.put(-USDC, {}, 1)
+    books.account.put(-USDC, {"a": Held(5 * USDC, 2_500_000)}, 2)
+    assert books.seen(DOUBT_MS + 2) == (3_500_000, 3_500_000, 0)
+
+
+def test_one_bad_mark_before_a_doubt_is_not_what_it_was_worth() -> None:
+    books = Books()
+    books.mark(0.8, 0)
+    books.mark(0.01, 20_000)
+    books.mark(None, 20_499)
+    assert books.seen(40_000) == (3 * USDC, 3 * USDC, 0)
+
+
+def test_a_price_that_has_stood_before_a_doubt_is_what_it_was_worth() -> None:
+    books = Books()
+    books.mark(0.8, 0)
+    books.mark(0.01, 20_000)
+    books.mark(None, 21_000)
+    assert books.seen(40_000)[0] == -950_000
+
+
+def test_a_doubt_that_lasts_hides_no_total_loss() -> None:
+    books = Books()
+    books.mark(0.8, 0)
+    books.now = Worth(0, 100_000, False)
+    books.account.mark("a", books.now, 20_000)
+    assert books.seen(20_000) == (-USDC, -900_000, 1)
+    assert books.seen(20_000 + DOUBT_MS) == (-900_000, -900_000, 0)
+
+
+# Shares that come or go without an order.
+
+
+@given(some.sampled_from([None, 0.1, 0.5, 0.9]), some.integers(0, 9), some.integers(0, 30_000))
+def test_what_comes_and_goes_without_an_order_is_no_result(
+    price: float | None, cost: int, when: int
+) -> None:
+    books = Books()
+    books.mark(price, 0)
+    before = books.seen(when)
+    came = Held(10 * USDC, cost * USDC)
+    held = Held(15 * USDC, 2_500_000 + came.cost_micros)
+    books.account.put(-USDC - came.cost_micros, {"a": held}, when, {"a": came})
+    by, certain = books.account.moved("a", came)
+    assert certain is (price is not None)
+    account = books.account
+    assert (
+        account.known_micros - by.known_micros, account.high_micros - by.high_micros
+    ) == before[:2]  # fmt: skip
+    account.put(-USDC, {"a": Held(5 * USDC, 2_500_000)}, when, {"a": Held(0, 0)})
+    back, certain = account.moved("a", Held(-came.shares_micros, -came.cost_micros))
+    assert certain
+    if price is not None:
+        assert by.plus(back) == Figures(0, 0, 0)
+
+
+def test_what_has_come_and_gone_meanwhile_counts_as_it_was_worth() -> None:
+    books = Books()
+    books.mark(0.8, 0)
+    books.now = Worth(0, 0, True)
+    came = Held(-5 * USDC, -2_500_000)
+    books.account.put(USDC, {}, 10_000, {"a": came})
+    assert books.account.moved("a", came) == (same(-1_500_000), True)
+
+
 @given(some.lists(some.tuples(some.sampled_from("abc"), some.integers(1, 999_999)), max_size=20))
 def test_an_account_that_is_marked_is_as_one_that_is_read_anew(
     marks: list[tuple[str, int]],
 ) -> None:
-    held = {"a": 5 * USDC, "b": USDC, "c": 7}
+    held = {"a": Held(5 * USDC, 9), "b": Held(USDC, 9), "c": Held(7, 9)}
     newest = {asset: book(bids=((500_000, 3 * USDC),)) for asset in held}
-    account, fresh = Account(), Account()
-    account.put(-USDC, held, lambda asset, shares: worth(newest[asset], shares))
+
+    def worth_of(asset: str, shares: int) -> Worth:
+        return worth(newest[asset], shares)
+
+    account, fresh = Account(PATIENCE, worth_of), Account(PATIENCE, worth_of)
+    account.put(-USDC, held, 0)
     for asset, price in marks:
         newest[asset] = book(bids=((price, 3 * USDC),) if price % 5 else ())
-        account.mark(asset, worth(newest[asset], held[asset]))
-    fresh.put(-USDC, held, lambda asset, shares: worth(newest[asset], shares))
-    for name in ("low_micros", "high_micros", "doubtful", "value_micros"):
+        account.mark(asset, worth_of(asset, held[asset].shares_micros), 1)
+    fresh.put(-USDC, held, 1)
+    for name in ("low_micros", "high_micros", "known_micros", "doubtful", "value_micros"):
         assert getattr(account, name) == getattr(fresh, name)
 
 
@@ -125,6 +250,17 @@ def test_windows_begin_where_they_begin() -> None:
         Window.TOTAL: 5, Window.FROM_PEAK: 8, Window.DAY: 6, Window.SESSION: 4,
     }  # fmt: skip
     assert follow(at, facts(1, baseline=2)) == begin(facts(1, baseline=2))
+
+
+def test_what_comes_without_an_order_moves_no_window() -> None:
+    at = follow(begin(facts(5)), facts(8))
+    after = standing.moved(at, {"a": (Held(USDC, 9), -3 * USDC)})
+    assert (after.total_at, after.peak_micros, after.index) == (at.total_at, 8 * USDC, at.index)
+    assert after.brought_micros == -3 * USDC
+    assert standing.moved(after, {"a": (Held(0, 0), USDC)}).brought_micros == -2 * USDC
+    more = facts(8, equity_micros=90 * USDC, flows=after.flows)
+    assert follow(after, more).equity_micros == 90 * USDC, "taken anew"
+    assert standing.from_json(standing.to_json(after)) == after
 
 
 def test_a_window_that_nobody_knows_the_beginning_of_is_not_judged() -> None:
@@ -233,6 +369,13 @@ def test_a_reset_sets_the_scale_to_one() -> None:
     assert found is not None
     assert (found.scale_micros, found.anchor_micros) == (USDC, -25 * USDC)
     assert judged(case(begin(facts(0)), rules), -25) is None
+
+
+def test_a_reset_raises_no_scale_that_is_below_one() -> None:
+    rules = Performance(profit_scale=structs.replace(SCALE, on_loss=OnLoss.RESET))
+    of = case(begin(facts(0)), rules, scale_micros=USDC // 2)
+    assert bounds(of).down_micros is None
+    assert judged(of, -25) is None
 
 
 def test_a_gain_counts_at_the_lower_bound_and_a_loss_at_the_upper() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from typing import Any, Final
 
 import psycopg
@@ -77,11 +76,26 @@ def _settled(lot: Row) -> int:
     return int(lot["realised_micros"] - lot["fee_micros"] - lot["cost_micros"])
 
 
-def _held(lots: list[Row]) -> dict[str, int] | None:
-    shares: Counter[str] = Counter()
+def _held(lots: list[Row]) -> dict[str, list[int]] | None:
+    found: dict[str, list[int]] = {}
     for lot in lots:
-        shares[lot["asset_id"]] += lot["shares_micros"]
-    return {asset: held for asset, held in shares.items() if held > 0} or None
+        _add(found, lot["asset_id"], lot["shares_micros"], lot["cost_micros"])
+    return {asset: held for asset, held in found.items() if held[0] > 0} or None
+
+
+def _flows(lots: list[Row]) -> dict[str, list[int]] | None:
+    found: dict[str, list[int]] = {}
+    moved = {lot["asset_id"] for lot in lots if lot["by_hand_micros"] or lot["elsewhere_micros"]}
+    for lot in lots:
+        shares = lot["by_hand_micros"] - lot["elsewhere_micros"]
+        cost = lot["by_hand_cost_micros"] - lot["elsewhere_cost_micros"]
+        _add(found, lot["asset_id"], shares, cost)
+    return {asset: came for asset, came in found.items() if asset in moved} or None
+
+
+def _add(found: dict[str, list[int]], asset: str, shares: int, cost: int) -> None:
+    before = found.get(asset, [0, 0])
+    found[asset] = [before[0] + shares, before[1] + cost]
 
 
 def of_subscriptions(tx: Transaction, values: Row) -> list[Row]:
@@ -91,7 +105,9 @@ def of_subscriptions(tx: Transaction, values: Row) -> list[Row]:
         lots = [lot for lot in tx.rows("lot") if lot["origin"] == key]
         if lots:
             settled = sum(map(_settled, lots))
-            found.append({"key": key, "settled": settled, "held": _held(lots)})
+            found.append(
+                {"key": key, "settled": settled, "held": _held(lots), "flows": _flows(lots)}
+            )
     return found
 
 
@@ -110,6 +126,7 @@ def of_wallets(tx: Transaction, values: Row) -> list[Row]:
                 "key": key,
                 "settled": sum(map(_settled, lots)),
                 "held": _held(lots),
+                "flows": _flows(lots),
                 "funded_micros": funding and funding["funded_micros"],
                 "cash_micros": cash,
             }
