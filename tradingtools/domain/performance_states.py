@@ -53,8 +53,8 @@ TRANSITIONS: Final[frozenset[tuple[PerformanceState | None, PerformanceState]]] 
 
 MEANINGS: Final[Mapping[PerformanceState, str]] = {
     _S.WATCHING: "judged on each mark and each booking; nothing is scaled",
-    _S.WARNED: "something held has had no good book for too long: it stands as it was worth before, so"
-    " that losses of everything else stop, and counts for no step up",
+    _S.WARNED: "something held has had no good book for too long: it counts as it was worth before,"
+    " losses of everything else stop, and it brings no step up",
     _S.STOPPED: "a loss stop has acted; only a person resumes it",
     _S.SCALED: "as WATCHING, with a scale that is not 1",
     _S.COOLING: "a step was taken: none up until the cooldown is over; losses are judged",
