@@ -30,8 +30,8 @@ class Settings:
     confirm_ms: int = setting(500, minimum=1, maximum=60_000)
     """For how long every look has to show what a rule acts on: one bad mark acts on nothing."""
     doubt_seconds: int = setting(300, minimum=1, maximum=86_400)
-    """For how long what is held may have no good book before a person is warned, and it counts as it
-    was worth before."""
+    """For how long what is held may have no good book before a person is warned, and it counts as
+    it was worth before."""
     poll_ms: int = setting(1000, minimum=50, maximum=60_000)
     """How often changes are looked for when nothing wakes perfmon."""
     shared: SharedSettings = field(default_factory=SharedSettings)
