@@ -180,7 +180,7 @@ def _programs(
         port, password = layout.ports["valkey"], layout.redis_password
         valkey = tuple(embedded.valkey_command(directory, port, password, layout.edge_user))
         users.hand_over(directory, layout.edge_user)
-    for name in ("insiders", "venue", "analytics"):
+    for name in ("insiders", "venue", "analytics", "recording"):
         users.hand_over(state.directory / name, layout.user)
     return core.programs(
         layout,

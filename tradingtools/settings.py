@@ -102,6 +102,9 @@ class SharedSettings:
     analytics_dir: str = setting("")
     """Directory of the embedded analytical store; enrichment needs it unless both servers are
     named."""
+    recording_dir: str = setting("")
+    """Directory in which the router records what it judges, a folder a day (``tt replay``), and in
+    which control looks for past trades and books. Empty: nothing is recorded, and nobody looks."""
     exit_floor_ppm: int = setting(50_000, minimum=1_000, maximum=1_000_000)
     """How far below the price that it goes by the first slice of an exit may sell, millionths; each
     slice that the venue has tried and that left something doubles it, down to any price. Router and

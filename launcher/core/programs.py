@@ -182,6 +182,7 @@ def environment(
         "TT_CONSOLE_REST_URL": f"http://127.0.0.1:{layout.ports['rest']}",
         "TT_CONSOLE_OPERATOR_TARGET": at["control_internal"],
         "TT_ANALYTICS_DIR": f"{layout.directory}/analytics",
+        "TT_RECORDING_DIR": f"{layout.directory}/recording",
     }
     if layout.embedded_postgres:
         filled["TT_DATABASE_URL"] = database_url(layout)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import redis.asyncio as redis
@@ -12,6 +13,7 @@ import redis.asyncio as redis
 from services.router.core.backlog import TradeSummary, next_batch
 from services.router.leader_snapshot import LeaderSnapshot
 from services.router.partitioning import check_partitioning
+from services.router.recorder import Recorder
 from services.router.server import RouterServicer
 from services.router.settings import Settings
 from services.router.worker import Router
@@ -27,6 +29,7 @@ from tradingtools.runtime.consumer import Consumer, while_database_is_away
 from tradingtools.runtime.fills import follow_fills
 from tradingtools.runtime.keyed_workers import KeyedWorkers
 from tradingtools.storage.postgres import journal
+from tradingtools.storage.postgres.lease import Lease
 from tradingtools.storage.redis import control_feed
 from tradingtools.v1 import common_pb2 as pb
 from tradingtools.v1 import (
@@ -66,7 +69,17 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
         confirm = confirm_rpc.ConfirmServiceStub(parts.channel(settings.confirm_target))
         tail = await claim_tail(pool, "router", settings.partition)
         books = Books(bookfeed, timeout_ms=settings.book_timeout_ms)
-        router = Router(pool, owned, books, tail, settings, body_of=order_body, claims=claims)
+        recorder = _recorder(owned, settings)
+        router = Router(
+            pool,
+            owned,
+            books,
+            tail,
+            settings,
+            body_of=order_body,
+            claims=claims,
+            recorder=recorder,
+        )
         # Before recovering: a predecessor that was frozen may still acknowledge what came after it.
         trades_from = await journal.acknowledged(pool, "leader_trades", name)
         fills_from = await journal.acknowledged(pool, "fills", name) or streams.BEGINNING
@@ -102,6 +115,11 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
             looks={health.BOOKFEED: health.known(lambda: not books.silent)},
             backlog=backlog,
         )
+
+
+def _recorder(lease: Lease, settings: Settings) -> Recorder | None:
+    directory = settings.shared.recording_dir
+    return Recorder(Path(directory), lease, settings) if directory else None
 
 
 async def _follow_ingest(

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import psycopg
 import structlog
@@ -123,13 +123,20 @@ class BatchClaimer:
                 received_ns=received_ns(trade, entries.cause),
                 part=entries.part,
             )
+            inputs = self._claimer.inputs(request)
+            # Noting the plan changes the state's own.
+            known = dict(self._state.copies.get(trade.key, {}))
+            inputs.judging((), known)
             plan = plan_entries(
                 trade,
                 [s for s in request.followers if s.state is not SubscriptionState.DELETED],
-                self._state.copies.get(trade.key, {}),
-                self._claimer.context(trade, request.book, self._claimer.quiet_ms(request)),
+                known,
+                inputs.context,
             )
+            inputs.plan = plan
+            request = replace(request, inputs=inputs)
         claim = self._claimer.claim_of(request, plan)
+        self._claimer.record(request, claim)
         applied = apply(self._state, trade, plan, clock.now_ms())
         return _Draft(request=request, plan=plan, claim=claim, applied=applied)
 

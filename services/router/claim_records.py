@@ -10,7 +10,8 @@ import hashlib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from services.router import store
+from services.router.core.decision_fields import decision_fields
+from services.router.core.judgement import Inputs
 from services.router.core.records import Part, Plan, StaleEntry
 from tradingtools import clock
 from tradingtools.codec.claims import claim_payload, order_to_pb
@@ -56,6 +57,8 @@ class ClaimRequest:
     unsure: bool = False
     """Whether an earlier try may have committed the record: the journal is asked, whatever it would
     say now."""
+    inputs: Inputs | None = None
+    """What the plan was made of, and the plan as the core made it; None: nobody records it."""
 
     @property
     def fresh(self) -> bool:
@@ -97,11 +100,11 @@ def claim_of(
         partition: of follower wallets.
         buy: earlier leader trades.
     """
-    decisions = store.decision_fields(request.trade, plan.copies)
+    decisions = decision_fields(request.trade, plan.copies)
     for key, copies in plan.left.items():
         left = buy(key)
         if left is not None:
-            decisions += store.decision_fields(left, copies)
+            decisions += decision_fields(left, copies)
     routed_ns = clock.now_ns()
     payload = claim_payload(
         plan.orders,

@@ -20,6 +20,7 @@ from services.router.core.exit_plan import (
     switched_off,
     with_sell,
 )
+from services.router.core.judgement import Inputs
 from services.router.core.records import (
     Context,
     Copy,
@@ -32,6 +33,7 @@ from services.router.core.records import (
 )
 from services.router.core.router_state import RouterState
 from services.router.core.state_updates import apply
+from services.router.recorder import Recorder
 from services.router.settings import Settings
 from tradingtools import clock
 from tradingtools.domain.book import Book, BookStatus
@@ -82,6 +84,7 @@ class Claimer:
         tail: where committed batches go.
         settings: of the process.
         body_of: writes the bodies of orders.
+        recorder: keeps what is judged; None: nobody does.
     """
 
     def __init__(
@@ -92,8 +95,10 @@ class Claimer:
         tail: Tail[pb.OrderBatch],
         settings: Settings,
         body_of: OrderBody,
+        recorder: Recorder | None = None,
     ) -> None:
         self._pool = pool
+        self._recorder = recorder
         self._body_of = body_of
         self._lease = lease
         self._state = state
@@ -162,18 +167,21 @@ class Claimer:
             for s in request.followers
             if s.id in again or (not again and s.state is not SubscriptionState.DELETED)
         }
-        context = self.context(request.trade, request.book, self.quiet_ms(request))
+        inputs = self.inputs(request)
         known = {**known, **again}
+        inputs.judging((), known)
         if progress is None:
-            plan = plan_entries(request.trade, followers.values(), known, context)
+            plan = plan_entries(request.trade, followers.values(), known, inputs.context)
         else:
             plan = Plan()
             async for ids in progress.chunks():
                 chunk = filter(None, map(followers.get, ids))
-                plan = plan_entries(request.trade, chunk, known, context, plan)
+                plan = plan_entries(request.trade, chunk, known, inputs.context, plan)
             if not progress.part.ids:
                 return
             request = replace(request, part=progress.part)
+        inputs.plan = plan
+        request = replace(request, inputs=inputs)
         # That it counts for nothing is durable also when nothing takes its place.
         plan = replace(plan, copies={**again, **plan.copies})
         async with self._pool.connection() as connection:
@@ -200,13 +208,12 @@ class Claimer:
             known, lots = await self.known_and_lots(
                 connection, request.trade, request.followers, real
             )
-            plan = plan_exits(
-                request.trade,
-                self._exiting(request, known, lots),
-                known,
-                lots,
-                self.context(request.trade, request.book),
-            )
+            exiting = self._exiting(request, known, lots)
+            inputs = self.inputs(request)
+            inputs.judging(exiting, known, lots)
+            plan = plan_exits(request.trade, exiting, known, lots, inputs.context)
+            inputs.plan = plan
+            request = replace(request, inputs=inputs)
             plan = replace(
                 plan,
                 left={**plan.left, **self._state.left(left)},
@@ -342,7 +349,20 @@ class Claimer:
         """Insert the record; None when the judgement changes nothing that is not durable."""
         if not request.changes(plan):
             return None
-        return await journal.insert_claim(connection, self._lease, self.claim_of(request, plan))
+        claim = self.claim_of(request, plan)
+        self.record(request, claim)
+        return await journal.insert_claim(connection, self._lease, claim)
+
+    def inputs(self, request: ClaimRequest) -> Inputs:
+        """Return what a plan depends on besides the trade, now, for the plan and its record."""
+        quiet_ms = self.quiet_ms(request) if request.trade.key.side is Side.BUY else None
+        context = self.context(request.trade, request.book, quiet_ms)
+        return Inputs(context) if self._recorder is None else Inputs.of(context)
+
+    def record(self, request: ClaimRequest, claim: Claim) -> None:
+        """Keep a judgement, while its claim waits for the database."""
+        if self._recorder is not None and request.inputs is not None:
+            self._recorder.note(request.trade, request.inputs, claim)
 
     def claim_of(self, request: ClaimRequest, plan: Plan) -> Claim:
         return claim_records.claim_of(request, plan, self._lease.partition, self._state.trade)

@@ -51,4 +51,6 @@ class Settings:
     """Followers whose copies of one buy are claimed together; others' trades go in between."""
     poll_ms: int = setting(1000, minimum=50, maximum=60_000)
     """How often changes are looked for when no wake-up comes."""
+    recording_days: int = setting(14, minimum=1, maximum=3_650)
+    """Days of the recording that are kept (``TT_RECORDING_DIR``)."""
     shared: SharedSettings = field(default_factory=SharedSettings)

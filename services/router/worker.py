@@ -31,6 +31,7 @@ from services.router.core.trade_age import nobody_in_time
 from services.router.deferred_entries import DeferredEntries
 from services.router.ledger_sync import LedgerSync
 from services.router.open_exits import OpenExits
+from services.router.recorder import Recorder
 from services.router.reevaluation import Reevaluator
 from services.router.resyncing import Resyncs, Shared
 from services.router.settings import Settings
@@ -69,6 +70,7 @@ class Router:
         settings: of the process.
         body_of: writes the bodies of orders.
         claims: connections for claims alone; None: those of ``pool``.
+        recorder: keeps what is judged; None: nobody does.
     """
 
     def __init__(
@@ -81,6 +83,7 @@ class Router:
         *,
         body_of: OrderBody,
         claims: Pool | None = None,
+        recorder: Recorder | None = None,
     ) -> None:
         self._pool = pool
         self._lease = lease
@@ -89,7 +92,7 @@ class Router:
         self._state = RouterState()
         self._ledger_sync = LedgerSync(pool, self._state)
         claims = claims or pool
-        self._claimer = Claimer(claims, lease, self._state, tail, settings, body_of)
+        self._claimer = Claimer(claims, lease, self._state, tail, settings, body_of, recorder)
         self._claim_lock = asyncio.Lock()
         self._writer = ClaimWriter(
             self._claimer,

@@ -41,6 +41,7 @@ SERIES = {
         "order_hop_seconds_count{hop=claim}",
         "decisions_total{copied=false,reason=TOO_OLD}",
         "doubtful_books_total{book=STALE,copied=true}",
+        "judgements_recorded_total{written=false}",
     ],
     "executor": [
         "order_hop_seconds_count{hop=held}",

@@ -13,9 +13,9 @@ import msgspec
 
 from services.router.core import doubtful_book, leader_filter
 from services.router.core.caps import Exposure, Skip
-from services.router.core.leader_filter import LeaderFacts
 from tradingtools.domain.book import Book
 from tradingtools.domain.copy_settings import CopySettings, OppositeSide, Sides
+from tradingtools.domain.leader_facts import LeaderFacts
 from tradingtools.domain.money import MICROS, to_text
 from tradingtools.domain.reasons import Reason
 

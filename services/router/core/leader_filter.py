@@ -9,24 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-import msgspec
-
 from services.router.core.caps import Skip
 from tradingtools.domain.copy_settings import LEADER_AGE_SECONDS, LeaderFilter, UnknownLeader
+from tradingtools.domain.leader_facts import LeaderFacts
 from tradingtools.domain.money import to_text
 from tradingtools.domain.reasons import Reason
-
-
-class LeaderFacts(msgspec.Struct, frozen=True, kw_only=True):
-    """A leader as a snapshot knows him. Ratios in millionths; None: not known."""
-
-    version: str
-    as_of_ms: int
-    trades_30d: int = 0
-    win_rate_micros: int | None = None
-    profit_factor_micros: int | None = None
-    drawdown_micros: int | None = None
-    copyability_micros: int | None = None
 
 
 def objection(wanted: LeaderFilter, facts: LeaderFacts | None, now_ms: int) -> Skip | None:

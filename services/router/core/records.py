@@ -13,11 +13,11 @@ import msgspec
 from msgspec import structs
 
 from services.router.core.caps import Exposure, Skip
-from services.router.core.leader_filter import LeaderFacts
 from services.router.core.sizing import Sized
 from tradingtools.domain.book import Book
 from tradingtools.domain.exit_price import DEFAULT_WIDENING, Widening
 from tradingtools.domain.halts import Halt
+from tradingtools.domain.leader_facts import LeaderFacts
 from tradingtools.domain.leader_trade import LeaderTrade, TradeKey
 from tradingtools.domain.money import MICROS, to_text
 from tradingtools.domain.order import Order

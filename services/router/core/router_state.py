@@ -17,13 +17,13 @@ from services.router.core.exit_plan import (
     held_back,
     takes_of_later_fills,
 )
-from services.router.core.leader_filter import LeaderFacts
 from services.router.core.ledger import DAY_MS, Ledger
 from services.router.core.pending_exits import PendingExits
 from services.router.core.records import Awaited, Copy, LotView
 from services.router.core.subscription_index import SubscriptionIndex
 from tradingtools.domain import ids
 from tradingtools.domain.halts import Halt
+from tradingtools.domain.leader_facts import LeaderFacts
 from tradingtools.domain.leader_trade import LeaderTrade, Side, TradeKey, merge
 from tradingtools.domain.money import MICROS
 from tradingtools.domain.reasons import Reason

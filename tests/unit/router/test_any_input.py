@@ -12,10 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.router.core.caps import Exposure
+from services.router.core.decision_fields import decision_fields
 from services.router.core.entry_plan import plan_entries
 from services.router.core.exit_plan import plan_exits
 from services.router.core.records import Context, LotView
-from services.router.store import decision_fields
 from tests.unit.samples import CONDITION, LEADER, TX, book, subscription
 from tradingtools.codec.leader_trades import row_from_pb
 from tradingtools.domain.book import Book

@@ -14,7 +14,6 @@ from msgspec import structs
 from services.router.core.caps import Exposure
 from services.router.core.entry_plan import plan_entries
 from services.router.core.exit_plan import entry_ended, plan_exits, slice_ended
-from services.router.core.leader_filter import LeaderFacts
 from services.router.core.records import (
     Awaited,
     Context,
@@ -28,6 +27,7 @@ from tests.unit.samples import CONDITION, FOLLOWER, LEADER, TX, book, subscripti
 from tradingtools.domain import ids
 from tradingtools.domain.book import Book
 from tradingtools.domain.copy_settings import CopySettings, ExitBelowMinimum
+from tradingtools.domain.leader_facts import LeaderFacts
 from tradingtools.domain.leader_trade import (
     LeaderRow,
     LeaderTrade,

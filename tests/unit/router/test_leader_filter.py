@@ -11,13 +11,13 @@ from msgspec import structs
 
 from services.router.core import leader_filter
 from services.router.core.caps import Skip
-from services.router.core.leader_filter import LeaderFacts
+from services.router.core.decision_fields import decision_fields
 from services.router.core.records import LotView
 from services.router.core.router_state import RouterState
-from services.router.leader_snapshot import LeaderSnapshot, facts_of
-from services.router.store import decision_fields
+from services.router.leader_snapshot import LeaderSnapshot
 from tests.unit.router.test_entry_plan import NOW, Follower, row, trade
 from tests.unit.samples import LEADER, subscription
+from tradingtools.codec.leader_facts import facts_of
 from tradingtools.domain.copy_settings import (
     CopySettings,
     LeaderFilter,
@@ -25,6 +25,7 @@ from tradingtools.domain.copy_settings import (
     from_json,
     to_json,
 )
+from tradingtools.domain.leader_facts import LeaderFacts
 from tradingtools.domain.leader_trade import Side
 from tradingtools.domain.money import MAX_MICROS
 from tradingtools.domain.reasons import Reason
