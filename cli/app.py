@@ -33,6 +33,9 @@ SECTIONS: dict[str, dict[str, _Entry]] = {
         "triggers": _Entry("triggers", "List, show, create and cancel stops and take-profits"),
         "webhooks": _Entry("webhooks", "List, create, test and replay webhook endpoints"),
     },
+    "judge what was recorded": {
+        "replay": _Entry("replay", "Judge a recorded day again; say what differs first"),
+    },
     "act when something is wrong": {
         "halt": _Entry("halt", "Stop sending, at once: all, a wallet, a leader or a market"),
         "breakers": _Entry("breakers", "List circuit breakers, or close one"),

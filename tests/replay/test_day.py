@@ -1,0 +1,222 @@
+"""A recorded day judged again: equal, and the first difference of a core that was changed."""
+
+from __future__ import annotations
+
+import asyncio
+import zlib
+from dataclasses import dataclass, field, replace
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+from msgspec import structs
+
+from replay.day import replay
+from replay.journal import Journal
+from services.router.core import judgement as core
+from services.router.core.judgement import Decoder, Judgement
+from services.router.core.records import Plan
+from services.router.recorder import Recorder
+from services.router.worker import Router
+from tests.unit.router import test_restarts as tape
+from tradingtools.domain.leader_facts import LeaderFacts
+from tradingtools.domain.money import to_text
+from tradingtools.rpc.streams import Tail
+from tradingtools.storage import recordings
+from tradingtools.storage.postgres import lease
+from tradingtools.testing.memory_database import MemoryDatabase, MemoryPool
+from tradingtools.venues.insiders.order_body import order_body
+
+SIZE = 10_000
+
+
+@dataclass
+class RecordedLife(tape.Life):
+    """A router that records."""
+
+    directory: Path = field(default_factory=Path)
+
+    async def born(self) -> Router:
+        router = await super().born()
+        pool = cast(Any, MemoryPool(self.database))
+        owned = await lease.acquire(pool, "router", 0, "router-0")
+
+        def keep(tx: Any) -> None:
+            (row,) = tx.rows("partition_lease")
+            tx.update("partition_lease", row, expires_at=tx.now + timedelta(days=1))
+
+        self.database.write(keep)
+        router = Router(
+            pool,
+            owned,
+            cast(Any, tape.Shelf()),
+            Tail(0, tape._nothing),
+            self.settings,
+            body_of=order_body,
+            recorder=Recorder(self.directory, owned, self.settings),
+        )
+        await router.recover()
+        return router
+
+
+class Payloads:
+    """The journal of the memory database, as psycopg would answer."""
+
+    def __init__(self, database: MemoryDatabase) -> None:
+        self._rows = [
+            row
+            for row in database.table("journal").values()
+            if row["kind"] == "CLAIMED" and row["role"] == "router"
+        ]
+
+    def execute(self, _sql: str, values: dict[str, Any]) -> list[tuple[Any, ...]]:
+        if "keys" in values:
+            wanted = set(values["keys"])
+            return [
+                (r["record_key"], r["payload"]) for r in self._rows if r["record_key"] in wanted
+            ]
+        return [(r["record_key"],) for r in self._rows]
+
+
+@dataclass
+class Recorded:
+    """A recorded tape."""
+
+    directory: Path
+    day: date
+    journal: Journal
+    decisions: int
+
+
+@pytest.fixture(scope="module")
+def recorded(tmp_path_factory: pytest.TempPathFactory) -> Recorded:
+    directory = tmp_path_factory.mktemp("recording")
+    life = RecordedLife(seed=1, often=0.05, directory=directory)
+    asyncio.run(life.live())
+    (day,) = recordings.days(directory)
+    return Recorded(
+        directory, day, Journal(cast(Any, Payloads(life.database))), len(life.decisions())
+    )
+
+
+def test_a_recorded_day_is_decided_as_it_was_and_as_the_journal_says(recorded: Recorded) -> None:
+    report, _ = replay(recorded.directory, recorded.day, journal=recorded.journal)
+    assert report.same, report
+    assert report.unlike_first == ""
+    assert report.decisions >= recorded.decisions
+    assert report.orders > 0
+    assert len(report.refused) > 3
+    assert report.compared == len(recorded.journal.keys(recorded.day))
+
+
+def test_a_changed_core_is_told_by_its_first_difference_in_words(recorded: Recorded) -> None:
+    number = 0
+
+    def changed(judgement: Judgement, read: Decoder, facts: LeaderFacts | None) -> Plan:
+        """Buy 0.01 shares less of every fifth plan with orders."""
+        nonlocal number
+        plan = core.judge(judgement, read, facts)
+        number += bool(plan.orders)
+        if not plan.orders or number % 5:
+            return plan
+        first, *others = plan.orders
+        smaller = structs.replace(first, size_micros=first.size_micros - SIZE)
+        touched.append((judgement, first, smaller))
+        return replace(plan, orders=(smaller, *others))
+
+    touched: list[tuple[Judgement, Any, Any]] = []
+    report, _ = replay(recorded.directory, recorded.day, judge=changed)
+    assert not report.same
+    assert report.different == len(touched) > 1
+    judgement, was, now = touched[0]
+    words = report.first.words() if report.first else ""
+    assert f"transaction {judgement.key.leader_tx}" in words
+    assert f"buy of {judgement.key.leader}" in words
+    assert f"follower {was.follower.proxy} ({was.subscription_id})" in words
+    size = f"order size was {to_text(was.size_micros)} and is now {to_text(now.size_micros)}"
+    assert size in words
+    assert "Then: copied" in words
+
+
+def test_a_core_that_refuses_more_says_why_then_and_now(
+    recorded: Recorded, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("services.router.core.fees.SIZE_STEP_MICROS", SIZE)
+    monkeypatch.setattr(
+        "services.router.core.entry_plan.too_old", lambda *_: "everything is too old"
+    )
+    report, _ = replay(recorded.directory, recorded.day)
+    assert report.first is not None
+    words = report.first.words()
+    assert "is now nothing" in words
+    assert "Then: copied" in words
+    assert "Now: not copied, TOO_OLD (everything is too old)." in words
+
+
+def test_what_is_durable_and_not_what_was_recorded_is_found(recorded: Recorded) -> None:
+    keys = recorded.journal.keys(recorded.day)
+
+    class Other(Journal):
+        """A journal with one more record, and another size in the first order."""
+
+        def __init__(self) -> None:
+            self._touched = False
+
+        def payloads(self, record_keys: Any) -> Any:
+            found = recorded.journal.payloads(record_keys)
+            for key, payload in found.items():
+                if payload["orders"] and not self._touched:
+                    self._touched = True
+                    (first, *others) = payload["orders"]
+                    other = {**first, "size_micros": first["size_micros"] + SIZE}
+                    found[key] = {**payload, "orders": [other, *others]}
+                    break
+            return found
+
+        def keys(self, day: date) -> list[str]:
+            return [*keys, "router:of-nobody", "resync:rsy_1"]
+
+    report, _ = replay(recorded.directory, recorded.day, journal=Other())
+    assert report.unlike == 1
+    assert "size_micros" in report.unlike_first
+    assert report.unrecorded == ["router:of-nobody"]
+    assert report.resyncs == 1
+    assert not report.same
+
+
+def test_what_a_killed_router_leaves_is_read_up_to_its_end(
+    recorded: Recorded, tmp_path: Path
+) -> None:
+    (path, *_) = recordings.files(recorded.directory, recorded.day)
+    whole = path.read_bytes()
+    folder = tmp_path / recorded.day.isoformat()
+    folder.mkdir()
+    for cut in (len(whole) - 1, len(whole) // 2):
+        (folder / path.name).write_bytes(whole[:cut])
+        report, _ = replay(tmp_path, recorded.day)
+        assert report.judgements > 0
+        assert report.different == 0
+    (folder / path.name).write_bytes(b"no recording")
+    report, _ = replay(tmp_path, recorded.day)
+    assert len(report.damaged) == 1
+    assert not report.same
+
+
+def test_a_record_is_whole_after_each_append(tmp_path: Path) -> None:
+    path = tmp_path / "day" / "x.recording"
+    file = recordings.RecordingFile(path)
+    for number in range(3):
+        file.append([bytes([number]) * 100, b""])
+        assert len(list(recordings.records(path))) == 2 * (number + 1)
+    file.close()
+    with pytest.raises(FileExistsError):
+        recordings.RecordingFile(path)
+    assert zlib.decompressobj().decompress(path.read_bytes())[:4] == (100).to_bytes(4, "big")
+
+
+async def test_a_disk_that_is_full_costs_no_copy(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    life = RecordedLife(seed=1, often=0.0, directory=tmp_path / "file")
+    await life.live()
+    assert life.decisions()
