@@ -31,7 +31,8 @@ def replay(
     database: Annotated[
         str,
         typer.Option(
-            "--database", help="URL of PostgreSQL: compare with its journal, too.",
+            "--database",
+            help="URL of PostgreSQL: compare with its journal, too.",
             show_default=False,
         ),
     ] = "",

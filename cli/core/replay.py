@@ -72,8 +72,11 @@ def lines(told: Replayed) -> list[str]:
             f"speed       {told.span_seconds:.0f} s in {told.took_seconds:.2f} s,"
             f" {told.times_real_time} times real time"
         ),
-        *([f"statistics  {told.statistics_read_back} judgements by versions that were read back"]
-          if told.statistics_read_back else []),
+        *(
+            [f"statistics  {told.statistics_read_back} judgements by versions that were read back"]
+            if told.statistics_read_back
+            else []
+        ),
         _journal(told.journal),
         *(f"damaged     {each}" for each in told.damaged),
     ]

@@ -54,7 +54,7 @@ class Difference:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Outcome:
-    """What a plan says of one follower."""
+    """The verdict of a plan on one follower."""
 
     copy: Copy | None
     orders: tuple[Order, ...]

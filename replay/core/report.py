@@ -1,4 +1,4 @@
-"""What a replay of a day has come to. Pure."""
+"""The report of a replay of a day. Pure."""
 
 from __future__ import annotations
 

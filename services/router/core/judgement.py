@@ -124,7 +124,7 @@ Record = Header | Version | Judgement
 
 @dataclass(slots=True)
 class Inputs:
-    """What a plan was made of besides the trade, noted while it is made."""
+    """The inputs of a plan besides the trade, noted while it is made."""
 
     context: Context
     known: Mapping[str, Copy] = field(default_factory=dict)
