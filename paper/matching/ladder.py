@@ -91,7 +91,7 @@ class Level:
                 market += before
                 size -= before
             order.ahead = max(0, order.ahead - market)
-            mine = min(size, order.left) if not order.ahead else 0
+            mine = min(size, order.left)
             if mine:
                 served.append((order, mine))
                 size -= mine

@@ -82,6 +82,7 @@ def test_a_level_that_crosses_us_fills_us_at_our_price() -> None:
     of.place(ORDER)
     assert of.level("sell", 98, 4) == [Trade(100, 4, "sell", None, 1)]
     assert of.level("sell", 98, 20) == [Trade(100, 6, "sell", None, 1), Gone(1, 0, "filled")]
+    assert of.shown("sell", 98) == (10, 1)
 
 
 def test_our_orders_trade_by_price_then_time() -> None:
