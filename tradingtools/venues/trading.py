@@ -68,6 +68,14 @@ class MarkPrice(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     venue_ms: int
 
 
+class IndexPrice(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """The price, over several venues, of what an instrument is about."""
+
+    instrument_id: str
+    price: int
+    venue_ms: int
+
+
 class PhaseChange(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A new phase, or new rules, of an instrument: tick change, game start, restart, expiry."""
 
@@ -78,7 +86,7 @@ class PhaseChange(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     venue_ms: int
 
 
-MarketEvent = TradingBook | Print | Funding | MarkPrice | PhaseChange
+MarketEvent = TradingBook | Print | Funding | MarkPrice | IndexPrice | PhaseChange
 
 
 # ------------------------------------------------------------------------------------------ orders
@@ -351,7 +359,7 @@ class Instruments(Protocol):
 
 
 class MarketFeed(Protocol):
-    """Books, prints, funding, mark prices and phases of the instruments that were asked for."""
+    """Books, prints, funding, marks, indexes and phases of the instruments that were asked for."""
 
     def events(self, instruments: Sequence[Instrument]) -> AsyncIterator[MarketEvent]:
         """Tell each change; a book in doubt is told as STALE at once."""

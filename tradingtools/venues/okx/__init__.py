@@ -1,0 +1,1 @@
+"""OKX v5: instruments, books, prints, orders, account. One file speaks to the network, `shell`."""
