@@ -190,6 +190,7 @@ where o.order_key = p.order_key and o.state = p.state and o.epoch = p.epoch
 -- accepted late meanwhile, and then nothing is sent before confirm has looked.
 update orders set
     send_again_epoch = epoch,
+    send_again_by_settings = %(by_settings)s,
     next_check_at = clock_timestamp() + make_interval(secs => %(milliseconds)s / 1000.0)
 where order_key = %(order_key)s and state = 'UNKNOWN' and epoch = %(epoch)s
   and next_check_at is not distinct from %(next_check_at)s

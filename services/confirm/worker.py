@@ -32,7 +32,7 @@ from tradingtools.storage.postgres.pool import Pool
 from tradingtools.v1 import common_pb2 as common
 from tradingtools.v1 import executor_service_pb2 as executor_pb
 from tradingtools.venues.insiders.schemas import WireError, parse_order
-from tradingtools.venues.ports import Capabilities
+from tradingtools.venues.ports import Capabilities, NotTold
 
 _log = structlog.get_logger("confirm")
 _stuck = instruments.counter(
@@ -241,6 +241,7 @@ class Confirm:
             epoch=row["epoch"],
             next_check_at=row["next_check_at"],
             milliseconds=self._next_pause_ms(row["order_key"]),
+            by_settings=self._told is None,
         )
 
     async def _conclude(self, row: dict[str, Any], act: NextAction) -> None:
@@ -297,7 +298,8 @@ class Confirm:
 
     async def _ask_for_promises(self) -> None:
         """Ask what insiders-api promises; without any answer the settings decide in the end."""
-        self._told = await self._insiders.capabilities() or self._told
+        told = await self._insiders.capabilities()
+        self._told = self._told if isinstance(told, NotTold) else told
         waited = clock.monotonic() >= self._ends_at
         if waited and self._told is None and self._capabilities is None:
             _log.error("insiders-api does not say what it promises; the settings decide",
@@ -309,12 +311,12 @@ class Confirm:
 
         What it promised a second ago may be withdrawn, and the same bytes would be a second order:
         while it does not answer nothing is sent again. Where it never says, the settings decide.
+        The executor asks once more, before the first byte.
         """
-        if self._told is None:
-            return self._capabilities is not None and self._capabilities.idempotency
         told = await self._insiders.capabilities()
-        if told is None:
-            return False
+        if isinstance(told, NotTold):
+            never_says = told is NotTold.NOT_OFFERED and self._told is None
+            return never_says and self._capabilities is not None and self._capabilities.idempotency
         self._told = told
         taken = self._capabilities = effective_capabilities.taken(self._said, told, waited=True)
         return taken is not None and taken.idempotency

@@ -1,7 +1,8 @@
 """Decide directly before the first byte whether an attempt may be sent.
 
 SUBMITTING was committed under the gates of its moment. This checks the order's time, the circuit
-breaker and, through `gate_recheck`, the gates again if that moment is too long ago.
+breaker and, through `gate_recheck`, the gates again if that moment is too long ago. A further
+attempt is sent only by an answer of this moment that one key is one order (`promise_check`).
 """
 
 from __future__ import annotations
@@ -15,14 +16,17 @@ import structlog
 from services.executor.breaker import CircuitBreaker
 from services.executor.core.attempt import Attempt
 from services.executor.core.conclusion import held_back
+from services.executor.core.promise import Promise
 from services.executor.gate_recheck import RecheckResult
+from services.executor.promise_check import PromiseCheck
 from tradingtools import clock
 from tradingtools.domain.order import Order, Purpose
-from tradingtools.venues.ports import NOT_SENT, Verdict
+from tradingtools.venues.ports import NOT_SENT, Meaning, Verdict
 
 _log = structlog.get_logger("executor.leave")
 _FRESH_NS = 200_000_000
 """So long a check of the gates holds; after a longer wait they are checked again."""
+_FOREVER_NS = 2**63
 _LOOK_SECONDS = 1.0
 """A check allows nothing that is sent so long after its query."""
 _EXIT_LOOK_SECONDS = 3.0
@@ -42,21 +46,28 @@ class PreSendCheck:
 
     Args:
         breaker: of insiders-api.
+        promise: asked before further attempts.
         look: checks again whether an order may be sent.
     """
 
     def __init__(
-        self, breaker: CircuitBreaker, look: Callable[[Order, int], Awaitable[RecheckResult]]
+        self,
+        breaker: CircuitBreaker,
+        promise: PromiseCheck,
+        look: Callable[[Order, int], Awaitable[RecheckResult]],
     ) -> None:
         self._breaker = breaker
+        self._promise = promise
         self._recheck_gates = look
 
     def allows_now(self, attempt: Attempt) -> bool:
-        """Return whether an attempt may be sent without a query; a probe never may."""
+        """Return whether an attempt may be sent without a query; a probe or a further attempt
+        never may."""
         # In full: this is before the first byte of every order.
         return (
             self._breaker.closed
             and not attempt.probe
+            and attempt.number == 1
             and clock.now_ms() < attempt.order.not_after_ms
             and clock.monotonic_ns() - attempt.gates_checked_ns <= _FRESH_NS
         )
@@ -96,19 +107,46 @@ class PreSendCheck:
             raise _nobody_can_tell("a late answer")
         return min(answered_ns + _FRESH_NS, too_old_ns)
 
-    async def ready(self, attempt: Attempt, until_ns: int, *, probe: int) -> None:
+    async def promised_until_ns(self, attempt: Attempt) -> int:
+        """Ask whether one key is still one order, if the attempt is not its order's first.
+
+        Returns:
+            Until when the attempt may leave by it, `monotonic_ns`.
+
+        Raises:
+            Withheld: for good, the promise is withdrawn; or nobody tells in this moment.
+        """
+        if attempt.number == 1:
+            return _FOREVER_NS
+        told = await self._promise.now()
+        promise = told.judge(by_settings=attempt.by_settings)
+        if promise is Promise.WITHDRAWN:
+            _log.warning("not sent again: the promise is withdrawn", order=attempt.order.order_key)
+            raise Withheld(Verdict(meaning=Meaning.HELD_BACK, code="PROMISE_WITHDRAWN"))
+        if promise is Promise.UNTOLD:
+            raise _nobody_can_tell("insiders-api does not say what it promises")
+        return told.until_ns
+
+    async def ready(
+        self, attempt: Attempt, until_ns: int, promised_until_ns: int, *, probe: int
+    ) -> None:
         """Allow the attempt to be sent, now that there is a connection.
 
         Args:
             attempt: that is about to.
             until_ns: the last check is valid, `monotonic_ns`.
+            promised_until_ns: one key is one order, `monotonic_ns`.
             probe: not 0: while it is the newest, the breaker lets it out although it is not closed.
 
         Raises:
             Withheld: it may not, for good or in this moment.
         """
         await self.recheck(attempt, until_ns)
-        if not self._breaker.allows(probe) or clock.now_ms() >= attempt.order.not_after_ms:
+        if (
+            not self._breaker.allows(probe)
+            or clock.now_ms() >= attempt.order.not_after_ms
+            or clock.monotonic_ns() > promised_until_ns
+        ):
             raise Withheld(NOT_SENT)
 
 

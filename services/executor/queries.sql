@@ -39,6 +39,12 @@ where o.partition = %(partition)s and o.state = 'UNKNOWN' and o.send_again_epoch
 order by o.purpose = 'ENTRY', o.journal_seq
 limit 100
 
+-- name: drop_send_again
+-- One key is not one order any more: nothing is sent, and confirm decides again at once.
+update orders set send_again_epoch = null, next_check_at = clock_timestamp()
+where order_key = %(order_key)s and state = 'UNKNOWN' and epoch = %(epoch)s
+  and send_again_epoch = %(epoch)s
+
 -- name: halt
 -- Entries only: the engine stops no exits, and makes no halt of an operator's stricter.
 select halt_by_engine(%(scope)s, %(subject)s, 'REDUCING', %(actor)s, %(reason)s) as changed

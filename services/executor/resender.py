@@ -1,7 +1,8 @@
 """UNKNOWN -> SUBMITTING: send what confirm wants to be sent once more.
 
 confirm decides and writes its request into the order's row. The owner of the partition commits the
-new attempt and hands it to `sender`.
+new attempt and hands it to `sender`. What is read from the row may be a while ago: insiders-api is
+asked again what it promises, here and, when the attempt is about to leave, by `pre_send_check`.
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ from psycopg.rows import DictRow
 from services.executor import store
 from services.executor.breaker import CircuitBreaker
 from services.executor.core.attempt import Attempt, Origin
+from services.executor.core.promise import Promise
+from services.executor.promise_check import PromiseCheck, ToldPromise
 from services.executor.sender import Sender
 from tradingtools.codec.claims import order_from_fields
 from tradingtools.domain.order import Purpose
@@ -33,6 +36,7 @@ class Resender:
         pool: of the deciding database.
         lease: the right to write for the partition.
         breaker: of insiders-api; while it is not closed nothing but its probe is sent again.
+        promise: that one key is one order.
         sender: of attempts.
         in_flight: keys of the orders that this process sends now; shared with the line.
         lease_ms: how long an attempt may take before it is fenced.
@@ -43,6 +47,7 @@ class Resender:
         pool: Pool,
         lease: Lease,
         breaker: CircuitBreaker,
+        promise: PromiseCheck,
         sender: Sender,
         in_flight: set[str],
         lease_ms: int,
@@ -50,6 +55,7 @@ class Resender:
         self._pool = pool
         self._lease = lease
         self._breaker = breaker
+        self._promise = promise
         self._sender = sender
         self._in_flight = in_flight
         self._lease_ms = lease_ms
@@ -72,28 +78,45 @@ class Resender:
 
         A few: exits that come meanwhile are first of the next ones.
         """
-        count = 0
-        for row in await store.fetch(self._pool, "to_send_again", partition=self._lease.partition):
+        rows = await self._wanted()
+        if not rows:
+            return False
+        told, count = await self._promise.now(), 0
+        for row in rows:
             # Before each commit: an attempt that waits for the breaker is one of few, and in vain.
             if count == _TOGETHER or not self._breaker.closed:
                 break
-            # Where the attempt before is still under way here: one sender an order.
-            if row["order_key"] not in self._in_flight:
+            # It may have been taken up meanwhile: one sender an order.
+            if row["order_key"] not in self._in_flight and await self._still_promised(row, told):
                 await self._send(row)
                 count += 1
         return count > 0
+
+    async def _wanted(self) -> list[DictRow]:
+        """Return what is wanted, but for that whose attempt before is still under way here."""
+        rows = await store.fetch(self._pool, "to_send_again", partition=self._lease.partition)
+        return [row for row in rows if row["order_key"] not in self._in_flight]
+
+    async def _still_promised(self, row: DictRow, told: ToldPromise) -> bool:
+        """Return whether one key is one order; give it back to confirm when it is not any more."""
+        promise = told.judge(by_settings=row["send_again_by_settings"])
+        if promise is Promise.WITHDRAWN:
+            _log.warning("not sent again: the promise is withdrawn", order=row["order_key"])
+            await store.execute(
+                self._pool, "drop_send_again", order_key=row["order_key"], epoch=row["epoch"]
+            )
+        return promise is Promise.HOLDS
 
     async def _probe(self) -> None:
         """Have an exit find out whether insiders-api is back: on a quiet night nobody else comes.
 
         Entries leave it to those that are new.
         """
-        for row in await store.fetch(self._pool, "to_send_again", partition=self._lease.partition):
-            if row["purpose"] == Purpose.ENTRY:
-                return
-            if row["order_key"] not in self._in_flight:
-                break
-        else:
+        row = next(iter(await self._wanted()), None)
+        if row is None or row["purpose"] == Purpose.ENTRY:
+            return
+        # Without an answer to this there is nothing yet that a probe could find out.
+        if not await self._still_promised(row, await self._promise.now()):
             return
         probe, sent = await self._breaker.take_probe(), False
         try:
@@ -122,6 +145,7 @@ class Resender:
             gates_checked_ns=again.gates_checked_ns,
             origin=Origin(traceparent=row["traceparent"]),
             probe=probe,
+            by_settings=row["send_again_by_settings"],
         )
         self._sender.send([attempt])
         return True

@@ -112,10 +112,13 @@ class SlowPath:
         attempt = post.attempt
         # Before it has a connection, so that none waits for it here.
         permit.until_ns = await self._pre_send.recheck(attempt, permit.until_ns)
+        promised_until_ns = await self._pre_send.promised_until_ns(attempt)
         permit.probe = await self._probe_if_allowed(post, permit.probe)
         if not self._breaker.allows(permit.probe):
             return NOT_SENT, None
-        ready = partial(self._pre_send.ready, attempt, permit.until_ns, probe=permit.probe)
+        ready = partial(
+            self._pre_send.ready, attempt, permit.until_ns, promised_until_ns, probe=permit.probe
+        )
         # From here on a byte may leave.
         post.move(PostEvent.POSTED)
         order = attempt.order

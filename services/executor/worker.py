@@ -25,6 +25,7 @@ from services.executor.core.conclusion import HANDLED_BEFORE
 from services.executor.core.pre_trade_limits import Halt, PreTradeLimits, SentEntry
 from services.executor.gate_recheck import GateRecheck
 from services.executor.pre_send_check import PreSendCheck
+from services.executor.promise_check import ASK_MS, PromiseCheck
 from services.executor.recorder import Outcome, Recorder
 from services.executor.resender import Resender
 from services.executor.send_queue import QueuedClaim, SendQueue
@@ -41,6 +42,7 @@ from tradingtools.storage.postgres import journal
 from tradingtools.storage.postgres.lease import Lease
 from tradingtools.storage.postgres.pool import Pool
 from tradingtools.venues.insiders.order_gateway import InsidersClient
+from tradingtools.venues.insiders.promises import ask_promises
 
 _log = structlog.get_logger("executor")
 _halts = instruments.counter(
@@ -115,10 +117,12 @@ class Executor:
         who = prober_name(lease.partition, lease.epoch)
         self.breaker = CircuitBreaker(pool, who, policy)
         self.queue = SendQueue(pool, lease, settings.poll_ms / 1000)
+        promise = PromiseCheck(partial(ask_promises, client, ASK_MS))
+        look = GateRecheck(partial(store.held_back, pool)).check
         self._sender = Sender(
             client,
             self.breaker,
-            PreSendCheck(self.breaker, GateRecheck(partial(store.held_back, pool)).check),
+            PreSendCheck(self.breaker, promise, look),
             settings.submit_timeout_ms,
             self._lease_ms,
             lambda outcome: self._recorder().put([], [outcome]),
@@ -129,7 +133,7 @@ class Executor:
         self._collar = collar
         self.recorder: Recorder | None = None
         self._resender = Resender(
-            pool, lease, self.breaker, self._sender, self.queue.in_flight, self._lease_ms
+            pool, lease, self.breaker, promise, self._sender, self.queue.in_flight, self._lease_ms
         )
 
     def waited_ms(self) -> int:

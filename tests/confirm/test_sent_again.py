@@ -17,7 +17,7 @@ from services.executor import store as executor
 from tests.confirm.conftest import Orders
 from tradingtools.domain.order_states import OrderState as S
 from tradingtools.domain.venue_order import VenueOrder
-from tradingtools.venues.ports import Capabilities
+from tradingtools.venues.ports import Capabilities, NotTold
 
 _PROMISED = Capabilities(
     idempotency=True, not_after=True, get_by_key=True, void=False, longest_processing_ms=1_000
@@ -48,6 +48,10 @@ async def test_what_is_accepted_while_it_is_asked_for_is_looked_at_at_once(
                 )
             return LookupResult.NOT_FOUND, None
 
+        async def capabilities(self) -> Capabilities | NotTold:
+            """It never says: the settings decide."""
+            return NotTold.NOT_OFFERED
+
     settings = Settings(executor_target="h:1", insiders_url="http://h", send_again_ms=send_again_ms)
     confirm = Confirm(orders.pool, cast(Any, None), cast(Any, FarSide()), settings)
     confirm._capabilities = _PROMISED
@@ -58,6 +62,7 @@ async def test_what_is_accepted_while_it_is_asked_for_is_looked_at_at_once(
     row = await orders.row(key)
     again = None if accepted or send_again_ms else 0
     assert (row["state"], row["send_again_epoch"]) == (S.UNKNOWN, again)
+    assert row["send_again_by_settings"] == (again is not None), "the executor has to know"
     rows = await store.fetch(orders.pool, "due", limit=1000, late_ms=0)
     still_due = key in {row["order_key"] for row in rows}
     assert still_due == accepted, "it is looked at once more, at once"
@@ -65,11 +70,16 @@ async def test_what_is_accepted_while_it_is_asked_for_is_looked_at_at_once(
 
 @pytest.mark.parametrize(
     ("told", "wanted"),
-    [(_PROMISED, True), (_WITHDRAWN, False), (None, False)],
-    ids=["still promised", "withdrawn since", "nobody answers"],
+    [
+        (_PROMISED, True),
+        (_WITHDRAWN, False),
+        (NotTold.NO_ANSWER, False),
+        (NotTold.NOT_OFFERED, False),
+    ],
+    ids=["still promised", "withdrawn since", "nobody answers", "not said any more"],
 )
 async def test_nothing_is_sent_again_by_a_promise_that_may_not_hold_any_more(
-    orders: Orders, told: Capabilities | None, wanted: bool
+    orders: Orders, told: Capabilities | NotTold, wanted: bool
 ) -> None:
     key = await orders.make("UNKNOWN")
     await orders.sql(
@@ -83,7 +93,7 @@ async def test_nothing_is_sent_again_by_a_promise_that_may_not_hold_any_more(
             """It has withdrawn by now what it promised a second ago."""
             return LookupResult.NOT_SUPPORTED, None
 
-        async def capabilities(self) -> Capabilities | None:
+        async def capabilities(self) -> Capabilities | NotTold:
             return told
 
     settings = Settings(executor_target="h:1", insiders_url="http://h", send_again_ms=0)

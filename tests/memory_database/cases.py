@@ -714,6 +714,7 @@ CASES: dict[str, dict[str, Callable[[Draw], Values]]] = {
             )
         },
         "to_send_again": lambda draw: {"partition": draw.rng.randrange(2)},
+        "drop_send_again": _unknown,
         "left_lately": lambda draw: {"partition": draw.rng.randrange(2), "since_ns": 1},
         "halt": lambda draw: {
             "scope": "WALLET",
@@ -762,6 +763,7 @@ CASES: dict[str, dict[str, Callable[[Draw], Values]]] = {
             **_unknown(draw),
             "next_check_at": draw.rng.choice([None, WATCH_IS_OVER]),
             "milliseconds": draw.rng.choice([0, 60_000]),
+            "by_settings": draw.rng.random() < 0.5,
         },
         "stop_watching": _as_it_is,
         "watched": lambda draw: {"first_ms": draw.rng.choice([0, 60_000]), "limit": 100},

@@ -323,7 +323,8 @@ async def test_another_attempt_is_admitted_alike(database_url: str) -> None:
         for key in keys[1:]:
             await pair.call(
                 cases.CONFIRM, "send_again",
-                {"order_key": key, "epoch": 2, "next_check_at": None, "milliseconds": 0},
+                {"order_key": key, "epoch": 2, "next_check_at": None, "milliseconds": 0,
+                 "by_settings": True},
             )  # fmt: skip
         await pair.call(cases.EXECUTOR, "to_send_again", {"partition": 0})
         for key in keys:
@@ -335,10 +336,12 @@ async def test_another_attempt_is_admitted_alike(database_url: str) -> None:
         late = next(o["order_key"] for o in memory.table("orders").values() if not o["attempt"])
         seen = {"order_key": late, "epoch": 2}
         wish = {**seen, "next_check_at": WATCH_IS_OVER, "milliseconds": 60_000}
+        wish["by_settings"] = False
         told = {"order_key": late, "venue_order_id": "v", "answered_ns": 6, "detail": "{}"}
         for file, name, values, wanted in (
             (cases.CONFIRM, "stop_watching", {**seen, "state": "UNKNOWN"}, None),
             (cases.CONFIRM, "send_again", wish, 2),
+            (cases.EXECUTOR, "drop_send_again", {**seen, "epoch": 9}, 2),
             (cases.EXECUTOR, "note_late_acceptances", {"accepted": json.dumps([told])}, None),
             (cases.CONFIRM, "send_again", wish, None),
         ):

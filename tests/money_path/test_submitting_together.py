@@ -113,11 +113,16 @@ async def scene(
     breaker: bool = False,
     limits: Limits = LIMITS,
     collar: Collar | None = None,
+    insiders_url: str = "",
 ) -> AsyncIterator[Scene]:
-    """Up to so many connections; a breaker opens with the first failure, or never."""
+    """Up to so many connections; a breaker opens with the first failure, or never.
+
+    The far side is one of its own, or what stands at ``insiders_url``.
+    """
     far = Far()
     app = web.Application()
     app.router.add_post("/api/trade/{side}", far.answer)
+    app.router.add_get("/api/capabilities", far.capabilities)
     runner = web.AppRunner(app, shutdown_timeout=0.1)
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", 0)
@@ -133,7 +138,7 @@ async def scene(
         breaker_open_ms=600_000,
         breaker_longest_ms=600_000,
     )
-    url = f"http://127.0.0.1:{runner.addresses[0][1]}"
+    url = insiders_url or f"http://127.0.0.1:{runner.addresses[0][1]}"
     try:
         async with (
             open_pool(database_url, name="together", size=3) as pool,

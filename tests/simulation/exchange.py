@@ -101,18 +101,23 @@ class Exchange:
 
     # What it is asked.
 
-    def place(self, side: Side, key: str, body: bytes, plans: Plans) -> Answer:
-        """POST an order."""
+    def withdraw(self) -> None:
+        """Say from now on that the same key may be another order."""
+        self.capabilities = replace(self.capabilities, idempotency=False)
+
+    def place(self, side: Side, key: str, body: bytes, plans: Plans, *, promised: bool) -> Answer:
+        """POST an order; ``promised``: one key is one order for it, whatever is said by now."""
         digest = hashlib.sha256(body).hexdigest()
         self._posts.append(
             facts.GatewayPost(order_key=key, body_hash=digest, ledger=self._committed(key, digest))
         )
         try:
-            return Answer(payload=show_order(self._place(side, key, body, plans)))
+            order = self._place(side, key, body, plans, promised=promised)
+            return Answer(payload=show_order(order))
         except Rejection as rejection:
             return refuse(rejection)
 
-    def _place(self, side: Side, key: str, body: bytes, plans: Plans) -> Order:
+    def _place(self, side: Side, key: str, body: bytes, plans: Plans, *, promised: bool) -> Order:
         self._advance()
         digest = hashlib.sha256(body).hexdigest()
         first = self._known(key)
@@ -120,7 +125,7 @@ class Exchange:
             None if first is None else KeyUse(body_sha256=first.body_sha256, purpose=side),
             KeyUse(body_sha256=digest, purpose=side),
             voided=key in self._voided,
-            idempotency=self.capabilities.idempotency,
+            idempotency=promised,
         )
         if replay and first is not None:
             return first

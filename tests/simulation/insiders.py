@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import json
+import math
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -26,6 +27,8 @@ from tradingtools.venues.insiders import connections
 from tradingtools.venues.insiders.order_gateway import Answer, Gone, NotSent, Ready, Unanswered
 
 _HOP_SECONDS = 0.004
+PROMISE_MS = 250
+"""The executor's `ASK_MS`. A promise that is withdrawn is kept for what leaves so soon after."""
 _Ask = Callable[[], Told]
 
 
@@ -55,6 +58,7 @@ class FarAway:
         self.history = history
         self.down = False
         """Connections are refused."""
+        self._withdrawn_at = math.inf
         self.contradicted: set[str] = set()
         """Keys about which it has said what cannot be."""
         self.several_lots: frozenset[str] = frozenset()
@@ -62,6 +66,17 @@ class FarAway:
         exit may take another one's shares, and its own never come; see the ADR."""
         self._own = contextvars.copy_context()
         self._own.run(PROCESS.set, "insiders-api")
+
+    def withdraw(self) -> None:
+        """Withdraw the promise that one key is one order."""
+        self._withdrawn_at = self.loop.time()
+        self.exchange.withdraw()
+        self.history.add("one key is not one order any more")
+
+    def promised_now(self) -> bool:
+        """Return whether one key is one order for what leaves now."""
+        kept = self._withdrawn_at < self.loop.time() <= self._withdrawn_at + PROMISE_MS / 1000
+        return kept or self.exchange.capabilities.idempotency
 
     @asynccontextmanager
     async def open_client(
@@ -112,7 +127,7 @@ class SimulatedClient:
             settlement="failing" if self._may_fail(way, body) and storm.hits("trade fails")
             else "retrying" if storm.hits("trade retries") else "normal",
         )  # fmt: skip
-        exchange = far.exchange
+        exchange, promised = far.exchange, far.promised_now()
 
         def place() -> Told:
             if storm.hits("server error before"):
@@ -120,15 +135,11 @@ class SimulatedClient:
             if storm.hits("rate limited"):
                 payload = show_error("RATE_LIMITED", "slow down", retry_after_ms=200)
                 return Told(status=429, payload=payload)
-            told = exchange.place(way, order_key, body, plans)
+            told = exchange.place(way, order_key, body, plans, promised=promised)
             far.history.add(f"POST {order_key[:8]} {told.status} {told.code or ''}")
             # Only what was accepted: the contract remembers no refusals, so a way that delivers
             # twice makes every refusal uncertain, and nobody can be safe from that.
-            if (
-                told.status == 200
-                and exchange.capabilities.idempotency
-                and storm.hits("post twice")
-            ):
+            if told.status == 200 and promised and storm.hits("post twice"):
                 far.later(3 * storm.rng.random(), lambda: far.down or place())
             if storm.hits("server error after"):
                 return Told(status=500, payload=show_error("INTERNAL", "something broke"))

@@ -21,9 +21,10 @@ from services.confirm.core.booking import Action
 from services.confirm.core.unknown_order_policy import LookupResult, NextAction
 from services.confirm.shortfalls import Shortfalls
 from services.confirm.worker import Confirm
-from services.executor import answers
+from services.executor import answers, promise_check
 from services.executor import store as executor_store
 from services.executor.core.pre_trade_limits import PreTradeLimits
+from services.executor.core.promise import Promise
 from services.perfmon import monitor as perfmon_monitor
 from services.perfmon.core import judge as perfmon_judge
 from services.perfmon.core import results as perfmon_results
@@ -195,6 +196,10 @@ async def _believe_it(_confirm: Confirm) -> bool:
     return True
 
 
+def _go_by_the_wish(*_arguments: Any, **_by: Any) -> Promise:
+    return Promise.HOLDS
+
+
 def _anyone_holds_the_lease(*_arguments: Any) -> bool:
     return True
 
@@ -309,9 +314,13 @@ MUTATIONS: Final[dict[str, Mutation]] = {
         (
             (unknown_order_policy, "may_be_sent_again", _send_again_without_its_promise),
             (Confirm, "_one_key_is_one_order", _believe_it),
+            (promise_check, "judge", _go_by_the_wish),
         ),
         "I1",
         seed=68,
+    ),
+    "the promise is asked for before the first byte": Mutation(
+        ((promise_check, "judge", _go_by_the_wish),), "I1", seed=267
     ),
     "halts and pauses are looked at in the commit": Mutation(
         ((submitting, "denials", _look_at_no_halt),), "I8", seed=1

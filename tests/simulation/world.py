@@ -23,6 +23,7 @@ from services.confirm import app as confirm_app
 from services.confirm import booking_batcher
 from services.confirm.settings import Settings as ConfirmSettings
 from services.executor import app as executor_app
+from services.executor import promise_check
 from services.executor.settings import Settings as ExecutorSettings
 from services.guard import app as guard_app
 from services.guard.settings import Settings as GuardSettings
@@ -36,7 +37,7 @@ from tests.simulation.commits import CommitWatch
 from tests.simulation.control import Control
 from tests.simulation.exchange import Exchange
 from tests.simulation.history import History, logs_into
-from tests.simulation.insiders import FarAway
+from tests.simulation.insiders import PROMISE_MS, FarAway
 from tests.simulation.loop import WALL_START_NS, VirtualLoop
 from tests.simulation.machine import Machine
 from tests.simulation.mistakes import Mistakes
@@ -61,6 +62,8 @@ HOLDING_LAG_MS = 300
 SHORTFALL_APART_MS = 700
 SELLING_BY_HAND = 0.2
 """Of all seeds."""
+WITHDRAWING = 0.4
+"""Of all seeds: what insiders-api promises of keys is withdrawn."""
 _BEGINNING = EPOCH + timedelta(microseconds=WALL_START_NS // 1000)
 
 
@@ -114,6 +117,10 @@ class World:
         """Of the present owner; for judges, who look into its memory."""
         self._guards_epoch = 0
         self.far = FarAway(self.exchange, self.loop, self.machine, self.storm, self.history)
+        withdrawal = self.rng("withdrawal")
+        withdraws = not calm and withdrawal.random() < WITHDRAWING
+        self._wishes_left = withdrawal.choice((1, 1, 2, 4)) if withdraws else 0
+        """Until what is promised of keys is withdrawn: that is worst just behind a wish."""
 
     def _now(self) -> datetime:
         # Statements of one instant are many.
@@ -167,6 +174,8 @@ class World:
                     stack.enter_context(put(app, "Consumer", self.mistakes.consumer))
             most = self.rng("bookings").choice((1, 2, 3, booking_batcher.MOST))
             stack.enter_context(put(booking_batcher, "MOST", most))
+            # In a second, most of what a seed wants sent again has left.
+            stack.enter_context(put(promise_check, "ASK_MS", PROMISE_MS))
             # A storm is shorter than what the venue may take to tell of a trade.
             stack.enter_context(put(outcomes, "_LAG_MS", HOLDING_LAG_MS))
             # Seals come behind everything and nothing waits for them: not in the memory database.
@@ -262,6 +271,14 @@ class World:
             text = _told(table, before, after)
             if text:
                 self.history.add(text)
+            if table == "orders" and before is not None and after is not None:
+                self._on_order(before["send_again_epoch"], after["send_again_epoch"])
+
+    def _on_order(self, before: int | None, wanted: int | None) -> None:
+        if wanted not in (None, before) and self._wishes_left:
+            self._wishes_left -= 1
+            if not self._wishes_left:
+                self.far.withdraw()
 
 
 _SHOWN = {

@@ -90,6 +90,15 @@ class Capabilities(msgspec.Struct, frozen=True):
     longest_processing_ms: int
 
 
+class NotTold(Enum):
+    """The reason that insiders-api has not said what it promises."""
+
+    NO_ANSWER = auto()
+    """It may say so the next time."""
+    NOT_OFFERED = auto()
+    """It answers, and has no such route: it never says."""
+
+
 class Meaning(Enum):
     """The conclusion that an answer allows."""
 

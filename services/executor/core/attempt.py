@@ -33,6 +33,8 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True):
     """Its SUBMITTING looked at the gates after this instant, `monotonic_ns`."""
     probe: int = 0
     """Not 0: the one request that a circuit breaker lets out, see `CircuitBreaker.take_probe`."""
+    by_settings: bool = False
+    """Of a further attempt: that one key is one order is said by the settings, see `promise`."""
     origin: Origin = NO_ORIGIN
     submitting_ns: int = 0
     """When its SUBMITTING was known to be committed, since the epoch."""

@@ -30,7 +30,7 @@ def takes(seconds: Callable[[Sequence[RecheckRequest]], float]) -> PreSendCheck:
         await asyncio.sleep(seconds(asked))
         return {}, asked_ns
 
-    return PreSendCheck(cast(Any, None), GateRecheck(ask).check)
+    return PreSendCheck(cast(Any, None), cast(Any, None), GateRecheck(ask).check)
 
 
 def run(work: Coroutine[Any, Any, None]) -> None:

@@ -9,6 +9,7 @@ from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, cast
 
 import msgspec
@@ -26,6 +27,7 @@ from services.executor.core.post_states import PostState
 from services.executor.gate_recheck import RecheckResult
 from services.executor.post import Post
 from services.executor.pre_send_check import PreSendCheck
+from services.executor.promise_check import ASK_MS, PromiseCheck
 from services.executor.recorder import Outcome
 from services.executor.sender import Sender
 from tests.unit.samples import order
@@ -34,6 +36,7 @@ from tradingtools.domain.leader_trade import Side
 from tradingtools.domain.order import Follower, Order, Purpose
 from tradingtools.domain.order_states import OrderState
 from tradingtools.venues.insiders.order_gateway import InsidersClient, open_client
+from tradingtools.venues.insiders.promises import ask_promises
 
 FAILURES = 1_000
 LEASE_MS = 600_000
@@ -49,6 +52,13 @@ class Far:
     statuses: dict[str, list[int]] = field(default_factory=dict)
     """Of the next answers to a key; 201 when there are none left."""
     retry_after_ms: int = 1
+    promised: bool = True
+    """Whether one key is one order."""
+
+    async def capabilities(self, _: web.Request) -> web.Response:
+        on = self.promised
+        told = {"idempotency": on, "notAfter": on, "getByKey": on, "void": on}
+        return web.json_response({**told, "longestProcessingMs": 1})
 
     async def answer(self, request: web.Request) -> web.Response:
         key = request.headers["Idempotency-Key"]
@@ -103,6 +113,7 @@ async def scene(
     far = Far()
     app = web.Application()
     app.router.add_post("/api/trade/{side}", far.answer)
+    app.router.add_get("/api/capabilities", far.capabilities)
     runner = web.AppRunner(app, shutdown_timeout=0.1)
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", 0)
@@ -115,7 +126,8 @@ async def scene(
     try:
         async with open_client(f"http://127.0.0.1:{runner.addresses[0][1]}", warm=4) as client:
             told = record or outcomes.append
-            leave = PreSendCheck(breaker, look)
+            promise = PromiseCheck(partial(ask_promises, client, ASK_MS))
+            leave = PreSendCheck(breaker, promise, look)
             sender = Sender(
                 client, breaker, leave, timeout_ms, LEASE_MS, told, died.append, hurried
             )

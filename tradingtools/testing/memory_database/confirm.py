@@ -243,7 +243,8 @@ def send_again(tx: Transaction, values: Row) -> list[Row]:
     row = _as_it_was(tx, {**values, "state": "UNKNOWN"})
     if row is not None and row["next_check_at"] == values["next_check_at"]:
         later = tx.now + timedelta(milliseconds=values["milliseconds"])
-        tx.update("orders", row, send_again_epoch=row["epoch"], next_check_at=later)
+        wish = {"send_again_epoch": row["epoch"], "send_again_by_settings": values["by_settings"]}
+        tx.update("orders", row, **wish, next_check_at=later)
     return []
 
 

@@ -38,6 +38,16 @@ def to_send_again(tx: Transaction, values: Row) -> list[Row]:
     return sorted(found, key=lambda row: (row["purpose"] == "ENTRY", row["journal_seq"]))[:100]
 
 
+def drop_send_again(tx: Transaction, values: Row) -> list[Row]:
+    """One key is not one order any more: confirm decides again at once."""
+    order, epoch = tx.get("orders", values["order_key"]), values["epoch"]
+    wanted = ("UNKNOWN", epoch, epoch)
+    names = ("state", "epoch", "send_again_epoch")
+    if order is not None and tuple(order[name] for name in names) == wanted:
+        tx.update("orders", order, send_again_epoch=None, next_check_at=tx.now)
+    return []
+
+
 def _with_reservation(order: Row, held: Row) -> Row:
     return {
         **order,
@@ -169,6 +179,6 @@ EXECUTOR: Final[dict[str, Twin]] = {
     for twin in (
         submit_batch, last_record, claimed_orders, abandoned, last_event, events_after,
         note_late_acceptances, submit_again, held_back, to_send_again, left_lately, halt, breaker,
-        add_breaker, move_breaker,
+        add_breaker, move_breaker, drop_send_again,
     )
 }  # fmt: skip

@@ -178,6 +178,7 @@ TABLES: Final[dict[str, Table]] = {
                 filled_notional_micros=0, fee_micros=0, traceparent="", received_ns=0,
                 routed_ns=0, claimed_ns=0, held_ns=0, submitting_ns=0, first_byte_ns=0,
                 answered_ns=0, confirmed_ns=0, created_at=NOW, send_again_epoch=None,
+                send_again_by_settings=False,
             ),
             unique=(("copy_key", "ordinal"),),
             index="copy_key",

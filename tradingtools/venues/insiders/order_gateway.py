@@ -117,8 +117,11 @@ class InsidersClient:
         return await self._get(f"/api/wallets/{proxy}/positions", timeout_ms)
 
     async def capabilities(self, timeout_ms: int) -> Answer:
-        """GET what this insiders-api promises. Raises NotSent, Unanswered."""
-        return await self._get("/api/capabilities", timeout_ms)
+        """GET what this insiders-api promises. Raises NotSent, Unanswered.
+
+        It has a connection before all buys that wait: exits may wait for what it says.
+        """
+        return await self._get("/api/capabilities", timeout_ms, urgent=True)
 
     def _keyed(self, path: str, key: str, body: bytes) -> bytes:
         head = (
@@ -128,13 +131,12 @@ class InsidersClient:
         )
         return head.encode() + body
 
-    async def _get(self, path: str, timeout_ms: int) -> Answer:
-        return await self._request(
-            f"GET {self._prefix}{path} HTTP/1.1\r\n{self._common}\r\n", timeout_ms
-        )
+    async def _get(self, path: str, timeout_ms: int, *, urgent: bool = False) -> Answer:
+        head = f"GET {self._prefix}{path} HTTP/1.1\r\n{self._common}\r\n"
+        return await self._request(head, timeout_ms, urgent=urgent)
 
-    async def _request(self, head: str, timeout_ms: int) -> Answer:
-        return await self._connections.exchange(head.encode(), timeout_ms)
+    async def _request(self, head: str, timeout_ms: int, *, urgent: bool = False) -> Answer:
+        return await self._connections.exchange(head.encode(), timeout_ms, urgent=urgent)
 
 
 @asynccontextmanager

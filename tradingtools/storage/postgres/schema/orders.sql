@@ -62,6 +62,8 @@ create table orders (
     -- The epoch of the UNKNOWN that is to be sent again. Any transition after it that counts has a
     -- higher epoch, and any other leaves UNKNOWN: nothing has to be taken back.
     send_again_epoch     bigint,
+    -- insiders-api has never said that one key is one order; the settings do.
+    send_again_by_settings boolean not null default false,
     check (filled_size_micros <= size_micros),
     check ((state = 'FAILED') = (failed_kind is not null)),
     unique (copy_key, ordinal)

@@ -1,0 +1,24 @@
+"""Ask insiders-api what it promises."""
+
+from __future__ import annotations
+
+import structlog
+
+from tradingtools.venues.insiders.order_gateway import InsidersClient, NotSent, Unanswered
+from tradingtools.venues.insiders.schemas import WireError, parse_capabilities
+from tradingtools.venues.ports import Capabilities, NotTold
+
+_log = structlog.get_logger("insiders")
+_NO_SUCH_ROUTE = frozenset({404, 405, 501})
+
+
+async def ask_promises(client: InsidersClient, timeout_ms: int) -> Capabilities | NotTold:
+    """Return what insiders-api promises now, or why it does not say."""
+    try:
+        answer = await client.capabilities(timeout_ms)
+        if answer.status in _NO_SUCH_ROUTE:
+            return NotTold.NOT_OFFERED
+        return parse_capabilities(answer.body) if answer.status == 200 else NotTold.NO_ANSWER
+    except (NotSent, Unanswered, WireError) as error:
+        _log.warning("capabilities unknown", error=str(error))
+        return NotTold.NO_ANSWER
