@@ -66,6 +66,8 @@ def replay(
         The report, and how many seconds the judging itself took, the journal's answers not counted.
     """
     report, seen, took = Report(day=day.isoformat()), set[str](), 0.0
+    # First: what is committed from now on need not be in what is read of the recording.
+    durable = [] if journal is None else journal.keys(day)
     recorded = judgements(directory, day, report.damaged.append)
     like = _Journaled(journal, report) if journal is not None else None
     while True:
@@ -83,8 +85,7 @@ def replay(
         progress(report)
     if like is not None:
         like.end()
-    if journal is not None:
-        _complete(report, journal, directory, day, seen)
+        _complete(report, durable, directory, day, seen)
     return report, took
 
 
@@ -194,9 +195,11 @@ def _about(fields: Mapping[str, Any], judgement: Judgement) -> bool:
     return all(fields[name] == getattr(key, name) for name in names)
 
 
-def _complete(report: Report, journal: Journal, directory: Path, day: date, seen: set[str]) -> None:
+def _complete(
+    report: Report, durable: Sequence[str], directory: Path, day: date, seen: set[str]
+) -> None:
     """Find records of the journal that no recording has."""
-    missing = [key for key in journal.keys(day) if key not in seen]
+    missing = [key for key in durable if key not in seen]
     report.resyncs = sum(key.startswith(RESYNC) for key in missing)
     missing = [key for key in missing if not key.startswith(RESYNC)]
     if missing:

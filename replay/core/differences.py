@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 from msgspec import structs
 
-from services.router.core.judgement import Decoder, Judgement, known_of
+from services.router.core.judgement import Decoder, Judgement, known_of, order_of
 from services.router.core.records import Copy, Plan
 from tradingtools.domain.leader_trade import TradeKey
 from tradingtools.domain.money import to_text
@@ -78,7 +78,7 @@ def recorded_plan(judgement: Judgement, recorded: Decoder) -> Plan:
     for other in judgement.left:
         left.setdefault(other.key, {})[other.subscription_id] = recorded.copy(other.copy)
     return Plan(
-        orders=tuple(judgement.orders),
+        orders=tuple(map(order_of, judgement.orders)),
         copies={i: recorded.copy(fields) for i, fields in judgement.copies.items()},
         left=left,
     )

@@ -70,6 +70,8 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
         tail = await claim_tail(pool, "router", settings.partition)
         books = Books(bookfeed, timeout_ms=settings.book_timeout_ms)
         recorder = _recorder(owned, settings)
+        if recorder is not None:
+            parts.stack.callback(recorder.close)
         router = Router(
             pool,
             owned,

@@ -360,7 +360,7 @@ class Claimer:
         return Inputs(context) if self._recorder is None else Inputs.of(context)
 
     def record(self, request: ClaimRequest, claim: Claim) -> None:
-        """Keep a judgement, while its claim waits for the database."""
+        """Note a judgement, which is written when its orders are on their way."""
         if self._recorder is not None and request.inputs is not None:
             self._recorder.note(request.trade, request.inputs, claim)
 

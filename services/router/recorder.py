@@ -1,13 +1,15 @@
 """Record judgements beside the copies, so that any of them can be repeated later.
 
-A judgement is written while its claim waits for the database, and no copy waits for it. A kill -9
-in between loses the record of one claim at most, and a replay names the claim. What cannot be
-written is told once and costs no copy.
+No copy waits for it: what was judged is noted by reference, and encoded one by one a few
+milliseconds later, when its orders are on their way; a thread waits for the disk. A kill -9 loses
+what was not written yet, and a replay names the claims. What cannot be written is told once and
+costs no copy.
 """
 
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from datetime import date, timedelta
 from functools import partial
 from pathlib import Path
@@ -21,12 +23,16 @@ from tradingtools.runtime import instruments
 from tradingtools.storage import recordings
 from tradingtools.storage.postgres.journal import Claim
 from tradingtools.storage.postgres.lease import Lease
-from tradingtools.storage.recordings import RecordingFile
+from tradingtools.storage.recordings import RecordingWriter
 
 _log = structlog.get_logger("router.recorder")
+_LATER_SECONDS = 0.005
+"""By then a claim is committed and handed on."""
 _AGAIN_MS = 60_000
 _MOST = 100_000
 """Judgements of one file: what is kept of subscriptions for them has a bound."""
+_WAITING = 1_000
+"""Judgements that wait, at most; more are encoded at once: memory has a bound, too."""
 _recorded = instruments.counter(
     "tradingtools.router",
     "judgements_recorded",
@@ -49,15 +55,26 @@ class Recorder:
         self._lease = lease
         self._settings = settings
         self._encoder = Encoder()
-        self._file: RecordingFile | None = None
+        self._waiting: deque[tuple[LeaderTrade, Inputs, Claim]] = deque()
+        self._writer: RecordingWriter | None = None
         self._day: date | None = None
         self._count = 0
         self._broken_ms: int | None = None
 
     def note(self, trade: LeaderTrade, inputs: Inputs, claim: Claim) -> None:
-        """Write a judgement as soon as the caller waits for something."""
-        write = partial(self._write, trade, inputs, claim)
-        asyncio.get_running_loop().call_soon(write)
+        """Note a judgement, which is written soon."""
+        if not self._waiting:
+            asyncio.get_running_loop().call_later(_LATER_SECONDS, self._next)
+        self._waiting.append((trade, inputs, claim))
+        if len(self._waiting) > _WAITING:
+            self._write(*self._waiting.popleft())
+
+    def _next(self) -> None:
+        """Write the oldest that waits; others have their turn before the next one."""
+        if self._waiting:
+            self._write(*self._waiting.popleft())
+        if self._waiting:
+            asyncio.get_running_loop().call_soon(self._next)
 
     def _write(self, trade: LeaderTrade, inputs: Inputs, claim: Claim) -> None:
         now_ms = inputs.context.now_ms
@@ -65,8 +82,8 @@ class Recorder:
             _recorded.add(1, {"written": False})
             return
         try:
-            file = self._open(now_ms)
-            file.append(self._encoder.records(trade, inputs, claim.record_key, claim.routed_ns))
+            writer = self._open(now_ms)
+            writer.append(self._encoder.records(trade, inputs, claim.record_key, claim.routed_ns))
         except Exception as error:  # noqa: BLE001 - no copy fails for its record
             self._give_up(now_ms, error)
             return
@@ -74,18 +91,26 @@ class Recorder:
         self._broken_ms = None
         _recorded.add(1, {"written": True})
 
-    def _open(self, now_ms: int) -> RecordingFile:
+    def _open(self, now_ms: int) -> RecordingWriter:
         day = recordings.day_of(now_ms)
-        if self._file is not None and day == self._day and self._count < _MOST:
-            return self._file
-        self.close()
-        oldest = day - timedelta(days=self._settings.recording_days)
-        recordings.drop_before(self._directory, oldest)
+        if self._writer is not None and day == self._day and self._count < _MOST:
+            return self._writer
+        self._shut()
+        tidy = None if day == self._day else partial(self._tidy, day)
         name = f"router-{self._lease.partition}-{self._lease.epoch:09d}"
-        self._file = RecordingFile(recordings.new_file(self._directory, day, name))
+        self._writer = RecordingWriter(recordings.new_file(self._directory, day, name), tidy)
         self._day, self._count = day, 0
-        self._file.append([self._encoder.header(self._header())])
-        return self._file
+        self._writer.append([self._encoder.header(self._header())])
+        return self._writer
+
+    def _tidy(self, day: date) -> None:
+        """Delete what is too old, and compress what is left of earlier days."""
+        oldest = day - timedelta(days=self._settings.recording_days)
+        try:
+            recordings.drop_before(self._directory, oldest)
+            recordings.pack_before(self._directory, day)
+        except OSError as error:
+            _log.warning("recordings of earlier days stay as they are", error=str(error))
 
     def _header(self) -> Header:
         settings = self._settings
@@ -107,10 +132,17 @@ class Recorder:
             _log.warning("decisions are not recorded", error=str(error))
         self._broken_ms = now_ms
         _recorded.add(1, {"written": False})
-        self.close()
+        self._shut()
 
     def close(self) -> None:
-        """Close the file."""
-        if self._file is not None:
-            self._file.close()
-        self._file = None
+        """Write what waits, and close the file."""
+        while self._waiting:
+            self._write(*self._waiting.popleft())
+        if self._writer is not None:
+            self._writer.close()
+        self._writer = None
+
+    def _shut(self) -> None:
+        if self._writer is not None:
+            self._writer.end()
+        self._writer = None

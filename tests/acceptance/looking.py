@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import subprocess
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -21,6 +23,7 @@ from launcher.core import programs
 from launcher.core.programs import ENGINE
 from launcher.embedded import role_url
 from launcher.startup import serving
+from launcher.state import ROOT
 from services.control.store import queries
 from tests.acceptance.harness import Run, until
 from tradingtools.rpc import callers
@@ -195,3 +198,29 @@ def _first(port: int, service: str, method: str, token: str) -> Any:
         first = next(iter(stream))
         stream.cancel()
         return first
+
+
+def decisions_replay_equal(run: Run, *, killed: bool) -> None:
+    """Every decision of the day comes out as it was, and as the journal has it.
+
+    Args:
+        run: that goes on.
+        killed: its router was: a kill loses what was judged in its last milliseconds.
+    """
+    environ = {**os.environ, "TT_LAUNCHER_STATE_DIR": str(run.directory)}
+    said = subprocess.run(
+        [ROOT / "tt", "replay", "--json"],
+        env=environ,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    told = json.loads(said.stdout)
+    assert told["firstDifference"] is None, told
+    assert told["journal"]["firstUnlike"] == ""
+    assert told["journal"]["compared"] > 0
+    assert told["copied"] > 0
+    assert told["damaged"] == []
+    assert told["same"] or killed, told
+    assert told["journal"]["unrecordedCount"] <= 20 * killed, told

@@ -20,6 +20,7 @@ from launcher.core.invariants import CHECKS
 from launcher.state import ROOT
 from tests.acceptance.harness import END_SECONDS, Run, running, started, until, venue_elsewhere
 from tests.acceptance.looking import (
+    decisions_replay_equal,
     each_process_has_its_own_alone,
     every_stream_can_be_tailed,
     gains_are_the_ledger,
@@ -91,6 +92,7 @@ def test_a_run_does_its_work_and_proves_itself_whatever_is_killed(directory: Pat
         leaders_are_ranked(run)
         until(lambda: run.counts() >= work, END_SECONDS, f"{work}")
         gains_are_the_ledger(run)
+        decisions_replay_equal(run, killed=False)
         assert set(run.starts().values()) == {1}
         for name in (*KILLED, *KILLED_WORLD):
             _kill_and_see_again(run, name)
@@ -99,6 +101,7 @@ def test_a_run_does_its_work_and_proves_itself_whatever_is_killed(directory: Pat
         more = Counter(confirmed=20, stop_loss=1, take_profit=1)
         until(lambda: run.counts() >= before + more, END_SECONDS, f"trades after kills, {before}")
         gains_are_the_ledger(run)
+        decisions_replay_equal(run, killed=True)
         run.remember_tree()
         run.interrupt()
         assert run.ends() == 0, run.output

@@ -41,7 +41,7 @@ def test_a_day_is_told_for_people_and_for_programs(recorded: Path) -> None:
 def test_a_damaged_recording_is_not_well(recorded: Path, tmp_path: Path) -> None:
     (day,) = recorded.iterdir()
     (tmp_path / day.name).mkdir()
-    (tmp_path / day.name / "router-0-1.recording").write_bytes(b"nothing")
+    (tmp_path / day.name / "router-0-1.recording").write_bytes(b"\x00\x00\x00\x02nothing")
     said = call("replay", "--recording", str(tmp_path), environ={})
     assert (said.status, "is damaged" in said.out) == (1, True)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import zlib
+import shutil
 from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 from pathlib import Path
@@ -37,6 +37,13 @@ class RecordedLife(tape.Life):
 
     directory: Path = field(default_factory=Path)
 
+    recorders: list[Recorder] = field(default_factory=list)
+
+    async def live(self) -> None:
+        await super().live()
+        for each in self.recorders:
+            each.close()
+
     async def born(self) -> Router:
         router = await super().born()
         pool = cast(Any, MemoryPool(self.database))
@@ -47,6 +54,7 @@ class RecordedLife(tape.Life):
             tx.update("partition_lease", row, expires_at=tx.now + timedelta(days=1))
 
         self.database.write(keep)
+        self.recorders.append(Recorder(self.directory, owned, self.settings))
         router = Router(
             pool,
             owned,
@@ -54,7 +62,7 @@ class RecordedLife(tape.Life):
             Tail(0, tape._nothing),
             self.settings,
             body_of=order_body,
-            recorder=Recorder(self.directory, owned, self.settings),
+            recorder=self.recorders[-1],
         )
         await router.recover()
         return router
@@ -197,22 +205,49 @@ def test_what_a_killed_router_leaves_is_read_up_to_its_end(
         report, _ = replay(tmp_path, recorded.day)
         assert report.judgements > 0
         assert report.different == 0
-    (folder / path.name).write_bytes(b"no recording")
+    (folder / path.name).write_bytes(b"\x00\x00\x00\x02no recording")
     report, _ = replay(tmp_path, recorded.day)
     assert len(report.damaged) == 1
     assert not report.same
 
 
-def test_a_record_is_whole_after_each_append(tmp_path: Path) -> None:
+def test_what_is_appended_is_there_when_the_file_is_closed(tmp_path: Path) -> None:
     path = tmp_path / "day" / "x.recording"
-    file = recordings.RecordingFile(path)
     for number in range(3):
-        file.append([bytes([number]) * 100, b""])
-        assert len(list(recordings.records(path))) == 2 * (number + 1)
-    file.close()
+        writer = recordings.RecordingWriter(path.with_name(f"{number}.recording"))
+        writer.append([bytes([number]) * 100, b""])
+        writer.append([b"last"])
+        writer.close()
+    found = [list(recordings.records(each)) for each in sorted(path.parent.iterdir())]
+    assert found == [[bytes([number]) * 100, b"", b"last"] for number in range(3)]
+
+
+def test_a_file_that_cannot_be_made_is_told_at_the_next_append(tmp_path: Path) -> None:
+    path = tmp_path / "x.recording"
+    path.write_bytes(b"")
+    writer = recordings.RecordingWriter(path)
+    writer.close()
     with pytest.raises(FileExistsError):
-        recordings.RecordingFile(path)
-    assert zlib.decompressobj().decompress(path.read_bytes())[:4] == (100).to_bytes(4, "big")
+        writer.append([b"more"])
+
+
+def test_earlier_days_are_compressed_and_say_the_same(recorded: Recorded, tmp_path: Path) -> None:
+    directory = tmp_path / "copy"
+    shutil.copytree(recorded.directory, directory)
+    before = [list(recordings.records(p)) for p in recordings.files(directory, recorded.day)]
+    recordings.pack_before(directory, recorded.day)
+    assert recordings.files(directory, recorded.day)[0].suffix == ".recording"
+    recordings.pack_before(directory, recorded.day + timedelta(days=1))
+    packed = recordings.files(directory, recorded.day)
+    assert {path.suffix for path in packed} == {".gz"}
+    assert [list(recordings.records(path)) for path in packed] == before
+    # As a kill between the two leaves it: both are there, and count once.
+    again = packed[0].with_name(packed[0].name.removesuffix(".gz"))
+    again.write_bytes(b"")
+    assert recordings.files(directory, recorded.day) == packed
+    packed[0].write_bytes(packed[0].read_bytes()[:-10])
+    report, _ = replay(directory, recorded.day)
+    assert len(report.damaged) == 1
 
 
 async def test_a_disk_that_is_full_costs_no_copy(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ A judgement is complete: neither the database nor another judgement is needed to
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -31,6 +31,8 @@ from tradingtools.domain.subscription import Subscription
 FORMAT = 1
 CopyFields = dict[str, Any]
 """A copy's fields that differ from the usual; of its subscription the number in the recording."""
+Values = tuple[Any, ...]
+"""The values of a struct in the order of its fields."""
 
 
 class Header(msgspec.Struct, frozen=True, kw_only=True, tag="header"):
@@ -70,7 +72,7 @@ class Judged(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One follower of a judgement."""
 
     subscription: int
-    exposure: tuple[int | bool | None, ...] | None = None
+    exposure: Values | None = None
     """The fields of his exposure in their order; None: nobody asked."""
     owner: str | None = None
     """Another subscription that has claimed his entry's copy key."""
@@ -107,8 +109,8 @@ class Judgement(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, t
     leader: LeaderFacts | None = None
     halts: list[Halt] = []
     followers: list[Judged] = []
-    orders: list[Order] = []
-    """Without their bodies, which are made of their other fields."""
+    orders: list[Values] = []
+    """Their fields in order, without their bodies, which are made of the others."""
     copies: dict[str, CopyFields] = {}
     """By subscription; only those that are new or have changed."""
     left: list[OtherCopy] = []
@@ -222,7 +224,7 @@ class Encoder:
             leader=context.leader,
             halts=sorted(context.halts),
             followers=[self._judged(s, trade, inputs) for s in inputs.followers.values()],
-            orders=[structs.replace(order, body="") for order in plan.orders],
+            orders=[_order_values(order) for order in plan.orders],
             copies={i: self._fields(copy) for i, copy in plan.copies.items()},
             left=[
                 OtherCopy(key=key, subscription_id=i, copy=self._fields(copy))
@@ -243,12 +245,10 @@ class Encoder:
             lot=inputs.lots.get(subscription.id),
         )
 
-    def _fields(self, copy: Copy) -> CopyFields:
-        found: CopyFields = {
-            name: value for name, usual in _USUAL if (value := getattr(copy, name)) != usual
-        }
-        found["frozen"] = self._number(copy.frozen)
-        return found
+    def _fields(self, copy: Copy) -> Any:
+        """Return the copy as it is encoded: with a number for its subscription, and without what
+        is as usual."""
+        return structs.replace(copy, frozen=self._number(copy.frozen))
 
     def _number(self, subscription: Subscription) -> int:
         # By identity: whoever is judged is the same object until he changes, and is kept here.
@@ -411,14 +411,23 @@ def no_body(**_: object) -> str:
     return ""
 
 
-_USUAL: Collection[tuple[str, object]] = tuple(
-    (each.name, each.default) for each in structs.fields(Copy) if each.name != "frozen"
-)
 _EXPOSURE = tuple(each.name for each in structs.fields(Exposure))
+_ORDER = tuple(each.name for each in structs.fields(Order))
+_BODY = _ORDER.index("body")
 
 
-def _exposure(values: tuple[int | bool | None, ...]) -> Exposure:
+def _exposure(values: Values) -> Exposure:
     return msgspec.convert(dict(zip(_EXPOSURE, values, strict=True)), Exposure)
+
+
+def _order_values(order: Order) -> Values:
+    values = structs.astuple(order)
+    return (*values[:_BODY], "", *values[_BODY + 1 :])
+
+
+def order_of(values: Values) -> Order:
+    """Return a recorded order, without its body."""
+    return msgspec.convert(dict(zip(_ORDER, values, strict=True)), Order)
 
 
 def _asked(exposures: Mapping[str, Exposure]) -> Callable[[Subscription], Exposure]:

@@ -43,7 +43,7 @@ class Awaited:
     sale: bool = False
 
 
-class Copy(msgspec.Struct, frozen=True, kw_only=True):
+class Copy(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The state of one leader trade for one subscription.
 
     A struct, as whatever a plan makes of each follower: made and replaced in a tenth of the time of
