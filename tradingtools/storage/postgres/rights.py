@@ -149,11 +149,25 @@ RIGHTS: Mapping[str, _Rights] = {
         **_LEASE,
         "performance": "insert, update, delete",
     },
+    "signer": {
+        **_LEASE,
+        "trading_wallet": "insert, update",
+        "trading_wallet_key": "select, insert, update, delete",
+        "trading_wallet_secret": "select, insert, update, delete",
+        "sealing_key": "select, insert, update",
+        "wallet_signature": "insert",
+        "wallet_event": "insert",
+    },
     READER: {},
 }
 """By process, what it may do with a table beyond reading it."""
 
-SECRET: tuple[LiteralString, ...] = ("webhook_secret",)
+SECRET: tuple[LiteralString, ...] = (
+    "webhook_secret",
+    "trading_wallet_key",
+    "trading_wallet_secret",
+    "sealing_key",
+)
 """Tables that nobody may read to whom the table above does not give it."""
 
 OWNERS_HANDS: Mapping[LiteralString, tuple[str, ...]] = {

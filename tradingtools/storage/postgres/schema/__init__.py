@@ -21,6 +21,7 @@ SUBJECTS = (
     "events",
     "alerts",
     "webhooks",
+    "wallets",
 )
 
 

@@ -1,0 +1,1 @@
+"""Decisions: what may be signed, and what an exchange's answer says of credentials."""

@@ -1,0 +1,20 @@
+"""Decide which process may ask what."""
+
+from __future__ import annotations
+
+from typing import get_args
+
+from tradingtools.domain.errors import NotAllowed
+from tradingtools.domain.signing import Ask, OfControl
+
+CONTROL = "control"
+_OF_CONTROL: tuple[type, ...] = get_args(OfControl)
+
+
+def check(asker: str, ask: Ask) -> None:
+    """Let control's requests be control's, and none of the others. Raises NotAllowed.
+
+    Whether an engine holds the wallet is judged with the audit, in one statement.
+    """
+    if isinstance(ask, _OF_CONTROL) != (asker == CONTROL):
+        raise NotAllowed("this process may not ask for this")
