@@ -6,33 +6,22 @@ Made from what the vault has opened, kept in memory by `keyring`, dropped when t
 from __future__ import annotations
 
 import base64
-import binascii
 import hmac
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from hashlib import sha256
-from typing import Protocol
+from typing import Literal, Protocol, cast
 
 import coincurve
 
 from services.signer.core import clob_rules, okx_rules, relayer_rules
 from services.signer.core.bounds import malformed
-from services.signer.core.evm import keccak
+from services.signer.core.evm import checksummed, keccak
 from services.signer.core.polymarket_account import Account
-from services.signer.orders import order_digest
-from tradingtools.domain.signing import (
-    Answer,
-    ClobAuth,
-    ClobOrder,
-    ClobRequest,
-    OfEngine,
-    OkxLogin,
-    OkxRest,
-    RelayerCalls,
-    Signature,
-    Travel,
-    Travelling,
-)
+from tradingtools.domain import signing
+from tradingtools.domain.signing import Answer, OfEngine, Signature, Travel
+from tradingtools.venues.polymarket import clob_auth, order_signing
+from tradingtools.venues.polymarket.contracts import Exchange
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,17 +55,16 @@ class OkxKeys:
     def prepare(self, ask: OfEngine, now_ms: int) -> Prepared:
         """Return what is signed and how; see the protocol."""
         match ask:
-            case OkxRest():
+            case signing.OkxRest():
                 text, summary = okx_rules.rest(ask, now_ms)
-            case OkxLogin():
+            case signing.OkxLogin():
                 text, summary = okx_rules.login(ask, now_ms)
-            case Travelling():
+            case signing.Travelling():
                 return _travelling(Travel(key=self.api_key, passphrase=self.passphrase))
             case _:
-                raise malformed("wallet", "one of the exchange that this is for")
-        return Prepared(
-            summary, sha256(text).digest(), lambda: Signature(signature=self.sign(text))
-        )
+                raise _other_exchange()
+        digest = sha256(text).digest()
+        return Prepared(summary, digest, lambda: Signature(signature=self.sign(text)))
 
     def sign(self, text: bytes) -> str:
         """Return the header OK-ACCESS-SIGN of what is hashed."""
@@ -94,63 +82,92 @@ class PolymarketKeys:
     def prepare(self, ask: OfEngine, now_ms: int) -> Prepared:
         """Return what is signed and how; see the protocol."""
         match ask:
-            case ClobAuth():
-                return self._ecdsa(clob_rules.auth(ask, self.account, now_ms), "clob auth")
-            case ClobRequest():
-                text, summary = clob_rules.request(ask, now_ms)
-                return Prepared(
-                    summary,
-                    sha256(text).digest(),
-                    lambda: Signature(signature=sign_l2(self.triple.secret, text)),
-                )
-            case ClobOrder():
+            case signing.ClobAuth():
+                clob_rules.check_auth(ask, now_ms)
+                return self._plain(self.auth_digest(ask.timestamp, ask.nonce), "clob auth")
+            case signing.ClobRequest():
+                clob_rules.check_request(ask, now_ms)
+                return self._request(ask)
+            case signing.ClobOrder():
                 clob_rules.check_order(ask, self.account, now_ms)
-                digest, trailer = order_digest(ask)
-                said = f"{ask.side} {ask.maker_amount} for {ask.taker_amount} of {ask.token_id}"
-                return self._ecdsa(digest, said, trailer=trailer)
-            case RelayerCalls():
+                return self._order(ask)
+            case signing.RelayerCalls():
                 digest, more, said = relayer_rules.calls(ask, self.account, now_ms)
-                return self._ecdsa(digest, said, more=more)
-            case Travelling():
+                return self._plain(digest, said, more=more)
+            case signing.Travelling():
                 return _travelling(self.triple)
             case _:
-                raise malformed("wallet", "one of the exchange that this is for")
+                raise _other_exchange()
 
-    def _ecdsa(
-        self, digest: bytes, summary: str, *, more: int = 0, trailer: str = ""
-    ) -> Prepared:
-        return Prepared(
-            summary,
-            digest,
-            lambda: Signature(signature=sign_digest(self.private, digest, more) + trailer),
+    def auth_digest(self, timestamp: int, nonce: int = 0) -> bytes:
+        """Return what L1 signs."""
+        address = checksummed(self.account.signer)
+        return clob_auth.auth_digest(
+            clob_auth.ClobAuth(address=address, timestamp_s=timestamp, nonce=nonce)
         )
+
+    def sign(self, digest: bytes, more: int = 0) -> bytes:
+        """Return r, s and v, which is 27 or 28 and what is added to it."""
+        made = self.private.sign_recoverable(digest, hasher=None)
+        return made[:64] + bytes([made[64] + 27 + more])
+
+    def sign_request(self, timestamp: int, method: str, path: str, body: str = "") -> str:
+        """Return the header of L2."""
+        text = clob_auth.l2_prehash(timestamp, method, path, body.encode())
+        return clob_auth.l2_signature(self.triple.secret, text)
+
+    def _request(self, ask: signing.ClobRequest) -> Prepared:
+        text = clob_auth.l2_prehash(ask.timestamp, ask.method, ask.path, ask.body.encode())
+        return Prepared(
+            f"{ask.method} {ask.path}",
+            sha256(text).digest(),
+            lambda: Signature(signature=clob_auth.l2_signature(self.triple.secret, text)),
+        )
+
+    def _order(self, ask: signing.ClobOrder) -> Prepared:
+        order, exchange = order_of(ask)
+        digest = order_signing.signing_digest(order, exchange)
+        said = f"{ask.side} {ask.maker_amount} for {ask.taker_amount} of {ask.token_id}"
+        return Prepared(
+            said,
+            digest,
+            lambda: Signature(
+                signature=order_signing.order_signature(order, exchange, self.sign(digest))
+            ),
+        )
+
+    def _plain(self, digest: bytes, summary: str, *, more: int = 0) -> Prepared:
+        return Prepared(
+            summary, digest, lambda: Signature(signature="0x" + self.sign(digest, more).hex())
+        )
+
+
+def order_of(ask: signing.ClobOrder) -> tuple[order_signing.ClobOrder, Exchange]:
+    """Return an order that the rules have let through, and the contract that it is signed for."""
+    order = order_signing.ClobOrder(
+        salt=ask.salt,
+        maker=ask.maker,
+        signer=ask.signer,
+        asset_id=ask.token_id,
+        maker_amount=ask.maker_amount,
+        taker_amount=ask.taker_amount,
+        side=cast("Literal['BUY', 'SELL']", ask.side),
+        signature_type=order_signing.SignatureType(ask.signature_type),
+        timestamp_ms=ask.timestamp,
+        metadata=ask.metadata,
+        builder=ask.builder,
+    )
+    return order, Exchange(ask.contract, cast("Literal['2', '3']", ask.protocol))
+
+
+def address_of(private: coincurve.PrivateKey) -> bytes:
+    """Return the address of a private key."""
+    return keccak(private.public_key.format(compressed=False)[1:])[-20:]
 
 
 def _travelling(travel: Travel) -> Prepared:
     return Prepared("what travels in headers", bytes(32), lambda: travel)
 
 
-def sign_digest(private: coincurve.PrivateKey, digest: bytes, more: int = 0) -> str:
-    """Return the signature of a digest: r, s and v, hex with 0x.
-
-    Args:
-        private: key.
-        digest: 32 bytes.
-        more: what is added to v, which is 27 or 28.
-    """
-    made = private.sign_recoverable(digest, hasher=None)
-    return f"0x{made[:64].hex()}{made[64] + 27 + more:02x}"
-
-
-def sign_l2(secret: str, text: bytes) -> str:
-    """Return the header POLY_SIGNATURE of what is hashed. Raises InvalidField: no Base64."""
-    try:
-        key = base64.urlsafe_b64decode(secret + "=" * (-len(secret) % 4))
-    except (binascii.Error, ValueError):
-        raise malformed("secret", "the CLOB's, Base64") from None
-    return base64.urlsafe_b64encode(hmac.digest(key, text, sha256)).decode()
-
-
-def address_of(private: coincurve.PrivateKey) -> bytes:
-    """Return the address of a private key."""
-    return keccak(private.public_key.format(compressed=False)[1:])[-20:]
+def _other_exchange() -> Exception:
+    return malformed("wallet", "one of the exchange that this is for")

@@ -1,7 +1,7 @@
 """Keep what the process holds out of core dumps, swap and other processes' reach.
 
-First of all that the process does. Undumpable, its ``/proc/<pid>/mem`` belongs to root, and a process
-of the same user can neither trace nor read it.
+First of all that the process does. Undumpable, its ``/proc/<pid>/mem`` belongs to root, and a
+process of the same user can neither trace nor read it.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def lock_memory() -> None:
     """Keep all memory out of swap, now and later. Raises NotHardened."""
     if _libc.mlockall(_MCL_CURRENT | _MCL_FUTURE | _MCL_ONFAULT) != 0:
         raise NotHardened(
-            f"memory cannot be locked ({os.strerror(ctypes.get_errno())}): raise the limit of locked"
-            " memory (ulimit -l unlimited, LimitMEMLOCK=infinity), or set"
+            f"memory cannot be locked ({os.strerror(ctypes.get_errno())}): raise the limit of"
+            " locked memory (ulimit -l unlimited, LimitMEMLOCK=infinity), or set"
             " TT_SIGNER_UNLOCKED_MEMORY=true"
         )

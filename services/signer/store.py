@@ -166,9 +166,7 @@ class Store:
             await _add_secrets(connection, place, key, sealed)
             await _note(connection, place.wallet, "replaced", actor)
 
-    async def checked(
-        self, place: Place, problem: str, permissions: str, actor: str
-    ) -> None:
+    async def checked(self, place: Place, problem: str, permissions: str, actor: str) -> None:
         """Write what the exchange says of credentials. Raises Conflict."""
         async with self._pool.connection() as connection, connection.transaction():
             await journal.check_lease(connection, self._lease)
@@ -256,9 +254,9 @@ class Store:
         )
         return frozenset(row["number"] - 1 for row in rows)
 
-    async def _rows(self, name: str, **asked: Any) -> list[DictRow]:
+    async def _rows(self, query: LiteralString, /, **asked: Any) -> list[DictRow]:
         async with self._pool.connection() as connection:
-            cursor = await connection.execute(_SQL[name], asked)
+            cursor = await connection.execute(_SQL[query], asked)
             return await cursor.fetchall()
 
 
@@ -270,8 +268,8 @@ async def _returned(connection: Connection, name: LiteralString, asked: Mapping[
 async def _add_secrets(
     connection: Connection, place: Place, key: Wrapped, sealed: Mapping[str, bytes]
 ) -> None:
-    asked = {"id": place.wallet, "master_key": key.master_key, "wrapped": key.wrapped}
-    await connection.execute(_SQL["add_key"], asked)
+    wrapped = {"id": place.wallet, "master_key": key.master_key, "wrapped": key.wrapped}
+    await connection.execute(_SQL["add_key"], wrapped)
     asked = {
         "id": place.wallet, "edition": place.edition, "purposes": list(sealed),
         "ciphertexts": list(sealed.values()),

@@ -1,7 +1,7 @@
 """Encrypt wallets' secrets: AES-256-GCM under a data key for each wallet, wrapped by a master key.
 
-Each ciphertext is bound to tenant, wallet, exchange, purpose and edition (associated data): moved to
-another row it does not open. Rotation of master keys wraps data keys anew and touches no secret.
+Each ciphertext is bound to tenant, wallet, exchange, purpose and edition (associated data): moved
+to another row it does not open. Rotation of master keys wraps data keys anew, and no secret.
 """
 
 from __future__ import annotations
@@ -28,9 +28,7 @@ class Place:
 
     def bound(self, purpose: str) -> bytes:
         """Return the associated data of a secret."""
-        return joined(
-            "secret", self.tenant, self.wallet, self.exchange, purpose, str(self.edition)
-        )
+        return joined("secret", self.tenant, self.wallet, self.exchange, purpose, str(self.edition))
 
     def of_key(self) -> bytes:
         """Return the associated data of the data key, which outlives editions."""

@@ -1,7 +1,7 @@
 """Seal a wallet's credentials to the signer's public key (HPKE, RFC 9180).
 
-Before it: `tt wallets`, or another client that has the credentials. After it: Envoy, control and the
-signer's socket carry bytes that the signer alone opens. What the credentials are for is sealed along:
+Before it: `tt wallets`, or another client that has the credentials. After it: Envoy, control and
+the signer's socket carry bytes that the signer alone opens. They are bound to what they are for:
 opened for another wallet, exchange or edition, they are refused.
 """
 
@@ -27,9 +27,7 @@ class NotOpened(Exception):
 
 def joined(*texts: str) -> bytes:
     """Return texts as bytes in which none can be taken for a part of another."""
-    return b"".join(
-        len(raw).to_bytes(2, "big") + raw for raw in (text.encode() for text in texts)
-    )
+    return b"".join(len(raw).to_bytes(2, "big") + raw for raw in (text.encode() for text in texts))
 
 
 def for_new(tenant: str, name: str, exchange: str, environment: str, max_order: int) -> bytes:

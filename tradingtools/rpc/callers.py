@@ -127,11 +127,24 @@ def _certificates_name() -> bool:
     return identity is not None and identity.authorities is not None
 
 
+def own_token() -> str:
+    """Return what this process shows; empty: nothing."""
+    return _process.token
+
+
+def knows_tokens() -> bool:
+    """Return whether this process knows others by their tokens."""
+    return bool(_process.digests)
+
+
 def _by_token(context: Any) -> list[str]:
     shown = [value for key, value in context.invocation_metadata() or () if key == HEADER]
-    if len(shown) != 1:
-        return []
-    digest = hashlib.sha256(str(shown[0]).encode()).digest()
+    return named_by(str(shown[0])) if len(shown) == 1 else []
+
+
+def named_by(token: str) -> list[str]:
+    """Return the processes whose token it is."""
+    digest = hashlib.sha256(token.encode()).digest()
     # No early exit: how long it takes says nothing about whose token was nearly right.
     return [name for name, known in _process.digests.items() if hmac.compare_digest(known, digest)]
 

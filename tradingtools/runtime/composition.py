@@ -120,10 +120,13 @@ class Parts:
         register: Callable[[grpc.aio.Server], None],
         *,
         permissions: frozenset[Permission] = ENGINE_PORT,
+        operators: bool = True,
     ) -> transport.Server:
         """Start the gRPC server and say that it serves; arguments as of `transport.serving`."""
         self._server = await self.stack.enter_async_context(
-            transport.serving(listen, services, register, permissions=permissions)
+            transport.serving(
+                listen, services, register, permissions=permissions, operators=operators
+            )
         )
         await self._server.set_serving(True)
         return self._server

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from typing import get_args
-
 from tradingtools.domain.errors import NotAllowed
 from tradingtools.domain.signing import Ask, OfControl
 
 CONTROL = "control"
-_OF_CONTROL: tuple[type, ...] = get_args(OfControl)
 
 
 def check(asker: str, ask: Ask) -> None:
@@ -16,5 +13,5 @@ def check(asker: str, ask: Ask) -> None:
 
     Whether an engine holds the wallet is judged with the audit, in one statement.
     """
-    if isinstance(ask, _OF_CONTROL) != (asker == CONTROL):
+    if isinstance(ask, OfControl) != (asker == CONTROL):
         raise NotAllowed("this process may not ask for this")

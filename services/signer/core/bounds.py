@@ -5,8 +5,8 @@ from __future__ import annotations
 from tradingtools.domain.errors import InvalidField, NotAllowed
 
 CLOCK_MS = 120_000
-"""How far a request's timestamp may be from the signer's clock. The exchanges take 30 s of their own
-clock, from which a machine's may be off; a signature for tomorrow is what a thief would ask for."""
+"""How far a request's timestamp may be from the signer's clock. The exchanges take 30 s of their
+own clock, from which a machine's may be off; a thief would ask for a signature for tomorrow."""
 
 
 def forbidden(field: str, allowed: str) -> NotAllowed:

@@ -11,52 +11,37 @@ import re
 from collections.abc import Mapping
 
 from services.signer.core.bounds import forbidden, malformed, refuse_other_time
-from services.signer.core.evm import UINT256, address, keccak, padded, raw, typed, word
-from services.signer.core.polymarket_account import CHAIN_ID, DEPOSIT_WALLET, EXCHANGES, Account
+from services.signer.core.evm import UINT256, address, raw
+from services.signer.core.polymarket_account import DEPOSIT_WALLET, EXCHANGES, Account
 from tradingtools.domain.signing import ClobAuth, ClobOrder, ClobRequest
 
+_READ = (
+    "/auth/api-keys /auth/ban-status/closed-only /balance-allowance /balance-allowance/update"
+    " /data/orders /data/trades"
+)
+_PLACE = "/order /orders /v1/heartbeats"
+_CANCEL = "/cancel-all /cancel-market-orders /order /orders"
 ALLOWED: Mapping[str, frozenset[str]] = {
-    "GET": frozenset(
-        "/auth/api-keys /auth/ban-status/closed-only /balance-allowance"
-        " /balance-allowance/update /data/orders /data/trades".split()
-    ),
-    "POST": frozenset("/order /orders /v1/heartbeats".split()),
-    "DELETE": frozenset("/cancel-all /cancel-market-orders /order /orders".split()),
+    "GET": frozenset(_READ.split()),
+    "POST": frozenset(_PLACE.split()),
+    "DELETE": frozenset(_CANCEL.split()),
 }
 """By method: the paths that are signed; `GET /data/order/<hash>` besides."""
 _ONE_ORDER = re.compile(r"/data/order/0x[0-9a-f]{64}")
 _TOKEN = re.compile(r"[1-9][0-9]{0,77}")
-_MESSAGE = "This message attests that I control the given wallet"
-_AUTH_TYPE = keccak(b"ClobAuth(address address,string timestamp,uint256 nonce,string message)")
-_AUTH_DOMAIN = keccak(
-    keccak(b"EIP712Domain(string name,string version,uint256 chainId)")
-    + keccak(b"ClobAuthDomain")
-    + keccak(b"1")
-    + word(CHAIN_ID)
-)
 _SALT = 1 << 53
 _MICROS = 1 << 62
 
 
-def auth(asked: ClobAuth, account: Account, now_ms: int) -> bytes:
-    """Return the digest of L1. Raises InvalidField."""
+def check_auth(asked: ClobAuth, now_ms: int) -> None:
+    """Let an attestation of now be signed. Raises InvalidField."""
     refuse_other_time("timestamp", asked.timestamp * 1000, now_ms)
     if not 0 <= asked.nonce < 1 << 32:
         raise malformed("nonce", "0 or more")
-    return typed(
-        _AUTH_DOMAIN,
-        keccak(
-            _AUTH_TYPE
-            + padded(account.signer)
-            + keccak(str(asked.timestamp).encode())
-            + word(asked.nonce)
-            + keccak(_MESSAGE.encode())
-        ),
-    )
 
 
-def request(asked: ClobRequest, now_ms: int) -> tuple[bytes, str]:
-    """Return what is hashed for L2, and what the audit calls it.
+def check_request(asked: ClobRequest, now_ms: int) -> None:
+    """Let a request on the list be signed.
 
     Raises:
         NotAllowed: the method and path are not on the list.
@@ -68,8 +53,6 @@ def request(asked: ClobRequest, now_ms: int) -> tuple[bytes, str]:
     if asked.method == "GET" and asked.body:
         raise malformed("body", "none with a GET")
     refuse_other_time("timestamp", asked.timestamp * 1000, now_ms)
-    text = f"{asked.timestamp}{asked.method}{asked.path}{asked.body}"
-    return text.encode(), f"{asked.method} {asked.path}"
 
 
 def check_order(asked: ClobOrder, account: Account, now_ms: int) -> None:

@@ -1,10 +1,10 @@
-"""Hash as Ethereum does: Keccak-256, words of 32 bytes, EIP-191 and EIP-712."""
+"""Encode and hash as Ethereum does: words of 32 bytes, Keccak-256, EIP-191 and EIP-712."""
 
 from __future__ import annotations
 
 import re
 
-from Crypto.Hash import keccak as _keccak
+from sha3 import keccak_256
 
 from services.signer.core.bounds import malformed
 
@@ -15,7 +15,8 @@ UINT256 = 1 << 256
 
 def keccak(data: bytes) -> bytes:
     """Return the Keccak-256 of bytes; SHA3-256 is another function."""
-    return _keccak.new(digest_bits=256, data=data).digest()
+    digest: bytes = keccak_256(data).digest()
+    return digest
 
 
 def selector(signature: str) -> bytes:

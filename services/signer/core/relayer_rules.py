@@ -188,6 +188,4 @@ def _batch(plain: list[Plain], asked: RelayerCalls, account: Account, now_ms: in
         keccak(_CALL_TYPE + padded(contract) + word(0) + keccak(data)) for contract, data in plain
     )
     message = padded(account.funder) + word(asked.nonce) + word(asked.deadline) + keccak(each)
-    return typed(
-        keccak(_WALLET_DOMAIN + padded(account.funder)), keccak(_BATCH_TYPE + message)
-    )
+    return typed(keccak(_WALLET_DOMAIN + padded(account.funder)), keccak(_BATCH_TYPE + message))

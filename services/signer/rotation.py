@@ -1,0 +1,81 @@
+"""Wrap data keys anew when the file of master keys names another one as the newest.
+
+Secrets are not touched, and signing goes on: what is in memory stays, and each row is wrapped by
+the old key or by the new one at any instant, both of which are at hand.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+import psycopg
+import psycopg_pool
+import structlog
+
+from services.signer import vault
+from services.signer.master_keys import KeyFile, Unwrappable
+from services.signer.store import Store
+from services.signer.vault import Wrapped
+from tradingtools.runtime.process import Startup
+from tradingtools.settings import SettingError
+
+_log = structlog.get_logger("signer")
+_LOOK_SECONDS = 1.0
+ACTOR = "rotation"
+
+
+async def refuse_missing(store: Store, masters: KeyFile) -> None:
+    """Refuse to start without a master key that something is wrapped by. Raises Startup."""
+    missing = [name for name in await store.masters() if not masters.knows(name)]
+    if missing:
+        raise Startup(
+            f"TT_SIGNER_MASTER_KEY_FILE: has no key {', '.join(sorted(missing))}, by which stored"
+            " keys are wrapped"
+        )
+
+
+async def keep(store: Store, masters: KeyFile) -> None:
+    """Wrap what another key has wrapped, now and after each change of the file, for ever."""
+    due = True
+    while True:
+        if due:
+            try:
+                await rewrap_all(store, masters)
+                due = False
+            except (psycopg.OperationalError, psycopg_pool.PoolTimeout):
+                _log.warning("data keys are not wrapped anew yet: the database does not answer")
+        await asyncio.sleep(_LOOK_SECONDS)
+        try:
+            due = masters.read_again() or due
+        except SettingError as error:
+            _log.error("the master keys cannot be read; the old ones hold", reason=str(error))
+
+
+async def rewrap_all(store: Store, masters: KeyFile) -> None:
+    """Wrap everything by the newest key, but for what does not open."""
+    for name, stored in await store.sealing_keys():
+        if stored.master_key == masters.current:
+            continue
+        fresh = _fresh(masters, stored, vault.sealing_bound(name), name)
+        if fresh is not None:
+            await store.rewrap_sealing_key(name, stored.master_key, fresh)
+    after, done = "", 0
+    while found := await store.wrapped_by_others(masters.current, after):
+        for place, stored in found:
+            after = place.wallet
+            fresh = _fresh(masters, stored, place.of_key(), place.wallet)
+            if fresh is not None:
+                done += await store.rewrap(place.wallet, stored.master_key, fresh, ACTOR)
+    if done:
+        _log.info("data keys are wrapped anew", keys=done, master_key=masters.current)
+
+
+def _fresh(masters: KeyFile, stored: Wrapped, bound: bytes, name: str) -> Wrapped | None:
+    try:
+        return vault.rewrapped(masters, stored, bound)
+    except Unwrappable as error:
+        _log.error(
+            "a stored key does not open; it was moved or changed", alert=True, of=name,
+            reason=str(error),
+        )  # fmt: skip
+        return None

@@ -1,0 +1,150 @@
+"""A connection to the signer, for control and for the engines that trade wallets.
+
+Before it: who wants a request signed. After it: the signer's Unix socket. Many may ask at once; a
+broken connection is made again by the next one who asks. An answer that was lost says nothing: a
+signature may have been written down, and asking again makes another one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from typing import TypeVar
+
+import msgspec
+
+from tradingtools.domain import errors
+from tradingtools.domain.signing import (
+    Answer,
+    Ask,
+    Done,
+    Hello,
+    OfEngine,
+    PublicKey,
+    Refused,
+    Request,
+    SealingKey,
+    Signable,
+    Signature,
+    Travel,
+    Travelling,
+)
+from tradingtools.rpc import callers, frames
+from tradingtools.tasks import cancel_all
+
+SECONDS = 9.0
+"""For an answer: an exchange may have to be asked meanwhile."""
+_A = TypeVar("_A")
+_AWAY = "the signer does not answer"
+_ERRORS: Mapping[str, type[errors.TradingError]] = {
+    kind.reason: kind for kind in errors.TradingError.__subclasses__()
+}
+
+
+class SignerClient:
+    """Asks the signer.
+
+    Args:
+        path: of its socket; empty: there is no signer.
+    """
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self._number = 0
+        self._waiting: dict[int, asyncio.Future[Answer]] = {}
+        self._writer: asyncio.StreamWriter | None = None
+        self._reading: asyncio.Task[None] | None = None
+        self._connecting = asyncio.Lock()
+
+    async def sign(self, ask: Signable) -> str:
+        """Return a signature. Raises TradingError: it is refused, or the signer is away."""
+        return _only(Signature, await self.ask(ask)).signature
+
+    async def travelling(self, ask: Travelling) -> Travel:
+        """Return what has to travel in headers; keep it in memory alone. Raises as `sign`."""
+        return _only(Travel, await self.ask(ask))
+
+    async def change(self, ask: Ask) -> str:
+        """Have a wallet added or changed; return its id. Raises as `sign`."""
+        return _only(Done, await self.ask(ask)).wallet
+
+    async def sealing_key(self) -> PublicKey:
+        """Return the key that credentials are sealed to. Raises as `sign`."""
+        return _only(PublicKey, await self.ask(SealingKey()))
+
+    async def ask(self, ask: Ask | OfEngine) -> Answer:
+        """Return the signer's answer.
+
+        Raises:
+            Unavailable: it does not answer.
+            TradingError: it refuses.
+        """
+        try:
+            async with asyncio.timeout(SECONDS):
+                answer = await self._ask(ask)
+        except (TimeoutError, OSError, EOFError):
+            raise errors.Unavailable(_AWAY, dependency="signer", retry_after_ms="1000") from None
+        if isinstance(answer, Refused):
+            raise _error(answer)
+        return answer
+
+    async def _ask(self, ask: Ask | OfEngine) -> Answer:
+        writer = await self._connected()
+        self._number += 1
+        number = self._number
+        told: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+        self._waiting[number] = told
+        try:
+            writer.write(frames.framed(Request(number=number, ask=ask)))
+            await writer.drain()
+            return await told
+        finally:
+            self._waiting.pop(number, None)
+
+    async def _connected(self) -> asyncio.StreamWriter:
+        async with self._connecting:
+            if self._writer is not None and not self._writer.is_closing():
+                return self._writer
+            if not self._path:
+                raise errors.Unavailable("no signer runs beside this engine", dependency="signer")
+            reader, writer = await asyncio.open_unix_connection(self._path)
+            writer.write(frames.framed(Hello(token=callers.own_token())))
+            self._reading = asyncio.create_task(self._read(reader, writer))
+            self._writer = writer
+            return writer
+
+    async def _read(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            while True:
+                response = frames.responses.decode(await frames.read(reader))
+                told = self._waiting.get(response.number)
+                if told is not None and not told.done():
+                    told.set_result(response.answer)
+        except (OSError, EOFError, msgspec.DecodeError, frames.TooLong):
+            pass
+        finally:
+            # Whoever waits asked over this connection: the next one makes another.
+            writer.close()
+            for told in self._waiting.values():
+                if not told.done():
+                    told.set_exception(ConnectionError(_AWAY))
+
+    async def close(self) -> None:
+        """Close the connection."""
+        if self._reading is not None:
+            await cancel_all([self._reading])
+        if self._writer is not None:
+            self._writer.close()
+
+
+def _only(kind: type[_A], answer: Answer) -> _A:
+    if not isinstance(answer, kind):
+        raise errors.Unavailable("the signer answers something else", dependency="signer")
+    return answer
+
+
+def _error(refused: Refused) -> errors.TradingError:
+    if refused.reason == errors.Unauthenticated.reason:
+        return errors.Unauthenticated(refused.message, told=refused.message)
+    kind = _ERRORS.get(refused.reason, errors.TradingError)
+    return kind(refused.message, **refused.metadata)
