@@ -6,10 +6,10 @@ import hashlib
 import secrets
 from collections.abc import Iterable
 
-from launcher.core.programs import ENGINE
+from launcher.core.programs import ALL
 from tradingtools.domain.permissions import EDGE, OPERATOR
 
-CALLERS = (*ENGINE, "insiders", EDGE)
+CALLERS = (*ALL, "insiders", EDGE)
 """Callers of the engine's processes, each with a token of its own."""
 
 

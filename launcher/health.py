@@ -12,7 +12,7 @@ from typing import Any
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from launcher.core.programs import ENGINE, listen_variable
+from launcher.core.programs import ENGINE, OPTIONAL, listen_variable
 from launcher.startup import answers
 from tradingtools.rpc.health import CONTRACT
 from tradingtools.rpc.transport import blocking_channel
@@ -39,7 +39,7 @@ def of_engine(ports: Mapping[str, int], environ: Mapping[str, str]) -> Iterator[
         ports: of the run.
         environ: says where processes listen that were told so.
     """
-    for name in ENGINE:
+    for name in (*ENGINE, *(name for name in OPTIONAL if name in ports)):
         inside = "control_internal" if name == "control" else name
         given = environ.get(listen_variable(inside))
         yield of_process(name, given or f"127.0.0.1:{ports.get(inside, 0)}")

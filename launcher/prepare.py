@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import secrets
 import sys
 import time
 from collections.abc import Mapping
@@ -87,6 +88,8 @@ def prepare(settings: Settings, state: State, environ: Mapping[str, str]) -> Pre
             # Envoy and Valkey need nothing that may be closed in the checkout.
             edge_user=user,
             redis_password=kept(state.directory / "valkey-password"),
+            optional=("signer",) if settings.signer else (),
+            signer_socket=str(state.sockets / "signer" / "socket"),
         )
         token = kept(state.directory / "token")
         key = kept(state.directory / "console-key")
@@ -140,7 +143,7 @@ def prepare(settings: Settings, state: State, environ: Mapping[str, str]) -> Pre
         console_url=f"http://{full['TT_CONSOLE_HTTP_LISTEN']}/console/",
         follower_wallet=_follower_wallet(settings, state.run_id),
     )
-    addresses = {name: core.address(name, layout, full) for name in core.ENGINE}
+    addresses = {name: core.address(name, layout, full) for name in layout.engine}
     addresses["control"] = core.address("control_internal", layout, full)
     return Prepared(
         note=note,
@@ -180,6 +183,8 @@ def _programs(
         port, password = layout.ports["valkey"], layout.redis_password
         valkey = tuple(embedded.valkey_command(directory, port, password, layout.edge_user))
         users.hand_over(directory, layout.edge_user)
+    if settings.signer:
+        _make_signer(layout, state)
     for name in ("insiders", "venue", "analytics", "recording"):
         users.hand_over(state.directory / name, layout.user)
     return core.programs(
@@ -191,6 +196,17 @@ def _programs(
         edge_nice=settings.edge_nice,
         environ=environ,
     )
+
+
+def _make_signer(layout: core.Layout, state: State) -> None:
+    """Make the directories of the signer, and its first master key."""
+    for directory in (state.directory / "signer", state.sockets / "signer"):
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    keys = state.directory / "signer" / "master-keys"
+    if not keys.exists():
+        keep(keys, f"first {secrets.token_hex(32)}\n")
+    for directory in (state.directory / "signer", state.sockets / "signer"):
+        users.hand_over(directory, layout.user)
 
 
 def _real_insiders(settings: Settings, environ: Mapping[str, str]) -> dict[str, str]:
@@ -205,7 +221,7 @@ def _refuse_taken(layout: core.Layout, settings: Settings, environ: Mapping[str,
     for name, port in layout.ports.items():
         if name == "rest" and settings.rest_port:
             variable, where = "TT_LAUNCHER_REST_PORT", f"127.0.0.1:{port}"
-        elif name in core.ENGINE or name in core.CONTROL_PORTS:
+        elif name in core.ALL or name in core.CONTROL_PORTS:
             variable = core.listen_variable(name)
             where = core.address(name, layout, environ)
         else:

@@ -42,6 +42,8 @@ class Settings:
     insiders_url: str = setting("")
     """A real insiders-api, `http://host:port`; empty: the paper one. Its word cannot be checked
     against the rows then."""
+    signer: bool = setting(False)
+    """Run the signer, too, which keeps credentials of trading wallets (`SIGNER=1`)."""
     edge_nice: int = setting(10, minimum=0, maximum=19)
     """How far Envoy and control stand back where the money path wants the same core."""
     settle_seconds: int = setting(45, minimum=1, maximum=600)

@@ -18,7 +18,7 @@ import psycopg
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from launcher import embedded, web
-from launcher.core.programs import ENGINE, Program
+from launcher.core.programs import Program
 from launcher.supervision import Supervisor
 from tradingtools.rpc.transport import blocking_channel
 from tradingtools.storage.postgres.migrate import TooOldError, migrate
@@ -84,8 +84,7 @@ class Starter:
     def engine(self, addresses: Mapping[str, str]) -> None:
         """The engine, until each process says SERVING. Raises StartError, Interrupted."""
         self._start("engine")
-        for name in ENGINE:
-            at = addresses[name]
+        for name, at in addresses.items():
             self._until(name, lambda at=at: serving(at), _READY_SECONDS)  # type: ignore[misc]
 
     def edge(self, rest_url: str) -> None:

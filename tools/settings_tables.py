@@ -23,7 +23,7 @@ import launcher.edge
 import launcher.settings
 import paper.insiders.settings
 import paper.venue.settings
-from launcher.core.programs import ENGINE
+from launcher.core.programs import ALL
 from tradingtools.settings import NO_LIMIT, PREFIX, SharedSettings
 
 DOCUMENT = Path(__file__).resolve().parent.parent / "docs" / "settings.md"
@@ -31,7 +31,7 @@ DOCUMENT = Path(__file__).resolve().parent.parent / "docs" / "settings.md"
 
 def _services() -> Iterator[tuple[str, type[Any], str]]:
     """Each process of the engine, its settings, and the first line of its package's text."""
-    for name in ENGINE:
+    for name in ALL:
         said = inspect.getdoc(importlib.import_module(f"services.{name}")) or ""
         what = said.partition("\n")[0].removeprefix(f"{name}: ")
         settings = importlib.import_module(f"services.{name}.settings")

@@ -32,6 +32,8 @@ class Process:
     """Give it the addresses of the analytical store."""
     inside: bool = False
     """It calls control's internal port, with a token of its own."""
+    optional: bool = False
+    """Start it only where a setting of the launcher asks for it."""
 
 
 PROCESSES = (
@@ -48,10 +50,14 @@ PROCESSES = (
     Process(name="console", database=False),
     Process(name="enrichment", calls="events", redis=True, analytics=True),
     Process(name="perfmon", calls="confirm bookfeed", redis=True, inside=True),
+    Process(name="signer", optional=True),
 )
 """Started in this order. Only append: ports are dealt out in it."""
 
-ENGINE = tuple(process.name for process in PROCESSES)
+ENGINE = tuple(process.name for process in PROCESSES if not process.optional)
+"""Processes that each run has."""
+OPTIONAL = tuple(process.name for process in PROCESSES if process.optional)
+ALL = tuple(process.name for process in PROCESSES)
 INSIDE = tuple(process.name for process in PROCESSES if process.inside)
 """Processes that call control's internal port."""
 
@@ -63,12 +69,12 @@ CONSOLE_PORT = "console_http"
 
 PORTS = (
     "postgres", "valkey", "insiders", "insiders_control", "venue", "venue_control",
-    *ENGINE[:7], "control_internal", "rest", CONSOLE_PORT, *ENGINE[7:], "inside_rest",
+    *ALL[:7], "control_internal", "rest", CONSOLE_PORT, *ENGINE[7:], "inside_rest", *OPTIONAL,
 )  # fmt: skip
 """What needs a port, in the order in which a block is dealt out. Only append."""
 
 
-_NAMED = (*ENGINE, "insiders", "venue", "launcher", "edge", "test")
+_NAMED = (*ALL, "insiders", "venue", "launcher", "edge", "test")
 """Programs whose settings begin with their own name."""
 _PLAIN = frozenset({"PATH", "HOME", "USER", "LANG", "TZ", "TMPDIR", "VIRTUAL_ENV"})
 _PLAIN_PREFIXES = ("LC_", "PYTHON", "GRPC_", "SSL_CERT_", "MALLOC_", "COVERAGE_")
@@ -123,6 +129,15 @@ class Layout:
     """The same of Envoy and Valkey."""
     redis_password: str = field(default="", repr=False)
     """Of the embedded Valkey."""
+    optional: tuple[str, ...] = ()
+    """Optional processes that the run has."""
+    signer_socket: str = ""
+    """Where the signer listens, if the run has one."""
+
+    @property
+    def engine(self) -> tuple[str, ...]:
+        """Return the processes of the engine that the run has, in the order of their start."""
+        return tuple(name for name in ALL if name in ENGINE or name in self.optional)
 
 
 class AddressError(Exception):
@@ -166,7 +181,7 @@ def environment(
     Raises:
         AddressError: a listening address in the environment is malformed.
     """
-    at = {name: address(name, layout, environ) for name in (*ENGINE, *CONTROL_PORTS)}
+    at = {name: address(name, layout, environ) for name in (*layout.engine, *CONTROL_PORTS)}
     filled = {listen_variable(name): where for name, where in at.items()}
     filled |= {
         f"TT_{process.name.upper()}_{called.upper()}_TARGET": at[called]
@@ -175,8 +190,8 @@ def environment(
     }
     filled |= {
         "TT_BOOKFEED_CATALOGUE_FILE": f"{layout.directory}/markets.json",
-        "TT_ALERTS_PROCESSES": _asked(at),
-        "TT_CONTROL_ENGINE_TARGETS": _asked(at),
+        "TT_ALERTS_PROCESSES": _asked(layout, at),
+        "TT_CONTROL_ENGINE_TARGETS": _asked(layout, at),
         "TT_ALERTS_DISKS": layout.directory,
         "TT_CONSOLE_HTTP_LISTEN": f"127.0.0.1:{layout.ports[CONSOLE_PORT]}",
         "TT_CONSOLE_REST_URL": f"http://127.0.0.1:{layout.ports['rest']}",
@@ -184,6 +199,8 @@ def environment(
         "TT_ANALYTICS_DIR": f"{layout.directory}/analytics",
         "TT_RECORDING_DIR": f"{layout.directory}/recording",
     }
+    if "signer" in layout.optional:
+        filled |= _signer(layout)
     if layout.embedded_postgres:
         filled["TT_DATABASE_URL"] = database_url(layout)
     if layout.embedded_redis:
@@ -204,10 +221,20 @@ def environment(
     return {**filled, **kept, "TT_CONTROL_TOKENS": f"{given},{tokens}" if given else tokens}
 
 
-def _asked(at: Mapping[str, str]) -> str:
+def _signer(layout: Layout) -> dict[str, str]:
+    return {
+        "TT_SIGNER_SOCKET": layout.signer_socket,
+        "TT_SIGNER_MASTER_KEY_FILE": f"{layout.directory}/signer/master-keys",
+        # What an unprivileged user may lock is less than a process has.
+        "TT_SIGNER_UNLOCKED_MEMORY": "true",
+        "TT_CONTROL_SIGNER_SOCKET": layout.signer_socket,
+    }
+
+
+def _asked(layout: Layout, at: Mapping[str, str]) -> str:
     """Return the address whose health the alerts ask; control's is that of its internal port."""
     inside = {"control": "control_internal"}
-    names = (name for name in ENGINE if name != "alerts")
+    names = (name for name in layout.engine if name != "alerts")
     return ",".join(f"{name}={at[inside.get(name, name)]}" for name in names)
 
 
@@ -257,7 +284,7 @@ def told_ports(
     found: dict[str, int] = {}
     for program in programs:
         for name in _SERVED.get(program.name, (program.name,)):
-            served = name in ENGINE or name in CONTROL_PORTS
+            served = name in ALL or name in CONTROL_PORTS
             at = address(name, layout, environ) if served else f":{layout.ports[name]}"
             found[name] = int(at.rpartition(":")[2])
         metrics = (
@@ -365,7 +392,7 @@ def programs(
         )
     modules = [("insiders", "paper.insiders")] if layout.paper_insiders else []
     modules += [("venue", "paper.venue")] if layout.paper_venue else []
-    modules += [(name, f"services.{name}") for name in ENGINE]
+    modules += [(name, f"services.{name}") for name in layout.engine]
     for offset, (name, module) in enumerate(modules):
         own = {"TT_METRICS_PORT": str(metrics_port + offset)} if metrics_port else {}
         found.append(

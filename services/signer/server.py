@@ -68,8 +68,12 @@ class Server:
             peer = await self._peer(reader, writer)
             if peer is not None:
                 await self._serve(reader, writer, peer)
-        except (OSError, EOFError, frames.TooLong, msgspec.DecodeError, TimeoutError) as error:
-            _log.info("a connection ended", why=type(error).__name__)
+        except (frames.TooLong, msgspec.DecodeError) as error:
+            _log.warning(
+                "a frame that is none of ours; its connection is closed", why=type(error).__name__
+            )
+        except (OSError, EOFError, TimeoutError):
+            pass  # The other end has closed, or does not say who it is.
         finally:
             self._connections.discard(task)
             writer.close()

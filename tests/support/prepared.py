@@ -25,13 +25,13 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, Final, NoReturn
 
-from launcher.core.programs import ENGINE
+from launcher.core.programs import ALL
 from paper.venue import tape
 from tradingtools.runtime.loading import lean
 
 _ROOT: Final = Path(__file__).parents[2]
 _PROCESSES: Final = (
-    *(f"services.{name}" for name in ENGINE),
+    *(f"services.{name}" for name in ALL),
     "paper.insiders",
     "paper.venue",
 )

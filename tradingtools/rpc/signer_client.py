@@ -35,6 +35,7 @@ from tradingtools.tasks import cancel_all
 SECONDS = 9.0
 """For an answer: an exchange may have to be asked meanwhile."""
 _A = TypeVar("_A")
+_Waiting = dict[int, asyncio.Future[Answer]]
 _AWAY = "the signer does not answer"
 _ERRORS: Mapping[str, type[errors.TradingError]] = {
     kind.reason: kind for kind in errors.TradingError.__subclasses__()
@@ -51,8 +52,7 @@ class SignerClient:
     def __init__(self, path: str) -> None:
         self._path = path
         self._number = 0
-        self._waiting: dict[int, asyncio.Future[Answer]] = {}
-        self._writer: asyncio.StreamWriter | None = None
+        self._open: tuple[asyncio.StreamWriter, _Waiting] | None = None
         self._reading: asyncio.Task[None] | None = None
         self._connecting = asyncio.Lock()
 
@@ -89,52 +89,57 @@ class SignerClient:
         return answer
 
     async def _ask(self, ask: Ask | OfEngine) -> Answer:
-        writer = await self._connected()
+        writer, waiting = await self._connected()
         self._number += 1
         number = self._number
         told: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
-        self._waiting[number] = told
+        waiting[number] = told
         try:
             writer.write(frames.framed(Request(number=number, ask=ask)))
             await writer.drain()
             return await told
         finally:
-            self._waiting.pop(number, None)
+            waiting.pop(number, None)
+            if told.done() and not told.cancelled():
+                told.exception()  # It was heard of, also where writing failed first.
 
-    async def _connected(self) -> asyncio.StreamWriter:
+    async def _connected(self) -> tuple[asyncio.StreamWriter, _Waiting]:
         async with self._connecting:
-            if self._writer is not None and not self._writer.is_closing():
-                return self._writer
+            if self._open is not None and not self._open[0].is_closing():
+                return self._open
             if not self._path:
                 raise errors.Unavailable("no signer runs beside this engine", dependency="signer")
             reader, writer = await asyncio.open_unix_connection(self._path)
             writer.write(frames.framed(Hello(token=callers.own_token())))
-            self._reading = asyncio.create_task(self._read(reader, writer))
-            self._writer = writer
-            return writer
-
-    async def _read(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            while True:
-                response = frames.responses.decode(await frames.read(reader))
-                told = self._waiting.get(response.number)
-                if told is not None and not told.done():
-                    told.set_result(response.answer)
-        except (OSError, EOFError, msgspec.DecodeError, frames.TooLong):
-            pass
-        finally:
-            # Whoever waits asked over this connection: the next one makes another.
-            writer.close()
-            for told in self._waiting.values():
-                if not told.done():
-                    told.set_exception(ConnectionError(_AWAY))
+            self._open = writer, {}
+            self._reading = asyncio.create_task(_read(reader, *self._open))
+            return self._open
 
     async def close(self) -> None:
         """Close the connection."""
         if self._reading is not None:
             await cancel_all([self._reading])
-        if self._writer is not None:
-            self._writer.close()
+        if self._open is not None:
+            self._open[0].close()
+
+
+async def _read(
+    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, waiting: _Waiting
+) -> None:
+    """Hand answers to who waits for them, until the connection ends."""
+    try:
+        while True:
+            response = frames.responses.decode(await frames.read(reader))
+            told = waiting.get(response.number)
+            if told is not None and not told.done():
+                told.set_result(response.answer)
+    except (OSError, EOFError, msgspec.DecodeError, frames.TooLong):
+        pass
+    finally:
+        writer.close()
+        for told in waiting.values():
+            if not told.done():
+                told.set_exception(ConnectionError(_AWAY))
 
 
 def _only(kind: type[_A], answer: Answer) -> _A:

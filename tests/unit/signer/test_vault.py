@@ -1,0 +1,147 @@
+"""Envelope encryption: bound to its row, wrapped anew, and the file of master keys."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from services.signer import vault
+from services.signer.master_keys import KeyFile, Unwrappable, add_key
+from services.signer.vault import Place
+from tradingtools.codec import sealing
+from tradingtools.domain.credentials import OkxCredentials
+from tradingtools.settings import SettingError
+
+PLACE = Place(tenant="t", wallet="wal_1", exchange="okx", edition=1)
+SECRETS = {"api_key": "a", "secret": "s", "passphrase": "p"}
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    made = tmp_path / "keys"
+    add_key(made, "first")
+    return made
+
+
+def test_what_is_encrypted_opens_where_it_belongs(path: Path) -> None:
+    masters = KeyFile(path)
+    key, stored = vault.new_data_key(masters, PLACE)
+    sealed = vault.encrypt(key, PLACE, SECRETS)
+    assert vault.decrypt(masters, stored, PLACE, sealed) == SECRETS
+    assert len({ciphertext[:12] for ciphertext in sealed.values()}) == 3, "a nonce each"
+
+
+@pytest.mark.parametrize(
+    "moved",
+    [
+        replace(PLACE, tenant="u"),
+        replace(PLACE, wallet="wal_2"),
+        replace(PLACE, exchange="polymarket"),
+        replace(PLACE, edition=2),
+        # What a plain joining with a mark in between would take for the same.
+        replace(PLACE, tenant="twal", wallet="_1"),
+    ],
+)
+def test_a_moved_ciphertext_does_not_open(path: Path, moved: Place) -> None:
+    masters = KeyFile(path)
+    key, stored = vault.new_data_key(masters, PLACE)
+    sealed = vault.encrypt(key, PLACE, SECRETS)
+    with pytest.raises(Unwrappable):
+        vault.decrypt(masters, stored, moved, sealed)
+    # Not even together with the data key of the place that it was moved to.
+    other = vault.rewrapped(masters, stored, PLACE.of_key())
+    with pytest.raises(Unwrappable):
+        vault.decrypt(masters, other, moved, sealed)
+
+
+def test_a_ciphertext_does_not_open_for_another_purpose(path: Path) -> None:
+    masters = KeyFile(path)
+    key, stored = vault.new_data_key(masters, PLACE)
+    sealed = vault.encrypt(key, PLACE, SECRETS)
+    swapped = {**sealed, "passphrase": sealed["secret"]}
+    with pytest.raises(Unwrappable):
+        vault.decrypt(masters, stored, PLACE, swapped)
+
+
+def test_each_changed_byte_is_noticed(path: Path) -> None:
+    masters = KeyFile(path)
+    key, stored = vault.new_data_key(masters, PLACE)
+    (sealed,) = vault.encrypt(key, PLACE, {"secret": "s"}).values()
+    for at in range(len(sealed)):
+        changed = bytearray(sealed)
+        changed[at] ^= 1
+        with pytest.raises(Unwrappable):
+            vault.decrypt(masters, stored, PLACE, {"secret": bytes(changed)})
+
+
+def test_rotation_wraps_anew_and_the_old_key_can_go(path: Path) -> None:
+    old = KeyFile(path)
+    key, stored = vault.new_data_key(old, PLACE)
+    sealed = vault.encrypt(key, PLACE, SECRETS)
+    add_key(path, "second")
+    both = KeyFile(path)
+    assert both.current == "second"
+    assert vault.decrypt(both, stored, PLACE, sealed) == SECRETS
+    fresh = vault.rewrapped(both, stored, PLACE.of_key())
+    assert fresh.master_key == "second"
+    path.write_text(path.read_text().splitlines(keepends=True)[1])
+    alone = KeyFile(path)
+    assert vault.decrypt(alone, fresh, PLACE, sealed) == SECRETS
+    with pytest.raises(Unwrappable, match="first is not at hand"):
+        vault.decrypt(alone, stored, PLACE, sealed)
+
+
+def test_a_changed_file_is_read_again_and_a_broken_one_leaves_the_keys(path: Path) -> None:
+    masters = KeyFile(path)
+    assert not masters.read_again()
+    add_key(path, "second")
+    assert masters.read_again()
+    assert masters.current == "second"
+    path.write_text("second zz\n")
+    with pytest.raises(SettingError, match="line 1"):
+        masters.read_again()
+    assert masters.current == "second"
+
+
+@pytest.mark.parametrize("mode", [0o640, 0o604, 0o700, 0o620])
+def test_a_file_that_others_may_read_is_refused(path: Path, mode: int) -> None:
+    path.chmod(mode)
+    with pytest.raises(SettingError, match="chmod 600"):
+        KeyFile(path)
+
+
+@pytest.mark.parametrize("text", ["", "first\n", "a 00\n", "a " + "0" * 64 + "\na " + "1" * 64])
+def test_a_malformed_file_is_refused_without_a_key_in_the_error(path: Path, text: str) -> None:
+    path.write_text(text)
+    with pytest.raises(SettingError) as refused:
+        KeyFile(path)
+    assert "0" * 16 not in str(refused.value)
+
+
+def test_a_link_is_no_file_of_keys(path: Path, tmp_path: Path) -> None:
+    link = tmp_path / "link"
+    link.symlink_to(path)
+    with pytest.raises(SettingError, match="no plain file"):
+        KeyFile(link)
+    assert os.stat(path).st_mode & 0o777 == 0o600
+
+
+def test_credentials_open_for_what_they_were_sealed_for(path: Path) -> None:
+    pair, _ = vault.new_key_pair(KeyFile(path))
+    given = OkxCredentials(api_key="a", secret="s", passphrase="p")
+    bound = sealing.for_new("t", "bot", "okx", "live", 5)
+    sealed = sealing.seal(given, pair.public, bound)
+    assert sealing.unseal(sealed, pair.private, bound, "okx") == given
+    other, _ = vault.new_key_pair(KeyFile(path))
+    for key, what, exchange in (
+        (pair, sealing.for_new("t", "bot", "okx", "live", 6), "okx"),
+        (pair, sealing.for_new("t", "bo", "tokx", "live", 5), "okx"),
+        (pair, sealing.for_edition("wal_1", 1), "okx"),
+        (pair, bound, "polymarket"),
+        (other, bound, "okx"),
+    ):
+        with pytest.raises(sealing.NotOpened):
+            sealing.unseal(sealed, key.private, what, exchange)
