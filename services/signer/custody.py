@@ -7,6 +7,7 @@ at any point leaves the wallet as it was, or as it was to become: each change is
 from __future__ import annotations
 
 import secrets
+from dataclasses import replace
 
 import coincurve
 
@@ -110,15 +111,16 @@ class Custody:
             edition=1,
         )  # fmt: skip
         plain, added = await self._known(credentials, place, ask.environment, ask.max_order_micros)
-        added = Added(
-            place=place, name=ask.name, environment=added.environment, account=added.account,
-            permissions=added.permissions, max_order_micros=ask.max_order_micros,
-            signature_type=added.signature_type, signer_address=added.signer_address,
-            request_key=ask.request_key or None, request_hash=ask.request_hash or None,
-        )  # fmt: skip
+        added = replace(
+            added,
+            name=ask.name,
+            request_key=ask.request_key or None,
+            request_hash=ask.request_hash or None,
+        )
         await self._store.refuse_taken(added)
-        data_key, wrapped = vault.new_data_key(self._masters, place)
-        await self._store.add(added, wrapped, vault.encrypt(data_key, place, plain), ask.actor)
+        data_key, wrapped = vault.new_data_key(self._masters, added.place)
+        sealed = vault.encrypt(data_key, added.place, plain)
+        await self._store.add(added, wrapped, sealed, ask.actor)
         return place.wallet
 
     async def _replace(self, ask: ReplaceCredentials) -> None:
@@ -137,9 +139,9 @@ class Custody:
         same = (found.account, found.signature_type, found.signer_address)
         if (added.account, added.signature_type, added.signer_address) != same:
             raise wrong("credentials of the same account; another one is another wallet")
-        data_key, wrapped = vault.new_data_key(self._masters, place)
-        sealed = vault.encrypt(data_key, place, plain)
-        await self._store.replace(place, wrapped, sealed, added.permissions, ask.actor)
+        data_key, wrapped = vault.new_data_key(self._masters, added.place)
+        sealed = vault.encrypt(data_key, added.place, plain)
+        await self._store.replace(added.place, wrapped, sealed, added.permissions, ask.actor)
         self._keyring.forget(ask.wallet)
 
     async def _rewrap(self, ask: RewrapWallet) -> None:
@@ -174,19 +176,40 @@ class Custody:
         plain = rules.secrets(credentials)
         if isinstance(credentials, OkxCredentials):
             standing = await self._checker.okx(OkxKeys(**plain), environment)
-            return plain, Added(
-                place=place, name="", environment=environment, account=standing.account,
-                permissions=standing.permissions, max_order_micros=most,
-            )  # fmt: skip
+            whose = environment, standing.account, most, None, None
+            return plain, _added(place, *whose, permissions=standing.permissions)
         private = coincurve.PrivateKey.from_hex(plain["private_key"])
         account = rules.account(credentials, address_of(private), most)
-        keys = await self._checker.polymarket(PolymarketKeys(account, private, _NONE))
-        triple = keys.triple
+        triple = (await self._checker.polymarket(PolymarketKeys(account, private, _NONE))).triple
         plain |= {
-            "api_key": triple.key, "secret": triple.secret, "passphrase": triple.passphrase
-        }  # fmt: skip
-        return plain, Added(
-            place=place, name="", environment=environment,
-            account=checksummed(account.funder), permissions="trade", max_order_micros=most,
-            signature_type=account.signature_type, signer_address=checksummed(account.signer),
-        )  # fmt: skip
+            "api_key": triple.key,
+            "secret": triple.secret,
+            "passphrase": triple.passphrase,
+        }
+        funder, signer = checksummed(account.funder), checksummed(account.signer)
+        own = environment, funder, most, account.signature_type, signer
+        return plain, _added(place, *own, permissions="trade")
+
+
+def _added(
+    place: Place,
+    environment: str,
+    account: str,
+    max_order_micros: int,
+    signature_type: int | None,
+    signer_address: str | None,
+    *,
+    permissions: str,
+) -> Added:
+    """Return the values of a wallet, whose secrets are bound to them."""
+    facts = vault.facts(environment, account, max_order_micros, signature_type, signer_address)
+    return Added(
+        place=replace(place, facts=facts),
+        name="",
+        environment=environment,
+        account=account,
+        permissions=permissions,
+        max_order_micros=max_order_micros,
+        signature_type=signature_type,
+        signer_address=signer_address,
+    )

@@ -11,7 +11,7 @@ import psycopg
 from psycopg.rows import DictRow
 
 from services.signer.core.polymarket_account import Account
-from services.signer.vault import Place, Wrapped
+from services.signer.vault import Place, Wrapped, facts
 from tradingtools.domain.errors import Conflict, NotFound, RequestIdReused, WrongState
 from tradingtools.storage.postgres import journal
 from tradingtools.storage.postgres.direct import Connection
@@ -300,7 +300,17 @@ def changed_meanwhile(wallet_id: str) -> Conflict:
 def _wallet(row: DictRow) -> Wallet:
     return Wallet(
         place=Place(
-            tenant=row["tenant"], wallet=row["id"], exchange=row["exchange"], edition=row["edition"]
+            tenant=row["tenant"],
+            wallet=row["id"],
+            exchange=row["exchange"],
+            edition=row["edition"],
+            facts=facts(
+                row["environment"],
+                row["account"],
+                row["max_order_micros"],
+                row["signature_type"],
+                row["signer_address"],
+            ),
         ),
         name=row["name"],
         environment=row["environment"],

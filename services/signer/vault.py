@@ -1,7 +1,8 @@
 """Encrypt wallets' secrets: AES-256-GCM under a data key for each wallet, wrapped by a master key.
 
-Each ciphertext is bound to tenant, wallet, exchange, purpose and edition (associated data): moved
-to another row it does not open. Rotation of master keys wraps data keys anew, and no secret.
+Each ciphertext is bound to tenant, wallet, exchange, purpose and edition, and to account
+and limit (associated data): moved to another row, or beside a changed limit, it does not open.
+Rotation of master keys wraps data keys anew, and no secret.
 """
 
 from __future__ import annotations
@@ -25,14 +26,29 @@ class Place:
     wallet: str
     exchange: str
     edition: int
+    facts: tuple[str, ...] = ()
+    """What the wallet may do besides: changed in the database, its secrets do not open."""
 
     def bound(self, purpose: str) -> bytes:
         """Return the associated data of a secret."""
-        return joined("secret", self.tenant, self.wallet, self.exchange, purpose, str(self.edition))
+        where = self.tenant, self.wallet, self.exchange, purpose, str(self.edition)
+        return joined("secret", *where, *self.facts)
 
     def of_key(self) -> bytes:
         """Return the associated data of the data key, which outlives editions."""
         return joined("data key", self.tenant, self.wallet, self.exchange)
+
+
+def facts(
+    environment: str,
+    account: str,
+    max_order_micros: int,
+    signature_type: int | None,
+    signer_address: str | None,
+) -> tuple[str, ...]:
+    """Return the facts of a wallet that its secrets are bound to."""
+    kind = "" if signature_type is None else str(signature_type)
+    return environment, account, str(max_order_micros), kind, signer_address or ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

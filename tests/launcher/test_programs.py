@@ -146,11 +146,24 @@ def test_triggers_lie_around_the_fill_and_within_bounds(price: int, expected: li
     assert [body["triggerPrice"] for body in triggers(bought)] == expected
 
 
+def test_the_signer_runs_where_a_run_has_it() -> None:
+    with_signer = replace(LAYOUT, optional=("signer",), signer_socket="/s/signer/socket")
+    for layout, has_it in ((LAYOUT, False), (with_signer, True)):
+        found = core.environment(layout, {}, token_digest="d", operator_digest="o")
+        assert ("signer" in {program.name for program in _programs(layout)}) == has_it
+        assert ("signer=" in found["TT_ALERTS_PROCESSES"]) == has_it
+        assert found.get("TT_CONTROL_SIGNER_SOCKET") == found.get("TT_SIGNER_SOCKET")
+        assert ("TT_SIGNER_MASTER_KEY_FILE" in found) == has_it
+        own = core.own_environment("router", found)
+        assert not [name for name in own if "SIGNER" in name], "nobody else is told of its keys"
+
+
 def test_everybody_is_told_where_to_find_the_programs_of_this_run() -> None:
     layout = replace(LAYOUT, embedded_redis=False, paper_venue=False)
     environ = {"TT_GUARD_LISTEN": "10.0.0.1:7000", "TT_CONTROL_METRICS_PORT": "9999"}
     told = core.told_ports(layout, _programs(layout, metrics_port=9_400), environ)
-    served = {name: PORTS[name] for name in core.PORTS if name not in ("valkey", "guard")}
+    left_out = ("valkey", "guard", *core.OPTIONAL)
+    served = {name: PORTS[name] for name in core.PORTS if name not in left_out}
     assert told == {
         **{name: port for name, port in served.items() if "venue" not in name},
         "guard": 7000,

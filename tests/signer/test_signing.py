@@ -295,6 +295,12 @@ def test_a_ciphertext_that_was_moved_in_the_database_signs_nothing(
         "update trading_wallet_key set wrapped = %s where wallet_id = %s", own[0][0], polymarket
     )
 
+    # A limit that was raised behind the signer's back.
+    raised = "update trading_wallet set max_order_micros = max_order_micros + %s where id = %s"
+    world.rows(raised, 1, polymarket)
+    run(refused(polymarket, order(polymarket)))
+    world.rows(raised, -1, polymarket)
+
     async def whole() -> None:
         world.kill()
         world.start()

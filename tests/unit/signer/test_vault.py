@@ -15,7 +15,9 @@ from tradingtools.codec import sealing
 from tradingtools.domain.credentials import OkxCredentials
 from tradingtools.settings import SettingError
 
-PLACE = Place(tenant="t", wallet="wal_1", exchange="okx", edition=1)
+PLACE = Place(
+    tenant="t", wallet="wal_1", exchange="okx", edition=1, facts=("live", "7", "1", "", "")
+)
 SECRETS = {"api_key": "a", "secret": "s", "passphrase": "p"}
 
 
@@ -41,6 +43,8 @@ def test_what_is_encrypted_opens_where_it_belongs(path: Path) -> None:
         replace(PLACE, wallet="wal_2"),
         replace(PLACE, exchange="polymarket"),
         replace(PLACE, edition=2),
+        replace(PLACE, facts=("live", "other", "1", "", "")),
+        replace(PLACE, facts=("live", "7", "2", "", "")),
         # What a plain joining with a mark in between would take for the same.
         replace(PLACE, tenant="twal", wallet="_1"),
     ],
