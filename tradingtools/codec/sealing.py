@@ -22,7 +22,7 @@ MOST_BYTES = 4_096
 
 
 class NotOpened(Exception):
-    """What was sealed does not open: for another key or wallet, or it was changed on its way."""
+    """Sealed bytes do not open: for another key or wallet, or it was changed on its way."""
 
 
 def joined(*texts: str) -> bytes:

@@ -1,4 +1,4 @@
-"""What may be asked of the signer, and what it answers: values, encoded by msgspec.
+"""Requests to the signer and its answers: values, encoded by msgspec.
 
 Before it: engines, which want requests of an exchange signed, and control, which adds and retires
 wallets. After it: `services/signer`, which alone holds the secrets. Numbers beyond 64 bits are
@@ -101,7 +101,7 @@ class RelayerCalls(Lease, frozen=True, kw_only=True, tag="relayer.calls"):
 
 
 class Travelling(Lease, frozen=True, kw_only=True, tag="travelling"):
-    """What has to travel in headers: OKX's key and passphrase, Polymarket's triple."""
+    """The values that have to travel in headers: OKX's key and passphrase, Polymarket's triple."""
 
 
 Signable: TypeAlias = OkxRest | OkxLogin | ClobAuth | ClobRequest | ClobOrder | RelayerCalls
@@ -109,7 +109,7 @@ OfEngine: TypeAlias = Signable | Travelling
 
 
 class Actor(Struct, frozen=True, kw_only=True):
-    """Who wants a change of a wallet, by the id of the token."""
+    """A change of a wallet, and who wants it, by the id of the token."""
 
     actor: str
 
@@ -176,7 +176,7 @@ class Signature(Struct, frozen=True, kw_only=True, tag="signature"):
 
 
 class Travel(Struct, frozen=True, kw_only=True, tag="travel"):
-    """What a wallet's gateway keeps in memory and nowhere else."""
+    """The values that a wallet's gateway keeps in memory and nowhere else."""
 
     key: str
     passphrase: str
@@ -201,7 +201,7 @@ class PublicKey(Struct, frozen=True, kw_only=True, tag="key"):
 
 
 class Refused(Struct, frozen=True, kw_only=True, tag="refused"):
-    """Why nothing was done; the reason is one of `tradingtools.domain.errors`."""
+    """The reason why nothing was done; it is one of `tradingtools.domain.errors`."""
 
     reason: str
     message: str

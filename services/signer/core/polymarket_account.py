@@ -42,7 +42,7 @@ SIGNATURE_TYPES = (EOA, PROXY, SAFE, DEPOSIT_WALLET)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Account:
-    """Whose orders are signed, and within what."""
+    """The account whose orders are signed, and within what limit."""
 
     signature_type: int
     funder: bytes

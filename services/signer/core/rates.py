@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 @dataclass(frozen=True, slots=True)
 class Bucket:
-    """What is left of a burst, and since when."""
+    """The rest of a burst, and since when it is that."""
 
     left: float
     at_ns: int
