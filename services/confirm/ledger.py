@@ -291,7 +291,7 @@ class Ledger:
             trigger
             for key, (order, step) in self._opened.items()
             for trigger in position_triggers.of_position(
-                order, step.trade, self._defaults[key]["triggers"], now_ms
+                order, step.trade, self._defaults[key], now_ms
             )
         )
 

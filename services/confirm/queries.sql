@@ -87,12 +87,11 @@ where lot.follower_proxy = m.follower_proxy and lot.asset_id = m.asset_id
   and lot.origin = m.origin
 
 -- name: default_triggers
--- What the subscriptions of buys guard a new position of each lot with, at once an exit where a loss
--- stop sells all; and whether one of the newest
--- set of that lot has sold what could be sold, as one without a size of its own does; no row: with
--- nothing.
-select k.follower_proxy, k.asset_id, k.origin,
-       case when s.exiting then '{"time_stop_seconds": 0}' else s.triggers end as triggers,
+-- What the subscriptions of buys guard a new position of each lot with; where a loss stop sells all,
+-- how many performance actions there were with it; and whether one of the newest set of that lot has
+-- sold what could be sold, as one without a size of its own does; no row: with nothing.
+select k.follower_proxy, k.asset_id, k.origin, s.triggers,
+       case when s.exiting then s.performance_actions end as exiting_since,
        coalesce(newest.sold_out, false) as sold_out
 from (
     select distinct o.follower_proxy, o.asset_id, o.subscription_id as origin
@@ -111,13 +110,13 @@ where s.triggers <> '{}' or s.exiting
 with made as (
     insert into trigger (id, follower_proxy, condition_id, asset_id, origin, trigger_type,
                          price_micros, callback_ppm, fire_at_ms, rungs, break_even, made_for,
-                         status)
+                         exit_of, status)
     select id, follower_proxy, condition_id, asset_id, origin, trigger_type, price_micros,
-           callback_ppm, fire_at_ms, rungs, break_even, made_for, 'ARMED'
+           callback_ppm, fire_at_ms, rungs, break_even, made_for, exit_of, 'ARMED'
     from jsonb_to_recordset(%(triggers)s::jsonb)
         as t(place integer, id text, follower_proxy text, condition_id text, asset_id text,
              origin text, trigger_type text, price_micros bigint, callback_ppm integer,
-             fire_at_ms bigint, rungs jsonb, break_even boolean, made_for text)
+             fire_at_ms bigint, rungs jsonb, break_even boolean, made_for text, exit_of text)
     order by place
     returning id
 )

@@ -71,7 +71,9 @@ class ExitLifecycle:
         trigger = structs.replace(store.trigger(row), sold_micros=sold)
         step = exit_outcome.after_exit(self._ended(trigger, order, lot, total))
         if step is not Next.NOTHING and await store.begun_anew(pipeline, row):
-            return self._over(pipeline, trigger, row, total)
+            return self._over(pipeline, trigger, row, total, "a new position has begun")
+        if step in (Next.REARM, Next.SLICE) and row["exit_of"] and not row["exiting"]:
+            return self._over(pipeline, trigger, row, total, "the subscription was resumed")
         if step is Next.SLICE and lot is not None:
             return await self._next_slice(pipeline, row, lot, order, total)
         # What comes back of another's sale it has to sell as well.
@@ -90,12 +92,14 @@ class ExitLifecycle:
             return self._claims.write(pipeline, [(row, change)])
         return as_it_is(row)
 
-    def _over(self, pipeline: Pipeline, trigger: Trigger, row: Row, total: Row) -> Outcome:
-        """End a trigger whose lot has become another position; that one's triggers guard it."""
+    def _over(
+        self, pipeline: Pipeline, trigger: Trigger, row: Row, total: Row, why: str
+    ) -> Outcome:
+        """End a trigger that has nothing to sell any more, whatever its lot holds."""
         told = history_text.sold(trigger, total["exit_sold_micros"], total["exit_notional_micros"])
         change = TriggerChange(
             status=TriggerStatus.DONE,
-            detail=f"{told}; a new position has begun",
+            detail=f"{told}; {why}",
             sold_micros=total["sold_micros"],
             rungs_done=trigger.rungs_fired,
         )

@@ -94,10 +94,11 @@ select coalesce(max(fill_seq), 0) as seq from booking
 
 -- name: lock_triggers
 -- In the order of their ids; then the lots are locked in theirs, as everybody does. Whose a trigger
--- is comes from its subscription, for a manual lot from itself.
+-- is comes from its subscription, for a manual lot from itself. Exiting: a loss stop sells all.
 select t.*, coalesce(s.follower_user_id, t.follower_user_id) as user_id,
        coalesce(s.follower_wallet_id, t.follower_wallet_id) as wallet_id,
-       coalesce(s.leader, '') as leader, coalesce(s.version, 0) as subscription_version
+       coalesce(s.leader, '') as leader, coalesce(s.version, 0) as subscription_version,
+       coalesce(s.exiting, false) as exiting
 from trigger t left join subscription s on s.id = t.origin
 where t.id = any(%(ids)s)
 order by t.id

@@ -13,6 +13,7 @@ from services.confirm.ledger import Smallest, unknown
 from services.confirm.store import ReportedOrder
 from tests.confirm.conftest import Orders, told
 from tests.money_path.world import eventually
+from tradingtools.domain.performance import action_id
 from tradingtools.domain.venue_order import TradeStatus, VenueTrade
 
 LEAST = 5_000_000
@@ -82,6 +83,22 @@ class Lot:
             "select distinct made_for from trigger where origin = %s", self._subscription
         )
         return len(rows)
+
+    async def exits(self) -> None:
+        """A loss stop sells all from now on."""
+        await self._orders.sql(
+            "update subscription set state = 'PAUSED', exiting = true, performance_actions = 3"
+            " where id = %s", self._subscription,
+        )  # fmt: skip
+
+    async def exits_made(self) -> list[tuple[object, bool]]:
+        """Return what sells all at once, and for which performance action."""
+        rows = await self._orders.sql(
+            "select trigger_type, exit_of from trigger where origin = %s and exit_of <> ''"
+            " and fire_at_ms <= extract(epoch from clock_timestamp()) * 1000", self._subscription,
+        )  # fmt: skip
+        wanted = action_id(self._subscription, 2)
+        return [(row["trigger_type"], row["exit_of"] == wanted) for row in rows]
 
     async def stops(self) -> list[object]:
         """Prices of all stops that were made, in cents, oldest first."""
@@ -257,3 +274,14 @@ async def _waits(orders: Orders) -> bool:
             " and wait_event_type = 'Lock'"
         )
     )
+
+
+async def test_what_comes_after_a_loss_stop_is_sold_and_keeps_its_stop(orders: Orders) -> None:
+    """Who resumes takes back the exit alone."""
+    lot = Lot(orders)
+    await lot.subscribe()
+    await lot.exits()
+    await lot.buy((10, 40))
+    assert await lot.exits_made() == [("TIME_STOP", True)]
+    assert await lot.stops() == [36]
+    assert await lot.sets() == 1

@@ -246,6 +246,31 @@ def test_an_exit_sells_each_lot_by_one_trigger(
     assert [row["status"] for row in rows] == ["CANCELLED"] * 2, "exits that have not fired"
 
 
+def test_a_resume_takes_back_the_exits_of_late_fills_and_no_other_trigger(
+    edge: RunningEdge, make: Callable[..., dict[str, Any]], act: Act, database: Database
+) -> None:
+    rules = {"lossStop": {"day": {"amount": "50"}, "action": "LOSS_ACTION_PAUSE_AND_EXIT"}}
+    made = make(rules)
+    act(made, stop=_stop("PAUSE_AND_EXIT"))
+    _hold(database, made)
+    # As confirm makes them with a fill that comes after the stop.
+    action, proxy = action_id(made["id"], 0), made["follower"]["followerProxy"]
+    for number, exit_of in enumerate((action, "")):
+        database.execute(
+            "insert into trigger (id, follower_proxy, condition_id, asset_id, origin, trigger_type,"
+            " fire_at_ms, made_for, exit_of, status)"
+            " values (%s, %s, %s, %s, %s, 'TIME_STOP', 1, '1', %s, 'ARMED')",
+            (f"trg_{number:x}{proxy[-31:]}", proxy, CONDITION, ASSET, made["id"], exit_of),
+        )
+    _call(edge, "POST", f"/subscriptions/{made['id']}/resume", expect=200)
+    rows = database.execute(
+        "select exit_of, status from trigger where origin = %s order by id", (made["id"],)
+    ).fetchall()
+    assert [(row["exit_of"], row["status"]) for row in rows] == [
+        (action, "CANCELLED"), ("", "ARMED"),
+    ]  # fmt: skip
+
+
 def test_reduce_only_holds_back_the_whole_wallet(
     edge: RunningEdge, make: Callable[..., dict[str, Any]], act: Act, database: Database
 ) -> None:

@@ -218,7 +218,7 @@ class Draw:
             "trigger_type": "LADDER" if rungs else "STOP_LOSS",
             "price_micros": None if rungs else 400_000, "callback_ppm": None,
             "fire_at_ms": None, "rungs": rungs, "break_even": self.rng.random() < 0.3,
-            "made_for": self.order_key(), "detail": "d",
+            "made_for": self.order_key(), "exit_of": "prf_1", "detail": "d",
         }  # fmt: skip
 
     def many(self, parameter: str, one: Callable[[], Values], *key: str) -> Values:

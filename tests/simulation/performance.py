@@ -315,7 +315,7 @@ def _sell(tx: Transaction, row: Row, action: str) -> list[str]:
             {
                 "id": name, "follower_proxy": row["follower_proxy"], "condition_id": condition,
                 "asset_id": asset, "origin": row["id"], "trigger_type": "TIME_STOP",
-                "status": status, "fire_at_ms": microseconds(tx.now) // 1000,
+                "status": status, "fire_at_ms": microseconds(tx.now) // 1000, "exit_of": action,
             },
         )  # fmt: skip
         append_control_change(tx, "perfmon", "grpc", "create", "trigger", name, {})

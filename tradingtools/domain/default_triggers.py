@@ -103,9 +103,7 @@ def triggers_for(
     """
 
     def named(kind: TriggerType) -> dict[str, Any]:
-        text = f"{order_key}:{trade_id}:{kind}"
-        digest = hashlib.sha256(text.encode()).hexdigest()
-        return {"id": f"trg_{digest[:32]}", "trigger_type": kind}
+        return {"id": _id(order_key, trade_id, kind), "trigger_type": kind}
 
     if defaults.stop_loss_ppm is not None:
         stop = -(-entry_micros * (MICROS - defaults.stop_loss_ppm) // MICROS)
@@ -132,6 +130,20 @@ def triggers_for(
     if defaults.time_stop_seconds is not None:
         at = opened_ms + defaults.time_stop_seconds * 1000
         yield NewTrigger(**named(TriggerType.TIME_STOP), fire_at_ms=at)
+
+
+def exit_at_once(*, opened_ms: int, order_key: str, trade_id: str) -> NewTrigger:
+    """Return the trigger that sells a new position at once; the arguments as of `triggers_for`."""
+    return NewTrigger(
+        id=_id(order_key, trade_id, "EXIT"),
+        trigger_type=TriggerType.TIME_STOP,
+        fire_at_ms=opened_ms,
+    )
+
+
+def _id(order_key: str, trade_id: str, kind: str) -> str:
+    digest = hashlib.sha256(f"{order_key}:{trade_id}:{kind}".encode()).hexdigest()
+    return f"trg_{digest[:32]}"
 
 
 def _above(entry_micros: int, gain_ppm: int) -> int:

@@ -25,6 +25,7 @@ async def sell(change: Change, row: Row, action: str) -> list[str]:
             condition_id=lot["condition_id"],
             asset_id=lot["asset_id"],
             id=row["id"],
+            action=action,
             status=status,
         )
         await change.rows(
@@ -40,11 +41,14 @@ async def sell(change: Change, row: Row, action: str) -> list[str]:
 
 
 async def take_back(change: Change, row: Row) -> None:
-    """Cancel the exits of a loss stop that have not fired: its subscription is resumed."""
+    """Cancel the exits of a loss stop that have not fired: its subscription is resumed.
+
+    Of one that has fired, the order under way is the last: the guard ends it then.
+    """
     unfired = await change.rows(
         _SQL["unfired"],
         id=row["id"],
-        ordinal=row["performance_actions"] - 1,
+        proxy=row["follower_proxy"],
         statuses=[status.value for status in EDITABLE],
     )
     for trigger in unfired:

@@ -31,9 +31,9 @@ order by asset_id;
 
 -- name: add_exit
 insert into trigger (id, follower_proxy, condition_id, asset_id, origin, trigger_type, fire_at_ms,
-                     status)
+                     exit_of, status)
 values (%(exit)s, %(proxy)s, %(condition_id)s, %(asset_id)s, %(id)s, 'TIME_STOP',
-        floor(extract(epoch from clock_timestamp()) * 1000)::bigint, %(status)s);
+        floor(extract(epoch from clock_timestamp()) * 1000)::bigint, %(action)s, %(status)s);
 
 -- name: trigger
 select to_jsonb(t) as audit from trigger t where id = %(exit)s;
@@ -50,11 +50,10 @@ values (%(action)s, %(id)s, %(ordinal)s, %(baseline)s, %(kind)s, %(loss_action)s
         %(anchor_micros)s, %(evidence)s, %(exits)s, %(seq)s);
 
 -- name: unfired
--- Exits of a stop that have not fired, held.
+-- Exits of loss stops that have not fired, held: those that the stop has made, and those that came
+-- with fills after it.
 select t.id, t.status, to_jsonb(t) as audit from trigger t
-where t.id = any(select unnest(a.exits) from performance_action a
-                 where a.subscription_id = %(id)s and a.kind = 'STOP'
-                   and a.ordinal = %(ordinal)s)
+where t.follower_proxy = %(proxy)s and t.origin = %(id)s and t.exit_of <> ''
   and t.status = any(%(statuses)s)
 order by t.id
 for update;

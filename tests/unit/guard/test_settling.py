@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.unit.guard.test_evaluation import DEEP, SHARE, Desk, _key
 from tests.unit.guard.test_meanwhile import GOOD, _Scene
 from tradingtools.domain import ids
@@ -122,3 +124,25 @@ async def test_what_guards_a_position_that_began_on_a_remainder_is_known_at_once
     await scene.streamed_fills()
     await scene.meet(DEEP)
     assert [scene.status(old), scene.status(new)] == ["CANCELLED", "TRIGGERED"]
+
+
+@pytest.mark.parametrize(("exiting", "status"), [(True, "ARMED"), (False, "DONE")])
+async def test_an_exit_of_a_loss_stop_that_was_taken_back_sells_no_more(
+    exiting: bool, status: str
+) -> None:
+    """It had fired when its subscription was resumed, and nothing was sent."""
+    scene = _Scene()
+    # Lots of a desk are of this one.
+    scene._put(
+        "subscription", id="manual", follower_user_id="u", follower_wallet_id="w",
+        follower_proxy="0x", leader="0x", state="PAUSED", version=1, sizing_mode="FIXED",
+        sizing_micros=1, changed_seq=1, exiting=exiting,
+    )  # fmt: skip
+    scene.lot(1, 60)
+    stop = scene.trigger("a", 1, 40, exit_of="prf_1")
+    await scene.guard.recover()
+    await scene.guard.on_books([DEEP])
+    assert scene.status(stop) == "TRIGGERED"
+    await scene.end_exit(stop, 1, 60, "FAILED")
+    await scene.guard.look_again()
+    assert scene.status(stop) == status

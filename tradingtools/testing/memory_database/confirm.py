@@ -154,9 +154,16 @@ def default_triggers(tx: Transaction, values: Row) -> list[Row]:
                 for row in made
                 if row["made_for"] == newest["made_for"]
             )
-            wanted = {"time_stop_seconds": 0} if subscription["exiting"] else None
-            triggers = wanted or subscription["triggers"]
-            found.append({**key, "triggers": triggers, "sold_out": sold_out})
+            found.append(
+                {
+                    **key,
+                    "triggers": subscription["triggers"],
+                    "exiting_since": (
+                        subscription["performance_actions"] if subscription["exiting"] else None
+                    ),
+                    "sold_out": sold_out,
+                }
+            )
     return found
 
 

@@ -128,7 +128,12 @@ def lock_triggers(tx: Transaction, values: Row) -> list[Row]:
 
 
 def _with_owner(tx: Transaction, row: Row) -> Row:
-    mine = {"leader": "", "version": 0, **_pick(row, ("follower_user_id", "follower_wallet_id"))}
+    mine = {
+        "leader": "",
+        "version": 0,
+        "exiting": False,
+        **_pick(row, ("follower_user_id", "follower_wallet_id")),
+    }
     whose = tx.get("subscription", row["origin"]) or mine
     return {
         **row,
@@ -136,6 +141,7 @@ def _with_owner(tx: Transaction, row: Row) -> Row:
         "wallet_id": whose["follower_wallet_id"],
         "leader": whose["leader"],
         "subscription_version": whose["version"],
+        "exiting": whose["exiting"],
     }
 
 

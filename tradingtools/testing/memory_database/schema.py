@@ -435,7 +435,8 @@ TABLES: Final[dict[str, Table]] = {
                 callback_micros=None, callback_ppm=None, peak_micros=None, peak_noted_micros=None,
                 fire_at_ms=None, next_slice_at=None, created_at=NOW, updated_at=NOW,
                 rungs=None, basis_micros=None, rungs_done=0, rungs_fired=0, break_even=False,
-                two_ticks=False, made_for="", follower_user_id="", follower_wallet_id="",
+                two_ticks=False, made_for="", exit_of="", follower_user_id="",
+                follower_wallet_id="",
             ),
             checks={
                 "trigger_time_stop_check": lambda row: (

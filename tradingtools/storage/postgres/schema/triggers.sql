@@ -43,6 +43,8 @@ create table trigger (
     two_ticks       boolean not null default false,
     -- The order whose first fill opened the position; empty: a caller made the trigger.
     made_for        text not null default '',
+    -- The performance action that has it sell all; empty: none. Taken back when somebody resumes.
+    exit_of         text not null default '',
     -- Whom an exit of a manual lot is sent for; empty where a subscription says it.
     follower_user_id   text not null default '',
     follower_wallet_id text not null default '',
