@@ -277,7 +277,7 @@ async def _waits(orders: Orders) -> bool:
 
 
 async def test_what_comes_after_a_loss_stop_is_sold_and_keeps_its_stop(orders: Orders) -> None:
-    """Who resumes takes back the exit alone."""
+    """A resume takes back the exit alone."""
     lot = Lot(orders)
     await lot.subscribe()
     await lot.exits()
