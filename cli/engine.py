@@ -30,11 +30,14 @@ class Engine:
     Args:
         place: where it is, and the tokens.
         client: the program that the audit names; empty: none.
+        address: for whom it calls; the edge believes it of a trusted network. Empty: for itself.
     """
 
-    def __init__(self, place: places.Place, client: str = "") -> None:
+    def __init__(self, place: places.Place, client: str = "", address: str = "") -> None:
         self.place = place
         self._client = client
+        given = {"Client-Name": client, "X-Forwarded-For": address}
+        self._headers = {name: value for name, value in given.items() if value}
         self._rest: Client | None = None
         self._channel: Any = None
 
@@ -51,7 +54,7 @@ class Engine:
                     Status.NO_ACCESS,
                     "set TT_TOKEN, or token_file in a profile",
                 )
-            self._rest = Client(Session(where.url, where.token, client=self._client))
+            self._rest = Client(Session(where.url, where.token, headers=self._headers))
         return self._rest
 
     @property
