@@ -22,6 +22,7 @@ from typing import Any
 import launcher.edge
 import launcher.settings
 import paper.insiders.settings
+import paper.okx.settings
 import paper.venue.settings
 from launcher.core.programs import ALL
 from tradingtools.settings import NO_LIMIT, PREFIX, SharedSettings
@@ -44,6 +45,7 @@ PROCESSES: tuple[tuple[str, type[Any], str], ...] = (
     ("launcher", launcher.settings.Settings, "`make run`."),
     ("insiders", paper.insiders.settings.Settings, "The paper insiders-api."),
     ("venue", paper.venue.settings.Settings, "The replay of the venue."),
+    ("paper_okx", paper.okx.settings.Settings, "The paper OKX, `python -m paper.okx`."),
 )
 
 _ABOUT = """# Settings

@@ -143,7 +143,7 @@ class Book:
         return self._sides[side].best()
 
     def shown(self, side: Side, price: int) -> tuple[int, int]:
-        """What a public book shows at a price: lots, and number of orders (the market's as one)."""
+        """Return what is shown in public at a price: lots, and orders (the market's as one)."""
         level = self._sides[side].levels.get(price)
         if level is None:
             return 0, 0

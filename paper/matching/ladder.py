@@ -49,12 +49,12 @@ class Level:
 
     @property
     def free(self) -> int:
-        """What of the market is still there to be taken."""
+        """Return the part of the market's size that nobody took."""
         return self.market - self.taken
 
     @property
     def total(self) -> int:
-        """What a public book shows: the market and our orders."""
+        """Return the size shown in public: the market's and our orders'."""
         return self.market - self.taken + sum(order.left for order in self.queue)
 
     def first_of(self, owner: str) -> Resting | None:

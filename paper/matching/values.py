@@ -8,11 +8,11 @@ from typing import Literal
 Side = Literal["buy", "sell"]
 Kind = Literal["limit", "post_only", "ioc", "fok", "market"]
 SelfTrade = Literal["cancel_maker", "cancel_taker", "cancel_both"]
-"""Which of two orders of one owner goes before they would trade with each other."""
+"""The one of two orders of one owner that goes before they would trade with each other."""
 Reason = Literal["filled", "cancelled", "post_only", "ioc", "fok", "market", "self_trade"]
-"""Why an order left the book."""
+"""The reason for which an order left the book."""
 Cancels = Literal["behind", "proportional"]
-"""Which shares of a level go first when it shrinks without a print: those behind our order (the
+"""The shares of a level that go first when it shrinks without a print: those behind our order (the
 worst case for us), or shares from all places alike."""
 
 

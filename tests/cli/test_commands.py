@@ -324,4 +324,4 @@ def test_every_command_is_called_here_or_in_another_test_of_this_folder() -> Non
                 words = [name] if verb == name else [name, verb]
                 asked = ", ".join(f'"{word}"' for word in words)
                 assert f"json({asked}" in texts, words
-            assert verbs or name in ("help", "schema", "mcp")
+            assert verbs or name in ("help", "schema")

@@ -1,1 +1,1 @@
-"""What the exchange decides: money, margin, orders, the end of a contract; no I/O and no clock."""
+"""The decisions of the exchange: money, margin, orders, the end of a contract. No I/O, no clock."""

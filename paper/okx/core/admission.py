@@ -1,4 +1,4 @@
-"""Which orders the exchange takes: from what was asked to an order, or the code of its refusal."""
+"""Admission of orders: from a request to an order, or the code of its refusal."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from paper.okx.core.world import World
 
 PENDING_LIMIT = 500
 LIMIT_PERMILLE = 50
-"""How far beyond the mark a contract's buy may bid, or its sell may ask."""
+"""A contract's buy may bid, and its sell may ask, so far beyond the mark."""
 
 _CLIENT_ID = re.compile(r"[A-Za-z0-9]{0,32}")
 _TAG = re.compile(r"[A-Za-z0-9]{0,16}")

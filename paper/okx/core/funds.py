@@ -1,4 +1,4 @@
-"""What an account may still use: its cash and gains, less what positions and open orders bind."""
+"""The free funds of an account: cash and gains, less what positions and open orders bind."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Tiers = Mapping[str, Sequence[Tier]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Need:
-    """What a position demands at its mark."""
+    """The demand of a position at its mark."""
 
     notional: int
     initial: int
@@ -31,12 +31,12 @@ class Need:
 
     @property
     def kept(self) -> int:
-        """What equity must stay above."""
+        """Return the amount that equity must stay above."""
         return self.maintenance + self.closing
 
 
 def need(account: Account, position: Position, mark: int, tiers: Sequence[Tier]) -> Need:
-    """What a position demands of its pool."""
+    """Return the demand of a position on its pool."""
     of = position.instrument
     tier = tier_of(tiers, position.lots * of.lot)
     notional = of.notional(position.lots, mark)
@@ -65,7 +65,7 @@ def equity(account: Account, currency: str, marks: Marks) -> int:
 
 
 def frozen(account: Account, orders: Iterable[Order], currency: str) -> int:
-    """What open orders bind of a currency, spot and contracts."""
+    """Return what open orders bind of a currency, spot and contracts."""
     bound = 0
     contracts: dict[tuple[str, str], list[Order]] = {}
     for order in orders:
@@ -83,7 +83,7 @@ def frozen(account: Account, orders: Iterable[Order], currency: str) -> int:
 
 
 def spot_cost(order: Order) -> int:
-    """What a spot buy may still spend."""
+    """Return what a spot buy may still spend."""
     of = order.instrument
     if order.price is None:
         return (order.budget or 0) * of.worth(1)
@@ -93,8 +93,8 @@ def spot_cost(order: Order) -> int:
 def contract_freeze(
     account: Account, of: Instrument, mode: str, orders: Sequence[Order], inst_id: str
 ) -> int:
-    """What open orders of a contract bind: initial margin and fee of the greater side, as far as it
-    opens more than it closes."""
+    """Return what open orders of a contract bind: initial margin and fee of the greater side, as
+    far as it opens more than it closes."""
     position = account.held(inst_id, mode)
     lots = position.lots if position is not None else 0
     leverage = account.leverage(inst_id, mode)
@@ -121,13 +121,13 @@ def initial(account: Account, currency: str, marks: Marks) -> int:
 
 
 def available(account: Account, orders: Iterable[Order], currency: str, marks: Marks) -> int:
-    """What a cross order may bind; below zero nothing."""
+    """Return what a cross order may bind; below zero nothing."""
     bound = frozen(account, orders, currency)
     return equity(account, currency, marks) - initial(account, currency, marks) - bound
 
 
 def available_cash(account: Account, orders: Sequence[Order], currency: str, marks: Marks) -> int:
-    """What spot and isolated orders may bind: no gain that is not realised."""
+    """Return what spot and isolated orders may bind: no gain that is not realised."""
     cash = account.cash[currency] - frozen(account, orders, currency)
     if not crossed(account, currency):
         return cash

@@ -1,4 +1,4 @@
-"""What happened, for those who tell clients of it; in the order in which it did."""
+"""The happenings of the exchange, in their order, for those who tell clients of them."""
 
 from __future__ import annotations
 

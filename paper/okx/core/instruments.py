@@ -36,7 +36,7 @@ class Instrument:
     tick: int
     lot: int
     contract: int
-    """What a contract is worth, of base (linear) or of the quote (inverse), value times multiplier;
+    """The size of a contract, of base (linear) or of the quote (inverse), value times multiplier;
     for spot one unit."""
     min_lots: int
     max_limit_lots: int

@@ -1,4 +1,4 @@
-"""Who has what: accounts, and the house's purses for fees, insurance and the rest of the market.
+"""The purses: accounts, and the house's for fees, insurance and the rest of the market.
 
 Every change moves an amount from one purse to another, so their sum is what was put in, to the last
 unit. The rest of the market is one holder more: it takes the other side of what our accounts trade
@@ -35,7 +35,7 @@ class Account:
     leverages: dict[tuple[str, str], int] = field(default_factory=dict)
     updated_ms: int = 0
     blocked: str = ""
-    """Why it may not trade; empty: it may."""
+    """The reason for which it may not trade; empty: it may."""
 
     def leverage(self, inst_id: str, mode: str) -> int:
         """The leverage that the holder set, 3 at first."""
@@ -57,7 +57,7 @@ class Holding:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Booked:
-    """What a fill did to its owner: the fee (below zero: paid to him) and the realised gain."""
+    """The effect of a fill on its owner: fee (below zero: paid to him) and realised gain."""
 
     fee: int
     currency: str
@@ -284,6 +284,6 @@ class Ledger:
 
 
 def _funding(lots: int, of: Instrument, mark: int, rate: int) -> int:
-    """What a holder gets, rounded against him."""
+    """Return what a holder gets, rounded against him."""
     owed = lots * abs(of.worth(mark)) * rate
     return -ceil_div(owed, 10**9)

@@ -35,7 +35,7 @@ class Position:
     fees: int = 0
     funding: int = 0
     penalty: int = 0
-    """What a liquidation took."""
+    """The fees of its liquidations, below zero."""
     updated_ms: int = 0
     trade_id: int = 0
     warned: bool = field(default=False)
@@ -56,12 +56,12 @@ class Position:
 
 
 def initial_margin(notional: int, leverage: int) -> int:
-    """What a notional needs to be opened."""
+    """Return what a notional needs to be opened."""
     return ceil_div(notional, leverage)
 
 
 def maintenance(notional: int, maintenance_ppm: int) -> int:
-    """What a notional needs to be kept."""
+    """Return what a notional needs to be kept."""
     return ceil_div(notional * maintenance_ppm, PPM)
 
 

@@ -94,6 +94,8 @@ class Order:
     filled: int = 0
     value: int = 0
     """Sum of price times lots of its fills."""
+    coins: int = 0
+    """Value of its fills in the settle currency; an inverse contract's mean price is by it."""
     fee: int = 0
     rebate: int = 0
     fee_currency: str = ""

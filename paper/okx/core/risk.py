@@ -22,7 +22,7 @@ _STEPS = 100
 
 
 class Risk:
-    """What marks and time do to accounts."""
+    """The work of marks and time on accounts."""
 
     def __init__(self, world: World, trading: Trading) -> None:
         self._world = world
@@ -186,6 +186,7 @@ class Risk:
             mark=mark,
         )
         order.last, order.value = fill, lots * price
+        order.coins = of.notional(lots, price)
         order.fee, order.fee_currency, order.gain = penalty, of.settle, gain
         self._world.add(order)
         self._world.fills[account.name].append((order, fill))

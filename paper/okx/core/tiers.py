@@ -42,7 +42,7 @@ def tier_of(tiers: Sequence[Tier], contracts: int) -> Tier:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fees:
-    """What a trade costs at a level; a maker's rate below zero is paid to him."""
+    """The rates of a fee level; a maker's below zero is paid to him."""
 
     level: str
     spot_maker: int

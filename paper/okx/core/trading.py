@@ -26,13 +26,15 @@ _WHOLE = 10**30
 
 
 class Trading:
-    """What accounts and the market do to the books."""
+    """The acts of accounts and of the market on the books."""
 
     def __init__(self, world: World) -> None:
         self._world = world
         self._timers: dict[tuple[str, str], int] = {}
         self.touched: set[str] = set()
         """Accounts whose positions changed; who watches risks empties it."""
+        self.parts = 1
+        """In how many fills each trade comes that is no print of the market."""
 
     def place(
         self, account: str, request: OrderRequest, now_ms: int, *, expires_ms: int | None = None
@@ -182,13 +184,19 @@ class Trading:
         reducing: set[tuple[str, str]] = set()
         for event in events:
             if isinstance(event, Trade):
-                reducing |= self._trade(of, event, now_ms, trade_id)
+                for part in self._split(event) if trade_id is None else (event,):
+                    reducing |= self._trade(of, part, now_ms, trade_id)
             elif isinstance(event, Gone):
                 self._gone(event, now_ms)
         for account, mode in reducing:
             self._world.position_changed(account, of.inst_id, mode)
             self.touched.add(account)
             self._drop_reducing(account, of, mode, now_ms)
+
+    def _split(self, trade: Trade) -> list[Trade]:
+        sizes = [trade.size // self.parts] * (self.parts - 1)
+        sizes.append(trade.size - sum(sizes))
+        return [replace(trade, size=size) for size in sizes if size]
 
     def _trade(
         self, of: Instrument, trade: Trade, now_ms: int, trade_id: int | None
@@ -270,6 +278,7 @@ class Trading:
         )
         order.filled += trade.size
         order.value += trade.size * trade.price
+        order.coins += of.notional(trade.size, trade.price)
         order.fee += max(0, booked.fee)
         order.rebate += max(0, -booked.fee)
         order.fee_currency = booked.currency
@@ -331,7 +340,7 @@ def _post_only(events: list[Event]) -> bool:
 
 
 def _moved(order: Order, trade: Trade, currency: str, booked: Booked) -> int:
-    """What a spot fill did to one of its two balances."""
+    """Return what a spot fill did to one of its two balances."""
     of = order.instrument
     if currency == of.base:
         change = order.signed * of.base_of(trade.size)

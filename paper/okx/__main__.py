@@ -1,0 +1,13 @@
+"""`python -m paper.okx`: play OKX on loopback."""
+
+from __future__ import annotations
+
+from tradingtools.runtime.loading import lean
+
+if __name__ == "__main__":
+    with lean():
+        from paper.okx.app import run
+        from paper.okx.settings import Settings
+        from tradingtools.runtime import process
+
+    process.main("paper_okx", Settings, run)

@@ -1,0 +1,105 @@
+"""Events of a feed, and their effect on the exchange."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+
+from paper.matching.values import Side
+from paper.okx.core.exchange import Exchange
+from paper.okx.core.world import Funding
+
+Levels = tuple[tuple[int, int], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class BookTold:
+    """The whole book: (price, size) in ticks and lots."""
+
+    inst_id: str
+    bids: Levels
+    asks: Levels
+
+
+@dataclass(frozen=True, slots=True)
+class LevelTold:
+    """The size at a price, 0 for none."""
+
+    inst_id: str
+    side: Side
+    price: int
+    lots: int
+
+
+@dataclass(frozen=True, slots=True)
+class TradeTold:
+    """A trade; `side` is its taker's."""
+
+    inst_id: str
+    side: Side
+    price: int
+    lots: int
+
+
+@dataclass(frozen=True, slots=True)
+class MarkTold:
+    """A mark price in ticks."""
+
+    inst_id: str
+    price: int
+
+
+@dataclass(frozen=True, slots=True)
+class IndexTold:
+    """An index price in 10^-18."""
+
+    name: str
+    price: int
+
+
+@dataclass(frozen=True, slots=True)
+class FundingTold:
+    """A swap's rates (10^-9) and its next instant."""
+
+    inst_id: str
+    rate: int
+    next_rate: int
+    at_ms: int
+    interval_ms: int
+
+
+FeedEvent = BookTold | LevelTold | TradeTold | MarkTold | IndexTold | FundingTold
+
+
+def take(exchange: Exchange, event: FeedEvent, now_ms: int) -> None:
+    """Let the exchange know what a feed said; what is not listed or has ended is left out."""
+    world = exchange.world
+    if isinstance(event, IndexTold):
+        world.indexes[event.name] = event.price
+        return
+    of = world.instruments.get(event.inst_id)
+    if of is None or of.state == "expired":
+        return
+    match event:
+        case BookTold(inst_id, bids, asks):
+            exchange.market_book(inst_id, bids, asks, now_ms)
+        case LevelTold(inst_id, side, price, lots):
+            exchange.market_level(inst_id, side, price, lots, now_ms)
+        case TradeTold(inst_id, side, price, lots):
+            exchange.market_print(inst_id, side, price, lots, now_ms)
+        case MarkTold(inst_id, price):
+            exchange.mark(inst_id, price, now_ms)
+        case FundingTold():
+            _fund(exchange, event)
+
+
+def _fund(exchange: Exchange, told: FundingTold) -> None:
+    known = exchange.world.funding.get(told.inst_id)
+    settled = deque[tuple[int, int]](maxlen=100) if known is None else known.settled
+    exchange.world.funding[told.inst_id] = Funding(
+        rate=told.rate,
+        next_rate=told.next_rate,
+        at_ms=told.at_ms if known is None else max(told.at_ms, known.at_ms),
+        interval_ms=told.interval_ms,
+        settled=settled,
+    )

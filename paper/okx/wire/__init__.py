@@ -1,0 +1,1 @@
+"""The exact JSON shapes of OKX v5; nothing here decides."""

@@ -1,0 +1,390 @@
+"""Balances, positions, configuration, fees and bills as rows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from paper.okx.core import funds
+from paper.okx.core.amounts import ONE, ratio, show
+from paper.okx.core.instruments import Instrument
+from paper.okx.core.ledger import Account
+from paper.okx.core.margin import Position, liquidation_price
+from paper.okx.core.orders import Order
+from paper.okx.core.tiers import Tier
+from paper.okx.core.world import Bill, World
+from paper.okx.wire.envelope import Json
+from paper.okx.wire.orders import index_of
+from paper.okx.wire.prices import dollars, in_dollars, notional
+
+
+def balance_row(world: World, account: Account, wanted: Sequence[str] = ()) -> Json:
+    """An account's balance, all currencies or those wanted."""
+    orders = world.open_orders(account.name)
+    known = sorted(set(account.cash) | {p.instrument.settle for p in account.positions.values()})
+    details = [
+        _detail(world, account, orders, currency)
+        for currency in known
+        if not wanted or currency in wanted
+    ]
+    total = sum(_equity(world, account, c) * dollars(world, c) // ONE for c in known)
+    isolated = sum(_isolated(world, account, c)[0] * dollars(world, c) // ONE for c in known)
+    # Empty: fields of account modes that are not offered here.
+    row: Json = dict.fromkeys(
+        (
+            "adjEq",
+            "availEq",
+            "borrowFroz",
+            "delta",
+            "deltaLever",
+            "deltaNeutralStatus",
+            "imr",
+            "mgnRatio",
+            "mmr",
+            "notionalUsd",
+            "notionalUsdForBorrow",
+            "notionalUsdForFutures",
+            "notionalUsdForOption",
+            "notionalUsdForSwap",
+            "ordFroz",
+            "upl",
+        ),
+        "",
+    )
+    return row | {
+        "details": details,
+        "isoEq": show(isolated),
+        "totalEq": show(total),
+        "uTime": str(account.updated_ms),
+    }
+
+
+def _detail(world: World, account: Account, orders: list[Order], currency: str) -> Json:
+    futures = account.mode == "2"
+    bound = funds.frozen(account, orders, currency)
+    iso_equity, iso_gain = _isolated(world, account, currency)
+    equity = _equity(world, account, currency)
+    initial = funds.initial(account, currency, world.marks)
+    free = max(0, funds.available(account, orders, currency, world.marks))
+    cash = max(0, funds.available_cash(account, orders, currency, world.marks))
+    counted, demanded = funds.pool_margin(account, orders, currency, world.marks, world.tiers)
+    kept = sum(
+        funds.need(account, p, world.marks[p.instrument.inst_id], _tiers(world, p)).maintenance
+        for p in funds.crossed(account, currency)
+    )
+    gain = equity - account.cash[currency] - iso_equity + iso_gain
+    row: Json = dict.fromkeys(_NOT_OFFERED, "")
+    return row | {
+        "autoLendAmt": "0",
+        "autoLendMtAmt": "0",
+        "autoLendStatus": "off",
+        "availBal": show(cash),
+        "availEq": show(free) if futures else "",
+        "cashBal": show(account.cash[currency]),
+        "ccy": currency,
+        "coinUsdPrice": show(dollars(world, currency)),
+        "colBorrAutoConversion": "0",
+        "collateralEnabled": False,
+        "collateralRestrict": False,
+        "colRes": "0",
+        "disEq": show(in_dollars(world, equity, currency)),
+        "eq": show(equity),
+        "eqUsd": show(in_dollars(world, equity, currency)),
+        "fixedBal": "0",
+        "frozenBal": show(bound + initial + iso_equity),
+        "frpType": "0",
+        "imr": show(initial) if futures else "",
+        "isoEq": show(iso_equity) if futures else "",
+        "isoUpl": show(iso_gain) if futures else "",
+        "mgnRatio": ratio(counted, demanded) if futures else "",
+        "mmr": show(kept) if futures else "",
+        "notionalLever": "0" if futures else "",
+        "ordFrozen": show(bound),
+        "rewardBal": "0",
+        "smtSyncEq": "0",
+        "spotCopyTradingEq": "0",
+        "spotIsoBal": "0",
+        "stgyEq": "0",
+        "twap": "0",
+        "uTime": str(account.updated_ms),
+        "upl": show(gain) if futures else "",
+    }
+
+
+_NOT_OFFERED = (
+    "accAvgPx",
+    "borrowFroz",
+    "clSpotInUseAmt",
+    "crossLiab",
+    "interest",
+    "isoLiab",
+    "liab",
+    "maxLoan",
+    "maxSpotInUse",
+    "maxSpotInUseAmt",
+    "openAvgPx",
+    "spotBal",
+    "spotInUseAmt",
+    "spotUpl",
+    "spotUplRatio",
+    "totalPnl",
+    "totalPnlRatio",
+    "uplLiab",
+)
+
+
+def _isolated(world: World, account: Account, currency: str) -> tuple[int, int]:
+    """Equity and gain of a currency's isolated positions."""
+    held = [
+        p
+        for p in account.positions.values()
+        if p.lots and p.mode == "isolated" and p.instrument.settle == currency
+    ]
+    gain = sum(p.gain(world.marks[p.instrument.inst_id]) for p in held)
+    return sum(p.margin for p in held) + gain, gain
+
+
+def _equity(world: World, account: Account, currency: str) -> int:
+    isolated, _ = _isolated(world, account, currency)
+    return funds.equity(account, currency, world.marks) + isolated
+
+
+def _tiers(world: World, position: Position) -> Sequence[Tier]:
+    return world.tiers[position.instrument.inst_id]
+
+
+def liquidation_of(world: World, account: Account, position: Position) -> str:
+    """The estimated liquidation price of a position; empty where there is none."""
+    of = position.instrument
+    mark = world.marks[of.inst_id]
+    mine = funds.need(account, position, mark, _tiers(world, position))
+    balance = position.margin
+    if position.mode == "cross":
+        orders = world.open_orders(account.name)
+        counted, demanded = funds.pool_margin(account, orders, of.settle, world.marks, world.tiers)
+        balance = counted - position.gain(mark) - (demanded - mine.kept)
+    rate = account.fees.rate(contract=True, maker=False)
+    found = liquidation_price(
+        position, balance, maintenance_ppm=mine.tier.maintenance_ppm, taker_ppm=rate
+    )
+    return "" if found is None else of.price_text(found)
+
+
+def position_row(world: World, account: Account, position: Position) -> Json:
+    """A position; one that was closed has no lots and no prices."""
+    of = position.instrument
+    mark = world.marks[of.inst_id]
+    last = world.prints[of.inst_id][-1].price if world.prints[of.inst_id] else mark
+    mine = funds.need(account, position, mark, _tiers(world, position))
+    isolated = position.mode == "isolated"
+    if isolated:
+        counted, demanded = position.margin + position.gain(mark), mine.kept
+    else:
+        counted, demanded = funds.pool_margin(
+            account, world.open_orders(account.name), of.settle, world.marks, world.tiers
+        )
+    base = position.margin if isolated else mine.initial
+    open_ = bool(position.lots)
+    realized = position.realized + position.fees + position.funding + position.penalty
+    row: Json = dict.fromkeys(_POSITION_EMPTY, "")
+    return row | {
+        "adl": "1" if open_ else "0",
+        "avgPx": show(position.average()) if open_ else "",
+        "bePx": show(_break_even(account, position)) if open_ else "",
+        "cTime": str(position.opened_ms),
+        "ccy": of.settle,
+        "closeOrderAlgo": [],
+        "fee": show(position.fees),
+        "fundingFee": show(position.funding),
+        "idxPx": show(world.indexes.get(index_of(of), 0)),
+        "imr": "" if isolated or not open_ else show(mine.initial),
+        "instId": of.inst_id,
+        "instType": of.kind,
+        "last": of.price_text(last),
+        "lever": str(position.leverage),
+        "liqPenalty": show(position.penalty),
+        "liqPx": liquidation_of(world, account, position) if open_ else "",
+        "margin": show(position.margin) if isolated else "",
+        "markPx": of.price_text(mark),
+        "mgnMode": position.mode,
+        "mgnRatio": ratio(counted, demanded) if open_ else "",
+        "mmr": show(mine.maintenance) if open_ else "",
+        "notionalUsd": show(notional(world, of, position.lots, mark)) if open_ else "",
+        "pendingCloseOrdLiabVal": "0",
+        "pnl": show(position.realized),
+        "pos": of.size_text(position.lots),
+        "posId": world.shown_id(position.pos_id),
+        "posSide": "net",
+        "realizedPnl": show(realized),
+        "tradeId": str(position.trade_id),
+        "uTime": str(position.updated_ms),
+        "upl": show(position.gain(mark)),
+        "uplLastPx": show(position.gain(last)),
+        "uplRatio": ratio(position.gain(mark), base) if open_ else "",
+        "uplRatioLastPx": ratio(position.gain(last), base) if open_ else "",
+        "usdPx": show(dollars(world, of.settle)),
+    }
+
+
+_POSITION_EMPTY = (
+    "availPos",
+    "baseBal",
+    "baseBorrowed",
+    "baseInterest",
+    "bizRefId",
+    "bizRefType",
+    "clSpotInUseAmt",
+    "deltaBS",
+    "deltaPA",
+    "gammaBS",
+    "gammaPA",
+    "hedgedPos",
+    "interest",
+    "liab",
+    "liabCcy",
+    "maxSpotInUseAmt",
+    "nonSettleAvgPx",
+    "optVal",
+    "posCcy",
+    "quoteBal",
+    "quoteBorrowed",
+    "quoteInterest",
+    "settledPnl",
+    "spotInUseAmt",
+    "spotInUseCcy",
+    "thetaBS",
+    "thetaPA",
+    "vegaBS",
+    "vegaPA",
+)
+
+
+def _break_even(account: Account, position: Position) -> int:
+    """The price at which closing pays for what opening and closing cost."""
+    rate = account.fees.rate(contract=True, maker=False)
+    average = position.average()
+    return average * (10**6 + (2 * rate if position.lots > 0 else -2 * rate)) // 10**6
+
+
+def warning_row(world: World, account: Account, position: Position, now_ms: int) -> Json:
+    """A warning of liquidation."""
+    row = position_row(world, account, position)
+    kept = "instType instId mgnMode posId posSide pos posCcy lever markPx mgnRatio ccy cTime uTime"
+    shown: Json = {name: row[name] for name in kept.split()}
+    return shown | {"instFamily": position.instrument.family, "pTime": str(now_ms)}
+
+
+def config_row(account: Account, permissions: Sequence[str], ip: str) -> Json:
+    """The account's configuration."""
+    return {
+        "acctLv": account.mode,
+        "acctStpMode": "cancel_maker",
+        "autoLoan": False,
+        "ctIsoMode": "automatic",
+        "enableSpotBorrow": False,
+        "feeType": "0",
+        "greeksType": "PA",
+        "ip": ip,
+        "kycLv": "3",
+        "label": account.name,
+        "level": account.fees.level,
+        "levelTmp": "",
+        "liquidationGear": "-1",
+        "mainUid": account.name,
+        "mgnIsoMode": "automatic",
+        "opAuth": "0",
+        "perm": ",".join(permissions),
+        "posMode": "net_mode",
+        "roleType": "0",
+        "settleCcy": "USDT",
+        "settleCcyList": ["USDT"],
+        "spotBorrowAutoRepay": False,
+        "spotOffsetType": "",
+        "spotRoleType": "0",
+        "spotTraderInsts": [],
+        "stgyType": "0",
+        "traderInsts": [],
+        "type": "0",
+        "uid": account.name,
+    }
+
+
+def fee_row(account: Account, kind: str, now_ms: int) -> Json:
+    """The account's fee rates for a kind of instruments; what is paid is below zero."""
+    contract = kind != "SPOT"
+    maker = show(-account.fees.rate(contract=contract, maker=True) * ONE // 10**6)
+    taker = show(-account.fees.rate(contract=contract, maker=False) * ONE // 10**6)
+    group = {
+        "groupId": "4" if contract else "1",
+        "maker": maker,
+        "taker": taker,
+        "elpMaker": maker,
+        "rpiMaker": maker,
+    }
+    return {
+        "category": "1",
+        "delivery": "0" if kind == "FUTURES" else "",
+        "exercise": "",
+        "feeGroup": [group],
+        "fiat": [],
+        "instType": kind,
+        "level": account.fees.level,
+        "maker": "" if contract else maker,
+        "makerU": maker if contract else "",
+        "makerUSDC": maker,
+        "ruleType": "normal",
+        "taker": "" if contract else taker,
+        "takerU": taker if contract else "",
+        "takerUSDC": taker,
+        "ts": str(now_ms),
+    }
+
+
+def leverage_row(of: Instrument, mode: str, leverage: int) -> Json:
+    """A contract's leverage in a margin mode."""
+    return {
+        "ccy": "",
+        "instId": of.inst_id,
+        "lever": str(leverage),
+        "mgnMode": mode,
+        "posSide": "net",
+    }
+
+
+def bill_row(world: World, bill: Bill) -> Json:
+    """A change of a balance."""
+    of = world.instruments.get(bill.inst_id)
+    return {
+        "bal": show(bill.balance),
+        "balChg": show(bill.change),
+        "billId": world.shown_id(bill.bill_id),
+        "ccy": bill.currency,
+        "clOrdId": "",
+        "execType": "",
+        "fee": "0",
+        "instId": bill.inst_id,
+        "instType": "" if of is None else of.kind,
+        "interest": "",
+        "mgnMode": bill.mode if bill.mode != "cash" else "",
+        "notes": "",
+        "ordId": bill.ord_id,
+        "pnl": "0",
+        "posBal": "",
+        "posBalChg": "",
+        "px": "",
+        "subType": _BILL_SUBTYPES[bill.kind][bill.change < 0],
+        "sz": show(abs(bill.change)),
+        "tag": "",
+        "tradeId": "",
+        "ts": str(bill.at_ms),
+        "type": bill.kind,
+    }
+
+
+_BILL_SUBTYPES = {
+    "1": ("11", "12"),
+    "2": ("1", "2"),
+    "3": ("112", "113"),
+    "5": ("104", "105"),
+    "6": ("160", "161"),
+    "8": ("174", "173"),
+}
