@@ -11,7 +11,16 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-FOLDERS = ("tradingtools", "tradingtools_client", "services", "paper", "launcher", "cli", "replay")
+FOLDERS = (
+    "tradingtools",
+    "tradingtools_client",
+    "services",
+    "paper",
+    "launcher",
+    "cli",
+    "replay",
+    "backtest",
+)
 GENERATED = ROOT / "tradingtools" / "v1"
 PROTOS = sorted((ROOT / "protos").rglob("*.proto"))
 SOURCES = [

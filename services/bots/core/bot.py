@@ -139,8 +139,7 @@ class Bot(Generic[Config, State]):
         """Why the quote of a slot does not stand, by slot."""
         self.breaches: list[Breach] = []
         """Limits that stopped it; a person reads them before it is resumed."""
-        self.changed: set[str] = set()
-        """Orders that changed since the shell looked last."""
+        self._changed: set[str] = set()
         self._instruments = dict(setup.instruments)
         self._slots: dict[str, str] = {}
         self._slot_of: dict[str, str] = {}
@@ -283,6 +282,18 @@ class Bot(Generic[Config, State]):
         self._permits[key] = given
         return self._requests(now_ms)
 
+    def written(self) -> list[tuple[str, BotOrder]]:
+        """Return what changed since the last call, with slots, and let go of what is settled."""
+        found = [(self._slot_of[one], self.orders[one]) for one in self._changed]
+        self._changed.clear()
+        for _, order in found:
+            if order.settled:
+                order_id = order.order.order_id
+                del self.orders[order_id], self._slot_of[order_id]
+                self._cancelled_ms.pop(order_id, None)
+                self._looked_ms.pop(order_id, None)
+        return found
+
     # ------------------------------------------------------------------------------------- seeing
 
     def view(self, now_ms: int) -> View:
@@ -354,8 +365,10 @@ class Bot(Generic[Config, State]):
     def _request(self, slot: str, now_ms: int) -> Request | None:
         quote = self._desired.get(slot)
         order = self.orders.get(self._slots.get(slot, ""))
-        instrument_id = quote.instrument_id if quote else order.order.instrument.id if order else ""
-        instrument = self._instruments[instrument_id]
+        if quote is None and order is None:
+            return None
+        named = quote.instrument_id if quote else order.order.instrument.id if order else ""
+        instrument = self._instruments[named]
         able = self.setup.capabilities[instrument.venue]
         want = wanted(quote, order, instrument, able)
         if want is None:
@@ -410,7 +423,6 @@ class Bot(Generic[Config, State]):
         self.number += 1
         self._sent.append(now_ms)
         mine = orders.intend(new, bot_id=self.setup.bot_id, epoch=self.setup.epoch)
-        self._forget(slot)
         self._keep(slot, orders.sending(mine))
         if quote.time_in_force in (RestingTime.IOC, RestingTime.FOK):
             del self._desired[slot]
@@ -572,7 +584,7 @@ class Bot(Generic[Config, State]):
         self.orders[order_id] = order
         self._slots[slot] = order_id
         self._slot_of[order_id] = slot
-        self.changed.add(order_id)
+        self._changed.add(order_id)
         if order.state in ENDED:
             self._standing.pop(slot, None)
             return
@@ -586,15 +598,6 @@ class Bot(Generic[Config, State]):
             filled=order.filled,
             certain=order.pending is PendingRequest.NONE and order.state is not _UNKNOWN,
         )
-
-    def _forget(self, slot: str) -> None:
-        """Let go of the slot's settled order, once the shell has written it."""
-        old = self._slots.get(slot)
-        if old is not None and old not in self.changed:
-            self.orders.pop(old, None)
-            self._slot_of.pop(old, None)
-            self._cancelled_ms.pop(old, None)
-            self._looked_ms.pop(old, None)
 
     def _give_up_waiting(self, now_ms: int) -> None:
         """Call a request UNKNOWN whose answer nobody brings any more."""

@@ -151,11 +151,11 @@ def answered(order: BotOrder, request: PendingRequest, receipt: Receipt) -> BotO
         order = replace(order, venue_order_id=receipt.venue_order_id)
     if request is _P.PLACE:
         return _placed(order, receipt)
-    if order.pending is request:
+    if order.pending is request and receipt.meaning is not Meaning.ACCEPTED:
         order = replace(order, pending=_P.NONE)
     if request is _P.AMEND and receipt.meaning in (Meaning.REJECTED, Meaning.NOT_ACCEPTED):
         order = replace(order, change=None)
-    # Of a cancel and an amend nothing else is proved by an answer: a report tells what became.
+    # An accepted cancel or amend was received, no more: it is under way until a report tells.
     return order
 
 

@@ -87,7 +87,7 @@ def asked(  # noqa: PLR0913
     price: int,
     size: int,
     expires_ms: int,
-    orders: int = 256,
+    orders: int = 4096,
     room: int = 20,
 ) -> Permit:
     """Return the permit to ask for when a request has none: for it and for those that follow.

@@ -254,6 +254,7 @@ class Run:
             self.act(self.bot.not_found(order_id, asked_ms=self.now, now_ms=self.now))
 
     def turn(self) -> None:
+        self.bot.written()
         self.now += self.dice.choice([1, 5, 20, 300])
         choice = self.dice.random()
         if choice < 0.35:

@@ -1,0 +1,254 @@
+"""A bot on a clock of its own: the market, the bot's requests and the answers, in order of time.
+
+A request arrives after a latency and its answer comes back after another, so what the bot sees is
+as old as live. The same tape, settings and seed give the same result, to the last unit.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from heapq import heappop, heappush
+from typing import Any
+
+from backtest.exchange import Exchange, FeeRates, Told
+from services.bots.core.bot import Bot, LookUp, PermitAsked, Request, Setup
+from services.bots.core.risk import RiskLimits, result
+from services.bots.core.strategy import Strategy
+from tradingtools.domain.bot_order_states import PendingRequest
+from tradingtools.domain.instrument import Instrument
+from tradingtools.venues.trading import (
+    AmendOrder,
+    CancelOrder,
+    Fill,
+    Funding,
+    MarketEvent,
+    NewOrder,
+    Receipt,
+    TradingCapabilities,
+)
+
+TICK_MS = 1_000
+"""Time passes for the bot at least so often."""
+
+CAPABILITIES = TradingCapabilities(
+    resting=True,
+    amend=True,
+    post_only=True,
+    not_after=True,
+    unique_order_id=True,
+    order_id_known_before=True,
+    found_for_ms=None,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Assumptions:
+    """Latency, fees and seed that a backtest takes for granted."""
+
+    latency_ms: int = 20
+    """From the bot to the matching, and back."""
+    jitter_ms: int = 10
+    """Added at random to each way, up to this."""
+    seed: int = 1
+    fees: FeeRates = field(default_factory=FeeRates)
+    sample_ms: int = 60_000
+    """Between two points of the equity curve."""
+    capabilities: TradingCapabilities = CAPABILITIES
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """The result of a run: everything that a report or a sweep needs."""
+
+    curve: tuple[tuple[int, int], ...]
+    """Instants and results, in units of money of the settle currency."""
+    fills: tuple[Fill, ...]
+    made: int
+    unrealised: int
+    fees: int
+    funding: int
+    volume: int
+    orders: int
+    events: int
+    state: Any
+    """The strategy's last state."""
+    breaches: tuple[str, ...]
+
+
+class Backtest:
+    """One run; see the module.
+
+    Args:
+        strategy: what decides.
+        config: its settings.
+        instruments: by id.
+        limits: the bot's.
+        assumptions: latency, fees, seed.
+    """
+
+    def __init__(
+        self,
+        strategy: Strategy[Any, Any],
+        config: Any,
+        instruments: Mapping[str, Instrument],
+        *,
+        limits: RiskLimits | None = None,
+        assumptions: Assumptions | None = None,
+    ) -> None:
+        self._assumptions = assumptions or Assumptions()
+        self._dice = random.Random(self._assumptions.seed)  # noqa: S311
+        self._exchange = Exchange(dict(instruments), self._assumptions.fees)
+        venues = {one.venue for one in instruments.values()}
+        setup = Setup(
+            bot_id="backtest",
+            epoch=1,
+            config=config,
+            instruments=instruments,
+            capabilities=dict.fromkeys(venues, self._assumptions.capabilities),
+            limits=limits or RiskLimits(),
+        )
+        forever = 2**62
+        self.bot = Bot(setup, strategy, strategy.begin(config), lease_until_ms=forever)
+        self._later: list[tuple[int, int, Callable[[int], list[Request]]]] = []
+        self._count = 0
+        self._orders = 0
+        self._fills: list[Fill] = []
+        self._curve: list[tuple[int, int]] = []
+        self._held_funding: dict[str, Funding] = {}
+
+    def run(self, tape: Iterable[MarketEvent]) -> Outcome:
+        """Play a tape to its end; return what became of the bot."""
+        events, now = 0, 0
+        ticked = sampled = 0
+        for event in tape:
+            now = _at_ms(event, now)
+            if not events:
+                ticked = sampled = now
+                self._ask(self.bot.run(now), now)
+            while ticked + TICK_MS <= now:
+                ticked += TICK_MS
+                self._until(ticked)
+                self._ask(self.bot.tick(ticked), ticked)
+                if ticked >= sampled + self._assumptions.sample_ms:
+                    sampled = ticked
+                    self._sample(ticked)
+            self._until(now)
+            events += 1
+            if isinstance(event, Funding):
+                self._fund(event, now)
+            self._tell(self._exchange.market(event), now)
+            self._ask(self.bot.market(event, now), now)
+        self._until(now + 60_000)
+        self._sample(now)
+        return self._outcome(events, now)
+
+    # ------------------------------------------------------------------------------------- inside
+
+    def _way(self) -> int:
+        return self._assumptions.latency_ms + self._dice.randint(0, self._assumptions.jitter_ms)
+
+    def _after(self, at_ms: int, then: Callable[[int], list[Request]]) -> None:
+        self._count += 1
+        heappush(self._later, (at_ms, self._count, then))
+
+    def _until(self, now_ms: int) -> None:
+        while self._later and self._later[0][0] <= now_ms:
+            at_ms, _, then = heappop(self._later)
+            self._ask(then(at_ms), at_ms)
+
+    def _ask(self, requests: list[Request], now_ms: int) -> None:
+        self.bot.written()
+        for one in requests:
+            if isinstance(one, PermitAsked):
+                self._ask(self.bot.granted(one.permit, now_ms), now_ms)
+            else:
+                self._orders += isinstance(one, NewOrder)
+                self._after(now_ms + self._way(), partial(self._arrive, one))
+
+    def _arrive(
+        self, one: NewOrder | AmendOrder | CancelOrder | LookUp, now_ms: int
+    ) -> list[Request]:
+        back = now_ms + self._way()
+        if isinstance(one, LookUp):
+            self._after(back, partial(self._looked, one.order.order_id, now_ms))
+            return []
+        if isinstance(one, NewOrder):
+            (receipt, told), kind = self._exchange.place(one, now_ms), PendingRequest.PLACE
+        elif isinstance(one, AmendOrder):
+            (receipt, told), kind = self._exchange.amend(one, now_ms), PendingRequest.AMEND
+        else:
+            (receipt, told), kind = self._exchange.cancel(one, now_ms), PendingRequest.CANCEL
+        self._after(back, partial(self._answered, one.order_id, kind, receipt))
+        self._tell(told, now_ms)
+        return []
+
+    def _answered(
+        self, order_id: str, kind: PendingRequest, receipt: Receipt, now_ms: int
+    ) -> list[Request]:
+        return self.bot.answered(order_id, kind, receipt, now_ms)
+
+    def _looked(self, order_id: str, asked_ms: int, now_ms: int) -> list[Request]:
+        report = self._exchange.find(order_id, now_ms)
+        if report is None:
+            return self.bot.not_found(order_id, asked_ms=asked_ms, now_ms=now_ms)
+        return self.bot.reported(report, now_ms, read_ms=asked_ms)
+
+    def _tell(self, told: list[Told], now_ms: int) -> None:
+        if not told:
+            return
+        self._fills.extend(one for one in told if isinstance(one, Fill))
+        self._after(now_ms + self._way(), partial(self._heard, told))
+
+    def _heard(self, told: list[Told], now_ms: int) -> list[Request]:
+        found: list[Request] = []
+        for one in told:
+            if isinstance(one, Fill):
+                found += self.bot.filled(one, now_ms)
+            else:
+                found += self.bot.reported(one, now_ms)
+        return found
+
+    def _fund(self, event: Funding, now_ms: int) -> None:
+        """Pay the rate that was due before the next one was told, on what is held."""
+        due = self._held_funding.get(event.instrument_id)
+        self._held_funding[event.instrument_id] = event
+        held = self.bot.holdings.get(event.instrument_id)
+        if due is None or now_ms < due.at_ms or due.at_ms == event.at_ms:
+            return
+        mark = self.bot.exposure(now_ms).marks.get(event.instrument_id)
+        if held is None or not held.size or mark is None:
+            return
+        one = self.bot.setup.instruments[event.instrument_id]
+        paid = due.rate * one.notional(mark.price, abs(held.size), up=False)
+        paid = paid if held.size > 0 else -paid
+        # Rounded against the bot: what it pays up, what it gets down.
+        whole = int(paid.to_integral_value(rounding="ROUND_CEILING"))
+        self.bot.funded(event.instrument_id, -whole)
+
+    def _sample(self, now_ms: int) -> None:
+        made, _ = result(self.bot.exposure(now_ms))
+        self._curve.append((now_ms, made))
+
+    def _outcome(self, events: int, now_ms: int) -> Outcome:
+        held = self.bot.holdings.values()
+        _, open_gain = result(self.bot.exposure(now_ms))
+        return Outcome(
+            curve=tuple(self._curve),
+            fills=tuple(self._fills),
+            made=sum(one.made for one in held),
+            unrealised=open_gain,
+            fees=sum(one.fees for one in held),
+            funding=sum(one.funding for one in held),
+            volume=sum(one.volume for one in held),
+            orders=self._orders,
+            events=events,
+            state=self.bot.state,
+            breaches=tuple(f"{one.limit}: {one.detail}" for one in self.bot.breaches),
+        )
+
+
+def _at_ms(event: MarketEvent, now_ms: int) -> int:
+    return max(now_ms, now_ms if isinstance(event, Funding) else event.venue_ms)

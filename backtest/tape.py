@@ -1,0 +1,130 @@
+"""The market of a backtest: events in order of time, recorded or made from a seed. Pure."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from tradingtools.domain.book import BookStatus
+from tradingtools.domain.instrument import Instrument
+from tradingtools.venues.trading import MarketEvent, Print, TradingBook
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SeededMarket:
+    """A market that a seed makes: a mid that walks by ticks, and takers who come at random."""
+
+    instrument: Instrument
+    seed: int
+    start_ms: int = 1_700_000_000_000
+    seconds: int
+    updates_per_second: float = 10.0
+    prints_per_second: float = 1.0
+    start_price: int
+    """In units of price, on a tick."""
+    drift: float = 0.0
+    """Ticks a second: above zero, the market trends up."""
+    level_size: int
+    """Mean size of a level."""
+    levels: int = 5
+    spread_ticks: int = 2
+
+
+def seeded(market: SeededMarket) -> Iterator[MarketEvent]:
+    """Make the events of a market, the same ones for the same seed."""
+    dice = random.Random(market.seed)  # noqa: S311
+    instrument, tick = market.instrument, market.instrument.tick_size
+    mid, clock, trades = market.start_price // tick, float(market.start_ms), 0
+    end = market.start_ms + market.seconds * 1000
+    rate = market.updates_per_second + market.prints_per_second
+    carry = 0.0
+    while True:
+        gap = dice.expovariate(rate) * 1000
+        clock += gap
+        if clock >= end:
+            return
+        at_ms = int(clock)
+        if dice.random() < market.prints_per_second / rate:
+            trades += 1
+            buying = dice.random() < 0.5 + max(min(market.drift / 4, 0.4), -0.4)
+            edge = (market.spread_ticks + 1) // 2
+            price = (mid + edge if buying else mid - edge) * tick
+            size = _size(dice, instrument, market.level_size)
+            yield Print(
+                instrument_id=instrument.id,
+                trade_id=str(trades),
+                side="BUY" if buying else "SELL",
+                price=price,
+                size=size,
+                venue_ms=at_ms,
+            )
+            continue
+        carry += market.drift * gap / 1000
+        whole = int(carry)
+        carry -= whole
+        mid = max(mid + whole + dice.choice((-1, 0, 0, 1)), market.spread_ticks + market.levels)
+        yield _book(dice, market, mid, at_ms)
+
+
+def _size(dice: random.Random, instrument: Instrument, mean: int) -> int:
+    lots = max(int(dice.expovariate(1.0) * mean) // instrument.lot_size, 1)
+    return lots * instrument.lot_size
+
+
+def _book(dice: random.Random, market: SeededMarket, mid: int, at_ms: int) -> TradingBook:
+    instrument, tick = market.instrument, market.instrument.tick_size
+    edge = (market.spread_ticks + 1) // 2
+    sizes = [_size(dice, instrument, market.level_size) for _ in range(2 * market.levels)]
+    return TradingBook(
+        instrument_id=instrument.id,
+        status=BookStatus.FRESH,
+        bids=tuple(((mid - edge - n) * tick, sizes[n]) for n in range(market.levels)),
+        asks=tuple(((mid + edge + n) * tick, sizes[-1 - n]) for n in range(market.levels)),
+        venue_ms=at_ms,
+    )
+
+
+class _Line(msgspec.Struct, omit_defaults=True):
+    """One line of a recording: a book, or a print."""
+
+    book: TradingBook | None = None
+    print: Print | None = None
+
+
+_READ = msgspec.json.Decoder(_Line)
+
+
+def recorded(path: Path) -> Iterator[MarketEvent]:
+    """Read a recording: JSON, one event a line, in order of time.
+
+    Raises:
+        ValueError: a line cannot be read; the text has its number.
+    """
+    with path.open("rb") as lines:
+        for number, text in enumerate(lines, 1):
+            try:
+                line = _READ.decode(text)
+            except msgspec.DecodeError as error:
+                raise ValueError(f"{path.name}, line {number}: {error}") from error
+            event = line.book or line.print
+            if event is not None:
+                yield event
+
+
+def record(path: Path, events: Iterable[MarketEvent]) -> int:
+    """Write books and prints as a recording; return how many."""
+    count = 0
+    with path.open("wb") as lines:
+        for event in events:
+            if isinstance(event, TradingBook):
+                lines.write(msgspec.json.encode(_Line(book=event)) + b"\n")
+            elif isinstance(event, Print):
+                lines.write(msgspec.json.encode(_Line(print=event)) + b"\n")
+            else:
+                continue
+            count += 1
+    return count
