@@ -13,7 +13,7 @@ from pathlib import Path
 import psycopg
 import yoyo
 
-from tradingtools.domain import performance_states
+from tradingtools.domain import bot_states, performance_states
 from tradingtools.domain.order_states import TRANSITIONS
 from tradingtools.storage.postgres import rights
 
@@ -53,6 +53,11 @@ def migrate(url: str) -> list[str]:
                 "insert into performance_transition (from_state, to_state) values (%s, %s)"
                 " on conflict do nothing",
                 [(source or "", target) for source, target in performance_states.TRANSITIONS],
+            )
+            connection.cursor().executemany(
+                "insert into bot_transition (from_state, to_state) values (%s, %s)"
+                " on conflict do nothing",
+                [(source or "", target) for source, target in bot_states.TRANSITIONS],
             )
             rights.grant(connection)
     return applied

@@ -83,6 +83,9 @@ RIGHTS: Mapping[str, _Rights] = {
         # Default triggers, for a position that opens.
         "trigger": "insert",
         "trigger_event": "insert",
+        "bot": "insert, update",
+        "bot_event": "insert",
+        "bot_engine": "update (draining)",
     },
     "guard": {
         **_JOURNAL,

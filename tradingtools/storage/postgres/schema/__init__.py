@@ -22,6 +22,7 @@ SUBJECTS = (
     "alerts",
     "webhooks",
     "wallets",
+    "bots",
 )
 
 

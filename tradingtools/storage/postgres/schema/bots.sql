@@ -1,0 +1,166 @@
+-- Bots: what people have made of them, which control writes, and their orders, which engines write.
+
+-- Filled from tradingtools/domain/bot_states.py; an empty one: there was none before.
+create table bot_transition (
+    from_state text not null,
+    to_state   text not null,
+    primary key (from_state, to_state)
+);
+
+create table bot (
+    -- Short: the ids of its orders begin with it.
+    id           text primary key check (id ~ '^[a-z0-9]{12}$'),
+    tenant       text not null,
+    name         text not null check (name <> ''),
+    wallet_id    text not null references trading_wallet,
+    strategy     text not null,
+    -- Settings of the strategy, as its message in JSON.
+    config       jsonb not null,
+    -- <venue>:<symbol> of all that it trades.
+    instruments  text[] not null check (cardinality(instruments) > 0),
+    -- Limits by name, decimal texts; one that is not there does not exist.
+    limits       jsonb not null default '{}',
+    -- What a person wants of it.
+    desired      text not null default 'IDLE'
+                     check (desired in ('IDLE', 'RUNNING', 'PAUSED', 'STOPPED')),
+    -- Rises with each change that a person makes.
+    version      integer not null default 1,
+    state        text not null default 'IDLE',
+    from_state   text not null default '',
+    -- Why it is there, for a person; of a risk stop, the limit with its numbers.
+    reason       text not null default '',
+    -- Of the engine that has it, or had it last.
+    engine       text not null default '',
+    epoch        bigint not null default 0,
+    created_at   timestamptz not null default clock_timestamp(),
+    changed_at   timestamptz not null default clock_timestamp(),
+    -- SHA-256 of caller and Idempotency-Key, and of what was asked under it.
+    request_key  bytea unique,
+    request_hash bytea,
+    foreign key (from_state, state) references bot_transition
+) with (fillfactor = 70);
+create unique index bot_name on bot (tenant, name);
+create index bot_wallet on bot (wallet_id);
+create index bot_created on bot (created_at, id);
+
+create function keep_bot_state() returns trigger language plpgsql as $$
+begin
+    if new.from_state <> old.state then
+        raise check_violation using
+            message = format('%s is %s, not %s', new.id, old.state, new.from_state),
+            table = 'bot', constraint = 'bot_state_check';
+    end if;
+    new.changed_at := clock_timestamp();
+    return new;
+end $$;
+create trigger bot_state_follows before update of state on bot
+    for each row when (new.state <> old.state) execute function keep_bot_state();
+
+-- Each change of state and each word of a person, for ever.
+create table bot_event (
+    event_seq   bigint primary key default log_number(),
+    bot_id      text not null references bot,
+    -- A state, or what a person did: created, changed, started, paused, stopped, resumed.
+    what        text not null,
+    actor       text not null,
+    reason      text not null default '',
+    occurred_at timestamptz not null default clock_timestamp()
+);
+create index bot_event_bot on bot_event (bot_id, event_seq);
+create trigger bot_event_append_only
+    before update or delete or truncate on bot_event
+    for each statement execute function refuse_to_change_audit();
+
+-- What may leave without waiting for a disk; committed before the first order under it leaves.
+create table bot_permit (
+    bot_id        text not null references bot,
+    epoch         bigint not null,
+    instrument_id text not null,
+    side          text not null check (side in ('BUY', 'SELL')),
+    first_number  bigint not null,
+    last_number   bigint not null check (last_number >= first_number),
+    worst_price   bigint not null,
+    size          bigint not null check (size > 0),
+    expires_at    timestamptz not null,
+    given_at      timestamptz not null default clock_timestamp(),
+    primary key (bot_id, epoch, instrument_id, side, first_number)
+);
+
+-- Orders as their engine knew them last; written behind the wire, complete after reconciliation.
+-- Prices and sizes in the units of the instrument.
+create table bot_order (
+    order_id       text primary key,
+    bot_id         text not null references bot,
+    epoch          bigint not null,
+    slot           text not null,
+    instrument_id  text not null,
+    side           text not null check (side in ('BUY', 'SELL')),
+    price          bigint not null,
+    size           bigint not null,
+    filled         bigint not null default 0,
+    state          text not null,
+    pending        text not null default 'NONE',
+    venue_order_id text not null default '',
+    settled        boolean not null default false,
+    -- The whole order (services/bots/store.py), so that another engine goes on with it.
+    detail         jsonb not null,
+    created_at     timestamptz not null default clock_timestamp(),
+    changed_at     timestamptz not null default clock_timestamp()
+) with (fillfactor = 70);
+create index bot_order_unsettled on bot_order (bot_id) where not settled;
+create index bot_order_bot on bot_order (bot_id, created_at, order_id);
+
+-- Booked once; an undone one has a row of its own.
+create table bot_fill (
+    venue         text not null,
+    -- The trade at the venue with the order that took part in it.
+    trade_id      text not null,
+    order_id      text not null,
+    undone        boolean not null default false,
+    bot_id        text not null references bot,
+    instrument_id text not null,
+    side          text not null check (side in ('BUY', 'SELL')),
+    price         bigint not null,
+    size          bigint not null check (size > 0),
+    -- In units of money of the instrument; below zero: a rebate.
+    fee           bigint not null,
+    fee_currency  text not null,
+    maker         boolean not null,
+    -- The middle of the book when it was booked; null: there was none.
+    mid_price     bigint,
+    traded_at     timestamptz not null,
+    event_seq     bigint not null default log_number(),
+    primary key (venue, order_id, trade_id, undone)
+);
+create index bot_fill_bot on bot_fill (bot_id, event_seq);
+
+-- Where its strategy stood, and what it holds, when its engine wrote it last.
+create table bot_standing (
+    bot_id      text primary key references bot,
+    epoch       bigint not null,
+    -- Of the next order.
+    number      bigint not null,
+    -- State of the strategy; what it says of each slot.
+    strategy    jsonb not null,
+    explanation jsonb not null default '{}',
+    -- By instrument: size, cost, realised, fees, funding, volume.
+    holdings    jsonb not null default '{}',
+    -- Result, its unrealised part, peak and start of day, in units of money; null: no fresh marks.
+    equity      jsonb,
+    -- The last fill that is in the holdings.
+    fill_seq    bigint not null default 0,
+    written_at  timestamptz not null default clock_timestamp()
+);
+
+-- Engines that run bots, and which venues they can.
+create table bot_engine (
+    name       text primary key,
+    -- An empty list means none.
+    venues     text[] not null,
+    capacity   integer not null check (capacity >= 0),
+    version    text not null,
+    -- A person wants it to give its wallets away.
+    draining   boolean not null default false,
+    bots       integer not null default 0,
+    seen_at    timestamptz not null default clock_timestamp()
+);
