@@ -7,6 +7,7 @@ from functools import partial
 from typing import Any
 
 from services.confirm import corrections, resolutions, store
+from services.confirm.adoptions import Wallets
 from services.confirm.balances import Balances
 from services.confirm.booking_batcher import BookingBatcher
 from services.confirm.bookings import load_bookings
@@ -103,7 +104,9 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
             worker.look_at_due(),
             worker.tidy(),
             resolutions.run(pool, owned, booker.write),
-            corrections.run(pool, owned, booker.write),
+            corrections.run(
+                pool, owned, booker.write, Wallets(client, settings.ask_timeout_ms).positions
+            ),
             shortfalls.run(),
             OrderMonitor(pool, worker, settings).run(),
             Sealer(pool, owned, settings.seal_ms / 1000).run(),

@@ -18,12 +18,14 @@ from typing import Any
 import psycopg
 import structlog
 
-from services.confirm import store
-from services.confirm.core import lot_shrinking
-from services.confirm.core.lot_shrinking import Lot
+from services.confirm import adoptions, store
+from services.confirm.adoptions import Holdings, Told
+from services.confirm.core import lot_shrinking, position_triggers
+from services.confirm.core.lot_shrinking import Lot, lot
 from services.confirm.core.lots import Entry, consume
 from services.confirm.ledger import may_book
 from services.confirm.queries import QUERIES, asked_all, asked_one, put
+from tradingtools import clock
 from tradingtools.domain.reasons import Reason
 from tradingtools.storage.postgres.lease import Fenced, Lease
 from tradingtools.storage.postgres.pipeline import Pipeline, pipelined
@@ -52,11 +54,6 @@ class Proof:
     """The greater of the two answers."""
 
 
-def lot(row: Mapping[str, Any]) -> Lot:
-    """Return a row of ``lots_at_rest``."""
-    return Lot(**{name: row[name] for name in Lot.__slots__})
-
-
 async def shrink(pool: Pool, lease: Lease, proof: Proof) -> bool:
     """Make lots hold what is there; returns whether they did, repeating changes nothing.
 
@@ -74,7 +71,7 @@ async def shrink(pool: Pool, lease: Lease, proof: Proof) -> bool:
         # After the locks: whoever claims a sale holds its lot.
         held, busy = (pipeline.ask(QUERIES[name], key) for name in ("lock_asset", "asset_busy"))
         await check()
-        lots = tuple(lot(row) for row in await held.rows() if row["shares_micros"])
+        lots = _holding(await held.rows())
         if lots != proof.lots or (await busy.rows())[0]["busy"]:
             return False
         entries = await _entries(pipeline, key)
@@ -142,8 +139,12 @@ async def _adopt(
     held: Lot,
     entries: Sequence[Entry],
     request: Mapping[str, Any],
+    guard: Mapping[str, Any],
 ) -> None:
-    """Take shares into a locked lot that no order of ours has bought, or let them leave it."""
+    """Take shares into a locked lot that no order of ours has bought, or let them leave it.
+
+    Those that come in begin a position, with the triggers that guard one.
+    """
     named = {**key, "origin": held.origin}
     size, cost = request["shares_micros"], request["cost_micros"]
     if size:
@@ -151,6 +152,10 @@ async def _adopt(
             {**named, "order_key": None, "trade_id": f"{_ADOPTED}{request['id']}",
              "size_micros": size, "cost_micros": cost}
         ])  # fmt: skip
+        put(pipeline, "add_triggers", "triggers", position_triggers.of_adoption(
+            {**named, "condition_id": held.condition_id}, f"{_ADOPTED}{request['id']}", guard,
+            shares_micros=size, cost_micros=cost, now_ms=clock.now_ms(),
+        ))  # fmt: skip
     else:
         leaving = [entry for entry in entries if entry.trade_id.startswith(_ADOPTED)]
         size = -sum(entry.size_micros for entry in leaving)
@@ -194,26 +199,35 @@ async def _book(
     return int(row["id"])
 
 
-async def run(pool: Pool, lease: Lease, write: Write) -> None:
+async def run(pool: Pool, lease: Lease, write: Write, holdings: Holdings) -> None:
     """Carry out what operators have decided about lots, for ever."""
     while True:
         try:
-            await look(pool, lease, write)
+            await look(pool, lease, write, holdings)
         except psycopg.OperationalError as error:
             _log.warning("operators' corrections wait", error=str(error))
         await asyncio.sleep(_PAUSE_SECONDS)
 
 
-async def look(pool: Pool, lease: Lease, write: Write) -> None:
+async def look(pool: Pool, lease: Lease, write: Write, holdings: Holdings) -> None:
     """Carry out what waits now; one that cannot be is refused and holds nobody up.
+
+    Args:
+        pool: of the deciding database.
+        lease: the right to book.
+        write: books one thing at a time and publishes it.
+        holdings: says what wallets hold; an adoption waits until that is told.
 
     Raises:
         Fenced: somebody else books now.
         psycopg.OperationalError: the database went away; nothing was concluded.
     """
     for row in await store.fetch(pool, "lot_requests"):
+        told = None
+        if _adopts(row) and (told := await adoptions.ask(pool, holdings, row)) is None:
+            continue
         try:
-            await write(partial(carry_out, pool, lease, row))
+            await write(partial(carry_out, pool, lease, row, told))
         except (Fenced, psycopg.OperationalError):
             raise
         except Exception as error:  # noqa: BLE001 - a contradiction about one lot is its own
@@ -222,15 +236,29 @@ async def look(pool: Pool, lease: Lease, write: Write) -> None:
             await store.execute(pool, "end_lot_request", id=row["id"], refused=_BROKEN)
 
 
-def _refusal(held: Lot, request: Mapping[str, Any], *, at_rest: bool) -> str:
+def _adopts(request: Mapping[str, Any]) -> bool:
+    """Return whether shares are to come in."""
+    return request["cost_micros"] is not None and request["shares_micros"] > 0
+
+
+def _refusal(held: Lot, request: Mapping[str, Any], told: Told | None, *, at_rest: bool) -> str:
     wanted = request["shares_micros"]
     if request["cost_micros"] is not None:
-        return lot_shrinking.adoption_refusal(held, at_rest=at_rest, adopts=wanted > 0)
+        wallet = told.wallet() if told is not None else None
+        return lot_shrinking.adoption_refusal(held, wanted, wallet, at_rest=at_rest)
     return lot_shrinking.refusal(held, wanted, at_rest=at_rest)
 
 
-async def carry_out(pool: Pool, lease: Lease, request: Mapping[str, Any]) -> bool:
+async def carry_out(
+    pool: Pool, lease: Lease, request: Mapping[str, Any], told: Told | None
+) -> bool:
     """Carry out one row of ``lot_request``; returns whether it was not refused.
+
+    Args:
+        pool: of the deciding database.
+        lease: the right to book.
+        request: the row.
+        told: what its wallet holds; None: no shares are to come in.
 
     Raises:
         Fenced: somebody else books now.
@@ -241,14 +269,18 @@ async def carry_out(pool: Pool, lease: Lease, request: Mapping[str, Any]) -> boo
         check = may_book(pipeline, lease)
         held, busy = (pipeline.ask(QUERIES[name], key) for name in ("lock_asset", "asset_busy"))
         await check()
-        (found,) = (lot(row) for row in await held.rows() if row["origin"] == request["origin"])
-        wanted = request["shares_micros"]
+        rows = await held.rows()
+        (row,) = (row for row in rows if row["origin"] == request["origin"])
+        found, wanted = lot(row), request["shares_micros"]
         at_rest = not (await busy.rows())[0]["busy"]
-        refused = _refusal(found, request, at_rest=at_rest)
+        if told is not None and at_rest and _holding(rows) != told.lots:
+            # Something was booked meanwhile: the answer is too old. It is asked for again.
+            return False
+        refused = _refusal(found, request, told, at_rest=at_rest)
         if not refused:
             entries = (await _entries(pipeline, key)).get(found.origin, [])
             if request["cost_micros"] is not None:
-                await _adopt(pipeline, key, found, entries, request)
+                await _adopt(pipeline, key, found, entries, request, row)
             elif wanted != found.shares_micros:
                 await _correct(
                     pipeline, key, found, entries, wanted, reason=Reason.OPERATOR, held_micros=None,
@@ -261,3 +293,7 @@ async def carry_out(pool: Pool, lease: Lease, request: Mapping[str, Any]) -> boo
                  origin=request["origin"], shares=wanted, refused=refused,
                  operator=request["operator"])  # fmt: skip
     return not refused
+
+
+def _holding(rows: Sequence[Mapping[str, Any]]) -> Held:
+    return tuple(lot(row) for row in rows if row["shares_micros"])

@@ -495,14 +495,16 @@ order by l.asset_id, l.origin
 select 1 as locked from lock_control_exclusive()
 
 -- name: lock_asset
--- All lots of a wallet and asset, in the order in which everybody locks lots.
+-- All lots of a wallet and asset, in the order in which everybody locks lots, and what guards a new
+-- position of each, as `default_triggers` has it.
 select l.asset_id, l.condition_id, l.origin, l.shares_micros, l.cost_micros, l.bought_size_micros,
        l.sold_size_micros, l.resolved_size_micros, l.by_hand_micros, l.elsewhere_micros,
-       l.elsewhere_cost_micros
-from lot l
+       l.elsewhere_cost_micros, coalesce(s.triggers, '{}') as triggers,
+       case when s.exiting then s.performance_actions end as exiting_since
+from lot l left join subscription s on s.id = l.origin
 where l.follower_proxy = %(follower_proxy)s and l.asset_id = %(asset_id)s
 order by l.origin
-for update
+for update of l
 
 -- name: asset_busy
 -- Whether anything of a wallet and asset is under way.

@@ -18,7 +18,7 @@ import psycopg
 import structlog
 
 from services.confirm import corrections, store
-from services.confirm.core.lot_shrinking import Lot
+from services.confirm.core.lot_shrinking import Lot, lot
 from services.confirm.corrections import Held, Proof, Write
 from services.confirm.venue_gateway import body_of
 from tradingtools import clock
@@ -208,7 +208,7 @@ class Shortfalls:
         lots: defaultdict[str, list[Lot]] = defaultdict(list)
         rows = await store.fetch(self._pool, "lots_at_rest", follower_proxy=proxy)
         for row in rows:
-            lots[row["asset_id"]].append(corrections.lot(row))
+            lots[row["asset_id"]].append(lot(row))
         vouched = {(row["asset_id"], row["origin"]) for row in rows if row["vouched"]}
         held = {asset: tuple(found) for asset, found in lots.items()}
         return AtRest(proxy, asked, held, vouched)

@@ -17,6 +17,7 @@ from services.control.funding.service import InternalServicer
 from services.control.funding.store import Fundings
 from services.control.operators.approvals import Approvals
 from services.control.operators.audit import Audit
+from services.control.operators.catalogue import catalogue
 from services.control.operators.corrections import Corrections
 from services.control.operators.dead_letters import DeadLetters
 from services.control.operators.resolutions import Resolutions
@@ -54,13 +55,14 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
         pools(size=_CONNECTIONS) as pool,
         pools(size=_CONNECTIONS) as changing,
         open_wake_ups(settings) as client,
+        catalogue(settings.bookfeed_target) as markets,
     ):
         store = Store(pool, client, changes=changing)
         approvals = Approvals(store, wanted=settings.two_persons)
         operators = OperatorServicer(
             Operators(store),
             Resolutions(store),
-            Corrections(store),
+            Corrections(store, markets),
             Audit(store),
             DeadLetters(store),
             Identities(store),

@@ -17,6 +17,7 @@ from typing import Any
 import structlog
 
 from services.guard.core.trigger import LotKey
+from tradingtools.domain.reasons import Reason
 from tradingtools.domain.trigger_types import MANUAL
 from tradingtools.rpc import streams
 from tradingtools.runtime.consumer import Consumer, while_database_is_away
@@ -43,7 +44,9 @@ def lot_of_booking(fill: pb.FillEvent) -> LotKey:
 def begins(fill: pb.FillEvent) -> bool:
     """Return whether a position may begin with a booking: bought, with its lot below the order's
     size before: it was empty, short of what came undone, or held no more than what cannot be
-    sold."""
+    sold; or adopted."""
+    if fill.kind == pb.FILL_KIND_CORRECTED:
+        return fill.reason == Reason.ADOPTED and fill.size_micros < 0
     before = fill.lot_shares_micros - fill.size_micros
     opens = fill.side == common.SIDE_BUY and before < fill.order_size_micros
     return opens and fill.lot_shares_micros > 0 and fill.kind == pb.FILL_KIND_MATCHED

@@ -7,8 +7,10 @@ import sys
 from typing import Any
 
 from services.confirm import corrections
+from services.confirm.adoptions import Holdings
 from tests.support import leases
-from tradingtools.storage.postgres.pool import open_pool
+from tradingtools.storage.postgres.pool import Pool, open_pool
+from tradingtools.venues.insiders.wallets import Position
 
 
 async def book(url: str) -> None:
@@ -20,8 +22,21 @@ async def book(url: str) -> None:
             return bool(await work())
 
         while True:
-            await corrections.look(pool, lease, write)
+            await corrections.look(pool, lease, write, _plenty(pool))
             await asyncio.sleep(0.02)
+
+
+def _plenty(pool: Pool) -> Holdings:
+    """Say that wallets hold plenty of all that is asked for."""
+
+    async def holdings(proxy: str) -> tuple[Position, ...]:
+        async with pool.connection() as connection:
+            rows = await connection.execute(
+                "select distinct asset_id, condition_id from lot where follower_proxy = %s", [proxy]
+            )
+            return tuple(Position(**row, shares_micros=10**15) for row in await rows.fetchall())
+
+    return holdings
 
 
 if __name__ == "__main__":

@@ -107,6 +107,10 @@ class Orders:
         return await store.take(self.pool, self.lease, batch, 1)
 
 
+async def nobody_tells(_proxy: str) -> None:
+    """What a wallet holds is not told."""
+
+
 def trade(name: str, status: TradeStatus, size: int = SIZE) -> VenueTrade:
     """A trade at 0.4."""
     return VenueTrade(

@@ -15,9 +15,10 @@ from structlog.testing import capture_logs
 
 from services.confirm import corrections, payouts
 from services.confirm.bookings import load_bookings
+from services.confirm.core import lot_shrinking
 from services.confirm.corrections import Proof
 from services.confirm.shortfalls import Shortfalls
-from tests.confirm.conftest import SIZE, Orders, told, trade
+from tests.confirm.conftest import SIZE, Orders, nobody_tells, told, trade
 from tradingtools import clock
 from tradingtools.domain.book import Book, BookStatus, Market
 from tradingtools.domain.venue_order import TradeStatus
@@ -263,7 +264,7 @@ async def _vouch(scene: Scene, shares_micros: int) -> None:
         " returning id",
         f"r-{scene.orders.wallet}", scene.orders.wallet, shares_micros,
     )  # fmt: skip
-    await corrections.look(scene.orders.pool, scene.orders.lease, scene.write)
+    await corrections.look(scene.orders.pool, scene.orders.lease, scene.write, nobody_tells)
 
 
 async def _resolved(scene: Scene, asset: str) -> payouts.Payouts:
@@ -421,7 +422,7 @@ async def test_what_was_bought_by_hand_gives_first_and_copies_in_proportion(scen
 async def test_a_kill_at_any_statement_changes_nothing_or_all(scene: Scene, statement: int) -> None:
     """The connection goes at the n-th statement of the transaction, and confirm begins anew."""
     await _bought(scene.orders)
-    lot = corrections.lot(
+    lot = lot_shrinking.lot(
         (
             await scene.orders.sql(
                 "select * from lot where follower_proxy = %s", scene.orders.wallet

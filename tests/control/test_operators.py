@@ -16,8 +16,10 @@ from services.control.auth.interceptor import TokenInterceptor
 from services.control.auth.rate_limiter import Limiter, Rates
 from services.control.auth.tokens import parse_tokens
 from services.control.internal_app import OPERATOR_SERVICE
+from services.control.operators import corrections
 from services.control.operators.approvals import Approvals
 from services.control.operators.audit import Audit
+from services.control.operators.catalogue import Catalogue
 from services.control.operators.corrections import Corrections
 from services.control.operators.dead_letters import DeadLetters
 from services.control.operators.resolutions import Resolutions
@@ -26,10 +28,13 @@ from services.control.operators.store import Operators
 from services.control.store import Store
 from services.control.wallet_owners import Identities
 from tests.control.edge import OPERATE, TOKENS
+from tests.money_path import upstream
+from tests.money_path.upstream import Upstream
 from tradingtools.domain.permissions import INSIDE_PORT
 from tradingtools.rpc import transport
 from tradingtools.rpc.admission import Metadata
 from tradingtools.storage.postgres.pool import Pool, open_pool
+from tradingtools.v1 import bookfeed_service_pb2 as books
 from tradingtools.v1 import common_pb2 as common
 from tradingtools.v1 import operator_service_pb2 as pb
 from tradingtools.v1 import operator_service_pb2_grpc as rpc
@@ -55,6 +60,8 @@ class Desk:
     stub: Any
     port: Withdrawing
     pool: Pool
+    markets: Upstream
+    """A bookfeed."""
 
     async def sql(self, query: str, *values: object) -> list[dict[str, Any]]:
         async with self.pool.connection() as connection:
@@ -75,6 +82,8 @@ async def desk(database_url: str, redis_url: str) -> AsyncIterator[Desk]:
     async with (
         open_pool(database_url, name="test", size=2) as pool,
         redis.Redis.from_url(redis_url) as client,
+        upstream.serving() as markets,
+        transport.channel(f"127.0.0.1:{markets.port}") as bookfeed,
     ):
         store = Store(pool, client, changes=pool)
         limiter = Limiter(Rates(token=1000, address=1000, refused=1000))
@@ -82,7 +91,7 @@ async def desk(database_url: str, redis_url: str) -> AsyncIterator[Desk]:
         servicer = OperatorServicer(
             Operators(store),
             Resolutions(store),
-            Corrections(store),
+            Corrections(store, Catalogue(bookfeed)),
             Audit(store),
             DeadLetters(store),
             Identities(store),
@@ -98,7 +107,7 @@ async def desk(database_url: str, redis_url: str) -> AsyncIterator[Desk]:
             transport.channel(f"127.0.0.1:{server.port}") as channel,
         ):  # fmt: skip
             shown = transport.showing(channel, BEARER)
-            yield Desk(rpc.OperatorServiceStub(shown), inside, pool)
+            yield Desk(rpc.OperatorServiceStub(shown), inside, pool, markets)
 
 
 async def _halt(desk: Desk, reason: str) -> None:
@@ -308,3 +317,56 @@ async def test_what_was_decided_about_a_transaction_is_told_for_every_follower(d
     }
     of_one = pb.ListDecisionsRequest(leader_tx=tx, follower_proxy=f"0x{2:040x}")
     assert len((await desk.stub.ListDecisions(of_one, timeout=60)).decisions) == 1
+
+
+MARKET, WALLET = "0x" + "c" * 64, "0x" + "a" * 40
+
+
+@pytest_asyncio.fixture
+async def adopting(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> pb.AdoptLotRequest:
+    """A request for an outcome whose market is known; nobody carries it out."""
+    monkeypatch.setattr(corrections, "_LOOKS", 1)
+    info = books.MarketInfo(asset_id="7", condition_id=MARKET)
+    desk.markets.put_mark(books.Mark(asset_id="7", market=info))
+    await desk.sql(
+        "insert into subscription (id, follower_user_id, follower_wallet_id, follower_proxy,"
+        " leader, state, version, sizing_mode, sizing_micros, changed_seq)"
+        " values (%s, 'u', 'w', %s, %s, 'ACTIVE', 1, 'FIXED', 1, 1)",
+        "sub_" + "a" * 32, WALLET, WALLET,
+    )  # fmt: skip
+    return pb.AdoptLotRequest(
+        subscription_id="sub_" + "a" * 32, condition_id=MARKET, asset_id="7", shares_micros=5,
+        cost_micros=2, evidence="balance at block 7", operator="ann", request_id="r",
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("changes", "field"),
+    [({"condition_id": "0x" + "d" * 64}, "conditionId"), ({"asset_id": "8"}, "assetId")],
+)
+async def test_shares_of_another_market_are_not_adopted(
+    desk: Desk, adopting: pb.AdoptLotRequest, changes: dict[str, str], field: str
+) -> None:
+    adopting.MergeFrom(pb.AdoptLotRequest(**changes))
+    with pytest.raises(grpc.aio.AioRpcError) as refused:
+        await desk.stub.AdoptLot(adopting, timeout=60)
+    assert refused.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+    assert (refused.value.details() or "").startswith(f"{field}: ")
+    assert await desk.sql("select 1 from lot") == []
+    assert await desk.sql("select 1 from lot_request") == []
+
+
+async def test_a_market_that_was_told_by_mistake_does_not_stay(
+    desk: Desk, adopting: pb.AdoptLotRequest
+) -> None:
+    await desk.sql(
+        "insert into lot (follower_proxy, asset_id, origin, condition_id)"
+        " values (%s, '7', %s, '0xd')", WALLET, adopting.subscription_id,
+    )  # fmt: skip
+    with pytest.raises(grpc.aio.AioRpcError) as waits:
+        await desk.stub.AdoptLot(adopting, timeout=60)
+    assert waits.value.code() is grpc.StatusCode.UNAVAILABLE, "nobody carries it out"
+    assert await desk.sql("select condition_id from lot") == [{"condition_id": MARKET}]
+    await desk.sql("update lot_request set done_at = now(), refused = ''")
+    del desk.markets.marks["7"]
+    await desk.stub.AdoptLot(adopting, timeout=60)

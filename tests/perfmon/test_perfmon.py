@@ -10,6 +10,7 @@ import pytest_asyncio
 from psycopg.types.json import Jsonb
 
 from tests.money_path.world import Scene, World, eventually
+from tradingtools.domain.money import to_text
 from tradingtools.domain.performance import LossAction
 from tradingtools.v1 import bookfeed_service_pb2 as books_pb
 
@@ -184,6 +185,11 @@ async def test_shares_that_are_adopted_are_no_profit_and_no_loss(path: Scene) ->
 async def adopted(path: Scene, name: str, *, shares: int, cost: int) -> None:
     """Have a wallet's shares adopted, and wait until they are."""
     proxy = path.wallet(1)
+    by_hand = {
+        "side": "BUY", "assetId": path.asset, "conditionId": path.condition,
+        "size": to_text(shares), "price": "0.5",
+    }  # fmt: skip
+    await path.world.control("POST", f"/wallets/{proxy}/trades", by_hand)
     path.world.sql(
         "insert into lot (follower_proxy, asset_id, origin, condition_id)"
         " values (%s, %s, %s, %s)", proxy, path.asset, name, path.condition,

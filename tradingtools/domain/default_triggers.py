@@ -87,7 +87,7 @@ class NewTrigger:
 
 
 def triggers_for(
-    defaults: DefaultTriggers, *, entry_micros: int, opened_ms: int, order_key: str, trade_id: str
+    defaults: DefaultTriggers, *, entry_micros: int, opened_ms: int, made_for: str
 ) -> Iterator[NewTrigger]:
     """Yield the triggers of a new position.
 
@@ -98,12 +98,11 @@ def triggers_for(
         defaults: of the subscription.
         entry_micros: what a share cost in the first fill, USDC.
         opened_ms: when it was booked, milliseconds since 1970.
-        order_key: of the fill's order.
-        trade_id: of the fill.
+        made_for: the name of what opened it: the fill, by order and trade, or an adoption.
     """
 
     def named(kind: TriggerType) -> dict[str, Any]:
-        return {"id": _id(order_key, trade_id, kind), "trigger_type": kind}
+        return {"id": _id(made_for, kind), "trigger_type": kind}
 
     if defaults.stop_loss_ppm is not None:
         stop = -(-entry_micros * (MICROS - defaults.stop_loss_ppm) // MICROS)
@@ -132,17 +131,17 @@ def triggers_for(
         yield NewTrigger(**named(TriggerType.TIME_STOP), fire_at_ms=at)
 
 
-def exit_at_once(*, opened_ms: int, order_key: str, trade_id: str) -> NewTrigger:
+def exit_at_once(*, opened_ms: int, made_for: str) -> NewTrigger:
     """Return the trigger that sells a new position at once; the arguments as of `triggers_for`."""
     return NewTrigger(
-        id=_id(order_key, trade_id, "EXIT"),
+        id=_id(made_for, "EXIT"),
         trigger_type=TriggerType.TIME_STOP,
         fire_at_ms=opened_ms,
     )
 
 
-def _id(order_key: str, trade_id: str, kind: str) -> str:
-    digest = hashlib.sha256(f"{order_key}:{trade_id}:{kind}".encode()).hexdigest()
+def _id(made_for: str, kind: str) -> str:
+    digest = hashlib.sha256(f"{made_for}:{kind}".encode()).hexdigest()
     return f"trg_{digest[:32]}"
 
 

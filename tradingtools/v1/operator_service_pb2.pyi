@@ -683,7 +683,9 @@ class AdoptLotRequest(_message.Message):
     shares_micros: _builtins.int
     """Shares 1e-6. 0: what is left of those that were adopted leaves the lot, and stays in the wallet."""
     cost_micros: _builtins.int
-    """What they have cost, USDC 1e-6; caps count it, and profit is taken against it."""
+    """What they have cost, USDC 1e-6; caps count it, and profit is taken against it. 0: not known, and no
+    default trigger that counts from it is made.
+    """
     evidence: _builtins.str
     """What proves that the wallet holds them; kept in the audit."""
     operator: _builtins.str

@@ -233,10 +233,12 @@ class OperatorServiceServicer:
 
     def AdoptLot(self, request, context):
         """Make shares that a follower's wallet holds already the lot of a subscription, with evidence: copied
-        sells and triggers sell them from then on; nothing is bought. Booked by confirm before this answers.
-        May be repeated under its request id. NOT_FOUND; FAILED_PRECONDITION when the lot holds shares, orders
-        of the outcome are under way, or the subscription is deleted (what is left can leave its lot still);
-        ABORTED and UNAVAILABLE as CorrectLot has them.
+        sells and triggers sell them from then on; nothing is bought. The subscription's default triggers guard
+        them. Booked by confirm before this answers. May be repeated under its request id. NOT_FOUND;
+        INVALID_ARGUMENT when the venue knows no such outcome, or it is of another market; FAILED_PRECONDITION
+        when the wallet holds less than its lots with them, the lot holds shares, orders of the outcome are under
+        way, or the subscription is deleted (what is left can leave its lot still); ABORTED and UNAVAILABLE as
+        CorrectLot has them, and UNAVAILABLE while nobody tells the outcome's market or what the wallet holds.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

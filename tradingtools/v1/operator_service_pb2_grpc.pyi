@@ -75,10 +75,12 @@ class OperatorServiceStub:
     """
     AdoptLot: _grpc.UnaryUnaryMultiCallable[_operator_service_pb2.AdoptLotRequest, _operator_service_pb2.AdoptLotResponse]
     """Make shares that a follower's wallet holds already the lot of a subscription, with evidence: copied
-    sells and triggers sell them from then on; nothing is bought. Booked by confirm before this answers.
-    May be repeated under its request id. NOT_FOUND; FAILED_PRECONDITION when the lot holds shares, orders
-    of the outcome are under way, or the subscription is deleted (what is left can leave its lot still);
-    ABORTED and UNAVAILABLE as CorrectLot has them.
+    sells and triggers sell them from then on; nothing is bought. The subscription's default triggers guard
+    them. Booked by confirm before this answers. May be repeated under its request id. NOT_FOUND;
+    INVALID_ARGUMENT when the venue knows no such outcome, or it is of another market; FAILED_PRECONDITION
+    when the wallet holds less than its lots with them, the lot holds shares, orders of the outcome are under
+    way, or the subscription is deleted (what is left can leave its lot still); ABORTED and UNAVAILABLE as
+    CorrectLot has them, and UNAVAILABLE while nobody tells the outcome's market or what the wallet holds.
     """
     ListAudit: _grpc.UnaryUnaryMultiCallable[_operator_service_pb2.ListAuditRequest, _operator_service_pb2.ListAuditResponse]
     """What was changed on the control surface, newest first, page by page. May be repeated."""
@@ -141,10 +143,12 @@ class OperatorServiceAsyncStub(OperatorServiceStub):
     """
     AdoptLot: _aio.UnaryUnaryMultiCallable[_operator_service_pb2.AdoptLotRequest, _operator_service_pb2.AdoptLotResponse]  # type: ignore[assignment]
     """Make shares that a follower's wallet holds already the lot of a subscription, with evidence: copied
-    sells and triggers sell them from then on; nothing is bought. Booked by confirm before this answers.
-    May be repeated under its request id. NOT_FOUND; FAILED_PRECONDITION when the lot holds shares, orders
-    of the outcome are under way, or the subscription is deleted (what is left can leave its lot still);
-    ABORTED and UNAVAILABLE as CorrectLot has them.
+    sells and triggers sell them from then on; nothing is bought. The subscription's default triggers guard
+    them. Booked by confirm before this answers. May be repeated under its request id. NOT_FOUND;
+    INVALID_ARGUMENT when the venue knows no such outcome, or it is of another market; FAILED_PRECONDITION
+    when the wallet holds less than its lots with them, the lot holds shares, orders of the outcome are under
+    way, or the subscription is deleted (what is left can leave its lot still); ABORTED and UNAVAILABLE as
+    CorrectLot has them, and UNAVAILABLE while nobody tells the outcome's market or what the wallet holds.
     """
     ListAudit: _aio.UnaryUnaryMultiCallable[_operator_service_pb2.ListAuditRequest, _operator_service_pb2.ListAuditResponse]  # type: ignore[assignment]
     """What was changed on the control surface, newest first, page by page. May be repeated."""
@@ -288,10 +292,12 @@ class OperatorServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_operator_service_pb2.AdoptLotResponse, _abc.Awaitable[_operator_service_pb2.AdoptLotResponse]]:
         """Make shares that a follower's wallet holds already the lot of a subscription, with evidence: copied
-        sells and triggers sell them from then on; nothing is bought. Booked by confirm before this answers.
-        May be repeated under its request id. NOT_FOUND; FAILED_PRECONDITION when the lot holds shares, orders
-        of the outcome are under way, or the subscription is deleted (what is left can leave its lot still);
-        ABORTED and UNAVAILABLE as CorrectLot has them.
+        sells and triggers sell them from then on; nothing is bought. The subscription's default triggers guard
+        them. Booked by confirm before this answers. May be repeated under its request id. NOT_FOUND;
+        INVALID_ARGUMENT when the venue knows no such outcome, or it is of another market; FAILED_PRECONDITION
+        when the wallet holds less than its lots with them, the lot holds shares, orders of the outcome are under
+        way, or the subscription is deleted (what is left can leave its lot still); ABORTED and UNAVAILABLE as
+        CorrectLot has them, and UNAVAILABLE while nobody tells the outcome's market or what the wallet holds.
         """
 
     @_abc_1.abstractmethod

@@ -5,8 +5,9 @@ Before it: `corrections`, which has proved that the shares are not there. Amount
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from tradingtools.domain.trigger_types import MANUAL
 
@@ -25,6 +26,11 @@ class Lot:
     by_hand_micros: int
     elsewhere_micros: int
     elsewhere_cost_micros: int
+
+
+def lot(row: Mapping[str, Any]) -> Lot:
+    """Return a lot as statements have it."""
+    return Lot(**{name: row[name] for name in Lot.__slots__})
 
 
 def shrunk(lots: Sequence[Lot], held_micros: int) -> dict[str, int]:
@@ -76,18 +82,39 @@ def refusal(lot: Lot, shares_micros: int, *, at_rest: bool) -> str:
     return ""
 
 
-def adoption_refusal(lot: Lot, *, at_rest: bool, adopts: bool) -> str:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wallet:
+    """What a wallet holds of an asset, as insiders-api has told, and what its lots do."""
+
+    told_micros: int
+    condition_id: str
+    """Empty where it holds nothing."""
+    lots_micros: int
+
+
+def adoption_refusal(lot: Lot, shares_micros: int, wallet: Wallet | None, *, at_rest: bool) -> str:
     """Return why shares cannot be adopted into a lot, or leave it again; empty: they can.
 
     Args:
         lot: as it is.
+        shares_micros: that are to come in.
+        wallet: of the lot; None: shares leave it.
         at_rest: nothing of its asset is under way.
-        adopts: shares are to come in.
     """
     if not at_rest:
         return "orders or a redemption of the outcome are under way"
-    if adopts and lot.shares_micros:
+    if wallet is None:
+        return ""
+    if lot.shares_micros:
         return f"it holds {lot.shares_micros} micros already"
+    if wallet.condition_id not in ("", lot.condition_id):
+        return f"insiders-api tells the outcome's market as {wallet.condition_id}"
+    free = wallet.told_micros - wallet.lots_micros
+    if shares_micros > free:
+        return (
+            f"the wallet holds {wallet.told_micros} micros of the outcome, of which its lots have"
+            f" {wallet.lots_micros}"
+        )
     return ""
 
 

@@ -1,7 +1,7 @@
-"""Make the triggers of a position with its first fill. Pure.
+"""Make the triggers of a position with its first fill, or its adoption. Pure.
 
-Before it: the ledger, which writes them in the transaction that books the fill; after it the
-guard, which finds them with the fill.
+Before it: the ledger and `corrections`, which write them in the transaction that books the fill or
+the adoption; after it the guard, which finds them with the booking.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from tradingtools.domain.default_triggers import (
+    DefaultTriggers,
     NewTrigger,
     exit_at_once,
     from_json,
@@ -52,44 +53,88 @@ def of_position(
 ) -> Iterator[dict[str, Any]]:
     """Return rows of the triggers of the position that a fill has opened.
 
-    Where a loss stop sells all, an exit is one of them: whoever resumes takes back that one alone.
-
     Args:
         order: the row of the fill's order.
         trade: the fill.
         guard: a row of ``default_triggers``.
         now_ms: the time, milliseconds since 1970.
     """
-    entry = min(max(-(-trade.notional_micros * MICROS // trade.size_micros), 1), MICROS - 1)
-    at: dict[str, Any] = {
-        "opened_ms": now_ms, "order_key": order["order_key"], "trade_id": trade.trade_id,
+    lot = {
+        "follower_proxy": order["follower_proxy"], "asset_id": order["asset_id"],
+        "origin": order["subscription_id"], "condition_id": order["condition_id"],
     }  # fmt: skip
-    told = f"by default for an entry at {to_text(entry)}"
-    for new in triggers_for(from_json(guard["triggers"]), entry_micros=entry, **at):
-        yield _row(order, trade, new, exit_of="", detail=told)
+    # An order may open two: what it fills later may find the lot sold out.
+    made_for = f"{order['order_key']}:{trade.trade_id}"
+    entry = _entry(trade.notional_micros, trade.size_micros)
+    return _rows(lot, made_for, guard, from_json(guard["triggers"]), entry, now_ms)
+
+
+def of_adoption(
+    lot: Mapping[str, Any],
+    made_for: str,
+    guard: Mapping[str, Any],
+    *,
+    shares_micros: int,
+    cost_micros: int,
+    now_ms: int,
+) -> Iterator[dict[str, Any]]:
+    """Return the same of the position that adopted shares have opened.
+
+    What they have cost may not be known: then nothing counts from it.
+
+    Args:
+        lot: its key, and its market.
+        made_for: the name of the adoption.
+        guard: a row of ``lock_asset``.
+        shares_micros: that were adopted.
+        cost_micros: what they have cost; 0: not known.
+        now_ms: the time, milliseconds since 1970.
+    """
+    defaults = from_json(guard["triggers"])
+    if not cost_micros:
+        defaults = DefaultTriggers(time_stop_seconds=defaults.time_stop_seconds)
+    entry = _entry(cost_micros, shares_micros)
+    return _rows(lot, made_for, guard, defaults, entry, now_ms)
+
+
+def _entry(cost_micros: int, size_micros: int) -> int:
+    return min(max(-(-cost_micros * MICROS // size_micros), 1), MICROS - 1)
+
+
+def _rows(
+    lot: Mapping[str, Any],
+    made_for: str,
+    guard: Mapping[str, Any],
+    defaults: DefaultTriggers,
+    entry_micros: int,
+    now_ms: int,
+) -> Iterator[dict[str, Any]]:
+    """Yield them. Where a loss stop sells all, an exit is one of them: a resume takes back that one
+    alone."""
+    told = f"by default for an entry at {to_text(entry_micros)}"
+    for new in triggers_for(
+        defaults, entry_micros=entry_micros, opened_ms=now_ms, made_for=made_for
+    ):
+        yield _row(lot, made_for, new, exit_of="", detail=told)
     if guard["exiting_since"] is not None:
-        action = action_id(order["subscription_id"], guard["exiting_since"] - 1)
-        told = f"by performance action {action}"
-        yield _row(order, trade, exit_at_once(**at), exit_of=action, detail=told)
+        action = action_id(lot["origin"], guard["exiting_since"] - 1)
+        new = exit_at_once(opened_ms=now_ms, made_for=made_for)
+        yield _row(lot, made_for, new, exit_of=action, detail=f"by performance action {action}")
 
 
 def _row(
-    order: Mapping[str, Any], trade: VenueTrade, new: NewTrigger, *, exit_of: str, detail: str
+    lot: Mapping[str, Any], made_for: str, new: NewTrigger, *, exit_of: str, detail: str
 ) -> dict[str, Any]:
     return {
+        **{name: lot[name] for name in ("follower_proxy", "asset_id", "origin", "condition_id")},
         "id": new.id,
-        "follower_proxy": order["follower_proxy"],
-        "condition_id": order["condition_id"],
-        "asset_id": order["asset_id"],
-        "origin": order["subscription_id"],
         "trigger_type": new.trigger_type.value,
         "price_micros": new.price_micros,
         "callback_ppm": new.callback_ppm,
         "fire_at_ms": new.fire_at_ms,
         "rungs": rungs_to_fields(new.rungs) if new.rungs else None,
         "break_even": new.break_even,
-        # An order may open two: what it fills later may find the lot sold out.
-        "made_for": f"{order['order_key']}:{trade.trade_id}",
+        "made_for": made_for,
         "exit_of": exit_of,
         "detail": detail,
     }

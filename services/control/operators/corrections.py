@@ -9,6 +9,7 @@ import asyncio
 from dataclasses import dataclass
 
 from services.control.auth.operator import Operator
+from services.control.operators.catalogue import Catalogue
 from services.control.parsing import refuse
 from services.control.store import RETRY_AFTER_MS, Row, Store, queries
 from tradingtools.domain.errors import Conflict, NotFound, Unavailable, WrongState
@@ -46,10 +47,12 @@ class Corrections:
 
     Args:
         store: of control.
+        markets: of outcomes.
     """
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, markets: Catalogue) -> None:
         self._store = store
+        self._markets = markets
 
     async def follower_of(self, subscription: str, *, adopts: bool) -> str:
         """Return whose wallet a subscription's lots are in.
@@ -79,8 +82,13 @@ class Corrections:
             WrongState: confirm refused it, with its reason.
             Conflict: another correction of the lot is being carried out, or the request id was used
                 for another one.
-            Unavailable: recorded, and confirm has not carried it out yet.
+            InvalidField: shares are adopted of an outcome that is not of their market.
+            Unavailable: recorded, and confirm has not carried it out yet; or not recorded, for
+                nobody tells the market of the outcome.
         """
+        known = await self._store.rows(_SQL["lot_request"], request_id=wanted.request_id)
+        if wanted.cost_micros is not None and wanted.shares_micros and not known:
+            await self._markets.check(wanted.asset_id, wanted.condition_id)
         await self._record(by, wanted)
         for _ in range(_LOOKS):
             (row,) = await self._store.rows(_SQL["lot_request"], request_id=wanted.request_id)

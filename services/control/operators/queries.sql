@@ -89,10 +89,16 @@ values (%(key)s, %(from_state)s, %(epoch)s, %(to_state)s, %(size)s, %(notional)s
 select follower_proxy, state from subscription where id = %(id)s;
 
 -- name: make_lot
--- Of shares that are adopted, unless there is one.
-insert into lot (follower_proxy, asset_id, origin, condition_id)
+-- Of shares that are adopted, unless there is one; one that never held any may have been made for
+-- another market by mistake.
+insert into lot as l (follower_proxy, asset_id, origin, condition_id)
 values (%(wallet)s, %(asset_id)s, %(origin)s, %(condition_id)s)
-on conflict do nothing;
+on conflict (follower_proxy, asset_id, origin) do update set condition_id = excluded.condition_id
+where l.condition_id <> excluded.condition_id and l.bought_size_micros = 0 and l.shares_micros = 0
+  and not exists (
+      select from lot_request r
+      where r.follower_proxy = l.follower_proxy and r.asset_id = l.asset_id and r.origin = l.origin
+        and coalesce(r.refused, '') = '');
 
 -- name: lot_to_correct
 -- Held until the transaction ends.

@@ -31,7 +31,7 @@ fractions = st.integers(1, MICROS - 1)
 
 def made(defaults: DefaultTriggers, entry: int, trade: str = "t") -> dict[TriggerType, NewTrigger]:
     new = triggers_for(
-        defaults, entry_micros=entry, opened_ms=5_000, order_key="a" * 64, trade_id=trade
+        defaults, entry_micros=entry, opened_ms=5_000, made_for=f"{'a' * 64}:{trade}"
     )
     return {trigger.trigger_type: trigger for trigger in new}
 

@@ -247,3 +247,16 @@ async def test_only_so_many_bookings_wait(monkeypatch: pytest.MonkeyPatch) -> No
     assert not third.done()
     await stream.until_handled(3)
     assert third.done()
+
+
+async def test_what_guards_adopted_shares_is_known_with_their_booking() -> None:
+    scene = _Scene()
+    scene.lot(1, 0)
+    await scene.recover()
+    stop = scene.trigger("b", 1, 40, made_for="adopted:1")
+    await scene.book(
+        1, 60, kind=confirm_pb.FILL_KIND_CORRECTED, reason="ADOPTED", size_micros=-60 * SHARE
+    )
+    await scene.streamed_fills()
+    await scene.meet(DEEP)
+    assert scene.status(stop) == "TRIGGERED"

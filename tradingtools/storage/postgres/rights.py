@@ -105,7 +105,7 @@ RIGHTS: Mapping[str, _Rights] = {
         "mark_hour": "insert, update",
         # What followers say that they have bought by hand, and the lock on a lot.
         "lot": "insert (follower_proxy, asset_id, origin, condition_id), update (shares_micros,"
-        " cost_micros, bought_size_micros, by_hand_micros, updated_at)",
+        " cost_micros, bought_size_micros, by_hand_micros, updated_at, condition_id)",
         "lot_entry": "insert (follower_proxy, asset_id, origin, trade_id, size_micros,"
         " cost_micros), update (size_micros, cost_micros)",
         "subscription": "insert, update",

@@ -69,7 +69,15 @@ def lock_asset(tx: Transaction, values: Row) -> list[Row]:
     rows = _lots(tx, values)
     for row in rows:
         tx.lock_row("lot", row)
-    return [_pick(row, _TOLD) for row in rows]
+    return [{**_pick(row, _TOLD), **_guard(tx, row["origin"])} for row in rows]
+
+
+def _guard(tx: Transaction, origin: str) -> Row:
+    of = tx.get("subscription", origin)
+    if of is None:
+        return {"triggers": {}, "exiting_since": None}
+    since = of["performance_actions"] if of["exiting"] else None
+    return {"triggers": of["triggers"], "exiting_since": since}
 
 
 def asset_busy(tx: Transaction, values: Row) -> list[Row]:

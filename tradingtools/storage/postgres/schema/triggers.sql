@@ -41,7 +41,8 @@ create table trigger (
     break_even      boolean not null default false,
     -- Fires only when two books in a row reach its price.
     two_ticks       boolean not null default false,
-    -- The order whose first fill opened the position; empty: a caller made the trigger.
+    -- The fill, by order and trade, or the adoption that opened the position; empty: a caller, or a
+    -- performance action, made the trigger.
     made_for        text not null default '',
     -- The performance action that has it sell all; empty: none. Taken back when somebody resumes.
     exit_of         text not null default '',
