@@ -84,7 +84,7 @@ def refusal(lot: Lot, shares_micros: int, *, at_rest: bool) -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wallet:
-    """What a wallet holds of an asset, as insiders-api has told, and what its lots do."""
+    """The shares of an asset in a wallet, as insiders-api has told, and those of its lots."""
 
     told_micros: int
     condition_id: str
