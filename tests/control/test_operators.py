@@ -345,7 +345,7 @@ async def adopting(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> pb.AdoptLotRe
     [({"condition_id": "0x" + "d" * 64}, "conditionId"), ({"asset_id": "8"}, "assetId")],
 )
 async def test_shares_of_another_market_are_not_adopted(
-    desk: Desk, adopting: pb.AdoptLotRequest, changes: dict[str, str], field: str
+    desk: Desk, adopting: pb.AdoptLotRequest, changes: dict[str, Any], field: str
 ) -> None:
     adopting.MergeFrom(pb.AdoptLotRequest(**changes))
     with pytest.raises(grpc.aio.AioRpcError) as refused:
