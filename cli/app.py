@@ -35,6 +35,7 @@ SECTIONS: dict[str, dict[str, _Entry]] = {
     },
     "judge what was recorded": {
         "replay": _Entry("replay", "Judge a recorded day again; say what differs first"),
+        "backtest": _Entry("backtest", "Try other settings on recorded trades"),
     },
     "act when something is wrong": {
         "halt": _Entry("halt", "Stop sending, at once: all, a wallet, a leader or a market"),

@@ -31,6 +31,7 @@ from tradingtools.v1 import (
     holding_service_pb2,
     leader_service_pb2,
     quality_service_pb2,
+    simulation_service_pb2,
     trigger_service_pb2,
     webhook_service_pb2,
 )
@@ -48,6 +49,7 @@ CONTROL_SERVICES: tuple[ServiceDescriptor, ...] = (
     holding_service_pb2.DESCRIPTOR.services_by_name["HoldingService"],
     leader_service_pb2.DESCRIPTOR.services_by_name["LeaderService"],
     quality_service_pb2.DESCRIPTOR.services_by_name["QualityService"],
+    simulation_service_pb2.DESCRIPTOR.services_by_name["SimulationService"],
     trigger_service_pb2.DESCRIPTOR.services_by_name["TriggerService"],
 )
 BEHIND: dict[str, ServiceDescriptor] = {

@@ -15,20 +15,18 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import psycopg
 
-from replay import analytics
+from replay import analytics, tasks
 from replay import journal as journals
 from replay.core.report import Report
 from replay.day import replay
+from replay.errors import Refused
 from replay.statistics import Versions
 from tradingtools.domain.errors import Unavailable
 from tradingtools.storage import recordings
 from tradingtools.storage.analytics.port import WrongTypes
-
-
-class Refused(Exception):
-    """The request cannot be answered; the message says why in one line."""
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -43,13 +41,30 @@ def main(arguments: list[str] | None = None) -> int:
         action="store_true",
         help="compare with the journal of TT_DATABASE_URL, too",
     )
+    commands.add_parser("simulate", help="follow a leader on paper; the request is on stdin")
+    against = commands.add_parser("compare", help="follow recorded leaders by several settings")
+    against.add_argument("--recording", required=True, type=Path)
     given = parser.parse_args(arguments)
     try:
-        _say({"answer": _day(given)})
-    except Refused as error:
+        _say({"answer": _answer(given)})
+    except (Refused, Unavailable, WrongTypes) as error:
         _say({"error": str(error)})
         return 2
     return 0
+
+
+def _answer(given: argparse.Namespace) -> dict[str, Any]:
+    if given.command == "day":
+        return _day(given)
+    # Nobody's order waits for it.
+    os.nice(10)
+    asked = sys.stdin.buffer.read()
+    try:
+        if given.command == "simulate":
+            return tasks.simulate(msgspec.json.decode(asked, type=tasks.Simulation), os.environ)
+        return tasks.compare(msgspec.json.decode(asked, type=tasks.Comparison), given.recording)
+    except msgspec.MsgspecError as error:
+        raise Refused(f"request: {error}") from None
 
 
 def _day(given: argparse.Namespace) -> dict[str, Any]:
@@ -66,8 +81,6 @@ def _day(given: argparse.Namespace) -> dict[str, Any]:
             )
         except psycopg.Error as error:
             raise Refused(f"database: {' '.join(str(error).split())}") from None
-        except (Unavailable, WrongTypes) as error:
-            raise Refused(str(error)) from None
     return report.fields(took, database=given.database)
 
 

@@ -695,6 +695,70 @@ class Client:
         )
         return found
 
+    def get_leader_simulation(
+        self,
+        wallet: str,
+        *,
+        amount: str | None = None,
+        ratio: str | None = None,
+        subscription_id: str | None = None,
+        max_per_trade: str | None = None,
+        max_per_market: str | None = None,
+        max_slippage: str | None = None,
+        budget: str | None = None,
+        from_ms: int | str | None = None,
+        to_ms: int | str | None = None,
+        delay_seconds: int | None = None,
+        fee_rate: str | None = None,
+    ) -> models.LeaderSimulation:
+        """What a follower would have made of a leader. INVALID_ARGUMENT: not exactly one form of
+        sizing, or the time is no time. NOT_FOUND: no such subscription. RESOURCE_EXHAUSTED:
+        another one is being computed. UNAVAILABLE: the analytical store does not answer, or it
+        takes too long.
+
+        Needs scope read.
+        """
+        found: models.LeaderSimulation = self._session.call(
+            "GET",
+            f"/leaders/{segment(wallet)}/simulation",
+            query={
+                "amount": amount,
+                "ratio": ratio,
+                "subscriptionId": subscription_id,
+                "maxPerTrade": max_per_trade,
+                "maxPerMarket": max_per_market,
+                "maxSlippage": max_slippage,
+                "budget": budget,
+                "fromMs": from_ms,
+                "toMs": to_ms,
+                "delaySeconds": delay_seconds,
+                "feeRate": fee_rate,
+            },
+        )
+        return found
+
+    def get_backtest(self, body: models.GetBacktestRequest) -> models.Backtest:
+        """What other settings would have made of recorded trades. Errors as of a simulation;
+        UNAVAILABLE: nothing is recorded here.
+
+        Needs scope read.
+        """
+        found: models.Backtest = self._session.call("POST", "/backtests", body=body)
+        return found
+
+    def get_settings_preview(
+        self, id_: str, body: models.GetSettingsPreviewRequest
+    ) -> models.SettingsPreview:
+        """What a change of settings would have made of the last day. NOT_FOUND: no such
+        subscription. Other errors as of a backtest.
+
+        Needs scope read.
+        """
+        found: models.SettingsPreview = self._session.call(
+            "POST", f"/subscriptions/{segment(id_)}/settings-preview", body=body
+        )
+        return found
+
     def create_trigger(
         self, body: models.CreateTriggerRequest, *, idempotency_key: str | None = None
     ) -> models.Trigger:

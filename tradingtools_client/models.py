@@ -5,6 +5,23 @@ from __future__ import annotations
 from typing import Any, Literal, NotRequired, TypedDict
 
 
+class Backtest(TypedDict):
+    """What a follower would have made of a leader at the books that were recorded."""
+
+    leader: str
+    """Lower case."""
+    since: NotRequired[str]
+    until: NotRequired[str]
+    recordedFrom: NotRequired[str]
+    """What the recording has of the time, whoever traded; left out: nothing."""
+    recordedTo: NotRequired[str]
+    trades: int
+    """Of the leader within the time."""
+    outcome: NotRequired[CopyOutcome]
+    unknown: list[str]
+    """What is assumed, and what is not known, a sentence each."""
+
+
 class Caller(TypedDict):
     """A token's name and what it may do."""
 
@@ -71,6 +88,41 @@ class CopyGroup(TypedDict):
     """What the leader has gained with as many shares at his own price, without fees."""
     trackingError: str
     """What copies have gained less than the leader: slippage and fees."""
+
+
+class CopyOutcome(TypedDict):
+    """What came of following. USDC, and counts of the leader's trades."""
+
+    buys: int
+    """That were judged."""
+    sells: int
+    copied: int
+    refused: list[RefusedCopies]
+    """The most frequent first."""
+    orders: int
+    unfilledOrders: int
+    """Orders of which nothing was filled."""
+    assumedBuys: int
+    """Orders whose book nobody recorded; `unknown` says how they are filled."""
+    assumedSells: int
+    spent: str
+    """For buys, fees included."""
+    received: str
+    """From sales and resolutions, fees taken off."""
+    fees: str
+    realised: str
+    """Received less the cost of what left."""
+    heldCost: str
+    """What is held at the end: cost, outcomes, those of them without a price, and worth; left
+    out: one has none.
+    """
+    heldOutcomes: int
+    unmarkedOutcomes: int
+    heldValue: NotRequired[str]
+    profit: NotRequired[str]
+    """Realised, and what is held above its cost."""
+    leaderCost: str
+    """What the leader paid for the shares that were bought."""
 
 
 class CopyQuality(TypedDict):
@@ -667,6 +719,33 @@ class FollowerOrder(TypedDict):
     times: NotRequired[OrderTimes]
 
 
+class GetBacktestRequest(TypedDict):
+    leader: str
+    """The leader, in any case: one whose trades the router has judged."""
+    sizing: SizingInput
+    limits: NotRequired[LimitsInput]
+    filters: NotRequired[FiltersInput]
+    exits: NotRequired[ExitsInput]
+    budget: NotRequired[str]
+    """USDC that the follower begins with; absent: as much as he needs."""
+    fromMs: NotRequired[int | str]
+    """Trades that were judged at or after this instant, milliseconds since the epoch. Absent:
+    a day before `toMs`; at most 31 days before it.
+    """
+    toMs: NotRequired[int | str]
+    """And up to it; absent: now."""
+
+
+class GetSettingsPreviewRequest(TypedDict):
+    sizing: NotRequired[SizingInput]
+    """Each as an update takes it: present, it replaces the whole of its group."""
+    limits: NotRequired[LimitsInput]
+    filters: NotRequired[FiltersInput]
+    exits: NotRequired[ExitsInput]
+    hours: NotRequired[int]
+    """Of the past, up to now; 0 or absent: 24."""
+
+
 class GetSubscriptionDriftResponse(TypedDict):
     outcomes: list[Drift]
     """By market and outcome."""
@@ -867,6 +946,21 @@ class LeaderPerformance(TypedDict):
     work and the profit at the peak.
     """
     largestDrawdownFraction: NotRequired[float]
+
+
+class LeaderSimulation(TypedDict):
+    """What a follower would have made of a leader."""
+
+    wallet: str
+    """Lower case."""
+    since: NotRequired[str]
+    until: NotRequired[str]
+    delaySeconds: int
+    trades: int
+    """Of the leader within the time."""
+    outcome: NotRequired[CopyOutcome]
+    unknown: list[str]
+    """What is assumed, and what is not known, a sentence each."""
 
 
 class Limits(TypedDict):
@@ -1366,6 +1460,14 @@ class Readiness(TypedDict):
     """"ready" or "not ready"; the latter comes as 503."""
 
 
+class RefusedCopies(TypedDict):
+    """Trades of a leader that led to no order, by the first reason."""
+
+    reason: str
+    """See the reasons of decisions."""
+    count: int
+
+
 class ReplayWebhookEventsRequest(TypedDict):
     after: NotRequired[int | str]
     """Everything after this number of the log, up to what is delivered by now."""
@@ -1484,6 +1586,22 @@ class RungInput(TypedDict):
     """Of the shares that the lot held when the first rung was reached, decimal string. The
     last rung takes whatever is left and may leave it out.
     """
+
+
+class SettingsPreview(TypedDict):
+    """The leader's recorded trades, followed by the settings as they are and as they would be."""
+
+    since: NotRequired[str]
+    until: NotRequired[str]
+    recordedFrom: NotRequired[str]
+    """What the recording has of the time, whoever traded; left out: nothing."""
+    recordedTo: NotRequired[str]
+    trades: int
+    """Of the leader within the time."""
+    current: NotRequired[CopyOutcome]
+    proposed: NotRequired[CopyOutcome]
+    unknown: list[str]
+    """What is assumed, and what is not known, a sentence each."""
 
 
 class SimpleTrigger(TypedDict):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from enum import StrEnum
 from typing import Annotated
 
@@ -9,6 +10,7 @@ import typer
 
 from cli import engine, schemas
 from cli.command import Limit, command, noun
+from cli.core.copies import sums, unknown
 from cli.core.words import bare, clock, duration
 from cli.output import Column, Json, Shown
 
@@ -111,6 +113,42 @@ def show(
             f"  {one['category']:<16} {one['trades']} trades in {one['markets']} markets, realised"
             f" {one['realised']}, {one['won']} of {one['resolved']} won"
         )
+    return Shown(data=found, lines=lines)
+
+
+@command(app, "simulate", schemas.rest("LeaderSimulation"))
+def simulate(  # noqa: PLR0913, PLR0917 - as many options
+    wallet: Annotated[str, typer.Argument(help="The leader's wallet.")],
+    amount: Annotated[str, typer.Option("--amount", help="USDC per copy.")] = "",
+    ratio: Annotated[str, typer.Option("--ratio", help="Factor on what he spends.")] = "",
+    sub: Annotated[str, typer.Option("--sub", help="With this subscription's settings.")] = "",
+    budget: Annotated[str, typer.Option("--budget", help="USDC to begin with.")] = "",
+    max_per_trade: Annotated[str, typer.Option("--max-per-trade", help="USDC.")] = "",
+    max_slippage: Annotated[str, typer.Option("--max-slippage", help="0.03 is 3 %.")] = "",
+    days: Annotated[int, typer.Option("--days", min=1, max=366, help="Up to now.")] = 30,
+    delay: Annotated[int, typer.Option("--delay", help="Seconds after him: 1, 3 or 10.")] = 1,
+    fee_rate: Annotated[
+        str, typer.Option("--fee-rate", help="Of the venue's fee; the highest, if none.")
+    ] = "",
+) -> Shown:
+    """Say what following him would have made: one of --amount, --ratio and --sub."""
+    found: Json = dict(
+        engine.rest().get_leader_simulation(
+            wallet, amount=amount or None, ratio=ratio or None, subscription_id=sub or None,
+            budget=budget or None, max_per_trade=max_per_trade or None,
+            max_slippage=max_slippage or None, from_ms=int(time.time() * 1000) - days * 86_400_000,
+            delay_seconds=delay, fee_rate=fee_rate or None,
+        )
+    )  # fmt: skip
+    lines = [
+        (
+            f"{found['wallet']}  {clock(found['since'])} to {clock(found['until'])},"
+            f" {found['delaySeconds']} s after him: {found['trades']} trades"
+        ),
+        "",
+        *sums(found["outcome"]),
+        *unknown(found),
+    ]
     return Shown(data=found, lines=lines)
 
 

@@ -12,6 +12,7 @@ import typer
 
 from cli import engine, schemas
 from cli.command import Limit, Wallet, Yes, ask, command, noun
+from cli.core.copies import sums, unknown
 from cli.core.words import bare, clock, sizing
 from cli.core.words import state as order_state
 from cli.errors import Failure, Status
@@ -218,6 +219,32 @@ def edit(
     ask(f"Change {sub}?", yes=yes)
     after = dict(engine.rest().update_subscription(sub, body, if_match=before["version"]))
     return Shown(data=after, lines=[*lines, f"{sub} has version {after['version']}"])
+
+
+@command(app, "preview", schemas.rest("SettingsPreview"))
+def preview(
+    sub: _Sub,
+    changes: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="limits.maxPerTrade=50; an empty value takes it away."),
+    ] = None,
+    file: Annotated[
+        str, typer.Option("--file", "-f", help="Whole groups as JSON in place of --set; -: stdin.")
+    ] = "",
+    hours: Annotated[int, typer.Option("--hours", min=1, max=168, help="Up to now.")] = 24,
+) -> Shown:
+    """Say what a change would have made of the last day; nothing is changed."""
+    before: Json = dict(engine.rest().get_subscription(sub))
+    body = read_json(file) if file else _changed(before, changes or [])
+    told: Json = dict(engine.rest().get_settings_preview(sub, body | {"hours": hours}))
+    lines = [
+        f"{sub}  {clock(told['since'])} to {clock(told['until'])}: {told['trades']} trades of his",
+        "",
+        f"  {'as it is':>14}  {'changed':>14}",
+        *sums(told["current"], told["proposed"]),
+        *unknown(told),
+    ]
+    return Shown(data=told, lines=lines)
 
 
 def _changed(before: Json, changes: list[str]) -> Any:

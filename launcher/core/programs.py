@@ -43,7 +43,7 @@ PROCESSES = (
     Process(name="executor", calls="router guard bookfeed"),
     Process(name="confirm", calls="executor bookfeed"),
     Process(name="guard", calls="confirm bookfeed", redis=True),
-    Process(name="control", calls="bookfeed", redis=True),
+    Process(name="control", calls="bookfeed", redis=True, analytics=True),
     Process(name="events"),
     Process(name="alerts", calls="events"),
     Process(name="webhooks", calls="events"),

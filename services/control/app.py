@@ -29,6 +29,8 @@ from services.control.quality.service import QualityServicer
 from services.control.quality.store import Quality
 from services.control.resyncs.store import Resyncs
 from services.control.settings import Settings
+from services.control.simulations.runner import Runner
+from services.control.simulations.service import SimulationServicer
 from services.control.startup import (
     limiter_of,
     open_pools,
@@ -51,6 +53,7 @@ from tradingtools.v1 import (
     holding_service_pb2_grpc,
     leader_service_pb2_grpc,
     quality_service_pb2_grpc,
+    simulation_service_pb2_grpc,
     trigger_service_pb2_grpc,
 )
 
@@ -95,6 +98,9 @@ async def run(settings: Settings, stop: asyncio.Event, *, internal: InternalProc
         trigger = TriggerServicer(Triggers(store, one_owner=settings.one_owner))
         leader = LeaderServicer(Leaders(client))
         quality = QualityServicer(Quality(store, client, books.known), books.known)
+        simulation = SimulationServicer(
+            subscriptions, Runner(settings.shared, settings.simulation_ms / 1000)
+        )
         names = [service.full_name for service in OWN_SERVICES]
 
         def register_edge(server: grpc.aio.Server) -> None:
@@ -103,6 +109,7 @@ async def run(settings: Settings, stop: asyncio.Event, *, internal: InternalProc
             trigger_service_pb2_grpc.add_TriggerServiceServicer_to_server(trigger, server)
             leader_service_pb2_grpc.add_LeaderServiceServicer_to_server(leader, server)
             quality_service_pb2_grpc.add_QualityServiceServicer_to_server(quality, server)
+            simulation_service_pb2_grpc.add_SimulationServiceServicer_to_server(simulation, server)
             external_auth_pb2_grpc.add_AuthorizationServicer_to_server(gateway, server)
 
         async with serving(

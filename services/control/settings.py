@@ -51,6 +51,9 @@ class Settings:
     resync_wait_ms: int = setting(2000, minimum=0, maximum=5000)
     """How long a request waits for the router's answer about a resync; then it is told as it
     stands."""
+    simulation_ms: int = setting(5000, minimum=500, maximum=9000)
+    """How long a simulation, a backtest or a preview of settings may take. One is computed at a
+    time, in a process of its own that stands back for the others."""
     pool_size: int = setting(4, minimum=2, maximum=64)
     """Connections to PostgreSQL for reads by key, as many for other reads and for changes. The
     process of the internal port has four of its own."""

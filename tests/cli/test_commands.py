@@ -25,6 +25,8 @@ from tests.control.requests import (
     subscription_body,
     trigger_body,
 )
+from tests.replay import made as past
+from tradingtools.domain.leader_trade import Side
 from tradingtools.v1 import enrichment_pb2 as leaders_pb
 
 Wallet = Callable[[], str]
@@ -311,6 +313,40 @@ def test_lists_are_csv_and_ndjson_too(running: World, wallet: Wallet) -> None:
     flat = running.tt("subs", "show", sub, "-o", "csv").out.splitlines()
     assert "sizing.fixed.amount" in flat[0]
     assert ASSET not in flat[0]
+
+
+def test_other_settings_and_leaders_of_the_past_are_tried(
+    running: World, wallet: Wallet, tmp_path: Path
+) -> None:
+    """A settings file, a change of a subscription, a leader of the analytical store."""
+    leader, at = "0x" + "7a" * 20, int(time.time() * 1000) - 3_600_000
+    rows = [("0x01", "71", "BUY", "100", at, "0.5"), ("0x02", "71", "SELL", "50", at + 1000, "0.6")]
+    past.analytics(
+        running.directory / "analytics", {"polymarket.trades": past.history(leader, rows)}
+    )
+    trades = [past.traded(1, Side.BUY, 100, at_ms=at, leader=leader)]
+    past.record(running.directory / "recording", trades)
+    told = running.json("leaders", "simulate", leader, "--amount", "10", "--delay", "3")
+    assert (told["trades"], told["outcome"]["copied"]) == (2, 2)
+    text = running.tt("leaders", "simulate", leader, "--ratio", "0.1").out
+    assert "USDC spent, fees included" in text
+    assert "what is assumed, and what is not known:" in text
+    sub = made(running, wallet(), leader=leader)["id"]
+    change = ("--set", "filters.minLeaderNotional=60")
+    shown = running.json("subs", "preview", sub, *change)
+    assert (shown["current"]["copied"], shown["proposed"]["copied"]) == (1, 0)
+    assert "refused: LEADER_TOO_SMALL" in running.tt("subs", "preview", sub, *change).out
+    file = tmp_path / "settings.json"
+    file.write_text(json.dumps({"sizing": {"fixed": {"amount": "10"}}}))
+    tried = running.json("backtest", "--leader", leader, "--settings", str(file))
+    assert (tried["trades"], tried["outcome"]["copied"]) == (1, 1)
+    asked = ("backtest", "--leader", leader, "--settings", str(file))
+    assert (
+        "recorded 20"
+        in running.tt(*asked, "--from", time.strftime("%Y-%m-%d", time.gmtime(at // 1000))).out
+    )
+    wrong = running.tt(*asked, "--from", "monday")
+    assert (wrong.status, "expected YYYY-MM-DD" in wrong.err) == (2, True)
 
 
 def test_every_command_is_called_here_or_in_another_test_of_this_folder() -> None:

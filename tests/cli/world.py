@@ -96,6 +96,8 @@ class World:
 
     edge: Listening
     database: Database
+    directory: Path
+    """Of its stores beside the database."""
 
     @property
     def environ(self) -> dict[str, str]:
@@ -128,6 +130,8 @@ def world(directory: Path, database_url: str, redis_url: str) -> Iterator[World]
     edge.environment |= {
         "TT_CONTROL_ENGINE_TARGETS": f"events=127.0.0.1:{edge.ports['events']}",
         "TT_WEBHOOKS_ALLOWED_NETWORKS": "127.0.0.0/8",
+        "TT_ANALYTICS_DIR": str(directory / "analytics"),
+        "TT_RECORDING_DIR": str(directory / "recording"),
     }
     try:
         for name in ("control", "events", "webhooks", "envoy"):
@@ -137,6 +141,6 @@ def world(directory: Path, database_url: str, redis_url: str) -> Iterator[World]
         with psycopg.connect(
             database_url, autocommit=True, row_factory=psycopg.rows.dict_row
         ) as connection:
-            yield World(edge, connection)
+            yield World(edge, connection, directory)
     finally:
         edge.close()

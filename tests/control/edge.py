@@ -20,6 +20,7 @@ import httpx
 from launcher import envoy_config
 from launcher.embedded import role_urls
 from launcher.ports import free_port
+from tests.replay import made
 from tests.support.prepared import Popen
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -87,6 +88,16 @@ class RunningEdge:
             headers["Authorization"] = f"Bearer {token}"
         return self.client.request(verb, path, headers=headers, **more)
 
+    @property
+    def analytics(self) -> Path:
+        """The directory of its analytical store."""
+        return self.log.parent / "analytics"
+
+    @property
+    def recording(self) -> Path:
+        """The directory of its recordings."""
+        return self.log.parent / "recording"
+
     @contextmanager
     def inside(self) -> Iterator[grpc.Channel]:
         """A channel to the internal port, as an operator with his token has it."""
@@ -130,12 +141,15 @@ def running_edge(
         shares: of the connections of all others.
         settings: of control, ``refused_rate="5"`` for instance.
     """
+    made.analytics(directory / "analytics", {})
     port, control_port, internal_port, inside = (free_port() for _ in range(4))
     environment = {
         **os.environ,
         "TT_DATABASE_URL": database_url,
         **role_urls(database_url),
         "TT_REDIS_URL": redis_url,
+        "TT_ANALYTICS_DIR": str(directory / "analytics"),
+        "TT_RECORDING_DIR": str(directory / "recording"),
         "TT_CONTROL_LISTEN": f"127.0.0.1:{control_port}",
         "TT_CONTROL_INTERNAL_LISTEN": f"127.0.0.1:{internal_port}",
         "TT_CONTROL_TOKENS": TOKENS,

@@ -50,6 +50,7 @@ OWN_RPCS = {m.full_name for service in OWN_SERVICES for m in service.methods}
 ROUTES = {route.method: route for route in public_routes()}
 OF_NO_FOLLOWER = (
     "GetHealth", "GetReadiness", "GetOpenApi", "GetEngineHealth", "ListLeaders", "GetLeader",
+    "GetBacktest",
 )  # fmt: skip
 SIMPLE = {
     "conditionId": "0x" + "c0" * 32, "assetId": "7", "triggerType": "take_profit",
@@ -76,7 +77,7 @@ def _named(message: Descriptor, prefix: str = "") -> Iterator[tuple[str, FieldDe
 
 _OF_NOBODY = {
     "CreateSubscriptionRequest.leader", "ListSubscriptionDecisionsRequest.leader_tx",
-    "GetLeaderRequest.wallet",
+    "GetLeaderRequest.wallet", "GetLeaderSimulationRequest.wallet", "GetBacktestRequest.leader",
 }  # fmt: skip
 
 
@@ -125,6 +126,8 @@ class World:
         more: dict[str, Any] = {}
         if route.takes_body:
             more["json"] = self.BODIES[method.name](wallet, ids["subscriptions"])
+        elif method.name == "GetLeaderSimulation":
+            more["params"] = {"subscriptionId": ids["subscriptions"]}
         elif not route.bound:
             names = ("followerProxy", "wallet", "walletAddress")
             more["params"] = {name: wallet for name in names if name in route.shape.fields}
@@ -142,6 +145,11 @@ class World:
         },
         "CreateWebhookEndpoint": lambda *_: {"url": "https://hooks.example.org/"},
         "UpdateWebhookEndpoint": lambda *_: {"description": "x"},
+        "GetBacktest": lambda *_: {
+            "leader": "0x" + "1" * 40, "sizing": {"fixed": {"amount": "5"}},
+            "toMs": "1000000000000",
+        },
+        "GetSettingsPreview": lambda *_: {"limits": {"maxPerTrade": "49"}},
         "ReplayWebhookEvents": lambda *_: {"after": "1"},
     }  # fmt: skip
 
@@ -191,8 +199,10 @@ def test_another_follower_does_not_exist(world: World, method: MethodDescriptor)
         assert error_of(answer)[:2] == (404, "NOT_FOUND")
         none = _missing(ids)
         told = world.ask(method, token, OTHER, none)
-        known, made_up = ids[route.segments[0]], none[route.segments[0]]
-        assert json.loads(told.text.replace(made_up, known)) == answer.json()
+        said = told.text
+        for kind, known in ids.items():
+            said = said.replace(none[kind], known)
+        assert json.loads(said) == answer.json()
         # As who reaches all is told of what there is not.
         assert world.ask(method, MANAGE, OTHER, none).json() == told.json()
     if method.full_name in OWN_RPCS:

@@ -82,6 +82,7 @@ PERMISSIONS: dict[str, Permission] = {
         " GetSubscriptionMissedCopies GetMissedCopies",
     ),
     **_of("LeaderService", read="ListLeaders GetLeader"),
+    **_of("SimulationService", read="GetLeaderSimulation GetBacktest GetSettingsPreview"),
     **_of(
         "OperatorService",
         observe="GetOperator ListHalts ListBreakers GetOrder ListOrders ListFollowers ListDecisions"

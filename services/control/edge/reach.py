@@ -82,6 +82,11 @@ ABOUT: dict[str, tuple[About, ...]] = {
         "ListCopyQuality GetMissedCopies": (Wallet("follower_proxy"),),
     }),
     **_of("LeaderService", {"ListLeaders GetLeader": ()}),
+    **_of("SimulationService", {
+        "GetLeaderSimulation": (_LOT,),
+        "GetBacktest": (),
+        "GetSettingsPreview": _SUBSCRIPTION,
+    }),
     **_of("EventFeedService", {"ListEventPage FollowEvents": _LOG}),
     **_of("WebhookService", {
         "CreateWebhookEndpoint ListWebhookEndpoints GetWebhookEndpoint UpdateWebhookEndpoint"

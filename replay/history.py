@@ -1,0 +1,275 @@
+"""Read a leader's trades, his markets and recorded books out of the analytical store."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import msgspec
+
+from replay.analytics import Analytics
+from replay.core.copying import Resolved, Seen
+from tradingtools.domain.book import Book, BookStatus, Level, Market
+from tradingtools.domain.leader_trade import LeaderRow, LeaderTrade, Side, Source, TradeKey, merge
+from tradingtools.domain.money import AmountError, parse_rounded
+from tradingtools.storage.analytics.port import Values, WrongTypes
+from tradingtools.storage.postgres.sql import load_queries
+
+_QUERIES = load_queries(Path(__file__).parent / "analytics.sql")
+MOST_ROWS = 50_000
+"""Rows of a leader that are read; what he held before them is not known."""
+MOST_TRADES = 5_000
+"""Trades that are copied on paper, the newest."""
+_TOGETHER = 500
+_COARSE, _FINE = 10_000, 1_000
+"""Ticks, USDC micros."""
+_MIN_SIZE_MICROS = 5_000_000
+"""Shares of the smallest order, as most markets have it."""
+
+
+class _Row(msgspec.Struct, frozen=True):
+    tx: str
+    condition_id: str
+    asset_id: str
+    side: str
+    size: str
+    price: str
+    traded_ms: int
+    action: str
+
+
+class _Market(msgspec.Struct, frozen=True):
+    condition_id: str
+    asset_ids: str
+    category: str
+    end_ms: int
+    prices: str
+    payouts: str
+    resolved_ms: int
+
+
+class _Books(msgspec.Struct, frozen=True):
+    leader_tx: str
+    asset_id: str
+    asks: str
+
+
+@dataclass(slots=True, kw_only=True)
+class History:
+    """What is known of a leader within a time."""
+
+    events: list[Seen | Resolved] = field(default_factory=list)
+    marks: dict[str, int] = field(default_factory=dict)
+    """The price that a market told last, by asset."""
+    trades: int = 0
+    first_ms: int | None = None
+    """Of all that is known of him."""
+    unknown: list[str] = field(default_factory=list)
+    """What is not known, in words."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """A part of a leader's past."""
+
+    wallet: str
+    since_ms: int
+    until_ms: int
+    delay_seconds: int
+    fee_rate_micros: int
+    """Of markets, which nobody has recorded."""
+
+
+def load(product: Analytics, own: Analytics | None, wanted: Wanted) -> History:
+    """Return a leader's history.
+
+    Args:
+        product: the store with everybody's trades.
+        own: the store with recorded books; None: there are none.
+        wanted: what of it.
+
+    Raises:
+        Unavailable: a store does not answer.
+        WrongTypes: rows are not as they are expected.
+    """
+    values: Values = {"wallet": wanted.wallet, "until": wanted.until_ms, "most": MOST_ROWS}
+    rows = product.rows(_QUERIES["activity"], values, _Row)[::-1]
+    found = History(first_ms=rows[0].traded_ms if rows else None)
+    trades, moves = _trades(rows, wanted, whole=len(rows) < MOST_ROWS)
+    if moves:
+        told = ", ".join(f"{n} {action}" for action, n in moves.most_common())
+        found.unknown.append(f"moves of shares without a trade are not followed: {told}")
+    if len(rows) == MOST_ROWS:
+        found.unknown.append(f"of his rows the newest {MOST_ROWS} are read")
+    found.trades = len(trades)
+    if len(trades) > MOST_TRADES:
+        found.unknown.append(
+            f"of {len(trades)} trades within the time the newest {MOST_TRADES} are followed"
+        )
+        trades = trades[-MOST_TRADES:]
+    markets = _markets(product, sorted({trade.condition_id for trade in trades}))
+    books = _books(own, wanted) if own is not None else {}
+    found.events += [_seen(trade, markets, books, wanted) for trade in trades]
+    _ends(found, trades, markets, wanted)
+    found.events.sort(key=lambda event: event.at_ms)
+    buys = [t for t in trades if t.key.side is Side.BUY]
+    observed = sum((t.key.leader_tx, t.key.asset_id) in books for t in buys)
+    found.unknown.append(
+        f"{observed} of {len(buys)} buys have a book recorded {wanted.delay_seconds} s after them;"
+        " of sales nobody records the bids"
+    )
+    missing = len({t.condition_id for t in trades} - {m.condition_id for m in markets.values()})
+    if missing:
+        found.unknown.append(f"of {missing} markets neither category nor result is known")
+    return found
+
+
+def _trades(
+    rows: Sequence[_Row], wanted: Wanted, *, whole: bool
+) -> tuple[list[LeaderTrade], Counter[str]]:
+    """Return the trades within the time in their order, and what else moved shares within it."""
+    held: defaultdict[str, int] = defaultdict(int)
+    trades: dict[TradeKey, LeaderTrade] = {}
+    moves: Counter[str] = Counter()
+    for row in rows:
+        within = row.traded_ms >= wanted.since_ms
+        size = _micros("size", row.size)
+        if row.action != "TRADE" or row.side not in ("BUY", "SELL"):
+            moves[row.action] += within
+            _move(held, row, size)
+            continue
+        side = Side(row.side)
+        before = held[row.asset_id]
+        held[row.asset_id] = max(before + (size if side is Side.BUY else -size), 0)
+        if not within or size <= 0:
+            continue
+        key = TradeKey(leader_tx=row.tx, leader=wanted.wallet, asset_id=row.asset_id, side=side)
+        known = trades.get(key)
+        slot = (Source.FEED, (row.price, size))
+        count = known.rows[slot].count + 1 if known is not None and slot in known.rows else 1
+        fact = LeaderRow(
+            key=key,
+            condition_id=row.condition_id,
+            price_text=row.price,
+            price_micros=_micros("price", row.price),
+            size_micros=size,
+            count=count,
+            source=Source.FEED,
+            traded_ms=row.traded_ms,
+            received_ns=row.traded_ms * 1_000_000,
+            # A record that does not reach back to his beginning says nothing of what he held.
+            held_before_micros=before if whole and before >= size else None,
+        )
+        trades[key] = merge(known, fact) or trades[key]
+    return list(trades.values()), moves
+
+
+def _move(held: dict[str, int], row: _Row, size: int) -> None:
+    if not row.asset_id:
+        return
+    gained = size if row.action == "SPLIT" else -size
+    held[row.asset_id] = max(held.get(row.asset_id, 0) + gained, 0)
+
+
+def _markets(product: Analytics, ids: Sequence[str]) -> dict[str, _Market]:
+    """Return markets by asset."""
+    found: dict[str, _Market] = {}
+    for at in range(0, len(ids), _TOGETHER):
+        for market in product.rows(_QUERIES["markets"], {"ids": ids[at : at + _TOGETHER]}, _Market):
+            found.update(dict.fromkeys(_split(market.asset_ids), market))
+    return found
+
+
+def _books(own: Analytics, wanted: Wanted) -> dict[tuple[str, str], tuple[Level, ...]]:
+    values: Values = {"wallet": wanted.wallet, "delay": wanted.delay_seconds}
+    return {
+        (row.leader_tx, row.asset_id): _levels(row.asks)
+        for row in own.rows(_QUERIES["books"], values, _Books)
+    }
+
+
+def _seen(
+    trade: LeaderTrade,
+    markets: Mapping[str, _Market],
+    books: Mapping[tuple[str, str], tuple[Level, ...]],
+    wanted: Wanted,
+) -> Seen:
+    asset, market = trade.key.asset_id, markets.get(trade.key.asset_id)
+    asks = books.get((trade.key.leader_tx, asset)) if trade.key.side is Side.BUY else None
+    at_ms = trade.traded_ms + wanted.delay_seconds * 1000
+    rules = Market(
+        asset_id=asset,
+        condition_id=trade.condition_id,
+        tick_micros=_tick(trade),
+        min_size_micros=_MIN_SIZE_MICROS,
+        fee_rate_micros=wanted.fee_rate_micros,
+        closed=False,
+        payout_micros=None,
+        category=(market.category.lower() if market is not None else "") or "other",
+        end_ms=(market.end_ms or None) if market is not None else None,
+    )
+    book = Book(
+        market=rules,
+        # Spread and bids of then are not known: what asks for them is judged by onDoubtfulBook.
+        status=BookStatus.UNSEEN,
+        bids=(),
+        asks=(),
+        book_ms=at_ms,
+    )
+    return Seen(trade=trade, at_ms=at_ms, book=book, levels=asks)
+
+
+def _tick(trade: LeaderTrade) -> int:
+    """Return the tick that the leader's prices show."""
+    prices = (trade.lowest_micros, trade.highest_micros)
+    if any(price % _COARSE and price % _FINE == 0 for price in prices):
+        return _FINE
+    return _COARSE
+
+
+def _ends(
+    found: History,
+    trades: Sequence[LeaderTrade],
+    markets: Mapping[str, _Market],
+    wanted: Wanted,
+) -> None:
+    """Add what outcomes paid within the time, and what the others are worth."""
+    for asset in {trade.key.asset_id for trade in trades}:
+        market = markets.get(asset)
+        if market is None:
+            continue
+        payout = _of(market.payouts, asset, market)
+        if payout is not None and market.resolved_ms <= wanted.until_ms:
+            at = max(market.resolved_ms, wanted.since_ms)
+            found.events.append(Resolved(asset_id=asset, at_ms=at, payout_micros=payout))
+        elif (price := _of(market.prices, asset, market)) is not None:
+            found.marks[asset] = price
+
+
+def _of(texts: str, asset: str, market: _Market) -> int | None:
+    """Return the number of an asset in a list by the order of its market's assets."""
+    assets, numbers = _split(market.asset_ids), _split(texts)
+    if len(assets) != len(numbers) or asset not in assets:
+        return None
+    return _micros("prices", numbers[assets.index(asset)])
+
+
+def _split(text: str) -> list[str]:
+    return [part for part in text.split(",") if part]
+
+
+def _levels(text: str) -> tuple[Level, ...]:
+    try:
+        pairs = [line.split(" ") for line in text.splitlines()]
+        return tuple((int(price), int(size)) for price, size in pairs)
+    except ValueError:
+        raise WrongTypes("asks: not price and size by line") from None
+
+
+def _micros(field_name: str, text: str) -> int:
+    try:
+        return parse_rounded(text)
+    except AmountError as error:
+        raise WrongTypes(f"{field_name}: {text!r} {error}") from None

@@ -1,0 +1,88 @@
+"""Read leaders' trades and their books out of recordings, for copies on paper."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, field
+from datetime import date
+from pathlib import Path
+
+from msgspec import structs
+
+from replay.core.copying import Seen
+from replay.recorded import judgements
+from services.router.core.judgement import Judgement, RecordedBook, book_of, trade_of
+from tradingtools.domain.book import Book, BookStatus, Level
+from tradingtools.domain.leader_trade import Side
+
+_TOLD = (BookStatus.FRESH, BookStatus.EMPTY)
+
+
+@dataclass(slots=True, kw_only=True)
+class Tape:
+    """What was recorded of leaders within a time."""
+
+    seen: list[Seen] = field(default_factory=list)
+    marks: dict[str, int] = field(default_factory=dict)
+    """The last best bid, by asset."""
+    first_ms: int | None = None
+    last_ms: int | None = None
+    """Of everything that was recorded on the days, whose leader it may be."""
+    damaged: list[str] = field(default_factory=list)
+
+
+def read(
+    directory: Path, days: Iterable[date], leaders: Collection[str], since_ms: int, until_ms: int
+) -> Tape:
+    """Return what was recorded.
+
+    Args:
+        directory: of the recordings.
+        days: UTC, in their order.
+        leaders: whose trades are meant.
+        since_ms: first instant, since 1970.
+        until_ms: last instant.
+    """
+    tape = Tape()
+    told: set[tuple[object, ...]] = set()
+    for day in days:
+        for _, judgement in judgements(directory, day, tape.damaged.append):
+            at = judgement.now_ms
+            if not since_ms <= at <= until_ms:
+                continue
+            tape.first_ms = at if tape.first_ms is None else min(at, tape.first_ms)
+            tape.last_ms = at if tape.last_ms is None else max(at, tape.last_ms)
+            if judgement.key.leader not in leaders:
+                continue
+            # Parts of a fan-out, other partitions and repetitions tell the same again.
+            name = (judgement.key, sum(row.count for row in judgement.rows), len(judgement.rows))
+            if name in told:
+                continue
+            told.add(name)
+            tape.seen.append(_seen(judgement))
+    tape.seen.sort(key=lambda seen: seen.at_ms)
+    for seen in tape.seen:
+        if seen.book is not None and seen.book.told and seen.book.bids:
+            tape.marks[seen.trade.key.asset_id] = seen.book.bids[0][0]
+    return tape
+
+
+def _seen(judgement: Judgement) -> Seen:
+    return Seen(
+        trade=trade_of(judgement),
+        at_ms=judgement.now_ms,
+        book=None if judgement.book is None else _whole(book_of(judgement.book)),
+        levels=_levels(judgement.book, judgement.key.side),
+        leader=judgement.leader,
+    )
+
+
+def _whole(book: Book) -> Book:
+    """Return a book whose levels are pairs: they are looked at again and again."""
+    return structs.replace(book, bids=tuple(book.bids), asks=tuple(book.asks))
+
+
+def _levels(book: RecordedBook | None, side: Side) -> tuple[Level, ...] | None:
+    if book is None or book.status not in _TOLD:
+        return None
+    return tuple(book.asks if side is Side.BUY else book.bids)

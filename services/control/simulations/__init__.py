@@ -1,0 +1,1 @@
+"""Simulations of the past, computed beside this process."""
