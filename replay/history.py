@@ -58,7 +58,7 @@ class _Books(msgspec.Struct, frozen=True):
 
 @dataclass(slots=True, kw_only=True)
 class History:
-    """What is known of a leader within a time."""
+    """The trades and results of a leader within a time."""
 
     events: list[Seen | Resolved] = field(default_factory=list)
     marks: dict[str, int] = field(default_factory=dict)

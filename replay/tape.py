@@ -20,7 +20,7 @@ _TOLD = (BookStatus.FRESH, BookStatus.EMPTY)
 
 @dataclass(slots=True, kw_only=True)
 class Tape:
-    """What was recorded of leaders within a time."""
+    """The recorded trades of leaders within a time."""
 
     seen: list[Seen] = field(default_factory=list)
     marks: dict[str, int] = field(default_factory=dict)

@@ -64,7 +64,7 @@ class _Lot:
 
 @dataclass(slots=True, kw_only=True)
 class Sums:
-    """What came of following. USDC and shares in micros."""
+    """The sums of following. USDC and shares in micros."""
 
     buys: int = 0
     sells: int = 0

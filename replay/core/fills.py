@@ -16,7 +16,7 @@ from tradingtools.domain.money import MICROS, ceil_to, notional_ceil, notional_f
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fill:
-    """What came of an order."""
+    """The result of an order."""
 
     size_micros: int
     money_micros: int
