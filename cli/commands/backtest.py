@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, date, datetime, time, timedelta
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -32,7 +32,7 @@ def backtest(
 
     Without --from: of the last 24 hours up to the end of --to.
     """
-    body: Json = dict(read_json(settings)) | {"leader": leader}
+    body: Any = dict(read_json(settings)) | {"leader": leader}
     if first:
         body["fromMs"] = str(_start(first, "--from"))
     if last:

@@ -69,7 +69,7 @@ def record(directory: Path, trades: Iterable[LeaderTrade], book: Book | None = N
                 entry_ttl_ms=HEADER.entry_ttl_ms,
                 exit_ttl_ms=HEADER.exit_ttl_ms,
                 exposure=state.exposures(trade, now_ms),
-                entry_owner={}.get,
+                entry_owner=lambda _: None,
                 body_of=no_body,
             )
         )
