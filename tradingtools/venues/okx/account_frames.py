@@ -126,14 +126,14 @@ def read_orders(data: msgspec.Raw, directory: Directory, tag: str) -> Iterator[O
         WireError: a row that cannot be read.
     """
     for row in decode_rows(data, _ORDERS):
-        if row.inst_type in TRADED:
+        if row.inst_type in TRADED and not directory.refused(row.inst_id):
             yield _news(row, _instrument(directory, row.inst_id), tag)
 
 
 def read_fills(data: msgspec.Raw, directory: Directory, tag: str) -> Iterator[Fill]:
     """Yield the fills of an answer of REST, in its order. Raises as `read_orders`."""
     for row in decode_rows(data, _FILLS):
-        if row.inst_type in TRADED:
+        if row.inst_type in TRADED and not directory.refused(row.inst_id):
             instrument = _instrument(directory, row.inst_id)
             try:
                 yield _fill_of_rest(row, instrument, tag)

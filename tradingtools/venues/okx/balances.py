@@ -86,7 +86,7 @@ class AccountBook:
             UnknownInstrument: one of a kind that is traded, but not known.
             WireError: a row that cannot be read, or of a position that is not net.
         """
-        rows = [row for row in decode_rows(data, _POSITIONS) if row.inst_type in TRADED]
+        rows = [row for row in decode_rows(data, _POSITIONS) if self._traded(row)]
         read = {(row.inst_id, row.mgn_mode): self._position(row) for row in rows}
         if whole:
             self._positions.clear()
@@ -96,7 +96,7 @@ class AccountBook:
     def warnings(self, data: msgspec.Raw) -> Iterator[Liquidation]:
         """Yield the warnings of the channel `liquidation-warning`. Raises as `positions`."""
         for row in decode_rows(data, _POSITIONS):
-            if row.inst_type not in TRADED:
+            if not self._traded(row):
                 continue
             position = self._position(row)
             yield Liquidation(
@@ -106,6 +106,9 @@ class AccountBook:
                 f"margin ratio {row.mgn_ratio or '-'}",
                 venue_ms=numbers.whole("uTime", row.u_time),
             )
+
+    def _traded(self, row: PositionRow) -> bool:
+        return row.inst_type in TRADED and not self._directory.refused(row.inst_id)
 
     def _position(self, row: PositionRow) -> AccountPosition:
         listing = self._directory.get(row.inst_id)

@@ -201,11 +201,20 @@ class Directory:
 
     def __init__(self) -> None:
         self._listings: dict[str, Listing] = {}
+        self._refused: dict[str, str] = {}
 
     def put(self, listings: Iterable[Listing]) -> None:
         """Take over listings, in the place of those of the same name."""
         for one in listings:
             self._listings[one.instrument.symbol] = one
+
+    def refuse(self, symbol: str, why: str) -> None:
+        """Note an instrument that exists and is not traded here: rows about it are left alone."""
+        self._refused[symbol] = why
+
+    def refused(self, symbol: str) -> bool:
+        """Return whether an instrument is known, and not traded here."""
+        return symbol in self._refused and symbol not in self._listings
 
     def get(self, symbol: str) -> Listing | None:
         """Return a listing; None: not known."""

@@ -43,6 +43,14 @@ class ApiKey:
     passphrase: str = field(repr=False)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Credentials:
+    """The key of one wallet, and who signs for it."""
+
+    api_key: ApiKey
+    signer: RequestSigner
+
+
 def prehash(*, timestamp: str, method: str, path: str, body: str) -> str:
     """Return the text of a REST request whose HMAC-SHA256 is its signature."""
     return f"{timestamp}{method}{path}{body}"

@@ -89,6 +89,21 @@ def of_socket(answer: OperationAnswer, asked: tuple[Asked, ...]) -> tuple[Receip
     return _judge(RestAnswer(code=answer.code, msg=answer.msg, data=answer.data), asked)
 
 
+def of_setting(status: int, body: bytes) -> Receipt:
+    """Judge the answer to a setting of the account, which has no row about an order."""
+    try:
+        answer = decode_answer(body)
+    except WireError as error:
+        return unknown(f"HTTP_{status}", str(error))
+    action = action_of(answer.code)
+    if action is Action.DONE and answer.code == "0" and 200 <= status < 300:
+        return Receipt(meaning=Meaning.ACCEPTED, code="0")
+    if action in NOT_TAKEN:
+        meaning = Meaning.NOT_ACCEPTED if action in AGAIN else Meaning.REJECTED
+        return Receipt(meaning=meaning, code=answer.code, detail=meaning_of(answer.code))
+    return unknown(answer.code, meaning_of(answer.code))
+
+
 def _judge(answer: RestAnswer, asked: tuple[Asked, ...]) -> tuple[Receipt, ...]:
     try:
         rows = decode_rows(answer.data, ORDER_ROWS)

@@ -38,6 +38,12 @@ class OrderRow(msgspec.Struct, frozen=True, rename="camel"):
     req_id: str = ""
 
 
+class TimeRow(msgspec.Struct, frozen=True):
+    """The answer of `/public/time`."""
+
+    ts: str
+
+
 class Argument(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
     """The name of a subscription."""
 
@@ -94,6 +100,7 @@ class _Any(msgspec.Struct, frozen=True):
 
 _FRAME = msgspec.json.Decoder(_Any)
 _ANSWER = msgspec.json.Decoder(RestAnswer)
+TIMES = msgspec.json.Decoder(list[TimeRow])
 ORDER_ROWS = msgspec.json.Decoder(list[OrderRow])
 
 

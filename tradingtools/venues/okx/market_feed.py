@@ -1,0 +1,167 @@
+"""Books, prints, funding, mark and index prices of OKX, over one public socket.
+
+Before: `market_session`, which decides. Who reads slowly gets the newest book of an instrument in
+the place of those in between, and every print.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AsyncExitStack
+
+import structlog
+
+from tradingtools import clock
+from tradingtools.domain.instrument import Instrument
+from tradingtools.tasks import alongside, until_one_ends
+from tradingtools.venues.okx import questions
+from tradingtools.venues.okx.book_frames import read_rest_book
+from tradingtools.venues.okx.connection import GONE, Connection, Endpoint, open_connection
+from tradingtools.venues.okx.instruments import Directory
+from tradingtools.venues.okx.limits import Charge, Scope
+from tradingtools.venues.okx.market_session import (
+    Complain,
+    MarketEffect,
+    MarketSession,
+    TellMarket,
+)
+from tradingtools.venues.okx.private_session import Renew, Send
+from tradingtools.venues.okx.rate_gate import RateGate
+from tradingtools.venues.okx.rest_client import OkxRest
+from tradingtools.venues.okx.wire import WireError
+from tradingtools.venues.trading import MarketEvent, ReadError, TradingBook
+
+_LOOK_SECONDS = 1.0
+_log = structlog.get_logger("okx")
+
+
+class _Over(Exception):
+    """The connection has to be renewed."""
+
+
+class OkxMarketFeed:
+    """The port of market data.
+
+    Args:
+        endpoint: the public path.
+        rest: public questions.
+        gate: the limits, shared with ``rest``.
+        directory: the instruments.
+    """
+
+    def __init__(
+        self, endpoint: Endpoint, *, rest: OkxRest, gate: RateGate, directory: Directory
+    ) -> None:
+        self._endpoint = endpoint
+        self._rest = rest
+        self._gate = gate
+        self._directory = directory
+
+    async def events(self, instruments: Sequence[Instrument]) -> AsyncIterator[MarketEvent]:
+        """Tell each change, for ever; a book in doubt is told as STALE at once."""
+        mail = Mailbox()
+        async with alongside(self._run(instruments, mail.put)):
+            while True:
+                yield await mail.get()
+
+    async def _run(
+        self, instruments: Sequence[Instrument], tell: Callable[[MarketEvent], None]
+    ) -> None:
+        failures = 0
+        pauses = self._endpoint.patience.pauses
+        while True:
+            session = MarketSession(self._directory, self._newest(instruments))
+            try:
+                await self._connected(session, tell)
+            except (_Over, *GONE) as error:
+                _log.info(
+                    "okx public socket ended", detail=f"{type(error).__name__}: {error}"[:200]
+                )
+            told = session.lost(clock.now_ns())
+            for effect in told:
+                tell(effect.event)
+            failures = 0 if told else failures + 1
+            await asyncio.sleep(pauses[min(failures, len(pauses) - 1)])
+
+    def _newest(self, instruments: Sequence[Instrument]) -> list[Instrument]:
+        listings = [(one, self._directory.get(one.symbol)) for one in instruments]
+        return [one if found is None else found.instrument for one, found in listings]
+
+    async def _connected(self, session: MarketSession, tell: Callable[[MarketEvent], None]) -> None:
+        async with AsyncExitStack() as stack:
+            async with self._gate.passing((Charge(Scope.CONNECT),)):
+                connection = await stack.enter_async_context(open_connection(self._endpoint))
+            await _do(session.begin(clock.now_ns()), connection, tell)
+            await until_one_ends(
+                _listen(connection, session, tell), self._look(connection, session, tell)
+            )
+
+    async def _look(
+        self,
+        connection: Connection,
+        session: MarketSession,
+        tell: Callable[[MarketEvent], None],
+    ) -> None:
+        while True:
+            await asyncio.sleep(_LOOK_SECONDS)
+            for symbol in session.overdue(clock.now_ns()):
+                try:
+                    answer = await self._rest.ask(questions.book(symbol))
+                    snapshot = read_rest_book(answer.data, session.instrument(symbol))
+                except (ReadError, WireError) as error:
+                    _log.warning("no book over REST", symbol=symbol, error=str(error)[:200])
+                    continue
+                await _do(session.join(symbol, snapshot, clock.now_ns()), connection, tell)
+
+
+async def _listen(
+    connection: Connection, session: MarketSession, tell: Callable[[MarketEvent], None]
+) -> None:
+    while True:
+        frame = await connection.receive()
+        await _do(session.receive(frame, clock.now_ns()), connection, tell)
+
+
+async def _do(
+    effects: Sequence[MarketEffect], connection: Connection, tell: Callable[[MarketEvent], None]
+) -> None:
+    for effect in effects:
+        match effect:
+            case TellMarket(event):
+                tell(event)
+            case Send(frame):
+                await connection.send(frame)
+            case Complain(detail):
+                _log.error("okx refuses part of the feed", alert=True, detail=detail)
+            case Renew(detail):
+                raise _Over(detail)
+
+
+class Mailbox:
+    """Events on their way to one reader: all of them, but of each book the newest alone."""
+
+    def __init__(self) -> None:
+        self._events: deque[MarketEvent | str] = deque()
+        """A book stands here by the id of its instrument."""
+        self._books: dict[str, TradingBook] = {}
+        self._there = asyncio.Event()
+
+    def put(self, event: MarketEvent) -> None:
+        """Add an event, or put a book in the place of the one that waits."""
+        if isinstance(event, TradingBook):
+            if event.instrument_id not in self._books:
+                self._events.append(event.instrument_id)
+            self._books[event.instrument_id] = event
+        else:
+            self._events.append(event)
+        self._there.set()
+
+    async def get(self) -> MarketEvent:
+        """Return the next event, when there is one."""
+        while not self._events:
+            self._there.clear()
+            await self._there.wait()
+        first = self._events.popleft()
+        return self._books.pop(first) if isinstance(first, str) else first
