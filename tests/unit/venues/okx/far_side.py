@@ -53,7 +53,7 @@ class FarSide:
 
     clock_off_ms: int = 0
     port: int = 0
-    taken: list[dict[str, str]] = field(default_factory=list)
+    taken: list[dict[str, object]] = field(default_factory=list)
     """Orders that were taken, as their requests have them."""
     asked: list[str] = field(default_factory=list)
     orders: dict[str, dict[str, str]] = field(default_factory=dict)
@@ -71,6 +71,7 @@ class FarSide:
     deadlines: list[int] = field(default_factory=list)
     reading: asyncio.Event | None = None
     """Questions about what was missed wait for it."""
+    being_read: asyncio.Event = field(default_factory=asyncio.Event)
 
     @property
     def now_ms(self) -> int:
@@ -127,7 +128,7 @@ class FarSide:
             if int(deadline) < self.now_ms:
                 return {**ACKNOWLEDGED, "sCode": "50036", "clOrdId": client, "ordId": ""}
         if verb in ("order", "place"):
-            self.taken.append(fields)
+            self.taken.append(dict(fields))
             order = {
                 "instType": "SWAP", "instId": "BTC-USDT-SWAP", "ordId": str(7000 + len(self.taken)),
                 "state": "live", "accFillSz": "0", "uTime": str(self.now_ms), "category": "normal",
@@ -156,6 +157,7 @@ class FarSide:
                 order = self.orders.get(request.query.get("clOrdId", ""))
                 return self._answer("51603") if order is None else self._answer("0", order)
             case "trade/orders-pending":
+                self.being_read.set()
                 if self.reading is not None:
                     await self.reading.wait()
                 return self._answer("0", *(o for o in self.orders.values() if o["state"] == "live"))
@@ -201,7 +203,7 @@ class FarSide:
                     if frame["op"] == "subscribe" and arg["channel"] == "books" and not self.mute:
                         await self.push_book(snapshot=True)
             case op:
-                (fields,) = frame["args"]  # type: ignore[misc]
+                fields = _first(frame)
                 self.asked.append(f"socket {op}")
                 row = self.take(
                     str(op), fields, str(frame["expTime"]) if "expTime" in frame else None
@@ -215,7 +217,7 @@ class FarSide:
 
     async def _login(self, socket: web.WebSocketResponse, frame: dict[str, object]) -> None:
         self.logins += 1
-        (arg,) = frame["args"]  # type: ignore[misc]
+        arg = _first(frame)
         code = self.refuse_login
         self.refuse_login = ""
         if abs(int(arg["timestamp"]) * 1000 - self.now_ms) > 30_000:
@@ -225,13 +227,12 @@ class FarSide:
         event = {"event": "error" if code else "login", "code": code or "0", "msg": ""}
         await socket.send_json(event)
 
-    async def push(self, channel: str, *rows: object, **more: str) -> None:
+    async def push(self, channel: str, *rows: object, action: str = "", **more: str) -> None:
         """Push rows of a channel to whoever is connected."""
-        action = {"action": more.pop("action")} if "action" in more else {}
         for socket in self.sockets:
             if not socket.closed:
-                frame = {"arg": {"channel": channel, **more}, **action, "data": list(rows)}
-                await socket.send_json(frame)
+                frame: dict[str, object] = {"arg": {"channel": channel, **more}, "data": list(rows)}
+                await socket.send_json({**frame, "action": action} if action else frame)
 
     async def push_order(self, client: str, **change: str) -> None:
         """Change an order and push it."""
@@ -269,6 +270,14 @@ class FarSide:
         """End all connections, without a word."""
         for socket in self.sockets:
             await socket.close()
+
+
+def _first(frame: dict[str, object]) -> dict[str, str]:
+    args = frame["args"]
+    assert isinstance(args, list)
+    first = args[0]
+    assert isinstance(first, dict)
+    return first
 
 
 LISTED = (SPOT, SWAP, INVERSE, FUTURE)

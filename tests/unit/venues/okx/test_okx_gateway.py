@@ -16,7 +16,14 @@ from tradingtools.venues.okx.requests import Terms
 from tradingtools.venues.okx.signing import Credentials, SigningError
 from tradingtools.venues.okx.wallet import OkxVenue, OkxWallet, open_wallet
 from tradingtools.venues.ports import Meaning
-from tradingtools.venues.trading import AmendOrder, CancelOrder, NewOrder, OrderStatus, ReadError
+from tradingtools.venues.trading import (
+    AmendOrder,
+    Balance,
+    CancelOrder,
+    NewOrder,
+    OrderStatus,
+    ReadError,
+)
 
 OF = instrument(SWAP)
 
@@ -206,4 +213,6 @@ async def test_fills_and_balances_are_read_by_rest(side: FarSide) -> None:
         assert (fill.trade_id, fill.order_id, fill.maker) == ("31", "a1", True)
         assert (await wallet.accounts.history(0))[0].status is OrderStatus.FILLED
         state = await wallet.accounts.state()
-        assert (state.balances[0].currency, state.balances[0].available) == ("USDT", 900)
+        assert state.balances == (
+            Balance(currency="USDT", total=Decimal(1000), available=Decimal(900)),
+        )
