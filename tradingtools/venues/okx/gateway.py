@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from decimal import Decimal
 
-from tradingtools import clock
 from tradingtools.venues.okx import requests, verdicts
 from tradingtools.venues.okx.error_codes import Action, action_of
 from tradingtools.venues.okx.instruments import Directory, Listing
@@ -177,8 +176,6 @@ class OkxGateway:
     async def _send_once(
         self, asked: tuple[Asked, ...], not_after_ms: int, by_rest: ByRest, by_socket: BySocket
     ) -> Sequence[Receipt]:
-        if clock.now_ms() >= not_after_ms:
-            return _each(asked, refused_here("TOO_LATE", "its deadline has passed"))
         venue_ms = self._rest.venue_clock.no_later(not_after_ms)
         if self._socket is None:
             return await self._over_rest(asked, by_rest(venue_ms), not_after_ms)

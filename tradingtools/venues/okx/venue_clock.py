@@ -36,8 +36,8 @@ class Sample:
 
     @property
     def error_ms(self) -> int:
-        """Return by how much the offset may be wrong."""
-        return -(-self.took_ms // 2)
+        """Return by how much the offset may be wrong: the way, and three times cut to whole ms."""
+        return -(-self.took_ms // 2) + 2
 
 
 class VenueClock:

@@ -65,12 +65,14 @@ class FarSide:
     mute: bool = False
     """Sockets are subscribed, and nothing is pushed."""
     logins: int = 0
+    location: str = ""
     refuse_login: str = ""
     book_seq: int = 0
     sockets: list[web.WebSocketResponse] = field(default_factory=list)
     deadlines: list[int] = field(default_factory=list)
     reading: asyncio.Event | None = None
     """Questions about what was missed wait for it."""
+    pinged: asyncio.Event = field(default_factory=asyncio.Event)
     being_read: asyncio.Event = field(default_factory=asyncio.Event)
 
     @property
@@ -110,7 +112,8 @@ class FarSide:
 
     async def _order(self, request: web.Request, fields: dict[str, str]) -> web.StreamResponse:
         if self.raw is not None:
-            return web.Response(status=self.status, body=self.raw)
+            headers = {"Location": self.location} if self.location else {}
+            return web.Response(status=self.status, body=self.raw, headers=headers)
         if self.refuse:
             return self._answer(self.refuse, status=self.status)
         deadline = request.headers.get("expTime")
@@ -167,7 +170,8 @@ class FarSide:
                     "0", *(o for o in ended if o["instType"] == request.query["instType"])
                 )
             case "trade/fills":
-                return self._answer("0", *self.fills)
+                since = int(request.query["begin"])
+                return self._answer("0", *(f for f in self.fills if int(f["ts"]) >= since))
             case "account/balance":
                 detail = {"ccy": "USDT", "cashBal": "1000", "availBal": "900"}
                 return self._answer("0", {"uTime": "1", "details": [detail]})
@@ -187,6 +191,7 @@ class FarSide:
             if message.type is not WSMsgType.TEXT:
                 continue
             if message.data == "ping":
+                self.pinged.set()
                 if not self.mute:
                     await socket.send_str("pong")
                 continue
@@ -239,7 +244,7 @@ class FarSide:
         self.orders[client].update(change, uTime=str(self.now_ms))
         await self.push("orders", self.orders[client], instType="ANY")
 
-    def fill(self, client: str, trade_id: str) -> None:
+    def fill(self, client: str, trade_id: str, *, ago_ms: int = 0) -> None:
         """Fill an order completely, in silence."""
         order = self.orders[client]
         self.fills.append(
@@ -247,7 +252,7 @@ class FarSide:
                 "instType": "SWAP", "instId": "BTC-USDT-SWAP", "tradeId": trade_id, "tag": TAG,
                 "ordId": order["ordId"], "clOrdId": client, "billId": trade_id, "execType": "M",
                 "fillPx": order["px"], "fillSz": order["sz"], "side": order["side"],
-                "fee": "-0.01", "feeCcy": "USDT", "ts": str(self.now_ms),
+                "fee": "-0.01", "feeCcy": "USDT", "ts": str(self.now_ms - ago_ms),
             }
         )  # fmt: skip
         order.update(state="filled", accFillSz=order["sz"], uTime=str(self.now_ms))

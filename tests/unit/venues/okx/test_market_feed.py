@@ -103,7 +103,9 @@ def test_a_gap_is_told_before_a_whole_book_is_asked_for() -> None:
         {"op": "subscribe", "args": books},
     ]
     assert market.receive(book(10, 9), 3) == []
+    assert OF.symbol in market.overdue(10 * WHOLE_WITHIN_NS)
     (whole,) = told(market.receive(book(20, -1, "snapshot"), 4))
+    assert OF.symbol not in market.overdue(99 * WHOLE_WITHIN_NS)
     assert isinstance(whole, TradingBook)
     assert whole.status is BookStatus.FRESH
 

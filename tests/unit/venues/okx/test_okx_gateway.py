@@ -129,6 +129,14 @@ async def test_an_answer_is_judged_with_its_status(
         assert side.asked.count("POST /api/v5/trade/order") == 1
 
 
+async def test_no_redirect_carries_the_key_elsewhere(side: FarSide) -> None:
+    async with opened(side.venue) as wallet:
+        side.status, side.raw, side.location = 307, b"", "/api/v5/public/elsewhere"
+
+        assert (await wallet.orders.place(order())).meaning is Meaning.UNKNOWN
+        assert "POST /api/v5/public/elsewhere" not in side.asked
+
+
 async def test_what_never_left_was_not_sent(side: FarSide) -> None:
     async with opened(side.venue) as wallet:
         assert (await wallet.orders.place(order(within_ms=0))).code == "TOO_LATE"

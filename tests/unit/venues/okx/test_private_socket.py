@@ -102,11 +102,13 @@ async def test_it_is_connected_once_what_was_missed_is_read(side: FarSide) -> No
     side.fill("a1", "31")
     side.reading = asyncio.Event()
 
-    async with opened(side.venue) as (_, told):
+    async with opened(side.venue) as (wallet, told):
         await asyncio.wait_for(side.being_read.wait(), 20)
         # Pushed before everything is read: it is told behind it.
         await side.push_order("a1", state="filled")
         assert told.events == []
+        early = await wallet.orders.place(order("b2"))
+        assert (early.meaning, early.code) == (Meaning.NOT_ACCEPTED, "NOT_SENT")
         side.reading.set()
         await told.until(lambda: len(told.statuses("a1")) == 2)
 
@@ -149,8 +151,9 @@ async def test_an_order_under_way_when_the_connection_ends_is_unknown_and_not_se
 async def test_a_fill_within_a_disconnect_is_read_and_told(side: FarSide) -> None:
     async with opened(side.venue) as (wallet, told):
         await placed(wallet, told)
+        # Its push was under way when the connection ended.
+        side.fill("a1", "31", ago_ms=30_000)
         await side.drop()
-        side.fill("a1", "31")
         await told.until(lambda: len(told.of(Connected)) == 2)
         await told.until(lambda: OrderStatus.FILLED in told.statuses("a1"))
         (fill,) = told.of(Fill)
@@ -211,6 +214,16 @@ async def test_warnings_and_forced_orders_are_told(side: FarSide) -> None:
         assert isinstance(state, AccountState)
         assert state.positions[0].size == OF.size_of("2")
         assert state.balances[0].currency == "USDT"
+
+
+async def test_a_quiet_connection_is_asked_for_a_sign_of_life(side: FarSide) -> None:
+    patience = replace(PATIENCE, silent=0.02, dead=20.0)
+    venue = replace(side.venue, sockets=Endpoint(url=side.venue.sockets.url, patience=patience))
+    async with opened(venue) as (_, told):
+        await told.until(lambda: bool(told.of(Connected)))
+        async with asyncio.timeout(20):
+            await side.pinged.wait()
+        assert not told.of(Disconnected)
 
 
 async def test_a_silent_connection_is_given_up(side: FarSide) -> None:
