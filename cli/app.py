@@ -37,6 +37,10 @@ SECTIONS: dict[str, dict[str, _Entry]] = {
         "replay": _Entry("replay", "Judge a recorded day again; say what differs first"),
         "backtest": _Entry("backtest", "Try other settings on recorded trades"),
     },
+    "look after bots' wallets": {
+        "wallets": _Entry("wallets", "List, add, check, replace and retire trading wallets"),
+        "exchanges": _Entry("exchanges", "List exchanges and what their credentials are"),
+    },
     "act when something is wrong": {
         "halt": _Entry("halt", "Stop sending, at once: all, a wallet, a leader or a market"),
         "breakers": _Entry("breakers", "List circuit breakers, or close one"),

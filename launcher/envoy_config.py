@@ -33,6 +33,7 @@ from tradingtools.v1 import (
     quality_service_pb2,
     simulation_service_pb2,
     trigger_service_pb2,
+    wallet_service_pb2,
     webhook_service_pb2,
 )
 
@@ -51,6 +52,7 @@ CONTROL_SERVICES: tuple[ServiceDescriptor, ...] = (
     quality_service_pb2.DESCRIPTOR.services_by_name["QualityService"],
     simulation_service_pb2.DESCRIPTOR.services_by_name["SimulationService"],
     trigger_service_pb2.DESCRIPTOR.services_by_name["TriggerService"],
+    wallet_service_pb2.DESCRIPTOR.services_by_name["WalletService"],
 )
 BEHIND: dict[str, ServiceDescriptor] = {
     "events": event_service_pb2.DESCRIPTOR.services_by_name["EventFeedService"],

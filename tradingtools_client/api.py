@@ -938,6 +938,118 @@ class Client:
             if not page_token:
                 return
 
+    def get_sealing_key(self) -> models.SealingKey:
+        """Get the key to seal credentials to. May be repeated at will. 503 UNAVAILABLE without a
+        signer.
+
+        Needs scope read.
+        """
+        found: models.SealingKey = self._session.call("GET", "/sealing-key")
+        return found
+
+    def create_wallet(
+        self, body: models.CreateWalletRequest, *, idempotency_key: str | None = None
+    ) -> models.Wallet:
+        """Add a wallet; the exchange is asked whether its credentials work. May be repeated under
+        the same Idempotency-Key. 400 INVALID_FIELD names what is wrong with them: an OKX key
+        that may withdraw, an account in another mode than Spot or Futures with net positions, a
+        wrong passphrase. 409 CONFLICT when another active wallet has the name or the account.
+        503 UNAVAILABLE when the exchange does not say; nothing is kept then.
+
+        Needs scope manage.
+        """
+        found: models.Wallet = self._session.create("/wallets", body, idempotency_key)
+        return found
+
+    def list_wallets(
+        self,
+        *,
+        exchange: str | None = None,
+        state: Literal["WALLET_STATE_UNSPECIFIED", "WALLET_STATE_ACTIVE", "WALLET_STATE_RETIRED"]
+        | None = None,
+        page_size: int | None = None,
+        page_token: str | None = None,
+    ) -> models.ListWalletsResponse:
+        """List wallets. May be repeated at will.
+
+        Needs scope read.
+        """
+        found: models.ListWalletsResponse = self._session.call(
+            "GET",
+            "/wallets",
+            query={
+                "exchange": exchange,
+                "state": state,
+                "pageSize": page_size,
+                "pageToken": page_token,
+            },
+        )
+        return found
+
+    def all_wallets(
+        self,
+        *,
+        exchange: str | None = None,
+        state: Literal["WALLET_STATE_UNSPECIFIED", "WALLET_STATE_ACTIVE", "WALLET_STATE_RETIRED"]
+        | None = None,
+        page_size: int | None = None,
+    ) -> Iterator[models.Wallet]:
+        """Page by page what `list_wallets` lists."""
+        page_token = ""
+        while True:
+            page = self.list_wallets(
+                exchange=exchange, state=state, page_size=page_size, page_token=page_token
+            )
+            yield from page["wallets"]
+            page_token = page["nextPageToken"]
+            if not page_token:
+                return
+
+    def get_wallet(self, id_: str) -> models.Wallet:
+        """Get a wallet. May be repeated at will.
+
+        Needs scope read.
+        """
+        found: models.Wallet = self._session.call("GET", f"/wallets/{segment(id_)}")
+        return found
+
+    def delete_wallet(self, id_: str) -> models.Wallet:
+        """Retire a wallet: its credentials are erased for good, and nothing is signed for it any
+        more. Orders that rest at the exchange stay there. 409 WRONG_STATE when it is retired.
+
+        Needs scope manage.
+        """
+        found: models.Wallet = self._session.call("DELETE", f"/wallets/{segment(id_)}")
+        return found
+
+    def rotate_wallet(self, id_: str, body: models.RotateWalletRequest) -> models.Wallet:
+        """Put other credentials of the same account in the place of those that there are, or have
+        their data key wrapped anew. 409 CONFLICT when the edition is another one by now.
+
+        Needs scope manage.
+        """
+        found: models.Wallet = self._session.call(
+            "POST", f"/wallets/{segment(id_)}/rotate", body=body
+        )
+        return found
+
+    def check_wallet(self, id_: str) -> models.Wallet:
+        """Ask the exchange whether the credentials still work; "problem" of the answer says it.
+        503 UNAVAILABLE when the exchange does not say; nothing is changed then.
+
+        Needs scope manage.
+        """
+        found: models.Wallet = self._session.call("POST", f"/wallets/{segment(id_)}/check")
+        return found
+
+    def list_exchanges(self) -> models.ListExchangesResponse:
+        """List exchanges. May be repeated at will.
+
+        Needs scope read.
+        """
+        found: models.ListExchangesResponse = self._session.call("GET", "/exchanges")
+        return found
+
     def list_event_page(
         self,
         *,

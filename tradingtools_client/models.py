@@ -234,6 +234,23 @@ class CreateTriggerRequest(TypedDict):
     """What the follower has bought by hand; not with a subscription."""
 
 
+class CreateWalletRequest(TypedDict):
+    name: str
+    """For people; unique among the active wallets of a tenant."""
+    exchange: str
+    """"okx" or "polymarket"."""
+    environment: NotRequired[str]
+    """"live" or "demo"; empty: live. Polymarket has live alone."""
+    tenant: NotRequired[str]
+    """Whose wallet it is; empty: "default"."""
+    maxOrder: str
+    """The most USDC that one order may be about."""
+    keyId: str
+    """Of the key that the credentials are sealed to."""
+    sealed: str
+    """The credentials, sealed for exactly this request, Base64 (docs/api.md)."""
+
+
 class CreateWebhookEndpointRequest(TypedDict):
     url: str
     """https, or http to a network that the operator allows."""
@@ -472,6 +489,25 @@ class EnginePart(TypedDict):
     """How long the oldest of what waits in it has waited, milliseconds. Left out where it
     tells none.
     """
+
+
+class Exchange(TypedDict):
+    """An exchange that wallets can be of."""
+
+    name: str
+    """"okx" or "polymarket"."""
+    kinds: list[str]
+    """The kinds of instruments: "spot", "future", "swap", "binary"."""
+    environments: list[str]
+    """"live" and "demo", where it has both."""
+    credentials: list[str]
+    """The fields of its credentials, as they are sealed."""
+    modes: list[str]
+    """The modes that an account has to be in; empty: it has none."""
+    amends: bool
+    """Orders can be amended."""
+    leverage: bool
+    """Positions can have leverage."""
 
 
 class Exits(TypedDict):
@@ -1058,6 +1094,14 @@ class ListEventPageResponse(TypedDict):
     """
 
 
+class ListExchangesResponse(TypedDict):
+    """Exchanges by name."""
+
+    exchanges: list[Exchange]
+    signer: bool
+    """Whether a signer runs beside this engine, without which no wallet can be added."""
+
+
 class ListFollowerOrdersResponse(TypedDict):
     orders: list[FollowerOrder]
     """Newest first."""
@@ -1132,6 +1176,14 @@ class ListTriggersResponse(TypedDict):
     """Oldest first."""
     nextPageToken: str
     """Empty on the last page."""
+
+
+class ListWalletsResponse(TypedDict):
+    """Wallets, the oldest first."""
+
+    wallets: list[Wallet]
+    nextPageToken: str
+    """Empty: there are no more."""
 
 
 class ListWebhookDeliveriesResponse(TypedDict):
@@ -1566,6 +1618,18 @@ class ResyncLine(TypedDict):
     """Shares of it that were filled."""
 
 
+class RotateWalletRequest(TypedDict):
+    sealed: NotRequired[str]
+    """Other credentials of the same account, sealed for this wallet and edition, Base64;
+    empty: the credentials stay, and their data key is wrapped anew by the newest master
+    key.
+    """
+    keyId: NotRequired[str]
+    """With "sealed": of the key that they are sealed to."""
+    edition: NotRequired[int]
+    """With "sealed": the edition whose place they take."""
+
+
 class Rung(TypedDict):
     """One step of a ladder."""
 
@@ -1586,6 +1650,17 @@ class RungInput(TypedDict):
     """Of the shares that the lot held when the first rung was reached, decimal string. The
     last rung takes whatever is left and may leave it out.
     """
+
+
+class SealingKey(TypedDict):
+    """The public key that credentials are sealed to: HPKE (RFC 9180) with X25519, HKDF-SHA256
+    and AES-256-GCM, base mode.
+    """
+
+    keyId: str
+    """32 hex digits of the key's SHA-256. The signer's log says it, too: compare."""
+    publicKey: str
+    """32 bytes, Base64."""
 
 
 class SettingsPreview(TypedDict):
@@ -1975,6 +2050,46 @@ class UpdateWebhookEndpointRequest(TypedDict):
     """Whether it gets events. One that is enabled again goes on where it was; absent: as it
     is.
     """
+
+
+class Wallet(TypedDict):
+    """A trading wallet. Nothing secret is in it."""
+
+    id: str
+    tenant: str
+    name: str
+    """Unique among the active wallets of a tenant."""
+    exchange: str
+    """"okx" or "polymarket"."""
+    environment: str
+    """"live" or "demo"."""
+    account: str
+    """Of the account at the exchange: OKX's uid, Polymarket's address that holds cash and
+    shares.
+    """
+    permissions: str
+    """The permissions of the key, as the exchange says them."""
+    signatureType: NotRequired[int]
+    """Of Polymarket: how orders are signed. 0: by the address itself, 1: proxy, 2: Safe, 3:
+    deposit wallet.
+    """
+    signerAddress: str
+    """Of Polymarket: the address of the private key."""
+    maxOrder: str
+    """The most USDC that one order may be about, decimal. Of Polymarket a signature needs it."""
+    state: str
+    """Whether a wallet is in use.
+    `WALLET_STATE_RETIRED`: Its credentials are erased; it stays readable.
+    """
+    edition: int
+    """Of the credentials, from 1; rises when others take their place."""
+    problem: str
+    """Why the credentials do not work, as the exchange said at the last check; empty: they do."""
+    checkedAt: NotRequired[str]
+    createdAt: NotRequired[str]
+    changedAt: NotRequired[str]
+    heldBy: str
+    """The process that may have requests of it signed now; empty: none."""
 
 
 class WebhookDelivery(TypedDict):

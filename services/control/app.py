@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 import secrets
+from contextlib import aclosing
 from pathlib import Path
 
 import grpc
@@ -45,7 +46,10 @@ from services.control.subscriptions.service import ControlServicer
 from services.control.subscriptions.store import Subscriptions
 from services.control.triggers.service import TriggerServicer
 from services.control.triggers.store import Triggers
+from services.control.wallets.service import WalletServicer
+from services.control.wallets.store import Wallets
 from tradingtools.domain.permissions import EDGE_PORT
+from tradingtools.rpc.signer_client import SignerClient
 from tradingtools.rpc.transport import serving
 from tradingtools.runtime.process import Startup, until_stopped
 from tradingtools.v1 import (
@@ -55,6 +59,7 @@ from tradingtools.v1 import (
     quality_service_pb2_grpc,
     simulation_service_pb2_grpc,
     trigger_service_pb2_grpc,
+    wallet_service_pb2_grpc,
 )
 
 _OPENAPI = Path(__file__).resolve().parents[2] / "docs" / "openapi.json"
@@ -85,6 +90,7 @@ async def run(settings: Settings, stop: asyncio.Event, *, internal: InternalProc
         pools(planned_once=True, statement_seconds=5) as keyed,
         open_wake_ups(settings) as client,
         marks(settings.bookfeed_target) as books,
+        aclosing(SignerClient(settings.signer_socket)) as signer,
     ):
         store = Store(pool, client, changes=changing, keyed=keyed)
         gateway = Gateway(gate, key, StoredOwners(store))
@@ -101,6 +107,7 @@ async def run(settings: Settings, stop: asyncio.Event, *, internal: InternalProc
         simulation = SimulationServicer(
             subscriptions, Runner(settings.shared, settings.simulation_ms / 1000)
         )
+        wallet = WalletServicer(Wallets(store), signer)
         names = [service.full_name for service in OWN_SERVICES]
 
         def register_edge(server: grpc.aio.Server) -> None:
@@ -110,6 +117,7 @@ async def run(settings: Settings, stop: asyncio.Event, *, internal: InternalProc
             leader_service_pb2_grpc.add_LeaderServiceServicer_to_server(leader, server)
             quality_service_pb2_grpc.add_QualityServiceServicer_to_server(quality, server)
             simulation_service_pb2_grpc.add_SimulationServiceServicer_to_server(simulation, server)
+            wallet_service_pb2_grpc.add_WalletServiceServicer_to_server(wallet, server)
             external_auth_pb2_grpc.add_AuthorizationServicer_to_server(gateway, server)
 
         async with serving(

@@ -22,6 +22,9 @@ class Settings:
     """Whom ``/health/engine`` asks each second how it is: ``name=host:port`` parted by commas, the
     name a process's (``router``) or one of several (``router-1``). Empty: nobody, and it is a
     503."""
+    signer_socket: str = setting("")
+    """The Unix socket of the signer, which adds wallets; empty: there is none, and wallets can only
+    be read."""
     tokens: str = setting("", secret=True)
     """``id:scope:digest`` parted by commas; scope is read or manage at the edge, observe, operate
     or internal on the internal port; digest is the SHA-256 (hex) of the token's 64 hex digits as

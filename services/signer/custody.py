@@ -25,6 +25,7 @@ from services.signer.store import Added, Store, changed_meanwhile
 from services.signer.vault import Place
 from tradingtools.codec import sealing
 from tradingtools.domain.credentials import KINDS, Credentials, OkxCredentials
+from tradingtools.domain.exchanges import BY_NAME
 from tradingtools.domain.signing import (
     AddWallet,
     Answer,
@@ -39,7 +40,6 @@ from tradingtools.domain.signing import (
     Travel,
 )
 
-_ENVIRONMENTS = {"okx": ("live", "demo"), "polymarket": ("live",)}
 _NONE = Travel(key="", passphrase="")
 _Found = tuple[dict[str, str], Added]
 
@@ -100,8 +100,9 @@ class Custody:
                 return before
         if ask.exchange not in KINDS:
             raise malformed("exchange", " or ".join(KINDS))
-        if ask.environment not in _ENVIRONMENTS[ask.exchange]:
-            raise malformed("environment", " or ".join(_ENVIRONMENTS[ask.exchange]))
+        environments = BY_NAME[ask.exchange].environments
+        if ask.environment not in environments:
+            raise malformed("environment", " or ".join(environments))
         bound = sealing.for_new(
             ask.tenant, ask.name, ask.exchange, ask.environment, ask.max_order_micros
         )
@@ -161,7 +162,7 @@ class Custody:
     def _opened(self, key_id: str, sealed: bytes, bound: bytes, exchange: str) -> Credentials:
         pair = self._sealing_keys.named(key_id)
         if pair is None:
-            raise malformed("keyId", "that of GET /wallets/sealing-key")
+            raise malformed("keyId", "that of GET /sealing-key")
         try:
             return sealing.unseal(sealed, pair.private, bound, exchange)
         except sealing.NotOpened:

@@ -13,6 +13,16 @@ CORE = frozenset(
     for verb, path in (("POST", ""), ("GET", ""), ("GET", "/{id}"), ("PATCH", "/{id}"))
 )
 """What even few requests reach: create, list, get, change."""
+SEALED = frozenset(
+    {
+        "POST /wallets",
+        "GET /wallets/{id}",
+        "DELETE /wallets/{id}",
+        "POST /wallets/{id}/check",
+        "POST /wallets/{id}/rotate",
+    }
+)
+"""Need credentials that an exchange takes; tests/signer has them."""
 
 
 @schemathesis.check
@@ -48,7 +58,7 @@ class EveryOperationWorks:
 
     def after_run(self, _context: Any) -> None:
         """Judge the whole run."""
-        wanted = CORE if os.environ["EDGE_MUST_WORK"] == "core" else self.tried | CORE
+        wanted = CORE if os.environ["EDGE_MUST_WORK"] == "core" else self.tried - SEALED | CORE
         assert wanted <= self.worked, f"never worked: {sorted(wanted - self.worked)}"
 
 

@@ -24,6 +24,7 @@ IDS = {
     "subscriptions": "sub_" + "0" * 32,
     "triggers": "trg_" + "0" * 32,
     "webhook-endpoints": "whk_" + "0" * 32,
+    "wallets": "wal_" + "0" * 32,
 }
 MORE: Mapping[str, Mapping[str, Any]] = {
     "CreateSubscription": EVERYTHING,

@@ -54,6 +54,7 @@ IDS = {
     "orders": "0" * 64,
     "webhook-endpoints": "whk_" + "0" * 32,
     "leaders": "0x" + "0" * 40,
+    "wallets": "wal_" + "0" * 32,
 }
 KINDS = (
     ("Content-Type: application/json",),

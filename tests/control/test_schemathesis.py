@@ -16,6 +16,7 @@ import psycopg
 import pytest
 
 from launcher.temporary import create_database
+from services.signer.master_keys import add_key
 from tests.control.edge import MANAGE, ROOT
 from tests.control.requests import ROUTER_STAND_IN
 from tests.events.edge import Listening, listening
@@ -35,17 +36,25 @@ def patient(
     database_url = create_database(postgres_server, template=migrated_template)
     with psycopg.connect(database_url) as connection:
         connection.execute(ROUTER_STAND_IN)
+    directory = tmp_path_factory.mktemp("patient")
+    directory.chmod(0o700)
+    add_key(directory / "master-keys", "first")
     with listening(
-        tmp_path_factory.mktemp("patient"),
+        directory,
         database_url,
         redis_url,
-        also=("webhooks",),
+        also=("webhooks", "signer"),
+        TT_SIGNER_SOCKET=str(directory / "signer.sock"),
+        TT_SIGNER_MASTER_KEY_FILE=str(directory / "master-keys"),
+        TT_SIGNER_UNLOCKED_MEMORY="true",
+        TT_CONTROL_SIGNER_SOCKET=str(directory / "signer.sock"),
         TT_CONTROL_TOKEN_RATE="100000",
         TT_CONTROL_ADDRESS_RATE="100000",
         # Nobody listens there: the engine is told of, and is not well.
         TT_CONTROL_ENGINE_TARGETS="router=127.0.0.1:1",
     ) as running:
         running.wait_until_ready("/webhook-endpoints")
+        running.wait_until_ready("/sealing-key")
         yield running
 
 

@@ -306,7 +306,7 @@ def test_a_kill_at_any_point_leaves_whole_wallets(world: World) -> None:
 
     async def work() -> None:
         async with client(world, "control") as asker:
-            for turn in range(4):
+            for turn in range(2):
                 wallet = await added(asker, made.POLYMARKET)
                 add_key(world.keys, f"turn-{turn}-{time.time_ns() % 10**9}")
                 changing = [
@@ -317,9 +317,9 @@ def test_a_kill_at_any_point_leaves_whole_wallets(world: World) -> None:
                         asker.change(RewrapWallet(actor="t", wallet=wallet)),
                     )
                 ]
-                await asyncio.sleep(0.03 * turn)
+                await asyncio.sleep(0.06 * turn)
                 retiring = asyncio.create_task(asker.change(RetireWallet(actor="t", wallet=wallet)))
-                await asyncio.sleep(0.01 * turn)
+                await asyncio.sleep(0.02 * turn)
                 world.kill()
                 await asyncio.gather(*changing, retiring, return_exceptions=True)
                 await asyncio.to_thread(world.start)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import hashlib
 import itertools
 import os
@@ -22,15 +21,14 @@ from launcher.ports import free_port
 from launcher.startup import serving
 from services.signer.master_keys import add_key
 from tests.acceptance.harness import until
+from tests.control.edge import RunningEdge, running_edge
 from tests.signer import exchanges as far
 from tests.signer.exchanges import Exchanges
 from tests.support.prepared import Popen
 from tradingtools.codec import sealing
 from tradingtools.domain.credentials import Credentials, OkxCredentials, PolymarketCredentials
 from tradingtools.domain.signing import AddWallet
-from tradingtools.rpc import callers
 from tradingtools.rpc.signer_client import SignerClient
-from tradingtools.settings import SharedSettings
 
 ROOT = Path(__file__).resolve().parents[2]
 TOKENS = {"control": "c0" * 32, "engine": "e0" * 32, "stranger": "e1" * 32}
@@ -101,15 +99,11 @@ class World:
 @asynccontextmanager
 async def client(world: World, process: str) -> AsyncIterator[SignerClient]:
     """A client with a process's token."""
-    callers.use(SharedSettings(engine_token=TOKENS[process]))
-    made = SignerClient(world.socket)
-    # The token is shown when the connection is made.
-    with contextlib.suppress(Exception):
-        await made.sealing_key()
+    made = SignerClient(world.socket, TOKENS[process])
     try:
         yield made
     finally:
-        await made.close()
+        await made.aclose()
 
 
 async def sealed(control: SignerClient, credentials: Credentials, **more: Any) -> AddWallet:
@@ -164,6 +158,24 @@ def running(database_url: str, directory: Path, **settings: str) -> Iterator[Wor
                 assert world.process is not None
                 world.process.terminate()
                 world.process.wait(30)
+
+
+@contextmanager
+def whole(
+    database_url: str, redis_url: str, directory: Path, **settings: str
+) -> Iterator[tuple[World, RunningEdge]]:
+    """Start a signer, and control and Envoy that know it."""
+    with running(database_url, directory, **settings) as world:
+        edge_directory = directory / "edge"
+        edge_directory.mkdir()
+        with running_edge(
+            edge_directory,
+            database_url,
+            redis_url,
+            engine_token=TOKENS["control"],
+            signer_socket=world.socket,
+        ) as edge:
+            yield world, edge
 
 
 def run(work: Any) -> Any:

@@ -6,9 +6,6 @@ from typing import TypeAlias
 
 from msgspec import Struct
 
-EXCHANGES = ("okx", "polymarket")
-"""Exchanges for which the signer keeps credentials."""
-
 
 class OkxCredentials(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """An API key of OKX, which may read and trade and no more."""

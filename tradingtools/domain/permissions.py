@@ -100,6 +100,11 @@ PERMISSIONS: dict[str, Permission] = {
     **_of("EventService", engine="StreamEvents ListEvents"),
     **_of("EventFeedService", read="ListEventPage FollowEvents"),
     **_of(
+        "WalletService",
+        read="GetSealingKey ListWallets GetWallet ListExchanges",
+        manage="CreateWallet DeleteWallet RotateWallet CheckWallet",
+    ),
+    **_of(
         "WebhookService",
         read="ListWebhookEndpoints GetWebhookEndpoint ListWebhookDeliveries",
         manage="CreateWebhookEndpoint UpdateWebhookEndpoint DeleteWebhookEndpoint"

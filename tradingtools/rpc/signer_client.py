@@ -47,14 +47,21 @@ class SignerClient:
 
     Args:
         path: of its socket; empty: there is no signer.
+        token: by which it knows who asks; empty: this process's engine token.
     """
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, token: str = "") -> None:
         self._path = path
+        self._token = token
         self._number = 0
         self._open: tuple[asyncio.StreamWriter, _Waiting] | None = None
         self._reading: asyncio.Task[None] | None = None
         self._connecting = asyncio.Lock()
+
+    @property
+    def configured(self) -> bool:
+        """Return whether there is a signer to ask."""
+        return bool(self._path)
 
     async def sign(self, ask: Signable) -> str:
         """Return a signature. Raises TradingError: it is refused, or the signer is away."""
@@ -110,12 +117,12 @@ class SignerClient:
             if not self._path:
                 raise errors.Unavailable("no signer runs beside this engine", dependency="signer")
             reader, writer = await asyncio.open_unix_connection(self._path)
-            writer.write(frames.framed(Hello(token=callers.own_token())))
+            writer.write(frames.framed(Hello(token=self._token or callers.own_token())))
             self._open = writer, {}
             self._reading = asyncio.create_task(_read(reader, *self._open))
             return self._open
 
-    async def close(self) -> None:
+    async def aclose(self) -> None:
         """Close the connection."""
         if self._reading is not None:
             await cancel_all([self._reading])

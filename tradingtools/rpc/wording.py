@@ -24,6 +24,8 @@ _UP_TO_78 = 'a string of up to 78 digits, such as "7132"'
 _NAME = "a name of a to z, digits and -, up to 63"
 _HASH = "0x and 64 hex digits"
 _WALLET = "a wallet: 0x and 40 hex digits"
+_KEY = "the keyId of GET /sealing-key, 32 hex digits"
+_EXCHANGE = '"okx" or "polymarket"'
 PATTERNS = {
     "^[1-9][0-9]{0,77}$": _UP_TO_78,
     "^[!-~]+$": "visible ASCII only",
@@ -54,6 +56,16 @@ PATTERNS = {
     r"^([a-z]{1,20}\.([a-z_]{1,40}|[*])|[*]\.[*])$": 'a type of event, "order.*", or "*.*" for all',
     "^https?://[!-~]+$": "a URL",
     "^whk_[0-9a-f]{32}$": "whk_ and 32 hex digits",
+    "^wal_[0-9a-f]{32}$": "wal_ and 32 hex digits",
+    "^[0-9a-f]{32}$": _KEY,
+    "^([0-9a-f]{32})?$": f"{_KEY}; or empty",
+    "^[A-Za-z0-9+/]+={0,2}$": "Base64",
+    "^([A-Za-z0-9+/]+={0,2})?$": "Base64, or empty",
+    "^(okx|polymarket)$": _EXCHANGE,
+    "^(okx|polymarket)?$": f"{_EXCHANGE}, or empty",
+    "^(live|demo)?$": '"live" or "demo", or empty',
+    "^([a-z0-9-]{1,32})?$": "a to z, digits and -, up to 32; or empty",
+    "^[a-zA-Z0-9][a-zA-Z0-9 ._-]{0,63}$": "1 to 64 of letters, digits, space, dot, _ and -",
     "^[a-z_.,*]{0,1000}$": 'types of events parted by commas, such as "order.*,copy.skipped"',
     "^[A-Za-z0-9._:-]{1,100}$": "1 to 100 of a to z, A to Z, digits, dot, _, : and -",
     "^[A-Za-z0-9._-]{1,64}$": "1 to 64 of a to z, A to Z, digits, dot, _ and -",

@@ -88,6 +88,10 @@ ABOUT: dict[str, tuple[About, ...]] = {
         "GetSettingsPreview": _SUBSCRIPTION,
     }),
     **_of("EventFeedService", {"ListEventPage FollowEvents": _LOG}),
+    **_of("WalletService", {
+        "GetSealingKey ListExchanges": (),
+        "CreateWallet ListWallets GetWallet DeleteWallet RotateWallet CheckWallet": (Everybody(),),
+    }),
     **_of("WebhookService", {
         "CreateWebhookEndpoint ListWebhookEndpoints GetWebhookEndpoint UpdateWebhookEndpoint"
         " DeleteWebhookEndpoint RotateWebhookSecret TestWebhookEndpoint ListWebhookDeliveries"
