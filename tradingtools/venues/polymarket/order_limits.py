@@ -1,8 +1,10 @@
 """Limits of a signer's requests, and the windows in which its takers are refused. Pure.
 
-The venue fills a bucket for each signer: 40 orders a second and 80 cancels, with room for more at
-once. Ours hold a second's worth, so that requests which bunch on the way stay below the venue's.
-Times are milliseconds of a clock that never goes back.
+The venue fills a bucket for each signer: 40 orders a second and 60 at once, 80 cancels and 120 at
+once. It counts a request when it arrives, at some instant between its first byte and its answer, so
+what was sent apart may arrive together. Ours hold a second's worth, and no more are on their way
+than the rest of the venue's: whatever the delays, it never counts more than it takes. Times are
+milliseconds of a clock that never goes back.
 """
 
 from __future__ import annotations
@@ -14,14 +16,15 @@ _PERMILLE = 1_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rate:
-    """So many a second, and so many at once."""
+    """So many a second, so many at once, and so many that are not answered yet."""
 
     per_second: int
     at_once: int
+    on_their_way: int
 
 
-ORDERS = Rate(per_second=40, at_once=40)
-CANCELS = Rate(per_second=80, at_once=80)
+ORDERS = Rate(per_second=40, at_once=40, on_their_way=20)
+CANCELS = Rate(per_second=80, at_once=80, on_their_way=40)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

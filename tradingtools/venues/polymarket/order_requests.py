@@ -14,8 +14,8 @@ from tradingtools.venues.trading import RestingTime
 
 FIRST_PAGE = "MA=="
 LAST_PAGE = "LTE="
-MOST_CANCELS = 1_000
-"""Ids in one request."""
+MOST_CANCELS = 40
+"""Ids in one request: it counts for as many cancels, and has to fit the signer's limit whole."""
 
 _ORDER_TYPES = {
     RestingTime.GTC: "GTC",

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import AsyncExitStack
 
 from tradingtools import clock
 from tradingtools.venues.polymarket import order_answers, order_requests
@@ -84,6 +85,9 @@ class PolymarketGateway:
         self._orders = TokenBucket.full(ORDERS, now_ms)
         self._cancels = TokenBucket.full(CANCELS, now_ms)
         self._engine = EngineWindow()
+        self._orders_out = asyncio.Semaphore(ORDERS.on_their_way)
+        self._cancels_out = asyncio.Semaphore(CANCELS.on_their_way)
+        self._one_batch = asyncio.Lock()
 
     @property
     def capabilities(self) -> TradingCapabilities:
@@ -109,9 +113,11 @@ class PolymarketGateway:
             prepared = self.prepare(order)
         except OrderError as error:
             return refused_here(error.code, str(error))
-        held = await self._hold_back(order)
-        if held is not None:
-            return held
+        async with self._orders_out:
+            held = await self._hold_back(order)
+            return held if held is not None else await self._sign_and_send(order, prepared)
+
+    async def _sign_and_send(self, order: NewOrder, prepared: PreparedOrder) -> Receipt:
         try:
             signature = await self._clob.signer.sign_order(prepared.order, prepared.exchange)
         except SigningError as error:
@@ -132,11 +138,12 @@ class PolymarketGateway:
         found = order.venue_order_id or self._index.venue_order_id(order.order_id)
         if not found:
             return refused_here("UNKNOWN_ORDER", "neither its hash nor the order is known")
-        await self._wait_for_cancel(1)
-        late = _too_late(order.not_after_ms)
-        if late is not None:
-            return late
-        answer = await self._ask(order_requests.cancel(found))
+        async with self._cancels_out:
+            await self._wait_for_cancel(1)
+            late = _too_late(order.not_after_ms)
+            if late is not None:
+                return late
+            answer = await self._ask(order_requests.cancel(found))
         if isinstance(answer, Receipt):
             return answer
         receipt = order_answers.of_cancel(answer, found)
@@ -159,8 +166,12 @@ class PolymarketGateway:
         return refused_here("NO_AMEND", f"{change.instrument.venue} amends no orders")
 
     async def _mass_cancel(self, request: ClobRequest, cost: int) -> Receipt:
-        await self._wait_for_cancel(cost)
-        answer = await self._ask(request)
+        async with AsyncExitStack() as stack:
+            async with self._one_batch:  # two that hold a part each would wait for ever
+                for _ in range(cost):
+                    await stack.enter_async_context(self._cancels_out)
+            await self._wait_for_cancel(cost)
+            answer = await self._ask(request)
         if isinstance(answer, Receipt):
             return answer
         receipt = order_answers.of_mass_cancel(answer)

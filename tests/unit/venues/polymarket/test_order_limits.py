@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from heapq import heappop, heappush
+
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
@@ -14,6 +16,8 @@ from tradingtools.venues.polymarket.order_limits import (
     TokenBucket,
 )
 
+TOGETHER = [(0, 1_000, 0)] * 40 + [(0, 1_000 - 25 * n, 0) for n in range(1, 21)] + [(0, 0, 0)] * 40
+"""Sent over half a second, they arrive at one instant, and others at once behind them."""
 VENUE = {ORDERS: (40, 60), CANCELS: (80, 120)}
 """What the venue has, as its documents say: a second, and at once."""
 
@@ -21,31 +25,40 @@ VENUE = {ORDERS: (40, 60), CANCELS: (80, 120)}
 @settings(max_examples=60, deadline=None)
 @given(
     rate=st.sampled_from([ORDERS, CANCELS]),
-    gaps=st.lists(st.integers(0, 60), min_size=1, max_size=300),
-    costs=st.integers(1, 15),
+    wants=st.lists(
+        st.tuples(st.integers(0, 40), st.integers(0, 3_000), st.integers(0, 2_000)),
+        min_size=1,
+        max_size=250,
+    ),
 )
-@example(rate=ORDERS, gaps=[0] * 200, costs=1)
-@example(rate=CANCELS, gaps=[0] * 200, costs=15)
-def test_no_window_ever_holds_more_than_the_venue_takes(
-    rate: Rate, gaps: list[int], costs: int
+@example(rate=ORDERS, wants=[(0, 0, 0)] * 250)
+@example(rate=ORDERS, wants=TOGETHER)
+@example(rate=ORDERS, wants=[(0, 1_000, 0)] * 20 + [(0, 0, 0)] * 60)
+@example(rate=CANCELS, wants=[(0, 2_000, 0)] * 250)
+def test_the_venue_never_counts_more_than_it_takes(
+    rate: Rate, wants: list[tuple[int, int, int]]
 ) -> None:
-    bucket, now, sent = TokenBucket.full(rate, 0), 0, list[tuple[int, int]]()
-    for n, gap in enumerate(gaps):
+    """Requests arrive late and together, and are answered later still."""
+    bucket, now = TokenBucket.full(rate, 0), 0
+    arrivals: list[int] = []
+    out: list[int] = []
+    for gap, way_there, way_back in wants:
         now += gap
-        cost = 1 + n % costs
-        bucket, wait = bucket.take(now, cost)
-        while wait:
+        if len(out) == rate.on_their_way:
+            now = max(now, heappop(out))
+        bucket, wait = bucket.take(now)
+        if wait:
             now += wait
-            bucket, again = bucket.take(now, cost)
+            bucket, again = bucket.take(now)
             assert not again  # told once, right
-            wait = again
-        sent.append((now, cost))
+        arrivals.append(now + way_there)
+        heappush(out, now + way_there + way_back)
     per_second, at_once = VENUE[rate]
-    for first in range(len(sent)):
-        total = 0
-        for at, cost in sent[first:]:
-            total += cost
-            assert total * 1000 <= at_once * 1000 + (at - sent[first][0]) * per_second
+    left, at = at_once * 1_000, 0
+    for arrival in sorted(arrivals):
+        left, at = min(at_once * 1_000, left + (arrival - at) * per_second), arrival
+        left -= 1_000
+        assert left >= 0
 
 
 def test_a_refusal_shuts_the_bucket() -> None:

@@ -1,0 +1,1 @@
+"""Decisions of the paper CLOB: no I/O, no clock, no framework."""

@@ -1,0 +1,1 @@
+"""Rows and frames as the venue writes them."""

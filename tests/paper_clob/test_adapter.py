@@ -1,0 +1,250 @@
+"""The engine's adapter at an exchange that behaves, and at one that does not."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from tests.paper_clob.harness import CONDITION, KEYS, NO, YES, Live, exchange
+from tests.paper_clob.trader import Trader, trading
+from tradingtools import clock
+from tradingtools.venues.polymarket.order_resolver import resolve
+from tradingtools.venues.polymarket.unknown_orders import Conclusion, UnknownOrder
+from tradingtools.venues.ports import Meaning
+from tradingtools.venues.trading import (
+    Connected,
+    Disconnected,
+    Fill,
+    NewOrder,
+    OrderReport,
+    OrderStatus,
+    ReadError,
+    RestingTime,
+)
+
+
+@pytest.fixture
+async def live(tmp_path: Path) -> AsyncIterator[Live]:
+    async with exchange(tmp_path) as running:
+        yield running
+
+
+def unknown(trader: Trader, order: NewOrder) -> UnknownOrder:
+    return UnknownOrder(
+        order_id=order.order_id,
+        venue_order_id=trader.gateway.prepare(order).venue_order_id,
+        time_in_force=order.time_in_force,
+        sent_ms=clock.now_ms(),
+        expires_ms=order.expires_ms,
+    )
+
+
+def cancels(entries: list[dict[str, object]]) -> int:
+    return sum(entry["method"] == "DELETE" for entry in entries)
+
+
+async def orders_at(live: Live) -> int:
+    state = await live.state()
+    found: int = state["orders"]
+    return found
+
+
+async def test_an_order_lives_and_ends_and_each_step_is_told(live: Live) -> None:
+    async with trading(live) as trader:
+        await trader.told(lambda event: isinstance(event, Connected))
+        order = trader.order()
+        receipt = await trader.gateway.place(order)
+        assert (receipt.meaning, receipt.code) == (Meaning.ACCEPTED, "LIVE")
+        assert receipt.venue_order_id == trader.gateway.prepare(order).venue_order_id
+        opened = await trader.told(lambda event: isinstance(event, OrderReport))
+        assert isinstance(opened, OrderReport)
+        assert (opened.order_id, opened.status) == (order.order_id, OrderStatus.OPEN)
+        found = await trader.accounts.find(trader.cancel(order))
+        (resting,) = await trader.accounts.open_orders()
+        assert found is not None
+        assert found == resting == replace(opened, venue_ms=found.venue_ms)
+        assert (found.price, found.size, found.side) == (400_000, 10_000_000, "BUY")
+        state = await trader.accounts.state()
+        (usdc,) = state.balances
+        assert (usdc.total, usdc.available) == (Decimal(1000), Decimal(996))
+        held = {position.instrument_id: position.size for position in state.positions}
+        assert held == {trader.yes.id: 100_000_000, trader.no.id: 100_000_000}
+        assert (await trader.gateway.cancel(trader.cancel(order))).meaning is Meaning.ACCEPTED
+        await trader.told(
+            lambda e: isinstance(e, OrderReport) and e.status is OrderStatus.CANCELLED
+        )
+        again = await trader.gateway.cancel(trader.cancel(order))
+        assert (again.meaning, again.code) == (Meaning.REJECTED, "ENDED")
+        assert not await trader.accounts.open_orders()
+
+
+async def test_fills_are_told_by_the_socket_as_by_rest_on_both_sides(live: Live) -> None:
+    """A buyer of Yes and a buyer of No meet: the maker's side is its own, not the inverse."""
+    async with trading(live) as maker, trading(live, KEYS[1]) as taker:
+        for trader in (maker, taker):
+            await trader.told(lambda event: isinstance(event, Connected))
+        resting = maker.order(size=30_000_000)
+        assert (await maker.gateway.place(resting)).meaning is Meaning.ACCEPTED
+        taking = taker.taker(instrument=taker.no, price=600_000, size=20_000_000)
+        receipt = await taker.gateway.place(taking)
+        assert (receipt.meaning, receipt.code) == (Meaning.ACCEPTED, "MATCHED")
+        made = await maker.told(lambda event: isinstance(event, Fill))
+        took = await taker.told(lambda event: isinstance(event, Fill))
+        assert isinstance(made, Fill)
+        assert isinstance(took, Fill)
+        assert (made.order_id, made.instrument_id) == (resting.order_id, maker.yes.id)
+        assert (made.side, made.price, made.size) == ("BUY", 400_000, 20_000_000)
+        assert (made.maker, made.fee) == (True, 0)
+        assert (took.order_id, took.instrument_id) == (taking.order_id, taker.no.id)
+        assert (took.side, took.price, took.size) == ("BUY", 600_000, 20_000_000)
+        assert (took.maker, took.fee) == (False, 240_000)  # 5 % x 20 x 0.6 x 0.4
+        assert took.trade_id == made.trade_id
+        await live.until(lambda state: state["trades"][0]["status"] == "CONFIRMED")
+        assert list(await maker.accounts.fills(0)) == [replace(made, venue_ms=made.venue_ms)]
+        assert list(await taker.accounts.fills(0)) == [took]
+        held = {p.instrument_id: p.size for p in (await maker.accounts.state()).positions}
+        assert held[maker.yes.id] == 120_000_000
+        part = await maker.accounts.find(maker.cancel(resting))
+        assert part is not None
+        assert (part.status, part.filled_size) == (OrderStatus.PARTIALLY_FILLED, 20_000_000)
+
+
+async def test_a_fill_is_undone_when_its_trade_fails(live: Live) -> None:
+    await live.level("SELL", "0.5", "50")
+    await live.tell("/switches", fail_trades=1)
+    async with trading(live) as trader:
+        await trader.told(lambda event: isinstance(event, Connected))
+        order = trader.taker(price=500_000, size=10_000_000)
+        assert (await trader.gateway.place(order)).code == "MATCHED"
+        undone = await trader.told(lambda event: isinstance(event, Fill) and event.undone)
+        stood = await trader.told(lambda event: isinstance(event, Fill) and not event.undone)
+        assert isinstance(stood, Fill)
+        assert undone == replace(stood, undone=True)
+        assert [fill.undone for fill in await trader.accounts.fills(0)] == [True]
+        (usdc,) = (await trader.accounts.state()).balances
+        assert usdc.total == Decimal(1000)
+
+
+@pytest.mark.parametrize(("kind", "there"), [("lose", 1), ("twice", 1), ("status", 0), ("drop", 0)])
+async def test_an_answer_that_proves_nothing_is_unknown_and_reading_resolves_it(
+    live: Live, kind: str, there: int
+) -> None:
+    async with trading(live) as trader:
+        order = trader.order()
+        await live.tell("/faults", kind=kind, path="/order")
+        receipt = await trader.gateway.place(order)
+        assert receipt.meaning is Meaning.UNKNOWN
+        assert await orders_at(live) == there
+        found = await trader.accounts.find(trader.cancel(order))
+        assert (found is not None) == bool(there)
+        posts = [entry for entry in await live.journal() if entry["method"] == "POST"]
+        assert len([entry for entry in posts if entry["path"] == "/order"]) == 1
+
+
+async def test_a_cancel_that_overtakes_its_place_is_repeated_until_it_has_worked(
+    live: Live,
+) -> None:
+    """The place arrives after it was given up, and after cancels and looks have found nothing."""
+    async with trading(live) as trader:
+        order = trader.order()
+        await live.tell("/faults", kind="hold", path="/order")
+        assert (await trader.gateway.place(order)).meaning is Meaning.UNKNOWN
+        early = await trader.gateway.cancel(trader.cancel(order))
+        assert (early.meaning, early.code) == (Meaning.REJECTED, "ENDED")
+        resolving = asyncio.create_task(
+            resolve(unknown(trader, order), order.instrument, trader.gateway, trader.accounts)
+        )
+        await live.until_journal(lambda entries: cancels(entries) > 2)
+        assert not resolving.done()
+        assert await orders_at(live) == 0
+        await live.tell("/release")
+        conclusion, report = await asyncio.wait_for(resolving, 60)
+        assert conclusion is Conclusion.ENDED
+        assert report is not None
+        assert (report.order_id, report.status) == (order.order_id, OrderStatus.CANCELLED)
+        assert (await live.state())["resting"] == []
+
+
+async def test_an_order_that_never_came_is_lost_after_its_end_alone(live: Live) -> None:
+    async with trading(live) as trader:
+        order = trader.order()
+        await live.tell("/faults", kind="drop", path="/order")
+        assert (await trader.gateway.place(order)).meaning is Meaning.UNKNOWN
+        long_ago = replace(unknown(trader, order), expires_ms=clock.now_ms() - 179_000)
+        conclusion, report = await asyncio.wait_for(
+            resolve(long_ago, order.instrument, trader.gateway, trader.accounts), 60
+        )
+        assert (conclusion, report) == (Conclusion.LOST, None)
+
+
+async def test_a_restart_keeps_takers_back_without_a_request(live: Live) -> None:
+    await live.tell("/restart", ms=2_000)
+    async with trading(live) as trader:
+        first = await trader.gateway.place(trader.order())
+        assert (first.meaning, first.code) == (Meaning.NOT_ACCEPTED, "ENGINE_RESTART")
+        assert first.retry_after_ms is not None
+        await live.tell("/restart", ms=0)
+        taker = await trader.gateway.place(trader.taker(price=500_000))
+        assert (taker.meaning, taker.code) == (Meaning.NOT_ACCEPTED, "POST_ONLY_MODE")
+        posts = [entry for entry in await live.journal() if entry["path"] == "/order"]
+        assert len(posts) == 1
+    async with trading(live) as fresh:
+        told = await fresh.gateway.place(fresh.taker(price=500_000))
+        assert (told.meaning, told.code) == (Meaning.NOT_ACCEPTED, "POST_ONLY_MODE")
+        assert (await fresh.gateway.place(fresh.order())).meaning is Meaning.ACCEPTED
+
+
+async def test_a_burst_stays_below_the_signers_limit(live: Live) -> None:
+    async with trading(live) as trader:
+        orders = [trader.order(price=10_000, size=5_000_000) for _ in range(70)]
+        receipts = await asyncio.gather(*map(trader.gateway.place, orders))
+        assert {receipt.meaning for receipt in receipts} == {Meaning.ACCEPTED}
+        many = await trader.gateway.cancel_market(CONDITION)
+        assert (many.meaning, many.detail) == (Meaning.ACCEPTED, "70")
+        assert all(entry["status"] != 429 for entry in await live.journal())
+
+
+async def test_a_socket_that_is_cut_or_silent_is_told_and_comes_back(live: Live) -> None:
+    async with trading(live) as trader:
+        await trader.told(lambda event: isinstance(event, Connected))
+        await live.tell("/drop")
+        await trader.told(lambda event: isinstance(event, Disconnected))
+        await live.until(lambda state: state["user_sockets"] == 1)
+        trader.events.clear()
+        await live.tell("/switches", silent=True)
+        await trader.told(lambda event: isinstance(event, Disconnected))
+        await live.tell("/switches", silent=False)
+        await trader.told(lambda event: isinstance(event, Connected))
+
+
+@pytest.mark.parametrize(
+    ("changes", "code"),
+    [
+        ({"price": 500_000}, "POST_ONLY_CROSSES"),
+        ({"size": 5_000_000_000}, "BALANCE"),
+        ({"time_in_force": RestingTime.FOK, "price": 500_000, "size": 60_000_000}, "FOK_KILLED"),
+        ({"time_in_force": RestingTime.IOC, "price": 490_000}, "FAK_KILLED"),
+    ],
+)
+async def test_refusals_have_a_word(live: Live, changes: dict[str, object], code: str) -> None:
+    await live.level("SELL", "0.5", "50")
+    async with trading(live) as trader:
+        order = trader.order(**changes)
+        if order.time_in_force is not RestingTime.GTD:
+            order = replace(order, post_only=False, expires_ms=None)
+        receipt = await trader.gateway.place(order)
+        assert (receipt.meaning, receipt.code) == (Meaning.REJECTED, code)
+
+
+async def test_reading_without_an_answer_is_an_error(live: Live) -> None:
+    async with trading(live) as trader:
+        for kind in ("lose", "status"):
+            await live.tell("/faults", kind=kind, path="/data/orders", method="GET")
+            with pytest.raises(ReadError):
+                await trader.accounts.open_orders()
+    assert {YES, NO} == {trader.yes.symbol, trader.no.symbol}
