@@ -21,6 +21,7 @@ from typing import Any
 
 import launcher.edge
 import launcher.settings
+import paper.clob.settings
 import paper.insiders.settings
 import paper.okx.settings
 import paper.venue.settings
@@ -45,6 +46,7 @@ PROCESSES: tuple[tuple[str, type[Any], str], ...] = (
     ("launcher", launcher.settings.Settings, "`make run`."),
     ("insiders", paper.insiders.settings.Settings, "The paper insiders-api."),
     ("venue", paper.venue.settings.Settings, "The replay of the venue."),
+    ("paper_clob", paper.clob.settings.Settings, "The paper CLOB, `python -m paper.clob`."),
     ("paper_okx", paper.okx.settings.Settings, "The paper OKX, `python -m paper.okx`."),
 )
 

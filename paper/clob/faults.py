@@ -16,7 +16,7 @@ UNANSWERED = frozenset({"drop", "hold", "lose"})
 
 
 class Fault(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
-    """What becomes of the next requests to a path."""
+    """A fault of the next requests to a path."""
 
     kind: Kind
     path: str
@@ -28,7 +28,7 @@ class Fault(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
 
 
 class Faults:
-    """Those that wait, in order."""
+    """The faults that wait, in order."""
 
     def __init__(self) -> None:
         self._waiting: list[Fault] = []

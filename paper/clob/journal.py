@@ -1,4 +1,4 @@
-"""What was asked of the exchange and what it answered, in order; tests judge clients by it."""
+"""The requests and their answers, in order; tests judge clients by them."""
 
 from __future__ import annotations
 

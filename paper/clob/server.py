@@ -1,4 +1,4 @@
-"""What every request goes through: its faults, the journal, and refusals in the venue's form."""
+"""The way of every request: its fault, the journal, and refusals in the venue's form."""
 
 from __future__ import annotations
 

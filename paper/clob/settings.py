@@ -21,18 +21,8 @@ class Settings:
     """Port that tells the exchange what to do; 0: chosen."""
     state_dir: Path
     """Where the file with the ports and the journal are. Required."""
-    feed: str = setting("none", choices=("seeded", "recording", "live", "none"))
-    """The maker of the market: a seed, a recording, Polymarket, or the control port alone."""
     seed: int = setting(1, minimum=0)
-    """Decides the API keys, the numbers of trades, and the seeded market."""
-    step_ms: int = setting(250, minimum=1, maximum=60_000)
-    """A step of the seeded market."""
-    recording: str = setting("")
-    """File with recorded frames, one JSON object of `ts` (ms) and `frame` a line."""
-    live_url: str = setting(
-        "wss://ws-subscriptions-clob.polymarket.com/ws/market", schemes=("ws", "wss")
-    )
-    """Market channel that the live feed follows."""
+    """Decides the API keys and the numbers of trades."""
     chain_id: int = setting(137, minimum=1)
     """The chain that orders are signed for."""
     settles_ms: int = setting(1_000, minimum=0, maximum=600_000)

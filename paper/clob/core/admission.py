@@ -1,4 +1,4 @@
-"""Whether the exchange takes an order, in its own sentences. Pure."""
+"""The rules by which the exchange takes an order, in its own sentences. Pure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who holds what: USDC and shares of each wallet, what is under way, and where every unit went.
+"""The ledger: USDC and shares of each wallet, what is under way, and where every unit went.
 
 What a match takes is taken at once; what it gives arrives when it is settled, and comes back when
 it fails. So shares that were just bought cannot be sold before, as at the real exchange.

@@ -1,4 +1,4 @@
-"""Which key owns which wallet."""
+"""The wallets of each key."""
 
 from __future__ import annotations
 
