@@ -20,6 +20,8 @@ from tradingtools.v1 import simulation_service_pb2_grpc as pb_grpc
 from tradingtools.venues.polymarket.instruments import HIGHEST_FEE_RATE_MICROS
 
 _USUAL_DELAY = 1
+_DELAYS = (1, 3, 10)
+"""Seconds after a leader's buy at which enrichment records a book."""
 _USUAL_HOURS = 24
 
 
@@ -48,6 +50,8 @@ class SimulationServicer(pb_grpc.SimulationServiceServicer):
             most_days=366,
         )
         delay = request.delay_seconds or _USUAL_DELAY
+        if delay not in _DELAYS:
+            raise parsing.refuse("delaySeconds", "1, 3 or 10, for which books are recorded")
         rate = (
             parsing.amount(request.fee_rate, "feeRate")
             if request.HasField("fee_rate")
