@@ -187,7 +187,7 @@ async def _listen(
 ) -> int:
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=_STOP_S)
     await runner.setup()
-    stack.push_async_callback(runner.cleanup)
+    stack.push_async_callback(_hang_up, runner)
     site = web.TCPSite(runner, host, port, ssl_context=tls)
     try:
         await site.start()
@@ -195,6 +195,16 @@ async def _listen(
         reason = os.strerror(error.errno) if error.errno else str(error)
         raise Startup(f"{name}: cannot listen on {host}:{port}: {reason}") from None
     return int(runner.addresses[0][1])
+
+
+async def _hang_up(runner: web.AppRunner) -> None:
+    """Stop listening and end all connections, those too whose clients answer no end of TLS."""
+    server = runner.server
+    transports = [] if server is None else [one.transport for one in server.connections]
+    await runner.cleanup()
+    for transport in transports:
+        if transport is not None:
+            transport.abort()
 
 
 def _write_ports(path: Path, port: int, control_port: int) -> None:

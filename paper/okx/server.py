@@ -113,7 +113,7 @@ class Server:
             if route.trade and key is not None and "trade" not in key.permissions:
                 reason = "API key doesn't have permission to use this function."
                 return turned_away("50120", reason), 401
-            expires = _expires(request, now_ms) if route.trade else None
+            expires = _expires(request, arrived_ns // 1_000_000) if route.trade else None
             who = request.remote if key is None else key.account
             if self._too_many(route, who, now_ms):
                 return turned_away("50011", "Too Many Requests"), 429
@@ -215,12 +215,12 @@ def _answer(answer: Json, status: int) -> web.Response:
     )
 
 
-def _expires(request: web.Request, now_ms: int) -> int | None:
-    """The header `expTime`. Raises Refusal when it has passed."""
+def _expires(request: web.Request, arrived_ms: int) -> int | None:
+    """Return the header `expTime`. Raises Refusal when it had passed when the request came."""
     text = request.headers.get("expTime", "")
     if not text:
         return None
-    if not text.isascii() or not text.isdigit() or now_ms > int(text):
+    if not text.isascii() or not text.isdigit() or arrived_ms > int(text):
         raise Refusal("50036")
     return int(text)
 

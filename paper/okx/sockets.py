@@ -219,7 +219,7 @@ class Sockets:
                 raise _Denied
             if not message.args or len(message.args) > (BATCH if batch else 1):
                 return _whole("60013", "Invalid args", arrived_ns)
-            if expires and (not expires.isdigit() or now_ms > int(expires)):
+            if expires and (not expires.isdigit() or arrived_ns // 1_000_000 > int(expires)):
                 raise Refusal("50036")
             rows = self._desk.run(
                 key.account,

@@ -92,12 +92,17 @@ def okx(directory: Path, **more: str) -> Iterator[Live]:
 
 @contextmanager
 def _serving(settings: Settings) -> Iterator[None]:
-    loop, stop, failed = asyncio.new_event_loop(), asyncio.Event(), []
+    loop, stop, failed = asyncio.new_event_loop(), asyncio.Event(), list[BaseException]()
     ready = settings.state_dir / PORTS_FILE
+
+    async def work() -> None:
+        await run(settings, stop)
+        for _ in range(20):  # what was aborted is closed by the loop's next turns
+            await asyncio.sleep(0)
 
     def serve() -> None:
         try:
-            loop.run_until_complete(run(settings, stop))
+            loop.run_until_complete(work())
         except BaseException as error:  # noqa: BLE001 - the test has to see it
             failed.append(error)
 

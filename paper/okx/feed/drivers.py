@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 import structlog
-from websockets.asyncio.client import connect
+from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import WebSocketException
 
 from paper.okx.core.exchange import Exchange
@@ -86,15 +86,22 @@ class Feeding:
             args = [{"channel": channel, "instId": name} for name in listed for channel in CHANNELS]
             names = sorted({index_of(of) for of in listed.values()})
             args += [{"channel": "index-tickers", "instId": name} for name in names]
-            await socket.send(json.dumps({"op": "subscribe", "args": args}))
-            while True:
-                try:
-                    text = await asyncio.wait_for(socket.recv(), _PING_S)
-                except TimeoutError:
-                    await socket.send("ping")
-                    text = await asyncio.wait_for(socket.recv(), _PING_S)
-                if text != "pong":
-                    self.take(list(frames.read(text)))
+            try:
+                await socket.send(json.dumps({"op": "subscribe", "args": args}))
+                await self._listen(socket, frames)
+            finally:
+                # Nobody here waits for the far side's part of a farewell.
+                socket.transport.abort()
+
+    async def _listen(self, socket: ClientConnection, frames: Frames) -> None:
+        while True:
+            try:
+                text = await asyncio.wait_for(socket.recv(), _PING_S)
+            except TimeoutError:
+                await socket.send("ping")
+                text = await asyncio.wait_for(socket.recv(), _PING_S)
+            if text != "pong":
+                self.take(list(frames.read(text)))
 
     def _read(self, frames: Frames, text: str) -> None:
         try:

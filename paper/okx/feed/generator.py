@@ -91,14 +91,13 @@ class Generator:
         return max(1, price * (10**6 + basis) // 10**6 // of.tick)
 
     def _ladder(self, of: Instrument, side: Side) -> dict[int, int]:
-        middle, sign = self._middle(of), -1 if side == "buy" else 1
+        """Levels on a grid of their own, so that most of them stay when the middle moves."""
+        middle = self._middle(of)
         width = max(1, middle * _WIDTH_PPM // 10**6)
-        made: dict[int, int] = {}
-        for number in range(_LEVELS):
-            price = middle + sign * (1 + number * width)
-            if price > 0:
-                made[price] = self._lots(of)
-        return made
+        first = middle // width + (side == "sell")
+        step = 1 if side == "sell" else -1
+        prices = (width * (first + step * number) for number in range(_LEVELS))
+        return {price: self._lots(of) for price in prices if price > 0}
 
     def _lots(self, of: Instrument) -> int:
         """A size worth some thousands to some hundred thousands of dollars."""

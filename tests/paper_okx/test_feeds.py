@@ -1,0 +1,177 @@
+"""Test that a seeded day is the same each time, and that recorded and live frames are followed."""
+
+from __future__ import annotations
+
+import json
+from hashlib import sha256
+from pathlib import Path
+from random import Random
+
+import httpx
+import pytest
+
+from paper.okx import listing
+from paper.okx.core.codes import Refusal
+from paper.okx.core.exchange import Exchange
+from paper.okx.core.happenings import OrderChanged
+from paper.okx.core.orders import OrderRequest
+from paper.okx.feed.events import BookTold, FundingTold, LevelTold, MarkTold, TradeTold, take
+from paper.okx.feed.frames import Frames, Gap
+from paper.okx.feed.generator import Generator
+from paper.okx.wire.orders import order_row
+from tests.paper_okx.crowd import CURRENCIES, START_MS, exchange
+from tests.paper_okx.harness import Live, okx, until
+
+SWAP = "BTC-USDT-SWAP"
+RECORDED = Path(__file__).parent / "recorded" / "nautilus"
+
+
+def play(seed: int, steps: int, step_ms: int) -> tuple[str, Exchange]:
+    """A seeded market with a trader whose dice are of the same seed; the digest of all that
+    happened."""
+    listed = listing.instruments(START_MS)
+    generator = Generator(listed, seed=seed, start_ms=START_MS)
+    at = exchange("ann")
+    at.world.funding.clear()
+    dice, digest, now_ms = Random(seed), sha256(), START_MS  # noqa: S311 - a test's dice
+    for event in generator.begin():
+        take(at, event, now_ms)
+    for _ in range(steps):
+        now_ms += step_ms
+        for event in generator.step():
+            take(at, event, now_ms)
+        try:
+            _trade(at, dice, now_ms)
+        except Refusal as refusal:
+            digest.update(refusal.code.encode())
+        at.at(now_ms)
+        for one in at.drain():
+            shown = order_row(one.order) if isinstance(one, OrderChanged) else one
+            digest.update(repr(shown).encode())
+    return digest.hexdigest(), at
+
+
+def _trade(at: Exchange, dice: Random, now_ms: int) -> None:
+    of = at.world.instruments[SWAP]
+    price = at.world.marks[SWAP] + dice.randint(-40, 40)
+    at.place(
+        "ann",
+        OrderRequest(
+            inst_id=SWAP,
+            td_mode=dice.choice(["cross", "isolated"]),
+            side=dice.choice(["buy", "sell"]),
+            ord_type=dice.choice(["limit", "post_only", "ioc"]),
+            sz=of.size_text(dice.randint(1, 2_000)),
+            px=of.price_text(price),
+        ),
+        now_ms,
+    )
+
+
+def test_a_seeded_stretch_replays_the_same() -> None:
+    first, at = play(7, 50, 600_000)
+    assert play(7, 50, 600_000)[0] == first
+    assert play(8, 50, 600_000)[0] != first
+    assert at.world.fills["ann"]
+    assert any(bill.kind == "8" for bill in at.world.bills["ann"])
+    for currency in CURRENCIES:
+        assert at.world.ledger.total(currency, at.world.marks) == at.world.ledger.put_in[currency]
+
+
+@pytest.mark.long
+@pytest.mark.timeout(600)
+def test_a_whole_day_replays_the_same() -> None:
+    first, _ = play(3, 8_640, 10_000)
+    assert play(3, 8_640, 10_000)[0] == first
+
+
+def test_the_seeded_book_never_crosses_itself() -> None:
+    listed = listing.instruments(START_MS)
+    generator = Generator(listed, seed=5, start_ms=START_MS)
+    at = exchange()
+    for event in generator.begin():
+        take(at, event, START_MS)
+    for _ in range(30):
+        for event in generator.step():
+            take(at, event, START_MS)
+            if isinstance(event, (LevelTold, BookTold)):
+                book = at.world.books[event.inst_id]
+                bid, ask = book.best("buy"), book.best("sell")
+                assert bid is None or ask is None or bid < ask
+
+
+def test_recorded_frames_are_read() -> None:
+    listed = {one.inst_id: one for one in listing.instruments(START_MS)}
+    frames = Frames(listed)
+
+    def read(name: str) -> list[object]:
+        return list(frames.read((RECORDED / f"{name}.json").read_text()))
+
+    (book,) = read("ws_books_snapshot")
+    assert isinstance(book, BookTold)
+    assert book.asks[0] == (84_770, 415 * 10**8)  # 8476.98 at a tick of 0.1
+    changes = read("ws_books_update")
+    assert changes
+    assert all(isinstance(one, LevelTold) for one in changes)
+    assert read("ws_trades") == [TradeTold("BTC-USDT", "buy", 422_199, 12_060_306)]
+    (funding,) = read("ws_funding_rate")
+    assert funding == FundingTold(SWAP, 100_000, 200_000, 1_744_590_349_506, 28_800_000)
+    with pytest.raises(Gap):
+        read("ws_books_update")  # the same once more does not follow itself
+    mark = {"arg": {"channel": "mark-price", "instId": SWAP}}
+    row = {"instType": "SWAP", "instId": SWAP, "markPx": "84660.14", "ts": "1"}
+    assert list(frames.read(json.dumps({**mark, "data": [row]}))) == [MarkTold(SWAP, 846_601)]
+    with pytest.raises(ValueError, match="not a frame"):
+        list(frames.read("[1"))
+
+
+def _levels(live: Live, inst_id: str) -> tuple[list[list[str]], list[list[str]]]:
+    answer = httpx.get(
+        f"{live.rest}/api/v5/market/books?instId={inst_id}&sz=2", verify=live.tls
+    ).json()["data"][0]
+    return answer["bids"], answer["asks"]
+
+
+def test_a_recording_is_played(tmp_path: Path) -> None:
+    lines = [
+        {"ts": 1_000 + at, "frame": json.loads((RECORDED / f"{name}.json").read_text())}
+        for at, name in enumerate(("ws_books_snapshot", "ws_books_update", "ws_trades"))
+    ]
+    recording = tmp_path / "recording.jsonl"
+    recording.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    with okx(tmp_path, feed="recording", recording=str(recording), limits="false") as live:
+        until(
+            lambda: httpx.get(
+                f"{live.rest}/api/v5/market/trades?instId=BTC-USDT", verify=live.tls
+            ).json()["data"]
+        )
+        bids, asks = _levels(live, "BTC-USDT")
+        assert (bids[0][0], asks[0][0]) == ("8477", "8477")
+
+
+def test_the_live_feed_is_followed_and_followed_again(
+    live: Live, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another paper exchange stands for OKX itself."""
+    monkeypatch.setenv("SSL_CERT_FILE", str(live.authority))
+    live.tell("/running", limits=False)
+    live.book(SWAP, "49990", "50010", "1000")
+    with okx(tmp_path, feed="live", live_url=live.socket("public"), limits="false") as follower:
+        until(lambda: _levels(follower, SWAP) == _levels(live, SWAP))
+        live.book(SWAP, "49000", "51000", "3")
+        until(lambda: _levels(follower, SWAP) == _levels(live, SWAP))
+        live.tell("/books", instId=SWAP, sequence="gap")
+        live.book(SWAP, "49100", "50900", "4")  # this update is lost
+        live.book(SWAP, "49200", "50800", "5")
+        until(lambda: _levels(follower, SWAP) == _levels(live, SWAP))
+        live.tell("/drop")
+        live.book(SWAP, "49300", "50700", "6")
+        until(lambda: _levels(follower, SWAP) == _levels(live, SWAP))
+
+
+def test_the_seeded_market_moves_while_it_is_served(tmp_path: Path) -> None:
+    with okx(tmp_path, feed="seeded", step_ms="5", limits="false") as live:
+        first = _levels(live, SWAP)
+        until(lambda: _levels(live, SWAP) != first)
+        live.tell("/running", feed=False)
+        assert live.conserved()
