@@ -187,12 +187,15 @@ async def measure(given: argparse.Namespace) -> str:
                 for one in running:
                     one.terminate()
                     await one.wait()
-    ms = spread(taken)
+    ms = spread([sum(parts) for parts in taken])
+    first, sure, done = (spread(part).p50 for part in zip(*taken, strict=True))
     return (
         f"{given.subscriptions} subscriptions on {given.assets} assets, {len(taken)} stops,"
         f" {each} at a time, looked at for {given.confirm} ms\n"
         f"from the mark to the committed action: p50 {ms.p50:.0f}, p90 {ms.p90:.0f},"
         f" p99 {ms.p99:.0f}, max {ms.max:.0f} ms\n"
+        f"of that (p50) {first:.0f} until the first look, {sure:.0f} until it was sure,"
+        f" {done:.0f} until the commit\n"
         f"perfmon: {cores:.2f} cores, {memory:.0f} MiB\n"
     )
 
@@ -208,14 +211,19 @@ def _fill(url: str, given: argparse.Namespace) -> None:
         connection.execute("vacuum analyze")
 
 
-def _taken(url: str, fallen: dict[str, float]) -> list[float]:
-    """Return what each action took, milliseconds."""
+def _taken(url: str, fallen: dict[str, float]) -> list[tuple[float, float, float]]:
+    """Return what each action took until its first look, its last one, and its commit, each from
+    the one before, milliseconds."""
     with psycopg.connect(url) as connection:
         rows = connection.execute(
-            "select l.asset_id, extract(epoch from a.acted_at)::float8"
+            "select l.asset_id, (a.evidence->'points'->0->>'at_ms')::bigint,"
+            " (a.evidence->'points'->-1->>'at_ms')::bigint,"
+            " extract(epoch from a.acted_at)::float8 * 1000"
             " from performance_action a join lot l on l.origin = a.subscription_id"
         ).fetchall()
-    return [(at - fallen[asset]) * 1000 for asset, at in rows]
+    return [
+        (first - fallen[asset] * 1000, last - first, at - last) for asset, first, last, at in rows
+    ]
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -11,6 +11,14 @@ select set_config('lock_timeout', '3s', true),
 select append_control_change(%(actor)s, %(source)s, %(action)s, %(kind)s, %(id)s,
                              %(before)s, %(after)s) as seq;
 
+-- name: append_all
+-- Several entries in their order: each is chained to the one before.
+select e.place, append_control_change(%(actor)s, %(source)s, e.action, e.kind, e.id, e.before,
+                                      e.after) as seq
+from (select * from jsonb_to_recordset(%(entries)s::jsonb)
+          as t(place integer, action text, kind text, id text, before jsonb, after jsonb)
+      order by place) e;
+
 -- name: known_request
 select request_hash, resource_id from idempotency
 where caller = %(caller)s and method = %(method)s and key = %(key)s;

@@ -7,7 +7,7 @@ SUBMITTING that commits after it. The wake-up in Redis goes out after the commit
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -55,6 +55,17 @@ class RequestId:
     request_hash: bytes
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """A change as the audit keeps it."""
+
+    action: str
+    kind: str
+    subject: str
+    before: Row | None
+    after: Row | None
+
+
 class Change:
     """One open transaction that holds the exclusive control lock."""
 
@@ -93,6 +104,22 @@ class Change:
         assert row is not None  # noqa: S101 - a function call always has a row
         self.seq = int(row["seq"])
         return self.seq
+
+    async def record_all(self, entries: Sequence[Entry]) -> list[int]:
+        """Append several entries to the audit, in their order; returns their numbers."""
+        if not entries:
+            return []
+        told = [
+            {"place": place, "action": e.action, "kind": e.kind, "id": e.subject,
+             "before": e.before, "after": e.after}
+            for place, e in enumerate(entries)
+        ]  # fmt: skip
+        rows = await self.rows(
+            _SQL["append_all"], actor=self._actor.id, source=self._source, entries=Jsonb(told)
+        )
+        found = [int(row["seq"]) for row in sorted(rows, key=lambda row: row["place"])]
+        self.seq = found[-1]
+        return found
 
     async def known_resource(self, request: RequestId | None) -> str | None:
         """The resource that the same request made before, if it did.

@@ -1,11 +1,12 @@
-"""Ask control for a performance action; it is done once, however often it is asked for.
+"""Ask control for performance actions; each is done once, however often it is asked for.
 
-Before it: `monitor`, which is sure. After it: control's transaction. An answer that is lost is no
-harm: the same action is asked for again under the same id.
+Before it: `monitor`, which is sure. After it: control's transaction, one for all that are asked for
+together. An answer that is lost is no harm: the same are asked for again under the same ids.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import grpc
@@ -19,9 +20,12 @@ from tradingtools.storage.postgres.lease import Lease
 from tradingtools.v1 import control_internal_service_pb2 as pb
 from tradingtools.v1 import control_internal_service_pb2_grpc as rpc
 from tradingtools.v1 import control_service_pb2 as control
+from tradingtools.v1.error_reason_pb2 import ErrorReason
 
 _log = structlog.get_logger("perfmon.acting")
 _SECONDS = 5.0
+Wanted = tuple[Followed, Move, Pending]
+"""What is asked for, and what shows it."""
 _REFUSALS = frozenset({
     grpc.StatusCode.PERMISSION_DENIED,
     grpc.StatusCode.UNAUTHENTICATED,
@@ -45,27 +49,48 @@ class Actor:
         self._metadata = (("authorization", f"Bearer {token}"),)
         self._lease = lease
 
-    async def act(self, of: Followed, move: Move, pending: Pending) -> bool:
-        """Ask for a move; returns whether it is done.
+    async def act(self, wanted: Sequence[Wanted]) -> set[str]:
+        """Ask for moves, each of another subscription; returns whose are done.
 
-        False: control does not answer, or sees something else than what was judged: look again.
+        Not done: control does not answer, or sees something else than what was judged: look again.
         """
-        request = self._request(of, move, pending)
+        request = pb.PerfActionsRequest(actions=[self._request(*one) for one in wanted])
         try:
-            await self._stub.PerfAction(request, metadata=self._metadata, timeout=_SECONDS)
+            answer = await self._stub.PerfActions(
+                request, metadata=self._metadata, timeout=_SECONDS
+            )
         except grpc.aio.AioRpcError as error:
-            told = {"subscription": of.id, "code": error.code().name, "detail": error.details()}
+            told = {"code": error.code().name, "detail": error.details(), "actions": len(wanted)}
             if error.code() in _REFUSALS:
                 _log.error("a performance action is refused; again later", alert=True, **told)
             else:
                 _log.warning("a performance action is not done; again later", **told)
-            return False
-        _log.info(
-            "performance action", subscription=of.id, action=request.action_id, rule=str(move.rule),
-            result=to_text(pending.points[-1].high_micros), since=to_text(move.from_micros),
-            limit=to_text(move.limit_micros),
-        )  # fmt: skip
-        return True
+            return set()
+        return {
+            one[0].id
+            for one, asked, result in zip(wanted, request.actions, answer.results, strict=True)
+            if self._tell(one, asked, result)
+        }
+
+    def _tell(self, one: Wanted, asked: pb.PerfActionRequest, result: pb.PerfActionResult) -> bool:
+        of, move, pending = one
+        if result.WhichOneof("result") == "done":
+            _log.info(
+                "performance action", subscription=of.id, action=asked.action_id,
+                rule=str(move.rule), result=to_text(pending.points[-1].high_micros),
+                since=to_text(move.from_micros), limit=to_text(move.limit_micros),
+            )  # fmt: skip
+            return True
+        refused = result.refused
+        told = {
+            "subscription": of.id, "code": ErrorReason.Name(refused.reason),
+            "detail": refused.message,
+        }  # fmt: skip
+        if refused.reason == ErrorReason.ERROR_REASON_INVALID_FIELD:
+            _log.error("a performance action is refused; again later", alert=True, **told)
+        else:
+            _log.warning("a performance action is not done; again later", **told)
+        return False
 
     def _request(self, of: Followed, move: Move, pending: Pending) -> pb.PerfActionRequest:
         points = [

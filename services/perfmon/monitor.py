@@ -16,7 +16,7 @@ from zoneinfo import ZoneInfo
 import structlog
 
 from services.perfmon import store
-from services.perfmon.acting import Actor
+from services.perfmon.acting import Actor, Wanted
 from services.perfmon.core import judge
 from services.perfmon.core import standing as standings
 from services.perfmon.core.judge import Point
@@ -38,10 +38,12 @@ from tradingtools.v1 import confirm_service_pb2 as confirm_pb
 _log = structlog.get_logger("perfmon")
 _LOOK_SECONDS = 0.1
 """Between looks at what waits to be sure, or for a good book."""
+_SHORTEST_LOOK_SECONDS = 0.02
+"""The same where somebody is sure at the next one."""
 _KEEP_SECONDS = 0.25
 _AGAIN_SECONDS = 1.0
-_AT_ONCE = 8
-"""Actions that are asked for at the same time."""
+_AT_ONCE = 25
+"""Actions that are asked for together: control keeps orders waiting while it does them."""
 
 
 class Monitor:
@@ -75,8 +77,14 @@ class Monitor:
         self._restless: set[str] = set()
         """Who is looked at again without a mark."""
         self._unkept: set[str] = set()
+        self._sure: list[Followed] = []
+        """Whose looks have shown it for long enough."""
+        self._some_sure = asyncio.Event()
+        self._sure_ms: int | None = None
+        """When the next one may be sure, milliseconds since 1970."""
+        self._stirred = asyncio.Event()
+        """Somebody begins to show something: the next look is not a second away."""
         self._working: set[asyncio.Task[None]] = set()
-        self._slots = asyncio.Semaphore(_AT_ONCE)
         self._in_doubt: set[str] = set()
         self._day = ""
         self.some = asyncio.Event()
@@ -154,6 +162,7 @@ class Monitor:
 
     async def look_again(self) -> None:
         """Look at who waits, and at everybody when a day begins."""
+        self._sure_ms = None
         today = self._today()
         if today != self._day:
             self._day = today
@@ -167,8 +176,22 @@ class Monitor:
     async def keep_looking(self) -> None:
         """Do so for ever."""
         while True:
-            await asyncio.sleep(_LOOK_SECONDS if self._restless else 10 * _LOOK_SECONDS)
+            try:
+                async with asyncio.timeout(self._pause_seconds()):
+                    await self._stirred.wait()
+                self._stirred.clear()
+                await asyncio.sleep(self._pause_seconds())
+            except TimeoutError:
+                pass
             await self.look_again()
+
+    def _pause_seconds(self) -> float:
+        if not self._restless:
+            return 10 * _LOOK_SECONDS
+        due = self._sure_ms
+        if due is None:
+            return _LOOK_SECONDS
+        return min(_LOOK_SECONDS, max(_SHORTEST_LOOK_SECONDS, (due - clock.now_ms()) / 1000))
 
     def _look_at(self, some: Iterable[Followed]) -> None:
         for one in some:
@@ -191,7 +214,14 @@ class Monitor:
             point = Point(now_ms, low, high)
             one.pending = judge.seen(one.pending, move, point)
             if judge.sure(one.pending, self._settings.confirm_ms) and not one.acting:
-                self._begin_to_act(one)
+                one.acting = True
+                self._sure.append(one)
+                self._some_sure.set()
+            elif one.pending is not None and not one.acting:
+                due = one.pending.points[0].at_ms + self._settings.confirm_ms
+                self._sure_ms = min(due, self._sure_ms or due)
+                if len(one.pending.points) == 1:
+                    self._stirred.set()
         self._rest(one, now_ms)
 
     def _follow_standing(self, one: Followed) -> None:
@@ -244,44 +274,68 @@ class Monitor:
                 alert=True, subscriptions=now,
             )  # fmt: skip
 
-    def _begin_to_act(self, one: Followed) -> None:
-        one.acting = True
-        task = asyncio.ensure_future(self._act(one))
-        self._working.add(task)
-        task.add_done_callback(self._working.discard)
+    async def keep_acting(self) -> None:
+        """Act for those who are sure, for ever, all of a moment together."""
+        while True:
+            await self._some_sure.wait()
+            self._some_sure.clear()
+            while self._sure:
+                some, self._sure = self._sure[:_AT_ONCE], self._sure[_AT_ONCE:]
+                await self._act(some)
 
-    async def _act(self, one: Followed) -> None:
-        done = False
+    async def _act(self, some: Sequence[Followed]) -> None:
+        left: set[str] = {one.id for one in some}
         try:
-            async with self._slots:
-                done = await self._act_once(one)
-        except Exception as error:  # noqa: BLE001 - one of them must not stop all the others
-            _log.warning("a performance action waits", subscription=one.id, error=str(error))
-        finally:
-            if not done:
-                await asyncio.sleep(_AGAIN_SECONDS)
+            left = await self._act_once(some)
+        except Exception as error:  # noqa: BLE001 - what is in the way must not stop it for ever
+            _log.warning("performance actions wait", actions=len(some), error=str(error))
+        again = [one for one in some if one.id in left]
+        for one in some:
+            one.acting = one.id in left
+        if again:
+            # Whoever is sure meanwhile does not wait for them.
+            task = asyncio.ensure_future(self._later(again))
+            self._working.add(task)
+            task.add_done_callback(self._working.discard)
+
+    @staticmethod
+    async def _later(some: Sequence[Followed]) -> None:
+        await asyncio.sleep(_AGAIN_SECONDS)
+        for one in some:
             one.acting = False
 
-    async def _act_once(self, one: Followed) -> bool:
-        """Read once more what is judged, and act if it still shows the same."""
-        await self._ledger.load_some([one.id])
-        at, now_ms = one.judged_from, clock.now_ms()
-        if one.pending is None or at is None or one.stopped:
-            return True
+    async def _act_once(self, some: Sequence[Followed]) -> set[str]:
+        """Read once more what is judged, and act where it still shows the same; returns for whom
+        that was not done."""
+        await self._ledger.load_some([one.id for one in some])
+        wanted = [found for one in some if (found := self._wanted(one)) is not None]
+        if not wanted:
+            return set()
+        done = await self._actor.act(wanted)
+        for one, move, _ in wanted:
+            if one.id in done:
+                acted.add(1, {"rule": str(move.rule)})
+            one.pending = None
+            self._restless.add(one.id)
+        await self._ledger.load_some([one.id for one, _, _ in wanted])
+        return {one.id for one, _, _ in wanted} - done
+
+    def _wanted(self, one: Followed) -> Wanted | None:
+        """Return what looks show once more; None: nothing any more."""
+        if one.stopped:
+            return None
+        now_ms = clock.now_ms()
+        one.account.age(now_ms)
+        self._follow_standing(one)
+        at = one.judged_from
+        if one.pending is None or at is None:
+            return None
         case, low, high = one.case(at, self._day, now_ms), one.low_micros, one.high_micros
-        within = one.judged_within(case)
-        move = judge.judge(case, within, low, high)
-        point = Point(now_ms, low, high)
-        shown = one.pending = judge.seen(one.pending, move, point)
+        move = judge.judge(case, one.judged_within(case), low, high)
+        shown = one.pending = judge.seen(one.pending, move, Point(now_ms, low, high))
         if move is None or shown is None or not judge.sure(shown, self._settings.confirm_ms):
-            return True
-        done = await self._actor.act(one, move, shown)
-        if done:
-            acted.add(1, {"rule": str(move.rule)})
-        one.pending = None
-        await self._ledger.load_some([one.id])
-        self._restless.add(one.id)
-        return done
+            return None
+        return one, move, shown
 
     async def keep_standings(self) -> None:
         """Write where subscriptions stand, for ever.

@@ -15,6 +15,7 @@ from tradingtools.domain.performance import action_id
 from tradingtools.v1 import control_internal_service_pb2 as pb
 from tradingtools.v1 import control_internal_service_pb2_grpc as pb_grpc
 from tradingtools.v1 import control_service_pb2 as control
+from tradingtools.v1.error_reason_pb2 import ErrorReason
 
 STOP = {"lossStop": {"day": {"amount": "50"}, "action": "LOSS_ACTION_PAUSE"}}
 SCALE = {
@@ -34,21 +35,25 @@ def act(edge: RunningEdge) -> Iterator[Act]:
 
         def call(made: dict[str, Any], *, ordinal: int = 0, token: str = INTERNAL,
                  **fields: Any) -> pb.PerfActionResponse:  # fmt: skip
-            asked = {
-                "id": made["id"], "action_id": action_id(made["id"], ordinal),
-                "version": int(made["version"]), "ordinal": ordinal,
-                "evidence": pb.PerformanceEvidence(
-                    rule="DAY", from_micros=0, limit_micros=50_000_000,
-                    points=[pb.ResultPoint(at_ms=n, high_micros=-51_000_000) for n in (1, 2)],
-                ),
-            } | fields  # fmt: skip
             headers = (("authorization", f"Bearer {token}"),)
             answer: pb.PerfActionResponse = stub.PerfAction(
-                pb.PerfActionRequest(**asked), metadata=headers, timeout=60
+                _asked(made, ordinal, **fields), metadata=headers, timeout=60
             )
             return answer
 
         yield call
+
+
+def _asked(made: dict[str, Any], ordinal: int = 0, **fields: Any) -> pb.PerfActionRequest:
+    asked = {
+        "id": made["id"], "action_id": action_id(made["id"], ordinal),
+        "version": int(made["version"]), "ordinal": ordinal,
+        "evidence": pb.PerformanceEvidence(
+            rule="DAY", from_micros=0, limit_micros=50_000_000,
+            points=[pb.ResultPoint(at_ms=n, high_micros=-51_000_000) for n in (1, 2)],
+        ),
+    } | fields  # fmt: skip
+    return pb.PerfActionRequest(**asked)
 
 
 @pytest.fixture
@@ -317,3 +322,63 @@ def test_what_was_judged_of_something_else_changes_nothing(
         act(made, **{"stop": _stop()} | fields)
     assert refused.value.code() is code
     assert _get(edge, made) == {**made, "statistics": _get(edge, made)["statistics"]}
+
+
+def test_several_actions_are_done_together_each_once_and_each_by_itself(
+    edge: RunningEdge, make: Callable[..., dict[str, Any]], database: Database
+) -> None:
+    exits = {"lossStop": {"day": {"amount": "50"}, "action": "LOSS_ACTION_PAUSE_AND_EXIT"}}
+    plain, scaled, other, exiting = make(STOP), make(SCALE), make(STOP), make(exits)
+    for asset in (ASSET, "77"):
+        _hold(database, exiting, asset)
+    batch = pb.PerfActionsRequest(
+        actions=[
+            _asked(plain, stop=_stop()),
+            _asked(other, stop=_stop(), version=2),
+            _asked(scaled, scale_micros=2_000_000),
+            _asked(exiting, stop=_stop("PAUSE_AND_EXIT")),
+            # The same subscription once more, and one that is not there.
+            _asked(plain, 1, stop=_stop()),
+            _asked({"id": "sub_" + "0" * 32, "version": 1}, stop=_stop()),
+        ]
+    )
+    with edge.inside() as channel:
+        stub = pb_grpc.ControlInternalServiceStub(channel)
+        headers = (("authorization", f"Bearer {INTERNAL}"),)
+        first = stub.PerfActions(batch, metadata=headers, timeout=60)
+        again = stub.PerfActions(batch, metadata=headers, timeout=60)
+    assert [
+        "done" if one.WhichOneof("result") == "done" else ErrorReason.Name(one.refused.reason)
+        for one in first.results
+    ] == [
+        "done", "ERROR_REASON_CONFLICT", "done", "done", "ERROR_REASON_CONFLICT",
+        "ERROR_REASON_NOT_FOUND",
+    ]  # fmt: skip
+    assert [again.results[n] for n in (0, 2, 3)] == [first.results[n] for n in (0, 2, 3)]
+    assert len(first.results[3].done.exits) == 2
+    assert _get(edge, plain)["pausedBy"] == "PAUSED_BY_PERFORMANCE"
+    assert _get(edge, other)["state"] == "SUBSCRIPTION_STATE_ACTIVE"
+    assert _get(edge, scaled)["scale"] == "2"
+    made = [one["id"] for one in (plain, scaled, exiting)]
+    rows = database.execute(
+        "select a.subscription_id, a.control_seq, s.changed_seq, c.subject_id,"
+        " c.after->'performance_action'->>'action_id' = a.action_id as told"
+        " from performance_action a join subscription s on s.id = a.subscription_id"
+        " join control_change c on c.seq = a.control_seq where a.subscription_id = any(%s)",
+        (made,),
+    ).fetchall()  # fmt: skip
+    assert sorted(row["subscription_id"] for row in rows) == sorted(made)
+    assert all(row["control_seq"] == row["changed_seq"] for row in rows)
+    assert all(row["subject_id"] == row["subscription_id"] and row["told"] for row in rows)
+    triggers = database.execute(
+        "select e.detail from trigger t join trigger_event e on e.trigger_id = t.id"
+        " where t.origin = %s", (exiting["id"],),
+    ).fetchall()  # fmt: skip
+    told = f"by performance action {action_id(exiting['id'], 0)}"
+    assert [row["detail"] for row in triggers] == [told] * 2
+    chain = database.execute(
+        "select c.hash = sha256(c.previous_hash || convert_to(control_change_text(c), 'UTF8'))"
+        " and c.previous_hash = coalesce(lag(c.hash) over (order by c.seq), c.previous_hash) as ok"
+        " from control_change c"
+    ).fetchall()
+    assert all(row["ok"] for row in chain)

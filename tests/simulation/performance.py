@@ -17,7 +17,7 @@ from launcher.core.invariants import Breach
 from services.control.performance import rules
 from services.perfmon import app as perfmon_app
 from services.perfmon.settings import Settings
-from tradingtools.domain.errors import Conflict, NotFound
+from tradingtools.domain.errors import Conflict, NotFound, TradingError
 from tradingtools.domain.money import MICROS
 from tradingtools.domain.performance import LossAction, exit_id
 from tradingtools.rpc import transport
@@ -29,6 +29,7 @@ from tradingtools.v1 import bookfeed_service_pb2 as books_pb
 from tradingtools.v1 import control_internal_service_pb2 as pb
 from tradingtools.v1 import control_internal_service_pb2_grpc as rpc
 from tradingtools.v1 import control_service_pb2 as control_pb
+from tradingtools.v1.error_reason_pb2 import ErrorReason
 
 if TYPE_CHECKING:
     from tests.simulation.world import World
@@ -242,15 +243,26 @@ class _Inside(rpc.ControlInternalServiceServicer):
         raise NotImplementedError
 
     async def PerfAction(self, request: pb.PerfActionRequest, context: Any) -> Any:
+        """Perfmon asks for several at once."""
+        raise NotImplementedError
+
+    async def PerfActions(self, request: pb.PerfActionsRequest, context: Any) -> Any:
         """Do what control does, under its lock."""
+        return pb.PerfActionsResponse(results=[await self._act(one) for one in request.actions])
+
+    async def _act(self, request: pb.PerfActionRequest) -> pb.PerfActionResult:
         action = _action(request)
         try:
             await self._world.control.change(partial(_act, action, request))
         except _Known as known:
-            return pb.PerfActionResponse(exits=known.row["exits"])
+            return pb.PerfActionResult(done=pb.PerfActionResponse(exits=known.row["exits"]))
+        except TradingError as error:
+            reason = ErrorReason.Value(f"ERROR_REASON_{error.reason}")
+            refused = pb.PerfActionRefusal(reason=reason, message=error.message)
+            return pb.PerfActionResult(refused=refused)
         if action.stop is not None:
             self._world.control.forbid_entries(action.subscription_id)
-        return pb.PerfActionResponse()
+        return pb.PerfActionResult(done=pb.PerfActionResponse())
 
 
 def _action(request: pb.PerfActionRequest) -> rules.Action:

@@ -90,7 +90,7 @@ PERMISSIONS: dict[str, Permission] = {
         operate="SetHalt ClearHalt ResetBreaker ResolveOrder CorrectLot AdoptLot ReplayDeadLetter"
         " MoveWallet",
     ),
-    **_of("ControlInternalService", internal="Fund PerfAction"),
+    **_of("ControlInternalService", internal="Fund PerfAction PerfActions"),
     **_of("IngestService", engine="StreamLeaderTrades Acknowledge"),
     **_of("BookfeedService", engine="StreamMarks GetBook Acknowledge"),
     **_of("RouterService", engine="StreamOrders Acknowledge PreviewRoute"),

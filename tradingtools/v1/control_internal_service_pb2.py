@@ -25,9 +25,10 @@ _sym_db = _symbol_database.Default()
 from buf.validate import validate_pb2 as buf_dot_validate_dot_validate__pb2
 from google.api import annotations_pb2 as google_dot_api_dot_annotations__pb2
 from tradingtools.v1 import control_service_pb2 as tradingtools_dot_v1_dot_control__service__pb2
+from tradingtools.v1 import error_reason_pb2 as tradingtools_dot_v1_dot_error__reason__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n.tradingtools/v1/control_internal_service.proto\x12\x0ftradingtools.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a%tradingtools/v1/control_service.proto\"\xc6\x01\n\x0b\x46undRequest\x12\x32\n\x0e\x66ollower_proxy\x18\x01 \x01(\tB\x1a\xbaH\x17r\x15\x32\x13^0x[0-9a-fA-F]{40}$\x12\x33\n\x0coperation_id\x18\x02 \x01(\tB\x1d\xbaH\x1ar\x18\x32\x16^[A-Za-z0-9._-]{1,64}$\x12\x32\n\ramount_micros\x18\x03 \x01(\x03\x42\x1b\xbaH\x18\"\x16\x18\x80\x80\x9a\xa6\xea\xaf\xe3\x01(\x80\x80\xe6\xd9\x95\xd0\x9c\xfe\xff\x01\x38\x00\x12\x1a\n\x06reason\x18\x04 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\xf4\x03\":\n\x0c\x46undResponse\x12\x15\n\rfunded_micros\x18\x01 \x01(\x03\x12\x13\n\x0b\x63ontrol_seq\x18\x02 \x01(\x03\"E\n\x0bResultPoint\x12\r\n\x05\x61t_ms\x18\x01 \x01(\x03\x12\x12\n\nlow_micros\x18\x02 \x01(\x03\x12\x13\n\x0bhigh_micros\x18\x03 \x01(\x03\"\xb9\x01\n\x13PerformanceEvidence\x12#\n\x04rule\x18\x01 \x01(\tB\x15\xbaH\x12r\x10\x32\x0e^[A-Z_]{1,32}$\x12\x13\n\x0b\x66rom_micros\x18\x02 \x01(\x03\x12\x14\n\x0climit_micros\x18\x03 \x01(\x03\x12\x38\n\x06points\x18\x04 \x03(\x0b\x32\x1c.tradingtools.v1.ResultPointB\n\xbaH\x07\x92\x01\x04\x08\x02\x10@\x12\x18\n\x06\x64\x65tail\x18\x05 \x01(\tB\x08\xbaH\x05r\x03\x18\xf4\x03\"\x97\x03\n\x11PerfActionRequest\x12%\n\x02id\x18\x01 \x01(\tB\x19\xbaH\x16r\x14\x32\x12^sub_[0-9a-f]{32}$\x12,\n\taction_id\x18\x02 \x01(\tB\x19\xbaH\x16r\x14\x32\x12^prf_[0-9a-f]{32}$\x12\x18\n\x07version\x18\x03 \x01(\x03\x42\x07\xbaH\x04\"\x02(\x01\x12\x18\n\x07ordinal\x18\x04 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\x12\x37\n\x04stop\x18\x05 \x01(\x0e\x32\x1b.tradingtools.v1.LossActionB\n\xbaH\x07\x82\x01\x04\x10\x01 \x00H\x00\x12$\n\x0cscale_micros\x18\x06 \x01(\x03\x42\x0c\xbaH\t\"\x07\x18\x80\xc2\xd7/(\x01H\x00\x12\x15\n\ranchor_micros\x18\x07 \x01(\x03\x12>\n\x08\x65vidence\x18\x08 \x01(\x0b\x32$.tradingtools.v1.PerformanceEvidenceB\x06\xbaH\x03\xc8\x01\x01\x12\x1a\n\tpartition\x18\t \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\x12\x16\n\x05\x65poch\x18\n \x01(\x03\x42\x07\xbaH\x04\"\x02(\x00\x42\x0f\n\x06\x61\x63tion\x12\x05\xbaH\x02\x08\x01\"8\n\x12PerfActionResponse\x12\x13\n\x0b\x63ontrol_seq\x18\x01 \x01(\x03\x12\r\n\x05\x65xits\x18\x02 \x03(\t2\x84\x02\n\x16\x43ontrolInternalService\x12\x66\n\x04\x46und\x12\x1c.tradingtools.v1.FundRequest\x1a\x1d.tradingtools.v1.FundResponse\"!\x82\xd3\xe4\x93\x02\x1b\"\x16/subscriptions/funding:\x01*\x12\x81\x01\n\nPerfAction\x12\".tradingtools.v1.PerfActionRequest\x1a#.tradingtools.v1.PerfActionResponse\"*\x82\xd3\xe4\x93\x02$\"\x1f/subscriptions/{id}/perf-action:\x01*b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n.tradingtools/v1/control_internal_service.proto\x12\x0ftradingtools.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a%tradingtools/v1/control_service.proto\x1a\"tradingtools/v1/error_reason.proto\"\xc6\x01\n\x0b\x46undRequest\x12\x32\n\x0e\x66ollower_proxy\x18\x01 \x01(\tB\x1a\xbaH\x17r\x15\x32\x13^0x[0-9a-fA-F]{40}$\x12\x33\n\x0coperation_id\x18\x02 \x01(\tB\x1d\xbaH\x1ar\x18\x32\x16^[A-Za-z0-9._-]{1,64}$\x12\x32\n\ramount_micros\x18\x03 \x01(\x03\x42\x1b\xbaH\x18\"\x16\x18\x80\x80\x9a\xa6\xea\xaf\xe3\x01(\x80\x80\xe6\xd9\x95\xd0\x9c\xfe\xff\x01\x38\x00\x12\x1a\n\x06reason\x18\x04 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\xf4\x03\":\n\x0c\x46undResponse\x12\x15\n\rfunded_micros\x18\x01 \x01(\x03\x12\x13\n\x0b\x63ontrol_seq\x18\x02 \x01(\x03\"E\n\x0bResultPoint\x12\r\n\x05\x61t_ms\x18\x01 \x01(\x03\x12\x12\n\nlow_micros\x18\x02 \x01(\x03\x12\x13\n\x0bhigh_micros\x18\x03 \x01(\x03\"\xb9\x01\n\x13PerformanceEvidence\x12#\n\x04rule\x18\x01 \x01(\tB\x15\xbaH\x12r\x10\x32\x0e^[A-Z_]{1,32}$\x12\x13\n\x0b\x66rom_micros\x18\x02 \x01(\x03\x12\x14\n\x0climit_micros\x18\x03 \x01(\x03\x12\x38\n\x06points\x18\x04 \x03(\x0b\x32\x1c.tradingtools.v1.ResultPointB\n\xbaH\x07\x92\x01\x04\x08\x02\x10@\x12\x18\n\x06\x64\x65tail\x18\x05 \x01(\tB\x08\xbaH\x05r\x03\x18\xf4\x03\"\x97\x03\n\x11PerfActionRequest\x12%\n\x02id\x18\x01 \x01(\tB\x19\xbaH\x16r\x14\x32\x12^sub_[0-9a-f]{32}$\x12,\n\taction_id\x18\x02 \x01(\tB\x19\xbaH\x16r\x14\x32\x12^prf_[0-9a-f]{32}$\x12\x18\n\x07version\x18\x03 \x01(\x03\x42\x07\xbaH\x04\"\x02(\x01\x12\x18\n\x07ordinal\x18\x04 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\x12\x37\n\x04stop\x18\x05 \x01(\x0e\x32\x1b.tradingtools.v1.LossActionB\n\xbaH\x07\x82\x01\x04\x10\x01 \x00H\x00\x12$\n\x0cscale_micros\x18\x06 \x01(\x03\x42\x0c\xbaH\t\"\x07\x18\x80\xc2\xd7/(\x01H\x00\x12\x15\n\ranchor_micros\x18\x07 \x01(\x03\x12>\n\x08\x65vidence\x18\x08 \x01(\x0b\x32$.tradingtools.v1.PerformanceEvidenceB\x06\xbaH\x03\xc8\x01\x01\x12\x1a\n\tpartition\x18\t \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\x12\x16\n\x05\x65poch\x18\n \x01(\x03\x42\x07\xbaH\x04\"\x02(\x00\x42\x0f\n\x06\x61\x63tion\x12\x05\xbaH\x02\x08\x01\"8\n\x12PerfActionResponse\x12\x13\n\x0b\x63ontrol_seq\x18\x01 \x01(\x03\x12\r\n\x05\x65xits\x18\x02 \x03(\t\"U\n\x12PerfActionsRequest\x12?\n\x07\x61\x63tions\x18\x01 \x03(\x0b\x32\".tradingtools.v1.PerfActionRequestB\n\xbaH\x07\x92\x01\x04\x08\x01\x10\x64\"R\n\x11PerfActionRefusal\x12,\n\x06reason\x18\x01 \x01(\x0e\x32\x1c.tradingtools.v1.ErrorReason\x12\x0f\n\x07message\x18\x02 \x01(\t\"\x88\x01\n\x10PerfActionResult\x12\x33\n\x04\x64one\x18\x01 \x01(\x0b\x32#.tradingtools.v1.PerfActionResponseH\x00\x12\x35\n\x07refused\x18\x02 \x01(\x0b\x32\".tradingtools.v1.PerfActionRefusalH\x00\x42\x08\n\x06result\"I\n\x13PerfActionsResponse\x12\x32\n\x07results\x18\x01 \x03(\x0b\x32!.tradingtools.v1.PerfActionResult2\xde\x02\n\x16\x43ontrolInternalService\x12\x66\n\x04\x46und\x12\x1c.tradingtools.v1.FundRequest\x1a\x1d.tradingtools.v1.FundResponse\"!\x82\xd3\xe4\x93\x02\x1b\"\x16/subscriptions/funding:\x01*\x12\x81\x01\n\nPerfAction\x12\".tradingtools.v1.PerfActionRequest\x1a#.tradingtools.v1.PerfActionResponse\"*\x82\xd3\xe4\x93\x02$\"\x1f/subscriptions/{id}/perf-action:\x01*\x12X\n\x0bPerfActions\x12#.tradingtools.v1.PerfActionsRequest\x1a$.tradingtools.v1.PerfActionsResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -68,22 +69,32 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_PERFACTIONREQUEST'].fields_by_name['partition']._serialized_options = b'\272H\004\032\002(\000'
   _globals['_PERFACTIONREQUEST'].fields_by_name['epoch']._loaded_options = None
   _globals['_PERFACTIONREQUEST'].fields_by_name['epoch']._serialized_options = b'\272H\004\"\002(\000'
+  _globals['_PERFACTIONSREQUEST'].fields_by_name['actions']._loaded_options = None
+  _globals['_PERFACTIONSREQUEST'].fields_by_name['actions']._serialized_options = b'\272H\007\222\001\004\010\001\020d'
   _globals['_CONTROLINTERNALSERVICE'].methods_by_name['Fund']._loaded_options = None
   _globals['_CONTROLINTERNALSERVICE'].methods_by_name['Fund']._serialized_options = b'\202\323\344\223\002\033\"\026/subscriptions/funding:\001*'
   _globals['_CONTROLINTERNALSERVICE'].methods_by_name['PerfAction']._loaded_options = None
   _globals['_CONTROLINTERNALSERVICE'].methods_by_name['PerfAction']._serialized_options = b'\202\323\344\223\002$\"\037/subscriptions/{id}/perf-action:\001*'
-  _globals['_FUNDREQUEST']._serialized_start=166
-  _globals['_FUNDREQUEST']._serialized_end=364
-  _globals['_FUNDRESPONSE']._serialized_start=366
-  _globals['_FUNDRESPONSE']._serialized_end=424
-  _globals['_RESULTPOINT']._serialized_start=426
-  _globals['_RESULTPOINT']._serialized_end=495
-  _globals['_PERFORMANCEEVIDENCE']._serialized_start=498
-  _globals['_PERFORMANCEEVIDENCE']._serialized_end=683
-  _globals['_PERFACTIONREQUEST']._serialized_start=686
-  _globals['_PERFACTIONREQUEST']._serialized_end=1093
-  _globals['_PERFACTIONRESPONSE']._serialized_start=1095
-  _globals['_PERFACTIONRESPONSE']._serialized_end=1151
-  _globals['_CONTROLINTERNALSERVICE']._serialized_start=1154
-  _globals['_CONTROLINTERNALSERVICE']._serialized_end=1414
+  _globals['_FUNDREQUEST']._serialized_start=202
+  _globals['_FUNDREQUEST']._serialized_end=400
+  _globals['_FUNDRESPONSE']._serialized_start=402
+  _globals['_FUNDRESPONSE']._serialized_end=460
+  _globals['_RESULTPOINT']._serialized_start=462
+  _globals['_RESULTPOINT']._serialized_end=531
+  _globals['_PERFORMANCEEVIDENCE']._serialized_start=534
+  _globals['_PERFORMANCEEVIDENCE']._serialized_end=719
+  _globals['_PERFACTIONREQUEST']._serialized_start=722
+  _globals['_PERFACTIONREQUEST']._serialized_end=1129
+  _globals['_PERFACTIONRESPONSE']._serialized_start=1131
+  _globals['_PERFACTIONRESPONSE']._serialized_end=1187
+  _globals['_PERFACTIONSREQUEST']._serialized_start=1189
+  _globals['_PERFACTIONSREQUEST']._serialized_end=1274
+  _globals['_PERFACTIONREFUSAL']._serialized_start=1276
+  _globals['_PERFACTIONREFUSAL']._serialized_end=1358
+  _globals['_PERFACTIONRESULT']._serialized_start=1361
+  _globals['_PERFACTIONRESULT']._serialized_end=1497
+  _globals['_PERFACTIONSRESPONSE']._serialized_start=1499
+  _globals['_PERFACTIONSRESPONSE']._serialized_end=1572
+  _globals['_CONTROLINTERNALSERVICE']._serialized_start=1575
+  _globals['_CONTROLINTERNALSERVICE']._serialized_end=1925
 # @@protoc_insertion_point(module_scope)

@@ -8,6 +8,7 @@ from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf.internal import containers as _containers
 from tradingtools.v1 import control_service_pb2 as _control_service_pb2
+from tradingtools.v1 import error_reason_pb2 as _error_reason_pb2
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -87,8 +88,9 @@ class ResultPoint(_message.Message):
     at_ms: _builtins.int
     """Milliseconds since 1970."""
     low_micros: _builtins.int
-    """At least, and at most: what finds no bid counts as nothing, and as worth the lowest bid; what has
-    no good book as nothing, and as a dollar a share.
+    """At least, and at most: what finds no bid counts as nothing, and as worth the lowest bid, or the best
+    ask where nobody bids; what has no good book as nothing, and as a dollar a share, or after a while as
+    it was worth before. Without what shares have brought that came without an order.
     """
     high_micros: _builtins.int
     def __init__(
@@ -227,3 +229,99 @@ class PerfActionResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___PerfActionResponse: _TypeAlias = PerfActionResponse  # noqa: Y015
+
+@_typing.final
+class PerfActionsRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ACTIONS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def actions(self) -> _containers.RepeatedCompositeFieldContainer[Global___PerfActionRequest]:
+        """At most one of each subscription."""
+
+    def __init__(
+        self,
+        *,
+        actions: _abc.Iterable[Global___PerfActionRequest] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actions", b"actions"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PerfActionsRequest: _TypeAlias = PerfActionsRequest  # noqa: Y015
+
+@_typing.final
+class PerfActionRefusal(_message.Message):
+    """Why an action was not done."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REASON_FIELD_NUMBER: _builtins.int
+    MESSAGE_FIELD_NUMBER: _builtins.int
+    reason: _error_reason_pb2.ErrorReason.ValueType
+    """As PerfAction would have raised it."""
+    message: _builtins.str
+    """For people."""
+    def __init__(
+        self,
+        *,
+        reason: _error_reason_pb2.ErrorReason.ValueType = ...,
+        message: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["message", b"message", "reason", b"reason"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PerfActionRefusal: _TypeAlias = PerfActionRefusal  # noqa: Y015
+
+@_typing.final
+class PerfActionResult(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DONE_FIELD_NUMBER: _builtins.int
+    REFUSED_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def done(self) -> Global___PerfActionResponse: ...
+    @_builtins.property
+    def refused(self) -> Global___PerfActionRefusal: ...
+    def __init__(
+        self,
+        *,
+        done: Global___PerfActionResponse | None = ...,
+        refused: Global___PerfActionRefusal | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["done", b"done", "refused", b"refused", "result", b"result"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["done", b"done", "refused", b"refused", "result", b"result"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_result: _TypeAlias = _typing.Literal["done", "refused"]  # noqa: Y015
+    _WhichOneofArgType_result: _TypeAlias = _typing.Literal["result", b"result"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_result) -> _WhichOneofReturnType_result | None: ...
+
+Global___PerfActionResult: _TypeAlias = PerfActionResult  # noqa: Y015
+
+@_typing.final
+class PerfActionsResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RESULTS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def results(self) -> _containers.RepeatedCompositeFieldContainer[Global___PerfActionResult]:
+        """In the order of the actions."""
+
+    def __init__(
+        self,
+        *,
+        results: _abc.Iterable[Global___PerfActionResult] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["results", b"results"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PerfActionsResponse: _TypeAlias = PerfActionsResponse  # noqa: Y015

@@ -46,6 +46,11 @@ class ControlInternalServiceStub:
                 request_serializer=tradingtools_dot_v1_dot_control__internal__service__pb2.PerfActionRequest.SerializeToString,
                 response_deserializer=tradingtools_dot_v1_dot_control__internal__service__pb2.PerfActionResponse.FromString,
                 _registered_method=True)
+        self.PerfActions = channel.unary_unary(
+                '/tradingtools.v1.ControlInternalService/PerfActions',
+                request_serializer=tradingtools_dot_v1_dot_control__internal__service__pb2.PerfActionsRequest.SerializeToString,
+                response_deserializer=tradingtools_dot_v1_dot_control__internal__service__pb2.PerfActionsResponse.FromString,
+                _registered_method=True)
 
 
 class ControlInternalServiceServicer:
@@ -79,6 +84,15 @@ class ControlInternalServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def PerfActions(self, request, context):
+        """Does the same for several subscriptions in one transaction: each action is done or refused by
+        itself, as PerfAction would. One that fails as a whole (UNAVAILABLE, CONFLICT) has done nothing.
+        Called by perfmon; may be repeated.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_ControlInternalServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -91,6 +105,11 @@ def add_ControlInternalServiceServicer_to_server(servicer, server):
                     servicer.PerfAction,
                     request_deserializer=tradingtools_dot_v1_dot_control__internal__service__pb2.PerfActionRequest.FromString,
                     response_serializer=tradingtools_dot_v1_dot_control__internal__service__pb2.PerfActionResponse.SerializeToString,
+            ),
+            'PerfActions': grpc.unary_unary_rpc_method_handler(
+                    servicer.PerfActions,
+                    request_deserializer=tradingtools_dot_v1_dot_control__internal__service__pb2.PerfActionsRequest.FromString,
+                    response_serializer=tradingtools_dot_v1_dot_control__internal__service__pb2.PerfActionsResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -149,6 +168,33 @@ class ControlInternalService:
             '/tradingtools.v1.ControlInternalService/PerfAction',
             tradingtools_dot_v1_dot_control__internal__service__pb2.PerfActionRequest.SerializeToString,
             tradingtools_dot_v1_dot_control__internal__service__pb2.PerfActionResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def PerfActions(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tradingtools.v1.ControlInternalService/PerfActions',
+            tradingtools_dot_v1_dot_control__internal__service__pb2.PerfActionsRequest.SerializeToString,
+            tradingtools_dot_v1_dot_control__internal__service__pb2.PerfActionsResponse.FromString,
             options,
             channel_credentials,
             insecure,

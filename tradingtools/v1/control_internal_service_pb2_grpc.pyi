@@ -53,6 +53,11 @@ class ControlInternalServiceStub:
     look again. WRONG_STATE when it is deleted, or stopped already; INVALID_FIELD when its rules say
     otherwise; REQUEST_ID_REUSED when the action id came with another action; NOT_FOUND.
     """
+    PerfActions: _grpc.UnaryUnaryMultiCallable[_control_internal_service_pb2.PerfActionsRequest, _control_internal_service_pb2.PerfActionsResponse]
+    """Does the same for several subscriptions in one transaction: each action is done or refused by
+    itself, as PerfAction would. One that fails as a whole (UNAVAILABLE, CONFLICT) has done nothing.
+    Called by perfmon; may be repeated.
+    """
 
 @_typing.type_check_only
 class ControlInternalServiceAsyncStub(ControlInternalServiceStub):
@@ -78,6 +83,11 @@ class ControlInternalServiceAsyncStub(ControlInternalServiceStub):
     subscription, or the number of its actions, is not as it was judged, or the lease is another's:
     look again. WRONG_STATE when it is deleted, or stopped already; INVALID_FIELD when its rules say
     otherwise; REQUEST_ID_REUSED when the action id came with another action; NOT_FOUND.
+    """
+    PerfActions: _aio.UnaryUnaryMultiCallable[_control_internal_service_pb2.PerfActionsRequest, _control_internal_service_pb2.PerfActionsResponse]  # type: ignore[assignment]
+    """Does the same for several subscriptions in one transaction: each action is done or refused by
+    itself, as PerfAction would. One that fails as a whole (UNAVAILABLE, CONFLICT) has done nothing.
+    Called by perfmon; may be repeated.
     """
 
 class ControlInternalServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -113,6 +123,17 @@ class ControlInternalServiceServicer(metaclass=_abc_1.ABCMeta):
         subscription, or the number of its actions, is not as it was judged, or the lease is another's:
         look again. WRONG_STATE when it is deleted, or stopped already; INVALID_FIELD when its rules say
         otherwise; REQUEST_ID_REUSED when the action id came with another action; NOT_FOUND.
+        """
+
+    @_abc_1.abstractmethod
+    def PerfActions(
+        self,
+        request: _control_internal_service_pb2.PerfActionsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_control_internal_service_pb2.PerfActionsResponse, _abc.Awaitable[_control_internal_service_pb2.PerfActionsResponse]]:
+        """Does the same for several subscriptions in one transaction: each action is done or refused by
+        itself, as PerfAction would. One that fails as a whole (UNAVAILABLE, CONFLICT) has done nothing.
+        Called by perfmon; may be repeated.
         """
 
 def add_ControlInternalServiceServicer_to_server(servicer: ControlInternalServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -54,10 +54,14 @@ class InternalServicer(pb_grpc.ControlInternalServiceServicer):
         self, request: pb.PerfActionRequest, context: Context
     ) -> pb.PerfActionResponse:
         """Do what performance rules demand, once for each action id."""
-        done = await self._actions.act(
-            self._inside.caller(context),
-            codec.action(request),
-            codec.claimant(request),
-            codec.reason(request),
+        caller = self._inside.caller(context)
+        return codec.done(await self._actions.act(caller, codec.asked(request)))
+
+    async def PerfActions(
+        self, request: pb.PerfActionsRequest, context: Context
+    ) -> pb.PerfActionsResponse:
+        """Do what performance rules of several subscriptions demand, each once."""
+        found = await self._actions.act_all(
+            self._inside.caller(context), [codec.asked(one) for one in request.actions]
         )
-        return pb.PerfActionResponse(control_seq=done.control_seq, exits=done.exits)
+        return pb.PerfActionsResponse(results=map(codec.result, found))

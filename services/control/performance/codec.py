@@ -5,11 +5,13 @@ from __future__ import annotations
 from google.protobuf import json_format
 
 from services.control.performance.rules import Action
-from services.control.performance.store import Claimant
+from services.control.performance.store import Asked, Claimant, Done
+from tradingtools.domain.errors import TradingError
 from tradingtools.domain.money import to_text
 from tradingtools.domain.performance import LossAction
 from tradingtools.v1 import control_internal_service_pb2 as pb
 from tradingtools.v1 import control_service_pb2 as control
+from tradingtools.v1 import error_reason_pb2 as error_reason
 
 
 def action(request: pb.PerfActionRequest) -> Action:
@@ -33,9 +35,26 @@ def action(request: pb.PerfActionRequest) -> Action:
     )
 
 
-def claimant(request: pb.PerfActionRequest) -> Claimant:
-    """Read the lease that the caller says to have."""
-    return Claimant(request.partition, request.epoch)
+def asked(request: pb.PerfActionRequest) -> Asked:
+    """Read what is asked for, and the lease that the caller says to have."""
+    return Asked(action(request), Claimant(request.partition, request.epoch), reason(request))
+
+
+def done(found: Done) -> pb.PerfActionResponse:
+    """Return what an action has done."""
+    return pb.PerfActionResponse(control_seq=found.control_seq, exits=found.exits)
+
+
+def result(found: Done | TradingError) -> pb.PerfActionResult:
+    """Return what became of one action of several."""
+    if isinstance(found, Done):
+        return pb.PerfActionResult(done=done(found))
+    return pb.PerfActionResult(
+        refused=pb.PerfActionRefusal(
+            reason=error_reason.ErrorReason.Value(f"ERROR_REASON_{found.reason}"),
+            message=found.message,
+        )
+    )
 
 
 def reason(request: pb.PerfActionRequest) -> str:

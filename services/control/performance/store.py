@@ -1,12 +1,14 @@
-"""Performance actions in PostgreSQL: each is done once, with its evidence, in one transaction.
+"""Performance actions in PostgreSQL: each is done once, with its evidence; many in one transaction.
 
-A crash before the commit has done nothing; after it, whoever asks again is answered the same. The
-exits of a loss stop are time stops of each lot, which the guard fires: they sell what a lot holds,
-once, beside whatever else sells it.
+A crash before the commit has done nothing; after it, whoever asks again is answered the same. One
+that is refused keeps no other from being done: all are judged before anything is written. The exits
+of a loss stop are time stops of each lot, which the guard fires: they sell what a lot holds, once,
+beside whatever else sells it.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,13 +17,13 @@ from psycopg.types.json import Jsonb
 from services.control.auth.tokens import Caller
 from services.control.performance.exits import sell
 from services.control.performance.rules import KIND, Action, changed
-from services.control.store import Change, Row, Store, queries
-from services.control.subscription_row import locked
-from tradingtools.domain.errors import Conflict, RequestIdReused
+from services.control.store import Change, Entry, Row, Store, queries
+from services.control.subscription_row import not_found
+from tradingtools.domain.errors import Conflict, RequestIdReused, TradingError
 from tradingtools.domain.performance import LossAction
 
 _SQL = queries("performance/queries")
-_SUBSCRIPTION = queries("subscriptions/queries")
+_CHANGED = ("state", "version", "scale_micros", "paused_by", "pause_reason", "exiting")
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,11 +35,32 @@ class Claimant:
 
 
 @dataclass(frozen=True, slots=True)
+class Asked:
+    """An action that is asked for, under which lease, and why, for people."""
+
+    action: Action
+    claimant: Claimant
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class Done:
     """The effect of an action."""
 
     control_seq: int
     exits: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Judged:
+    asked: Asked
+    before: Row
+    columns: Row
+    """That change."""
+
+    @property
+    def action(self) -> Action:
+        return self.asked.action
 
 
 class Actions:
@@ -46,86 +69,139 @@ class Actions:
     def __init__(self, store: Store) -> None:
         self._store = store
 
-    async def act(self, caller: Caller, action: Action, claimant: Claimant, reason: str) -> Done:
+    async def act(self, caller: Caller, asked: Asked) -> Done:
         """Do an action, or return what the same one has done before.
-
-        Args:
-            caller: who asks.
-            action: for what.
-            claimant: under which lease.
-            reason: why, for people.
 
         Raises:
             Conflict: the subscription is not as it was judged, or the lease is another's.
             NotFound, WrongState, InvalidField: as of `rules.changed`.
             RequestIdReused: the action id came with another action.
         """
-        async with self._store.change(caller, "grpc", halts=action.stop is not None) as change:
-            known = await change.row(_SQL["known"], id=action.id)
-            if known is not None:
-                return _same(known, action)
-            if claimant.epoch:
-                held = await change.row(
-                    _SQL["holds_lease"], partition=claimant.partition, epoch=claimant.epoch
-                )
-                if held is None or not held["held"]:
-                    raise Conflict(
-                        "another perfmon has taken over", kind="lease", id=str(claimant.partition)
-                    )
-            row = await locked(change, action.subscription_id)
-            columns = changed(row, action, reason)
-            if action.stop is LossAction.REDUCE_ONLY:
-                await change.rows(
-                    _SQL["reduce"], proxy=row["follower_proxy"], actor=caller.id, reason=reason
-                )
-            now = {**row, **columns}
-            await change.rows(
-                _SQL["act"],
-                id=row["id"],
-                stops=action.stop is not None,
-                **{name: now[name] for name in _CHANGED},
-            )
-            exits: list[str] = []
-            if action.stop is LossAction.PAUSE_AND_EXIT:
-                exits = await sell(change, row, action.id)
-            return await self._record(change, row, action, exits)
+        (found,) = await self.act_all(caller, [asked])
+        if isinstance(found, TradingError):
+            raise found
+        return found
 
-    async def _record(self, change: Change, before: Row, action: Action, exits: list[str]) -> Done:
-        row = await locked(change, action.subscription_id)
+    async def act_all(self, caller: Caller, asked: Sequence[Asked]) -> list[Done | TradingError]:
+        """Do actions; returns for each one what `act` returns or raises."""
+        halts = any(one.action.stop is not None for one in asked)
+        async with self._store.change(caller, "grpc", halts=halts) as change:
+            found = await _known(change, asked)
+            left = [one for one in asked if one.action.id not in found]
+            judged = await _judged(change, left, found)
+            found |= await _do(change, caller, judged)
+        return [found[one.action.id] for one in asked]
+
+
+async def _known(change: Change, asked: Sequence[Asked]) -> dict[str, Done | TradingError]:
+    """Return what was done before."""
+    rows = await change.rows(_SQL["known"], ids=[one.action.id for one in asked])
+    actions = {one.action.id: one.action for one in asked}
+    return {row["action_id"]: _same(row, actions[row["action_id"]]) for row in rows}
+
+
+def _same(known: Row, action: Action) -> Done | TradingError:
+    asked: tuple[Any, ...] = (action.subscription_id, action.kind.value, action.ordinal)
+    if (known["subscription_id"], known["kind"], known["ordinal"]) != asked:
+        return RequestIdReused("action_id: was used for another action", field="actionId")
+    return Done(known["control_seq"], tuple(known["exits"]))
+
+
+async def _judged(
+    change: Change, asked: Sequence[Asked], found: dict[str, Done | TradingError]
+) -> list[_Judged]:
+    """Return what may be done, with its subscription held; what is refused goes to ``found``."""
+    if not asked:
+        return []
+    held = {one.claimant: await _holds(change, one.claimant) for one in asked}
+    rows = await change.rows(_SQL["lock"], ids=[one.action.subscription_id for one in asked])
+    present = {row["id"]: row for row in rows}
+    judged: list[_Judged] = []
+    seen: set[str] = set()
+    for one in asked:
+        action = one.action
+        try:
+            if not held[one.claimant]:
+                raise Conflict(
+                    "another perfmon has taken over",
+                    kind="lease", id=str(one.claimant.partition),
+                )  # fmt: skip
+            if action.subscription_id in seen:
+                # It was judged before the other one.
+                raise Conflict("another action of it", kind=KIND, id=action.subscription_id)
+            seen.add(action.subscription_id)
+            row = present.get(action.subscription_id)
+            if row is None:
+                raise not_found(action.subscription_id)
+            judged.append(_Judged(one, row, changed(row, action, one.reason)))
+        except TradingError as error:
+            found[action.id] = error
+    return judged
+
+
+async def _holds(change: Change, claimant: Claimant) -> bool:
+    if not claimant.epoch:
+        return True
+    row = await change.row(_SQL["holds_lease"], partition=claimant.partition, epoch=claimant.epoch)
+    return row is not None and bool(row["held"])
+
+
+async def _do(change: Change, caller: Caller, judged: Sequence[_Judged]) -> dict[str, Done]:
+    if not judged:
+        return {}
+    for one in judged:
+        if one.action.stop is LossAction.REDUCE_ONLY:
+            await change.rows(
+                _SQL["reduce"], proxy=one.before["follower_proxy"], actor=caller.id,
+                reason=one.asked.reason,
+            )  # fmt: skip
+    news = [
+        {"id": one.before["id"], "stops": one.action.stop is not None,
+         **{name: {**one.before, **one.columns}[name] for name in _CHANGED}}
+        for one in judged
+    ]  # fmt: skip
+    rows = await change.rows(_SQL["act"], rows=Jsonb(news))
+    after = {row["id"]: row for row in rows}
+    exiting = [one for one in judged if one.action.stop is LossAction.PAUSE_AND_EXIT]
+    exits = await sell(
+        change,
+        [one.before for one in exiting],
+        {one.before["id"]: one.action.id for one in exiting},
+    )
+    return await _record(change, judged, after, exits)
+
+
+async def _record(
+    change: Change, judged: Sequence[_Judged], after: dict[str, Row], exits: dict[str, list[str]]
+) -> dict[str, Done]:
+    entries, puts = [], []
+    for one in judged:
+        action, name = one.action, one.before["id"]
         told = {
             "action_id": action.id,
             "kind": action.kind.value,
             "loss_action": action.stop.value if action.stop else None,
             "evidence": dict(action.evidence),
-            "exits": exits,
+            "exits": exits.get(name, []),
         }
-        seq = await change.record(
-            "performance action", KIND, row["id"], before=before["audit"],
-            after={**row["audit"], "performance_action": told},
+        now = {**after[name]["audit"], "performance_action": told}
+        entries.append(
+            Entry(action="performance action", kind=KIND, subject=name,
+                  before=one.before["audit"], after=now)
         )  # fmt: skip
-        await change.rows(_SUBSCRIPTION["mark_changed"], id=row["id"], seq=seq)
-        await change.rows(
-            _SQL["put"],
-            action=action.id,
-            id=row["id"],
-            ordinal=action.ordinal,
-            baseline=before["baseline"],
-            kind=action.kind.value,
-            loss_action=told["loss_action"],
-            scale_micros=row["scale_micros"],
-            anchor_micros=action.anchor_micros,
-            evidence=Jsonb(dict(action.evidence)),
-            exits=exits,
-            seq=seq,
-        )
-        return Done(seq, tuple(exits))
-
-
-_CHANGED = ("state", "version", "scale_micros", "paused_by", "pause_reason", "exiting")
-
-
-def _same(known: Row, action: Action) -> Done:
-    asked: tuple[Any, ...] = (action.subscription_id, action.kind.value, action.ordinal)
-    if (known["subscription_id"], known["kind"], known["ordinal"]) != asked:
-        raise RequestIdReused("action_id: was used for another action", field="actionId")
-    return Done(known["control_seq"], tuple(known["exits"]))
+        puts.append(
+            {
+                **told, "subscription_id": name, "ordinal": action.ordinal,
+                "baseline": one.before["baseline"], "scale_micros": after[name]["scale_micros"],
+                "anchor_micros": action.anchor_micros,
+            }
+        )  # fmt: skip
+    seqs = await change.record_all(entries)
+    marks = [{"id": one.before["id"], "seq": seq} for one, seq in zip(judged, seqs, strict=True)]
+    await change.rows(_SQL["mark_changed"], rows=Jsonb(marks))
+    numbered = [put | {"control_seq": seq} for put, seq in zip(puts, seqs, strict=True)]
+    await change.rows(_SQL["put"], rows=Jsonb(numbered))
+    return {
+        one.action.id: Done(seq, tuple(exits.get(one.before["id"], ())))
+        for one, seq in zip(judged, seqs, strict=True)
+    }
