@@ -2,8 +2,10 @@
 copies are later for it.
 
 The whole engine runs, and one leader with a hundred followers trades. First at a steady pace, with
-a reader who follows the log: an event is late from its row's writing to its coming. Then in bursts,
-in turns without the log and with it: without it its process stands still.
+a reader who follows the log: an event is late from its row's commit to its coming. PostgreSQL keeps
+when each transaction was committed, so each stage is a line of its own. Then in bursts, in turns
+without the log and with it: without it its process stands still. `TT_EVENTS_...` of the environment
+are the log's settings.
 """
 
 from __future__ import annotations
@@ -12,11 +14,14 @@ import asyncio
 import os
 import signal
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
+from dataclasses import replace
+from itertools import pairwise
 
 import psutil
 import psycopg
+from psycopg.rows import dict_row
 
 from bench import feed
 from bench.core.sheet import Figure, times
@@ -53,7 +58,9 @@ async def measure(
     Raises:
         BenchError: and what the launcher raises.
     """
-    async with scene([followers], say) as here:
+    environ = {name: value for name, value in os.environ.items() if name.startswith("TT_EVENTS_")}
+    postgres = {"track_commit_timestamp": "on"}
+    async with scene([followers], say, environ, postgres=postgres) as here:
         here.feed.noise = _NOISE
         await here.quiet()
         say(f"{seconds} seconds of {followers} orders a second")
@@ -65,8 +72,8 @@ async def measure(
 async def _steady(here: Scene, followers: int, seconds: int) -> list[Figure]:
     pids = here.engine.pids()
     watched = {name: psutil.Process(pids[name]) for name in _BEHIND}
-    late: list[float] = []
-    async with _followed(here, late):
+    came: dict[int, int] = {}
+    async with _followed(here, came):
         before = {name: _spent(process) for name, process in watched.items()}
         began = time.monotonic()
         for number in range(seconds):
@@ -76,15 +83,39 @@ async def _steady(here: Scene, followers: int, seconds: int) -> list[Figure]:
         await here.quiet()
         await _caught_up(here)
         shares = {name: (_spent(p) - before[name]) / past for name, p in watched.items()}
-    under = f"{followers * seconds / past:.0f} orders a second, {len(late) / past:.0f} events"
-    p50, p99 = times("row written to reader", under, late, goal_p99=_LAG_P99_MS)
+    under = f"{followers * seconds / past:.0f} orders a second, {len(came) / past:.0f} events"
     return [
-        Figure(what=p50.what, under=under, value=p50.value, unit="ms", goal=_LAG_P50_MS),
-        p99,
+        *await _stages(here, came, under),
         Figure(what="events", under=under, value=shares["events"], unit="cores", goal=_CORE),
         *(
             Figure(what=name, under=under, value=shares[name], unit="cores")
             for name in _BEHIND[1:]
+        ),
+    ]  # fmt: skip
+
+
+async def _stages(here: Scene, came: Mapping[int, int], under: str) -> list[Figure]:
+    """Return how long events of orders were in each stage, and from commit to reader."""
+    async with await psycopg.AsyncConnection.connect(
+        here.engine.database_url, row_factory=dict_row
+    ) as connection:
+        cursor = await connection.execute(SQL["stages"], {"numbers": list(came)})
+        rows = await cursor.fetchall()
+    ends = ("written_us", "committed_us", "logged_us", "came_us")
+    timed = [row | {"came_us": came[row["number"]] / 1000} for row in rows]
+
+    def between(first: str, last: str) -> list[float]:
+        return [(row[last] - row[first]) / 1000 for row in timed]
+
+    p50, p99 = times("commit to reader", under, between(*ends[1::2]), goal_p99=_LAG_P99_MS)
+    names = ("row written to commit", "commit to the log", "the log to reader")
+    return [
+        replace(p50, goal=_LAG_P50_MS),
+        p99,
+        *times("row written to reader", under, between(*ends[::3])),
+        *(
+            times(name, under, between(*pair))[0]
+            for name, pair in zip(names, pairwise(ends), strict=True)
         ),
     ]  # fmt: skip
 
@@ -127,8 +158,8 @@ def _still(pid: int) -> Iterator[None]:
 
 
 @asynccontextmanager
-async def _followed(here: Scene, late: list[float]) -> AsyncIterator[None]:
-    """Follow the log; note how late each event comes, in milliseconds."""
+async def _followed(here: Scene, came: dict[int, int]) -> AsyncIterator[None]:
+    """Follow the log; note when each event comes, in nanoseconds since the epoch."""
     prepared = here.engine.prepared
     there = transport.channel(prepared.addresses["events"])
     ready = asyncio.Event()
@@ -140,13 +171,13 @@ async def _followed(here: Scene, late: list[float]) -> AsyncIterator[None]:
                 "events", lambda c: stub.StreamEvents(pb.StreamEventsRequest(cursor=c)), ""
             ):
                 now = time.time_ns()
-                late.extend((now - event.time.ToNanoseconds()) / 1e6 for event in response.events)
+                came.update((event.sequence, now) for event in response.events)
                 ready.set()
 
     following = asyncio.create_task(follow())
     try:
         await ready.wait()
-        late.clear()
+        came.clear()
         yield
     finally:
         await cancel_all([following])

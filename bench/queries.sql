@@ -92,3 +92,16 @@ select pid from pg_stat_activity where application_name = 'tradingtools-control'
 -- name: log_is_whole
 -- Whether all that was written is in the log of events.
 select p.log_number >= (select last_value from log_number_seq) from event_log_position p
+
+-- name: stages
+-- When the rows behind events of orders were written and committed, and when the events were in the log;
+-- microseconds since the epoch. Needs track_commit_timestamp.
+select e.number,
+       (extract(epoch from e.occurred_at) * 1000000)::bigint as written_us,
+       (extract(epoch from pg_xact_commit_timestamp(coalesce(o.xmin, b.xmin))) * 1000000)::bigint
+           as committed_us,
+       (extract(epoch from pg_xact_commit_timestamp(e.xmin)) * 1000000)::bigint as logged_us
+from event e
+left join order_event o on o.event_seq = e.log_number
+left join booking b on b.fill_seq = e.log_number
+where e.number = any(%(numbers)s) and coalesce(o.event_seq, b.fill_seq) is not null

@@ -128,6 +128,7 @@ async def scene(
     environ: Mapping[str, str] | None = None,
     *,
     rest_ms: int = 0,
+    postgres: Mapping[str, str] | None = None,
 ) -> AsyncIterator[Scene]:
     """Everything up and warm, with a leader for each number of followers.
 
@@ -136,6 +137,7 @@ async def scene(
         say: told what takes its time.
         environ: settings of the engine that differ from a run's.
         rest_ms: how long the venue takes for each answer by REST.
+        postgres: settings of PostgreSQL that differ from a run's.
 
     Raises:
         BenchError: and what the launcher raises.
@@ -148,7 +150,7 @@ async def scene(
             try:
                 say("starting the engine")
                 ends = system.Ends(feed=source.port, gateway=side.port, venue=venue)
-                async with system.running(ends, environ or {}) as engine:
+                async with system.running(ends, environ or {}, postgres or {}) as engine:
                     say(f"subscribing {sum(found)} followers")
                     made = await system.subscribe(
                         engine,

@@ -18,7 +18,7 @@ import tempfile
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import ExitStack, asynccontextmanager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from threading import Event
 
@@ -177,14 +177,19 @@ def _environ(ends: Ends) -> dict[str, str]:
     }
 
 
-def _start(stack: ExitStack, environ: Mapping[str, str]) -> Engine:
+def _start(stack: ExitStack, environ: Mapping[str, str], postgres: Mapping[str, str]) -> Engine:
     settings = load(Settings, "launcher", environ)
     state = open_state("")
     stack.callback(state.close)
     prepared = prepare(settings, state, environ)
     stack.callback(prepared.block.release)
+    said = tuple(word for name, value in postgres.items() for word in ("-c", f"{name}={value}"))
+    programs = [
+        replace(program, command=program.command + said) if program.name == "postgres" else program
+        for program in prepared.programs
+    ]
     supervisor = supervision.start(
-        prepared.programs,
+        programs,
         root=ROOT,
         directory=state.directory,
         sockets=state.sockets,
@@ -192,7 +197,7 @@ def _start(stack: ExitStack, environ: Mapping[str, str]) -> Engine:
     )
     stack.callback(supervisor.close)
     starter = Starter(
-        supervisor=supervisor, programs=prepared.programs, environ=prepared.environ, stop=Event()
+        supervisor=supervisor, programs=programs, environ=prepared.environ, stop=Event()
     )
     steps: dict[str, Callable[[], None]] = {
         "stores": starter.stores,
@@ -209,16 +214,19 @@ def _start(stack: ExitStack, environ: Mapping[str, str]) -> Engine:
 
 
 @asynccontextmanager
-async def running(ends: Ends, environ: Mapping[str, str]) -> AsyncIterator[Engine]:
+async def running(
+    ends: Ends, environ: Mapping[str, str], postgres: Mapping[str, str]
+) -> AsyncIterator[Engine]:
     """The engine, all processes ready; gone when the block ends.
 
     Args:
         ends: what it reads and where it sends.
         environ: further settings.
+        postgres: further settings of PostgreSQL.
     """
     stack = ExitStack()
     try:
-        yield await asyncio.to_thread(_start, stack, {**_environ(ends), **environ})
+        yield await asyncio.to_thread(_start, stack, {**_environ(ends), **environ}, postgres)
     finally:
         await asyncio.to_thread(stack.close)
 

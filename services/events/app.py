@@ -26,12 +26,14 @@ SERVICES = ("tradingtools.v1.EventService", "tradingtools.v1.EventFeedService")
 async def run(settings: Settings, stop: asyncio.Event) -> None:
     """Run the log of events until ``stop``."""
     async with composed("events", settings) as parts:
-        pool = await parts.pool(size=3, planned_once=True)
+        pool = await parts.pool(size=2, planned_once=True)
+        # Its own, and without a question before each use: the writer tries again anyway.
+        looking = await parts.pool("log", size=1, prompt=True, planned_once=True)
         owned = await parts.lease(pool)
         at = await store.position(pool)
         feed = EventFeed(at.number, partial(event_log.after, pool))
         writer = LogWriter(
-            pool,
+            looking,
             owned,
             feed,
             at,

@@ -13,10 +13,12 @@ class Settings:
 
     listen: str = setting("127.0.0.1:0")
     """Address that its gRPC server listens on, ``host:port``."""
-    busy_ms: int = setting(30, minimum=5, maximum=1_000)
-    """Milliseconds between two looks at the tables while something happens."""
+    busy_ms: int = setting(20, minimum=5, maximum=1_000)
+    """Milliseconds between a write of events and the next look at the tables; half as many while
+    new rows wait for a transaction that runs beside them."""
     idle_ms: int = setting(100, minimum=5, maximum=10_000)
-    """Milliseconds between two looks while nothing does."""
+    """The most milliseconds between two looks. Where nothing moves, or a transaction that stays
+    open holds the log back, they become as many within two seconds."""
     streams: int = setting(2_000, minimum=1, maximum=100_000)
     """Server-sent streams that may be open at a time."""
     streams_per_token: int = setting(500, minimum=1, maximum=100_000)

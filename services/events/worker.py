@@ -6,7 +6,7 @@ Before it: every process that writes. After it: `server.py`, whose readers follo
 from __future__ import annotations
 
 import asyncio
-from collections import deque
+from collections import Counter, deque
 
 import psycopg
 import structlog
@@ -14,6 +14,7 @@ import structlog
 from services.events import exits, store
 from services.events.core.derive import derive
 from services.events.core.horizon import Horizon
+from services.events.core.pacing import Found, next_pause
 from tradingtools import clock
 from tradingtools.domain.event_types import EventType
 from tradingtools.runtime import instruments, telemetry
@@ -37,12 +38,12 @@ class LogWriter:
     """The one writer of the log.
 
     Args:
-        pool: of the deciding database.
+        pool: of the deciding database; one connection is enough.
         lease: of the log.
         feed: what readers follow.
         at: up to where the log is made.
-        busy_seconds: between two looks while something happens.
-        idle_seconds: between two looks while nothing does.
+        busy_seconds: between a write and the next look.
+        idle_seconds: between two looks while nothing does, at the most.
     """
 
     def __init__(
@@ -77,7 +78,8 @@ class LogWriter:
         while True:
             await asyncio.sleep(pause)
             try:
-                pause = self._busy if await self.step() else min(pause * 1.5, self._idle)
+                found = await self.step()
+                pause = next_pause(pause, found, busy=self._busy, idle=self._idle)
             except psycopg.OperationalError as error:
                 _log.warning("the log waits for the database", error=str(error))
                 pause = _AWAY_SECONDS
@@ -86,18 +88,22 @@ class LogWriter:
         """Return how long the oldest row that was seen is not in the log; 0: all are."""
         return round((clock.monotonic() - self._seen[0][1]) * 1000) if self._seen else 0
 
-    async def step(self) -> bool:
-        """Reading once and write what is complete; return whether anything was new or under way."""
+    async def step(self) -> Found:
+        """Read once and write what is complete."""
         if not self._busy_now and await store.newest_number(self._pool) == self._at.log_number:
-            return False
+            return Found.NOTHING
         seen = await store.look(self._pool)
         complete = self._horizon.see(seen)
-        behind = self._busy_now = self._at.log_number < seen.newest
-        if behind and (not self._seen or self._seen[-1][0] < seen.newest):
+        before = self._at.log_number
+        self._busy_now = before < seen.newest
+        new = self._busy_now and (not self._seen or self._seen[-1][0] < seen.newest)
+        if new:
             self._seen.append((seen.newest, clock.monotonic()))
         while self._at.log_number < complete:
             await self._write(min(complete, self._at.log_number + _NUMBERS))
-        return behind
+        if before < self._at.log_number:
+            return Found.COMPLETE
+        return Found.INCOMPLETE if new else Found.NOTHING
 
     async def _write(self, to: int) -> None:
         rows = await store.sources(self._pool, self._at.log_number, to)
@@ -109,7 +115,9 @@ class LogWriter:
         now_ns = clock.now_ns()
         for number, event in enumerate(events, before.number + 1):
             self._feed.append(number, event)
-            _written.add(1, {"type": event.type})
+        for kind, count in Counter(event.type for event in events).items():
+            _written.add(count, {"type": kind})
+        for event in events:
             _lag.observe_ns(now_ns - round(event.at.timestamp() * 1e9), "", event.traceparent)
         if telemetry.traced() and (keys := exits.ended(rows)):
             await exits.trace(self._pool, keys)
