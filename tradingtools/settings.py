@@ -26,6 +26,7 @@ PROCESSES = (
     *sorted(found.parent.name.upper() for found in _SERVICES.glob("*/__main__.py")),
     "INSIDERS",
     "VENUE",
+    "PAPER_CLOB",
     "PAPER_OKX",
     "LAUNCHER",
     "EDGE",

@@ -8,14 +8,17 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from hashlib import sha256
 from pathlib import Path
+from typing import TypeVar
 
 import msgspec
 from aiohttp import web
 
-from paper.clob.control import Control
+from paper.clob.control import Control, NewMarket, Wallet, fund, open_market
 from paper.clob.core.auth import Keys
 from paper.clob.core.exchange import Exchange
 from paper.clob.core.values import Refusal
+from paper.clob.feed.drivers import Feeding
+from paper.clob.feed.generator import Generator, seeded_markets
 from paper.clob.journal import Journal
 from paper.clob.rest_markets import MarketRest
 from paper.clob.rest_orders import OrderRest
@@ -26,6 +29,8 @@ from tradingtools.runtime.process import Startup, until_stopped
 
 PORTS = "paper_clob.ports.json"
 JOURNAL = "paper_clob.journal.jsonl"
+
+_T = TypeVar("_T")
 
 
 class Ports(msgspec.Struct, frozen=True, kw_only=True):
@@ -53,6 +58,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
         raise Startup(f"TT_PAPER_CLOB_STATE_DIR: {error}") from None
     venue = venue_of(settings, journal)
     try:
+        _furnish(settings, venue)
         public = web.Application(middlewares=[wire(venue)])
         public.add_routes(
             [
@@ -71,9 +77,54 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
             ) as control_port,
         ):
             _write(settings.state_dir / PORTS, Ports(port=port, control_port=control_port))
-            await until_stopped(stop, venue.run())
+            await until_stopped(stop, venue.run(), _fed(settings, venue))
     finally:
         journal.close()
+
+
+def _furnish(settings: Settings, venue: Venue) -> None:
+    """Open the markets and fund the wallets that the settings name. Raises Startup."""
+    for wish in _lines("MARKETS", settings.markets, NewMarket):
+        try:
+            open_market(venue, wish)
+        except Refusal as refusal:
+            raise Startup(f"TT_PAPER_CLOB_MARKETS: {refusal.text}") from None
+    if settings.feed == "seeded" and not settings.markets:
+        for market in seeded_markets(settings.seed):
+            venue.list_market(market)
+    for wallet in _lines("WALLETS", settings.wallets, Wallet):
+        try:
+            fund(venue, wallet)
+        except Refusal as refusal:
+            raise Startup(f"TT_PAPER_CLOB_WALLETS: {refusal.text}") from None
+    if settings.feed == "recording" and not Path(settings.recording).is_file():
+        raise Startup("TT_PAPER_CLOB_RECORDING: there is no such file")
+
+
+def _lines(name: str, file: str, kind: type[_T]) -> list[_T]:
+    if not file:
+        return []
+    try:
+        lines = Path(file).read_bytes().splitlines()
+        return [msgspec.json.decode(line, type=kind) for line in lines if line.strip()]
+    except (OSError, msgspec.DecodeError) as error:
+        raise Startup(f"TT_PAPER_CLOB_{name}: {error}") from None
+
+
+async def _fed(settings: Settings, venue: Venue) -> None:
+    """Feed the market, for ever."""
+    listed = [state.market for state in venue.exchange.markets()]
+    by_asset = {asset: market for market in listed for asset in market.assets}
+    feeding = Feeding(venue)
+    match settings.feed:
+        case "seeded":
+            await feeding.seeded(Generator(listed, seed=settings.seed), settings.step_ms)
+        case "recording":
+            await feeding.recorded(Path(settings.recording), by_asset)
+        case "live":
+            await feeding.live(settings.live_url, by_asset)
+        case _:
+            await asyncio.Event().wait()
 
 
 @web.middleware

@@ -136,32 +136,11 @@ class Control:
         return reply(self._venue.journal.after(int(request.query.get("after", "0"))))
 
     async def _list(self, request: web.Request) -> web.Response:
-        wish = await _read(request, NewMarket)
-        self._venue.list_market(
-            Market(
-                condition=wish.condition.lower(),
-                assets=wish.assets,
-                outcomes=wish.outcomes,
-                question=wish.question,
-                tick=_price(wish.tick),
-                min_size=_amount(wish.min_size),
-                neg_risk=wish.neg_risk,
-                fee_bps=wish.fee_bps,
-                seconds_delay=wish.seconds_delay,
-                game_start_ms=wish.game_start_ms,
-            )
-        )
+        open_market(self._venue, await _read(request, NewMarket))
         return reply({})
 
     async def _fund(self, request: web.Request) -> web.Response:
-        wish = await _read(request, Wallet)
-        wallet = wish.wallet.lower()
-        if wish.owner:
-            self._venue.wallets.register(wallet, wish.owner.lower(), wish.signature_type)
-        ledger = self._venue.exchange.ledger
-        ledger.deposit(wallet, _amount(wish.usdc))
-        for condition, size in wish.sets.items():
-            ledger.split(wallet, self._market(condition).market, _amount(size))
+        fund(self._venue, await _read(request, Wallet))
         return reply({})
 
     async def _level(self, request: web.Request) -> web.Response:
@@ -237,14 +216,47 @@ class Control:
         return reply({"dropped": self._venue.user.drop() + self._venue.market.drop()})
 
     def _market(self, condition: str) -> MarketState:
-        state = self._venue.exchange.market(condition)
-        if state is None:
-            raise Refusal("condition: unknown", 404)
-        return state
+        return _market(self._venue, condition)
 
     def _told(self) -> web.Response:
         self._venue.publish()
         return reply({})
+
+
+def open_market(venue: Venue, wish: NewMarket) -> None:
+    """Open a market. Raises Refusal."""
+    venue.list_market(
+        Market(
+            condition=wish.condition.lower(),
+            assets=wish.assets,
+            outcomes=wish.outcomes,
+            question=wish.question,
+            tick=_price(wish.tick),
+            min_size=_amount(wish.min_size),
+            neg_risk=wish.neg_risk,
+            fee_bps=wish.fee_bps,
+            seconds_delay=wish.seconds_delay,
+            game_start_ms=wish.game_start_ms,
+        )
+    )
+
+
+def fund(venue: Venue, wish: Wallet) -> None:
+    """Give a wallet what it shall have. Raises Refusal."""
+    wallet = wish.wallet.lower()
+    if wish.owner:
+        venue.wallets.register(wallet, wish.owner.lower(), wish.signature_type)
+    ledger = venue.exchange.ledger
+    ledger.deposit(wallet, _amount(wish.usdc))
+    for condition, size in wish.sets.items():
+        ledger.split(wallet, _market(venue, condition).market, _amount(size))
+
+
+def _market(venue: Venue, condition: str) -> MarketState:
+    state = venue.exchange.market(condition)
+    if state is None:
+        raise Refusal("condition: unknown", 404)
+    return state
 
 
 async def _read(request: web.Request, kind: type[_T]) -> _T:

@@ -125,6 +125,17 @@ class Exchange:
         state = self._states[condition]
         self._tell(state.book.level("buy" if side == "BUY" else "sell", price, size), state, now_ms)
 
+    def snapshot(
+        self,
+        condition: str,
+        bids: Iterable[tuple[int, int]],
+        asks: Iterable[tuple[int, int]],
+        now_ms: int,
+    ) -> None:
+        """Take the whole of the market's own book from the feed."""
+        state = self._states[condition]
+        self._tell(state.book.snapshot(bids, asks), state, now_ms)
+
     def printed(self, condition: str, side: str, price: int, size: int, now_ms: int) -> None:
         """Take a trade of strangers from the feed; it serves orders that rest before them."""
         state = self._states[condition]
