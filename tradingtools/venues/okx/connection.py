@@ -23,7 +23,7 @@ _BIGGEST_FRAME = 16 * 1024 * 1024
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Patience:
-    """How long a connection is waited for, in seconds."""
+    """The waits of a connection, in seconds."""
 
     open: float = 10.0
     silent: float = 20.0

@@ -37,7 +37,7 @@ CHANNELS = (
 
 
 class SessionState(Enum):
-    """How far a connection has come."""
+    """The progress of a connection."""
 
     LOGIN = auto()
     SUBSCRIBING = auto()
@@ -56,7 +56,7 @@ class Send:
 
 @dataclass(frozen=True, slots=True)
 class Read:
-    """What was missed has to be read by REST, then given to `PrivateSession.caught_up`."""
+    """Ask for a reading by REST of all that was missed, for `PrivateSession.caught_up`."""
 
 
 @dataclass(frozen=True, slots=True)
