@@ -152,10 +152,17 @@ class OkxAccounts:
         """Tell what happens to the wallet, beginning with Connected, for ever."""
         if self._socket is None:
             raise ValueError("there is no socket")
-        queue: asyncio.Queue[AccountEvent] = asyncio.Queue()
-        async with alongside(self._socket.run(queue.put_nowait, self)):
-            while True:
-                yield await queue.get()
+        queue: asyncio.Queue[AccountEvent | None] = asyncio.Queue()
+        async with alongside(self._fill(self._socket, queue)):
+            while (event := await queue.get()) is not None:
+                yield event
+
+    async def _fill(self, socket: PrivateSocket, queue: asyncio.Queue[AccountEvent | None]) -> None:
+        try:
+            await socket.run(queue.put_nowait, self)
+        finally:
+            # Whoever waits for the next event has to hear of a defect.
+            queue.put_nowait(None)
 
     async def _positions(self, account: AccountBook, data: msgspec.Raw) -> None:
         try:

@@ -47,24 +47,31 @@ class OkxMarketFeed:
     Args:
         endpoint: the public path.
         rest: public questions.
-        gate: the limits, shared with ``rest``.
+        address: the limits of our address, shared with ``rest``.
         directory: the instruments.
     """
 
     def __init__(
-        self, endpoint: Endpoint, *, rest: OkxRest, gate: RateGate, directory: Directory
+        self, endpoint: Endpoint, *, rest: OkxRest, address: RateGate, directory: Directory
     ) -> None:
         self._endpoint = endpoint
         self._rest = rest
-        self._gate = gate
+        self._address = address
         self._directory = directory
 
     async def events(self, instruments: Sequence[Instrument]) -> AsyncIterator[MarketEvent]:
         """Tell each change, for ever; a book in doubt is told as STALE at once."""
         mail = Mailbox()
-        async with alongside(self._run(instruments, mail.put)):
-            while True:
-                yield await mail.get()
+        async with alongside(self._fill(instruments, mail)):
+            while (event := await mail.get()) is not None:
+                yield event
+
+    async def _fill(self, instruments: Sequence[Instrument], mail: Mailbox) -> None:
+        try:
+            await self._run(instruments, mail.put)
+        finally:
+            # Whoever waits for the next event has to hear of a defect.
+            mail.close()
 
     async def _run(
         self, instruments: Sequence[Instrument], tell: Callable[[MarketEvent], None]
@@ -91,7 +98,7 @@ class OkxMarketFeed:
 
     async def _connected(self, session: MarketSession, tell: Callable[[MarketEvent], None]) -> None:
         async with AsyncExitStack() as stack:
-            async with self._gate.passing((Charge(Scope.CONNECT),)):
+            async with self._address.passing((Charge(Scope.CONNECT),)):
                 connection = await stack.enter_async_context(open_connection(self._endpoint))
             await _do(session.begin(clock.now_ns()), connection, tell)
             await until_one_ends(
@@ -147,6 +154,12 @@ class Mailbox:
         """A book stands here by the id of its instrument."""
         self._books: dict[str, TradingBook] = {}
         self._there = asyncio.Event()
+        self._closed = False
+
+    def close(self) -> None:
+        """Have the reader hear that nothing comes any more, behind what is there."""
+        self._closed = True
+        self._there.set()
 
     def put(self, event: MarketEvent) -> None:
         """Add an event, or put a book in the place of the one that waits."""
@@ -158,9 +171,11 @@ class Mailbox:
             self._events.append(event)
         self._there.set()
 
-    async def get(self) -> MarketEvent:
-        """Return the next event, when there is one."""
+    async def get(self) -> MarketEvent | None:
+        """Return the next event, when there is one; None: nothing comes any more."""
         while not self._events:
+            if self._closed:
+                return None
             self._there.clear()
             await self._there.wait()
         first = self._events.popleft()

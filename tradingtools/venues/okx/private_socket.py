@@ -33,7 +33,7 @@ from tradingtools.venues.okx.private_session import (
     SessionState,
     Tell,
 )
-from tradingtools.venues.okx.rate_gate import RateGate
+from tradingtools.venues.okx.rate_gate import RateGates
 from tradingtools.venues.okx.requests import SocketOperation
 from tradingtools.venues.okx.rest_client import NoAnswer, OkxRest
 from tradingtools.venues.okx.signing import Credentials, SigningError
@@ -90,7 +90,7 @@ class PrivateSocket:
     Args:
         endpoint: the private path.
         rest: of the wallet; knows the venue's clock.
-        gate: the limits, shared with ``rest``.
+        gates: the limits, shared with ``rest``.
         credentials: of the wallet.
         instruments: read anew when something is about one that is not known.
         tag: that our orders carry.
@@ -101,14 +101,14 @@ class PrivateSocket:
         endpoint: Endpoint,
         *,
         rest: OkxRest,
-        gate: RateGate,
+        gates: RateGates,
         credentials: Credentials,
         instruments: OkxInstruments,
         tag: str,
     ) -> None:
         self._endpoint = endpoint
         self._rest = rest
-        self._gate = gate
+        self._gates = gates
         self._credentials = credentials
         self._instruments = instruments
         self._tag = tag
@@ -157,7 +157,7 @@ class PrivateSocket:
             not_after_ms: by our wall clock; no byte of it leaves later.
             timeout_ms: for its answer.
         """
-        async with self._gate.passing(operation.charges, not_after_ms) as admitted:
+        async with self._gates.user.passing(operation.charges, not_after_ms) as admitted:
             if not admitted:
                 return NoAnswer(left=False, detail="no room within the limits", late=True)
             link = self._link
@@ -179,7 +179,7 @@ class PrivateSocket:
         if not self._rest.venue_clock.known:
             await self._rest.learn_time()
         async with AsyncExitStack() as stack:
-            async with self._gate.passing((Charge(Scope.CONNECT),)):
+            async with self._gates.address.passing((Charge(Scope.CONNECT),)):
                 connection = await stack.enter_async_context(open_connection(self._endpoint))
             account = AccountBook(self._instruments.directory)
             session = PrivateSession(self._instruments.directory, account, self._tag)

@@ -1,17 +1,18 @@
-"""Waits for room within OKX's limits, for all connections of one wallet."""
+"""Waits for room within OKX's limits: those of a wallet's user, and those of our address."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
 
 from tradingtools import clock
 from tradingtools.venues.okx.limits import Charge, RateLimits
 
 
 class RateGate:
-    """The limits of one wallet: REST and sockets pass the same gate."""
+    """The limits of one user or of one address: REST and sockets pass the same gate."""
 
     def __init__(self) -> None:
         self._limits = RateLimits()
@@ -61,3 +62,12 @@ class RateGate:
                 await self._ended.wait()
         except TimeoutError:
             return
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RateGates:
+    """The gates of one wallet."""
+
+    user: RateGate = field(default_factory=RateGate)
+    address: RateGate = field(default_factory=RateGate)
+    """For what everybody may ask, and for connections: all wallets of a process share it."""

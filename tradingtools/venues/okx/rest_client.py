@@ -20,7 +20,7 @@ from tradingtools import clock
 from tradingtools.venues.okx import numbers, questions, signing
 from tradingtools.venues.okx.error_codes import Action, action_of, meaning_of
 from tradingtools.venues.okx.numbers import NumberError
-from tradingtools.venues.okx.rate_gate import RateGate
+from tradingtools.venues.okx.rate_gate import RateGates
 from tradingtools.venues.okx.requests import RestRequest
 from tradingtools.venues.okx.signing import Credentials
 from tradingtools.venues.okx.venue_clock import Sample, VenueClock, timestamp
@@ -29,6 +29,7 @@ from tradingtools.venues.trading import ReadError
 
 BODY_LIMIT = 32 * 1024 * 1024
 """All spot instruments are a few megabytes."""
+_AGAIN_MS = (500, 1_000, 2_000)
 _NOT_LEFT = (
     aiohttp.ClientConnectorError,
     aiohttp.ConnectionTimeoutError,
@@ -61,7 +62,7 @@ class OkxRest:
     Args:
         session: without redirects or cookies.
         base_url: https, without a path.
-        gate: the limits, shared with the wallet's socket.
+        gates: the limits, shared with the wallet's socket.
         venue_clock: shared with the wallet's socket.
         credentials: of the wallet; None: public questions alone.
         demo: the venue's demo trading.
@@ -72,14 +73,14 @@ class OkxRest:
         session: aiohttp.ClientSession,
         base_url: str,
         *,
-        gate: RateGate,
+        gates: RateGates,
         venue_clock: VenueClock,
         credentials: Credentials | None = None,
         demo: bool = False,
     ) -> None:
         self._session = session
         self._base_url = base_url.rstrip("/")
-        self._gate = gate
+        self._gates = gates
         self.venue_clock = venue_clock
         self._credentials = credentials
         self._demo = demo
@@ -120,12 +121,23 @@ class OkxRest:
             await asyncio.sleep(seconds)
 
     async def ask(self, request: RestRequest) -> RestAnswer:
-        """Return the answer to a question.
+        """Return the answer to a question; one that came too often is asked again, a few times.
 
         Raises:
-            ReadError: none came, it cannot be read, or the venue refuses it; the code is in
-                `refused`.
+            ReadError: none came, or it cannot be read.
+            Refused: the venue answers with a code.
         """
+        for pause_ms in _AGAIN_MS:
+            try:
+                return await self._ask(request)
+            except Refused as error:
+                if action_of(error.code) is not Action.LATER:
+                    raise
+            # Others on this machine's address may ask, too.
+            await asyncio.sleep(pause_ms / 1000)
+        return await self._ask(request)
+
+    async def _ask(self, request: RestRequest) -> RestAnswer:
         try:
             answer = await self.send(request)
         except signing.SigningError as error:
@@ -157,7 +169,8 @@ class OkxRest:
         return True
 
     async def _send(self, request: RestRequest, not_after_ms: int | None) -> HttpAnswer | NoAnswer:
-        async with self._gate.passing(request.charges, not_after_ms) as admitted:
+        gate = self._gates.user if request.signed else self._gates.address
+        async with gate.passing(request.charges, not_after_ms) as admitted:
             if not admitted:
                 return NoAnswer(left=False, detail="no room within the limits", late=True)
             headers = await self._headers(request)

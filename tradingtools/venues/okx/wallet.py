@@ -14,7 +14,7 @@ from tradingtools.venues.okx.gateway import OkxGateway
 from tradingtools.venues.okx.instruments import Directory
 from tradingtools.venues.okx.market_feed import OkxMarketFeed
 from tradingtools.venues.okx.private_socket import PrivateSocket
-from tradingtools.venues.okx.rate_gate import RateGate
+from tradingtools.venues.okx.rate_gate import RateGate, RateGates
 from tradingtools.venues.okx.requests import Terms
 from tradingtools.venues.okx.rest_client import OkxRest, open_session
 from tradingtools.venues.okx.signing import Credentials
@@ -56,6 +56,7 @@ async def open_wallet(
     *,
     orders_by_socket: bool = False,
     timeout_ms: int = TIMEOUT_MS,
+    address: RateGate | None = None,
 ) -> AsyncIterator[OkxWallet]:
     """Open the connections of one wallet for the length of the block.
 
@@ -65,13 +66,15 @@ async def open_wallet(
         terms: of its orders.
         orders_by_socket: over the private socket, which ``accounts.events()`` runs; else over REST.
         timeout_ms: for an answer.
+        address: the limits of our address, which all wallets of a process share; None: it has one.
     """
-    gate, venue_clock, directory = RateGate(), VenueClock(), Directory()
+    gates = RateGates(address=address if address is not None else RateGate())
+    venue_clock, directory = VenueClock(), Directory()
     async with open_session(timeout_ms=timeout_ms, tls=venue.sockets.tls) as session:
         rest = OkxRest(
             session,
             venue.rest_url,
-            gate=gate,
+            gates=gates,
             venue_clock=venue_clock,
             credentials=credentials,
             demo=venue.sockets.demo,
@@ -82,7 +85,7 @@ async def open_wallet(
             socket = PrivateSocket(
                 venue.path("private"),
                 rest=rest,
-                gate=gate,
+                gates=gates,
                 credentials=credentials,
                 instruments=instruments,
                 tag=terms.tag,
@@ -99,7 +102,7 @@ async def open_wallet(
                 accounts=OkxAccounts(rest, instruments, terms.tag, socket),
                 instruments=instruments,
                 markets=OkxMarketFeed(
-                    venue.path("public"), rest=rest, gate=gate, directory=directory
+                    venue.path("public"), rest=rest, address=gates.address, directory=directory
                 ),
                 rest=rest,
             )

@@ -235,6 +235,18 @@ class Seen:
         return self.statuses
 
 
+async def test_a_defect_of_the_feed_reaches_its_reader(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object) -> list[MarketEffect]:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(MarketSession, "receive", broken)
+    async with far_side() as side, open_wallet(side.venue, None, Terms(tag=TAG)) as wallet:
+        await wallet.instruments.find([OF.symbol])
+        with pytest.raises(ZeroDivisionError):
+            async for _ in wallet.markets.events([OF]):
+                pass
+
+
 async def test_over_the_wire_a_gap_is_mended_by_subscribing_anew() -> None:
     seen = Seen()
     async with far_side() as side, open_wallet(side.venue, None, Terms(tag=TAG)) as wallet:

@@ -14,6 +14,7 @@ from tests.unit.venues.okx.samples import SWAP, TAG, instrument
 from tradingtools import clock
 from tradingtools.tasks import alongside
 from tradingtools.venues.okx.connection import Endpoint
+from tradingtools.venues.okx.private_session import Effect, PrivateSession
 from tradingtools.venues.okx.requests import Terms
 from tradingtools.venues.okx.wallet import OkxVenue, OkxWallet, open_wallet
 from tradingtools.venues.ports import Meaning
@@ -198,6 +199,19 @@ async def test_a_fill_without_its_fee_is_read_by_rest(side: FarSide) -> None:
             fillTime="9", fee="-0.02",
         )  # fmt: skip
         await told.until(lambda: bool(told.of(Fill)))
+
+
+async def test_a_defect_of_the_socket_reaches_its_reader(
+    side: FarSide, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object) -> list[Effect]:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(PrivateSession, "receive", broken)
+    async with open_wallet(side.venue, CREDENTIALS, Terms(tag=TAG)) as wallet:
+        with pytest.raises(ZeroDivisionError):
+            async for _ in wallet.accounts.events():
+                pass
 
 
 async def test_warnings_and_forced_orders_are_told(side: FarSide) -> None:

@@ -1,0 +1,235 @@
+"""Test that our adapter, which shares no code with this exchange, trades on it."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import hashlib
+import hmac
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from decimal import Decimal
+from typing import TypeVar
+
+import pytest
+
+from tests.paper_okx.harness import PASSPHRASE, SECRET, WAIT_S, Live
+from tradingtools import clock
+from tradingtools.domain.book import BookStatus
+from tradingtools.domain.instrument import Instrument
+from tradingtools.tasks import alongside
+from tradingtools.venues.okx import account_config, questions
+from tradingtools.venues.okx.connection import Endpoint
+from tradingtools.venues.okx.requests import Terms
+from tradingtools.venues.okx.signing import ApiKey, Credentials, login_prehash, prehash
+from tradingtools.venues.okx.wallet import OkxVenue, OkxWallet, open_wallet
+from tradingtools.venues.ports import Meaning
+from tradingtools.venues.trading import (
+    AmendOrder,
+    CancelOrder,
+    Connected,
+    Fill,
+    Funding,
+    Liquidation,
+    MarkPrice,
+    NewOrder,
+    OrderReport,
+    OrderStatus,
+    Print,
+    RestingTime,
+    TradingBook,
+)
+
+SWAP = "BTC-USDT-SWAP"
+BY = pytest.mark.parametrize("by_socket", [False, True], ids=["rest", "socket"])
+Kind = TypeVar("Kind")
+
+
+class Signer:
+    """Signs as the signer's process does."""
+
+    async def sign_request(self, *, timestamp: str, method: str, path: str, body: str) -> str:
+        return _signed(prehash(timestamp=timestamp, method=method, path=path, body=body))
+
+    async def sign_login(self, *, timestamp: int) -> str:
+        return _signed(login_prehash(timestamp))
+
+
+def _signed(text: str) -> str:
+    return base64.b64encode(hmac.digest(SECRET.encode(), text.encode(), hashlib.sha256)).decode()
+
+
+class Told:
+    """All that a stream of events has told."""
+
+    def __init__(self) -> None:
+        self.events: list[object] = []
+        self._changed = asyncio.Event()
+
+    async def listen(self, events: AsyncIterator[object]) -> None:
+        async for event in events:
+            self.events.append(event)
+            self._changed.set()
+
+    async def until(self, kind: type[Kind], holds: Callable[[Kind], bool] = lambda _: True) -> Kind:
+        """Return the first event of a kind that holds, once it is there."""
+        async with asyncio.timeout(WAIT_S):
+            while True:
+                self._changed.clear()
+                for event in self.events:
+                    if isinstance(event, kind) and holds(event):
+                        return event
+                await self._changed.wait()
+
+
+@asynccontextmanager
+async def opened(
+    live: Live, name: str, *, by_socket: bool = False, margin: str = "cross"
+) -> AsyncIterator[tuple[OkxWallet, Told, Instrument]]:
+    """Open an account with our adapter, the market standing at 49,990 and 50,010."""
+    live.account(name)
+    live.tell("/marks", instId=SWAP, px="50000")
+    live.book(SWAP, "49990", "50010", "1000")
+    venue = OkxVenue(rest_url=live.rest, sockets=Endpoint(url=live.socket("")[:-1], tls=live.tls))
+    credentials = Credentials(api_key=ApiKey(name, PASSPHRASE), signer=Signer())
+    told = Told()
+    async with open_wallet(
+        venue, credentials, Terms(tag="tt1", margin=margin), orders_by_socket=by_socket,
+        timeout_ms=30_000,
+    ) as wallet:  # fmt: skip
+        (swap,) = await wallet.instruments.find([SWAP])
+        async with alongside(told.listen(wallet.accounts.events())):
+            await told.until(Connected)
+            yield wallet, told, swap
+
+
+def order(swap: Instrument, name: str, price: str, size: str = "1", side: str = "BUY") -> NewOrder:
+    return NewOrder(
+        order_id=name, instrument=swap, side="BUY" if side == "BUY" else "SELL",
+        price=swap.price_of(price), size=swap.size_of(size), not_after_ms=clock.now_ms() + 30_000,
+    )  # fmt: skip
+
+
+def cancel(swap: Instrument, name: str) -> CancelOrder:
+    return CancelOrder(order_id=name, instrument=swap, not_after_ms=clock.now_ms() + 30_000)
+
+
+@BY
+async def test_place_amend_cancel_and_find(live: Live, by_socket: bool) -> None:
+    async with opened(live, f"our-maker-{by_socket}", by_socket=by_socket) as (wallet, told, swap):
+        placed = await wallet.orders.place(order(swap, "m1", "49000"))
+        assert placed.meaning is Meaning.ACCEPTED, placed
+        await told.until(OrderReport, lambda one: one.status is OrderStatus.OPEN)
+        change = AmendOrder(
+            order_id="m1", request_id="r1", instrument=swap, price=swap.price_of("49100"),
+            not_after_ms=clock.now_ms() + 30_000,
+        )  # fmt: skip
+        assert (await wallet.orders.amend(change)).meaning is Meaning.ACCEPTED
+        amended = await told.until(OrderReport, lambda one: one.request_id == "r1")
+        assert (swap.price_text(amended.price), amended.code) == ("49100", "")
+        (resting,) = await wallet.accounts.open_orders()
+        assert (resting.order_id, resting.price) == ("m1", amended.price)
+
+        assert (await wallet.orders.cancel(cancel(swap, "m1"))).meaning is Meaning.ACCEPTED
+        ended = await told.until(OrderReport, lambda one: one.status is OrderStatus.CANCELLED)
+        assert ended.venue_order_id == placed.venue_order_id
+        found = await wallet.accounts.find(cancel(swap, "m1"))
+        assert found is not None
+        assert found.status is OrderStatus.CANCELLED
+        assert (await wallet.orders.cancel(cancel(swap, "m1"))).meaning is Meaning.REJECTED
+        assert await wallet.accounts.find(cancel(swap, "never")) is None
+
+
+@BY
+async def test_a_taker_is_filled_and_holds_a_position(live: Live, by_socket: bool) -> None:
+    async with opened(live, f"our-taker-{by_socket}", by_socket=by_socket) as (wallet, told, swap):
+        before = clock.now_ms() - 60_000
+        assert (await wallet.orders.set_leverage(SWAP, Decimal(10))).meaning is Meaning.ACCEPTED
+        taken = await wallet.orders.place(order(swap, "t1", "50010", "20"))
+        assert taken.meaning is Meaning.ACCEPTED, taken
+        fill = await told.until(Fill)
+        assert (fill.order_id, fill.maker) == ("t1", False)
+        assert (swap.price_text(fill.price), swap.size_text(fill.size)) == ("50010", "20")
+        assert (swap.money_text(fill.fee), fill.fee_currency) == ("5.001", "USDT")
+        assert list(await wallet.accounts.fills(before)) == [fill]
+        state = await wallet.accounts.state()
+        (position,) = state.positions
+        assert (position.size, position.entry_price) == (fill.size, Decimal(50010))
+        assert position.leverage == 10
+        assert {one.currency for one in state.balances} == {"USDT", "BTC"}
+        assert live.conserved()
+
+
+@BY
+async def test_what_the_exchange_refuses_is_told_by_its_code(live: Live, by_socket: bool) -> None:
+    async with opened(live, f"our-poor-{by_socket}", by_socket=by_socket) as (wallet, _, swap):
+        poor = await wallet.orders.place(order(swap, "p1", "49000", "900000"))
+        assert (poor.meaning, poor.code) == (Meaning.REJECTED, "51008"), poor
+        receipts = await wallet.orders.place_batch(
+            [order(swap, "b1", "49000"), order(swap, "b2", "49000", "900000")]
+        )
+        assert [one.meaning for one in receipts] == [Meaning.ACCEPTED, Meaning.REJECTED]
+        twice = await wallet.orders.place(order(swap, "b1", "49000"))
+        assert (twice.meaning, twice.code) == (Meaning.UNKNOWN, "51016"), twice
+
+
+async def test_orders_that_must_not_rest_or_must_not_take(live: Live) -> None:
+    async with opened(live, "our-picky") as (wallet, told, swap):
+        killed = NewOrder(
+            order_id="k1", instrument=swap, side="BUY", price=swap.price_of("49000"),
+            size=swap.size_of("1"), time_in_force=RestingTime.FOK,
+            not_after_ms=clock.now_ms() + 30_000,
+        )  # fmt: skip
+        assert (await wallet.orders.place(killed)).meaning is Meaning.ACCEPTED
+        await told.until(
+            OrderReport, lambda one: one.order_id == "k1" and one.status is OrderStatus.CANCELLED
+        )
+        crossing = NewOrder(
+            order_id="k2", instrument=swap, side="BUY", price=swap.price_of("50010"),
+            size=swap.size_of("1"), post_only=True, not_after_ms=clock.now_ms() + 30_000,
+        )  # fmt: skip
+        await wallet.orders.place(crossing)
+        found = await wallet.accounts.find(cancel(swap, "k2"))
+        assert found is None or found.status is OrderStatus.CANCELLED
+        assert not [one for one in told.events if isinstance(one, Fill)]
+
+
+async def test_a_forced_end_of_a_position_is_told(live: Live) -> None:
+    async with opened(live, "our-gambler", margin="isolated") as (wallet, told, swap):
+        await wallet.orders.set_leverage(SWAP, Decimal(50))
+        await wallet.orders.place(order(swap, "g1", "50010", "10"))
+        await told.until(Fill)
+        live.book(SWAP, "48000", "48010", "1000")
+        live.tell("/marks", instId=SWAP, px="48005")
+        forced = await told.until(Liquidation, lambda one: one.cause == "liquidation")
+        assert forced.instrument_id == swap.id
+
+
+async def test_markets_are_told_as_the_exchange_makes_them(live: Live) -> None:
+    async with opened(live, "our-watcher") as (wallet, _, swap):
+        told = Told()
+        async with alongside(told.listen(wallet.markets.events([swap]))):
+            book = await told.until(TradingBook)
+            assert book.status is BookStatus.FRESH
+            assert [swap.price_text(price) for price, _ in (book.bids[0], book.asks[0])] == [
+                "49990",
+                "50010",
+            ]
+            live.book(SWAP, "49980", "50000", "7")
+            changed = await told.until(
+                TradingBook, lambda one: one.bids[0][0] == swap.price_of("49980")
+            )
+            assert changed.asks[0] == (swap.price_of("50000"), swap.size_of("7"))
+            live.tell("/prints", instId=SWAP, side="sell", px="49980", sz="3")
+            seen = await told.until(Print)
+            assert (seen.side, swap.size_text(seen.size)) == ("SELL", "3")
+            live.tell("/marks", instId=SWAP, px="49990")
+            await told.until(MarkPrice, lambda one: one.price == swap.price_of("49990"))
+            funding = await told.until(Funding)
+            assert funding.interval_ms > 0
+
+
+async def test_an_account_is_fit_or_says_why_not(live: Live) -> None:
+    async with opened(live, "our-fit") as (wallet, _, _swap):
+        answer = await wallet.rest.ask(questions.account_config())
+        assert account_config.refusals(account_config.read_config(answer.data)) == ()
