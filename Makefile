@@ -93,7 +93,7 @@ bench-guard: $(READY) ## From a book to a committed exit with many armed trigger
 bench-perfmon: $(READY) ## From a mark to a performance action with 10,000 subscriptions (ARGS="--subscriptions 10000 --assets 500 --marks 500 --falls 10")
 	@exec $(BIN)/python -m bench.perfmon $(ARGS)
 
-bench-parts: $(READY) ## What is measured beside that race: ONLY="fairness filter deltas claims patch memory start first cold scale" FOLLOWERS=1000 ROUNDS=1
+bench-parts: $(READY) ## What is measured beside that race: ONLY="fairness filter deltas claims sign patch memory start first cold scale" FOLLOWERS=1000 ROUNDS=1
 	@exec $(BIN)/python -m bench.parts $(ONLY) --followers $(or $(FOLLOWERS),1000) --rounds $(or $(ROUNDS),1) $(if $(OUT),--out $(OUT))
 
 bench-events: $(READY) ## How late the log of events is, what it costs, and how many webhooks leave (ARGS="--followers 100 --orders 100 --seconds 20 --endpoints 100 --bad 10 --events 200")

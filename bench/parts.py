@@ -28,6 +28,7 @@ from bench import (
     memory,
     report,
     scaling,
+    signing,
     starting,
 )
 from bench.core.sheet import Figure
@@ -62,6 +63,7 @@ PARTS: dict[str, Callable[[Asked, Say], Awaitable[list[Figure]]]] = {
     "scale": lambda asked, say: scaling.measure(asked.factor, say),
     "cold": lambda asked, say: cold.measure(asked.factor, say),
     "first": lambda asked, say: first.measure(asked.factor, say),
+    "sign": lambda asked, say: signing.measure(asked.factor, say),
     "patch": lambda asked, say: changing.measure(asked.factor, say),
 }
 

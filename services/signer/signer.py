@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import psycopg
 import psycopg_pool
+import structlog
 
 from services.signer.audit import Audit
 from services.signer.core import rates
 from services.signer.keyring import Keyring, not_held
+from services.signer.master_keys import Unwrappable
 from services.signer.store import Entry
 from tradingtools import clock
 from tradingtools.domain.errors import LimitReached, Unavailable
@@ -22,6 +24,7 @@ _signed = instruments.counter(
     "tradingtools.signer", "signer.signatures", "signatures that left, by kind",
     instruments.each(kind=KINDS),
 )  # fmt: skip
+_log = structlog.get_logger("signer")
 _MOST_BUCKETS = 20_000
 
 
@@ -67,6 +70,11 @@ class Signer:
         self._take(ask.wallet, peer.process)
         try:
             return await self._sign(ask, peer)
+        except Unwrappable:
+            _log.error(
+                "credentials do not open; nothing is signed with them", alert=True, of=ask.wallet
+            )
+            raise
         except (psycopg.OperationalError, psycopg_pool.PoolTimeout):
             raise Unavailable(
                 "the signer cannot write down what it signs",

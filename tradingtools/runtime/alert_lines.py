@@ -44,6 +44,12 @@ LINES: Final[Mapping[str, Mapping[str, str]]] = {
         "the role of TT_CLICKHOUSE_URL may write; it is not used": "analytics_writable",
         "the analytical store is that of another log; nothing is recorded": "analytics_foreign",
     },
+    "signer": {
+        "a stored key does not open; it was moved or changed": "stored_key_unopened",
+        "credentials do not open; nothing is signed with them": "stored_key_unopened",
+        "a process of a stranger connects; closed": "signer_stranger",
+        "a process without a known token connects; closed": "signer_stranger",
+    },
     "perfmon": {
         "a performance action is refused; again later": "performance_refused",
         "performance rules cannot be read; nothing is judged by them": "performance_unreadable",
