@@ -38,7 +38,7 @@ from tradingtools.venues.polymarket.contracts import STANDARD
 _SECONDS = 4.0
 _UNDER_WAY = 256
 _TOKEN = "e0" * 32
-_SECRET = "chNOOS4KvNXR_Xq4k4c9qsfoKWvnDecLATCRlcBwyKDYnWgO"
+_SECRET = "chNOOS4KvNXR_Xq4k4c9qsfoKWvnDecLATCRlcBwyKDYnWgO"  # noqa: S105 - a published vector
 _KEY = coincurve.PrivateKey(bytes.fromhex("11" * 32))
 _FUNDER = "0x" + "ab" * 20
 _MOST = 10**12

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import os
+
 from tradingtools.runtime.loading import lean
 
 if __name__ == "__main__":
+    # A check of credentials is a child; gRPC's handling of forks would stop its server for it.
+    os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")
     with lean():
         from services.signer.app import run
         from services.signer.settings import Settings

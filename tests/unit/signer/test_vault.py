@@ -10,7 +10,7 @@ import pytest
 
 from services.signer import vault
 from services.signer.master_keys import KeyFile, Unwrappable, add_key
-from services.signer.vault import Place
+from services.signer.vault import Place, Wrapped
 from tradingtools.codec import sealing
 from tradingtools.domain.credentials import OkxCredentials
 from tradingtools.settings import SettingError
@@ -55,10 +55,10 @@ def test_a_moved_ciphertext_does_not_open(path: Path, moved: Place) -> None:
     sealed = vault.encrypt(key, PLACE, SECRETS)
     with pytest.raises(Unwrappable):
         vault.decrypt(masters, stored, moved, sealed)
-    # Not even together with the data key of the place that it was moved to.
-    other = vault.rewrapped(masters, stored, PLACE.of_key())
+    # Not even where the data key was wrapped for the place that it was moved to.
+    name, wrapped = masters.wrap(key, moved.of_key())
     with pytest.raises(Unwrappable):
-        vault.decrypt(masters, other, moved, sealed)
+        vault.decrypt(masters, Wrapped(master_key=name, wrapped=wrapped), moved, sealed)
 
 
 def test_a_ciphertext_does_not_open_for_another_purpose(path: Path) -> None:
