@@ -19,6 +19,7 @@ class _Entry(NamedTuple):
 SECTIONS: dict[str, dict[str, _Entry]] = {
     "see how it goes": {
         "status": _Entry("status", "Say how the engine is, and what waits for a person"),
+        "console": _Entry("console", "Make an address that logs in to a run's console, once"),
         "top": _Entry("top", "Show live rates, latencies and open orders"),
         "events": _Entry("events", "List or follow the log of events"),
     },

@@ -21,13 +21,13 @@ function place() {
   };
 }
 
-function Login({ onDone }) {
+function Login({ onDone, note }) {
   const [error, fail] = useState(null);
   const begin = async (event) => {
     event.preventDefault();
     const tokens = new FormData(event.target).get("tokens").split(/[\s+]+/).filter(Boolean);
     try {
-      onDone(await session.begin(tokens));
+      onDone(await session.begin({ tokens }));
     } catch (problem) {
       if (problem.status === 401) problem.message = "Nobody has this token, or it was withdrawn.";
       fail(problem);
@@ -35,6 +35,7 @@ function Login({ onDone }) {
   };
   return html`<main class="login panel">
     <div class="brand"><img src="icon.svg" alt="" />Trading Tools</div>
+    ${note && html`<p role="status">${note}</p>`}
     <form onSubmit=${begin} class="grid-form">
       <label>Token
         <input name="tokens" type="password" autocomplete="off" required autofocus
@@ -89,19 +90,26 @@ function App() {
   const [who, set] = useState(undefined);
   const [error, fail] = useState(null);
   const [at, move] = useState(place);
+  const [note, say] = useState("");
   useEffect(() => {
     const moved = () => {
       // A link that logs in, opened in a page that is there: as if the page were opened by it.
-      if (location.hash.startsWith("#login=")) location.reload();
+      if (location.hash.startsWith("#code=")) location.reload();
       else move(place());
     };
     addEventListener("hashchange", moved);
     const stop = onLoggedOut(() => set(null));
-    const linked = location.hash.match(/^#login=([0-9a-f+]+)$/);
-    // The tokens leave the address before anything else is shown.
+    const linked = location.hash.match(/^#code=([0-9a-f]+)$/);
+    // The code leaves the address before anything else is shown.
     if (linked) history.replaceState(null, "", "#/overview");
+    // A link that was used logs in nobody, and nobody out.
+    const mine = (problem) => {
+      if (problem.status !== 401) throw problem;
+      say("The link was used, or is too old. Log in with a token, or by another link: tt console");
+      return session.get();
+    };
     const begin = (tries) =>
-      (linked ? session.begin(linked[1].split("+").filter(Boolean)) : session.get()).then(set, (problem) => {
+      (linked ? session.begin({ code: linked[1] }).catch(mine) : session.get()).then(set, (problem) => {
         if (problem.status === 401) set(null);
         else if (tries > 0 && (problem.status === 0 || problem.status >= 500)) setTimeout(begin, 1000, tries - 1);
         else fail(problem);
@@ -117,7 +125,7 @@ function App() {
   };
   if (error) return html`<main><${Problem} error=${error} again=${() => location.reload()} /></main>`;
   if (who === undefined) return html`<main><div class="skeleton"></div></main>`;
-  if (who === null) return html`<${Login} onDone=${set} />`;
+  if (who === null) return html`<${Login} onDone=${set} note=${note} />`;
   return html`<${Shell} who=${who} at=${at} onOut=${out} />`;
 }
 

@@ -38,6 +38,10 @@ class Settings:
     TT_ENGINE_CALLERS there, the edge needs TT_EDGE_ENGINE_TOKEN."""
     webhooks_target: str = setting("")
     """The same of TT_WEBHOOKS_LISTEN; empty: no REST route to webhooks."""
+    console: str = setting("")
+    """TT_CONSOLE_HTTP_LISTEN of the console, ``host:port``: its pages are at /console/ of the edge,
+    too. The console needs the edge's name in TT_CONSOLE_HOSTS and its address in
+    TT_CONSOLE_TRUSTED_NETWORKS. Empty: the edge does not serve them."""
     directory: str = setting()
     """For the configuration, the descriptor set and the admin socket; its owner alone may enter."""
     cert: str = setting("")
@@ -84,6 +88,7 @@ def edge(settings: Settings) -> envoy_config.Edge:
             )
             if target
         },
+        console=_address("TT_EDGE_CONSOLE", settings.console) if settings.console else None,
         directory=Path(settings.directory),
         certificate=envoy_tls.Certificate(
             chain=settings.cert, key=settings.key, authorities=settings.client_ca

@@ -19,7 +19,7 @@ from google.api import annotations_pb2  # type: ignore[import-untyped]
 from google.protobuf.descriptor import FileDescriptor, MethodDescriptor, ServiceDescriptor
 from google.protobuf.descriptor_pb2 import FileDescriptorProto, FileDescriptorSet
 
-from launcher import envoy_health, envoy_inside, envoy_logs, envoy_shares, envoy_tls
+from launcher import envoy_console, envoy_health, envoy_inside, envoy_logs, envoy_shares, envoy_tls
 from launcher.envoy_tls import Certificate, control_tls, is_address, listen_tls
 from launcher.users import reachable
 from tradingtools.rpc import callers
@@ -102,6 +102,8 @@ class Edge:
     behind: Mapping[str, tuple[str, int]] = field(default_factory=dict)
     """Host and port of the other processes with routes; those of a process that is not named here
     are answered with 404."""
+    console: tuple[str, int] | None = None
+    """Host and port of the console's pages; None: the edge does not serve them."""
     host: str = "127.0.0.1"
     control_host: str = "127.0.0.1"
     certificate: Certificate | None = None
@@ -207,6 +209,9 @@ def render(edge: Edge) -> str:
             values["local_replies"],
             values["access_logs"],
         ),
+        console_clusters="\n    ".join(
+            f"- {json.dumps(cluster)}" for cluster in envoy_console.clusters(edge.console)
+        ),
         inside_clusters=envoy_inside.clusters(
             edge.inside_port, edge.control_host, values["control_type"], edge.health_port, tls
         ),
@@ -258,6 +263,7 @@ def _routes(edge: Edge) -> list[dict[str, Any]]:
     allowed += [_route(m, name) for name in edge.behind for m in BEHIND[name].methods]
     # The last one is the first route of every REST path: without any, Envoy would skip the
     # authorization.
+    allowed += envoy_console.routes(edge.console)
     return [*allowed, {"match": {"prefix": "/"}, "direct_response": {"status": 404}}]
 
 

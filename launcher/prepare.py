@@ -24,6 +24,8 @@ from launcher.state import ROOT, Note, State, read_note
 from tradingtools.domain.money import MICROS
 from tradingtools.storage.postgres.rights import READER
 
+CONSOLE = "console"
+"""The console's directory, below that of the state."""
 _CASH = "TT_INSIDERS_DEFAULT_CASH_USDC"
 _CASH_USDC = "10000"
 _TAPE = ROOT / "paper" / "venue" / "sample" / "leader_trades_2026-07.jsonl"
@@ -50,8 +52,8 @@ class Prepared:
     """Of the paper parts."""
     venue_control_url: str
     """Empty: live feeds."""
-    login_url: str = field(repr=False)
-    """Opens the console with the run's own tokens."""
+    operator_token: str = field(repr=False)
+    """Opens the operators' port."""
     block: ports.Block
     directory: Path
     """Of the state."""
@@ -92,8 +94,7 @@ def prepare(settings: Settings, state: State, environ: Mapping[str, str]) -> Pre
             signer_socket=str(state.sockets / "signer" / "socket"),
         )
         token = kept(state.directory / "token")
-        key = kept(state.directory / "console-key")
-        own = {_CASH: _CASH_USDC, "TT_CONSOLE_KEY": key}
+        own = {_CASH: _CASH_USDC, "TT_CONSOLE_STATE_DIR": str(state.directory / CONSOLE)}
         given = {**own, **environ, **_real_insiders(settings, environ)}
         operator = ""
         if not environ.get("TT_ENGINE_CALLERS"):
@@ -154,7 +155,7 @@ def prepare(settings: Settings, state: State, environ: Mapping[str, str]) -> Pre
         addresses=addresses,
         health_urls=health,
         venue_control_url=at["venue_control"] if layout.paper_venue else "",
-        login_url=f"{note.console_url}#login={token}+{operators}",
+        operator_token=operators,
         block=block,
         directory=state.directory,
         as_root=as_root,
@@ -185,7 +186,7 @@ def _programs(
         users.hand_over(directory, layout.edge_user)
     if settings.signer:
         _make_signer(layout, state)
-    for name in ("insiders", "venue", "analytics", "recording"):
+    for name in ("insiders", "venue", "analytics", "recording", CONSOLE):
         users.hand_over(state.directory / name, layout.user)
     return core.programs(
         layout,

@@ -26,17 +26,15 @@ from launcher.core.programs import own_environment
 from launcher.core.summary import Numbers, RankedLeader
 from launcher.ending import collect, end
 from launcher.observe import Observer
-from launcher.prepare import Prepared, prepare
+from launcher.prepare import CONSOLE, Prepared, prepare
 from launcher.running_check import RunningCheck
-from launcher.secret_files import keep
 from launcher.settings import Settings
 from launcher.startup import Interrupted, Starter
 from launcher.state import ROOT, SUMMARY, State, open_state, write_note
 from launcher.supervision import ProcessState, Supervisor
+from tradingtools import login_codes
 from tradingtools_client import ApiError, Unreachable
 
-LOGIN = "console-login"
-"""The file with the address that logs in to the console."""
 _TICK_SECONDS = 0.5
 _LOOKS_PER_TICK = 3
 _SHOW_EVERY_TICKS = 2
@@ -125,15 +123,23 @@ def _start(
         view.say(console, f"{name} ready after {time.monotonic() - begun:.1f} s")
     note = prepared.note
     view.say(console, f"REST {note.rest_url}, token in the state directory")
-    keep(prepared.directory / LOGIN, prepared.login_url)
-    login = prepared.directory / LOGIN if real_orders else prepared.login_url
-    view.say(console, f"console {note.console_url}, log in by {login}")
+    view.say(console, f"console {note.console_url}, log in by {_login(prepared, real_orders)}")
     view.say(console, f"a follower's wallet {note.follower_wallet}")
     view.say(
         console,
         f"operators' calls on port {note.ports['control_internal']}, with the token in"
         f" {prepared.directory / 'operator-token'}; all ports in run.json",
     )
+
+
+def _login(prepared: Prepared, real_orders: bool) -> str:
+    """Return how to log in to the console: what is printed is kept, so real orders have no link."""
+    if real_orders:
+        return "what `tt console` prints"
+    directory = prepared.directory / CONSOLE
+    tokens = (prepared.token, prepared.operator_token)
+    code = login_codes.leave(directory, tokens, time.time())
+    return f"{prepared.note.console_url}#code={code} (once, within ten minutes; then: tt console)"
 
 
 class _Live:

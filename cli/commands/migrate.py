@@ -59,7 +59,9 @@ class Verification(msgspec.Struct, rename="camel", kw_only=True):
 
 @command(app, "v1", schemas.own(__name__, "Migration"))
 def v1(
-    source: Annotated[str, typer.Option("--from", help="FILE.json, FILE.csv or postgresql://...")],
+    source: Annotated[
+        str, typer.Option("--from", help="FILE.json, FILE.csv or postgresql://USER@...")
+    ],
     mapping: Annotated[str, typer.Option("--mapping", help="FILE.yaml: what is what.")],
     apply: Annotated[
         bool, typer.Option("--apply", help="Do it, not only say it.", show_default=False)

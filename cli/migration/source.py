@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import csv
+import getpass
 import io
 import json
+import sys
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from cli.errors import Failure, Status
+
+if TYPE_CHECKING:
+    import psycopg
 
 Json = dict[str, Any]
 
@@ -68,14 +73,33 @@ def _csv(text: str) -> list[Any]:
 
 def _rows(url: str, query: str) -> list[Json]:
     import psycopg
+    from psycopg.conninfo import conninfo_to_dict
     from psycopg.rows import dict_row
 
     if not query:
         raise Failure("the mapping has no `query` for a database", Status.USAGE)
     try:
-        with psycopg.connect(url, row_factory=dict_row) as connection:
+        if conninfo_to_dict(url).get("password"):
+            raise Failure(
+                "--from: a password on the command line is seen by every user of this machine",
+                Status.USAGE, "leave it out: PGPASSWORD or ~/.pgpass has it, or you are asked",
+            )  # fmt: skip
+        with _connected(url) as connection:
             connection.read_only = True
-            return list(connection.execute(query.encode()))
+            cursor = connection.cursor(row_factory=dict_row)
+            return list(cursor.execute(query.encode()))
     except psycopg.Error as error:
         # Without the URL: it may hold a password.
         raise Failure(f"--from postgresql: {error}", Status.USAGE) from None
+
+
+def _connected(url: str) -> psycopg.Connection:
+    """Return a connection; who is at the terminal is asked for the password that it needs."""
+    import psycopg
+
+    try:
+        return psycopg.connect(url)
+    except psycopg.OperationalError as error:
+        if error.pgconn is None or not error.pgconn.needs_password or not sys.stdin.isatty():
+            raise
+    return psycopg.connect(url, password=getpass.getpass(f"Password for {url}: "))

@@ -10,6 +10,15 @@ export class CallError extends Error {
   }
 }
 
+// A browser sends the cookie to every port of this host; this stays with pages of this one.
+const SECRET = "console-session";
+
+/** The header that opens the session together with its cookie. */
+export function proof() {
+  const secret = localStorage.getItem(SECRET);
+  return secret ? { [SECRET]: secret } : {};
+}
+
 const listeners = new Set();
 
 /** Call `told` whenever the session is over. Returns what stops that. */
@@ -23,7 +32,7 @@ async function call(method, path, body, headers = {}) {
   try {
     response = await fetch(path, {
       method,
-      headers: method === "GET" ? headers : { "content-type": "application/json", ...headers },
+      headers: { ...proof(), ...(method === "GET" ? {} : { "content-type": "application/json" }), ...headers },
       body: body === undefined ? undefined : JSON.stringify(body),
       signal: AbortSignal.timeout(20_000),
     });
@@ -61,8 +70,15 @@ export const remove = (path) => call("DELETE", "api" + path);
 /** An RPC of OperatorService, by its name. */
 export const operate = (name, body = {}) => call("POST", `operators/${name}`, body);
 
+async function begin(login) {
+  const { secret, ...who } = await call("POST", "session", login);
+  localStorage.setItem(SECRET, secret);
+  return who;
+}
+
 export const session = {
   get: () => call("GET", "session"),
-  begin: (tokens) => call("POST", "session", { tokens }),
-  end: () => call("DELETE", "session"),
+  /** Log in by `{tokens}`, or by `{code}` of a link. */
+  begin,
+  end: () => call("DELETE", "session").finally(() => localStorage.removeItem(SECRET)),
 };

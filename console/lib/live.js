@@ -3,6 +3,7 @@
 // Not EventSource: it wants the name of each type, shows no heartbeat, and gives up for good at any
 // answer but 200.
 
+import { proof } from "./api.js";
 import { parser } from "./sse.js";
 
 const SILENT_MS = 40_000; // A heartbeat comes each 15 s.
@@ -77,7 +78,7 @@ class Live {
     let timer = setTimeout(end, SILENT_MS);
     try {
       const from = this.after === null ? "" : `?after=${this.after}`;
-      const response = await fetch(`api/events/stream${from}`, { signal: own.signal });
+      const response = await fetch(`api/events/stream${from}`, { signal: own.signal, headers: proof() });
       if (!response.ok || !response.body) throw new Error(`status ${response.status}`);
       this.say("live");
       const parse = parser();

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import time
+from pathlib import Path
 
 import aiohttp
 from aiohttp import web
 
 from services.console import files
+from services.console.core.addresses import networks
+from services.console.core.attempts import Attempts
 from services.console.operators import Operators
 from services.console.rest import Rest
 from services.console.sessions import Sessions
@@ -21,10 +25,15 @@ from tradingtools.runtime.process import Startup
 async def run(settings: Settings, stop: asyncio.Event) -> None:
     """Run the console until ``stop``."""
     seconds = settings.session_hours * 3600
+    directory = Path(settings.state_dir) if settings.state_dir else None
     try:
-        sessions = Sessions(settings.key, seconds)
+        sessions = Sessions(directory, seconds, time.time())
+    except (OSError, ValueError) as error:
+        raise Startup(f"TT_CONSOLE_STATE_DIR: {settings.state_dir}: {error}") from None
+    try:
+        trusted = networks(settings.trusted_networks)
     except ValueError as error:
-        raise Startup(f"TT_CONSOLE_KEY: {error}") from None
+        raise Startup(f"TT_CONSOLE_TRUSTED_NETWORKS: {error}") from None
     host, _, port = settings.http_listen.rpartition(":")
     async with composed("console", settings) as parts:
         http = await parts.stack.enter_async_context(
@@ -48,6 +57,9 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
             rest=Rest(http, settings.rest_url),
             operators=operators,
             hosts=frozenset(name.lower() for name in settings.hosts),
+            trusted=trusted,
+            attempts=Attempts(settings.failed_logins),
+            directory=directory,
             seconds=seconds,
         )
         runner = web.AppRunner(

@@ -16,6 +16,7 @@ from tradingtools.domain.errors import NotFound
 _ON = ("content-type", "idempotency-key", "if-match", "last-event-id", "accept")
 _BACK = ("content-type", "etag", "retry-after", "allow", "x-request-id", "cache-control")
 _PATH = re.compile(r"/[A-Za-z0-9_./:-]*")
+FORWARDED = "x-forwarded-for"
 STREAMS = 64
 """Streams of all pages at once."""
 STREAMS_PER_SESSION = 8
@@ -34,22 +35,27 @@ class Rest:
         self._url = url.rstrip("/")
         self._streams: Counter[str] = Counter()
 
-    async def caller(self, token: str) -> Mapping[str, str] | None:
+    async def caller(self, token: str, address: str) -> Mapping[str, str] | None:
         """Return whose token it is; None: nobody's.
+
+        Args:
+            token: of the edge, perhaps.
+            address: of the browser.
 
         Raises:
             aiohttp.ClientError, TimeoutError: the edge does not answer.
         """
         try:
-            return await self._caller(token)
+            return await self._caller(token, address)
         except aiohttp.ClientConnectionError:
             # The edge ends the connection of who showed it a token of nobody, also that kept one.
-            return await self._caller(token)
+            return await self._caller(token, address)
 
-    async def _caller(self, token: str) -> Mapping[str, str] | None:
+    async def _caller(self, token: str, address: str) -> Mapping[str, str] | None:
         timeout = aiohttp.ClientTimeout(total=10.0)
+        headers = {"authorization": f"Bearer {token}", FORWARDED: address}
         async with self._http.get(
-            f"{self._url}/caller", headers={"authorization": f"Bearer {token}"}, timeout=timeout
+            f"{self._url}/caller", headers=headers, timeout=timeout
         ) as answer:
             if answer.status in (401, 403):
                 return None
@@ -58,7 +64,7 @@ class Rest:
             return found
 
     async def hand_on(
-        self, request: web.Request, target: str, session: Session
+        self, request: web.Request, target: str, session: Session, address: str
     ) -> web.StreamResponse:
         """Return the edge's answer to a request.
 
@@ -66,6 +72,7 @@ class Rest:
             request: of a page.
             target: path and query at the edge, as they came.
             session: whose token goes along.
+            address: of the browser: the edge judges by it where a token may be shown from.
 
         Raises:
             NotFound: the path has a character that no route has.
@@ -75,7 +82,7 @@ class Rest:
         if not _PATH.fullmatch(path) or "#" in target:
             raise NotFound("no such route")
         headers = {name: request.headers[name] for name in _ON if name in request.headers}
-        headers["authorization"] = f"Bearer {session.rest}"
+        headers |= {"authorization": f"Bearer {session.rest}", FORWARDED: address}
         body = await request.read()
         follows = path.endswith("/stream")
         # A stream ends when its process or its reader wants; any other call is the edge's to end.

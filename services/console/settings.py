@@ -20,11 +20,18 @@ class Settings:
     """The edge, to which calls of the pages go on."""
     operator_target: str = setting("")
     """Control's internal port, ``host:port``; empty: no page for operators does anything."""
-    key: str = setting("", secret=True)
-    """Seals the cookies of sessions: 64 hex digits. Empty: a fresh one, and sessions end with the
-    process."""
+    state_dir: str = setting("")
+    """Directory for the key that seals the cookies of sessions, the sessions that were logged out
+    of, and codes that log in once; its owner alone may enter. Empty: sessions end with the process,
+    and there are no codes."""
     hosts: tuple[str, ...] = setting(("127.0.0.1", "localhost", "[::1]"))
     """Names under which people open it; a request for another name is refused (DNS rebinding)."""
+    trusted_networks: str = setting("")
+    """Networks of the proxies before it, ``10.0.0.0/8|2001:db8::/32``: the last address in their
+    X-Forwarded-For that is in none of them is the browser's. The edge is told it, and believes it
+    if its TT_EDGE_TRUSTED_NETWORKS has this process. Empty: believed of nobody."""
+    failed_logins: int = setting(10, minimum=1, maximum=10_000)
+    """Logins of one address that may fail within a minute; further ones wait."""
     session_hours: int = setting(12, minimum=1, maximum=168)
     """After so long a person logs in again."""
     shared: SharedSettings = field(default_factory=SharedSettings)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import math
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -13,12 +16,16 @@ import structlog
 from aiohttp import web
 
 from services.console.core import origin
+from services.console.core.addresses import Network, address_of
+from services.console.core.attempts import Attempts
 from services.console.files import File
 from services.console.operators import Operators, Refused, refused
-from services.console.rest import Rest, unavailable
-from services.console.sessions import COOKIE, Session, Sessions, fresh
+from services.console.rest import FORWARDED, Rest, unavailable
+from services.console.sessions import COOKIE, SECRET, Begun, Session, Sessions, fresh
+from tradingtools import clock, login_codes
 from tradingtools.domain.errors import (
     InvalidField,
+    LimitReached,
     MalformedBody,
     NotAllowed,
     NotFound,
@@ -57,6 +64,9 @@ class Console:
         rest: hands calls on to the edge.
         operators: calls control's internal port.
         hosts: names under which people open the console.
+        trusted: networks of the proxies before it.
+        attempts: bound how often a login fails.
+        directory: where codes that log in once are left; None: there are none.
         seconds: that a cookie is kept by a browser.
     """
 
@@ -65,6 +75,9 @@ class Console:
     rest: Rest
     operators: Operators
     hosts: frozenset[str]
+    trusted: tuple[Network, ...]
+    attempts: Attempts
+    directory: Path | None
     seconds: int
 
     def app(self) -> web.Application:
@@ -126,26 +139,30 @@ class Console:
         return web.Response(body=body, headers=headers)
 
     async def _session(self, request: web.Request) -> web.StreamResponse:
-        return await self._describe(self._of(request))
+        return _told(await self._describe(self._of(request), self._address(request)))
 
     async def _log_in(self, request: web.Request) -> web.StreamResponse:
         """Begin a session; no token of the one before stays, which may be another person's."""
-        before = self._open(request)
-        rest = operator = ""
-        for token in _tokens(await request.read()):
-            if await self.rest.caller(token):
-                rest = token
-            elif await self._operator(token):
-                operator = token
-            else:
-                raise Unauthenticated("nobody has this token, or it is withdrawn")
-        session = fresh(rest, operator)
+        before, address = self._open(request), self._address(request)
+        wait = self.attempts.begin(address, clock.monotonic())
+        if wait:
+            raise LimitReached(
+                "too many logins have failed", retry_after_ms=str(math.ceil(wait * 1000))
+            )
+        try:
+            begun = await self._begin(await request.read(), address)
+            said = await self._describe(begun.session, address)
+        except (Refused, aiohttp.ClientError, TimeoutError):
+            # Nobody has said that the tokens are wrong.
+            self.attempts.forget(address)
+            raise
+        self.attempts.forget(address)
         if before:
-            self.sessions.end(before, time.time())
-        response = await self._describe(session)
+            await asyncio.to_thread(self.sessions.end, before, time.time())
+        response = _told({**said, "secret": begun.secret})
         response.set_cookie(
             COOKIE,
-            self.sessions.seal(session),
+            self.sessions.seal(begun.session),
             max_age=self.seconds,
             path="/console/",
             httponly=True,
@@ -154,10 +171,38 @@ class Console:
         )
         return response
 
+    async def _begin(self, body: bytes, address: str) -> Begun:
+        """Return a session with the tokens of a login. Raises Unauthenticated, InvalidField."""
+        rest = operator = ""
+        for token in self._tokens(body):
+            # An operator's token is shown to the port that it is for, and to nobody on the way of
+            # REST; that port knows REST's tokens, too, and lets them do nothing.
+            if await self._operator(token):
+                operator = token
+            elif await self.rest.caller(token, address):
+                rest = token
+            else:
+                raise Unauthenticated("nobody has this token, or it is withdrawn")
+        return fresh(rest, operator)
+
+    def _tokens(self, body: bytes) -> list[str]:
+        given = _given(body)
+        if "code" not in given:
+            return _tokens(given)
+        code = given["code"]
+        found = (
+            login_codes.take(self.directory, code, time.time())
+            if self.directory is not None and isinstance(code, str)
+            else []
+        )
+        if not found:
+            raise Unauthenticated("the code was used, is too old, or is none")
+        return found
+
     async def _log_out(self, request: web.Request) -> web.StreamResponse:
         session = self._open(request)
         if session:
-            self.sessions.end(session, time.time())
+            await asyncio.to_thread(self.sessions.end, session, time.time())
         response = web.json_response({})
         response.del_cookie(COOKIE, path="/console/", httponly=True, samesite="Strict")
         return response
@@ -169,7 +214,7 @@ class Console:
         before, _, target = request.raw_path.partition("/console/api/")
         if before:
             raise NotFound("no such route")
-        return await self.rest.hand_on(request, f"/{target}", session)
+        return await self.rest.hand_on(request, f"/{target}", session, self._address(request))
 
     async def _operator_call(self, request: web.Request) -> web.StreamResponse:
         session = self._of(request)
@@ -181,15 +226,13 @@ class Console:
             body=answer, content_type="application/json", headers={"cache-control": "no-store"}
         )
 
-    async def _describe(self, session: Session) -> web.Response:
+    async def _describe(self, session: Session, address: str) -> dict[str, Any]:
         """Return who a session is, as far as its tokens still are somebody's."""
-        rest = await self.rest.caller(session.rest) if session.rest else None
+        rest = await self.rest.caller(session.rest, address) if session.rest else None
         operator = await self._operator(session.operator) if session.operator else None
         if rest is None and operator is None:
             raise Unauthenticated("the tokens of this session are withdrawn")
-        return web.json_response(
-            {"rest": rest, "operator": operator}, headers={"cache-control": "no-store"}
-        )
+        return {"rest": rest, "operator": operator}
 
     async def _operator(self, token: str) -> Mapping[str, str] | None:
         if not self.operators.served:
@@ -210,17 +253,26 @@ class Console:
         return session
 
     def _open(self, request: web.Request) -> Session | None:
-        cookie = request.cookies.get(COOKIE, "")
-        return self.sessions.open(cookie, time.time()) if cookie else None
+        cookie, secret = request.cookies.get(COOKIE, ""), request.headers.get(SECRET, "")
+        return self.sessions.open(cookie, secret, time.time()) if cookie else None
+
+    def _address(self, request: web.Request) -> str:
+        forwarded = ",".join(request.headers.getall(FORWARDED, []))
+        return address_of(request.remote or "", forwarded, self.trusted)
 
 
-def _tokens(body: bytes) -> list[str]:
-    """Return the tokens of a login. Raises InvalidField."""
+def _given(body: bytes) -> dict[str, Any]:
+    """Return the object that a login sends; empty: it is none."""
     try:
         given: Any = json.loads(body)
     except ValueError:
-        given = None
-    tokens = given.get("tokens") if isinstance(given, dict) else None
+        return {}
+    return given if isinstance(given, dict) else {}
+
+
+def _tokens(given: Mapping[str, Any]) -> list[str]:
+    """Return the tokens of a login. Raises InvalidField."""
+    tokens = given.get("tokens")
     if (
         not isinstance(tokens, list)
         or not 1 <= len(tokens) <= 2
@@ -229,6 +281,10 @@ def _tokens(body: bytes) -> list[str]:
     ):
         raise InvalidField("one or two tokens", field="tokens", expected="one or two tokens")
     return tokens
+
+
+def _told(said: dict[str, Any]) -> web.Response:
+    return web.json_response(said, headers={"cache-control": "no-store"})
 
 
 async def _to_console(_request: web.Request) -> web.StreamResponse:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import re
 import secrets
@@ -26,6 +27,7 @@ from tests.control.requests import (
     trigger_body,
 )
 from tests.replay import made as past
+from tradingtools import login_codes
 from tradingtools.domain.leader_trade import Side
 from tradingtools.v1 import enrichment_pb2 as leaders_pb
 
@@ -287,6 +289,22 @@ def test_leaders_are_ranked_and_shown(running: World) -> None:
         withdraw(running.edge.environment["TT_REDIS_URL"])
 
 
+def test_an_address_of_the_console_logs_in_once(running: World, tmp_path: Path) -> None:
+    assert "no run on this machine" in running.tt("console").err
+    note = {"rest_url": "http://edge", "ports": {}, "console_url": "http://pages/console/"}
+    (tmp_path / "run.json").write_text(json.dumps(note))
+    (tmp_path / "token").write_text("a1")
+    (tmp_path / "operator-token").write_text("0e")
+    (tmp_path / "console").mkdir(mode=0o700)
+    with (tmp_path / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        told = running.json("console", TT_URL="", TT_LAUNCHER_STATE_DIR=str(tmp_path))
+    url, _, code = told["url"].partition("#code=")
+    assert url == "http://pages/console/"
+    assert login_codes.take(tmp_path / "console", code, time.time()) == ["a1", "0e"]
+    assert login_codes.take(tmp_path / "console", code, time.time()) == []
+
+
 @pytest.mark.parametrize(
     "arguments",
     [("subs", "pause", "sub_" + "0" * 32), ("subs", "resume", "sub_" + "0" * 32),
@@ -360,4 +378,4 @@ def test_every_command_is_called_here_or_in_another_test_of_this_folder() -> Non
                 words = [name] if verb == name else [name, verb]
                 asked = ", ".join(f'"{word}"' for word in words)
                 assert f"json({asked}" in texts, words
-            assert verbs or name in ("help", "schema")
+            assert verbs or name in ("help", "schema", "mcp")

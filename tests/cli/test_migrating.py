@@ -12,12 +12,16 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from unittest import mock
+from urllib.parse import urlsplit
 
 import psycopg
 import pytest
 import yaml
 
 from cli.core.migration import plan
+from cli.errors import Failure
+from cli.migration.source import read
 from tests.cli.old_subscriptions import KINDS, NUMBER, generated, plain
 from tests.cli.world import Said, World
 from tests.control.edge import ROOT
@@ -95,6 +99,28 @@ def test_each_kind_becomes_what_it_is_to_become_and_the_report_says_why(
         "select count(*) as n from subscription where follower_user_id like 'user-%-'"
     ).fetchall()
     assert count["n"] == 0
+
+
+def test_a_password_is_never_on_the_command_line(
+    running: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every user of the machine sees the command lines of all others."""
+    whole = urlsplit(running.edge.database_url)
+    password = whole.password or ""
+    bare = whole._replace(netloc=whole.netloc.replace(f":{password}@", "@")).geturl()
+    question = "select 1 as one"
+    monkeypatch.setenv("PGPASSFILE", "/nonexistent")
+    for url in (whole.geturl(), f"{bare}?password={password}"):
+        with pytest.raises(Failure, match="seen by every user"):
+            read(url, question)
+    with pytest.raises(Failure, match="no password supplied"):
+        read(bare, question)
+    monkeypatch.setenv("PGPASSWORD", password)
+    assert read(bare, question) == [{"one": 1}]
+    monkeypatch.delenv("PGPASSWORD")
+    monkeypatch.setattr(sys, "stdin", mock.Mock(isatty=lambda: True))
+    monkeypatch.setattr("getpass.getpass", lambda _question: password)
+    assert read(bare, question) == [{"one": 1}]
 
 
 def test_applied_killed_applied_again_verified_resumed_and_taken_back(

@@ -113,9 +113,9 @@ class World:
         """Call `tt` on it."""
         return call(*arguments, environ=self.environ | environ, stdin=stdin)
 
-    def json(self, *arguments: str, stdin: str = "", status: int = 0) -> Any:
+    def json(self, *arguments: str, stdin: str = "", status: int = 0, **environ: str) -> Any:
         """Call it for JSON, and see that it is as its schema says."""
-        said = self.tt(*arguments, "--json", stdin=stdin)
+        said = self.tt(*arguments, "--json", stdin=stdin, **environ)
         assert said.status == status, said
         name = arguments[0]
         alone = name in verbs_of(module_of(name))

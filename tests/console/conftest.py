@@ -18,22 +18,29 @@ from launcher.ports import free_port
 from launcher.temporary import temporary_database
 from tests.control.requests import ROUTER_STAND_IN
 from tests.events.edge import Listening, listening
+from tradingtools import login_codes
 
+FAILED_LOGINS = 30
 _CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
 
 
 class Served:
     """A console and what is behind it."""
 
-    def __init__(self, world: Listening) -> None:
+    def __init__(self, world: Listening, port: int) -> None:
         self.world = world
-        self.port = free_port()
+        self.port = port
+        self.directory = world.directory / "console"
+        """Of the process."""
         self.url = f"http://127.0.0.1:{self.port}/console/"
+        self.edge_url = f"{world.url}/console/"
         world.environment |= {
             "TT_CONSOLE_HTTP_LISTEN": f"127.0.0.1:{self.port}",
             "TT_CONSOLE_REST_URL": world.url,
             "TT_CONSOLE_OPERATOR_TARGET": f"127.0.0.1:{world.ports['inside']}",
-            "TT_CONSOLE_KEY": "5e" * 32,
+            "TT_CONSOLE_STATE_DIR": str(self.directory),
+            "TT_CONSOLE_TRUSTED_NETWORKS": "127.0.0.0/8",
+            "TT_CONSOLE_FAILED_LOGINS": str(FAILED_LOGINS),
         }
 
     def start(self) -> None:
@@ -49,10 +56,15 @@ class Served:
                     return
         raise AssertionError(self.world.log[-2000:])
 
-    def client(self) -> httpx.Client:
+    def link(self, *tokens: str, edge: bool = False) -> str:
+        """Return an address that logs in once."""
+        url = self.edge_url if edge else self.url
+        return f"{url}#code={login_codes.leave(self.directory, tokens, time.time())}"
+
+    def client(self, *, edge: bool = False) -> httpx.Client:
         """Return a client without a session."""
         return httpx.Client(
-            base_url=self.url,
+            base_url=self.edge_url if edge else self.url,
             timeout=30.0,
             trust_env=False,
             headers={"content-type": "application/json"},
@@ -70,15 +82,17 @@ def served(
     with temporary_database(postgres_server, template=migrated_template) as url:
         with psycopg.connect(url) as connection:
             connection.execute(ROUTER_STAND_IN)
-        directory = tmp_path_factory.mktemp("console")
+        directory, port = tmp_path_factory.mktemp("console"), free_port()
         with listening(
             directory,
             url,
             redis_url,
             also=("webhooks",),
+            trusted=("127.0.0.1/32",),
+            console_port=port,
             TT_WEBHOOKS_ALLOWED_NETWORKS="127.0.0.0/8",
         ) as world:
-            served = Served(world)
+            served = Served(world, port)
             served.start()
             yield served
 

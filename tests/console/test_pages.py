@@ -107,7 +107,7 @@ def _open(browser: Browser, served: Served, *tokens: str, **options: Any) -> Ite
     context.set_default_timeout(_MS)
     page = context.new_page()
     seen = Seen(page, served.url.removesuffix("console/"))
-    page.goto(f"{served.url}#login={'+'.join(tokens)}")
+    page.goto(served.link(*tokens))
     expect(page.get_by_role("navigation")).to_be_visible()
     try:
         yield page
@@ -326,7 +326,7 @@ def test_a_server_that_dies_and_comes_back_is_told_and_loses_no_event(
 ) -> None:
     context = browser.new_context()
     page = context.new_page()
-    page.goto(f"{served.url}#login={MANAGE}")
+    page.goto(served.link(MANAGE))
     expect(page.get_by_role("navigation")).to_be_visible()
     _go(page, "tape")
     expect(page.get_by_text("live", exact=True)).to_be_visible()
@@ -347,6 +347,36 @@ def test_a_server_that_dies_and_comes_back_is_told_and_loses_no_event(
         feed.get_by_role("article").nth(at).get_by_role("button").click()
         expect(feed.get_by_text(f"number {number}")).to_be_visible()
     context.close()
+
+
+def test_the_pages_work_at_the_edge_too(browser: Browser, served: Served) -> None:
+    context = browser.new_context()
+    context.set_default_timeout(_MS)
+    page = context.new_page()
+    seen = Seen(page, served.world.url)
+    page.goto(served.link(MANAGE, OPERATE, edge=True))
+    _go(page, "tape")
+    expect(page.get_by_text("live", exact=True)).to_be_visible()
+    assert seen.problems == []
+    context.close()
+
+
+def test_a_link_logs_in_one_browser_and_puts_nobody_out(browser: Browser, served: Served) -> None:
+    link = served.link(MANAGE)
+    first, second = browser.new_context().new_page(), browser.new_context().new_page()
+    first.goto(link)
+    expect(first.get_by_role("navigation")).to_be_visible()
+    assert "code" not in first.url
+    second.goto(link)
+    expect(second.get_by_label("Token")).to_be_visible()
+    expect(second.get_by_text("The link was used")).to_be_visible()
+    first.goto(link)
+    expect(first.get_by_role("navigation")).to_be_visible()
+    first.get_by_role("button", name="Log out").click()
+    expect(first.get_by_label("Token")).to_be_visible()
+    assert first.evaluate("localStorage.length") == 0
+    for page in (first, second):
+        page.context.close()
 
 
 def test_two_tabs_show_the_same(browser: Browser, served: Served, facts: Facts) -> None:

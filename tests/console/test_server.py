@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from http.cookies import SimpleCookie
@@ -10,14 +12,15 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.console.conftest import Served
-from tests.control.edge import INTERNAL, MANAGE, OPERATE, READ
+from tests.console.conftest import FAILED_LOGINS, Served
+from tests.control.edge import INTERNAL, MANAGE, OPERATE, READ, digest
 
 HALT = {
     "scope": "HALT_SCOPE_WALLET", "subject": "0x" + "7" * 40, "mode": "HALT_MODE_REDUCING",
     "reason": "a test",
 }  # fmt: skip
 NOBODY = "ee" * 32
+WALLET = "0x" + "57" * 20
 
 
 @pytest.fixture
@@ -28,7 +31,14 @@ def client(served: Served) -> Iterator[httpx.Client]:
 
 
 def _log_in(client: httpx.Client, *tokens: str) -> httpx.Response:
-    return client.post("session", json={"tokens": list(tokens)})
+    return _begun(client, client.post("session", json={"tokens": list(tokens)}))
+
+
+def _begun(client: httpx.Client, answer: httpx.Response) -> httpx.Response:
+    """Show the secret from now on, as a page does."""
+    if answer.status_code == 200:
+        client.headers["console-session"] = answer.json()["secret"]
+    return answer
 
 
 def _reason(answer: httpx.Response) -> tuple[int, str]:
@@ -37,7 +47,9 @@ def _reason(answer: httpx.Response) -> tuple[int, str]:
 
 def test_a_session_says_who_somebody_is_and_shows_no_token(client: httpx.Client) -> None:
     answer = _log_in(client, MANAGE, OPERATE)
-    assert answer.json() == {
+    told = answer.json()
+    secret = told.pop("secret")
+    assert told == {
         "rest": {"id": "backend", "scope": "manage"},
         "operator": {"id": "operator", "scope": "operate"},
     }
@@ -46,19 +58,92 @@ def test_a_session_says_who_somebody_is_and_shows_no_token(client: httpx.Client)
     seen = answer.text + answer.headers["set-cookie"]
     assert MANAGE not in seen
     assert OPERATE not in seen
-    assert client.get("session").json() == answer.json()
+    assert secret not in answer.headers["set-cookie"]
+    assert client.get("session").json() == told
 
 
 def test_a_login_takes_over_no_token_of_the_session_before(client: httpx.Client) -> None:
     _log_in(client, OPERATE)
-    before = dict(client.cookies)
-    assert _log_in(client, READ).json() == {
-        "rest": {"id": "viewer", "scope": "read"},
-        "operator": None,
-    }
+    before, secret = dict(client.cookies), client.headers["console-session"]
+    told = _log_in(client, READ).json()
+    assert (told["rest"], told["operator"]) == ({"id": "viewer", "scope": "read"}, None)
     client.cookies.clear()
     client.cookies.update(before)
+    client.headers["console-session"] = secret
     assert _reason(client.get("session")) == (401, "UNAUTHENTICATED")
+
+
+@pytest.mark.parametrize(
+    ("verb", "path"),
+    [("GET", "session"), ("GET", "api/subscriptions"), ("POST", "operators/ListHalts"),
+     ("GET", "api/events/stream")],
+)  # fmt: skip
+def test_a_cookie_that_another_port_was_sent_opens_nothing(
+    client: httpx.Client, verb: str, path: str
+) -> None:
+    """Cookies know no port: a browser shows them to every server of its host."""
+    _log_in(client, MANAGE, OPERATE)
+    for secret in ("", "0" * 32):
+        answer = client.request(verb, path, headers={"console-session": secret})
+        assert _reason(answer) == (401, "UNAUTHENTICATED")
+
+
+def test_an_operators_token_takes_no_way_of_rest(served: Served, client: httpx.Client) -> None:
+    """Neither the edge nor what is on the way to it sees one."""
+    before = len(served.world.log)
+    assert _log_in(client, OPERATE).json()["rest"] is None
+    client.get("session")
+    # Control writes down whom it refuses; what is not there yet is not behind this line.
+    assert _log_in(client, NOBODY).status_code == 401
+    deadline = time.monotonic() + 60
+    while True:
+        told = served.world.log[before:]
+        at_edge = re.findall(r"request refused .* port=edge .* token=(\S+)", told)
+        if at_edge:
+            break
+        assert time.monotonic() < deadline
+    assert at_edge == ["none"]
+
+
+def test_who_fails_to_log_in_too_often_waits_and_nobody_else_does(client: httpx.Client) -> None:
+    there = {"x-forwarded-for": "198.51.100.23"}
+    for _ in range(FAILED_LOGINS):
+        answer = client.post("session", json={"tokens": [NOBODY]}, headers=there)
+        assert _reason(answer) == (401, "UNAUTHENTICATED")
+    answer = client.post("session", json={"tokens": [MANAGE]}, headers=there)
+    assert _reason(answer) == (429, "LIMIT_REACHED")
+    assert _log_in(client, MANAGE).status_code == 200
+
+
+def test_a_link_logs_in_once(served: Served, client: httpx.Client) -> None:
+    code = served.link(MANAGE, OPERATE).partition("#code=")[2]
+    told = _begun(client, client.post("session", json={"code": code})).json()
+    assert (told["rest"]["id"], told["operator"]["id"]) == ("backend", "operator")
+    assert client.get("api/subscriptions").status_code == 200
+    for again in (code, "0" * 32, "../key", 7):
+        answer = client.post("session", json={"code": again})
+        assert _reason(answer) == (401, "UNAUTHENTICATED")
+
+
+def test_a_token_is_judged_by_where_the_browser_is(served: Served, client: httpx.Client) -> None:
+    """It was judged by where the console is: whoever reached that had the token's place."""
+    file, token = served.world.tokens_file, "9c" * 32
+    kept = file.read_text()
+    file.write_text(f"{kept}placed:read:{digest(token)};followers={WALLET};from=203.0.113.0/24\n")
+    there, elsewhere = ({"x-forwarded-for": f"{net}.5"} for net in ("203.0.113", "198.51.100"))
+    subscriptions = f"api/subscriptions?followerProxy={WALLET}"
+    try:
+        deadline = time.monotonic() + 60
+        while served.world.call("GET", "/caller", token, headers=there).status_code != 200:
+            assert time.monotonic() < deadline
+        _begun(client, client.post("session", json={"tokens": [token]}, headers=there))
+        assert client.get(subscriptions, headers=there).status_code == 200
+        assert client.get(subscriptions, headers=elsewhere).status_code == 401
+        assert client.get("session", headers=elsewhere).status_code == 401
+        refused = client.post("session", json={"tokens": [token]}, headers=elsewhere)
+        assert _reason(refused) == (401, "UNAUTHENTICATED")
+    finally:
+        file.write_text(kept)
 
 
 @pytest.mark.parametrize("tokens", [[NOBODY], [MANAGE, NOBODY], [INTERNAL]])
@@ -141,11 +226,16 @@ def test_a_withdrawn_token_ends_what_its_session_may_do(
                 break
 
 
-def test_who_logs_out_is_out_with_every_copy_of_the_cookie(client: httpx.Client) -> None:
+def test_who_logs_out_is_out_with_every_copy_of_the_cookie_and_after_a_start(
+    served: Served, client: httpx.Client
+) -> None:
     _log_in(client, READ)
     copy = dict(client.cookies)
     assert client.delete("session").status_code == 200
     client.cookies.update(copy)
+    assert _reason(client.get("api/subscriptions")) == (401, "UNAUTHENTICATED")
+    served.world.kill("console")
+    served.start()
     assert _reason(client.get("api/subscriptions")) == (401, "UNAUTHENTICATED")
 
 
@@ -237,3 +327,36 @@ def test_an_edge_that_is_away_is_named(served: Served, client: httpx.Client) -> 
         served.world.start("envoy")
         served.world.wait_until_ready()
     assert client.get("api/subscriptions").status_code == 200
+
+
+def test_the_edge_serves_the_console_where_it_is_switched_on(served: Served) -> None:
+    """Where it is not, `tests/control` sees 404."""
+    with served.client(edge=True) as client:
+        page = client.get("")
+        assert (page.status_code, "frame-ancestors 'none'" in page.text) == (200, False)
+        assert "frame-ancestors 'none'" in page.headers["content-security-policy"]
+        assert client.get(served.world.url + "/console").headers["location"] == "/console/"
+        assert _reason(client.get("api/subscriptions")) == (401, "UNAUTHENTICATED")
+        assert _log_in(client, MANAGE, OPERATE).status_code == 200
+        assert client.get("api/subscriptions").status_code == 200
+        with client.stream("GET", "api/events/stream") as stream:
+            assert stream.headers["content-type"] == "text/event-stream"
+        assert client.post("operators/ListHalts", json={}).json() == {"halts": []}
+        assert _reason(client.post("operators/SetHalt", json=HALT, headers={
+            "origin": "http://evil.example"})) == (403, "NOT_ALLOWED")  # fmt: skip
+        # A body is the edge's to bound, and REST beside it is as it was.
+        assert client.post("operators/ListOrders", content=b"x" * 70_000).status_code == 413
+        cookie = dict(client.headers) | {"cookie": f"tt_session={client.cookies['tt_session']}"}
+        cookie.pop("authorization", None)
+        rest = httpx.get(f"{served.world.url}/subscriptions", headers=cookie, trust_env=False)
+        assert _reason(rest) == (401, "UNAUTHENTICATED")
+
+
+def test_the_console_at_the_edge_knows_the_browsers_address(served: Served) -> None:
+    with served.client(edge=True) as client:
+        there = {"x-forwarded-for": "198.51.100.24"}
+        for _ in range(FAILED_LOGINS):
+            client.post("session", json={"tokens": [NOBODY]}, headers=there)
+        answer = client.post("session", json={"tokens": [MANAGE]}, headers=there)
+        assert _reason(answer) == (429, "LIMIT_REACHED")
+        assert _log_in(client, MANAGE).status_code == 200

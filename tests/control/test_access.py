@@ -111,6 +111,8 @@ def test_health_and_readiness_need_no_token(edge: RunningEdge, path: str) -> Non
     [
         ("GET", "/"),
         ("GET", "/metrics"),
+        ("GET", "/console/"),
+        ("GET", "/console/session"),
         ("POST", "/subscriptions/funding"),
         ("POST", f"/subscriptions/{SUB}/perf-action"),
         ("GET", "/subscriptions/"),

@@ -28,7 +28,15 @@ _SECONDS = 60.0
 class Listening:
     """An edge with the log of events behind it; each process may be killed and started again."""
 
-    def __init__(self, directory: Path, database_url: str, redis_url: str) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        database_url: str,
+        redis_url: str,
+        *,
+        trusted: tuple[str, ...] = (),
+        console_port: int = 0,
+    ) -> None:
         self.directory = directory
         self.database_url = database_url
         names = ("rest", "control", "inside", "events", "webhooks")
@@ -58,6 +66,8 @@ class Listening:
             control_port=self.ports["control"],
             behind={name: ("127.0.0.1", self.ports[name]) for name in envoy_config.BEHIND},
             directory=directory,
+            trusted=trusted,
+            console=("127.0.0.1", console_port) if console_port else None,
         )
         self._envoy = envoy_config.command(envoy_config.prepare(edge))
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
@@ -136,6 +146,8 @@ def listening(
     redis_url: str,
     *,
     also: tuple[str, ...] = (),
+    trusted: tuple[str, ...] = (),
+    console_port: int = 0,
     **settings: str,
 ) -> Iterator[Listening]:
     """An edge that answers.
@@ -145,9 +157,13 @@ def listening(
         database_url: migrated.
         redis_url: of a server.
         also: further processes behind the edge.
+        trusted: networks whose X-Forwarded-For the edge believes.
+        console_port: where the edge finds the console's pages; 0: it does not serve them.
         settings: of all processes.
     """
-    world = Listening(directory, database_url, redis_url)
+    world = Listening(
+        directory, database_url, redis_url, trusted=trusted, console_port=console_port
+    )
     world.environment.update(settings)
     try:
         for name in ("control", "events", *also, "envoy"):
