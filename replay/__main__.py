@@ -28,6 +28,9 @@ from tradingtools.domain.errors import Unavailable
 from tradingtools.storage import recordings
 from tradingtools.storage.analytics.port import WrongTypes
 
+_STANDS_BACK = 10
+"""The least niceness of what is computed beside an engine."""
+
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one command."""
@@ -57,7 +60,7 @@ def _answer(given: argparse.Namespace) -> dict[str, Any]:
     if given.command == "day":
         return _day(given)
     # Nobody's order waits for it.
-    os.nice(10)
+    os.nice(max(0, _STANDS_BACK - os.nice(0)))
     asked = sys.stdin.buffer.read()
     try:
         if given.command == "simulate":

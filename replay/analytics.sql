@@ -15,3 +15,9 @@ from polymarket.markets final where condition_id in {ids:Array(String)}
 -- name: books
 select leader_tx, asset_id, asks from tradingtools.leader_books final
 where leader = {wallet:String} and delay_seconds = {delay:Int64}
+
+-- name: marks
+-- The last mark of each outcome.
+select asset_id, argMax(mark_micros, at_ms) as micros from tradingtools.marks final
+where asset_id in {ids:Array(String)} and at_ms <= {until:Int64} and mark_micros >= 0
+group by asset_id

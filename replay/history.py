@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from replay.analytics import Analytics
 from replay.core.copying import Resolved, Seen
 from tradingtools.domain.book import Book, BookStatus, Level, Market
 from tradingtools.domain.leader_trade import LeaderRow, LeaderTrade, Side, Source, TradeKey, merge
-from tradingtools.domain.money import AmountError, parse_rounded
+from tradingtools.domain.money import MICROS, AmountError, parse_rounded
 from tradingtools.storage.analytics.port import Values, WrongTypes
 from tradingtools.storage.postgres.sql import load_queries
 
@@ -48,6 +48,11 @@ class _Market(msgspec.Struct, frozen=True):
     prices: str
     payouts: str
     resolved_ms: int
+
+
+class _Mark(msgspec.Struct, frozen=True):
+    asset_id: str
+    micros: int
 
 
 class _Books(msgspec.Struct, frozen=True):
@@ -97,22 +102,24 @@ def load(product: Analytics, own: Analytics | None, wanted: Wanted) -> History:
     values: Values = {"wallet": wanted.wallet, "until": wanted.until_ms, "most": MOST_ROWS}
     rows = product.rows(_QUERIES["activity"], values, _Row)[::-1]
     found = History(first_ms=rows[0].traded_ms if rows else None)
-    trades, moves = _trades(rows, wanted, whole=len(rows) < MOST_ROWS)
+    traded, moves = _traded(rows, wanted.since_ms)
+    found.trades, newest = _newest(traded, wanted.wallet)
+    whole = len(rows) < MOST_ROWS
+    trades = [_trade(key, of, whole=whole) for key, of in newest.items()]
     if moves:
         told = ", ".join(f"{n} {action}" for action, n in moves.most_common())
         found.unknown.append(f"moves of shares without a trade are not followed: {told}")
     if len(rows) == MOST_ROWS:
         found.unknown.append(f"of his rows the newest {MOST_ROWS} are read")
-    found.trades = len(trades)
-    if len(trades) > MOST_TRADES:
+    if found.trades > MOST_TRADES:
         found.unknown.append(
-            f"of {len(trades)} trades within the time the newest {MOST_TRADES} are followed"
+            f"of {found.trades} trades within the time the newest {MOST_TRADES} are followed"
         )
-        trades = trades[-MOST_TRADES:]
     markets = _markets(product, sorted({trade.condition_id for trade in trades}))
-    books = _books(own, wanted) if own is not None else {}
+    books = _books(own, wanted, newest) if own is not None else {}
     found.events += [_seen(trade, markets, books, wanted) for trade in trades]
     _ends(found, trades, markets, wanted)
+    _mark(found, trades, own, wanted)
     found.events.sort(key=lambda event: event.at_ms)
     buys = [t for t in trades if t.key.side is Side.BUY]
     observed = sum((t.key.leader_tx, t.key.asset_id) in books for t in buys)
@@ -126,44 +133,74 @@ def load(product: Analytics, own: Analytics | None, wanted: Wanted) -> History:
     return found
 
 
-def _trades(
-    rows: Sequence[_Row], wanted: Wanted, *, whole: bool
-) -> tuple[list[LeaderTrade], Counter[str]]:
-    """Return the trades within the time in their order, and what else moved shares within it."""
+@dataclass(frozen=True, slots=True)
+class _Traded:
+    """A row of a trade, and what the leader held before it."""
+
+    row: _Row
+    size_micros: int
+    before_micros: int
+
+
+def _traded(rows: Sequence[_Row], since_ms: int) -> tuple[list[_Traded], Counter[str]]:
+    """Return rows of trades from an instant on, and what else moved shares from then on."""
     held: defaultdict[str, int] = defaultdict(int)
-    trades: dict[TradeKey, LeaderTrade] = {}
+    found: list[_Traded] = []
     moves: Counter[str] = Counter()
     for row in rows:
-        within = row.traded_ms >= wanted.since_ms
+        within = row.traded_ms >= since_ms
         size = _micros("size", row.size)
         if row.action != "TRADE" or row.side not in ("BUY", "SELL"):
             moves[row.action] += within
             _move(held, row, size)
             continue
-        side = Side(row.side)
         before = held[row.asset_id]
-        held[row.asset_id] = max(before + (size if side is Side.BUY else -size), 0)
-        if not within or size <= 0:
-            continue
-        key = TradeKey(leader_tx=row.tx, leader=wanted.wallet, asset_id=row.asset_id, side=side)
-        known = trades.get(key)
-        slot = (Source.FEED, (row.price, size))
-        count = known.rows[slot].count + 1 if known is not None and slot in known.rows else 1
+        held[row.asset_id] = max(before + (size if row.side == Side.BUY else -size), 0)
+        if within and size > 0:
+            found.append(_Traded(row, size, before))
+    return found, +moves
+
+
+def _newest(traded: Sequence[_Traded], wallet: str) -> tuple[int, dict[TradeKey, list[_Traded]]]:
+    """Return how many trades there are, and the rows of the newest in their order."""
+    by_trade: dict[TradeKey, list[_Traded]] = {}
+    for one in traded:
+        row = one.row
+        key = TradeKey(leader_tx=row.tx, leader=wallet, asset_id=row.asset_id, side=Side(row.side))
+        by_trade.setdefault(key, []).append(one)
+    return len(by_trade), dict(list(by_trade.items())[-MOST_TRADES:])
+
+
+def _trade(key: TradeKey, rows: Sequence[_Traded], *, whole: bool) -> LeaderTrade:
+    """Return a trade of its rows.
+
+    Args:
+        key: of the trade.
+        rows: in their order.
+        whole: the record reaches back to the leader's beginning: what he held is known.
+    """
+    counts: Counter[tuple[str, int]] = Counter()
+    trade: LeaderTrade | None = None
+    for one in rows:
+        row = one.row
+        counts[row.price, one.size_micros] += 1
         fact = LeaderRow(
             key=key,
             condition_id=row.condition_id,
             price_text=row.price,
             price_micros=_micros("price", row.price),
-            size_micros=size,
-            count=count,
+            size_micros=one.size_micros,
+            count=counts[row.price, one.size_micros],
             source=Source.FEED,
             traded_ms=row.traded_ms,
             received_ns=row.traded_ms * 1_000_000,
-            # A record that does not reach back to his beginning says nothing of what he held.
-            held_before_micros=before if whole and before >= size else None,
+            held_before_micros=(
+                one.before_micros if whole and one.before_micros >= one.size_micros else None
+            ),
         )
-        trades[key] = merge(known, fact) or trades[key]
-    return list(trades.values()), moves
+        trade = merge(trade, fact) or trade
+    assert trade is not None  # noqa: S101 - a trade has a row
+    return trade
 
 
 def _move(held: dict[str, int], row: _Row, size: int) -> None:
@@ -182,11 +219,16 @@ def _markets(product: Analytics, ids: Sequence[str]) -> dict[str, _Market]:
     return found
 
 
-def _books(own: Analytics, wanted: Wanted) -> dict[tuple[str, str], tuple[Level, ...]]:
+def _books(
+    own: Analytics, wanted: Wanted, trades: Iterable[TradeKey]
+) -> dict[tuple[str, str], tuple[Level, ...]]:
+    """Return the asks that were recorded after these trades, by transaction and asset."""
     values: Values = {"wallet": wanted.wallet, "delay": wanted.delay_seconds}
+    told = {(key.leader_tx, key.asset_id) for key in trades}
     return {
         (row.leader_tx, row.asset_id): _levels(row.asks)
         for row in own.rows(_QUERIES["books"], values, _Books)
+        if (row.leader_tx, row.asset_id) in told
     }
 
 
@@ -246,6 +288,29 @@ def _ends(
             found.events.append(Resolved(asset_id=asset, at_ms=at, payout_micros=payout))
         elif (price := _of(market.prices, asset, market)) is not None:
             found.marks[asset] = price
+
+
+def _mark(
+    found: History, trades: Sequence[LeaderTrade], own: Analytics | None, wanted: Wanted
+) -> None:
+    """Add what outcomes are worth whose market tells no price: by the last mark that was recorded,
+    or by the leader's last trade."""
+    paid = {event.asset_id for event in found.events if isinstance(event, Resolved)}
+    last = {trade.key.asset_id: trade for trade in trades}
+    missing = sorted(last.keys() - paid - found.marks.keys())
+    for at in range(0, len(missing) if own is not None else 0, _TOGETHER):
+        assert own is not None  # noqa: S101 - asked just above
+        values: Values = {"ids": missing[at : at + _TOGETHER], "until": wanted.until_ms}
+        found.marks |= {m.asset_id: m.micros for m in own.rows(_QUERIES["marks"], values, _Mark)}
+    guessed = [asset for asset in missing if asset not in found.marks]
+    for asset in guessed:
+        trade = last[asset]
+        found.marks[asset] = trade.notional_micros * MICROS // trade.size_micros
+    if guessed:
+        found.unknown.append(
+            f"of {len(guessed)} outcomes nobody told a price: what is held of them is worth the"
+            " leader's last one"
+        )
 
 
 def _of(texts: str, asset: str, market: _Market) -> int | None:

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 
+import msgspec
 from msgspec import structs
 
 from replay.core.copying import Seen
-from replay.recorded import judgements
-from services.router.core.judgement import Judgement, RecordedBook, book_of, trade_of
+from replay.recorded import Damaged
+from services.router.core.judgement import Decoder, Judgement, RecordedBook, book_of, trade_of
 from tradingtools.domain.book import Book, BookStatus, Level
 from tradingtools.domain.leader_trade import Side
+from tradingtools.storage import recordings
 
 _TOLD = (BookStatus.FRESH, BookStatus.EMPTY)
 
@@ -46,25 +48,54 @@ def read(
     tape = Tape()
     told: set[tuple[object, ...]] = set()
     for day in days:
-        for _, judgement in judgements(directory, day, tape.damaged.append):
-            at = judgement.now_ms
+        for at, judgement in _of(directory, day, leaders, tape.damaged.append):
             if not since_ms <= at <= until_ms:
                 continue
             tape.first_ms = at if tape.first_ms is None else min(at, tape.first_ms)
             tape.last_ms = at if tape.last_ms is None else max(at, tape.last_ms)
-            if judgement.key.leader not in leaders:
+            if judgement is None:
                 continue
             # Parts of a fan-out, other partitions and repetitions tell the same again.
             name = (judgement.key, sum(row.count for row in judgement.rows), len(judgement.rows))
-            if name in told:
-                continue
-            told.add(name)
-            tape.seen.append(_seen(judgement))
+            if name not in told:
+                told.add(name)
+                tape.seen.append(_seen(judgement))
     tape.seen.sort(key=lambda seen: seen.at_ms)
     for seen in tape.seen:
         if seen.book is not None and seen.book.told and seen.book.bids:
             tape.marks[seen.trade.key.asset_id] = seen.book.bids[0][0]
     return tape
+
+
+def _of(
+    directory: Path, day: date, leaders: Collection[str], damaged: Damaged
+) -> Iterator[tuple[int, Judgement | None]]:
+    """Yield when each judgement of a day was made; and it, if it is about one of these leaders."""
+    glance = msgspec.msgpack.Decoder(_Glance).decode
+    for path in recordings.files(directory, day):
+        decoder = Decoder()
+        try:
+            for record in recordings.records(path):
+                seen = glance(record)
+                if seen.key is None or seen.key.leader in leaders:
+                    judgement = decoder.read(record)
+                    if judgement is not None:
+                        yield judgement.now_ms, judgement
+                else:
+                    yield seen.now_ms, None
+        except (OSError, ValueError, msgspec.MsgspecError) as error:
+            damaged(f"{path.name}: {error}")
+
+
+class _Key(msgspec.Struct):
+    leader: str
+
+
+class _Glance(msgspec.Struct):
+    """A record as far as it says whether it is wanted: most of a day is somebody else's."""
+
+    now_ms: int = 0
+    key: _Key | None = None
 
 
 def _seen(judgement: Judgement) -> Seen:

@@ -349,6 +349,7 @@ def test_other_settings_and_leaders_of_the_past_are_tried(
     text = running.tt("leaders", "simulate", leader, "--ratio", "0.1").out
     assert "USDC spent, fees included" in text
     assert "what is assumed, and what is not known:" in text
+    assert "of 1 outcomes nobody told a price" in text
     sub = made(running, wallet(), leader=leader)["id"]
     change = ("--set", "filters.minLeaderNotional=60")
     shown = running.json("subs", "preview", sub, *change)
