@@ -94,6 +94,8 @@ async def test_pushes_are_repeated_held_and_lost(live: Live, rest: Rest) -> None
         await private.until(lambda _: _count(private.messages, "twice") == 2)
         live.tell("/pushes", account=rest.name, lose=1)
         await asyncio.to_thread(rest.order, **FAR, clOrdId="never")
+        await asyncio.to_thread(rest.order, **FAR, clOrdId="once")
+        await private.data("orders", lambda row: row["clOrdId"] == "once")
         live.tell("/pushes", account=rest.name, hold_ms=50)
         await asyncio.to_thread(rest.order, **FAR, clOrdId="held")
         await private.data("orders", lambda row: row["clOrdId"] == "held")
@@ -103,7 +105,7 @@ async def test_pushes_are_repeated_held_and_lost(live: Live, rest: Rest) -> None
         for one in live.journal()
         if one["kind"] == "pushed" and one["account"] == rest.name and one["what"] == "orders"
     ]
-    assert pushed == ["twice", "never", "held"]
+    assert pushed == ["twice", "never", "once", "held"]
 
 
 async def test_a_connection_may_end_within_a_fill(live: Live, rest: Rest) -> None:
