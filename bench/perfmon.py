@@ -47,7 +47,7 @@ _SUBSCRIBE = """
 insert into subscription (id, follower_user_id, follower_wallet_id, follower_proxy, leader, state,
     version, sizing_mode, sizing_micros, changed_seq, performance)
 select 'sub_' || lpad(to_hex(n), 32, '0'), 'u', 'w', '0x' || lpad(to_hex(n), 40, '0'),
-    '0x' || repeat('9', 40), 'ACTIVE', 1, 'FIXED', 10000000, n,
+    '0x' || repeat('9', 40), 'ACTIVE', 1, 'FIXED', 10000000, 1,
     '{"loss_stop": {"action": "PAUSE", "total": {"amount_micros": 2000000}}}'
 from generate_series(1, %(subscriptions)s) n"""
 _HOLD = """

@@ -61,6 +61,8 @@ class Followed:
     doubted_ms: int | None = None
     """Since when something is in doubt."""
     acting: bool = False
+    calm: bool = False
+    """A look has changed nothing, and nothing but marks has come since."""
     bounds: Bounds | None = None
     """None: to be computed."""
     of_case: tuple[str, bool] = field(default=("", False))
@@ -68,6 +70,7 @@ class Followed:
 
     def take(self, row: Row) -> None:
         """Take over what control says of it."""
+        self.calm = False
         before = (self.version, self.ordinal, self.baseline)
         self.rules = from_json(row["performance"])
         self.version, self.ordinal = row["version"], row["performance_actions"]
@@ -80,6 +83,7 @@ class Followed:
 
     def take_step(self, row: Row) -> None:
         """Take over the last step of its scale, of the present baseline."""
+        self.calm = False
         own = row["step_baseline"] == self.baseline
         self.anchor_micros = row["anchor_micros"] if own else None
         self.stepped_ms = row["stepped_ms"] if own else None
@@ -150,6 +154,16 @@ class Followed:
             flows=dict(self.account.flows) if at is None else at.flows,
             stood=self.account.stood() if self.account.lasting else {},
         )
+
+    @property
+    def moved_by_nothing(self) -> bool:
+        """Return whether a mark that was taken over asks for no look."""
+        account, within = self.account, self.bounds
+        if not self.calm or account.doubtful or account.lasting:
+            return False
+        if self.stopped:
+            return True
+        return within is not None and within.hold(self.low_micros, self.high_micros)
 
     @property
     def unjudged(self) -> bool:

@@ -157,7 +157,9 @@ class Monitor:
             sizes = self._ledger.sizes(asset)
             if sizes:
                 worths = {size: worth(book, size) for size in sizes}
-                self._look_at(self._ledger.mark(asset, worths))
+                self._look_at(
+                    one for one in self._ledger.mark(asset, worths) if not one.moved_by_nothing
+                )
                 await asyncio.sleep(0)
 
     async def look_again(self) -> None:
@@ -260,10 +262,11 @@ class Monitor:
         else:
             self._in_doubt.discard(one.id)
         settled = one.durable is wanted or one.standing is None
-        if doubt or cooling or one.pending is not None or not settled:
-            self._restless.add(one.id)
-        else:
+        one.calm = not (doubt or cooling or one.pending is not None or not settled)
+        if one.calm:
             self._restless.discard(one.id)
+        else:
+            self._restless.add(one.id)
 
     def _tell_doubts(self) -> None:
         before, now = doubted.value, len(self._in_doubt)
