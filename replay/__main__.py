@@ -10,25 +10,16 @@ import argparse
 import json
 import os
 import sys
-from contextlib import ExitStack
-from datetime import date
 from pathlib import Path
 from typing import Any
 
 import msgspec
-import psycopg
 
-from replay import analytics, tasks
-from replay import journal as journals
-from replay.core.report import Report
-from replay.day import replay
 from replay.errors import Refused
-from replay.statistics import Versions
 from tradingtools.domain.errors import Unavailable
-from tradingtools.storage import recordings
 from tradingtools.storage.analytics.port import WrongTypes
 
-_STANDS_BACK = 10
+_STANDS_BACK = 5
 """The least niceness of what is computed beside an engine."""
 
 
@@ -58,7 +49,11 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _answer(given: argparse.Namespace) -> dict[str, Any]:
     if given.command == "day":
-        return _day(given)
+        from replay import day_command
+
+        return day_command.day(given.recording, given.day, _say, database=given.database)
+    from replay import tasks
+
     # Nobody's order waits for it.
     os.nice(max(0, _STANDS_BACK - os.nice(0)))
     asked = sys.stdin.buffer.read()
@@ -68,44 +63,6 @@ def _answer(given: argparse.Namespace) -> dict[str, Any]:
         return tasks.compare(msgspec.json.decode(asked, type=tasks.Comparison), given.recording)
     except msgspec.MsgspecError as error:
         raise Refused(f"request: {error}") from None
-
-
-def _day(given: argparse.Namespace) -> dict[str, Any]:
-    day = _wanted(given.recording, given.day)
-    with ExitStack() as stack:
-        journal = None
-        own = stack.enter_context(analytics.opened(os.environ, own=True))
-        read_back = None if own is None else Versions(own).facts
-        try:
-            if given.database:
-                journal = stack.enter_context(journals.opened(os.environ["TT_DATABASE_URL"]))
-            report, took = replay(
-                given.recording, day, journal=journal, read_back=read_back, progress=_progress
-            )
-        except psycopg.Error as error:
-            raise Refused(f"database: {' '.join(str(error).split())}") from None
-    return report.fields(took, database=given.database)
-
-
-def _wanted(directory: Path, text: str) -> date:
-    """Return the day that is meant. Raises Refused."""
-    days = recordings.days(directory)
-    if not days:
-        raise Refused(f"{directory}: no day is recorded there (TT_RECORDING_DIR)")
-    if not text:
-        return days[-1]
-    try:
-        day = date.fromisoformat(text)
-    except ValueError:
-        raise Refused(f"day: {text!r} is not YYYY-MM-DD") from None
-    if day not in days:
-        there = f"{days[0]} to {days[-1]}"
-        raise Refused(f"day: {day} is not recorded in {directory}; there is {there}")
-    return day
-
-
-def _progress(report: Report) -> None:
-    _say({"progress": {"judgements": report.judgements, "different": report.different}})
 
 
 def _say(line: dict[str, Any]) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import AsyncExitStack, contextmanager
 from pathlib import Path
 
-from tradingtools.storage.analytics import clickhouse, embedded
+from tradingtools.storage.analytics import embedded
 from tradingtools.storage.analytics.port import Reader, T, Values
 
 _SECONDS = 30.0
@@ -49,6 +49,8 @@ def opened(environ: Mapping[str, str], *, own: bool) -> Iterator[Analytics | Non
         try:
             store: Reader
             if url:
+                from tradingtools.storage.analytics import clickhouse
+
                 connected = clickhouse.connected(url, timeout_seconds=_SECONDS)
                 store = runner.run(stack.enter_async_context(connected))
             else:
