@@ -77,6 +77,7 @@ class _Switches(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     limits: bool | None = None
     disabled: bool | None = None
     silent: bool | None = None
+    frozen: bool | None = None
     settles_ms: int | None = None
     fail_trades: int | None = None
     ahead_ms: int | None = None
@@ -195,6 +196,8 @@ class Control:
             venue.exchange.phases.disabled = wish.disabled
         if wish.silent is not None:
             venue.user.silent = venue.market.silent = wish.silent
+        if wish.frozen is not None:
+            venue.user.frozen = venue.market.frozen = wish.frozen
         if wish.settles_ms is not None:
             venue.exchange.settlement.settles_ms = wish.settles_ms
         if wish.fail_trades is not None:

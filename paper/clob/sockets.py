@@ -46,11 +46,12 @@ class Socket:
 
 
 class Channel:
-    """The sockets of one channel; silent, it answers no ping and tells nothing."""
+    """The sockets of one channel; silent, it answers no ping and tells nothing; frozen, it only
+    tells nothing."""
 
     def __init__(self, heard: Callable[[Socket, bytes], Awaitable[bool]]) -> None:
         self.open: list[Socket] = []
-        self.silent = False
+        self.silent = self.frozen = False
         self._heard = heard
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
@@ -73,7 +74,7 @@ class Channel:
     def send(self, frame: object, to: Iterable[Socket]) -> None:
         """Tell some sockets something."""
         text = msgspec.json.encode(frame).decode()
-        if not self.silent:
+        if not (self.silent or self.frozen):
             for socket in to:
                 socket.push(text)
 

@@ -93,7 +93,7 @@ async def trading(live: Live, key: str = KEYS[0]) -> AsyncIterator[Trader]:
     address = Account.from_key(key).address
     limits = httpx.Limits(max_keepalive_connections=0)
     async with httpx.AsyncClient(timeout=30.0, limits=limits) as client:
-        api_key = await _api_key(client, live, key, address)
+        api_key = await derived_key(client, live, key, address)
         clob = PrivateClob(
             client,
             live.url,
@@ -134,7 +134,8 @@ async def _listen(trader: Trader) -> None:
         trader.events.append(event)
 
 
-async def _api_key(client: httpx.AsyncClient, live: Live, key: str, address: str) -> ApiKey:
+async def derived_key(client: httpx.AsyncClient, live: Live, key: str, address: str) -> ApiKey:
+    """The API key of a wallet, new or as it was."""
     auth = ClobAuth(address=address, timestamp_s=clock.now_ms() // 1000)
     signature = bytes(Account.unsafe_sign_hash(auth_digest(auth), key).signature)
     headers = l1_headers(auth, signature)

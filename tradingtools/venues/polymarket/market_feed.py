@@ -1,0 +1,135 @@
+"""Books, prints, ticks and resolutions of Polymarket, over one socket of the market channel.
+
+The channel can fall silent with its pings answered, so books are also compared with REST, one after
+the other. Before: `market_session`, which decides. After: who trades.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
+
+import msgspec
+import structlog
+from websockets.asyncio.client import ClientConnection
+
+from tradingtools import clock
+from tradingtools.domain import errors
+from tradingtools.domain.instrument import Instrument
+from tradingtools.tasks import alongside, until_one_ends
+from tradingtools.venues.mailbox import Mailbox
+from tradingtools.venues.polymarket.clob_api import ClobApi
+from tradingtools.venues.polymarket.market_channel import MessageError
+from tradingtools.venues.polymarket.market_session import MarketSession
+from tradingtools.venues.polymarket.socket import CLOSED, open_socket
+from tradingtools.venues.trading import MarketEvent
+
+PING_SECONDS = 10.0
+SILENT_SECONDS = 30.0
+COMPARE_SECONDS = 10.0
+"""From one book's comparison with REST to the next one's."""
+_SETTLE_SECONDS = 1.0
+"""A change that REST shows is told by the socket within this."""
+_BIGGEST_FRAME = 16 * 1024 * 1024
+_PAUSES = (0.2, 0.5, 1.0, 2.0, 5.0)
+
+Tell = Callable[[MarketEvent], None]
+
+_log = structlog.get_logger()
+
+
+class _Doubt(Exception):
+    """A book is in doubt: a new connection brings a whole one."""
+
+
+class PolymarketFeed:
+    """The port of market data.
+
+    Args:
+        url: of the market channel.
+        api: REST, which the books are compared with.
+        ping_seconds: how often the venue is asked for a sign of life.
+        silent_seconds: a socket that gives none for so long is given up.
+        compare_seconds: how often a book is compared.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        api: ClobApi,
+        *,
+        ping_seconds: float = PING_SECONDS,
+        silent_seconds: float = SILENT_SECONDS,
+        compare_seconds: float = COMPARE_SECONDS,
+    ) -> None:
+        self._url = url
+        self._api = api
+        self._ping_seconds = ping_seconds
+        self._silent_seconds = silent_seconds
+        self._compare_seconds = compare_seconds
+
+    async def events(self, instruments: Sequence[Instrument]) -> AsyncIterator[MarketEvent]:
+        """Tell each change, for ever; a book in doubt is told as STALE at once."""
+        mail = Mailbox()
+        async with alongside(self._run(instruments, mail.put)):
+            while True:
+                yield await mail.get()
+
+    async def _run(self, instruments: Sequence[Instrument], tell: Tell) -> None:
+        failures, known = 0, list(instruments)
+        while True:
+            session = MarketSession(known)
+            try:
+                await self._connected(session, tell)
+            except (*CLOSED, MessageError, _Doubt) as error:
+                _log.info("market_channel_closed", error=f"{type(error).__name__}: {error}"[:200])
+            told = session.lost(clock.now_ns())
+            for event in told:
+                tell(event)
+            known = session.instruments()
+            failures = 0 if told else failures + 1
+            await asyncio.sleep(_PAUSES[min(failures, len(_PAUSES) - 1)])
+
+    async def _connected(self, session: MarketSession, tell: Tell) -> None:
+        async with open_socket(
+            self._url,
+            ping="PING",
+            ping_seconds=self._ping_seconds,
+            max_bytes=_BIGGEST_FRAME,
+        ) as socket:
+            wanted = [one.symbol for one in session.instruments()]
+            first = {"assets_ids": wanted, "type": "market", "custom_feature_enabled": True}
+            await socket.send(msgspec.json.encode(first).decode())
+            await until_one_ends(
+                self._listen(socket, session, tell), self._compare(session, wanted, tell)
+            )
+
+    async def _listen(self, socket: ClientConnection, session: MarketSession, tell: Tell) -> None:
+        while True:
+            async with asyncio.timeout(self._silent_seconds):
+                frame = await socket.recv(decode=False)
+            if frame.lstrip()[:1] not in (b"{", b"["):
+                continue
+            for event in session.receive(frame, clock.now_ns()):
+                tell(event)
+            if session.doubtful:
+                raise _Doubt("a book has other best prices than the venue says")
+
+    async def _compare(self, session: MarketSession, symbols: Sequence[str], tell: Tell) -> None:
+        while True:
+            for symbol in symbols:
+                await asyncio.sleep(self._compare_seconds)
+                if await self._has_fallen_silent(session, symbol):
+                    tell(session.doubt(symbol, clock.now_ns()))
+                    raise _Doubt("a book is not what REST has, and nothing is told of it")
+
+    async def _has_fallen_silent(self, session: MarketSession, symbol: str) -> bool:
+        before = session.version(symbol)
+        try:
+            found = await self._api.book(symbol)
+        except errors.Unavailable:
+            return False
+        if found is None or not session.differs(found):
+            return False
+        await asyncio.sleep(min(_SETTLE_SECONDS, self._compare_seconds))
+        return session.version(symbol) == before

@@ -1,0 +1,91 @@
+"""One wallet at Polymarket, put together: its orders, its account, its instruments and markets."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from tradingtools.venues.polymarket.clob_api import ClobApi
+from tradingtools.venues.polymarket.clob_auth import ApiKey
+from tradingtools.venues.polymarket.data_api import DataApi
+from tradingtools.venues.polymarket.http import Http, open_client
+from tradingtools.venues.polymarket.market_feed import PolymarketFeed
+from tradingtools.venues.polymarket.order_index import OrderIndex, TradingWallet
+from tradingtools.venues.polymarket.order_limits import CANCELS, ORDERS
+from tradingtools.venues.polymarket.order_transport import ClobSigner, PrivateClob
+from tradingtools.venues.polymarket.trading_accounts import PolymarketAccounts
+from tradingtools.venues.polymarket.trading_gateway import PolymarketGateway
+from tradingtools.venues.polymarket.trading_instruments import PolymarketInstruments
+from tradingtools.venues.polymarket.user_socket import UserSocket
+
+TIMEOUT_MS = 10_000
+_READING = 10
+"""Connections for questions, beside those of orders and cancels."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PolymarketVenue:
+    """The venue's addresses."""
+
+    clob_url: str = "https://clob.polymarket.com"
+    gamma_url: str = "https://gamma-api.polymarket.com"
+    data_url: str = "https://data-api.polymarket.com"
+    sockets_url: str = "wss://ws-subscriptions-clob.polymarket.com/ws"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PolymarketWallet:
+    """The ports of one wallet, and of its venue's markets."""
+
+    orders: PolymarketGateway
+    accounts: PolymarketAccounts
+    instruments: PolymarketInstruments
+    markets: PolymarketFeed
+
+
+@asynccontextmanager
+async def open_wallet(
+    venue: PolymarketVenue,
+    wallet: TradingWallet,
+    *,
+    api_key: ApiKey,
+    signer: ClobSigner,
+    timeout_ms: int = TIMEOUT_MS,
+) -> AsyncIterator[PolymarketWallet]:
+    """Open the connections of one wallet for the length of the block.
+
+    Args:
+        venue: its addresses.
+        wallet: whose money it is.
+        api_key: travels in headers and in the first frame of the user channel.
+        signer: has the wallet's private key, or asks who has it.
+        timeout_ms: for an answer.
+    """
+    connections = ORDERS.on_their_way + CANCELS.on_their_way + _READING
+    async with open_client(timeout_ms=timeout_ms, connections=connections) as client:
+        api = ClobApi(
+            Http(client, venue.clob_url, name="clob"), Http(client, venue.gamma_url, name="gamma")
+        )
+        instruments = PolymarketInstruments(api)
+        index = OrderIndex()
+        clob = PrivateClob(
+            client, venue.clob_url, signer=signer, address=wallet.signer, api_key=api_key
+        )
+        sockets = venue.sockets_url.rstrip("/")
+        yield PolymarketWallet(
+            orders=PolymarketGateway(
+                clob, wallet=wallet, api_key=api_key.key, facts=instruments.facts, index=index
+            ),
+            accounts=PolymarketAccounts(
+                clob,
+                DataApi(Http(client, venue.data_url, name="data api")),
+                UserSocket(f"{sockets}/user", api_key),
+                wallet=wallet,
+                api_key=api_key.key,
+                facts=instruments.facts,
+                index=index,
+            ),
+            instruments=instruments,
+            markets=PolymarketFeed(f"{sockets}/market", api),
+        )
