@@ -82,6 +82,13 @@ from webhook_event
 where event_seq > %(after)s and event_seq <= %(to)s
 order by event_seq
 
+-- name: credentials_changed
+select e.event_seq as number, e.occurred_at as at, e.wallet_id, e.action, e.actor, e.reason,
+       w.name, w.exchange, w.environment, w.account
+from wallet_event e join trading_wallet w on w.id = e.wallet_id
+where e.event_seq > %(after)s and e.event_seq <= %(to)s
+order by e.event_seq
+
 -- name: processes_moved
 select event_seq as number, occurred_at as at, process, action, detail
 from process_event

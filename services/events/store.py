@@ -24,6 +24,7 @@ from services.events.core.sources import (
     ClaimPayload,
     ControlChanged,
     Corrected,
+    CredentialsChanged,
     OrderFacts,
     OrderMoved,
     PaidOut,
@@ -120,6 +121,7 @@ _KINDS: dict[str, Callable[[DictRow], Source]] = {
     "breakers_moved": lambda row: BreakerMoved(**row),
     "quarantined": lambda row: Quarantined(**row),
     "webhooks_changed": lambda row: WebhookChanged(**row),
+    "credentials_changed": lambda row: CredentialsChanged(**row),
     "processes_moved": lambda row: ProcessMoved(**row),
     "claimed": _claimed,
 }

@@ -83,6 +83,11 @@ SERIES = {
         "analytics_lost_total{what=marks}",
         "analytics_unreadable_total{}",
     ],
+    "signer": [
+        "signer_signatures_total{kind=clob.order}",
+        "signer_refusals_total{reason=NOT_ALLOWED}",
+        "signer_strangers_total{}",
+    ],
     "control": [
         "control_refused_total{outcome=429,port=internal}",
         "control_token_file_refused_total{}",

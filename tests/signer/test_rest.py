@@ -14,6 +14,8 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from launcher.temporary import create_database
+from services.events.core.derive import derive
+from services.events.store import sources
 from tests.cli.world import call, fits
 from tests.control.edge import MANAGE, READ, RunningEdge
 from tests.control.requests import error_of
@@ -24,6 +26,7 @@ from tests.signer.world import FUNDER, World
 from tools.openapi.__main__ import DOCUMENT
 from tradingtools.codec import sealing
 from tradingtools.domain.credentials import Credentials
+from tradingtools.storage.postgres.pool import open_pool
 
 SCHEMAS = json.loads(DOCUMENT.read_text(encoding="utf-8"))["components"]["schemas"]
 Both = tuple[World, RunningEdge]
@@ -118,6 +121,23 @@ def test_a_wallet_is_added_listed_checked_rotated_and_retired(both: Both) -> Non
     assert world.rows(events, first["id"]) == [
         (action, "backend") for action in ("added", "checked", "rewrapped", "replaced", "retired")
     ]
+    told = [event for event in _log(world) if event.subject == f"wallets/{first['id']}"]
+    assert [str(event.type) for event in told] == [
+        f"credentials.{action}" for action in ("added", "checked", "replaced", "retired")
+    ]
+    assert json.loads(told[1].data)["reason"] == checked["problem"]
+
+
+def _log(world: World) -> list[Any]:
+    """Return the events that the log makes of all that was written."""
+
+    async def work() -> list[Any]:
+        async with open_pool(world.database_url, name="tests") as pool:
+            rows = await sources(pool, 0, 1 << 62)
+        return [event for row in rows for event in derive(row)]
+
+    found: list[Any] = made.run(work())
+    return found
 
 
 def test_control_and_envoy_never_have_what_is_sealed(both: Both) -> None:

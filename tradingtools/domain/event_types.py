@@ -63,6 +63,10 @@ class EventType(StrEnum):
     WEBHOOK_ENABLED = "webhook.enabled"
     WEBHOOK_DISABLED = "webhook.disabled"
     WEBHOOK_DELETED = "webhook.deleted"
+    CREDENTIALS_ADDED = "credentials.added"
+    CREDENTIALS_REPLACED = "credentials.replaced"
+    CREDENTIALS_CHECKED = "credentials.checked"
+    CREDENTIALS_RETIRED = "credentials.retired"
     ENGINE_STARTED = "engine.started"
     ENGINE_STOPPED = "engine.stopped"
     ENGINE_DEGRADED = "engine.degraded"
@@ -124,6 +128,11 @@ MEANINGS: Final[Mapping[EventType, str]] = {
     _E.WEBHOOK_DISABLED: "A webhook endpoint gets no more events: a caller has said so, it has"
     " answered 410, or it has taken nothing for five days.",
     _E.WEBHOOK_DELETED: "A webhook endpoint was deleted.",
+    _E.CREDENTIALS_ADDED: "A trading wallet was added.",
+    _E.CREDENTIALS_REPLACED: "Other credentials have taken the place of a trading wallet's.",
+    _E.CREDENTIALS_CHECKED: "An exchange was asked about a trading wallet's credentials; `reason`"
+    " says what is wrong with them, empty: nothing.",
+    _E.CREDENTIALS_RETIRED: "A trading wallet's credentials were erased.",
     _E.ENGINE_STARTED: "A process has started; `detail` says when it had ended without a word.",
     _E.ENGINE_STOPPED: "A process was told to end.",
     _E.ENGINE_DEGRADED: "Something that a process depends on does not answer.",
@@ -214,6 +223,16 @@ WEBHOOK_EVENTS: Final[Mapping[str, EventType]] = {
     "deleted": _E.WEBHOOK_DELETED,
 }
 """By what was done to an endpoint."""
+
+CREDENTIALS_EVENTS: Final[Mapping[str, EventType | None]] = {
+    "added": _E.CREDENTIALS_ADDED,
+    "replaced": _E.CREDENTIALS_REPLACED,
+    "checked": _E.CREDENTIALS_CHECKED,
+    "retired": _E.CREDENTIALS_RETIRED,
+    # A rotation of master keys does it to all wallets at once, and changes nothing for anybody.
+    "rewrapped": None,
+}
+"""By what was done to a trading wallet."""
 
 ENGINE_EVENTS: Final[Mapping[str, EventType]] = {
     "started": _E.ENGINE_STARTED,

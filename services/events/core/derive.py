@@ -16,6 +16,7 @@ from msgspec import structs
 from services.events.core.payloads import (
     BreakerData,
     ChangeData,
+    CredentialsData,
     EngineData,
     FillData,
     Follower,
@@ -34,6 +35,7 @@ from services.events.core.sources import (
     Claimed,
     ControlChanged,
     Corrected,
+    CredentialsChanged,
     Decision,
     LeaderFill,
     OrderFacts,
@@ -48,6 +50,7 @@ from services.events.core.sources import (
 from tradingtools.domain.event import Event
 from tradingtools.domain.event_types import (
     BREAKER_EVENTS,
+    CREDENTIALS_EVENTS,
     ENGINE_EVENTS,
     HALT_EVENTS,
     ORDER_EVENTS,
@@ -335,6 +338,25 @@ def _origin(url: str) -> str:
     # Every endpoint is told of every other one, and a path may be all that keeps strangers out.
     parts = urlsplit(url)
     return f"{parts.scheme}://{parts.netloc}"
+
+
+@_tell.register
+def _(row: CredentialsChanged) -> Iterator[_Told]:
+    kind = CREDENTIALS_EVENTS[row.action]
+    if kind is not None:
+        yield _Told(
+            type=kind,
+            subject=f"wallets/{row.wallet_id}",
+            data=CredentialsData(
+                wallet_id=row.wallet_id,
+                name=row.name,
+                exchange=row.exchange,
+                environment=row.environment,
+                account=row.account,
+                actor=row.actor,
+                reason=row.reason,
+            ),
+        )
 
 
 @_tell.register

@@ -164,6 +164,18 @@ class WebhookData(Payload, frozen=True, kw_only=True):
     reason: str
 
 
+class CredentialsData(Payload, frozen=True, kw_only=True):
+    """A change of a trading wallet. Nothing of its credentials is in it."""
+
+    wallet_id: str
+    name: str
+    exchange: str
+    environment: str
+    account: Annotated[str, Meta(description="at the exchange: OKX's uid, Polymarket's address")]
+    actor: Annotated[str, Meta(description="the id of a token")]
+    reason: Annotated[str, Meta(description="what is wrong with credentials that were checked")]
+
+
 class EngineData(Payload, frozen=True, kw_only=True):
     """A process's report about itself."""
 
@@ -184,6 +196,7 @@ _OF_SUBJECT: Final[Mapping[str, type[Payload]]] = {
     "breaker": BreakerData,
     "message": MessageData,
     "webhook": WebhookData,
+    "credentials": CredentialsData,
     "engine": EngineData,
 }
 

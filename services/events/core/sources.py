@@ -148,6 +148,19 @@ class WebhookChanged(Source, frozen=True, kw_only=True):
     reason: str
 
 
+class CredentialsChanged(Source, frozen=True, kw_only=True):
+    """A change of a trading wallet."""
+
+    wallet_id: str
+    action: str
+    name: str
+    exchange: str
+    environment: str
+    account: str
+    actor: str
+    reason: str
+
+
 class ProcessMoved(Source, frozen=True, kw_only=True):
     """A process's report about itself."""
 

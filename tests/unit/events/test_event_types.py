@@ -11,7 +11,13 @@ from jsonschema import Draft202012Validator
 
 from services.events.core.derive import derive
 from services.events.core.payloads import payload_of
-from services.events.core.sources import BreakerMoved, ControlChanged, ProcessMoved, WebhookChanged
+from services.events.core.sources import (
+    BreakerMoved,
+    ControlChanged,
+    CredentialsChanged,
+    ProcessMoved,
+    WebhookChanged,
+)
 from services.executor.core.breaker import BreakerState
 from tools import event_tables
 from tradingtools.domain import event_types, order_states, trigger_states
@@ -141,6 +147,13 @@ def test_what_is_done_to_webhooks_and_what_processes_say_is_told() -> None:
             number=1, at=_AT, endpoint_id="whk_1", action=action, url="u", actor="a", reason="r"
         )
         assert [event.type for event in derive(changed)] == [kind]
+    assert set(event_types.CREDENTIALS_EVENTS) == _allowed("wallets", "wallet_event")
+    for action, told in event_types.CREDENTIALS_EVENTS.items():
+        done = CredentialsChanged(
+            number=1, at=_AT, wallet_id="wal_1", action=action, name="n", exchange="okx",
+            environment="live", account="7", actor="a", reason="",
+        )  # fmt: skip
+        assert [event.type for event in derive(done)] == ([] if told is None else [told])
     for action, kind in event_types.ENGINE_EVENTS.items():
         moved = ProcessMoved(number=1, at=_AT, process="router", action=action, detail="")
         assert [event.type for event in derive(moved)] == [kind]
