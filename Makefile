@@ -21,6 +21,7 @@ unexport PYTHONDONTWRITEBYTECODE
 run: export TT_LAUNCHER_FOR_SECONDS := $(or $(FOR),$(TT_LAUNCHER_FOR_SECONDS))
 run: export TT_LAUNCHER_LIVE := $(or $(LIVE),$(TT_LAUNCHER_LIVE))
 run: export TT_LAUNCHER_SIGNER := $(or $(SIGNER),$(TT_LAUNCHER_SIGNER))
+run: export TT_LAUNCHER_BOTS := $(or $(BOTS),$(TT_LAUNCHER_BOTS))
 run: export TT_LAUNCHER_FOLLOWERS := $(or $(FOLLOWERS),$(TT_LAUNCHER_FOLLOWERS))
 run: export TT_LAUNCHER_REST_PORT := $(or $(REST_PORT),$(TT_LAUNCHER_REST_PORT))
 run: export TT_LAUNCHER_STATE_DIR := $(or $(STATE),$(TT_LAUNCHER_STATE_DIR))
@@ -49,7 +50,7 @@ $(READY): $(RUNS) requirements-dev.txt requirements-sdk.txt
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements-sdk.txt
 	@touch $@
 
-run: $(RUNS) ## Run everything and watch it: FOR=60 ends by itself, LIVE=1 real feeds, SIGNER=1 wallets, FOLLOWERS=3, REST_PORT=8080, STATE=dir
+run: $(RUNS) ## Run everything and watch it: FOR=60 ends by itself, LIVE=1 real feeds, SIGNER=1 wallets, BOTS=1 bots, FOLLOWERS=3, REST_PORT=8080, STATE=dir
 	@exec $(BIN)/python -m launcher
 
 health: $(RUNS) ## Ask each process of the run that goes on, or of the one in STATE=dir, how it is

@@ -90,7 +90,7 @@ def prepare(settings: Settings, state: State, environ: Mapping[str, str]) -> Pre
             # Envoy and Valkey need nothing that may be closed in the checkout.
             edge_user=user,
             redis_password=kept(state.directory / "valkey-password"),
-            optional=("signer",) if settings.signer else (),
+            optional=_optional(settings),
             signer_socket=str(state.sockets / "signer" / "socket"),
         )
         token = kept(state.directory / "token")
@@ -184,7 +184,7 @@ def _programs(
         port, password = layout.ports["valkey"], layout.redis_password
         valkey = tuple(embedded.valkey_command(directory, port, password, layout.edge_user))
         users.hand_over(directory, layout.edge_user)
-    if settings.signer:
+    if settings.signer or settings.bots:
         _make_signer(layout, state)
     for name in ("insiders", "venue", "analytics", "recording", CONSOLE):
         users.hand_over(state.directory / name, layout.user)
@@ -197,6 +197,13 @@ def _programs(
         edge_nice=settings.edge_nice,
         environ=environ,
     )
+
+
+def _optional(settings: Settings) -> tuple[str, ...]:
+    """Return the processes that a setting asks for; bots need the signer."""
+    if settings.bots:
+        return "signer", "bots"
+    return ("signer",) if settings.signer else ()
 
 
 def _make_signer(layout: core.Layout, state: State) -> None:

@@ -51,6 +51,7 @@ PROCESSES = (
     Process(name="enrichment", calls="events", redis=True, analytics=True),
     Process(name="perfmon", calls="confirm bookfeed", redis=True, inside=True),
     Process(name="signer", optional=True),
+    Process(name="bots", optional=True),
 )
 """Started in this order. Only append: ports are dealt out in it."""
 
@@ -201,6 +202,8 @@ def environment(
     }
     if "signer" in layout.optional:
         filled |= _signer(layout)
+    if "bots" in layout.optional:
+        filled["TT_BOTS_SIGNER_SOCKET"] = layout.signer_socket
     if layout.embedded_postgres:
         filled["TT_DATABASE_URL"] = database_url(layout)
     if layout.embedded_redis:

@@ -86,6 +86,16 @@ class LookUp:
     order: CancelOrder
 
 
+@dataclass(frozen=True, slots=True)
+class Written:
+    """Orders and fills that are to be written together, so that they agree after a crash."""
+
+    orders: tuple[tuple[str, BotOrder], ...]
+    """With their slots."""
+    fills: tuple[Fill, ...]
+    """Booked, or undone, oldest first."""
+
+
 Request = NewOrder | AmendOrder | CancelOrder | PermitAsked | LookUp
 
 
@@ -140,6 +150,7 @@ class Bot(Generic[Config, State]):
         self.breaches: list[Breach] = []
         """Limits that stopped it; a person reads them before it is resumed."""
         self._changed: set[str] = set()
+        self._booked: list[Fill] = []
         self._instruments = dict(setup.instruments)
         self._slots: dict[str, str] = {}
         self._slot_of: dict[str, str] = {}
@@ -160,6 +171,11 @@ class Bot(Generic[Config, State]):
         self._day = 0
         for slot, order in orders_:
             self._keep(slot, orders.orphaned(order))
+
+    def adopt(self, new: NewOrder) -> None:
+        """Take an order of this bot that a former life sent and did not write; it is ended."""
+        mine = orders.intend(new, bot_id=self.setup.bot_id, epoch=self.setup.epoch)
+        self._keep(f"found:{new.order_id}", orders.orphaned(orders.sending(mine)))
 
     # ---------------------------------------------------------------------------------- commands
 
@@ -259,6 +275,7 @@ class Bot(Generic[Config, State]):
         stood = fill.trade_id in before.fills
         if stood == (fill.trade_id in after.fills):
             return self._folded(before, after, now_ms)
+        self._booked.append(fill)
         instrument = self._instruments[fill.instrument_id]
         held = self.holdings.get(fill.instrument_id, Holding())
         if fill.undone:
@@ -282,8 +299,9 @@ class Bot(Generic[Config, State]):
         self._permits[key] = given
         return self._requests(now_ms)
 
-    def written(self) -> list[tuple[str, BotOrder]]:
-        """Return what changed since the last call, with slots, and let go of what is settled."""
+    def written(self) -> Written:
+        """Return what changed since the last call, and let go of what is settled."""
+        fills, self._booked = self._booked, []
         found = [(self._slot_of[one], self.orders[one]) for one in self._changed]
         self._changed.clear()
         for _, order in found:
@@ -292,7 +310,7 @@ class Bot(Generic[Config, State]):
                 del self.orders[order_id], self._slot_of[order_id]
                 self._cancelled_ms.pop(order_id, None)
                 self._looked_ms.pop(order_id, None)
-        return found
+        return Written(tuple(found), tuple(fills))
 
     # ------------------------------------------------------------------------------------- seeing
 
@@ -325,6 +343,16 @@ class Bot(Generic[Config, State]):
         for slot, why in self.refusals.items():
             said[slot] = f"{said.get(slot, '')}; {why}".removeprefix("; ")
         return said
+
+    @property
+    def equity(self) -> risk.Equity | None:
+        """Return the result at the last fresh marks; None: there were none yet."""
+        return self._equity
+
+    def mid(self, instrument_id: str) -> int | None:
+        """Return the last mark of an instrument, in units of price."""
+        mark = self._marks.get(instrument_id)
+        return None if mark is None else mark.price
 
     # ---------------------------------------------------------------------------------- decisions
 
@@ -385,9 +413,10 @@ class Bot(Generic[Config, State]):
             return None
         self._cancelled_ms[order_id] = now_ms
         self._keep(self._slot_of[order_id], orders.cancelling(order))
-        return self._named(order, now_ms)
+        return self.named(order, now_ms)
 
-    def _named(self, order: BotOrder, now_ms: int) -> CancelOrder:
+    def named(self, order: BotOrder, now_ms: int) -> CancelOrder:
+        """Return an order's names, for a cancel or a look-up."""
         return CancelOrder(
             order_id=order.order.order_id,
             venue_order_id=order.venue_order_id,
@@ -624,7 +653,7 @@ class Bot(Generic[Config, State]):
                 continue
             if now_ms - self._looked_ms.get(order_id, -LOOK_AGAIN_MS) >= LOOK_AGAIN_MS:
                 self._looked_ms[order_id] = now_ms
-                found.append(LookUp(self._named(order, now_ms)))
+                found.append(LookUp(self.named(order, now_ms)))
         return found
 
 

@@ -161,6 +161,16 @@ RIGHTS: Mapping[str, _Rights] = {
         "wallet_signature": "insert",
         "wallet_event": "insert",
     },
+    "bots": {
+        "trading_wallet_lease": "insert, update",
+        "bot": "update (state, from_state, reason, engine, epoch)",
+        "bot_event": "insert",
+        "bot_permit": "insert",
+        "bot_order": "insert, update",
+        "bot_fill": "insert",
+        "bot_standing": "insert, update",
+        "bot_engine": "insert, update",
+    },
     READER: {},
 }
 """By process, what it may do with a table beyond reading it."""

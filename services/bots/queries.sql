@@ -1,0 +1,112 @@
+-- name: register
+-- Says that an engine lives, and what it can.
+insert into bot_engine (name, venues, capacity, version, bots)
+values (%(name)s, %(venues)s, %(capacity)s, %(version)s, %(bots)s)
+on conflict (name) do update set venues = excluded.venues, capacity = excluded.capacity,
+    version = excluded.version, bots = excluded.bots, seen_at = clock_timestamp()
+returning draining
+
+-- name: take
+-- Takes wallets of bots that have to run or to end: free ones, those whose owner has gone, its own of
+-- a former life. The epoch rises, so that nothing of the owner before is signed any more.
+insert into trading_wallet_lease as l (wallet_id, engine, epoch, until)
+select w.id, %(engine)s, 1, clock_timestamp() + %(lease)s * interval '1 millisecond'
+from trading_wallet w
+left join trading_wallet_lease held on held.wallet_id = w.id
+where w.state = 'ACTIVE' and w.exchange = any(%(venues)s) and w.id <> all(%(mine)s)
+  and (held.wallet_id is null or held.until < clock_timestamp() or held.engine = %(engine)s)
+  and exists (select from bot b where b.wallet_id = w.id
+              and (b.desired = 'RUNNING' and b.state not in ('RISK_STOPPED', 'ERROR')
+                   or b.state in ('STARTING', 'RUNNING', 'PAUSING', 'STOPPING')
+                   or exists (select from bot_order o where o.bot_id = b.id and not o.settled)))
+order by w.id
+limit %(room)s
+on conflict (wallet_id) do update set engine = excluded.engine, epoch = l.epoch + 1,
+    until = excluded.until
+    where l.until < clock_timestamp() or l.engine = excluded.engine
+returning wallet_id, epoch, (extract(epoch from until) * 1000)::bigint as until_ms
+
+-- name: renew
+-- Keeps wallets; one that is not returned is another's by now.
+update trading_wallet_lease set until = clock_timestamp() + %(lease)s * interval '1 millisecond'
+where wallet_id = any(%(wallets)s) and engine = %(engine)s and until >= clock_timestamp()
+returning wallet_id, epoch, (extract(epoch from until) * 1000)::bigint as until_ms
+
+-- name: give_back
+-- Lets another engine take a wallet at once.
+update trading_wallet_lease set until = clock_timestamp()
+where wallet_id = %(wallet)s and engine = %(engine)s and epoch = %(epoch)s
+
+-- name: holds
+-- Whether a wallet is still this engine's; the row stays locked until the transaction ends.
+select from trading_wallet_lease
+where wallet_id = %(wallet)s and engine = %(engine)s and epoch = %(epoch)s for share
+
+-- name: wallet
+select id, exchange, environment, account from trading_wallet where id = %(wallet)s
+
+-- name: bots
+-- The bots of a wallet, as people want them and as they stand.
+select b.id, b.strategy, b.config, b.instruments, b.limits, b.desired, b.version, b.state,
+       s.strategy as strategy_state, s.equity
+from bot b left join bot_standing s on s.bot_id = b.id
+where b.wallet_id = %(wallet)s
+order by b.id
+
+-- name: unsettled
+select order_id, bot_id, slot, detail from bot_order
+where bot_id = any(%(bots)s) and not settled
+order by order_id
+
+-- name: written
+select order_id from bot_order where order_id = any(%(orders)s)
+
+-- name: fills
+-- Everything that was booked for a bot, oldest first.
+select venue, trade_id, order_id, undone, instrument_id, side, price, size, fee, fee_currency, maker,
+       (extract(epoch from traded_at) * 1000)::bigint as venue_ms
+from bot_fill where bot_id = %(bot)s order by event_seq
+
+-- name: move
+-- Moves a bot to a state; nothing is returned when it is elsewhere by now.
+update bot set from_state = state, state = %(state)s, reason = %(reason)s, engine = %(engine)s,
+               epoch = %(epoch)s
+where id = %(bot)s and state = %(source)s
+returning id
+
+-- name: tell
+insert into bot_event (bot_id, what, actor, reason)
+values (%(bot)s, %(what)s, %(actor)s, %(reason)s)
+
+-- name: permit
+insert into bot_permit (bot_id, epoch, instrument_id, side, first_number, last_number, worst_price,
+                        size, expires_at)
+values (%(bot)s, %(epoch)s, %(instrument)s, %(side)s, %(first)s, %(last)s, %(worst)s, %(size)s,
+        to_timestamp(%(expires_ms)s / 1000.0))
+on conflict do nothing
+
+-- name: order
+insert into bot_order (order_id, bot_id, epoch, slot, instrument_id, side, price, size, filled, state,
+                       pending, venue_order_id, settled, detail)
+values (%(order_id)s, %(bot)s, %(epoch)s, %(slot)s, %(instrument)s, %(side)s, %(price)s, %(size)s,
+        %(filled)s, %(state)s, %(pending)s, %(venue_order_id)s, %(settled)s, %(detail)s)
+on conflict (order_id) do update set price = excluded.price, size = excluded.size,
+    filled = excluded.filled, state = excluded.state, pending = excluded.pending,
+    venue_order_id = excluded.venue_order_id, settled = excluded.settled, detail = excluded.detail,
+    changed_at = clock_timestamp()
+
+-- name: fill
+insert into bot_fill (venue, trade_id, order_id, undone, bot_id, instrument_id, side, price, size, fee,
+                      fee_currency, maker, mid_price, traded_at)
+values (%(venue)s, %(trade)s, %(order_id)s, %(undone)s, %(bot)s, %(instrument)s, %(side)s, %(price)s,
+        %(size)s, %(fee)s, %(fee_currency)s, %(maker)s, %(mid)s,
+        to_timestamp(%(venue_ms)s / 1000.0))
+on conflict do nothing
+
+-- name: standing
+insert into bot_standing (bot_id, epoch, number, strategy, explanation, holdings, equity, written_at)
+values (%(bot)s, %(epoch)s, %(number)s, %(strategy)s, %(explanation)s, %(holdings)s, %(equity)s,
+        clock_timestamp())
+on conflict (bot_id) do update set epoch = excluded.epoch, number = excluded.number,
+    strategy = excluded.strategy, explanation = excluded.explanation, holdings = excluded.holdings,
+    equity = excluded.equity, written_at = excluded.written_at

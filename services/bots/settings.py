@@ -1,0 +1,36 @@
+"""The settings of an engine of bots, each under ``TT_BOTS_<FIELD>``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from tradingtools.settings import SharedSettings, setting
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Settings of an engine."""
+
+    listen: str = setting("127.0.0.1:0")
+    """Address that its gRPC server listens on, ``host:port``."""
+    name: str = setting("bots")
+    """Its name, one for each engine, as the signer knows it by its token; under it it takes its
+    wallets again."""
+    venues: tuple[str, ...] = setting(())
+    """Exchanges that it trades at, parted by commas: ``okx``, ``polymarket``; empty: none."""
+    capacity: int = setting(200, minimum=0, maximum=10_000)
+    """The most bots that it runs."""
+    signer_socket: str = setting()
+    """Unix socket of the signer, which keeps the keys of the wallets."""
+    okx_url: str = setting("https://www.okx.com", schemes=("http", "https"))
+    """OKX's REST; http to this machine alone."""
+    okx_socket_url: str = setting("wss://ws.okx.com:8443", schemes=("ws", "wss"))
+    """OKX's web sockets; ws to this machine alone."""
+    lease_ms: int = setting(10_000, minimum=2_000, maximum=60_000)
+    """For how long a wallet is its own without a renewal; nothing leaves that a venue could take
+    later."""
+    poll_ms: int = setting(500, minimum=50, maximum=10_000)
+    """How often wishes of people are looked for."""
+    write_ms: int = setting(200, minimum=10, maximum=5_000)
+    """How long orders and fills wait to be written together."""
+    shared: SharedSettings = field(default_factory=SharedSettings)

@@ -1,0 +1,325 @@
+"""Bots, their orders, fills and permits in PostgreSQL.
+
+Each write checks in its own transaction that the wallet is still this engine's.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from services.bots.core.bot import Written
+from services.bots.core.holding import Holding
+from services.bots.core.orders import BotOrder
+from services.bots.core.permit import Permit
+from tradingtools.domain.bot_states import BotState
+from tradingtools.storage.postgres.pool import Pool
+from tradingtools.storage.postgres.sql import load_queries
+from tradingtools.venues.trading import Fill
+
+_QUERIES = load_queries(Path(__file__).parent / "queries.sql")
+Row = dict[str, Any]
+
+
+class LostError(Exception):
+    """The wallet is another engine's by now; this one must not write or send for it any more."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WalletLease:
+    """The right to trade for one wallet."""
+
+    wallet_id: str
+    epoch: int
+    until_ms: int
+    """By PostgreSQL's clock, milliseconds since the epoch."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BotRow:
+    """A bot as people want it and as it stands."""
+
+    bot_id: str
+    strategy: str
+    config: Mapping[str, Any]
+    instruments: Sequence[str]
+    limits: Mapping[str, str]
+    desired: str
+    version: int
+    state: BotState
+    strategy_state: Any
+    """None: it has none yet."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """The part of a bot that is written now and then."""
+
+    bot_id: str
+    number: int
+    strategy: bytes
+    """JSON of the strategy's state."""
+    explanation: Mapping[str, str]
+    holdings: Mapping[str, Holding]
+    equity: Mapping[str, int] | None
+
+
+class Store:
+    """The tables as one engine reads and writes them.
+
+    Args:
+        pool: of the deciding database.
+        engine: the engine's name.
+        lease_ms: for how long a wallet is its own without a renewal.
+    """
+
+    def __init__(self, pool: Pool, engine: str, lease_ms: int) -> None:
+        self._pool = pool
+        self._engine = engine
+        self._lease_ms = lease_ms
+
+    async def register(
+        self, *, venues: Sequence[str], capacity: int, version: str, bots: int
+    ) -> bool:
+        """Say that this engine lives; return whether it is to give its wallets away."""
+        rows = await self._rows(
+            "register",
+            name=self._engine,
+            venues=list(venues),
+            capacity=capacity,
+            version=version,
+            bots=bots,
+        )
+        return bool(rows[0]["draining"])
+
+    async def take(
+        self, *, venues: Sequence[str], mine: Sequence[str], room: int
+    ) -> list[WalletLease]:
+        """Take wallets that have something to do, up to a number."""
+        rows = await self._rows(
+            "take",
+            engine=self._engine,
+            lease=self._lease_ms,
+            venues=list(venues),
+            mine=list(mine),
+            room=room,
+        )
+        return [WalletLease(**row) for row in rows]
+
+    async def renew(self, wallets: Sequence[str]) -> dict[str, WalletLease]:
+        """Keep wallets; one that is missing in the answer is lost."""
+        rows = await self._rows(
+            "renew", wallets=list(wallets), engine=self._engine, lease=self._lease_ms
+        )
+        return {row["wallet_id"]: WalletLease(**row) for row in rows}
+
+    async def give_back(self, lease: WalletLease) -> None:
+        """Let another engine take a wallet at once."""
+        async with self._pool.connection() as connection:
+            await connection.execute(
+                _QUERIES["give_back"],
+                {"wallet": lease.wallet_id, "engine": self._engine, "epoch": lease.epoch},
+            )
+
+    async def wallet(self, wallet_id: str) -> Row:
+        """Return id, exchange, environment and account of a wallet."""
+        return (await self._rows("wallet", wallet=wallet_id))[0]
+
+    async def bots(self, wallet_id: str) -> list[BotRow]:
+        """Return the bots of a wallet."""
+        return [
+            BotRow(
+                bot_id=row["id"],
+                strategy=row["strategy"],
+                config=row["config"],
+                instruments=row["instruments"],
+                limits=row["limits"],
+                desired=row["desired"],
+                version=row["version"],
+                state=BotState(row["state"]),
+                strategy_state=row["strategy_state"],
+            )
+            for row in await self._rows("bots", wallet=wallet_id)
+        ]
+
+    async def unsettled(self, bots: Sequence[str]) -> list[tuple[str, str, BotOrder]]:
+        """Return bot, slot and order of each that may fill, or has fills that are not booked."""
+        rows = await self._rows("unsettled", bots=list(bots))
+        return [
+            (row["bot_id"], row["slot"], msgspec.convert(row["detail"], BotOrder)) for row in rows
+        ]
+
+    async def written(self, orders: Sequence[str]) -> set[str]:
+        """Return those of the orders that were written."""
+        rows = await self._rows("written", orders=list(orders)) if orders else []
+        return {row["order_id"] for row in rows}
+
+    async def fills(self, bot_id: str) -> list[Fill]:
+        """Return everything that was booked for a bot, oldest first."""
+        return [
+            Fill(
+                trade_id=row["trade_id"],
+                order_id=row["order_id"],
+                venue_order_id="",
+                instrument_id=row["instrument_id"],
+                side=row["side"],
+                price=row["price"],
+                size=row["size"],
+                fee=row["fee"],
+                fee_currency=row["fee_currency"],
+                maker=row["maker"],
+                venue_ms=row["venue_ms"],
+                undone=row["undone"],
+            )
+            for row in await self._rows("fills", bot=bot_id)
+        ]
+
+    async def move(
+        self, lease: WalletLease, bot_id: str, source: BotState, state: BotState, reason: str
+    ) -> bool:
+        """Move a bot to a state and tell it; return False when it is elsewhere by now.
+
+        Raises:
+            LostError: the wallet is another engine's.
+        """
+        async with self._pool.connection() as connection, connection.transaction():
+            await self._check(connection, lease)
+            cursor = await connection.execute(
+                _QUERIES["move"],
+                {
+                    "bot": bot_id,
+                    "source": source,
+                    "state": state,
+                    "reason": reason,
+                    "engine": self._engine,
+                    "epoch": lease.epoch,
+                },
+            )
+            if await cursor.fetchone() is None:
+                return False
+            await connection.execute(
+                _QUERIES["tell"],
+                {"bot": bot_id, "what": state, "actor": self._engine, "reason": reason},
+            )
+        return True
+
+    async def permit(self, lease: WalletLease, given: Permit) -> None:
+        """Make a permit durable.
+
+        Raises:
+            LostError: the wallet is another engine's.
+        """
+        async with self._pool.connection() as connection, connection.transaction():
+            await self._check(connection, lease)
+            await connection.execute(
+                _QUERIES["permit"],
+                {
+                    "bot": given.bot_id,
+                    "epoch": given.epoch,
+                    "instrument": given.instrument_id,
+                    "side": given.side,
+                    "first": given.first,
+                    "last": given.last,
+                    "worst": given.worst_price,
+                    "size": given.size,
+                    "expires_ms": given.expires_ms,
+                },
+            )
+
+    async def write(
+        self,
+        lease: WalletLease,
+        written: Iterable[tuple[str, Written, Mapping[str, int | None]]],
+        standings: Iterable[Standing],
+    ) -> None:
+        """Write orders, fills and standings of bots in one transaction.
+
+        Args:
+            lease: of their wallet.
+            written: bot, what changed of it, and the mark of each instrument.
+            standings: of the bots that are due.
+
+        Raises:
+            LostError: the wallet is another engine's.
+        """
+        orders: list[Row] = []
+        fills: list[Row] = []
+        for bot_id, changed, marks in written:
+            orders += [_order_row(bot_id, slot, order) for slot, order in changed.orders]
+            fills += [_fill_row(bot_id, fill, marks) for fill in changed.fills]
+        rows = [_standing_row(lease.epoch, one) for one in standings]
+        if not (orders or fills or rows):
+            return
+        async with self._pool.connection() as connection, connection.transaction():
+            await self._check(connection, lease)
+            for name, values in (("order", orders), ("fill", fills), ("standing", rows)):
+                if values:
+                    await connection.cursor().executemany(_QUERIES[name], values)
+
+    async def _check(self, connection: Any, lease: WalletLease) -> None:
+        cursor = await connection.execute(
+            _QUERIES["holds"],
+            {"wallet": lease.wallet_id, "engine": self._engine, "epoch": lease.epoch},
+        )
+        if await cursor.fetchone() is None:
+            raise LostError(f"{lease.wallet_id} is another engine's")
+
+    async def _rows(self, query: str, /, **values: Any) -> list[Row]:
+        async with self._pool.connection() as connection:
+            cursor = await connection.execute(_QUERIES[query], values)
+            return await cursor.fetchall()
+
+
+def _order_row(bot_id: str, slot: str, order: BotOrder) -> Row:
+    return {
+        "order_id": order.order.order_id,
+        "bot": bot_id,
+        "epoch": order.epoch,
+        "slot": slot,
+        "instrument": order.order.instrument.id,
+        "side": order.order.side,
+        "price": order.price,
+        "size": order.size,
+        "filled": order.filled,
+        "state": order.state,
+        "pending": order.pending,
+        "venue_order_id": order.venue_order_id,
+        "settled": order.settled,
+        "detail": msgspec.json.encode(order).decode(),
+    }
+
+
+def _fill_row(bot_id: str, fill: Fill, marks: Mapping[str, int | None]) -> Row:
+    return {
+        "venue": fill.instrument_id.partition(":")[0],
+        "trade": fill.trade_id,
+        "order_id": fill.order_id,
+        "undone": fill.undone,
+        "bot": bot_id,
+        "instrument": fill.instrument_id,
+        "side": fill.side,
+        "price": fill.price,
+        "size": fill.size,
+        "fee": fill.fee,
+        "fee_currency": fill.fee_currency,
+        "maker": fill.maker,
+        "mid": marks.get(fill.instrument_id),
+        "venue_ms": fill.venue_ms,
+    }
+
+
+def _standing_row(epoch: int, one: Standing) -> Row:
+    return {
+        "bot": one.bot_id,
+        "epoch": epoch,
+        "number": one.number,
+        "strategy": one.strategy.decode(),
+        "explanation": json.dumps(dict(one.explanation)),
+        "holdings": json.dumps({key: asdict(held) for key, held in one.holdings.items()}),
+        "equity": None if one.equity is None else json.dumps(dict(one.equity)),
+    }

@@ -1,0 +1,195 @@
+"""An engine of bots on real parts: PostgreSQL, the signer, and a paper OKX on the real wire."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import psycopg
+
+from launcher.embedded import role_urls
+from launcher.ports import free_port
+from tests.paper_okx import harness as okx
+from tests.paper_okx.harness import Live
+from tests.paper_okx.raw import Rest
+from tests.signer import world as signers
+from tests.signer.world import World
+from tests.support.prepared import Popen
+from tradingtools.domain.credentials import OkxCredentials
+
+ROOT = Path(__file__).resolve().parents[2]
+WAIT_SECONDS = 60.0
+SWAP = "BTC-USDT-SWAP"
+_NONE = Decimal(0)
+
+
+@dataclass
+class Engine:
+    """An engine's process."""
+
+    name: str
+    settings: dict[str, str]
+    log: Path
+    process: subprocess.Popen[bytes] | None = field(default=None, repr=False)
+
+    def start(self) -> None:
+        with self.log.open("ab") as output:
+            self.process = Popen(
+                [sys.executable, "-m", "services.bots"],
+                cwd=ROOT,
+                env={**os.environ, **self.settings},
+                stdout=output,
+                stderr=subprocess.STDOUT,
+            )
+
+    @property
+    def ended(self) -> bool:
+        return self.process is None or self.process.poll() is not None
+
+    def kill(self) -> None:
+        """End it by SIGKILL."""
+        assert self.process is not None
+        self.process.kill()
+        self.process.wait()
+
+    def stop(self) -> None:
+        if self.process is not None and self.process.poll() is None:
+            self.process.terminate()
+            self.process.wait(30)
+
+
+@dataclass
+class Bots:
+    """All that a test of bots needs."""
+
+    signer: World
+    okx: Live
+    directory: Path
+    wallet: str = ""
+
+    def rows(self, query: str, *values: Any) -> list[Any]:
+        with psycopg.connect(self.signer.database_url, autocommit=True) as connection:
+            cursor = connection.execute(query, values)
+            return list(cursor.fetchall()) if cursor.description else []
+
+    def engine(self, name: str = "engine", **settings: str) -> Engine:
+        """Make an engine; it is not started."""
+        return Engine(
+            name,
+            {
+                "TT_DATABASE_URL": self.signer.database_url,
+                **role_urls(self.signer.database_url),
+                "TT_BOTS_LISTEN": f"127.0.0.1:{free_port()}",
+                "TT_BOTS_NAME": name,
+                "TT_BOTS_VENUES": "okx",
+                "TT_BOTS_SIGNER_SOCKET": self.signer.socket,
+                "TT_BOTS_OKX_URL": self.okx.rest,
+                "TT_BOTS_OKX_SOCKET_URL": f"wss://localhost:{self.okx.port}",
+                "TT_BOTS_LEASE_MS": "4000",
+                "TT_ENGINE_CALLERS": signers.CALLERS,
+                "TT_ENGINE_TOKEN": signers.TOKENS["engine"],
+                "SSL_CERT_FILE": str(self.okx.authority),
+                **settings,
+            },
+            self.directory / f"{name}.log",
+        )
+
+    def bot(self, bot_id: str, **more: Any) -> None:
+        """Create a market maker and want it to run."""
+        config = {
+            "instrument_id": f"okx:{SWAP}",
+            "order_size": 10**8,
+            "max_position": 5 * 10**8,
+            "risk_aversion": 0.01,
+            "arrival_decay": 0.05,
+            "max_half_spread": 100 * 10**8,
+            **more.pop("config", {}),
+        }
+        limits = {"max_position": "6", **more.pop("limits", {})}
+        self.rows(
+            "insert into bot (id, tenant, name, wallet_id, strategy, config, instruments, limits,"
+            " desired) values (%s, 'default', %s, %s, 'market_making', %s, %s, %s, 'RUNNING')",
+            bot_id, bot_id, self.wallet, json.dumps(config), [f"okx:{SWAP}"], json.dumps(limits),
+        )  # fmt: skip
+
+    def wish(self, bot_id: str, desired: str) -> None:
+        self.rows("update bot set desired = %s where id = %s", desired, bot_id)
+
+    def state(self, bot_id: str) -> tuple[str, str]:
+        (found,) = self.rows("select state, reason from bot where id = %s", bot_id)
+        return tuple(found)
+
+    def asked(self, path: str) -> list[dict[str, str]]:
+        """Return the rows of a private question, asked as another client would."""
+        rest = Rest(self.okx, "ann")
+        with rest.http:
+            answer = rest.get(path)
+        assert answer["code"] == "0", answer
+        rows: list[dict[str, str]] = answer["data"]
+        return rows
+
+    def position(self) -> Decimal:
+        """Return the contracts that the exchange says the wallet holds."""
+        return sum((Decimal(one["pos"] or "0") for one in self.asked("account/positions")), _NONE)
+
+    def fills(self) -> dict[str, Decimal]:
+        """Return the exchange's fills by trade: contracts, below zero sold."""
+        found: dict[str, Decimal] = {}
+        after = ""
+        while True:
+            page = self.asked(f"trade/fills-history?instType=SWAP&limit=100{after}")
+            for one in page:
+                size = Decimal(one["fillSz"])
+                found[f"{one['ordId']}/{one['tradeId']}"] = size if one["side"] == "buy" else -size
+            if len(page) < 100:
+                return found
+            after = f"&after={page[-1]['billId']}"
+
+    def booked(self, bot_id: str) -> Decimal:
+        """Return the contracts that a bot's fills make."""
+        signed = "case side when 'BUY' then size else -size end"
+        ((size,),) = self.rows(
+            f"select coalesce(sum({signed}), 0) from bot_fill where bot_id = %s", bot_id
+        )
+        return Decimal(size) / 10**8
+
+
+@contextmanager
+def bots(database_url: str, directory: Path) -> Iterator[Bots]:
+    """Run a paper OKX and a signer, with one wallet."""
+    okx_directory, signer_directory = directory / "okx", directory / "signer"
+    for one in (okx_directory, signer_directory):
+        one.mkdir(mode=0o700)
+    with okx.okx(okx_directory, feed="seeded", step_ms="50") as live:
+        live.account("ann")
+        more = {"TT_SIGNER_OKX_URL": live.rest, "SSL_CERT_FILE": str(live.authority)}
+        with signers.running(database_url, signer_directory, **more) as signer:
+            world = Bots(signer, live, directory)
+            world.wallet = signers.run(_wallet(signer))
+            yield world
+
+
+async def _wallet(signer: World) -> str:
+    credentials = OkxCredentials(api_key="ann", secret=okx.SECRET, passphrase=okx.PASSPHRASE)
+    async with signers.client(signer, "control") as control:
+        return await signers.added(control, credentials)
+
+
+def until(holds: Callable[[], Any], what: str) -> Any:
+    """Return the first true answer."""
+    end = time.monotonic() + WAIT_SECONDS
+    while time.monotonic() < end:
+        found = holds()
+        if found:
+            return found
+        time.sleep(0.05)
+    raise AssertionError(f"waited too long for {what}")
