@@ -18,9 +18,8 @@ import structlog
 from aiohttp import web
 
 from paper.matching.values import Cancels
-from paper.okx import listing
+from paper.okx import listing, state
 from paper.okx.control import AccountWish, Control
-from paper.okx.core.auth import Key
 from paper.okx.core.exchange import Exchange
 from paper.okx.core.limits import Limits
 from paper.okx.desk import Desk
@@ -52,13 +51,8 @@ def wall_ms() -> int:
 async def run(settings: Settings, stop: asyncio.Event) -> None:
     """Serve until `stop`. Raises Startup when it cannot begin."""
     start_ms = wall_ms()
-    listed = listing.instruments(start_ms)
-    exchange = Exchange(
-        listed,
-        listing.tiers(listed),
-        first_id=start_ms * 1_000_000,
-        cancels=cast("Cancels", settings.cancels),
-    )
+    saved = _restored(settings, start_ms)
+    exchange, generator, keys = saved.exchange, saved.generator, saved.keys
     async with AsyncExitStack() as stack:
         journal = _journal(settings.state_dir)
         stack.callback(journal.close)
@@ -66,7 +60,6 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
         stack.callback(hub.stop)
         publisher = Publisher(exchange, hub, first_seq=start_ms)
         feeding = Feeding(exchange, publisher, wall_ms)
-        keys: dict[str, Key] = {}
         limits = Limits()
         desk = Desk(exchange, limits, limited=settings.limits)
         control = Control(
@@ -80,7 +73,6 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
             now_ms=wall_ms,
         )
         _open_accounts(control, settings.accounts)
-        generator = Generator(listed, seed=settings.seed, start_ms=start_ms)
         # Without orders of others nothing trades before a recording or the real market speaks.
         feeding.take(generator.begin() if settings.feed == "seeded" else generator.prices())
         sockets = Sockets(
@@ -130,7 +122,33 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
         )
         _write_ports(path, port, control_port)
         _log.info("listening", port=port, control_port=control_port)
-        await until_stopped(stop, _feed(settings, feeding, exchange, generator))
+        state_file = settings.state_dir / state.FILE
+        stack.callback(state.save, state_file, saved)
+        await until_stopped(
+            stop,
+            _feed(settings, feeding, exchange, generator),
+            state.keep(state_file, saved, publisher),
+        )
+
+
+def _restored(settings: Settings, start_ms: int) -> state.State:
+    """Return the exchange as the process before this one left it, or a new one."""
+    listed = listing.instruments(start_ms)
+    tiers = listing.tiers(listed)
+    try:
+        before = state.load(settings.state_dir / state.FILE)
+    except state.StateError as error:
+        raise Startup(f"TT_PAPER_OKX_STATE_DIR: {error}") from None
+    if before is not None:
+        before.exchange.world.add_instruments(listed, tiers)
+        before.generator.add_instruments(listed)
+        return before
+    cancels = cast("Cancels", settings.cancels)
+    return state.State(
+        exchange=Exchange(listed, tiers, first_id=start_ms * 1_000_000, cancels=cancels),
+        generator=Generator(listed, seed=settings.seed, start_ms=start_ms),
+        keys={},
+    )
 
 
 async def _feed(
@@ -156,11 +174,14 @@ def _journal(state_dir: Path) -> Journal:
 
 
 def _open_accounts(control: Control, path: str) -> None:
+    """Open the accounts of a file; one that there was before stays as it is."""
     if not path:
         return
     try:
         for line in Path(path).read_bytes().splitlines():
-            control.open_account(msgspec.json.decode(line, type=AccountWish))
+            wish = msgspec.json.decode(line, type=AccountWish)
+            if not control.has_account(wish.name):
+                control.open_account(wish)
     except (OSError, ValueError, msgspec.MsgspecError) as error:
         raise Startup(f"TT_PAPER_OKX_ACCOUNTS: {error}") from None
 

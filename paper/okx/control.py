@@ -146,9 +146,13 @@ class Control:
         chosen, self._faults = take(self._faults, op, path)
         return chosen
 
+    def has_account(self, name: str) -> bool:
+        """Return whether there is such an account."""
+        return name in self._world.ledger.accounts
+
     def open_account(self, wish: AccountWish) -> None:
         """Add an account. Raises ValueError naming what is wrong."""
-        if wish.name in self._world.ledger.accounts:
+        if self.has_account(wish.name):
             raise ValueError(f"name: there is an account {wish.name}")
         amounts = {currency: exact(text) for currency, text in wish.deposits.items()}
         self._exchange.open_account(wish.name, mode=wish.mode, level=wish.level)

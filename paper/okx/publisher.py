@@ -36,6 +36,8 @@ class Publisher:
         self.seq = dict.fromkeys(self._world.instruments, first_seq)
         """The sequence number of each book's last update."""
         self.stats = {name: Stats(of) for name, of in self._world.instruments.items()}
+        self.changed = False
+        """An account changed since somebody cleared this."""
         self._now_ms = 0
         self._accounts: set[str] = set()
         self._positions: dict[tuple[str, str, str], None] = {}
@@ -47,6 +49,8 @@ class Publisher:
         self._now_ms = now_ms
         for happening in self._exchange.drain():
             self._tell(happening)
+            if isinstance(happening, OrderChanged | AccountChanged | PositionChanged):
+                self.changed = True
         for account, inst_id, mode in self._positions:
             self._position(account, inst_id, mode)
         for account in sorted(self._accounts):

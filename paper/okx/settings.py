@@ -20,7 +20,7 @@ class Settings:
     control_port: int = setting(0, minimum=0, maximum=65535)
     """Port that tells the exchange what to do; 0: chosen."""
     state_dir: Path
-    """Where the journal and the file with the ports are. Required."""
+    """Where state, journal and the file with the ports are. One process at a time. Required."""
     certificate: str = setting("")
     """File with the certificate (PEM, with its chain) of the exchange; empty: no TLS."""
     private_key: str = setting("")

@@ -6,6 +6,7 @@ import copy
 from collections import defaultdict, deque
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from paper.matching.book import Book
 from paper.matching.values import Cancels
@@ -66,26 +67,37 @@ class World:
         cancels: Cancels = "behind",
     ) -> None:
         self.ledger = Ledger()
-        self.instruments = {one.inst_id: one for one in instruments}
-        self.tiers = tiers
-        self.books = {name: Book(cancels=cancels) for name in self.instruments}
+        self._cancels: Cancels = cancels
+        self.instruments: dict[str, Instrument] = {}
+        self.books: dict[str, Book] = {}
+        self.tiers: dict[str, Sequence[Tier]] = {}
+        self.add_instruments(instruments, tiers)
         self.marks: dict[str, int] = {}
         self.indexes: dict[str, int] = {}
         self.funding: dict[str, Funding] = {}
         self.orders: dict[int, Order] = {}
         self.open: defaultdict[str, dict[int, Order]] = defaultdict(dict)
-        self.done: defaultdict[str, deque[Order]] = defaultdict(lambda: deque(maxlen=10_000))
-        self.fills: defaultdict[str, deque[tuple[Order, Fill]]] = defaultdict(
-            lambda: deque(maxlen=10_000)
-        )
-        self.bills: defaultdict[str, deque[Bill]] = defaultdict(lambda: deque(maxlen=10_000))
-        self.prints: defaultdict[str, deque[Printed]] = defaultdict(lambda: deque(maxlen=500))
+        self.done: defaultdict[str, deque[Order]] = defaultdict(_many)
+        self.fills: defaultdict[str, deque[tuple[Order, Fill]]] = defaultdict(_many)
+        self.bills: defaultdict[str, deque[Bill]] = defaultdict(_many)
+        self.prints: defaultdict[str, deque[Printed]] = defaultdict(_some)
         self.out: list[Happening] = []
         self._by_ord_id: dict[str, Order] = {}
         self._by_client_id: dict[tuple[str, str], Order] = {}
         self._first = first_id
         self._count = 0
         self._trades: defaultdict[str, int] = defaultdict(int)
+
+    def add_instruments(
+        self, listed: Iterable[Instrument], tiers: Mapping[str, Sequence[Tier]]
+    ) -> None:
+        """List instruments; one that is known stays as it is."""
+        for one in listed:
+            if one.inst_id not in self.instruments:
+                self.instruments[one.inst_id] = one
+                self.books[one.inst_id] = Book(cancels=self._cancels)
+                if one.is_contract:
+                    self.tiers[one.inst_id] = tiers[one.inst_id]
 
     def next_number(self) -> int:
         """A number that nothing else has: of an order, a bill."""
@@ -189,3 +201,12 @@ class World:
         """Everything that happened since the last call."""
         found, self.out = self.out, []
         return found
+
+
+# Functions with names, so that the state can be written to a file.
+def _many() -> deque[Any]:
+    return deque(maxlen=10_000)
+
+
+def _some() -> deque[Any]:
+    return deque(maxlen=500)

@@ -44,12 +44,21 @@ class Generator:
     """Makes the market of a list of instruments."""
 
     def __init__(self, listed: Sequence[Instrument], *, seed: int, start_ms: int) -> None:
-        self._listed = [of for of in listed if of.state != "expired"]
+        self._listed: list[Instrument] = []
         self._dice = Random(seed)  # noqa: S311 - it decides no secret
         self._start_ms = start_ms
         self._prices = {base: price * ONE for base, price in _BEGIN.items()}
-        self._made = {of.inst_id: _Made() for of in self._listed}
-        self._basis = {of.inst_id: self._dice.randint(-300, 300) for of in self._listed}
+        self._made: dict[str, _Made] = {}
+        self._basis: dict[str, int] = {}
+        self.add_instruments(listed)
+
+    def add_instruments(self, listed: Sequence[Instrument]) -> None:
+        """Make the market of more instruments; one that is known stays as it is."""
+        for of in listed:
+            if of.inst_id not in self._made:
+                self._listed.append(of)
+                self._made[of.inst_id] = _Made()
+                self._basis[of.inst_id] = self._dice.randint(-300, 300)
 
     def begin(self) -> Iterator[FeedEvent]:
         """The market as it is at the start."""
