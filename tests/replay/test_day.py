@@ -20,7 +20,9 @@ from services.router.core.records import Plan
 from services.router.recorder import Recorder
 from services.router.worker import Router
 from tests.unit.router import test_restarts as tape
+from tradingtools import clock
 from tradingtools.domain.leader_facts import LeaderFacts
+from tradingtools.domain.leader_trade import Side
 from tradingtools.domain.money import to_text
 from tradingtools.rpc.streams import Tail
 from tradingtools.storage import recordings
@@ -255,3 +257,26 @@ async def test_a_disk_that_is_full_costs_no_copy(tmp_path: Path) -> None:
     life = RecordedLife(seed=1, often=0.0, directory=tmp_path / "file")
     await life.live()
     assert life.decisions()
+
+
+async def test_trades_that_grow_together_are_recorded_as_they_were_before(tmp_path: Path) -> None:
+    """What the second claim of both was judged by is not what it has made of them."""
+    buys = [fact for fact in tape.FACTS if fact.key.side is Side.BUY]
+    first = buys[0]
+    others = [f for f in buys if f.key.leader == first.key.leader]
+    second = next(f for f in others if f.key.leader_tx != first.key.leader_tx)
+    now_ns = max(first.received_ns, second.received_ns)
+    facts = [replace(f, received_ns=now_ns, traded_ms=now_ns // 10**6) for f in (first, second)]
+    life, times = RecordedLife(seed=1, often=0.0, directory=tmp_path), tape.Times(now_ns)
+    life.database.write(tape._subscribe)
+    with clock.replaced(times):
+        router = await life.born()
+        await router.on_facts(facts)
+        times.now_ns += 10**9
+        grown = [replace(f, count=f.count + 1, received_ns=times.now_ns) for f in facts]
+        await router.on_facts(grown)
+        life.recorders[-1].close()
+    (day,) = recordings.days(tmp_path)
+    report, _ = replay(tmp_path, day, journal=Journal(cast(Any, Payloads(life.database))))
+    assert report.judgements == 4
+    assert report.same, report.first and report.first.words()

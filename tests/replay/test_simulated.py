@@ -50,7 +50,7 @@ def test_exits_and_entries_of_a_calm_run_are_decided_as_they_were(
     assert report.copied > 0
 
 
-@pytest.mark.parametrize("seed", [1, 2, 5])
+@pytest.mark.parametrize("seed", [1, 5, 9])
 def test_disasters_lose_at_most_the_record_of_what_was_being_committed(
     seed: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
