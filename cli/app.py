@@ -51,6 +51,9 @@ SECTIONS: dict[str, dict[str, _Entry]] = {
     "bring followers over": {
         "migrate": _Entry("migrate", "Plan, apply, verify or take back a move from v1"),
     },
+    "let an assistant look": {
+        "mcp": _Entry("mcp", "Serve the engine to assistants (MCP), over stdio or HTTP"),
+    },
     "get help": {
         "help": _Entry("help", "Explain places, profiles, output and exit statuses"),
         "schema": _Entry("schema", "Print the JSON schema of what a command answers"),

@@ -1,4 +1,8 @@
-"""Connections to an engine: REST with the client, operators' calls over gRPC."""
+"""Connections to an engine: REST with the client, operators' calls over gRPC.
+
+The commands of `tt` talk to one engine for one person, by the functions at the end. `Engine` is for
+who serves several: each has his own tokens.
+"""
 
 from __future__ import annotations
 
@@ -20,68 +24,114 @@ _SECONDS = 15.0
 _PAGE = 500
 
 
-@cache
-def place() -> places.Place:
-    """Return where this call goes. Raises Failure."""
-    return places.find(chosen["profile"])
+class Engine:
+    """One engine as somebody with these tokens may call it. Its connections open when needed.
 
+    Args:
+        place: where it is, and the tokens.
+        client: the program that the audit names; empty: none.
+        address: for whom it calls; the edge believes it of a trusted network. Empty: for itself.
+    """
 
-def acting() -> None:
-    """Say on standard error where something is changed: a run is easily taken for another."""
-    sys.stderr.write(f"on {place().name}, {place().url}\n")
+    def __init__(self, place: places.Place, client: str = "", address: str = "") -> None:
+        self.place = place
+        self._client = client
+        given = {"Client-Name": client, "X-Forwarded-For": address}
+        self._headers = {name: value for name, value in given.items() if value}
+        self._rest: Client | None = None
+        self._channel: Any = None
 
+    @property
+    def rest(self) -> Client:
+        """Return a client of REST. Raises Failure: no token is known."""
+        if self._rest is None:
+            from tradingtools_client import Client, Session
 
-@cache
-def rest() -> Client:
-    """Return a client of REST. Raises Failure: no token is known."""
-    from tradingtools_client import Client, Session
+            where = self.place
+            if not where.token:
+                raise Failure(
+                    f"no token for {where.url}",
+                    Status.NO_ACCESS,
+                    "set TT_TOKEN, or token_file in a profile",
+                )
+            self._rest = Client(Session(where.url, where.token, headers=self._headers))
+        return self._rest
 
-    where = place()
-    if not where.token:
-        raise Failure(
-            f"no token for {where.url}",
-            Status.NO_ACCESS,
-            "set TT_TOKEN, or token_file in a profile",
+    @property
+    def has_operator(self) -> bool:
+        """Return whether operators' calls can be made from here."""
+        return bool(self.place.operator and self.place.operator_token)
+
+    def operate(self, rpc: str, **request: Any) -> Json:
+        """Make a call of the operators' service.
+
+        Args:
+            rpc: its name, ``SetHalt`` for instance.
+            request: its fields, by the names of the proto.
+
+        Returns:
+            The answer as JSON, with every field that is always there.
+        """
+        from google.protobuf.json_format import MessageToDict
+
+        from tradingtools.v1 import operator_service_pb2 as pb
+        from tradingtools.v1.operator_service_pb2_grpc import OperatorServiceStub
+
+        message = getattr(pb, f"{rpc}Request")(**request)
+        metadata = [("authorization", f"Bearer {self.place.operator_token}")]
+        if self._client:
+            metadata.append(("client-name", self._client))
+        call = getattr(OperatorServiceStub(self._operators()), rpc)
+        answer = call(message, timeout=_SECONDS, metadata=metadata)
+        found: Json = MessageToDict(answer, always_print_fields_with_no_presence=True)
+        return found
+
+    def operate_pages(self, rpc: str, field: str, *, limit: int, **request: Any) -> list[Json]:
+        """Return what a list of the operators' service has, page by page, up to a limit."""
+        found: list[Json] = []
+        token = ""
+        while len(found) < limit:
+            page = self.operate(
+                rpc, page_size=min(_PAGE, limit - len(found)), page_token=token, **request
+            )
+            found += page[field]
+            token = page["nextPageToken"]
+            if not token:
+                break
+        return found
+
+    def close(self) -> None:
+        """Close the connections."""
+        if self._rest is not None:
+            self._rest.close()
+        if self._channel is not None:
+            self._channel.close()
+
+    def _operators(self) -> Any:
+        if self._channel is None:
+            self._channel = self._open()
+        return self._channel
+
+    def _open(self) -> Any:
+        """Return a channel to the operators' port. Raises Failure: none is known."""
+        import grpc
+
+        where = self.place
+        if not self.has_operator:
+            raise Failure(
+                f"{where.name}: no operators' port or no token of the scope operate is known",
+                Status.NO_ACCESS, "set TT_OPERATOR=host:port and TT_OPERATOR_TOKEN, or put them"
+                " into a profile",
+            )  # fmt: skip
+        if not where.tls:
+            return grpc.insecure_channel(where.operator)
+        found = {name: _read(path) for name, path in where.tls.items()}
+        credentials = grpc.ssl_channel_credentials(
+            root_certificates=found.get("tls_ca"),
+            private_key=found.get("tls_key"),
+            certificate_chain=found.get("tls_cert"),
         )
-    return Client(Session(where.url, where.token))
-
-
-def forget() -> None:
-    """Let go of connections and of where they went."""
-    if rest.cache_info().currsize:
-        rest().close()
-    if _operators.cache_info().currsize:
-        _operators().close()
-    for found in (place, rest, _operators):
-        found.cache_clear()
-
-
-def has_operator() -> bool:
-    """Return whether operators' calls can be made from here."""
-    return bool(place().operator and place().operator_token)
-
-
-@cache
-def _operators() -> Any:
-    """Return a channel to the operators' port. Raises Failure: none is known."""
-    import grpc
-
-    where = place()
-    if not has_operator():
-        raise Failure(
-            f"{where.name}: no operators' port or no token of the scope operate is known",
-            Status.NO_ACCESS, "set TT_OPERATOR=host:port and TT_OPERATOR_TOKEN, or put them into a"
-            " profile",
-        )  # fmt: skip
-    if not where.tls:
-        return grpc.insecure_channel(where.operator)
-    found = {name: _read(path) for name, path in where.tls.items()}
-    credentials = grpc.ssl_channel_credentials(
-        root_certificates=found.get("tls_ca"),
-        private_key=found.get("tls_key"),
-        certificate_chain=found.get("tls_cert"),
-    )
-    return grpc.secure_channel(where.operator, credentials)
+        return grpc.secure_channel(where.operator, credentials)
 
 
 def _read(path: str) -> bytes:
@@ -91,42 +141,47 @@ def _read(path: str) -> bytes:
         raise Failure(f"{path}: {error.strerror}", Status.NO_ACCESS) from None
 
 
+@cache
+def engine() -> Engine:
+    """Return the engine that this call of `tt` talks to. Raises Failure."""
+    return Engine(places.find(chosen["profile"]))
+
+
+def place() -> places.Place:
+    """Return where this call goes. Raises Failure."""
+    return engine().place
+
+
+def acting() -> None:
+    """Say on standard error where something is changed: a run is easily taken for another."""
+    sys.stderr.write(f"on {place().name}, {place().url}\n")
+
+
+def rest() -> Client:
+    """Return a client of REST. Raises Failure: no token is known."""
+    return engine().rest
+
+
+def forget() -> None:
+    """Let go of connections and of where they went."""
+    if engine.cache_info().currsize:
+        engine().close()
+    engine.cache_clear()
+
+
+def has_operator() -> bool:
+    """Return whether operators' calls can be made from here."""
+    return engine().has_operator
+
+
 def operate(rpc: str, **request: Any) -> Json:
-    """Make a call of the operators' service.
-
-    Args:
-        rpc: its name, ``SetHalt`` for instance.
-        request: its fields, by the names of the proto.
-
-    Returns:
-        The answer as JSON, with every field that is always there.
-    """
-    from google.protobuf.json_format import MessageToDict
-
-    from tradingtools.v1 import operator_service_pb2 as pb
-    from tradingtools.v1.operator_service_pb2_grpc import OperatorServiceStub
-
-    message = getattr(pb, f"{rpc}Request")(**request)
-    answer = getattr(OperatorServiceStub(_operators()), rpc)(
-        message,
-        timeout=_SECONDS,
-        metadata=(("authorization", f"Bearer {place().operator_token}"),),
-    )
-    found: Json = MessageToDict(answer, always_print_fields_with_no_presence=True)
-    return found
+    """Make a call of the operators' service, as ``Engine.operate``."""
+    return engine().operate(rpc, **request)
 
 
 def operate_pages(rpc: str, field: str, *, limit: int, **request: Any) -> list[Json]:
-    """Return what a list of the operators' service has, page by page, up to a limit."""
-    found: list[Json] = []
-    token = ""
-    while len(found) < limit:
-        page = operate(rpc, page_size=min(_PAGE, limit - len(found)), page_token=token, **request)
-        found += page[field]
-        token = page["nextPageToken"]
-        if not token:
-            break
-    return found
+    """Return what a list of the operators' service has, as ``Engine.operate_pages``."""
+    return engine().operate_pages(rpc, field, limit=limit, **request)
 
 
 def first(rows: Iterator[Any], limit: int) -> list[Json]:

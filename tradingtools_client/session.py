@@ -69,6 +69,7 @@ class Session:
     Args:
         url: of the edge.
         token: 64 hex digits; empty for health and readiness alone.
+        headers: further ones of each request, ``{"Client-Name": "a tool 1.2"}`` for instance.
         timeout: seconds that one try may take.
         tries: of a call that got no answer, or was told to come again.
         sleep: waits for seconds between two tries.
@@ -79,13 +80,16 @@ class Session:
         url: str,
         token: str,
         *,
+        headers: Mapping[str, str] | None = None,
         timeout: float = 10.0,
         tries: int = 3,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        headers = {"Authorization": f"Bearer {token}"} if token else {}
+        given = dict(headers or {})
+        if token:
+            given["Authorization"] = f"Bearer {token}"
         # Proxies of the environment are nobody to show the token to.
-        self._http = httpx.Client(base_url=url, headers=headers, timeout=timeout, trust_env=False)
+        self._http = httpx.Client(base_url=url, headers=given, timeout=timeout, trust_env=False)
         self._tries = tries
         self._sleep = sleep
 

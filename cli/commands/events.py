@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cli import engine, schemas
+from cli import engine, event_log, schemas
 from cli.command import Wallet, command, noun
 from cli.core.words import short
 from cli.output import Column, Format, Json, Shown, ndjson, plain, say
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
 app = noun("List or follow the log of events.")
 _PAGE = 50
-_STEP = 1000
 _TOLD = ("reason", "state", "status", "side", "size", "filledSize", "shares", "detail", "process",
          "leaderTx")  # fmt: skip
 
@@ -66,7 +65,7 @@ def events(
     ] = None,
 ) -> Shown | None:
     """List events, the newest by default, oldest first; --follow goes on, --json in lines."""
-    types = ",".join(kind) if kind else None
+    types = ",".join(kind or ())
     if follow:
         _follow(output, types, wallet, sub, after, limit)
         return None
@@ -74,50 +73,18 @@ def events(
     return Shown(data=rows, columns=_COLUMNS, empty="no such event")
 
 
-def _pages(types: str | None, wallet: str, sub: str, after: int, limit: int) -> list[Json]:
+def _pages(types: str, wallet: str, sub: str, after: int, limit: int) -> list[Json]:
+    log = engine.engine()
     if after >= 0:
-        return _after(types, wallet, sub, after, limit)
-    head = newest()
-    window = max(limit, _STEP)
-    while True:
-        found = _after(types, wallet, sub, max(head - window, 0), None)
-        if len(found) >= limit or window >= head:
-            return found[-limit:]
-        window *= 8
-
-
-def _after(types: str | None, wallet: str, sub: str, after: int, limit: int | None) -> list[Json]:
-    found: list[Json] = []
-    at: int | None = after
-    while at is not None and (limit is None or len(found) < limit):
-        page = engine.rest().list_event_page(
-            after=at, types=types, wallet=wallet or None, subscription=sub or None, limit=_STEP
-        )
-        found += [dict(event) for event in page["events"]]
-        at = int(page["nextAfter"]) if "nextAfter" in page else None
-    return found if limit is None else found[:limit]
-
-
-def newest() -> int:
-    """Return the number of the newest event; numbers have no gap, so it is found by halving."""
-
-    def beyond(number: int) -> bool:
-        return bool(engine.rest().list_event_page(after=number, limit=1)["events"])
-
-    low, high = 0, 1024
-    while beyond(high):
-        low, high = high, high * 8
-    while low < high:
-        middle = (low + high) // 2
-        low, high = (middle + 1, high) if beyond(middle) else (low, middle)
-    return low
+        return event_log.after(log, after, types=types, wallet=wallet, sub=sub, limit=limit)
+    return event_log.latest(log, types=types, wallet=wallet, sub=sub, limit=limit)
 
 
 def _follow(
-    output: Format, types: str | None, wallet: str, sub: str, after: int, limit: int | None
+    output: Format, types: str, wallet: str, sub: str, after: int, limit: int | None
 ) -> None:
     stream = engine.rest().follow_events(
-        after=None if after < 0 else after, types=types, wallet=wallet or None,
+        after=None if after < 0 else after, types=types or None, wallet=wallet or None,
         subscription=sub or None,
     )  # fmt: skip
     for event in _some(stream, limit):

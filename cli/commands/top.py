@@ -9,9 +9,8 @@ from typing import Annotated
 import msgspec
 import typer
 
-from cli import engine, schemas
+from cli import engine, event_log, schemas
 from cli.command import command, noun
-from cli.commands import events
 from cli.commands.orders import OPEN
 from cli.core import load
 from cli.core.why import option_of
@@ -28,7 +27,7 @@ class _Watch:
     """Keeps what it has read of the log."""
 
     def __init__(self) -> None:
-        self._at = max(events.newest() - _LOOK_BACK, 0)
+        self._at = max(event_log.newest(engine.engine()) - _LOOK_BACK, 0)
         self._kept: list[Json] = []
         self._orders: dict[str, Json] = {}
 

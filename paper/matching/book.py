@@ -142,6 +142,16 @@ class Book:
         """The best price of a side, our orders included."""
         return self._sides[side].best()
 
+    def reach(self, side: Side, size: int) -> int | None:
+        """Return the price at which the last of so many lots would be had; None: none at all."""
+        last: int | None = None
+        for price, level in self._sides[side].within(None):
+            if size <= 0:
+                break
+            if level.total > 0:
+                last, size = price, size - level.total
+        return last
+
     def shown(self, side: Side, price: int) -> tuple[int, int]:
         """Return what is shown in public at a price: lots, and orders (the market's as one)."""
         level = self._sides[side].levels.get(price)

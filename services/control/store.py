@@ -74,7 +74,7 @@ class Change:
     ) -> None:
         self._connection = connection
         self._actor = actor
-        self._source = source
+        self._source = f"{source}: {actor.client}" if actor.client else source
         self.seq: int | None = None
 
     async def rows(self, query: LiteralString, **values: Any) -> list[Row]:

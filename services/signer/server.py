@@ -187,6 +187,8 @@ def _refuse_open_directory(directory: Path) -> None:
         status = directory.stat()
     except OSError as error:
         raise Startup(f"TT_SIGNER_SOCKET: {directory}: {error.strerror}") from None
+    if status.st_uid not in (0, os.geteuid()):
+        raise Startup(f"TT_SIGNER_SOCKET: {directory} belongs to another user, who can replace it")
     if status.st_mode & 0o022:
         raise Startup(
             f"TT_SIGNER_SOCKET: others may write to {directory} and put another socket there"

@@ -63,6 +63,24 @@ def test_an_entry_holds_what_was_and_what_is(
     assert [row["after"]["version"] for row in rows] == [1, 2]
 
 
+def test_an_entry_names_the_program_of_its_caller(
+    edge: RunningEdge, database: Database, wallet: Wallet
+) -> None:
+    subscription = create_subscription(edge, wallet())["id"]
+    pause = f"/subscriptions/{subscription}/pause"
+    for name in ("x" * 65, "b\u00fc".encode()):
+        refused = edge.call("POST", pause, headers={"Client-Name": name})
+        assert refused.json()["details"][0]["metadata"]["field"] == "Client-Name"
+    edge.call("POST", pause, headers={"Client-Name": "a tool 1.2"})
+    rows = database.execute(
+        "select action, actor, source from control_change where subject_id = %s order by seq",
+        [subscription],
+    ).fetchall()
+    assert [tuple(row.values()) for row in rows] == [
+        ("create", "backend", "rest"), ("pause", "backend", "rest: a tool 1.2"),
+    ]  # fmt: skip
+
+
 @pytest.mark.parametrize(
     "statement",
     [

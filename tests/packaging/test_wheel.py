@@ -55,6 +55,14 @@ def test_it_has_every_file_that_is_read_beside_the_code(installed: Path) -> None
     missing = {name for name in wanted if not (installed / name).is_file()}
     assert missing == set()
     assert (installed / "docs" / "openapi.json").is_file()
+    documents = {path.name for path in (ROOT / "docs").glob("*.md")}
+    assert documents <= {path.name for path in (installed / "docs").iterdir()}
+
+
+def test_the_packages_of_the_mcp_server_are_an_extra(installed: Path) -> None:
+    (metadata,) = installed.glob("*.dist-info/METADATA")
+    needed = [line for line in metadata.read_text().splitlines() if "Requires-Dist: mcp" in line]
+    assert [line.partition("; ")[2] for line in needed] == ['extra == "mcp"']
 
 
 def test_it_has_no_tests_and_no_tools(installed: Path) -> None:

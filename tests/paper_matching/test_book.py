@@ -49,6 +49,12 @@ def test_what_was_taken_stays_taken_until_the_market_prints_it_or_the_level_empt
     assert of.shown("sell", 100) == (10, 1)
 
 
+def test_the_last_price_of_a_size_is_known_before() -> None:
+    of = book(asks=[(99, 3), (100, 4)])
+    assert [of.reach("sell", size) for size in (1, 3, 4, 50)] == [99, 99, 100, 100]
+    assert of.reach("buy", 1) is None
+
+
 def test_a_print_serves_those_before_us_first() -> None:
     of = book(bids=[(100, 5)])
     assert of.place(ORDER) == [Rested(1, 10, 5)]

@@ -171,6 +171,19 @@ def test_open_orders_bind_what_they_need(at: Exchange) -> None:
     at.place("ann", replace(BUY, sz="10"), NOW)  # a third of 5,000
 
 
+def test_a_taker_pays_for_the_depth_that_he_goes_to(at: Exchange) -> None:
+    """What a market order may cost is counted by the last price that it reaches, and a limit that
+    crosses by what it gets."""
+    at.market_book("BTC-USDT", [], [(499_000, 10**6), (600_000, 10**9)], NOW)
+    deep = replace(SPOT, ord_type="market", px="", tgt_ccy="base_ccy", sz="0.19")
+    with pytest.raises(Refusal, match="51008"):
+        at.place("ann", deep, NOW)
+    at.set_leverage("ann", SWAP, "isolated", 1, NOW)
+    low = replace(BUY, td_mode="isolated", side="sell", px="47500.5", sz="20.5")
+    with pytest.raises(Refusal, match="51008"):
+        at.place("ann", low, NOW)
+
+
 def test_reduce_only_never_opens(at: Exchange) -> None:
     at.place("ann", replace(BUY, ord_type="market", px=""), NOW)
     closing = replace(BUY, side="sell", px="50100", sz="5", reduce_only=True)

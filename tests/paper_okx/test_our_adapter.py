@@ -84,7 +84,12 @@ class Told:
 
 @asynccontextmanager
 async def opened(
-    live: Live, name: str, *, by_socket: bool = False, margin: str = "cross"
+    live: Live,
+    name: str,
+    *,
+    by_socket: bool = False,
+    margin: str = "cross",
+    timeout_ms: int = 30_000,
 ) -> AsyncIterator[tuple[OkxWallet, Told, Instrument]]:
     """Open an account with our adapter, the market standing at 49,990 and 50,010."""
     live.account(name)
@@ -95,7 +100,7 @@ async def opened(
     told = Told()
     async with open_wallet(
         venue, credentials, Terms(tag="tt1", margin=margin), orders_by_socket=by_socket,
-        timeout_ms=30_000,
+        timeout_ms=timeout_ms,
     ) as wallet:  # fmt: skip
         (swap,) = await wallet.instruments.find([SWAP])
         async with alongside(told.listen(wallet.accounts.events())):
@@ -233,3 +238,89 @@ async def test_an_account_is_fit_or_says_why_not(live: Live) -> None:
     async with opened(live, "our-fit") as (wallet, _, _swap):
         answer = await wallet.rest.ask(questions.account_config())
         assert account_config.refusals(account_config.read_config(answer.data)) == ()
+
+
+@BY
+@pytest.mark.parametrize("kind", ["lose", "disconnect", "late", "drop"])
+async def test_an_order_whose_answer_is_not_heard_is_resolved_by_reading_alone(
+    live: Live, by_socket: bool, kind: str
+) -> None:
+    name = f"our-{kind}-{by_socket}"
+    async with opened(live, name, by_socket=by_socket, timeout_ms=2_000) as (wallet, told, swap):
+        live.tell("/faults", kind=kind, op="order", ms=300)
+
+        receipt = await wallet.orders.place(order(swap, f"f{kind}", "49000"))
+
+        assert receipt.meaning is Meaning.UNKNOWN, receipt
+        done = kind != "drop"
+        if done:
+            await told.until(OrderReport, lambda one: one.order_id == f"f{kind}")
+        found = await wallet.accounts.find(cancel(swap, f"f{kind}"))
+        assert (found is not None) == done
+        places = ("POST /api/v5/trade/order", "order")
+        asked = [one for one in live.journal() if one["kind"] == "asked" and one["what"] in places]
+        assert len([one for one in asked if one["account"] == name]) == 1
+
+
+@BY
+@pytest.mark.parametrize(
+    ("fault", "meaning"),
+    [
+        ({"kind": "limit"}, Meaning.NOT_ACCEPTED),
+        ({"kind": "sub_limit"}, Meaning.NOT_ACCEPTED),
+        ({"kind": "reject", "code": "50026"}, Meaning.UNKNOWN),
+        ({"kind": "reject", "code": "51022"}, Meaning.REJECTED),
+    ],
+)
+async def test_a_refusal_is_judged_by_its_code(
+    live: Live, by_socket: bool, fault: dict[str, str], meaning: Meaning
+) -> None:
+    name = f"our-{'-'.join(fault.values())}-{by_socket}"
+    async with opened(live, name, by_socket=by_socket) as (wallet, _, swap):
+        live.tell("/faults", op="order", **fault)
+
+        assert (await wallet.orders.place(order(swap, "x1", "49000"))).meaning is meaning
+        assert await wallet.accounts.find(cancel(swap, "x1")) is None
+
+
+async def test_fills_that_are_pushed_twice_or_not_at_all_are_known_all_the_same(
+    live: Live,
+) -> None:
+    async with opened(live, "our-deaf") as (wallet, told, swap):
+        live.tell("/pushes", account="our-deaf", repeat=1)
+        await wallet.orders.place(order(swap, "d1", "50010"))
+        first = await told.until(Fill)
+        live.tell("/pushes", account="our-deaf", lose=1_000)
+        await wallet.orders.place(order(swap, "d2", "50010", "2"))
+        assert [one.order_id for one in await wallet.accounts.fills(first.venue_ms - 60_000)] == [
+            "d1",
+            "d2",
+        ]
+        live.tell("/pushes", account="our-deaf")
+        live.tell("/drop", account="our-deaf")
+        await told.until(Fill, lambda one: one.order_id == "d2")
+        fills = {(f.venue_order_id, f.trade_id): f for f in told.events if isinstance(f, Fill)}
+        assert sum(one.size for one in fills.values()) == swap.size_of("3")
+
+
+@pytest.mark.parametrize("sequence", ["gap", "reset", "quiet"])
+async def test_a_book_is_whole_again_after_what_the_exchange_does_to_it(
+    live: Live, sequence: str
+) -> None:
+    async with opened(live, f"our-{sequence}") as (wallet, _, swap):
+        told = Told()
+        async with alongside(told.listen(wallet.markets.events([swap]))):
+            await told.until(TradingBook)
+            live.tell("/books", instId=SWAP, sequence=sequence)
+            live.book(SWAP, "49970", "50005", "9")
+            live.book(SWAP, "49960", "50006", "11")
+            last = await told.until(
+                TradingBook,
+                lambda one: (
+                    one.status is BookStatus.FRESH
+                    and one.bids[0] == (swap.price_of("49960"), swap.size_of("11"))
+                ),
+            )
+            assert last.asks[0] == (swap.price_of("50006"), swap.size_of("11"))
+            statuses = {one.status for one in told.events if isinstance(one, TradingBook)}
+            assert (BookStatus.STALE in statuses) == (sequence == "gap")

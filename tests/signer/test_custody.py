@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
+import psycopg
 import pytest
 from msgspec.structs import replace
 
@@ -35,6 +36,8 @@ from tradingtools.domain.signing import (
 
 ONE = """select name, exchange, account, permissions, signature_type, signer_address, edition,
 state, problem from trading_wallet where id = %s"""
+WAITS = """select 1 from pg_stat_activity where wait_event_type = 'Lock'
+and application_name = 'tradingtools-signer'"""
 HELD = """select (select count(*) from trading_wallet_key where wallet_id = %s), (select count(*)
 from trading_wallet_secret s join trading_wallet w on w.id = wallet_id and w.edition = s.edition
 where wallet_id = %s)"""
@@ -299,6 +302,45 @@ def test_one_wallet_is_wrapped_anew_when_that_is_asked(world: World) -> None:
         assert (after != before, same) == (True, name)
 
     control(world, work)
+
+
+def test_a_wallet_is_there_whole_or_not_at_all_and_the_same_request_ends_it(world: World) -> None:
+    """Killed before the commit there is nothing; after it, the lost answer is asked for again."""
+
+    async def work() -> None:
+        async with client(world, "control") as asker:
+            asked = replace(
+                await sealed(asker, made.OKX), request_key=b"k" * 32, request_hash=b"h" * 32
+            )
+            with psycopg.connect(world.database_url) as lock:
+                # The last statement of the transaction waits for it.
+                lock.execute("lock table wallet_event in exclusive mode")
+                adding = asyncio.create_task(asker.change(asked))
+                for _ in range(600):
+                    if await asyncio.to_thread(world.rows, WAITS):
+                        break
+                    await asyncio.sleep(0.05)
+                world.kill()
+                with pytest.raises(Unavailable):
+                    await adding
+            # PostgreSQL may find the connection closed only when it answers.
+            for _ in range(600):
+                if not await asyncio.to_thread(world.rows, WAITS):
+                    break
+                await asyncio.sleep(0.05)
+            await asyncio.to_thread(world.start)
+            known = "select id from trading_wallet where state = 'ACTIVE'"
+            there = [wallet for (wallet,) in world.rows(known)]
+            wallet = await asker.change(asked)
+            assert there in ([], [wallet])
+            # Committed, and the answer is lost.
+            world.kill()
+            await asyncio.to_thread(world.start)
+            assert await asker.change(asked) == wallet
+            assert world.rows(known) == [(wallet,)]
+            await asker.change(CheckWallet(actor="t", wallet=wallet))
+
+    run(work())
 
 
 def test_a_kill_at_any_point_leaves_whole_wallets(world: World) -> None:

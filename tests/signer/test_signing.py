@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 
 from services.signer.master_keys import add_key
@@ -21,6 +22,7 @@ from tests.acceptance.harness import until
 from tests.signer import exchanges as far
 from tests.signer import world as made
 from tests.signer.world import FUNDER, World, added, client, run
+from tests.support import prepared
 from tradingtools.domain.errors import InvalidField, NotAllowed, Unavailable
 from tradingtools.domain.signing import (
     Call,
@@ -36,6 +38,8 @@ from tradingtools.domain.signing import (
 from tradingtools.rpc import frames
 from tradingtools.venues.polymarket.contracts import STANDARD
 
+WAITS = """select 1 from pg_stat_activity where wait_event_type = 'Lock'
+and application_name = 'tradingtools-signer'"""
 ZERO = "0x" + "00" * 32
 
 
@@ -209,6 +213,51 @@ def test_a_process_of_another_user_is_closed(database_url: str, tmp_path: Path) 
         assert _raw(closed, hello, frames.framed(Request(number=1, ask=balance("w")))) == b""
         until(lambda: "process of a stranger" in closed.log.read_text(), 30, "it is told")
     assert os.stat(tmp_path).st_mode & 0o777 == 0o700
+
+
+def test_a_directory_that_others_write_to_is_refused(world: World, tmp_path: Path) -> None:
+    """They would put a socket of their own there, and be asked in the signer's place."""
+    path = tmp_path / "open"
+    path.mkdir()
+    path.chmod(0o777)
+    plain = tmp_path / "plain"
+    plain.mkdir(mode=0o700)
+    (plain / "socket").write_text("no socket")
+    for at, said in ((path / "socket", "others may write"), (plain / "socket", "is no socket")):
+        settings = {**world.settings, "TT_SIGNER_SOCKET": str(at), "PATH": os.environ["PATH"]}
+        world.kill()
+        done = prepared.run("services.signer", settings)
+        assert (done.returncode, said in done.stderr) == (2, True), done.stderr
+        world.start()
+    assert (plain / "socket").read_text() == "no socket"
+
+
+def test_a_signature_that_waits_for_the_disk_dies_with_the_signer(
+    world: World, wallets: tuple[str, str]
+) -> None:
+    """Killed before its row is durable, nothing has left; killed after, the row is there."""
+    okx, _ = wallets
+    counted = "select count(*) from wallet_signature"
+
+    async def work() -> None:
+        async with client(world, "engine") as engine:
+            (before,) = world.rows(counted)
+            with psycopg.connect(world.database_url) as lock:
+                lock.execute("lock table wallet_signature in exclusive mode")
+                waiting = asyncio.create_task(engine.sign(balance(okx)))
+                for _ in range(600):
+                    if await asyncio.to_thread(world.rows, WAITS):
+                        break
+                    await asyncio.sleep(0.05)
+                assert not waiting.done()
+                world.kill()
+                with pytest.raises(Unavailable):
+                    await waiting
+            await asyncio.to_thread(world.start)
+            assert world.rows(counted)[0][0] in (before[0], before[0] + 1)
+            assert await engine.sign(balance(okx))
+
+    run(work())
 
 
 def test_signing_goes_on_while_master_keys_rotate(world: World, wallets: tuple[str, str]) -> None:

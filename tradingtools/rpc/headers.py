@@ -14,6 +14,7 @@ IDENTITY = "x-tt-identity"
 """Whose call it is, as the edge has it from control; from outside it is stripped."""
 Context = grpc.aio.ServicerContext[Any, Any]
 _IDEMPOTENCY_KEY = re.compile(r"[!-~]{1,128}")
+_CLIENT_NAME = re.compile(r"[!-~]([ -~]{0,62}[!-~])?")
 
 
 def header_of(context: Context, name: str) -> str | None:
@@ -25,6 +26,21 @@ def header_of(context: Context, name: str) -> str | None:
 def caller_of(context: Context) -> str:
     """Return the id of the token that a call behind the edge came with; empty: there is none."""
     return (header_of(context, IDENTITY) or "").partition(":")[0]
+
+
+def client_name(context: Context) -> str:
+    """Return the program that a caller says it is, for the audit; empty: it says nothing.
+
+    Raises:
+        InvalidField: it is too long, or has other characters than visible ASCII and spaces.
+    """
+    given = header_of(context, "client-name")
+    if given is not None and not _CLIENT_NAME.fullmatch(given):
+        expected = "1 to 64 visible ASCII characters, spaces within"
+        raise InvalidField(
+            f"Client-Name: expected {expected}", field="Client-Name", expected=expected
+        )
+    return given or ""
 
 
 def idempotency_key(context: Context) -> str | None:

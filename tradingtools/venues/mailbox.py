@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from collections.abc import AsyncIterator
 
 from tradingtools.venues.trading import MarketEvent, TradingBook
 
@@ -16,6 +17,22 @@ class Mailbox:
         """A book stands here by the id of its instrument."""
         self._books: dict[str, TradingBook] = {}
         self._there = asyncio.Event()
+        self._closed = False
+
+    def close(self) -> None:
+        """Have `all` end behind what is there: nothing comes any more."""
+        self._closed = True
+        self._there.set()
+
+    async def all(self) -> AsyncIterator[MarketEvent]:
+        """Yield each event, until it is closed."""
+        while True:
+            while self._events:
+                yield self._next()
+            if self._closed:
+                return
+            self._there.clear()
+            await self._there.wait()
 
     def put(self, event: MarketEvent) -> None:
         """Add an event, or put a book in the place of the one that waits."""
@@ -32,5 +49,8 @@ class Mailbox:
         while not self._events:
             self._there.clear()
             await self._there.wait()
+        return self._next()
+
+    def _next(self) -> MarketEvent:
         first = self._events.popleft()
         return self._books.pop(first) if isinstance(first, str) else first

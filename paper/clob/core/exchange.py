@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from paper.clob.core import admission
+from paper.clob.core import admission, taking
 from paper.clob.core.ledger import Ledger
 from paper.clob.core.markets import MarketState
 from paper.clob.core.phases import Phases
@@ -177,7 +177,7 @@ class Exchange:
             budget=placed.maker_amount if buys_for else None,
         )
         self._check_balance(order, placed.maker_amount)
-        if market.seconds_delay and self._would_take(order, state):
+        if market.seconds_delay and taking.would_take(order, state):
             return self._delay(order, market.seconds_delay, now_ms)
         return self._enter(order, state, now_ms)
 
@@ -246,13 +246,6 @@ class Exchange:
         if free < wanted:
             raise Refusal(admission.BALANCE.format(free, wanted))
 
-    def _would_take(self, order: Order, state: MarketState) -> bool:
-        other = state.book.best("sell" if order.book_side() == "buy" else "buy")
-        if other is None:
-            return False
-        at = order.book_price()
-        return other <= at if order.book_side() == "buy" else other >= at
-
     def _delay(self, order: Order, seconds: int, now_ms: int) -> Placed:
         order.status = "DELAYED"
         self.orders[order.id] = self._numbers[order.number] = order
@@ -275,15 +268,15 @@ class Exchange:
 
     def _enter(self, order: Order, state: MarketState, now_ms: int) -> Placed:
         """Match an order and let the rest rest or leave. Raises Refusal."""
-        taking = order.kind in ("FAK", "FOK")
+        takes = order.kind in ("FAK", "FOK")
         size = order.size
-        if taking:
-            size = self._affordable(order, state)
-            if order.kind == "FOK" and not self._fills_whole(order, size, state):
+        if takes:
+            size = taking.affordable(order, state)
+            if order.kind == "FOK" and not taking.fills_whole(order, size, state):
                 raise self._kill(order, admission.FOK_KILLED)
             if not size:
                 raise self._kill(order, admission.FAK_KILLED)
-        elif order.post_only and self._would_take(order, state):
+        elif order.post_only and taking.would_take(order, state):
             raise Refusal(admission.CROSSES)
         self.orders[order.id] = self._numbers[order.number] = order
         self._happened(order, "PLACEMENT")
@@ -292,12 +285,12 @@ class Exchange:
             order_id=order.number,
             owner=order.id,  # orders of one wallet may trade with each other here
             side=order.book_side(),
-            kind="ioc" if taking else "limit",
+            kind="ioc" if takes else "limit",
             size=size,
             price=order.book_price(),
         )
         self._tell(state.book.place(wanted), state, now_ms)
-        if taking and order.status == "LIVE":
+        if takes and order.status == "LIVE":
             order.status = "MATCHED"
             self._leave(order)
             self._happened(order, "UPDATE")
@@ -311,36 +304,6 @@ class Exchange:
         self.orders[order.id] = order
         self._happened(order, "CANCELLATION")
         return Refusal(text)
-
-    def _affordable(self, order: Order, state: MarketState) -> int:
-        """Shares that a taking order gets: by its budget as a buy, by its size as a sell."""
-        asks = state.ladder(order.index)[1 if order.side == "BUY" else 0]
-        budget, got = (order.budget or 0) * WHOLE, 0
-        for price, size in asks:
-            if (price > order.price) if order.side == "BUY" else (price < order.price):
-                break
-            if order.side == "SELL":
-                got += min(size, order.size - got)
-                continue
-            lots = min(size, budget // price)
-            got += lots
-            budget -= lots * price
-            if lots < size:
-                break
-        return got
-
-    def _fills_whole(self, order: Order, size: int, state: MarketState) -> bool:
-        if order.side == "SELL":
-            return size >= order.size
-        # Whole, when not even a hundredth of a share more could be had for what is left.
-        asks, left, budget = state.ladder(order.index)[1], size, (order.budget or 0) * WHOLE
-        for price, free in asks:
-            lots = min(left, free)
-            budget -= lots * price
-            left -= lots
-            if not left:
-                return budget < price * 10_000
-        return False
 
     def _tell(self, events: list[Event], state: MarketState, now_ms: int) -> None:
         """Book what the matching did."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import cast, get_args
 
 from paper.matching.values import SelfTrade, Side
@@ -166,14 +167,20 @@ def _check_tier(world: World, account: Account, order: Order, others: list[Order
 
 
 def _priced(world: World, order: Order) -> Order:
-    """The order with the price that its funds are counted by: a market order's is the best one or
-    the mark, whichever is dearer."""
-    if order.price is not None or order.budget is not None:
+    """Return the order with the price that its funds are counted by: of those at which it may
+    trade or wait, the one at which it is worth most."""
+    if order.budget is not None:
         return order
-    of = order.instrument
-    best = world.books[of.inst_id].best("sell" if order.side == "buy" else "buy")
-    known = [price for price in (best, world.marks.get(of.inst_id)) if price is not None]
-    return replace(order, price=max(known, default=1))
+    of, book = order.instrument, world.books[order.instrument.inst_id]
+    other: Side = "sell" if order.side == "buy" else "buy"
+    best = book.best(other)
+    known = [order.price]
+    if order.price is None:
+        known = [best, book.reach(other, order.size), world.marks.get(of.inst_id)]
+    elif best is not None and (best - order.price) * order.signed <= 0:
+        known.append(best)
+    prices = [price for price in known if price is not None]
+    return replace(order, price=max(prices, key=partial(of.notional, 1), default=1))
 
 
 def _reduce(account: Account, order: Order) -> None:

@@ -13,7 +13,7 @@ from services.control.auth.tokens import Caller, Token, authenticate, authorize,
 from tradingtools import clock
 from tradingtools.domain.errors import LimitReached, TradingError, Unauthenticated
 from tradingtools.rpc.admission import Admission, Metadata, address_of, values_of
-from tradingtools.rpc.headers import Context
+from tradingtools.rpc.headers import Context, client_name
 
 _HELD_SECONDS = 1.0
 MOST_HELD = 1000
@@ -73,13 +73,19 @@ class TokenInterceptor(Admission):
             return ""
 
     def caller(self, context: Context) -> Caller:
-        """Return the caller whose token came with a call. Raises Unauthenticated: it is revoked."""
+        """Return the caller whose token came with a call.
+
+        Raises:
+            Unauthenticated: it is revoked.
+            InvalidField: the name of its client is none.
+        """
         try:
-            return authenticate(self._usable(), _authorization(context.invocation_metadata()))
+            caller = authenticate(self._usable(), _authorization(context.invocation_metadata()))
         except Unauthenticated as error:
             address = address_of(context.peer())
             self._security.refused(error, address=address, token="", route="")
             raise
+        return caller._replace(client=client_name(context))
 
     def _usable(self) -> tuple[Token, ...]:
         return usable(self._tokens, clock.now_ms() / 1000)

@@ -52,6 +52,8 @@ class Caller(NamedTuple):
     id: str
     scope: Permission
     reach: str = ""
+    client: str = ""
+    """The program that it says it is; nobody has checked that."""
 
     @property
     def namespace(self) -> str:
@@ -191,7 +193,8 @@ def authenticate(tokens: tuple[Token, ...], authorization: str) -> Caller:
 def token_of(tokens: Iterable[Token], caller: Caller) -> Token | None:
     """Return a caller's token; None: it is not active, or has another scope or reach."""
     named = (one for one in tokens if one.id == caller.id)
-    return next((one for one in named if (one.scope, one.reach) == caller[1:]), None)
+    reach = (caller.scope, caller.reach)
+    return next((one for one in named if (one.scope, one.reach) == reach), None)
 
 
 def authorize(tokens: tuple[Token, ...], method: str, authorization: str) -> Caller:

@@ -26,7 +26,7 @@ from tradingtools.rpc.admission import (
     values_of,
 )
 from tradingtools.rpc.errors import to_status
-from tradingtools.rpc.headers import Context
+from tradingtools.rpc.headers import Context, client_name
 
 _AROUND = "a call without one seal; calls come through the edge"
 _UNFIT = "the seal is not ours, of another call, too old, or its token is withdrawn"
@@ -131,6 +131,12 @@ def _with_etag(inner: Any) -> Any:
 
 
 def caller_of(context: Context) -> Caller:
-    """Return the caller, whose seal a :class:`SealInterceptor` before it has checked."""
+    """Return the caller, whose seal a :class:`SealInterceptor` before it has checked.
+
+    Raises:
+        InvalidField: the name of its client is none.
+    """
     name, scope, reach, _ = values_of(context.invocation_metadata(), HEADER)[0].split(":", 3)
-    return PUBLIC if scope == Permission.PUBLIC else Caller(name, Permission(scope), reach)
+    if scope == Permission.PUBLIC:
+        return PUBLIC
+    return Caller(name, Permission(scope), reach, client_name(context))

@@ -74,7 +74,7 @@ def _check_body(asked: OkxRest) -> None:
         return
     try:
         body = msgspec.json.decode(asked.body)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, RecursionError):
         body = None
     if not isinstance(body, dict | list):
         raise malformed("body", "a JSON object or list")

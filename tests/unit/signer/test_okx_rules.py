@@ -110,6 +110,7 @@ def test_a_query_of_a_post_and_bodies_that_are_none_are_refused() -> None:
         ask("POST", "/api/v5/trade/order", ""),
         ask("POST", "/api/v5/trade/order", "ordId=1"),
         ask("POST", "/api/v5/trade/order", '"x"'),
+        ask("POST", "/api/v5/trade/order", "[" * 60_000),
         ask("GET", body="{}"),
     ):
         with pytest.raises(InvalidField):

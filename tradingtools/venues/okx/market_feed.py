@@ -7,7 +7,6 @@ the place of those in between, and every print.
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack
 
@@ -16,6 +15,7 @@ import structlog
 from tradingtools import clock
 from tradingtools.domain.instrument import Instrument
 from tradingtools.tasks import alongside, until_one_ends
+from tradingtools.venues.mailbox import Mailbox
 from tradingtools.venues.okx import questions
 from tradingtools.venues.okx.book_frames import read_rest_book
 from tradingtools.venues.okx.connection import GONE, Connection, Endpoint, open_connection
@@ -31,7 +31,7 @@ from tradingtools.venues.okx.private_session import Renew, Send
 from tradingtools.venues.okx.rate_gate import RateGate
 from tradingtools.venues.okx.rest_client import OkxRest
 from tradingtools.venues.okx.wire import WireError
-from tradingtools.venues.trading import MarketEvent, ReadError, TradingBook
+from tradingtools.venues.trading import MarketEvent, ReadError
 
 _LOOK_SECONDS = 1.0
 _log = structlog.get_logger("okx")
@@ -63,7 +63,7 @@ class OkxMarketFeed:
         """Tell each change, for ever; a book in doubt is told as STALE at once."""
         mail = Mailbox()
         async with alongside(self._fill(instruments, mail)):
-            while (event := await mail.get()) is not None:
+            async for event in mail.all():
                 yield event
 
     async def _fill(self, instruments: Sequence[Instrument], mail: Mailbox) -> None:
@@ -144,39 +144,3 @@ async def _do(
                 _log.error("okx refuses part of the feed", alert=True, detail=detail)
             case Renew(detail):
                 raise _Over(detail)
-
-
-class Mailbox:
-    """Events on their way to one reader: all of them, but of each book the newest alone."""
-
-    def __init__(self) -> None:
-        self._events: deque[MarketEvent | str] = deque()
-        """A book stands here by the id of its instrument."""
-        self._books: dict[str, TradingBook] = {}
-        self._there = asyncio.Event()
-        self._closed = False
-
-    def close(self) -> None:
-        """Have the reader hear that nothing comes any more, behind what is there."""
-        self._closed = True
-        self._there.set()
-
-    def put(self, event: MarketEvent) -> None:
-        """Add an event, or put a book in the place of the one that waits."""
-        if isinstance(event, TradingBook):
-            if event.instrument_id not in self._books:
-                self._events.append(event.instrument_id)
-            self._books[event.instrument_id] = event
-        else:
-            self._events.append(event)
-        self._there.set()
-
-    async def get(self) -> MarketEvent | None:
-        """Return the next event, when there is one; None: nothing comes any more."""
-        while not self._events:
-            if self._closed:
-                return None
-            self._there.clear()
-            await self._there.wait()
-        first = self._events.popleft()
-        return self._books.pop(first) if isinstance(first, str) else first

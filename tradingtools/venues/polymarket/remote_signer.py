@@ -12,7 +12,7 @@ from tradingtools.venues.polymarket.order_transport import SigningError
 
 
 class Signs(Protocol):
-    """Whoever asks the signer (`tradingtools.rpc.signer_client`)."""
+    """A client of the signer (`tradingtools.rpc.signer_client`)."""
 
     async def sign(self, ask: signing.Signable) -> str:
         """Return a signature. Raises TradingError: it is refused, or nobody answers."""

@@ -22,8 +22,8 @@ from tests.unit.venues.okx.samples import (
 from tradingtools.domain.book import BookStatus
 from tradingtools.domain.instrument import TradingPhase
 from tradingtools.tasks import alongside
+from tradingtools.venues.mailbox import Mailbox
 from tradingtools.venues.okx import market_feed, market_session
-from tradingtools.venues.okx.market_feed import Mailbox
 from tradingtools.venues.okx.market_session import (
     WHOLE_WITHIN_NS,
     Complain,
