@@ -24,6 +24,10 @@ LINES: Final[Mapping[str, Mapping[str, str]]] = {
         "a reader's cursor is beyond all that was sent; read again": "cursor_beyond",
         "an acknowledged cursor is beyond all that was sent; read again": "acknowledged_beyond",
         "log lines were lost: nobody took them": "log_lines_lost",
+        "our clock is off, by that of okx; corrected": "clock_off",
+        "okx refuses the key of a wallet; nothing of it is traded": "okx_key_refused",
+        "okx refuses part of what is asked": "okx_refuses",
+        "no instrument of okx can be read": "okx_unreadable",
     },
     "ingest": {
         "a reader has lost leader trades; they are looked up": "trades_lost",

@@ -208,7 +208,7 @@ def _fill_of_order(
         fee=_paid(fee, instrument),
         fee_currency=currency,
         maker=row.exec_type == "M",
-        venue_ms=numbers.whole("fillTime", row.fill_time),
+        venue_ms=numbers.whole("fillTime", row.fill_time or row.u_time),
     ), False
 
 

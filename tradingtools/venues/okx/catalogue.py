@@ -66,6 +66,6 @@ class OkxInstruments:
                 self.directory.refuse(row.inst_id, str(error))
         if rows and not listings:
             # One instrument may be odd; all of them are a change of the venue's format.
-            _log.error("no instrument can be read", alert=True, inst_type=inst_type)
+            _log.error("no instrument of okx can be read", alert=True, inst_type=inst_type)
             raise ReadError(f"none of {len(rows)} instruments of {inst_type} can be read")
         self.directory.put(listings)

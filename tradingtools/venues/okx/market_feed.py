@@ -141,6 +141,6 @@ async def _do(
             case Send(frame):
                 await connection.send(frame)
             case Complain(detail):
-                _log.error("okx refuses part of the feed", alert=True, detail=detail)
+                _log.error("okx refuses part of what is asked", alert=True, detail=detail)
             case Renew(detail):
                 raise _Over(detail)

@@ -255,5 +255,5 @@ class PrivateSocket:
             await self._rest.relearn_time()
         if action is not Action.CREDENTIALS:
             return 0.0
-        _log.error("okx refuses the key", alert=True)
+        _log.error("okx refuses the key of a wallet; nothing of it is traded", alert=True)
         return _CREDENTIALS_PAUSE

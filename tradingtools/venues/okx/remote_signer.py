@@ -10,7 +10,7 @@ from tradingtools.venues.okx.signing import SigningError
 
 
 class Signs(Protocol):
-    """Whoever asks the signer (`tradingtools.rpc.signer_client`)."""
+    """The way to the signer (`tradingtools.rpc.signer_client`)."""
 
     async def sign(self, ask: signing.Signable) -> str:
         """Return a signature. Raises TradingError: it is refused, or nobody answers."""

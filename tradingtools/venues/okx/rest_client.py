@@ -110,7 +110,7 @@ class OkxRest:
 
     async def relearn_time(self) -> bool:
         """Read the clock anew, since the venue has refused it. Return whether that worked."""
-        _log.warning("okx refuses our timestamp", alert=True, offset_ms=self.venue_clock.offset_ms)
+        _log.warning("okx refuses our timestamp", offset_ms=self.venue_clock.offset_ms)
         self.venue_clock.forget()
         return await self.learn_time()
 
@@ -165,7 +165,11 @@ class OkxRest:
             return False
         moved_ms = self.venue_clock.learn(Sample(asked_ms, told_ms, took_ms))
         if self.venue_clock.off and abs(moved_ms) > self.venue_clock.error_ms:
-            _log.error("our clock is off", alert=True, offset_ms=self.venue_clock.offset_ms)
+            _log.error(
+                "our clock is off, by that of okx; corrected",
+                alert=True,
+                offset_ms=self.venue_clock.offset_ms,
+            )
         return True
 
     async def _send(self, request: RestRequest, not_after_ms: int | None) -> HttpAnswer | NoAnswer:

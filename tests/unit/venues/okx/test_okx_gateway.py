@@ -82,7 +82,7 @@ async def test_a_clock_off_by_forty_seconds_is_noticed_and_corrected(
         (deadline,) = side.deadlines
         assert 0 <= sent.not_after_ms + 40_000 - deadline <= 20_000
         assert wallet.rest.venue_clock.off
-        assert "our clock is off" in capsys.readouterr().out + caplog.text
+        assert "our clock is off, by that of okx" in capsys.readouterr().out + caplog.text
 
         # It jumps once more, while the offset is believed.
         side.clock_off_ms = -40_000
