@@ -218,56 +218,6 @@ def get_order(
 
 
 @plainly
-def list_leaders(
-    ctx: Ctx,
-    sort: Literal[
-        "copyability", "edge", "profit", "roi", "winRate", "sharpe", "volume", "trades"
-    ] = "copyability",
-    window: Literal["1d", "7d", "30d", "90d", "all"] = "90d",
-    category: Annotated[str, Field(pattern="^[a-z0-9-]{0,40}$", description="Empty: all.")] = "",
-    evidence_only: Annotated[
-        bool, Field(description="Only those whose record is evidence that they are worth it.")
-    ] = False,
-    limit: Limit = 10,
-    page: PageToken = "",
-) -> PageAnswer:
-    """Rank leaders by what followers would have got of their trades. `gaps` says why a record is no
-    evidence; such leaders come last."""
-    engine = engine_of(ctx)
-
-    def fetch(rows: int) -> tuple[list[Json], str]:
-        found = engine.rest.list_leaders(
-            sort=sort, window=window, category=category or None, evidence=evidence_only or None,
-            page_size=rows, page_token=page or None,
-        )  # fmt: skip
-        return [_leader(one, window) for one in found["leaders"]], found["nextPageToken"]
-
-    return page_of(fetch, limit, ["other windows, categories, days: get_leader"])
-
-
-_OF_A_LEADER = ("wallet", "score", "edge", "gaps", "latencyClass", "medianSize", "lastTradeAt")
-
-
-def _leader(leader: Any, window: str) -> Json:
-    told = {name: leader[name] for name in _OF_A_LEADER if name in leader}
-    of = next((dict(one) for one in leader["performance"] if one["window"] == window), {})
-    return told | {"performance": of}
-
-
-@plainly
-def get_leader(
-    ctx: Ctx,
-    wallet: Annotated[str, Field(pattern="^0x[0-9a-fA-F]{40}$", description="The leader's.")],
-) -> RecordAnswer:
-    """Get a leader: profit, win rate, drawdown in five windows, categories, what a copy one to ten
-    seconds later would have cost (`copyability`), and the latest days."""
-    found: Json = dict(engine_of(ctx).rest.get_leader(wallet))
-    days = list(found.pop("days", []))
-    left = [f"days: the latest {_DAYS} of {len(days)}"] if len(days) > _DAYS else []
-    return record_of(found | {"daysNewestFirst": days[::-1][:_DAYS]}, left)
-
-
-@plainly
 def list_events(
     ctx: Ctx,
     types: Annotated[
@@ -331,5 +281,5 @@ def engine_health(ctx: Ctx) -> RecordAnswer:
 
 TOOLS = (
     list_strategies, get_strategy, get_strategy_orders, get_strategy_performance, why_not_copied,
-    get_order, list_leaders, get_leader, list_events, engine_health,
+    get_order, list_events, engine_health,
 )  # fmt: skip

@@ -12,7 +12,7 @@ from mcp_types import ToolAnnotations
 from pydantic import AnyHttpUrl
 
 from cli.core.answers import UNTRUSTED
-from cli.mcp import acting, reading, resources
+from cli.mcp import acting, following, reading, resources
 from cli.mcp.callers import Callers
 from cli.mcp.serving import Changes, Serving
 from cli.places import Place
@@ -57,7 +57,7 @@ def build(place: Place, *, over_http: bool, changes: Changes | None) -> MCPServe
         name="trading-tools", title="Trading Tools", instructions=_SAYS, lifespan=serving,
         log_level="WARNING", **auth,
     )  # fmt: skip
-    _add(server, reading.TOOLS, _READS)
+    _add(server, (*reading.TOOLS, *following.TOOLS), _READS)
     if changes is not None:
         _add(server, acting.STOPPING, _STOPS)
         _add(server, acting.LETTING_GO, _LETS_GO)

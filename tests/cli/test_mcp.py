@@ -30,13 +30,15 @@ from tests.cli.world import World
 from tests.control.edge import MANAGE, OPERATE, READ, ROOT, digest
 from tests.control.leader_documents import leader, publish, withdraw
 from tests.control.requests import ROUTER_STAND_IN, put_decision, put_order
+from tests.replay import made as past
 from tests.support.prepared import Popen
 
 Wallet = Callable[[], str]
 Transport = Literal["stdio", "http"]
 READS = {
     "list_strategies", "get_strategy", "get_strategy_orders", "get_strategy_performance",
-    "why_not_copied", "get_order", "list_leaders", "get_leader", "list_events", "engine_health",
+    "why_not_copied", "get_order", "list_leaders", "get_leader", "simulate_following",
+    "list_events", "engine_health",
 }  # fmt: skip
 CHANGES = {
     "pause_subscription", "resume_subscription", "set_halt", "clear_halt", "plan_resync",
@@ -188,6 +190,10 @@ async def test_every_tool_is_listed_and_answers(
     tx = put_decision(running.database, proxy, sub)
     redis_url = running.edge.environment["TT_REDIS_URL"]
     await asyncio.to_thread(publish, redis_url, leader(his))
+    at = int(time.time() * 1000) - 3_600_000
+    rows = [("0x01", "71", "BUY", "100", at, "0.5"), ("0x02", "71", "SELL", "50", at + 1000, "0.6")]
+    traded = {"polymarket.trades": past.history(his, rows)}
+    await asyncio.to_thread(past.analytics, running.directory / "analytics", traded)
     try:
         async with reads.over(transport) as client:
             tools = (await client.list_tools()).tools
@@ -221,6 +227,9 @@ async def test_every_tool_is_listed_and_answers(
             (row,) = (await told(client, "list_leaders"))["rows"]
             assert (row["wallet"], row["performance"]["window"]) == (his, "90d")
             assert (await told(client, "get_leader", wallet=his))["record"]["wallet"] == his
+            tried = await told(client, "simulate_following", wallet=his, amount="10")
+            assert (tried["record"]["trades"], tried["record"]["outcome"]["copied"]) == (2, 2)
+            assert tried["record"]["assumed"]
             health = (await told(client, "engine_health"))["record"]
             assert [part["name"] for part in health["parts"]] == ["events"]
             assert health["haltsInForce"] == []
@@ -244,6 +253,8 @@ async def test_every_tool_is_listed_and_answers(
         ("list_strategies", {"page": "no such page"}, "page"),
         ("list_leaders", {"sort": "luck"}, "sort"),
         ("list_events", {"types": "order.no_such"}, "types"),
+        ("simulate_following", {"wallet": "0x" + "7" * 40}, "INVALID"),
+        ("simulate_following", {"wallet": "0x" + "7" * 40, "amount": "-1"}, "amount"),
         ("why_not_copied", {"what": "why?"}, "neither a transaction"),
         ("no_such_tool", {}, "no_such_tool"),
         ("pause_subscription", {"strategy_id": "sub_" + "0" * 32, "key": "12345678"}, "pause"),
