@@ -26,6 +26,16 @@ insert into trading_wallet (id, tenant, name, exchange, environment, account, pe
 values (%(id)s, %(tenant)s, %(name)s, %(exchange)s, %(environment)s, %(account)s, %(permissions)s,
     %(signature_type)s, %(signer_address)s, %(max_order_micros)s, %(request_key)s, %(request_hash)s)
 
+-- name: hold_control
+-- No subscription is made between this and the commit; asked last, for others wait meanwhile.
+select lock_control_shared()
+
+-- name: follows
+-- Whether copies trade the account.
+select id from subscription
+where %(exchange)s = 'polymarket' and follower_proxy = lower(%(account)s) and state <> 'DELETED'
+limit 1
+
 -- name: add_key
 -- Its data key, wrapped.
 insert into trading_wallet_key (wallet_id, master_key, wrapped)

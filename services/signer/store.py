@@ -148,6 +148,7 @@ class Store:
                 )  # fmt: skip
                 await _add_secrets(connection, place, key, sealed)
                 await _note(connection, place.wallet, "added", actor)
+                await _refuse_follower(connection, place.exchange, added.account)
         except psycopg.errors.UniqueViolation:
             # Another request was faster, with this key, name or account.
             raise _taken("", "request key, name or account") from None
@@ -282,6 +283,13 @@ async def _note(
 ) -> None:
     asked = {"id": wallet, "action": action, "actor": actor, "reason": reason}
     await connection.execute(_SQL["note"], asked)
+
+
+async def _refuse_follower(connection: Connection, exchange: str, account: str) -> None:
+    """A wallet is traded by copies or by bots, never by both. Raises Conflict."""
+    await connection.execute(_SQL["hold_control"])
+    if await _returned(connection, "follows", {"exchange": exchange, "account": account}):
+        raise Conflict("the account is a follower's wallet, which copies trade", kind="wallet")
 
 
 def _taken(wallet_id: str, what: str) -> Conflict:

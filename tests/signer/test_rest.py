@@ -18,7 +18,7 @@ from services.events.core.derive import derive
 from services.events.store import sources
 from tests.cli.world import call, fits
 from tests.control.edge import MANAGE, READ, RunningEdge
-from tests.control.requests import error_of
+from tests.control.requests import error_of, subscription_body
 from tests.signer import exchanges as far
 from tests.signer import world as made
 from tests.signer.test_planted import family, found_in
@@ -185,6 +185,24 @@ def test_what_is_wrong_is_said_and_named(both: Both) -> None:
     for more in ({"sealed": "QUJD"}, {"keyId": "0" * 32}, {"edition": 1}):
         answer = edge.call("POST", f"{path}/rotate", json=more)
         assert error_of(answer)[:2] == (400, "INVALID_FIELD"), answer.text
+
+
+def test_copies_or_bots_trade_a_wallet_and_never_both(both: Both) -> None:
+    world, edge = both
+    added = edge.call("POST", "/wallets", json=body(edge, made.POLYMARKET))
+    assert added.status_code == 201
+    answer = edge.call("POST", "/subscriptions", json=subscription_body(FUNDER))
+    assert error_of(answer)[:2] == (400, "INVALID_FIELD")
+    assert "trading wallet" in answer.json()["message"]
+    edge.call("DELETE", f"/wallets/{added.json()['id']}")
+    subscription = edge.call("POST", "/subscriptions", json=subscription_body(FUNDER))
+    assert subscription.status_code == 201, subscription.text
+    refused = edge.call("POST", "/wallets", json=body(edge, made.POLYMARKET))
+    assert error_of(refused)[:2] == (409, "CONFLICT")
+    assert "copies trade" in refused.json()["message"]
+    assert world.rows("select 1 from trading_wallet where state = 'ACTIVE'") == []
+    edge.call("DELETE", f"/subscriptions/{subscription.json()['id']}")
+    assert edge.call("POST", "/wallets", json=body(edge, made.POLYMARKET)).status_code == 201
 
 
 def test_a_key_makes_a_create_repeatable(both: Both) -> None:

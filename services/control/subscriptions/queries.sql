@@ -1,3 +1,8 @@
+-- name: trading_wallet
+-- Whether bots trade a wallet; the caller holds the control lock, so none is added meanwhile.
+select id from trading_wallet
+where lower(account) = %(proxy)s and exchange = 'polymarket' and state = 'ACTIVE';
+
 -- name: insert
 -- A new subscription; changed_seq follows in the same transaction.
 insert into subscription (

@@ -64,7 +64,7 @@ class Subscriptions:
 
         Raises:
             RequestIdReused: the key came with another request.
-            InvalidField: the wallet belongs to another user or wallet id.
+            InvalidField: the wallet belongs to another user or wallet id, or bots trade it.
         """
         async with self._store.change(caller, SOURCE) as change:
             known = await change.known_resource(request)
@@ -72,6 +72,7 @@ class Subscriptions:
                 return await locked(change, known)
             if self._one_owner:
                 await wallet_owners.hold(change, new.follower, "follower")
+            await _refuse_bots_wallet(change, new.follower.proxy)
             await _refuse_unfunded(change, new.follower.proxy, new.performance)
             identifier = f"sub_{secrets.token_hex(16)}"
             await change.rows(
@@ -250,6 +251,12 @@ def _changeable(row: Row) -> Row:
 def _refuse_deleted(row: Row) -> None:
     if row["state"] == SubscriptionState.DELETED:
         raise WrongState("the subscription is deleted", kind=KIND, id=row["id"], state="DELETED")
+
+
+async def _refuse_bots_wallet(change: Change, proxy: str) -> None:
+    """A wallet is traded by copies or by bots, never by both. Raises InvalidField."""
+    if await change.row(_SQL["trading_wallet"], proxy=proxy):
+        raise refuse("follower.followerProxy", "a wallet that is no trading wallet of bots")
 
 
 async def _refuse_unfunded(change: Change, proxy: str, given: Performance) -> None:

@@ -33,6 +33,8 @@ create unique index trading_wallet_name on trading_wallet (tenant, name) where s
 -- each other's orders.
 create unique index trading_wallet_account on trading_wallet (exchange, environment, account)
     where state = 'ACTIVE';
+-- Subscriptions are refused for it.
+create index trading_wallet_proxy on trading_wallet (lower(account)) where state = 'ACTIVE';
 create index trading_wallet_created on trading_wallet (created_at, id);
 
 -- The data key of a wallet, wrapped by a master key.
