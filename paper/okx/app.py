@@ -19,7 +19,7 @@ from aiohttp import web
 
 from paper.matching.values import Cancels
 from paper.okx import listing, state
-from paper.okx.control import AccountWish, Control
+from paper.okx.control import Control
 from paper.okx.core.exchange import Exchange
 from paper.okx.core.limits import Limits
 from paper.okx.desk import Desk
@@ -34,6 +34,7 @@ from paper.okx.rest_trade import TradeRest
 from paper.okx.server import Server
 from paper.okx.settings import Settings
 from paper.okx.sockets import Sockets
+from paper.okx.wishes import AccountWish
 from tradingtools.runtime.process import Startup, until_stopped
 
 PORTS_FILE = "paper_okx.ports.json"

@@ -7,111 +7,37 @@ field is refused, because a misspelt wish must not look like a granted one.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import Literal, TypeVar
+from typing import TypeVar
 
 import msgspec
 from aiohttp import web
 
-from paper.matching.values import Side
 from paper.okx.core.amounts import ONE, exact, show
 from paper.okx.core.auth import Key
 from paper.okx.core.exchange import Exchange
-from paper.okx.core.faults import Fault, FaultKind, take
-from paper.okx.core.instruments import Instrument, State
+from paper.okx.core.faults import Fault, take
+from paper.okx.core.instruments import Instrument
 from paper.okx.desk import Desk
 from paper.okx.feed.drivers import Feeding
 from paper.okx.hub import Hub
 from paper.okx.journal import Journal
 from paper.okx.publisher import Publisher
 from paper.okx.wire.envelope import Json
+from paper.okx.wishes import (
+    AccountWish,
+    BookWish,
+    DepositWish,
+    DropWish,
+    FaultWish,
+    FundingWish,
+    PriceWish,
+    PrintWish,
+    PushesWish,
+    RunningWish,
+    StateWish,
+)
 
 T = TypeVar("T")
-
-
-class _Strict(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
-    pass
-
-
-class _Key(_Strict):
-    apiKey: str
-    secret: str
-    passphrase: str
-    permissions: tuple[Literal["read_only", "trade", "withdraw"], ...] = ("read_only", "trade")
-    demo: bool = False
-    ip: str = ""
-
-
-class AccountWish(_Strict):
-    """A new account, its money by currency, its keys."""
-
-    name: str
-    mode: Literal["1", "2"] = "2"
-    level: str = "Lv1"
-    deposits: dict[str, str] = {}
-    keys: list[_Key] = []
-
-
-class _Deposit(_Strict):
-    account: str
-    ccy: str
-    amt: str
-
-
-class _Fault(_Strict):
-    kind: FaultKind
-    op: str = "any"
-    times: int = 1
-    ms: int = 0
-    code: str = "50026"
-    status: int = 503
-    skip: int = 0
-
-
-class _Pushes(_Strict):
-    account: str
-    hold_ms: int = 0
-    repeat: int = 0
-    lose: int = 0
-
-
-class _Drop(_Strict):
-    account: str = ""
-
-
-class _Book(_Strict):
-    instId: str
-    bids: list[tuple[str, str]] | None = None
-    asks: list[tuple[str, str]] | None = None
-    sequence: Literal["", "gap", "quiet", "reset"] = ""
-
-
-class _Print(_Strict):
-    instId: str
-    side: Side
-    px: str
-    sz: str
-
-
-class _Price(_Strict):
-    instId: str
-    px: str
-
-
-class _Funding(_Strict):
-    instId: str
-    rate: str
-    due: bool = False
-
-
-class _State(_Strict):
-    instId: str
-    state: State
-
-
-class _Running(_Strict):
-    feed: bool | None = None
-    limits: bool | None = None
-    parts: int | None = None
 
 
 class Control:
@@ -178,17 +104,17 @@ class Control:
         app.router.add_delete("/faults", self._clear)
         wishes: tuple[tuple[str, type[msgspec.Struct], Callable[..., Json]], ...] = (
             ("/accounts", AccountWish, self._open),
-            ("/deposits", _Deposit, self._deposit),
-            ("/faults", _Fault, self._fault),
-            ("/pushes", _Pushes, self._pushes),
-            ("/drop", _Drop, self._drop),
-            ("/books", _Book, self._book),
-            ("/prints", _Print, self._print),
-            ("/marks", _Price, self._mark),
-            ("/indexes", _Price, self._index),
-            ("/funding", _Funding, self._fund),
-            ("/states", _State, self._state),
-            ("/running", _Running, self._run),
+            ("/deposits", DepositWish, self._deposit),
+            ("/faults", FaultWish, self._fault),
+            ("/pushes", PushesWish, self._pushes),
+            ("/drop", DropWish, self._drop),
+            ("/books", BookWish, self._book),
+            ("/prints", PrintWish, self._print),
+            ("/marks", PriceWish, self._mark),
+            ("/indexes", PriceWish, self._index),
+            ("/funding", FundingWish, self._fund),
+            ("/states", StateWish, self._state),
+            ("/running", RunningWish, self._run),
         )
         for path, kind, handler in wishes:
             app.router.add_post(path, self._wish(kind, handler))
@@ -237,13 +163,13 @@ class Control:
         self.open_account(wish)
         return {"name": wish.name}
 
-    def _deposit(self, wish: _Deposit) -> Json:
+    def _deposit(self, wish: DepositWish) -> Json:
         self._exchange.deposit(
             self._account(wish.account), wish.ccy, exact(wish.amt), self._now_ms()
         )
         return {}
 
-    def _fault(self, wish: _Fault) -> Json:
+    def _fault(self, wish: FaultWish) -> Json:
         self._count += 1
         fault = Fault(
             number=self._count,
@@ -258,17 +184,17 @@ class Control:
         self._faults = (*self._faults, fault)
         return {"number": fault.number}
 
-    def _pushes(self, wish: _Pushes) -> Json:
+    def _pushes(self, wish: PushesWish) -> Json:
         account = self._account(wish.account)
         self._hub.hold_ms[account] = wish.hold_ms
         self._hub.repeat[account] = wish.repeat
         self._hub.lose[account] = wish.lose
         return {}
 
-    def _drop(self, wish: _Drop) -> Json:
+    def _drop(self, wish: DropWish) -> Json:
         return {"dropped": self._hub.drop(wish.account)}
 
-    def _book(self, wish: _Book) -> Json:
+    def _book(self, wish: BookWish) -> Json:
         of, now_ms = self._instrument(wish.instId), self._now_ms()
         if wish.sequence == "gap":
             self._publisher.skip[of.inst_id] = 1
@@ -286,23 +212,23 @@ class Control:
             self._exchange.market_book(of.inst_id, sides[0], sides[1], now_ms)
         return {}
 
-    def _print(self, wish: _Print) -> Json:
+    def _print(self, wish: PrintWish) -> Json:
         of = self._instrument(wish.instId)
         price, lots = of.ticks(wish.px), of.lots(wish.sz)
         self._exchange.market_print(of.inst_id, wish.side, price, lots, self._now_ms())
         return {}
 
-    def _mark(self, wish: _Price) -> Json:
+    def _mark(self, wish: PriceWish) -> Json:
         of = self._instrument(wish.instId)
         self._exchange.mark(of.inst_id, of.ticks(wish.px), self._now_ms())
         return {}
 
-    def _index(self, wish: _Price) -> Json:
+    def _index(self, wish: PriceWish) -> Json:
         self._world.indexes[wish.instId] = exact(wish.px)
         self._publisher.index_changed(wish.instId, self._now_ms())
         return {}
 
-    def _fund(self, wish: _Funding) -> Json:
+    def _fund(self, wish: FundingWish) -> Json:
         funding = self._world.funding.get(self._instrument(wish.instId).inst_id)
         if funding is None:
             raise ValueError("instId: it has no funding")
@@ -314,12 +240,12 @@ class Control:
             self._exchange.at(now_ms)
         return {}
 
-    def _state(self, wish: _State) -> Json:
+    def _state(self, wish: StateWish) -> Json:
         of = self._instrument(wish.instId)
         self._exchange.set_state(of.inst_id, wish.state, self._now_ms())
         return {}
 
-    def _run(self, wish: _Running) -> Json:
+    def _run(self, wish: RunningWish) -> Json:
         if wish.feed is not None:
             (self._feeding.running.set if wish.feed else self._feeding.running.clear)()
         if wish.limits is not None:

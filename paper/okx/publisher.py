@@ -19,7 +19,7 @@ from paper.okx.core.happenings import (
 from paper.okx.core.instruments import Instrument
 from paper.okx.hub import Connection, Hub, frame
 from paper.okx.stats import BARS, Stats
-from paper.okx.wire import accounts, market, orders
+from paper.okx.wire import accounts, market, orders, positions
 from paper.okx.wire.envelope import Json
 
 _FULL = 400
@@ -105,7 +105,7 @@ class Publisher:
             rows = [accounts.balance_row(self._world, account, wanted)]
         else:
             rows = [
-                accounts.position_row(self._world, account, position)
+                positions.position_row(self._world, account, position)
                 for position in account.positions.values()
                 if position.lots
                 and arg.get("instId", position.instrument.inst_id) == position.instrument.inst_id
@@ -186,7 +186,7 @@ class Publisher:
     def _(self, one: Warned) -> None:
         account = self._world.account(one.account)
         position = account.positions[one.inst_id, one.mode]
-        row = accounts.warning_row(self._world, account, position, self._now_ms)
+        row = positions.warning_row(self._world, account, position, self._now_ms)
         self._hub.tell(one.account, "liquidation-warning", row)
 
     @_tell.register
@@ -261,7 +261,7 @@ class Publisher:
 
     def _position(self, name: str, inst_id: str, mode: str) -> None:
         account = self._world.account(name)
-        row = accounts.position_row(self._world, account, account.positions[inst_id, mode])
+        row = positions.position_row(self._world, account, account.positions[inst_id, mode])
         self._hub.tell(name, "positions", row, eventType="event_update", curPage=1, lastPage=True)
         self._both(name, {"details": []}, [row])
 

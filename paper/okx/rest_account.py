@@ -10,7 +10,7 @@ from paper.okx.core.exchange import Exchange
 from paper.okx.core.instruments import Instrument
 from paper.okx.core.margin import Position
 from paper.okx.rest_public import PublicRest
-from paper.okx.wire import accounts
+from paper.okx.wire import accounts, positions
 from paper.okx.wire.envelope import Json, done
 
 _MODES = ("cross", "isolated")
@@ -75,7 +75,7 @@ class AccountRest:
         account = self._world.account(call.account)
         return done(
             [
-                accounts.position_row(self._world, account, position)
+                positions.position_row(self._world, account, position)
                 for position in account.positions.values()
                 if position.lots and self._is_wanted(call, position)
             ]

@@ -7,15 +7,14 @@ from dataclasses import replace
 
 from paper.matching.values import Event, Gone, NewOrder, Side, Trade, opposite
 from paper.okx.core.admission import admit, check_funds, check_limits, read_numbers
+from paper.okx.core.booking import book, note
 from paper.okx.core.codes import Refusal
 from paper.okx.core.happenings import Printed
 from paper.okx.core.instruments import Instrument
-from paper.okx.core.ledger import Booked
 from paper.okx.core.orders import (
     CANCEL_SOURCES,
     MATCHING,
     TIMER,
-    Fill,
     Order,
     OrderRequest,
 )
@@ -214,86 +213,14 @@ class Trading:
         ):
             lots = trade.size if side == "buy" else -trade.size
             if which is None:
-                self._book(of, None, lots, trade.price, maker=maker, now_ms=now_ms)
+                book(self._world, of, None, lots, trade.price, maker=maker, now_ms=now_ms)
                 continue
             order = self._world.orders[which]
-            booked = self._book(of, order, lots, trade.price, maker=maker, now_ms=now_ms)
-            self._filled(order, trade, booked, number, maker=maker, now_ms=now_ms)
+            booked = book(self._world, of, order, lots, trade.price, maker=maker, now_ms=now_ms)
+            note(self._world, order, trade, booked, number, maker=maker, now_ms=now_ms)
             if of.is_contract:
                 changed.add((order.owner, order.mode))
         return changed
-
-    def _book(
-        self,
-        of: Instrument,
-        order: Order | None,
-        lots: int,
-        price: int,
-        *,
-        maker: bool,
-        now_ms: int,
-    ) -> Booked:
-        ledger = self._world.ledger
-        account = None if order is None else self._world.account(order.owner)
-        if not of.is_contract:
-            return ledger.spot(account, of, lots, price, maker=maker)
-        mode = "" if order is None else order.mode
-        return ledger.contract(account, of, mode, lots, price, maker=maker, now_ms=now_ms)
-
-    def _filled(
-        self,
-        order: Order,
-        trade: Trade,
-        booked: Booked,
-        trade_id: int,
-        *,
-        maker: bool,
-        now_ms: int,
-    ) -> None:
-        of = order.instrument
-        currencies = (of.settle,) if of.is_contract else (of.base, of.quote)
-        change = booked.gain - booked.fee
-        for currency in currencies:
-            bill = self._world.bill(
-                order.owner,
-                currency,
-                "2",
-                change if of.is_contract else _moved(order, trade, currency, booked),
-                inst_id=of.inst_id,
-                mode=order.mode,
-                ord_id=order.ord_id,
-                now_ms=now_ms,
-            )
-        fill = Fill(
-            trade_id=trade_id,
-            bill_id=bill,
-            price=trade.price,
-            lots=trade.size,
-            maker=maker,
-            fee=booked.fee,
-            currency=booked.currency,
-            gain=booked.gain,
-            at_ms=now_ms,
-            mark=self._world.marks.get(of.inst_id, trade.price),
-        )
-        order.filled += trade.size
-        order.value += trade.size * trade.price
-        order.coins += of.notional(trade.size, trade.price)
-        order.fee += max(0, booked.fee)
-        order.rebate += max(0, -booked.fee)
-        order.fee_currency = booked.currency
-        order.gain += booked.gain
-        order.last, order.updated_ms = fill, now_ms
-        if order.budget is not None:
-            order.budget -= trade.size * trade.price
-            order.size = order.filled
-        whole = order.filled == order.size and order.budget is None
-        order.state = "filled" if whole else "partially_filled"
-        held = self._world.account(order.owner).positions.get((of.inst_id, order.mode))
-        if held is not None:
-            held.trade_id = trade_id
-        self._world.fills[order.owner].append((order, fill))
-        self._world.tell(order, fill)
 
     def _gone(self, gone: Gone, now_ms: int) -> None:
         order = self._world.orders.get(gone.order_id)
@@ -337,13 +264,3 @@ class Trading:
 
 def _post_only(events: list[Event]) -> bool:
     return bool(events) and isinstance(events[0], Gone) and events[0].reason == "post_only"
-
-
-def _moved(order: Order, trade: Trade, currency: str, booked: Booked) -> int:
-    """Return what a spot fill did to one of its two balances."""
-    of = order.instrument
-    if currency == of.base:
-        change = order.signed * of.base_of(trade.size)
-    else:
-        change = -order.signed * trade.size * of.worth(trade.price)
-    return change - (booked.fee if currency == booked.currency else 0)
