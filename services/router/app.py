@@ -105,7 +105,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
             facts.replay(),
             fills.replay(),
             lanes.run(),
-            _follow_ingest(lanes, ingest, name, trades_from),
+            _follow_ingest(lanes, router, ingest, name, trades_from),
             follow_fills(fills, confirm, name, fills_from),
             _follow_control(router, bus, settings.poll_ms),
             router.exits.run(),
@@ -125,7 +125,11 @@ def _recorder(lease: Lease, settings: Settings) -> Recorder | None:
 
 
 async def _follow_ingest(
-    lanes: KeyedWorkers[ingest_pb.StreamLeaderTradesResponse], stub: Any, name: str, cursor: str
+    lanes: KeyedWorkers[ingest_pb.StreamLeaderTradesResponse],
+    router: Router,
+    stub: Any,
+    name: str,
+    cursor: str,
 ) -> None:
     """Route each leader's trades in order; no leader waits for the followers of another."""
     while True:
@@ -138,6 +142,7 @@ async def _follow_ingest(
                 cursor,
             ):
                 if response.trades:
+                    router.expect(response)
                     # Acknowledged only after the commit; a crash here repeats the read.
                     await lanes.put(
                         _by_leader(response),

@@ -160,6 +160,26 @@ class Router:
             for key in state.exits_without_halt() if eased else ():
                 self.exits.judge_in(key, 0)
 
+    def expect(self, message: ingest_pb.StreamLeaderTradesResponse) -> None:
+        """Begin to ask for the books that a message's trades will wait for.
+
+        It may be a while until they are routed: a leader's trades are, one after the other, and
+        each would wait for its own book.
+        """
+        for event in message.trades:
+            followers = self._state.index.followers_of(event.leader)
+            if not followers or not self._books.wanting(event.asset_id, levels=True):
+                continue
+            if event.side == pb.SIDE_SELL:
+                waits = self._sells(event.asset_id, followers)
+            else:
+                least_ms = self._settings.entry_least_ms
+                waits = any(map(doubtful_book.needs_levels, followers)) and not nobody_in_time(
+                    event.traded_ms, followers, clock.now_ms(), least_ms
+                )
+            if waits:
+                self._books.begin(event.asset_id, event.condition_id)
+
     async def on_message(self, message: ingest_pb.StreamLeaderTradesResponse) -> None:
         """Route the facts of one message.
 
@@ -305,7 +325,7 @@ class Router:
             return
         if trade.key.side is Side.SELL or stale is not None:
             # Where nothing can be sold, no trade behind this one waits for a book.
-            sells = stale is not None or self._sells(trade, followers)
+            sells = stale is not None or self._sells(trade.key.asset_id, followers)
             book = await self._book(trade, levels=sells)
             await self._writer.claim(trade, book, cause, brief=True, stale=stale)
         else:
@@ -342,9 +362,9 @@ class Router:
                 ids = tuple(s.id for s in later)
                 await self._writer.claim_in_parts(trade, book, cause, ids)
 
-    def _sells(self, trade: LeaderTrade, followers: Sequence[Subscription]) -> bool:
+    def _sells(self, asset_id: str, followers: Sequence[Subscription]) -> bool:
         """Return whether some follower may have shares to sell after a leader's sell."""
-        ledger, asset_id = self._state.ledger, trade.key.asset_id
+        ledger = self._state.ledger
         return any(
             ledger.holds(s.id, asset_id) or ledger.entry_open(s.id, asset_id) for s in followers
         )

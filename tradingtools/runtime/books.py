@@ -37,6 +37,8 @@ _CONDITION_MAX = 128
 
 AT_ONCE = 50
 """Books that are told at once: who takes them may do for all what each would cost."""
+BEGUN_AT_ONCE = 8
+"""Books that are asked for before anybody waits: a backlog must not be a flood of questions."""
 OnBooks = Callable[[Sequence[Book]], Awaitable[None]]
 
 
@@ -61,6 +63,8 @@ class Books:
         self._unfit: set[str] = set()
         """Those whose newest mark is no book."""
         self._begins = False
+        self._begun: dict[str, asyncio.Task[Book | None]] = {}
+        """What somebody will wait for."""
         self._untold: dict[str, None] = {}
         self._to_tell = asyncio.Event()
         self._heard = clock.monotonic()
@@ -196,8 +200,28 @@ class Books:
             condition_id: its condition, if it is known: it saves a question to the venue.
             levels: False takes one that is UNSEEN, too, which costs no question to the venue.
         """
-        if not self._wanting(asset_id, levels):
+        if not self.wanting(asset_id, levels):
             return self.known(asset_id)
+        begun = self._begun.get(asset_id) if levels else None
+        if begun is not None:
+            # Shielded: one who gives up must not take the answer from the others.
+            await asyncio.shield(begun)
+            return self.known(asset_id)
+        return await self._ask(asset_id, condition_id, levels=levels)
+
+    def begin(self, asset_id: str, condition_id: str) -> None:
+        """Begin to ask for a book that somebody will wait for, unless it is in memory.
+
+        While as many are under way as `BEGUN_AT_ONCE` nothing is asked for: whoever waits asks.
+        """
+        full = len(self._begun) >= BEGUN_AT_ONCE
+        if full or asset_id in self._begun or not self.wanting(asset_id, levels=True):
+            return
+        task = asyncio.create_task(self._ask(asset_id, condition_id, levels=True))
+        self._begun[asset_id] = task
+        task.add_done_callback(lambda _: self._begun.pop(asset_id, None))
+
+    async def _ask(self, asset_id: str, condition_id: str, *, levels: bool) -> Book | None:
         request = pb.GetBookRequest(
             asset_id=asset_id,
             condition_id=condition_id if len(condition_id) <= _CONDITION_MAX else "",
@@ -210,11 +234,12 @@ class Books:
             return self.known(asset_id)
         # Else the stream has told a newer one meanwhile, or what was told before says more.
         unseen = response.mark.status == pb.BOOK_STATUS_UNSEEN
-        if self._wanting(asset_id, levels) and not (unseen and asset_id in self._books):
+        if self.wanting(asset_id, levels) and not (unseen and asset_id in self._books):
             self._take(response.mark)
         return self.known(asset_id)
 
-    def _wanting(self, asset_id: str, levels: bool) -> bool:
+    def wanting(self, asset_id: str, levels: bool) -> bool:
+        """Return whether a book has to be asked for."""
         book = self._books.get(asset_id)
         if book is None or asset_id in self._doubted:
             return True

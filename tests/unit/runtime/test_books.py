@@ -320,3 +320,29 @@ async def test_a_condition_that_is_none_costs_no_book(hand: Hand) -> None:
     async with following(feed, take) as found:
         assert await found.get("1", condition_id="x" * 1000) is not None
         assert feed.requests[-1].condition_id == ""
+
+
+async def test_books_are_asked_for_before_anybody_waits_and_once(hand: Hand) -> None:
+    feed, may_answer = Feed(), asyncio.Event()
+    feed.answer = ("1", 7)
+    answer = feed._get
+
+    async def late(request: pb.GetBookRequest, **named: object) -> pb.GetBookResponse:
+        told = await answer(request, **named)
+        await may_answer.wait()
+        return told
+
+    feed._get = late  # type: ignore[method-assign]
+    async with following(feed, take) as found:
+        for number in range(2 * books.BEGUN_AT_ONCE):
+            found.begin(str(number), "0xc")
+        await until(lambda: len(feed.asked) == books.BEGUN_AT_ONCE)
+        waiting = asyncio.create_task(found.get("1"))
+        found.begin("1", "0xc")
+        await asyncio.sleep(0)
+        may_answer.set()
+        assert await waiting is not None
+        assert len(feed.asked) == books.BEGUN_AT_ONCE, "one question each, and no more at a time"
+        await until(lambda: not found._begun)
+        found.begin("1", "0xc")
+        assert not found._begun, "it is in memory"
