@@ -12,6 +12,7 @@ from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from cli.errors import Failure, Status
+from cli.mcp import callers
 from cli.mcp.serving import Serving
 from tradingtools_client import ApiError, Unreachable
 
@@ -23,13 +24,15 @@ _AT_ONCE = 64
 _LOCAL = ("127.0.0.1", "localhost", "[::1]")
 
 
-class _Away:
-    """Answers 503 while the engine cannot say whose token it is: 401 would have it thrown away."""
+class _Around:
+    """Tells where a request comes from, and answers 503 while the engine cannot say whose token it
+    shows: at 401 a client would throw it away."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        callers.address.set((scope.get("client") or ("",))[0])
         try:
             await self._app(scope, receive, send)
         except (ApiError, Unreachable):
@@ -64,7 +67,7 @@ def serve(
             allowed_hosts=[*names, *(f"{name}:*" for name in names)], allowed_origins=list(origins)
         ),
     )
-    app.add_middleware(_Away)
+    app.add_middleware(_Around)
     config = uvicorn.Config(
         app, host=host.strip("[]"), port=int(port), log_level="warning", access_log=False,
         limit_concurrency=_AT_ONCE, server_header=False, timeout_graceful_shutdown=2,

@@ -335,6 +335,27 @@ def test_an_expired_token_is_nobodys(reads: Serves, running: World) -> None:
         file.write_text(kept)
 
 
+def test_a_token_is_judged_by_where_its_caller_is(reads: Serves, running: World) -> None:
+    file, token = running.edge.tokens_file, "9d" * 32
+    kept = file.read_text()
+    placed = f"placed:read:{digest(token)};followers=0x{'5' * 40};from=127.0.0.2/32\n"
+    file.write_text(kept + placed)
+    headers = {**ACCEPTS, "authorization": f"Bearer {token}"}
+
+    def status(address: str) -> int:
+        transport = httpx.HTTPTransport(local_address=address)
+        with httpx.Client(transport=transport, timeout=30) as client:
+            return client.post(reads.url, json=BODY, headers=headers).status_code
+
+    try:
+        deadline = time.monotonic() + 60
+        while status("127.0.0.2") == 401:
+            assert time.monotonic() < deadline
+        assert status("127.0.0.1") == 401
+    finally:
+        file.write_text(kept)
+
+
 async def test_answers_are_bounded_and_say_what_they_leave_out(
     reads: Serves, running: World, wallet: Wallet
 ) -> None:
