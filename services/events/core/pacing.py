@@ -1,4 +1,4 @@
-"""How long to wait between two looks at the tables. Pure."""
+"""Choose the wait between two looks at the tables. Pure."""
 
 from __future__ import annotations
 
