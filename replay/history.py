@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,34 +9,23 @@ from pathlib import Path
 import msgspec
 
 from replay.analytics import Analytics
-from replay.core.copying import Resolved, Seen
+from replay.core import activity
+from replay.core.activity import MOST_TRADES, Row, micros
+from replay.core.values import Resolved, Seen
 from tradingtools.domain.book import Book, BookStatus, Level, Market
-from tradingtools.domain.leader_trade import LeaderRow, LeaderTrade, Side, Source, TradeKey, merge
-from tradingtools.domain.money import MICROS, AmountError, parse_rounded
+from tradingtools.domain.leader_trade import LeaderTrade, Side, TradeKey
+from tradingtools.domain.money import MICROS, AmountError
 from tradingtools.storage.analytics.port import Values, WrongTypes
 from tradingtools.storage.postgres.sql import load_queries
 
 _QUERIES = load_queries(Path(__file__).parent / "analytics.sql")
 MOST_ROWS = 50_000
 """Rows of a leader that are read; what he held before them is not known."""
-MOST_TRADES = 5_000
-"""Trades that are copied on paper, the newest."""
 _TOGETHER = 500
 _COARSE, _FINE = 10_000, 1_000
 """Ticks, USDC micros."""
 _MIN_SIZE_MICROS = 5_000_000
 """Shares of the smallest order, as most markets have it."""
-
-
-class _Row(msgspec.Struct, frozen=True):
-    tx: str
-    condition_id: str
-    asset_id: str
-    side: str
-    size: str
-    price: str
-    traded_ms: int
-    action: str
 
 
 class _Market(msgspec.Struct, frozen=True):
@@ -99,28 +87,35 @@ def load(product: Analytics, own: Analytics | None, wanted: Wanted) -> History:
         Unavailable: a store does not answer.
         WrongTypes: rows are not as they are expected.
     """
+    try:
+        return _loaded(product, own, wanted)
+    except AmountError as error:
+        raise WrongTypes(str(error)) from None
+
+
+def _loaded(product: Analytics, own: Analytics | None, wanted: Wanted) -> History:
     values: Values = {"wallet": wanted.wallet, "until": wanted.until_ms, "most": MOST_ROWS}
-    rows = product.rows(_QUERIES["activity"], values, _Row)[::-1]
+    rows = product.rows(_QUERIES["activity"], values, Row)[::-1]
     found = History(first_ms=rows[0].traded_ms if rows else None)
-    traded, moves = _traded(rows, wanted.since_ms)
-    found.trades, newest = _newest(traded, wanted.wallet)
+    traded, moves = activity.traded(rows, wanted.since_ms)
+    found.trades, newest = activity.newest(traded, wanted.wallet)
     whole = len(rows) < MOST_ROWS
-    trades = [_trade(key, of, whole=whole) for key, of in newest.items()]
-    if moves:
-        told = ", ".join(f"{n} {action}" for action, n in moves.most_common())
-        found.unknown.append(f"moves of shares without a trade are not followed: {told}")
-    if len(rows) == MOST_ROWS:
-        found.unknown.append(f"of his rows the newest {MOST_ROWS} are read")
-    if found.trades > MOST_TRADES:
-        found.unknown.append(
-            f"of {found.trades} trades within the time the newest {MOST_TRADES} are followed"
-        )
+    trades = [activity.trade(key, of, whole=whole) for key, of in newest.items()]
     markets = _markets(product, sorted({trade.condition_id for trade in trades}))
     books = _books(own, wanted, newest) if own is not None else {}
     found.events += [_seen(trade, markets, books, wanted) for trade in trades]
     _ends(found, trades, markets, wanted)
     _mark(found, trades, own, wanted)
     found.events.sort(key=lambda event: event.at_ms)
+    if moves:
+        told = ", ".join(f"{n} {action}" for action, n in moves.most_common())
+        found.unknown.append(f"moves of shares without a trade are not followed: {told}")
+    if not whole:
+        found.unknown.append(f"of his rows the newest {MOST_ROWS} are read")
+    if found.trades > MOST_TRADES:
+        found.unknown.append(
+            f"of {found.trades} trades within the time the newest {MOST_TRADES} are followed"
+        )
     buys = [t for t in trades if t.key.side is Side.BUY]
     observed = sum((t.key.leader_tx, t.key.asset_id) in books for t in buys)
     found.unknown.append(
@@ -131,83 +126,6 @@ def load(product: Analytics, own: Analytics | None, wanted: Wanted) -> History:
     if missing:
         found.unknown.append(f"of {missing} markets neither category nor result is known")
     return found
-
-
-@dataclass(frozen=True, slots=True)
-class _Traded:
-    """A row of a trade, and what the leader held before it."""
-
-    row: _Row
-    size_micros: int
-    before_micros: int
-
-
-def _traded(rows: Sequence[_Row], since_ms: int) -> tuple[list[_Traded], Counter[str]]:
-    """Return rows of trades from an instant on, and what else moved shares from then on."""
-    held: defaultdict[str, int] = defaultdict(int)
-    found: list[_Traded] = []
-    moves: Counter[str] = Counter()
-    for row in rows:
-        within = row.traded_ms >= since_ms
-        size = _micros("size", row.size)
-        if row.action != "TRADE" or row.side not in ("BUY", "SELL"):
-            moves[row.action] += within
-            _move(held, row, size)
-            continue
-        before = held[row.asset_id]
-        held[row.asset_id] = max(before + (size if row.side == Side.BUY else -size), 0)
-        if within and size > 0:
-            found.append(_Traded(row, size, before))
-    return found, +moves
-
-
-def _newest(traded: Sequence[_Traded], wallet: str) -> tuple[int, dict[TradeKey, list[_Traded]]]:
-    """Return how many trades there are, and the rows of the newest in their order."""
-    by_trade: dict[TradeKey, list[_Traded]] = {}
-    for one in traded:
-        row = one.row
-        key = TradeKey(leader_tx=row.tx, leader=wallet, asset_id=row.asset_id, side=Side(row.side))
-        by_trade.setdefault(key, []).append(one)
-    return len(by_trade), dict(list(by_trade.items())[-MOST_TRADES:])
-
-
-def _trade(key: TradeKey, rows: Sequence[_Traded], *, whole: bool) -> LeaderTrade:
-    """Return a trade of its rows.
-
-    Args:
-        key: of the trade.
-        rows: in their order.
-        whole: the record reaches back to the leader's beginning: what he held is known.
-    """
-    counts: Counter[tuple[str, int]] = Counter()
-    trade: LeaderTrade | None = None
-    for one in rows:
-        row = one.row
-        counts[row.price, one.size_micros] += 1
-        fact = LeaderRow(
-            key=key,
-            condition_id=row.condition_id,
-            price_text=row.price,
-            price_micros=_micros("price", row.price),
-            size_micros=one.size_micros,
-            count=counts[row.price, one.size_micros],
-            source=Source.FEED,
-            traded_ms=row.traded_ms,
-            received_ns=row.traded_ms * 1_000_000,
-            held_before_micros=(
-                one.before_micros if whole and one.before_micros >= one.size_micros else None
-            ),
-        )
-        trade = merge(trade, fact) or trade
-    assert trade is not None  # noqa: S101 - a trade has a row
-    return trade
-
-
-def _move(held: dict[str, int], row: _Row, size: int) -> None:
-    if not row.asset_id:
-        return
-    gained = size if row.action == "SPLIT" else -size
-    held[row.asset_id] = max(held.get(row.asset_id, 0) + gained, 0)
 
 
 def _markets(product: Analytics, ids: Sequence[str]) -> dict[str, _Market]:
@@ -318,7 +236,7 @@ def _of(texts: str, asset: str, market: _Market) -> int | None:
     assets, numbers = _split(market.asset_ids), _split(texts)
     if len(assets) != len(numbers) or asset not in assets:
         return None
-    return _micros("prices", numbers[assets.index(asset)])
+    return micros("prices", numbers[assets.index(asset)])
 
 
 def _split(text: str) -> list[str]:
@@ -331,10 +249,3 @@ def _levels(text: str) -> tuple[Level, ...]:
         return tuple((int(price), int(size)) for price, size in pairs)
     except ValueError:
         raise WrongTypes("asks: not price and size by line") from None
-
-
-def _micros(field_name: str, text: str) -> int:
-    try:
-        return parse_rounded(text)
-    except AmountError as error:
-        raise WrongTypes(f"{field_name}: {text!r} {error}") from None

@@ -10,7 +10,7 @@ from pathlib import Path
 import msgspec
 from msgspec import structs
 
-from replay.core.copying import Seen
+from replay.core.values import Seen
 from replay.recorded import Damaged
 from services.router.core.judgement import Decoder, Judgement, RecordedBook, book_of, trade_of
 from tradingtools.domain.book import Book, BookStatus, Level

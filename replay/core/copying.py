@@ -6,19 +6,19 @@ sums of what a follower would have made. What a fill is assumed to be is counted
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 from replay.core.fills import Fill, buy, sell
+from replay.core.values import Limits, Resolved, Seen, Sums
 from services.router.core.entry_plan import plan_entries
 from services.router.core.exit_plan import plan_exits, slice_ended, with_sell
 from services.router.core.judgement import no_body
 from services.router.core.records import Context, LotView, Plan, Standing
 from services.router.core.router_state import RouterState
 from services.router.core.state_updates import apply
-from tradingtools.domain.book import Book, Level
-from tradingtools.domain.leader_facts import LeaderFacts
+from tradingtools.domain.book import Level
 from tradingtools.domain.leader_trade import LeaderTrade, Side, TradeKey
 from tradingtools.domain.money import MICROS
 from tradingtools.domain.order import Order
@@ -29,30 +29,6 @@ _SLICES = 8
 """Attempts of one exit at one book; each may sell lower than the one before."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Seen:
-    """A leader's trade as a follower's router would have seen it."""
-
-    trade: LeaderTrade
-    at_ms: int
-    """When it is judged, since 1970."""
-    book: Book | None
-    """That it is judged by; None: the market is not known."""
-    levels: tuple[Level, ...] | None
-    """That the order meets, asks of a buy and bids of a sell; None: nobody recorded them."""
-    leader: LeaderFacts | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Resolved:
-    """An outcome that has paid out."""
-
-    asset_id: str
-    at_ms: int
-    payout_micros: int
-    """USDC per share."""
-
-
 @dataclass(slots=True)
 class _Lot:
     condition_id: str
@@ -60,47 +36,6 @@ class _Lot:
     cost_micros: int = 0
     bought_micros: int = 0
     """Shares in all, for what came after a sell was judged."""
-
-
-@dataclass(slots=True, kw_only=True)
-class Sums:
-    """The sums of following. USDC and shares in micros."""
-
-    buys: int = 0
-    sells: int = 0
-    """Trades of the leader that were judged."""
-    copied: int = 0
-    refused: Counter[Reason] = field(default_factory=Counter)
-    """Trades by why they led to no order."""
-    orders: int = 0
-    unfilled: int = 0
-    """Orders of which nothing was filled."""
-    wanted_micros: int = 0
-    """USDC that entries would have spent at their limits."""
-    spent_micros: int = 0
-    """Of entries, fees included."""
-    received_micros: int = 0
-    """Of exits and resolutions, fees taken off."""
-    fees_micros: int = 0
-    realised_micros: int = 0
-    """Received less the cost of what left."""
-    resolved: int = 0
-    """Outcomes that were held when they paid out."""
-    leader_micros: int = 0
-    """USDC that the leader paid for what the entries bought, at his prices."""
-    assumed_buys: int = 0
-    assumed_sells: int = 0
-    """Orders whose levels nobody recorded: filled whole, at the worst that the slippage admits."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
-    """The settings of the router that decide with a subscription's own."""
-
-    entry_ttl_ms: int = 5_000
-    entry_least_ms: int = 100
-    exit_ttl_ms: int = 15_000
-    holding_age_ms: int = 900_000
 
 
 class PaperFollower:

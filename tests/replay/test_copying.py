@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 
 from replay import tape as tapes
 from replay.core.answer import assumptions, outcome
-from replay.core.copying import PaperFollower, Resolved, Seen
+from replay.core.copying import PaperFollower
 from replay.core.fills import buy, sell
+from replay.core.values import Resolved, Seen
 from tests.replay.test_day import RecordedLife
 from tests.unit import samples
 from tradingtools.domain.book import Level
