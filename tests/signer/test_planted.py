@@ -187,10 +187,14 @@ def test_secrets_are_the_signer_s_alone(tmp_path: Path, redis_url: str) -> None:
         assert {"control", "envoy", "postgres"} == set(scene.others.values())
         seen: set[str] = set()
         for pid, name in scene.others.items():
-            assert found_in(pid, needles, seen) == set(), name
+            try:
+                assert found_in(pid, needles, seen) == set(), name
+            except PermissionError:
+                # PostgreSQL runs as another user, whom root alone looks at, unless it may not.
+                assert (name, made.may(made.CAP_SYS_PTRACE)) == ("postgres", False)
         assert found_in(scene.engine, needles) == set(travelling), "its memory, and no key"
         # The search finds what is there: in the signer, of which root alone can read.
-        if os.geteuid() == 0:
+        if made.may(made.CAP_SYS_PTRACE):
             assert {"okx secret", *travelling} <= found_in(scene.signer, needles)
         else:
             with pytest.raises(PermissionError):
@@ -226,9 +230,10 @@ def _judge_hardening(scene: Scene) -> None:
     cores = [line for line in (proc / "limits").read_text().splitlines() if "core file" in line]
     assert cores[0].split()[4:6] == ["0", "0"]
     assert (proc / "mem").stat().st_uid == 0, "undumpable: its memory is root's"
-    if os.geteuid() == 0:
+    if made.may(made.CAP_SYS_PTRACE):
         status = dict(
             line.split(":", 1) for line in (proc / "status").read_text().splitlines() if ":" in line
         )
-        assert int(status["VmLck"].split()[0]) > 10_000, "all of it is locked"
+        if made.may(made.CAP_IPC_LOCK):
+            assert int(status["VmLck"].split()[0]) > 10_000, "all of it is locked"
         assert status["NoNewPrivs"].strip() == "1"

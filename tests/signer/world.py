@@ -40,7 +40,16 @@ OKX = OkxCredentials(
 )
 FUNDER = "0x" + "ab" * 20
 POLYMARKET = PolymarketCredentials(private_key=far.PLANTED_PRIVATE, signature_type=2, funder=FUNDER)
+CAP_IPC_LOCK, CAP_SYS_PTRACE = 14, 19
 _names = itertools.count(1)
+
+
+def may(capability: int) -> bool:
+    """Return whether this process, and so what it starts, has a capability that root may lack."""
+    (line,) = (
+        line for line in Path("/proc/self/status").read_text().splitlines() if "CapEff" in line
+    )
+    return bool(int(line.split()[1], 16) >> capability & 1)
 
 
 @dataclass
@@ -143,7 +152,7 @@ def running(database_url: str, directory: Path, **settings: str) -> Iterator[Wor
                 "TT_SIGNER_LISTEN": f"127.0.0.1:{free_port()}",
                 "TT_SIGNER_SOCKET": str(directory / "signer.sock"),
                 "TT_SIGNER_MASTER_KEY_FILE": str(keys),
-                "TT_SIGNER_UNLOCKED_MEMORY": "false" if os.geteuid() == 0 else "true",
+                "TT_SIGNER_UNLOCKED_MEMORY": "false" if may(CAP_IPC_LOCK) else "true",
                 "TT_SIGNER_OKX_URL": exchanges.url, "TT_SIGNER_CLOB_URL": exchanges.url,
                 "TT_SIGNER_RATE": "100000", "TT_SIGNER_BURST": "100000",
                 "TT_ENGINE_CALLERS": CALLERS, **settings,
