@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import shutil
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any, cast
@@ -16,9 +16,10 @@ from replay.day import replay
 from replay.journal import Journal
 from services.router.core import judgement as core
 from services.router.core.judgement import Decoder, Judgement
-from services.router.core.records import Plan
+from services.router.core.records import Context, Plan
 from services.router.recorder import Recorder
 from services.router.worker import Router
+from tests.replay import made
 from tests.unit.router import test_restarts as tape
 from tradingtools import clock
 from tradingtools.domain.leader_facts import LeaderFacts
@@ -280,3 +281,30 @@ async def test_trades_that_grow_together_are_recorded_as_they_were_before(tmp_pa
     report, _ = replay(tmp_path, day, journal=Journal(cast(Any, Payloads(life.database))))
     assert report.judgements == 4
     assert report.same, report.first and report.first.words()
+
+
+def test_every_input_of_a_plan_is_recorded() -> None:
+    """A new field of the context needs its place in a recording, or replays miss it."""
+    header = {field.name for field in structs.fields(core.Header)}
+    judgement = {field.name for field in structs.fields(core.Judgement)}
+    elsewhere = {
+        "exposure": "followers", "entry_owner": "followers", "widening": "exit_floor_ppm",
+    }  # fmt: skip
+    never = {"body_of"}
+    missing = [
+        field.name
+        for field in fields(Context)
+        if field.name not in header | judgement | never
+        and elsewhere.get(field.name) not in header | judgement
+    ]
+    assert missing == []
+
+
+def test_a_recording_of_another_format_is_refused(tmp_path: Path) -> None:
+    header = structs.replace(made.HEADER, format=core.FORMAT + 1)
+    day = date(2026, 11, 24)
+    writer = recordings.RecordingWriter(recordings.new_file(tmp_path, day, "router-0-1"))
+    writer.append([core.Encoder().header(header)])
+    writer.close()
+    report, _ = replay(tmp_path, day)
+    assert f"format {core.FORMAT + 1} of a recording is not {core.FORMAT}" in report.damaged[0]
