@@ -12,6 +12,8 @@ from pathlib import Path
 import msgspec
 
 _KEPT = 200_000
+FILE_BYTES = 100_000_000
+"""The file that is written has so many at most, and so has the one before it."""
 
 
 class Entry(msgspec.Struct, kw_only=True):
@@ -35,10 +37,11 @@ class Entry(msgspec.Struct, kw_only=True):
 
 
 class Journal:
-    """The last entries, numbered from 1 without gaps; all of them in a file if there is one."""
+    """The last entries, numbered from 1 without gaps; more of them in a file if there is one."""
 
     def __init__(self, path: Path | None = None) -> None:
         self._entries: deque[Entry] = deque(maxlen=_KEPT)
+        self._path = path
         self._file = None if path is None else path.open("ab")
         self.last = 0
 
@@ -96,3 +99,12 @@ class Journal:
         if self._file is not None:
             self._file.write(msgspec.json.encode(entry) + b"\n")
             self._file.flush()
+            self._turn()
+
+    def _turn(self) -> None:
+        """Begin a new file when this one is long; the one before it is kept, older ones go."""
+        if self._file is None or self._path is None or self._file.tell() < FILE_BYTES:
+            return
+        self._file.close()
+        self._path.replace(self._path.with_suffix(".before.jsonl"))
+        self._file = self._path.open("ab")

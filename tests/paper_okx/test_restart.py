@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from paper.okx import state
+from paper.okx import journal, state
+from paper.okx.core import world
+from tests.paper_okx.crowd import START_MS as NOW
+from tests.paper_okx.crowd import exchange
 from tests.paper_okx.harness import okx
 from tests.paper_okx.raw import Rest
+from tests.paper_okx.test_orders import BUY
 from tradingtools.runtime.process import Startup
 
 SWAP = "BTC-USDT-SWAP"
@@ -46,3 +52,36 @@ def test_a_file_of_something_else_stops_the_start(tmp_path: Path) -> None:
     (tmp_path / state.FILE).write_bytes(b"nothing")
     with pytest.raises(Startup, match="not written by this version"), okx(tmp_path):
         pass
+
+
+def test_the_journals_file_does_not_grow_for_ever(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(journal, "FILE_BYTES", 2_000)
+    path = tmp_path / "journal.jsonl"
+    made = journal.Journal(path)
+    for number in range(100):
+        made.asked(at_ns=number, account="ann", via="rest", what="GET /", body={"n": number})
+    made.close()
+    assert len(made.after(0, 1_000)) == 100
+    files = sorted(tmp_path.iterdir())
+    assert [file.name for file in files] == ["journal.before.jsonl", "journal.jsonl"]
+    assert all(file.stat().st_size < 2_500 for file in files)
+    lines = b"".join(file.read_bytes() for file in files).splitlines()
+    assert json.loads(lines[-1])["seq"] == 100
+
+
+def test_an_account_keeps_its_latest_orders_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(world, "_KEPT", 3)
+    at = exchange("ann")
+    ids = []
+    for name in ("a", "b", "a", "c", "d"):
+        order = at.place("ann", replace(BUY, px="40000", cl_ord_id=name), NOW)
+        at.cancel("ann", SWAP, order.ord_id, "", NOW)
+        ids.append(order.ord_id)
+    found = [at.world.find("ann", one, "", NOW) is not None for one in ids]
+    assert found == [False, False, True, True, True]
+    latest = at.world.find("ann", "", "a", NOW)
+    assert latest is not None
+    assert latest.ord_id == ids[2]
+    assert at.world.find("ann", "", "b", NOW) is None

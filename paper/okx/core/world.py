@@ -24,6 +24,8 @@ from paper.okx.core.tiers import Tier
 
 FORGOTTEN_MS = 2 * 3600 * 1000
 """An order that was cancelled without a fill cannot be looked up so long after it."""
+_KEPT = 5_000
+"""So many ended orders, fills and bills of each account are kept."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -147,10 +149,21 @@ class World:
     def tell(self, order: Order, fill: Fill | None = None) -> None:
         """Say that an order changed, and bring it where it belongs."""
         if not order.is_open and self.open[order.owner].pop(order.number, None) is not None:
-            self.done[order.owner].append(order)
             del self.orders[order.number]
+            self._keep(order)
         self.out.append(OrderChanged(copy.copy(order), fill))
         order.amend_result = order.req_id = ""
+
+    def _keep(self, order: Order) -> None:
+        """Keep an order that ended for look-ups, as long as there are not too many."""
+        done = self.done[order.owner]
+        if len(done) == done.maxlen:
+            oldest = done[0]
+            self._by_ord_id.pop(oldest.ord_id, None)
+            named = (oldest.owner, oldest.request.cl_ord_id)
+            if self._by_client_id.get(named) is oldest:
+                del self._by_client_id[named]
+        done.append(order)
 
     def bill(
         self,
@@ -205,7 +218,7 @@ class World:
 
 # Functions with names, so that the state can be written to a file.
 def _many() -> deque[Any]:
-    return deque(maxlen=10_000)
+    return deque(maxlen=_KEPT)
 
 
 def _some() -> deque[Any]:
