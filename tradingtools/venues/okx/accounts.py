@@ -8,7 +8,7 @@ owns the wallet.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Sequence
 from functools import partial
 from typing import TypeVar
 
@@ -109,7 +109,11 @@ class OkxAccounts:
         return sorted(found, key=lambda fill: fill.venue_ms)
 
     async def history(self, since_ms: int) -> Sequence[OrderReport]:
-        """Return the orders that have ended since, of the last seven days. Raises ReadError."""
+        """Return the ended ones of the orders that were made since, of the last seven days.
+
+        Raises:
+            ReadError: a page did not come.
+        """
         found: list[OrderReport] = []
         for inst_type in TYPES:
             found += await self._orders(partial(questions.order_history, inst_type, since_ms))
@@ -131,22 +135,44 @@ class OkxAccounts:
         except WireError as error:
             raise ReadError(str(error)) from None
 
-    async def missed(self, account: AccountBook, since_ms: int) -> list[AccountEvent]:
+    async def missed(
+        self, account: AccountBook, since_ms: int, resting: Collection[OrderReport]
+    ) -> list[AccountEvent]:
         """Return what may have been missed: fills, ended orders, resting ones, the account.
 
         Args:
             account: is loaded, too.
             since_ms: by the venue's clock.
+            resting: orders that were told last as resting.
 
         Raises:
             ReadError: part of it did not come.
         """
         # An order that ends while this is read is in one list or the other: resting ones first.
-        resting = await self.open_orders()
-        ended = await self.history(since_ms)
+        still = await self.open_orders()
+        ended = list(await self.history(since_ms))
+        known = {one.venue_order_id for one in (*still, *ended)}
+        # The history goes by when an order was made: older ones are asked for one by one.
+        for report in resting:
+            if report.venue_order_id not in known:
+                ended += await self._found(report)
         fills = await self.fills(since_ms)
         await self.load(account)
-        return [*fills, *resting, *ended, account.state]
+        return [*fills, *still, *ended, account.state]
+
+    async def _found(self, report: OrderReport) -> Sequence[OrderReport]:
+        listing = self._instruments.directory.get(report.instrument_id.partition(":")[2])
+        if listing is None:
+            return ()
+        found = await self.find(
+            CancelOrder(
+                order_id=report.order_id,
+                venue_order_id=report.venue_order_id,
+                instrument=listing.instrument,
+                not_after_ms=0,
+            )
+        )
+        return () if found is None else (found,)
 
     async def events(self) -> AsyncIterator[AccountEvent]:
         """Tell what happens to the wallet, beginning with Connected, for ever."""

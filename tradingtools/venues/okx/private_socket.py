@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import AsyncExitStack
 from typing import Protocol
 
@@ -38,7 +38,14 @@ from tradingtools.venues.okx.requests import SocketOperation
 from tradingtools.venues.okx.rest_client import NoAnswer, OkxRest
 from tradingtools.venues.okx.signing import Credentials, SigningError
 from tradingtools.venues.okx.wire import OperationAnswer
-from tradingtools.venues.trading import AccountEvent, Disconnected, Fill, ReadError
+from tradingtools.venues.trading import (
+    AccountEvent,
+    Disconnected,
+    Fill,
+    OrderReport,
+    OrderStatus,
+    ReadError,
+)
 
 MARGIN_MS = 60_000
 """Read again from so long before the connection was lost: pushes may have been under way."""
@@ -49,7 +56,9 @@ _log = structlog.get_logger("okx")
 class Missed(Protocol):
     """Reads by REST, raising ReadError."""
 
-    async def missed(self, account: AccountBook, since_ms: int) -> Sequence[AccountEvent]:
+    async def missed(
+        self, account: AccountBook, since_ms: int, resting: Collection[OrderReport]
+    ) -> Sequence[AccountEvent]:
         """Return what may have been missed since, and load the account."""
         ...
 
@@ -116,6 +125,8 @@ class PrivateSocket:
         self._waiting: dict[str, asyncio.Future[OperationAnswer | NoAnswer]] = {}
         self._link: _Link | None = None
         self._seen_ms: int | None = None
+        self._resting: dict[str, OrderReport] = {}
+        """Orders that were told last as resting, by the venue's id."""
 
     @property
     def trusted(self) -> bool:
@@ -206,7 +217,8 @@ class PrivateSocket:
         since_ms = (
             self._rest.venue_clock.at(clock.now_ms()) if self._seen_ms is None else self._seen_ms
         )
-        events = await missed.missed(link.account, since_ms - MARGIN_MS)
+        resting = tuple(self._resting.values())
+        events = await missed.missed(link.account, since_ms - MARGIN_MS, resting)
         async with link.turn:
             now_ms = self._rest.venue_clock.at(clock.now_ms())
             await self._do(link, link.session.caught_up(events, now_ms))
@@ -226,6 +238,7 @@ class PrivateSocket:
                     link.to_read.set()
                 case Tell(event):
                     link.told = True
+                    self._note(event)
                     link.tell(event)
                 case ReadFills():
                     link.to_read_fills.set()
@@ -238,6 +251,14 @@ class PrivateSocket:
                         waiting.set_result(answer)
                 case Renew():
                     raise _Over(effect)
+
+    def _note(self, event: AccountEvent) -> None:
+        if not isinstance(event, OrderReport):
+            return
+        if event.status in (OrderStatus.OPEN, OrderStatus.PARTIALLY_FILLED):
+            self._resting[event.venue_order_id] = event
+        else:
+            self._resting.pop(event.venue_order_id, None)
 
     def _lost(self) -> bool:
         """Give up the connection. Return whether anything was told of it."""

@@ -44,7 +44,7 @@ def open_orders(after: str = "") -> RestRequest:
 
 
 def order_history(inst_type: str, since_ms: int, after: str = "") -> RestRequest:
-    """Return the question for a page of the ended orders of a type, of the last seven days."""
+    """Return the question for a page of ended orders of a type, of those made since."""
     return _get(
         "/api/v5/trade/orders-history",
         Charge(Scope.ORDER_HISTORY),

@@ -135,7 +135,7 @@ class FarSide:
             order = {
                 "instType": "SWAP", "instId": "BTC-USDT-SWAP", "ordId": str(7000 + len(self.taken)),
                 "state": "live", "accFillSz": "0", "uTime": str(self.now_ms), "category": "normal",
-                "fillSz": "0", "tradeId": "", **fields,
+                "fillSz": "0", "tradeId": "", "cTime": str(self.now_ms), **fields,
             }  # fmt: skip
             self.orders[client] = order
             return {**ACKNOWLEDGED, "sCode": "0", "clOrdId": client, "ordId": order["ordId"]}
@@ -157,18 +157,26 @@ class FarSide:
                 self.book_seq += 1
                 return self._answer("0", self.book(self.book_seq, bids=[["100", "9", "0", "1"]]))
             case "trade/order":
-                order = self.orders.get(request.query.get("clOrdId", ""))
-                return self._answer("51603") if order is None else self._answer("0", order)
+                asked = (request.query.get("clOrdId"), request.query.get("ordId"))
+                found = [o for o in self.orders.values() if o["clOrdId"] == asked[0]
+                         or o["ordId"] == asked[1]]  # fmt: skip
+                return self._answer("0", *found) if found else self._answer("51603")
             case "trade/orders-pending":
                 self.being_read.set()
                 if self.reading is not None:
                     await self.reading.wait()
                 return self._answer("0", *(o for o in self.orders.values() if o["state"] == "live"))
             case "trade/orders-history":
-                ended = [o for o in self.orders.values() if o["state"] in ("filled", "canceled")]
-                return self._answer(
-                    "0", *(o for o in ended if o["instType"] == request.query["instType"])
-                )
+                # Its window is by when an order was made, not by when it ended.
+                since, kind = int(request.query["begin"]), request.query["instType"]
+                ended = [
+                    order
+                    for order in self.orders.values()
+                    if order["state"] in ("filled", "canceled")
+                    and order["instType"] == kind
+                    and int(order.get("cTime", "0")) >= since
+                ]
+                return self._answer("0", *ended)
             case "trade/fills":
                 since = int(request.query["begin"])
                 return self._answer("0", *(f for f in self.fills if int(f["ts"]) >= since))

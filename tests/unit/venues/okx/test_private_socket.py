@@ -98,7 +98,7 @@ async def test_it_is_connected_once_what_was_missed_is_read(side: FarSide) -> No
     side.orders["a1"] = {
         "instType": "SWAP", "instId": "BTC-USDT-SWAP", "ordId": "7001", "clOrdId": "a1",
         "tag": TAG, "side": "buy", "px": "100", "sz": "2", "state": "live", "accFillSz": "0",
-        "uTime": "5", "category": "normal",
+        "uTime": "5", "category": "normal", "cTime": str(side.now_ms),
     }  # fmt: skip
     side.fill("a1", "31")
     side.reading = asyncio.Event()
@@ -160,6 +160,21 @@ async def test_a_fill_within_a_disconnect_is_read_and_told(side: FarSide) -> Non
         (fill,) = told.of(Fill)
         assert isinstance(fill, Fill)
         assert (fill.order_id, fill.trade_id) == ("a1", "31")
+
+
+async def test_an_old_order_that_ends_within_a_disconnect_is_read_by_its_id(side: FarSide) -> None:
+    async with opened(side.venue) as (wallet, told):
+        await placed(wallet, told)
+        await side.push_order("a1", cTime="1")
+        await told.until(lambda: told.statuses("a1") == [OrderStatus.OPEN])
+        side.orders["a1"].update(state="canceled", cancelSource="20", uTime=str(side.now_ms))
+        await side.drop()
+        await told.until(lambda: told.statuses("a1")[-1] is OrderStatus.CANCELLED)
+        # It has ended: it is not asked for after the next connection.
+        side.asked.clear()
+        await side.drop()
+        await told.until(lambda: len(told.of(Connected)) == 3)
+        assert "GET /api/v5/trade/order" not in side.asked
 
 
 async def test_nothing_is_sent_over_a_socket_that_is_not_trusted(side: FarSide) -> None:
