@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import shutil
+import threading
 from dataclasses import dataclass, field, fields, replace
 from datetime import date, timedelta
 from pathlib import Path
@@ -232,6 +233,24 @@ def test_a_file_that_cannot_be_made_is_told_at_the_next_append(tmp_path: Path) -
     writer.close()
     with pytest.raises(FileExistsError):
         writer.append([b"more"])
+
+
+def test_a_disk_that_stands_still_fills_no_memory(tmp_path: Path) -> None:
+    still = threading.Event()
+
+    def stand() -> None:
+        still.wait()
+
+    writer = recordings.RecordingWriter(tmp_path / "x.recording", stand)
+
+    def append_many() -> None:
+        for _ in range(10_000):
+            writer.append([b"more"])
+
+    with pytest.raises(OSError, match="does not keep up"):
+        append_many()
+    still.set()
+    writer.close()
 
 
 def test_earlier_days_are_compressed_and_say_the_same(recorded: Recorded, tmp_path: Path) -> None:

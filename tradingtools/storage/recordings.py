@@ -19,6 +19,8 @@ from typing import BinaryIO
 _LEVEL = 1
 _CHUNK = 1 << 20
 _PATIENCE_SECONDS = 5.0
+_MOST_WAITING = 2_000
+"""Appends that wait for the disk: what is kept in memory has a bound."""
 SUFFIX = ".recording"
 PACKED = SUFFIX + ".gz"
 
@@ -43,10 +45,13 @@ class RecordingWriter:
         """Append records soon; once they are written a kill of this process does not lose them.
 
         Raises:
-            OSError: earlier ones could not be written, and the file is of no further use.
+            OSError: earlier ones could not be written, or wait for too long; the file is of no
+                further use.
         """
         if self._error is not None:
             raise self._error
+        if self._given.qsize() >= _MOST_WAITING:
+            raise OSError(f"{self._path}: the disk does not keep up")
         self._given.put(b"".join([len(each).to_bytes(4, "big") + each for each in records]))
 
     def end(self) -> None:
