@@ -14,10 +14,13 @@ from dataclasses import dataclass
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import WebSocketException
 
+from tradingtools import clock
+from tradingtools.venues.okx.limits import Charge, RateLimits, Scope
 from tradingtools.venues.okx.wire import PING
 
 GONE = (OSError, TimeoutError, WebSocketException)
 """What connecting, sending and receiving raise when there is no connection (any more)."""
+_SUBSCRIPTION = (Charge(Scope.SUBSCRIBE),)
 _BIGGEST_FRAME = 16 * 1024 * 1024
 
 
@@ -40,10 +43,20 @@ class Connection:
     def __init__(self, socket: ClientConnection, patience: Patience) -> None:
         self._socket = socket
         self._patience = patience
+        self._limits = RateLimits()
 
     async def send(self, frame: str) -> None:
         """Send a text frame. Raises one of GONE."""
         await self._socket.send(frame)
+
+    async def subscribe(self, frame: str) -> None:
+        """Send a login or a subscription. Raises one of GONE, also when there were too many."""
+        now_ms = clock.monotonic_ms()
+        if self._limits.wait_ms(_SUBSCRIPTION, now_ms) != 0:
+            raise TimeoutError("no more subscriptions over this connection")
+        self._limits.begin(_SUBSCRIPTION)
+        self._limits.end(_SUBSCRIPTION, now_ms)
+        await self.send(frame)
 
     async def receive(self) -> bytes:
         """Return the next frame. Raises one of GONE, also when the far side is silent."""

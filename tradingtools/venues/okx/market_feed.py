@@ -139,7 +139,7 @@ async def _do(
             case TellMarket(event):
                 tell(event)
             case Send(frame):
-                await connection.send(frame)
+                await connection.subscribe(frame)
             case Complain(detail):
                 _log.error("okx refuses part of what is asked", alert=True, detail=detail)
             case Renew(detail):
