@@ -185,10 +185,6 @@ class Ledger:
         """Return a wallet's money; None: it was never funded, or nobody asks for it."""
         return self._money.get(proxy)
 
-    def holds(self, asset_id: str) -> bool:
-        """Return whether somebody who is followed holds an asset."""
-        return asset_id in self._holders
-
     def mark(self, asset_id: str, worths: Mapping[int, Worth]) -> Iterator[Followed]:
         """Take over what an asset fetches, by shares; yields whose result moves.
 
