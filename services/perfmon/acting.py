@@ -33,6 +33,12 @@ _REFUSALS = frozenset({
     grpc.StatusCode.UNIMPLEMENTED,
 })  # fmt: skip
 """Asking again does not help before a person has mended something."""
+_OF_ONE = frozenset({
+    grpc.StatusCode.INVALID_ARGUMENT,
+    grpc.StatusCode.INTERNAL,
+    grpc.StatusCode.UNKNOWN,
+})  # fmt: skip
+"""Of a request that control cannot read or carry out."""
 
 
 class Actor:
@@ -60,6 +66,9 @@ class Actor:
                 request, metadata=self._metadata, timeout=_SECONDS
             )
         except grpc.aio.AioRpcError as error:
+            if len(wanted) > 1 and error.code() in _OF_ONE:
+                # It may be about one of them, which must not keep the others from being stopped.
+                return {name for one in wanted for name in await self.act([one])}
             told = {"code": error.code().name, "detail": error.details(), "actions": len(wanted)}
             if error.code() in _REFUSALS:
                 _log.error("a performance action is refused; again later", alert=True, **told)

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
+import psycopg
 import structlog
 
 from services.perfmon import store
@@ -291,6 +292,11 @@ class Monitor:
         try:
             left = await self._act_once(some)
         except Exception as error:  # noqa: BLE001 - what is in the way must not stop it for ever
+            if len(some) > 1 and not isinstance(error, psycopg.OperationalError):
+                # It may be about one of them.
+                for one in some:
+                    await self._act([one])
+                return
             _log.warning("performance actions wait", actions=len(some), error=str(error))
         again = [one for one in some if one.id in left]
         for one in some:

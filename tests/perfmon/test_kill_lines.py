@@ -52,6 +52,7 @@ _AWAY = "only when the database goes away within this call"
 _FIRST = "before the process serves, when it is imported"
 UNREACHED = (
     Entry(_ACTING, "Actor.act", _TOKEN, '_log.error("a performance', chance=True),
+    Entry(_ACTING, "Actor.act", _RACE, "return {name", chance=True),
     Entry(_ACTING, "Actor._tell", _RACE, chance=True),
     Entry(_APP, "run", "it ends by kill -9 alone", "async with composed", chance=True),
     Entry(_APP, "_check_zone", "the zone is right here", "raise Startup"),
@@ -61,6 +62,10 @@ UNREACHED = (
     Entry(_METRICS, "Level.__init__", _FIRST),
     Entry(_MONITOR, "Monitor.follow_bookings", _AWAY, chance=True),
     Entry(_MONITOR, "Monitor.look_again", "no day begins here", chance=True),
+    Entry(_MONITOR, "Monitor._act", _AWAY, "if len(some)", chance=True),
+    Entry(_MONITOR, "Monitor._act", _AWAY, "for one in some", "# It may", chance=True),
+    Entry(_MONITOR, "Monitor._act", _AWAY, "await self._act([one])", chance=True),
+    Entry(_MONITOR, "Monitor._act", _AWAY, "return", chance=True),
     Entry(_MONITOR, "Monitor._act", _AWAY, "_log.warning", chance=True),
     Entry(_MONITOR, "Monitor._act_once", _RACE, "return set()", chance=True),
     Entry(_MONITOR, "Monitor._wanted", _RACE, "return None", chance=True),

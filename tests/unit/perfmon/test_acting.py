@@ -92,6 +92,21 @@ async def test_a_refused_token_is_told_to_a_person() -> None:
     assert [line.get("alert") for line in logs] == [True]
 
 
+async def test_one_that_control_cannot_carry_out_keeps_no_other_waiting() -> None:
+    class _Particular(_Control):
+        async def PerfActions(self, request: pb.PerfActionsRequest, context: Any) -> Any:
+            self.asked.append(request)
+            if any(one.ordinal == 1 for one in request.actions):
+                await context.abort(grpc.StatusCode.INTERNAL, "internal error")
+            done = pb.PerfActionResult(done=pb.PerfActionResponse())
+            return pb.PerfActionsResponse(results=[done] * len(request.actions))
+
+    control = _Particular()
+    names, _ = await _ask(control, 3)
+    assert names == {_wanted(0)[0].id, _wanted(2)[0].id}
+    assert [len(one.actions) for one in control.asked] == [3, 1, 1, 1]
+
+
 @pytest.mark.parametrize("count", [1, 2])
 async def test_an_answer_about_others_is_none(count: int) -> None:
     done = pb.PerfActionResult(done=pb.PerfActionResponse())
