@@ -72,7 +72,7 @@ class ExitLifecycle:
         step = exit_outcome.after_exit(self._ended(trigger, order, lot, total))
         if step is not Next.NOTHING and await store.begun_anew(pipeline, row):
             return self._over(pipeline, trigger, row, total, "a new position has begun")
-        if step in (Next.REARM, Next.SLICE) and row["exit_of"] and not row["exiting"]:
+        if exit_outcome.taken_back(step, exit_of=row["exit_of"], exiting=row["exiting"]):
             return self._over(pipeline, trigger, row, total, "the subscription was resumed")
         if step is Next.SLICE and lot is not None:
             return await self._next_slice(pipeline, row, lot, order, total)

@@ -97,12 +97,20 @@ class Control:
 
         await self.change(work)
 
-    async def update(self, subscription: str, **fields: Any) -> None:
-        """PATCH, pause, resume or delete a subscription."""
+    async def update(
+        self,
+        subscription: str,
+        also: Callable[[Transaction, Row], None] | None = None,
+        /,
+        **fields: Any,
+    ) -> None:
+        """PATCH, pause, resume or delete a subscription, and something else in one transaction."""
 
         def work(tx: Transaction) -> tuple[str, str, str]:
             row = tx.get("subscription", subscription)
             if row is not None and row["state"] != "DELETED":
+                if also is not None:
+                    also(tx, row)
                 tx.update("subscription", row, version=row["version"] + 1, **fields)
             return "update", "subscription", subscription
 

@@ -20,6 +20,7 @@ from services.perfmon.settings import Settings
 from tradingtools.domain.errors import Conflict, NotFound, TradingError
 from tradingtools.domain.money import MICROS
 from tradingtools.domain.performance import LossAction, exit_id
+from tradingtools.domain.trigger_states import EDITABLE
 from tradingtools.rpc import transport
 from tradingtools.testing.memory_database import functions
 from tradingtools.testing.memory_database.functions import append_control_change
@@ -123,7 +124,9 @@ class Performance:
         stopped = [row for row in table if row["paused_by"] == rules.PERFORMANCE]
         if stopped:
             row = self._rng.choice(stopped)
-            await self._world.control.update(row["id"], state="ACTIVE", **rules.resumed(row))
+            await self._world.control.update(
+                row["id"], _take_back, state="ACTIVE", **rules.resumed(row)
+            )
 
     def _look(self, changes: list[Change]) -> None:
         for table, _, after in changes:
@@ -306,6 +309,17 @@ def _act(
         },
     )  # fmt: skip
     return "performance action", "subscription", row["id"]
+
+
+def _take_back(tx: Transaction, row: Row) -> None:
+    """Cancel the exits of a loss stop that have not fired, as control does."""
+    # As control: nothing is looked at before its lock.
+    tx.lock(functions.CONTROL_LOCK)
+    for trigger in tx.where("trigger", origin=row["id"]):
+        if trigger["exit_of"] and trigger["status"] in EDITABLE:
+            tx.lock_row("trigger", trigger)
+            tx.update("trigger", trigger, status="CANCELLED", version=trigger["version"] + 1)
+            append_control_change(tx, "user", "product", "delete", "trigger", trigger["id"], {})
 
 
 def _sell(tx: Transaction, row: Row, action: str) -> list[str]:

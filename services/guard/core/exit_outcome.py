@@ -37,6 +37,17 @@ class Ended:
     min_size_micros: int
 
 
+def taken_back(step: Next, *, exit_of: str, exiting: bool) -> bool:
+    """Return whether an exit ends here: its loss stop's subscription was resumed meanwhile.
+
+    Args:
+        step: that would follow.
+        exit_of: the performance action that it sells for; empty: none.
+        exiting: its subscription still sells all.
+    """
+    return step in (Next.REARM, Next.SLICE) and bool(exit_of) and not exiting
+
+
 def after_exit(ended: Ended) -> Next:
     """Decide; what is left below the market's minimum cannot be sold and ends exit or trigger."""
     if ended.state not in (OrderState.CONFIRMED, OrderState.FAILED, OrderState.LOST):
