@@ -175,7 +175,15 @@ async def adopts(world: World) -> None:
     other = path.another_asset()
     await book(other, GOOD)
     await adopted(other, name, shares=20 * USDC, cost=19 * USDC)
-    await asyncio.sleep(2)
+
+    async def taken_over() -> bool:
+        (row,) = world.sql(
+            "select standing->'flows' as flows from performance where subscription_id = %s", name
+        )
+        return other.asset in row["flows"]
+
+    # What they fetch now is what they came with; a later book is a loss.
+    await late(taken_over)
     assert actions(path, name) == []
     await book(other, FALLEN)
     await stopped(path, name)
