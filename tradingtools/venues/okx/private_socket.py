@@ -204,7 +204,7 @@ class PrivateSocket:
         frame = link.session.login(
             self._credentials.api_key, timestamp=timestamp, signature=signature
         )
-        await link.connection.send(frame)
+        await link.connection.subscribe(frame)
 
     async def _listen(self, link: _Link) -> None:
         while True:
@@ -233,7 +233,7 @@ class PrivateSocket:
         for effect in effects:
             match effect:
                 case Send(frame):
-                    await link.connection.send(frame)
+                    await link.connection.subscribe(frame)
                 case Read():
                     link.to_read.set()
                 case Tell(event):
