@@ -10,7 +10,7 @@ _SLOWER: Final = 1.05
 
 
 class Found(Enum):
-    """What a look has found."""
+    """The result of a look."""
 
     COMPLETE = auto()
     """Rows that are in the log now."""
