@@ -4,31 +4,29 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
-from typing import TypeVar
 
 from services.bots.engine import Engine
 from services.bots.settings import Settings
 from services.bots.store import Row, Store, WalletLease
 from services.bots.wallet_run import Venue
-from tradingtools.domain.errors import TradingError
-from tradingtools.domain.signing import OkxLogin, OkxRest, Travelling
+from tradingtools.domain.signing import Travelling
 from tradingtools.rpc.signer_client import SignerClient
 from tradingtools.rpc.tls import is_loopback
 from tradingtools.runtime.composition import composed
 from tradingtools.runtime.process import Startup
 from tradingtools.venues.okx.connection import Endpoint
+from tradingtools.venues.okx.remote_signer import RemoteSigner
 from tradingtools.venues.okx.requests import Terms
-from tradingtools.venues.okx.signing import ApiKey, Credentials, SigningError
+from tradingtools.venues.okx.signing import ApiKey, Credentials
 from tradingtools.venues.okx.wallet import OkxVenue, open_wallet
 
 VENUES = ("okx",)
 """Exchanges that an engine can trade at."""
 VERSION = "0.1.0"
 TAG = "tradingtools"
-_T = TypeVar("_T")
 
 
 async def run(settings: Settings, stop: asyncio.Event) -> None:
@@ -94,36 +92,4 @@ def _demo(venue: OkxVenue) -> OkxVenue:
 async def _credentials(signer: SignerClient, lease: WalletLease) -> Credentials:
     travel = await signer.travelling(Travelling(wallet=lease.wallet_id, epoch=lease.epoch))
     api_key = ApiKey(travel.key, travel.passphrase)
-    return Credentials(api_key=api_key, signer=_Signer(signer, lease))
-
-
-class _Signer:
-    """Has the requests of one wallet signed, under the epoch of its lease."""
-
-    def __init__(self, client: SignerClient, lease: WalletLease) -> None:
-        self._client = client
-        self._lease = lease
-
-    async def sign_request(self, *, timestamp: str, method: str, path: str, body: str) -> str:
-        """Return the signature of a REST request. Raises SigningError."""
-        ask = OkxRest(
-            wallet=self._lease.wallet_id,
-            epoch=self._lease.epoch,
-            timestamp=timestamp,
-            method=method,
-            path=path,
-            body=body,
-        )
-        return await _signed(self._client.sign(ask))
-
-    async def sign_login(self, *, timestamp: int) -> str:
-        """Return the signature of a login. Raises SigningError."""
-        ask = OkxLogin(wallet=self._lease.wallet_id, epoch=self._lease.epoch, timestamp=timestamp)
-        return await _signed(self._client.sign(ask))
-
-
-async def _signed(asked: Awaitable[_T]) -> _T:
-    try:
-        return await asked
-    except TradingError as error:
-        raise SigningError(str(error)) from None
+    return Credentials(api_key=api_key, signer=RemoteSigner(signer, lease.wallet_id, lease.epoch))

@@ -68,14 +68,17 @@ class Engine:
 
     async def keep(self) -> None:
         """Take, renew and give back wallets for ever."""
-        renewed = asyncio.create_task(self._renew())
         try:
-            while True:
-                await self._look()
-                await asyncio.sleep(self._poll_ms / 1000)
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self._renew())
+                group.create_task(self._keep_looking())
         finally:
-            await cancel_all([renewed])
             await self._let_go(list(self._held))
+
+    async def _keep_looking(self) -> None:
+        while True:
+            await self._look()
+            await asyncio.sleep(self._poll_ms / 1000)
 
     async def _look(self) -> None:
         draining = await self._store.register(

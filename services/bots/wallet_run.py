@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
+import psycopg
 import structlog
 
 from services.bots.core.bot import DEADLINE_MS, AnyBot, Bot, LookUp, PermitAsked, Request, Setup
@@ -23,7 +24,7 @@ from services.bots.store import BotRow, LostError, Standing, Store, WalletLease
 from services.bots.strategies import registry
 from tradingtools import clock
 from tradingtools.domain.bot_order_states import BotOrderState, PendingRequest
-from tradingtools.domain.bot_states import BotState
+from tradingtools.domain.bot_states import ACTIVE, BotState
 from tradingtools.domain.instrument import Instrument
 from tradingtools.tasks import cancel_all
 from tradingtools.venues.ports import Side
@@ -181,7 +182,7 @@ class WalletRun:
     async def _read_account(self) -> None:
         """Read what was missed: fills first, so that no end comes before what it filled."""
         asked = clock.now_ms()
-        since = (self._written_ms or asked) - FILLS_BEFORE_MS
+        since = self._unread_since(asked)
         fills = await self._answered(self._venue.accounts.fills, since)
         standing = await self._answered(self._venue.accounts.open_orders)
         await self._adopt(fills)
@@ -197,6 +198,13 @@ class WalletRun:
             for order_id, order in list(bot.orders.items()):
                 if order_id not in named and order.state is not BotOrderState.INTENDED:
                     self._start(self._look(bot, bot.named(order, clock.now_ms())))
+
+    def _unread_since(self, now_ms: int) -> int:
+        """Return since when fills may be unread: what rests may have filled at any time."""
+        sent = [
+            order.order.not_after_ms for bot in self._bots.values() for order in bot.orders.values()
+        ]
+        return min([self._written_ms or now_ms, *sent]) - FILLS_BEFORE_MS
 
     async def _adopt(self, fills: Sequence[Fill]) -> None:
         """Give a bot the orders that left under its permits, filled, and were not written."""
@@ -271,6 +279,9 @@ class WalletRun:
     async def _moved(self, bot: AnyBot, row: BotRow) -> None:
         """Write where the bot stands; what a person moved meanwhile is looked at again."""
         reason = "; ".join(f"{one.limit}: {one.detail}" for one in bot.breaches)
+        if bot.failure is not None:
+            reason = f"its strategy failed: {type(bot.failure).__name__}; the log has the rest"
+            _log.error("a strategy failed", bot=row.bot_id, exc_info=bot.failure)
         done = await self._store.move(self._lease, row.bot_id, row.state, bot.life, reason)
         if not done:
             _log.info("a bot was moved meanwhile", bot=row.bot_id)
@@ -284,7 +295,7 @@ class WalletRun:
     async def _begin(self, row: BotRow) -> None:
         resting = row.state in (BotState.RISK_STOPPED, BotState.ERROR)
         starts = row.desired == "RUNNING" and not resting
-        ending = row.state in (BotState.RUNNING, BotState.PAUSING, BotState.STOPPING)
+        ending = row.state in ACTIVE
         if not (starts or ending or await self._store.unsettled([row.bot_id])):
             return
         try:
@@ -296,7 +307,7 @@ class WalletRun:
         self._bots[row.bot_id] = bot
         await self._read_account()
         if not starts:
-            self._act(bot, bot.end(row.state, clock.now_ms()))
+            self._end(bot, _ending(row))
             return
         if await self._through(row, BotState.RUNNING, ""):
             self._act(bot, bot.run(clock.now_ms()))
@@ -416,7 +427,13 @@ class WalletRun:
         task.add_done_callback(self._sending.discard)
 
     async def _permit(self, bot: AnyBot, asked: PermitAsked) -> None:
-        await self._store.permit(self._lease, asked.permit)
+        try:
+            await self._store.permit(self._lease, asked.permit)
+        except (psycopg.Error, LostError) as error:
+            # Nothing leaves without it. Who renews the lease finds out whether the wallet is lost.
+            _log.warning("a permit was not written", bot=asked.permit.bot_id, why=str(error))
+            bot.denied(asked.permit)
+            return
         self._act(bot, bot.granted(asked.permit, clock.now_ms()))
 
     async def _send(self, bot: AnyBot, one: NewOrder | AmendOrder | CancelOrder) -> None:
@@ -509,6 +526,14 @@ def _as_booked(fill: Fill) -> Fill:
     if not fill.undone:
         return fill
     return replace(fill, side="SELL" if fill.side == "BUY" else "BUY", fee=-fill.fee)
+
+
+def _ending(row: BotRow) -> BotState:
+    """Return the state in which a bot that is not to run winds up."""
+    if row.state in (BotState.RUNNING, BotState.STARTING):
+        paused = row.desired == "PAUSED" and row.state is BotState.RUNNING
+        return BotState.PAUSING if paused else BotState.STOPPING
+    return row.state
 
 
 def _standing(bot_id: str, bot: AnyBot, now_ms: int) -> Standing:

@@ -149,6 +149,8 @@ class Bot(Generic[Config, State]):
         """Why the quote of a slot does not stand, by slot."""
         self.breaches: list[Breach] = []
         """Limits that stopped it; a person reads them before it is resumed."""
+        self.failure: Exception | None = None
+        """Of its strategy, which ended it."""
         self._changed: set[str] = set()
         self._booked: list[Fill] = []
         self._instruments = dict(setup.instruments)
@@ -312,6 +314,10 @@ class Bot(Generic[Config, State]):
                 self._looked_ms.pop(order_id, None)
         return Written(tuple(found), tuple(fills))
 
+    def denied(self, asked: Permit) -> None:
+        """Take that a permit was not made durable; it is asked for again when it is needed."""
+        self._asked.discard((asked.instrument_id, asked.side))
+
     # ------------------------------------------------------------------------------------- seeing
 
     def view(self, now_ms: int) -> View:
@@ -358,9 +364,13 @@ class Bot(Generic[Config, State]):
 
     def _decide(self, event: StrategyEvent, now_ms: int) -> list[Request]:
         if self.life is BotState.RUNNING:
-            self.state, intents = self.strategy.on(
-                self.setup.config, self.state, event, self.view(now_ms)
-            )
+            try:
+                self.state, intents = self.strategy.on(
+                    self.setup.config, self.state, event, self.view(now_ms)
+                )
+            except Exception as error:  # noqa: BLE001 - one strategy must not stop a wallet's others
+                self.failure = error
+                return self.end(BotState.ERROR, now_ms)
             for intent in intents:
                 self._take(intent)
         return self._requests(now_ms)

@@ -317,3 +317,42 @@ def test_whatever_comes_nothing_doubles_and_no_limit_is_passed(
     assert run.bot.holdings[ONE.id].size == run.venue.position
     assert run.bot.breaches == []
     assert run.venue.trades > 5
+
+
+class Fails(Whim):
+    """Quotes once, then fails."""
+
+    def on(
+        self, config: int, state: int, event: StrategyEvent, view: View
+    ) -> tuple[int, tuple[Intent, ...]]:
+        if state > config:
+            raise ZeroDivisionError
+        quote = Quote(slot="a", instrument_id=ONE.id, side="BUY", price=639_000, size=10)
+        return state + 1, (quote,)
+
+
+def test_a_strategy_that_fails_ends_its_bot_and_its_orders() -> None:
+    run = Run(1, AMENDS)
+    run.bot = Bot(run.bot.setup, Fails(), 1, lease_until_ms=run.now + LEASE_MS)
+    run.act(run.bot.run(run.now))
+    fresh = book(ONE, [(640_000, 9)], [(640_001, 9)])
+    run.act(run.bot.market(fresh, run.now))
+
+    assert run.bot.life is BotState.ERROR
+    assert isinstance(run.bot.failure, ZeroDivisionError)
+    run.finish()
+    assert run.bot.quiet
+
+
+def test_a_permit_that_is_denied_is_asked_for_again() -> None:
+    run = Run(1, AMENDS)
+    run.bot = Bot(run.bot.setup, Fails(), 9, lease_until_ms=run.now + LEASE_MS)
+    run.bot.setup = replace(run.bot.setup, config=10)
+    run.bot.run(run.now)
+    fresh = book(ONE, [(640_000, 9)], [(640_001, 9)])
+    asked = [one for one in run.bot.market(fresh, run.now) if isinstance(one, PermitAsked)]
+
+    assert len(asked) == 1
+    assert run.bot.tick(run.now) == []
+    run.bot.denied(asked[0].permit)
+    assert run.bot.tick(run.now) == asked
