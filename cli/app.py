@@ -38,7 +38,8 @@ SECTIONS: dict[str, dict[str, _Entry]] = {
         "replay": _Entry("replay", "Judge a recorded day again; say what differs first"),
         "backtest": _Entry("backtest", "Try other settings on recorded trades"),
     },
-    "look after bots' wallets": {
+    "look after bots and their wallets": {
+        "bots": _Entry("bots", "List, create, start, stop, pause and resume bots"),
         "wallets": _Entry("wallets", "List, add, check, replace and retire trading wallets"),
         "exchanges": _Entry("exchanges", "List exchanges and what their credentials are"),
     },

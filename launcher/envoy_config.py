@@ -25,6 +25,7 @@ from launcher.users import reachable
 from tradingtools.rpc import callers
 from tradingtools.rpc.tls import is_loopback
 from tradingtools.v1 import (
+    bot_service_pb2,
     control_service_pb2,
     error_reason_pb2,
     event_service_pb2,
@@ -53,6 +54,7 @@ CONTROL_SERVICES: tuple[ServiceDescriptor, ...] = (
     simulation_service_pb2.DESCRIPTOR.services_by_name["SimulationService"],
     trigger_service_pb2.DESCRIPTOR.services_by_name["TriggerService"],
     wallet_service_pb2.DESCRIPTOR.services_by_name["WalletService"],
+    bot_service_pb2.DESCRIPTOR.services_by_name["BotService"],
 )
 BEHIND: dict[str, ServiceDescriptor] = {
     "events": event_service_pb2.DESCRIPTOR.services_by_name["EventFeedService"],

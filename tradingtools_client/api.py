@@ -1050,6 +1050,186 @@ class Client:
         found: models.ListExchangesResponse = self._session.call("GET", "/exchanges")
         return found
 
+    def create_bot(
+        self, body: models.CreateBotRequest, *, idempotency_key: str | None = None
+    ) -> models.Bot:
+        """Create a bot; it is IDLE until it is started. May be repeated under the same
+        Idempotency-Key. 400 INVALID_FIELD names what does not fit. 404 NOT_FOUND when the
+        tenant has no such wallet. 400 WRONG_STATE when the wallet is retired, 409 CONFLICT when
+        the tenant has a bot of this name.
+
+        Needs scope manage.
+        """
+        found: models.Bot = self._session.create("/bots", body, idempotency_key)
+        return found
+
+    def list_bots(
+        self,
+        *,
+        wallet_id: str | None = None,
+        state: Literal[
+            "BOT_STATE_UNSPECIFIED",
+            "BOT_STATE_IDLE",
+            "BOT_STATE_STARTING",
+            "BOT_STATE_RUNNING",
+            "BOT_STATE_PAUSING",
+            "BOT_STATE_PAUSED",
+            "BOT_STATE_STOPPING",
+            "BOT_STATE_STOPPED",
+            "BOT_STATE_RISK_STOPPED",
+            "BOT_STATE_ERROR",
+        ]
+        | None = None,
+        page_size: int | None = None,
+        page_token: str | None = None,
+    ) -> models.ListBotsResponse:
+        """List bots. May be repeated at will.
+
+        Needs scope read.
+        """
+        found: models.ListBotsResponse = self._session.call(
+            "GET",
+            "/bots",
+            query={
+                "walletId": wallet_id,
+                "state": state,
+                "pageSize": page_size,
+                "pageToken": page_token,
+            },
+        )
+        return found
+
+    def all_bots(
+        self,
+        *,
+        wallet_id: str | None = None,
+        state: Literal[
+            "BOT_STATE_UNSPECIFIED",
+            "BOT_STATE_IDLE",
+            "BOT_STATE_STARTING",
+            "BOT_STATE_RUNNING",
+            "BOT_STATE_PAUSING",
+            "BOT_STATE_PAUSED",
+            "BOT_STATE_STOPPING",
+            "BOT_STATE_STOPPED",
+            "BOT_STATE_RISK_STOPPED",
+            "BOT_STATE_ERROR",
+        ]
+        | None = None,
+        page_size: int | None = None,
+    ) -> Iterator[models.Bot]:
+        """Page by page what `list_bots` lists."""
+        page_token = ""
+        while True:
+            page = self.list_bots(
+                wallet_id=wallet_id, state=state, page_size=page_size, page_token=page_token
+            )
+            yield from page["bots"]
+            page_token = page["nextPageToken"]
+            if not page_token:
+                return
+
+    def get_bot(self, id_: str) -> models.Bot:
+        """Get a bot. May be repeated at will.
+
+        Needs scope read.
+        """
+        found: models.Bot = self._session.call("GET", f"/bots/{segment(id_)}")
+        return found
+
+    def start_bot(self, id_: str) -> models.Bot:
+        """Want a bot to run that is IDLE, STOPPED or in ERROR. 400 WRONG_STATE when it has to be
+        resumed.
+
+        Needs scope manage.
+        """
+        found: models.Bot = self._session.call("POST", f"/bots/{segment(id_)}/start")
+        return found
+
+    def stop_bot(self, id_: str) -> models.Bot:
+        """Want a bot to cancel its orders and to stop; what it holds stays. Possible in every
+        state.
+
+        Needs scope manage.
+        """
+        found: models.Bot = self._session.call("POST", f"/bots/{segment(id_)}/stop")
+        return found
+
+    def pause_bot(self, id_: str) -> models.Bot:
+        """Want a running bot to cancel its orders and to wait. 400 WRONG_STATE when it does not
+        run.
+
+        Needs scope manage.
+        """
+        found: models.Bot = self._session.call("POST", f"/bots/{segment(id_)}/pause")
+        return found
+
+    def resume_bot(self, id_: str, body: models.ResumeBotRequest) -> models.Bot:
+        """Want a bot to go on that is paused, or, with a reason, one in RISK_STOPPED. 400
+        WRONG_STATE when it is neither.
+
+        Needs scope manage.
+        """
+        found: models.Bot = self._session.call("POST", f"/bots/{segment(id_)}/resume", body=body)
+        return found
+
+    def list_bot_orders(
+        self,
+        id_: str,
+        *,
+        unsettled: bool | None = None,
+        page_size: int | None = None,
+        page_token: str | None = None,
+    ) -> models.ListBotOrdersResponse:
+        """List orders of a bot. May be repeated at will.
+
+        Needs scope read.
+        """
+        found: models.ListBotOrdersResponse = self._session.call(
+            "GET",
+            f"/bots/{segment(id_)}/orders",
+            query={"unsettled": unsettled, "pageSize": page_size, "pageToken": page_token},
+        )
+        return found
+
+    def all_bot_orders(
+        self, id_: str, *, unsettled: bool | None = None, page_size: int | None = None
+    ) -> Iterator[models.BotOrder]:
+        """Page by page what `list_bot_orders` lists."""
+        page_token = ""
+        while True:
+            page = self.list_bot_orders(
+                id_, unsettled=unsettled, page_size=page_size, page_token=page_token
+            )
+            yield from page["orders"]
+            page_token = page["nextPageToken"]
+            if not page_token:
+                return
+
+    def list_bot_fills(
+        self, id_: str, *, page_size: int | None = None, page_token: str | None = None
+    ) -> models.ListBotFillsResponse:
+        """List fills of a bot. May be repeated at will.
+
+        Needs scope read.
+        """
+        found: models.ListBotFillsResponse = self._session.call(
+            "GET",
+            f"/bots/{segment(id_)}/fills",
+            query={"pageSize": page_size, "pageToken": page_token},
+        )
+        return found
+
+    def all_bot_fills(self, id_: str, *, page_size: int | None = None) -> Iterator[models.BotFill]:
+        """Page by page what `list_bot_fills` lists."""
+        page_token = ""
+        while True:
+            page = self.list_bot_fills(id_, page_size=page_size, page_token=page_token)
+            yield from page["fills"]
+            page_token = page["nextPageToken"]
+            if not page_token:
+                return
+
     def list_event_page(
         self,
         *,

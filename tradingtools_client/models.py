@@ -22,6 +22,196 @@ class Backtest(TypedDict):
     """What is assumed, and what is not known, a sentence each."""
 
 
+class Bot(TypedDict):
+    """A bot."""
+
+    id: str
+    tenant: str
+    name: str
+    """Unique within a tenant."""
+    walletId: str
+    strategy: str
+    """"market_making"."""
+    config: NotRequired[BotConfig]
+    instruments: list[str]
+    limits: NotRequired[BotLimits]
+    desired: str
+    """What a person wants of it: IDLE, RUNNING, PAUSED or STOPPED. Where a bot stands
+    (docs/order-states.md).
+    `BOT_STATE_RISK_STOPPED`: A loss has reached its limit; a person resumes it, and says
+    why.
+    """
+    state: str
+    """Where a bot stands (docs/order-states.md).
+    `BOT_STATE_RISK_STOPPED`: A loss has reached its limit; a person resumes it, and says
+    why.
+    """
+    reason: str
+    """Why it is in its state; of RISK_STOPPED the limit with its numbers."""
+    engine: str
+    """The engine that has it, or had it last; empty: none yet."""
+    slots: list[BotSlot]
+    """As its strategy said when its engine wrote it last."""
+    holdings: list[BotHolding]
+    equity: NotRequired[BotEquity]
+    """Left out: there were no fresh marks yet."""
+    writtenAt: NotRequired[str]
+    """When slots, holdings and equity were written."""
+    createdAt: NotRequired[str]
+    changedAt: NotRequired[str]
+
+
+class BotConfig(TypedDict):
+    """The settings of a strategy; which one is given says which strategy it is."""
+
+    marketMaking: NotRequired[MarketMakingConfig]
+
+
+class BotConfigInput(TypedDict):
+    """The settings of a strategy; which one is given says which strategy it is."""
+
+    marketMaking: NotRequired[MarketMakingConfigInput]
+
+
+class BotEquity(TypedDict):
+    """The result of a bot at its last fresh marks, decimal, in the currency it settles in."""
+
+    result: str
+    """Realised and unrealised, after fees and funding."""
+    peak: str
+    """The highest since the bot began."""
+    dayStart: str
+    """At the start of the day, UTC."""
+
+
+class BotFill(TypedDict):
+    """A fill of a bot's order. Decimal."""
+
+    tradeId: str
+    """Of the trade at the exchange."""
+    orderId: str
+    instrumentId: str
+    side: str
+    """Which way shares move, seen from the wallet that is named beside it.
+    `SIDE_BUY`: Shares come in, money goes out.
+    `SIDE_SELL`: Shares go out, money comes in.
+    """
+    price: str
+    size: str
+    fee: str
+    """Below 0: a rebate."""
+    feeCurrency: str
+    maker: bool
+    undone: bool
+    """Its settlement failed: it takes the fill of the same trade back."""
+    midPrice: NotRequired[str]
+    """The middle of the book when it was booked; left out: there was none."""
+    tradedAt: NotRequired[str]
+
+
+class BotHolding(TypedDict):
+    """What a bot holds in one instrument. Decimal; money in the currency it settles in."""
+
+    instrumentId: str
+    size: str
+    """Below 0: short."""
+    cost: str
+    """Notional of what is held, at the prices paid or got."""
+    realised: str
+    """Gains less losses of what was closed, before fees and funding."""
+    fees: str
+    """Paid; below 0: rebates are more."""
+    funding: str
+    """Got; below 0: paid."""
+    volume: str
+    """Notional of all fills."""
+
+
+class BotLimits(TypedDict):
+    """Limits of a bot; one that is left out does not exist, one of 0 lets nothing in. Money in
+    the currency that its first instrument settles in.
+    """
+
+    maxPosition: NotRequired[str]
+    """Size of one instrument on either side: shares, contracts, or coins of a spot market."""
+    maxNotional: NotRequired[str]
+    """Worth of all that is held and could still fill."""
+    maxOrderNotional: NotRequired[str]
+    """Worth of one order."""
+    maxOrdersPerMinute: NotRequired[int]
+    """Orders and changes of them."""
+    maxOpenOrders: NotRequired[int]
+    """Orders that may still fill."""
+    maxDailyLoss: NotRequired[str]
+    """It stops the bot: RISK_STOPPED."""
+    maxDrawdown: NotRequired[str]
+    """From the highest result since the bot began; it stops the bot."""
+    maxUnrealisedLoss: NotRequired[str]
+    """It stops the bot and sells what it holds."""
+    markAgeMs: NotRequired[int]
+    """An older mark counts as stale, and nothing new opens; left out: 5000."""
+
+
+class BotLimitsInput(TypedDict):
+    """Limits of a bot; one that is left out does not exist, one of 0 lets nothing in. Money in
+    the currency that its first instrument settles in.
+    """
+
+    maxPosition: NotRequired[str]
+    """Size of one instrument on either side: shares, contracts, or coins of a spot market."""
+    maxNotional: NotRequired[str]
+    """Worth of all that is held and could still fill."""
+    maxOrderNotional: NotRequired[str]
+    """Worth of one order."""
+    maxOrdersPerMinute: NotRequired[int]
+    """Orders and changes of them."""
+    maxOpenOrders: NotRequired[int]
+    """Orders that may still fill."""
+    maxDailyLoss: NotRequired[str]
+    """It stops the bot: RISK_STOPPED."""
+    maxDrawdown: NotRequired[str]
+    """From the highest result since the bot began; it stops the bot."""
+    maxUnrealisedLoss: NotRequired[str]
+    """It stops the bot and sells what it holds."""
+    markAgeMs: NotRequired[int]
+    """An older mark counts as stale, and nothing new opens; left out: 5000."""
+
+
+class BotOrder(TypedDict):
+    """An order of a bot, as its engine knew it last. Decimal."""
+
+    id: str
+    """Its client order id."""
+    slot: str
+    """The place in the strategy's quotes that it was made for."""
+    instrumentId: str
+    side: str
+    """Which way shares move, seen from the wallet that is named beside it.
+    `SIDE_BUY`: Shares come in, money goes out.
+    `SIDE_SELL`: Shares go out, money comes in.
+    """
+    price: str
+    size: str
+    filled: str
+    state: str
+    """Where it stands (docs/order-states.md): "OPEN", "FILLED", "UNKNOWN"."""
+    pending: str
+    """The request under way: "PLACE", "AMEND", "CANCEL"; empty: none."""
+    venueOrderId: str
+    """The exchange's own id; empty: not told yet."""
+    settled: bool
+    """Nothing is expected of it any more."""
+    createdAt: NotRequired[str]
+    changedAt: NotRequired[str]
+
+
+class BotSlot(TypedDict):
+    """Why the quote of a slot is what it is, or why there is none."""
+
+    slot: str
+    explanation: str
+
+
 class Caller(TypedDict):
     """A token's name and what it may do."""
 
@@ -134,6 +324,21 @@ class CopyQuality(TypedDict):
     """Of all groups of all pages."""
     nextPageToken: str
     """Empty on the last page."""
+
+
+class CreateBotRequest(TypedDict):
+    name: str
+    """For people; unique within a tenant."""
+    walletId: str
+    """The trading wallet that it trades for."""
+    tenant: NotRequired[str]
+    """Whose bot it is, and its wallet; empty: "default"."""
+    config: BotConfigInput
+    instruments: list[str]
+    """All that it trades, at the exchange of its wallet: "okx:BTC-USDT-SWAP",
+    "polymarket:<asset>".
+    """
+    limits: NotRequired[BotLimitsInput]
 
 
 class CreateSimpleTriggerRequest(TypedDict):
@@ -1083,6 +1288,30 @@ class LimitsInput(TypedDict):
     """How long DOUBTFUL_BOOK_WAIT waits, milliseconds. Absent: 500. Only with it."""
 
 
+class ListBotFillsResponse(TypedDict):
+    """Fills of a bot, the last booked first."""
+
+    fills: list[BotFill]
+    nextPageToken: str
+    """Empty: there are no more."""
+
+
+class ListBotOrdersResponse(TypedDict):
+    """Orders of a bot, the newest first."""
+
+    orders: list[BotOrder]
+    nextPageToken: str
+    """Empty: there are no more."""
+
+
+class ListBotsResponse(TypedDict):
+    """Bots, the oldest first."""
+
+    bots: list[Bot]
+    nextPageToken: str
+    """Empty: there are no more."""
+
+
 class ListEventPageResponse(TypedDict):
     """A page of the log."""
 
@@ -1293,6 +1522,84 @@ class ManualLotInput(TypedDict):
     cannot be less than what exits may still take, nor more than what they have left while
     what they have sold is not settled.
     """
+
+
+class MarketMakingConfig(TypedDict):
+    """Market making after Avellaneda and Stoikov. Sizes and prices are whole numbers of units:
+    at OKX 0.00000001 of a size and 0.0000000001 of a price, at Polymarket 0.000001 of both.
+    """
+
+    instrumentId: str
+    """One of "instruments"."""
+    complementId: str
+    """The other outcome of a binary; empty: none is traded."""
+    orderSize: str
+    """Of each quote."""
+    maxPosition: str
+    """Largest holding on either side."""
+    riskAversion: NotRequired[str]
+    """More than 0; left out: 0.1."""
+    horizonS: NotRequired[str]
+    """Seconds, more than 0; left out: 60."""
+    arrivalDecay: NotRequired[str]
+    """How fast arrivals fade with the distance from the mid, by a price of 1; more than 0;
+    left out: 100.
+    """
+    minHalfSpread: NotRequired[str]
+    """Left out: 0."""
+    maxHalfSpread: str
+    """At least minHalfSpread."""
+    volatilityHalfLifeS: NotRequired[str]
+    """Seconds, more than 0; left out: 60."""
+    requoteTicks: NotRequired[int]
+    """A quote that is nearer than this to where it should be stays; left out: 1."""
+    toxicImbalance: NotRequired[str]
+    """Part of the recent prints' size on one side from which quotes in their way back off;
+    more than 0 and at most 1; left out: 0.8.
+    """
+    toxicHalfLifeS: NotRequired[str]
+    """Seconds, more than 0; left out: 10."""
+    backOffMs: NotRequired[int]
+    """Left out: 5000."""
+
+
+class MarketMakingConfigInput(TypedDict):
+    """Market making after Avellaneda and Stoikov. Sizes and prices are whole numbers of units:
+    at OKX 0.00000001 of a size and 0.0000000001 of a price, at Polymarket 0.000001 of both.
+    """
+
+    instrumentId: str
+    """One of "instruments"."""
+    complementId: NotRequired[str]
+    """The other outcome of a binary; empty: none is traded."""
+    orderSize: int | str
+    """Of each quote."""
+    maxPosition: int | str
+    """Largest holding on either side."""
+    riskAversion: NotRequired[str]
+    """More than 0; left out: 0.1."""
+    horizonS: NotRequired[str]
+    """Seconds, more than 0; left out: 60."""
+    arrivalDecay: NotRequired[str]
+    """How fast arrivals fade with the distance from the mid, by a price of 1; more than 0;
+    left out: 100.
+    """
+    minHalfSpread: NotRequired[int | str]
+    """Left out: 0."""
+    maxHalfSpread: int | str
+    """At least minHalfSpread."""
+    volatilityHalfLifeS: NotRequired[str]
+    """Seconds, more than 0; left out: 60."""
+    requoteTicks: NotRequired[int]
+    """A quote that is nearer than this to where it should be stays; left out: 1."""
+    toxicImbalance: NotRequired[str]
+    """Part of the recent prints' size on one side from which quotes in their way back off;
+    more than 0 and at most 1; left out: 0.8.
+    """
+    toxicHalfLifeS: NotRequired[str]
+    """Seconds, more than 0; left out: 10."""
+    backOffMs: NotRequired[int]
+    """Left out: 5000."""
 
 
 class MissedCopies(TypedDict):
@@ -1529,6 +1836,11 @@ class ReplayWebhookEventsRequest(TypedDict):
     """With "since": what was written down before this instant; absent: up to what is delivered
     by now.
     """
+
+
+class ResumeBotRequest(TypedDict):
+    reason: NotRequired[str]
+    """Why; demanded of a bot in RISK_STOPPED."""
 
 
 class Resync(TypedDict):

@@ -23,6 +23,7 @@ from services.bots.core.risk import RiskLimits
 from services.bots.store import BotRow, LostError, Standing, Store, WalletLease
 from services.bots.strategies import registry
 from tradingtools import clock
+from tradingtools.domain import strategies
 from tradingtools.domain.bot_order_states import BotOrderState, PendingRequest
 from tradingtools.domain.bot_states import ACTIVE, BotState
 from tradingtools.domain.instrument import Instrument
@@ -300,7 +301,7 @@ class WalletRun:
             return
         try:
             bot = await self._made(row)
-        except (registry.ConfigError, SetupError) as error:
+        except (strategies.ConfigError, SetupError) as error:
             _log.warning("a bot cannot start", bot=row.bot_id, why=str(error))
             await self._through(row, BotState.ERROR, str(error))
             return
@@ -324,7 +325,7 @@ class WalletRun:
         await self._find_instruments(row.instruments)
         instruments = {one: self._instruments[one] for one in row.instruments}
         strategy = registry.strategy(row.strategy)
-        config = registry.config(row.strategy, row.config)
+        config = strategies.config(row.strategy, row.config)
         before = registry.state(row.strategy, row.strategy_state)
         venue = next(iter(instruments.values())).venue
         setup = Setup(

@@ -12,6 +12,8 @@ import grpc
 
 from ext_authz import external_auth_pb2_grpc
 from services.control.auth.rotation import follow
+from services.control.bots.service import BotServicer
+from services.control.bots.store import Bots
 from services.control.edge.admission import Gate
 from services.control.edge.contract import OWN_SERVICES, public_routes
 from services.control.edge.ext_authz import Gateway
@@ -53,6 +55,7 @@ from tradingtools.rpc.signer_client import SignerClient
 from tradingtools.rpc.transport import serving
 from tradingtools.runtime.process import Startup, until_stopped
 from tradingtools.v1 import (
+    bot_service_pb2_grpc,
     control_service_pb2_grpc,
     holding_service_pb2_grpc,
     leader_service_pb2_grpc,
@@ -108,6 +111,7 @@ async def run(settings: Settings, stop: asyncio.Event, *, internal: InternalProc
             subscriptions, Runner(settings.shared, settings.simulation_ms / 1000)
         )
         wallet = WalletServicer(Wallets(store), signer)
+        bot = BotServicer(Bots(store))
         names = [service.full_name for service in OWN_SERVICES]
 
         def register_edge(server: grpc.aio.Server) -> None:
@@ -118,6 +122,7 @@ async def run(settings: Settings, stop: asyncio.Event, *, internal: InternalProc
             quality_service_pb2_grpc.add_QualityServiceServicer_to_server(quality, server)
             simulation_service_pb2_grpc.add_SimulationServiceServicer_to_server(simulation, server)
             wallet_service_pb2_grpc.add_WalletServiceServicer_to_server(wallet, server)
+            bot_service_pb2_grpc.add_BotServiceServicer_to_server(bot, server)
             external_auth_pb2_grpc.add_AuthorizationServicer_to_server(gateway, server)
 
         async with serving(

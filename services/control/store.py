@@ -199,6 +199,16 @@ class Store:
         with _translated():
             return await _borrowed(self._pool, ask)
 
+    async def write(self, query: LiteralString, **values: Any) -> list[Row]:
+        """Make a change that no copy depends on, in one statement; return its rows.
+
+        Raises:
+            Unavailable: the database does not answer, and the change may or may not have happened.
+        """
+        with _translated():
+            async with _checked(self._changes) as connection, connection.transaction():
+                return await (await connection.execute(query, values)).fetchall()
+
     async def found(self, query: LiteralString, **values: Value) -> list[Row]:
         """All rows of a read that clients repeat all the time, found by their keys.
 

@@ -13,8 +13,9 @@ from backtest.exchange import FeeRates
 from backtest.run import Assumptions, Backtest, Outcome
 from backtest.tape import SeededMarket, record, recorded, seeded
 from services.bots.core.risk import RiskLimits
-from services.bots.strategies.market_making import MarketMaking, MarketMakingConfig
+from services.bots.strategies.market_making import MarketMaking
 from tests.unit.bots.samples import swap
+from tradingtools.domain.strategies import MarketMakingConfig
 from tradingtools.venues.trading import Fill, TradingBook
 
 ONE = swap()

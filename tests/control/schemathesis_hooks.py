@@ -20,9 +20,18 @@ SEALED = frozenset(
         "DELETE /wallets/{id}",
         "POST /wallets/{id}/check",
         "POST /wallets/{id}/rotate",
+        "POST /bots",
+        "GET /bots/{id}",
+        "POST /bots/{id}/start",
+        "POST /bots/{id}/stop",
+        "POST /bots/{id}/pause",
+        "POST /bots/{id}/resume",
+        "GET /bots/{id}/orders",
+        "GET /bots/{id}/fills",
     }
 )
-"""Need credentials that an exchange takes; tests/signer has them."""
+"""Need credentials that an exchange takes, or a wallet of them; tests/signer and tests/bots have
+both."""
 
 
 @schemathesis.check

@@ -25,6 +25,7 @@ IDS = {
     "triggers": "trg_" + "0" * 32,
     "webhook-endpoints": "whk_" + "0" * 32,
     "wallets": "wal_" + "0" * 32,
+    "bots": "0" * 12,
 }
 MORE: Mapping[str, Mapping[str, Any]] = {
     "CreateSubscription": EVERYTHING,

@@ -55,6 +55,7 @@ IDS = {
     "webhook-endpoints": "whk_" + "0" * 32,
     "leaders": "0x" + "0" * 40,
     "wallets": "wal_" + "0" * 32,
+    "bots": "0" * 12,
 }
 KINDS = (
     ("Content-Type: application/json",),

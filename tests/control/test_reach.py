@@ -54,6 +54,8 @@ OF_NO_FOLLOWER = (
     "GetBacktest",
     "GetSealingKey", "ListExchanges",
 )  # fmt: skip
+OF_NO_FOLLOWERS = ("WebhookService", "WalletService", "BotService")
+"""Services that a token of some followers may not call."""
 SIMPLE = {
     "conditionId": "0x" + "c0" * 32, "assetId": "7", "triggerType": "take_profit",
     "triggerPrice": 0.75,
@@ -117,7 +119,7 @@ class World:
         return {
             "subscriptions": subscription, "triggers": trigger, "resyncs": resync,
             "orders": order, "webhook-endpoints": "whk_" + "0" * 32, "leaders": leader,
-            "wallets": "wal_" + "0" * 32,
+            "wallets": "wal_" + "0" * 32, "bots": "0" * 12,
         }  # fmt: skip
 
     def ask(
@@ -155,6 +157,8 @@ class World:
         "GetSettingsPreview": lambda *_: {"limits": {"maxPerTrade": "49"}},
         "CreateWallet": lambda *_: dict(EXAMPLES["CreateWallet"]),
         "RotateWallet": lambda *_: {},
+        "CreateBot": lambda *_: dict(EXAMPLES["CreateBot"]),
+        "ResumeBot": lambda *_: {},
         "ReplayWebhookEvents": lambda *_: {"after": "1"},
     }  # fmt: skip
 
@@ -198,7 +202,7 @@ def test_another_follower_does_not_exist(world: World, method: MethodDescriptor)
         assert answer.content == world.ask(method, MANAGE, OTHER, ids).content
         return
     assert world.everything() == before
-    if not route.bound or method.containing_service.name in ("WebhookService", "WalletService"):
+    if not route.bound or method.containing_service.name in OF_NO_FOLLOWERS:
         assert error_of(answer)[:2] == (403, "NOT_ALLOWED")
     else:
         assert error_of(answer)[:2] == (404, "NOT_FOUND")

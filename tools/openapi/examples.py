@@ -80,6 +80,25 @@ EXAMPLES: Mapping[str, Mapping[str, Any]] = {
         "keyId": "0123456789abcdef0123456789abcdef",
         "edition": 1,
     },
+    "CreateBot": {
+        "name": "btc market maker",
+        "walletId": "wal_0123456789abcdef0123456789abcdef",
+        "config": {
+            "marketMaking": {
+                "instrumentId": "okx:BTC-USDT-SWAP",
+                "orderSize": 100000000,
+                "maxPosition": 500000000,
+                "riskAversion": "0.01",
+                "arrivalDecay": "0.05",
+                "maxHalfSpread": 1000000000000,
+            }
+        },
+        "instruments": ["okx:BTC-USDT-SWAP"],
+        "limits": {"maxPosition": "6", "maxDailyLoss": "200", "maxOrdersPerMinute": 600},
+    },
+    "ListBots": {"state": "BOT_STATE_RUNNING", "pageSize": 20},
+    "ResumeBot": {"reason": "the loss was a wrong mark"},
+    "ListBotOrders": {"unsettled": True, "pageSize": 20},
     "ListSimpleTriggers": {"walletAddress": WALLET},
     "ListTriggers": {"wallet": WALLET},
     "ListCopyQuality": {"followerProxy": WALLET, "by": "leader"},

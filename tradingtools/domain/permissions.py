@@ -105,6 +105,11 @@ PERMISSIONS: dict[str, Permission] = {
         manage="CreateWallet DeleteWallet RotateWallet CheckWallet",
     ),
     **_of(
+        "BotService",
+        read="ListBots GetBot ListBotOrders ListBotFills",
+        manage="CreateBot StartBot StopBot PauseBot ResumeBot",
+    ),
+    **_of(
         "WebhookService",
         read="ListWebhookEndpoints GetWebhookEndpoint ListWebhookDeliveries",
         manage="CreateWebhookEndpoint UpdateWebhookEndpoint DeleteWebhookEndpoint"

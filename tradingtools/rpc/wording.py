@@ -25,6 +25,7 @@ _NAME = "a name of a to z, digits and -, up to 63"
 _HASH = "0x and 64 hex digits"
 _WALLET = "a wallet: 0x and 40 hex digits"
 _KEY = "the keyId of GET /sealing-key, 32 hex digits"
+_INSTRUMENT = 'an exchange and its name there, such as "okx:BTC-USDT-SWAP"'
 _EXCHANGE = '"okx" or "polymarket"'
 PATTERNS = {
     "^[1-9][0-9]{0,77}$": _UP_TO_78,
@@ -57,6 +58,10 @@ PATTERNS = {
     "^https?://[!-~]+$": "a URL",
     "^whk_[0-9a-f]{32}$": "whk_ and 32 hex digits",
     "^wal_[0-9a-f]{32}$": "wal_ and 32 hex digits",
+    "^(wal_[0-9a-f]{32})?$": "wal_ and 32 hex digits, or empty",
+    "^[a-z0-9]{12}$": "12 of a to z and digits",
+    "^(okx|polymarket):[A-Za-z0-9_.-]{1,80}$": _INSTRUMENT,
+    "^((okx|polymarket):[A-Za-z0-9_.-]{1,80})?$": f"{_INSTRUMENT}; or empty",
     "^[0-9a-f]{32}$": _KEY,
     "^([0-9a-f]{32})?$": f"{_KEY}; or empty",
     "^[A-Za-z0-9+/]+={0,2}$": "Base64",

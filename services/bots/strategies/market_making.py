@@ -33,36 +33,12 @@ from services.bots.core.strategy import (
 )
 from tradingtools.domain.book import BookStatus
 from tradingtools.domain.instrument import Instrument, InstrumentKind, TradingPhase
+from tradingtools.domain.strategies import MarketMakingConfig
 from tradingtools.venues.ports import Side
 from tradingtools.venues.trading import TradingBook
 
 BID, ASK, COMPLEMENT = "bid", "ask", "complement"
 SLOTS = (BID, ASK, COMPLEMENT)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MarketMakingConfig:
-    """Settings of one market maker; sizes and prices in the instrument's units."""
-
-    instrument_id: str
-    complement_id: str = ""
-    """The other outcome of a binary; empty: none is traded."""
-    order_size: int
-    max_position: int
-    """Largest holding on either side."""
-    risk_aversion: float = 0.1
-    horizon_s: float = 60.0
-    arrival_decay: float = 100.0
-    """How fast arrivals fade with the distance from the mid, by unit of price 1."""
-    min_half_spread: int = 0
-    max_half_spread: int
-    volatility_half_life_s: float = 60.0
-    requote_ticks: int = 1
-    """A quote that is nearer than this to where it should be stays, and keeps its queue."""
-    toxic_imbalance: float = 0.8
-    """Part of the recent prints' size on one side from which quotes in their way back off."""
-    toxic_half_life_s: float = 10.0
-    back_off_ms: int = 5_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -21,6 +21,7 @@ from services.control.edge.admission_rules import Route
 from services.control.edge.shapes import Field, Kind, Shape
 from tradingtools.rpc import validation, wording
 from tradingtools.v1 import (
+    bot_service_pb2,
     control_service_pb2,
     event_service_pb2,
     holding_service_pb2,
@@ -40,6 +41,7 @@ OWN_SERVICES: tuple[ServiceDescriptor, ...] = (
     simulation_service_pb2.DESCRIPTOR.services_by_name["SimulationService"],
     trigger_service_pb2.DESCRIPTOR.services_by_name["TriggerService"],
     wallet_service_pb2.DESCRIPTOR.services_by_name["WalletService"],
+    bot_service_pb2.DESCRIPTOR.services_by_name["BotService"],
 )
 """Served by control itself."""
 PUBLIC_SERVICES: tuple[ServiceDescriptor, ...] = (

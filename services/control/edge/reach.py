@@ -92,6 +92,10 @@ ABOUT: dict[str, tuple[About, ...]] = {
         "GetSealingKey ListExchanges": (),
         "CreateWallet ListWallets GetWallet DeleteWallet RotateWallet CheckWallet": (Everybody(),),
     }),
+    **_of("BotService", {
+        "CreateBot ListBots GetBot StartBot StopBot PauseBot ResumeBot ListBotOrders ListBotFills":
+            (Everybody(),),
+    }),
     **_of("WebhookService", {
         "CreateWebhookEndpoint ListWebhookEndpoints GetWebhookEndpoint UpdateWebhookEndpoint"
         " DeleteWebhookEndpoint RotateWebhookSecret TestWebhookEndpoint ListWebhookDeliveries"

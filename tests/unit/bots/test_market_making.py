@@ -21,11 +21,11 @@ from services.bots.core.strategy import (
 )
 from services.bots.strategies.market_making import (
     MarketMaking,
-    MarketMakingConfig,
     MarketMakingState,
 )
 from tests.unit.bots.samples import book, outcome, swap
 from tradingtools.domain.book import BookStatus
+from tradingtools.domain.strategies import MarketMakingConfig
 from tradingtools.venues.trading import Fill, Print
 
 ONE, YES, NO = swap(), outcome("yes"), outcome("no")

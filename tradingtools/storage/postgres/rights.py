@@ -83,9 +83,6 @@ RIGHTS: Mapping[str, _Rights] = {
         # Default triggers, for a position that opens.
         "trigger": "insert",
         "trigger_event": "insert",
-        "bot": "insert, update",
-        "bot_event": "insert",
-        "bot_engine": "update (draining)",
     },
     "guard": {
         **_JOURNAL,
@@ -124,6 +121,9 @@ RIGHTS: Mapping[str, _Rights] = {
         "resync": "insert, update (state, version)",
         "trigger": "insert, update",
         "trigger_event": "insert",
+        "bot": "insert, update (desired, version, from_state, state, reason)",
+        "bot_event": "insert",
+        "bot_engine": "update (draining)",
     },
     "events": {
         **_STREAM,

@@ -1,0 +1,195 @@
+"""`tt bots`: bots that trade for wallets: made, started, stopped and looked at."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from cli import engine, schemas
+from cli.command import Limit, Yes, ask, command, noun
+from cli.core.words import bare, clock
+from cli.errors import Failure, Status
+from cli.output import Column, Json, Shown
+
+app = noun("List, create, start, stop, pause and resume bots; list their orders and fills.")
+_STATE, _SIDE = "BOT_STATE_", "SIDE_"
+_Bot = Annotated[str, typer.Argument(metavar="BOT", help="Its id, 12 letters and digits.")]
+
+
+def _stands(bot: Json) -> str:
+    state, desired = bare(bot["state"], _STATE), bare(bot["desired"], _STATE)
+    wanted = "" if state == desired else f", to be {desired.lower()}"
+    return f"{state.lower()}{wanted}"
+
+
+_COLUMNS = (
+    Column("BOT", lambda one: one["id"]),
+    Column("NAME", lambda one: one["name"]),
+    Column("STRATEGY", lambda one: one["strategy"]),
+    Column("INSTRUMENTS", lambda one: " ".join(one["instruments"])),
+    Column("STANDS", _stands),
+    Column("RESULT", lambda one: one.get("equity", {}).get("result", ""), right=True),
+    Column("ENGINE", lambda one: one["engine"]),
+    Column("REASON", lambda one: one["reason"]),
+)
+_ORDERS = (
+    Column("ORDER", lambda one: one["id"]),
+    Column("INSTRUMENT", lambda one: one["instrumentId"]),
+    Column("SIDE", lambda one: bare(one["side"], _SIDE)),
+    Column("PRICE", lambda one: one["price"], right=True),
+    Column("SIZE", lambda one: one["size"], right=True),
+    Column("FILLED", lambda one: one["filled"], right=True),
+    Column("STATE", lambda one: one["state"]),
+    Column("PENDING", lambda one: one["pending"]),
+    Column("SLOT", lambda one: one["slot"]),
+    Column("CREATED", lambda one: clock(one["createdAt"])),
+)
+_FILLS = (
+    Column("TRADED", lambda one: clock(one["tradedAt"])),
+    Column("INSTRUMENT", lambda one: one["instrumentId"]),
+    Column("SIDE", lambda one: bare(one["side"], _SIDE)),
+    Column("PRICE", lambda one: one["price"], right=True),
+    Column("SIZE", lambda one: one["size"], right=True),
+    Column("FEE", lambda one: f"{one['fee']} {one['feeCurrency']}", right=True),
+    Column("AS", lambda one: "maker" if one["maker"] else "taker"),
+    Column("UNDONE", lambda one: "undone" if one["undone"] else ""),
+    Column("ORDER", lambda one: one["orderId"]),
+)
+
+
+@command(app, "list", schemas.rest("Bot", many=True))
+def list_(
+    wallet: Annotated[str, typer.Option("--wallet", "-w", help="Of this wallet.")] = "",
+    state: Annotated[str, typer.Option("--state", help="running, risk_stopped, ...")] = "",
+    limit: Limit = 50,
+) -> Shown:
+    """List bots, the oldest first."""
+    named: Any = f"{_STATE}{state.upper()}" if state else None
+    rows = engine.rest().all_bots(wallet_id=wallet or None, state=named)
+    return Shown(data=engine.first(rows, limit), columns=_COLUMNS, empty="no bot")
+
+
+@command(app, "show", schemas.rest("Bot"))
+def show(bot: _Bot) -> Shown:
+    """Show a bot: state, quotes with their reasons, holdings, result."""
+    found = dict(engine.rest().get_bot(bot))
+    return Shown(data=found, lines=_lines(found))
+
+
+@command(app, "create", schemas.rest("Bot"))
+def create(
+    name: Annotated[str, typer.Argument(help="For people.")],
+    wallet: Annotated[str, typer.Option("--wallet", "-w", help="That it trades for, wal_...")],
+    file: Annotated[
+        str,
+        typer.Option(
+            "--file", "-f", metavar="FILE|-",
+            help="JSON with config, instruments and limits as POST /bots takes them; -: stdin.",
+        ),
+    ],
+    tenant: Annotated[str, typer.Option("--tenant", help="Whose it is.")] = "default",
+    key: Annotated[
+        str, typer.Option("--key", help="Idempotency-Key: the same one creates once.")
+    ] = "",
+) -> Shown:  # fmt: skip
+    """Create a bot. It is idle until it is started."""
+    engine.acting()
+    body: Any = {**_read(file), "name": name, "walletId": wallet, "tenant": tenant}
+    made = dict(engine.rest().create_bot(body, idempotency_key=key or None))
+    return Shown(data=made, lines=[f"created {made['id']}", *_lines(made)])
+
+
+@command(app, "start", schemas.rest("Bot"))
+def start(bot: _Bot, yes: Yes = False) -> Shown:
+    """Let an idle or stopped bot trade."""
+    engine.acting()
+    before = engine.rest().get_bot(bot)
+    ask(f"Let {before['name']} trade for {before['walletId']}?", yes=yes)
+    return _told(engine.rest().start_bot(bot))
+
+
+@command(app, "stop", schemas.rest("Bot"))
+def stop(bot: _Bot) -> Shown:
+    """Have a bot cancel its orders and stop. What it holds stays."""
+    engine.acting()
+    return _told(engine.rest().stop_bot(bot))
+
+
+@command(app, "pause", schemas.rest("Bot"))
+def pause(bot: _Bot) -> Shown:
+    """Have a bot cancel its orders and wait."""
+    engine.acting()
+    return _told(engine.rest().pause_bot(bot))
+
+
+@command(app, "resume", schemas.rest("Bot"))
+def resume(
+    bot: _Bot,
+    reason: Annotated[str, typer.Option("--reason", help="Why; needed after a stop by risk.")] = "",
+    yes: Yes = False,
+) -> Shown:
+    """Let a paused bot go on, or one that risk stopped."""
+    engine.acting()
+    before = engine.rest().get_bot(bot)
+    ask(f"Let {before['name']} trade for {before['walletId']} again?", yes=yes)
+    body: Any = {"reason": reason} if reason else {}
+    return _told(engine.rest().resume_bot(bot, body))
+
+
+@command(app, "orders", schemas.rest("BotOrder", many=True))
+def orders(
+    bot: _Bot,
+    unsettled: Annotated[bool, typer.Option("--unsettled", help="That may still fill.")] = False,
+    limit: Limit = 50,
+) -> Shown:
+    """List orders of a bot, the newest first."""
+    rows = engine.rest().all_bot_orders(bot, unsettled=unsettled or None)
+    return Shown(data=engine.first(rows, limit), columns=_ORDERS, empty="no order")
+
+
+@command(app, "fills", schemas.rest("BotFill", many=True))
+def fills(bot: _Bot, limit: Limit = 50) -> Shown:
+    """List fills of a bot, the last booked first."""
+    rows = engine.rest().all_bot_fills(bot)
+    return Shown(data=engine.first(rows, limit), columns=_FILLS, empty="no fill")
+
+
+def _told(bot: Any) -> Shown:
+    return Shown(data=dict(bot), lines=_lines(bot))
+
+
+def _lines(bot: Json) -> list[str]:
+    lines = [
+        f"{bot['id']}  {bot['name']}  {_stands(bot)}",
+        f"  {bot['strategy']} for {bot['walletId']}: {' '.join(bot['instruments'])}",
+    ]
+    if bot["reason"]:
+        lines.append(f"  because {bot['reason']}")
+    limits = bot.get("limits", {})
+    lines.append(f"  limits: {', '.join(f'{k} {v}' for k, v in limits.items()) or 'none'}")
+    lines += [f"  {one['slot']}: {one['explanation']}" for one in bot["slots"]]
+    lines += [
+        f"  holds {one['size']} {one['instrumentId']}, realised {one['realised']}"
+        f", fees {one['fees']}"
+        for one in bot["holdings"]
+    ]
+    if "equity" in bot:
+        lines.append(f"  result {bot['equity']['result']}, highest {bot['equity']['peak']}")
+    return lines
+
+
+def _read(source: str) -> Json:
+    try:
+        text = sys.stdin.read() if source == "-" else Path(source).read_text(encoding="utf-8")
+        found = json.loads(text)
+    except OSError as error:
+        raise Failure(f"{source}: {error.strerror}", Status.USAGE) from None
+    except ValueError:
+        raise Failure(f"{source}: no JSON", Status.USAGE) from None
+    if not isinstance(found, dict):
+        raise Failure(f"{source}: no JSON object", Status.USAGE)
+    return found

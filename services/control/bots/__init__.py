@@ -1,0 +1,1 @@
+"""Bots as people make, want and see them; engines follow (`services/bots`)."""

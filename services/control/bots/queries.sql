@@ -1,0 +1,81 @@
+-- name: known
+-- What a request under this Idempotency-Key has made.
+select id, request_hash from bot where request_key = %(request_key)s;
+
+-- name: wallet
+select tenant, exchange, state from trading_wallet where id = %(id)s;
+
+-- name: create
+-- A bot with the word of who made it; nothing when its name is taken or its wallet not in use.
+with made as (
+    insert into bot (id, tenant, name, wallet_id, strategy, config, instruments, limits, request_key,
+                     request_hash)
+    select %(id)s, w.tenant, %(name)s, w.id, %(strategy)s, %(config)s, %(instruments)s, %(limits)s,
+           %(request_key)s, %(request_hash)s
+    from trading_wallet w
+    where w.id = %(wallet_id)s and w.state = 'ACTIVE' and w.tenant = %(tenant)s
+    on conflict do nothing
+    returning id
+), told as (
+    insert into bot_event (bot_id, what, actor) select id, 'created', %(actor)s from made
+)
+select id from made;
+
+-- name: want
+-- Another wish, with the word of who has it; nothing when it is wanted already, or does not fit.
+with moved as (
+    update bot set desired = %(desired)s, version = version + 1,
+        from_state = case when state = %(restarts)s then state else from_state end,
+        reason = case when state = %(restarts)s then '' else reason end,
+        state = case when state = %(restarts)s then 'STARTING' else state end
+    where id = %(id)s and state = any(%(states)s)
+      and (desired <> %(desired)s or state = %(restarts)s)
+    returning id
+), told as (
+    insert into bot_event (bot_id, what, actor, reason)
+    select id, %(word)s, %(actor)s, %(reason)s from moved
+)
+select id from moved;
+
+-- name: state
+select state from bot where id = %(id)s;
+
+-- name: bots
+-- Bots as they stand, with the units of what they have traded.
+select b.id, b.tenant, b.name, b.wallet_id, b.strategy, b.config, b.instruments, b.limits, b.desired,
+       b.state, b.reason, b.engine, b.created_at, b.changed_at, s.explanation, s.holdings, s.equity,
+       s.written_at,
+       (select jsonb_object_agg(one, units.instrument)
+        from unnest(b.instruments) one
+        cross join lateral (select o.detail -> 'order' -> 'instrument' as instrument
+                            from bot_order o
+                            where o.bot_id = b.id and o.instrument_id = one limit 1) units
+       ) as units
+from bot b left join bot_standing s on s.bot_id = b.id
+
+-- name: one
+where b.id = %(id)s;
+
+-- name: page
+where (%(wallet)s::text = '' or b.wallet_id = %(wallet)s)
+  and (%(state)s::text = '' or b.state = %(state)s)
+  and (%(at)s::timestamptz is null or (b.created_at, b.id) > (%(at)s, %(after)s::text))
+order by b.created_at, b.id limit %(limit)s;
+
+-- name: orders
+-- Orders of a bot before a place, the newest first.
+select order_id as id, slot, instrument_id, side, price, size, filled, state, pending, venue_order_id,
+       settled, created_at, changed_at, detail -> 'order' -> 'instrument' as instrument
+from bot_order
+where bot_id = %(bot)s and (not %(unsettled)s or not settled)
+  and (%(at)s::timestamptz is null or (created_at, order_id) < (%(at)s, %(after)s::text))
+order by created_at desc, order_id desc limit %(limit)s;
+
+-- name: fills
+-- Fills of a bot before a place, the last booked first.
+select f.event_seq, f.trade_id, f.order_id, f.instrument_id, f.side, f.price, f.size, f.fee,
+       f.fee_currency, f.maker, f.undone, f.mid_price, f.traded_at,
+       o.detail -> 'order' -> 'instrument' as instrument
+from bot_fill f join bot_order o on o.order_id = f.order_id
+where f.bot_id = %(bot)s and (%(before)s::bigint is null or f.event_seq < %(before)s)
+order by f.event_seq desc limit %(limit)s;

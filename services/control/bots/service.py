@@ -1,0 +1,102 @@
+"""BotService: read, write what a person wants, encode."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from services.control import paging
+from services.control.bots import codec
+from services.control.bots.rules import PAUSE, RESUME, START, STOP
+from services.control.bots.store import Bots
+from services.control.edge.interceptors import caller_of
+from services.control.messages import Fields
+from tradingtools.rpc.headers import Context, idempotency_key
+from tradingtools.v1 import bot_service_pb2 as pb
+from tradingtools.v1 import bot_service_pb2_grpc as pb_grpc
+
+
+class BotServicer(pb_grpc.BotServiceServicer):
+    """Bots.
+
+    Args:
+        bots: as they are stored.
+    """
+
+    def __init__(self, bots: Bots) -> None:
+        self._bots = bots
+
+    async def CreateBot(self, request: pb.CreateBotRequest, context: Context) -> pb.Bot:
+        """Make one."""
+        caller = caller_of(context)
+        new = codec.new_bot(request, caller, idempotency_key(context))
+        made = await self._bots.create(caller.id, new)
+        return pb.Bot(**codec.bot(await self._bots.one(made)))
+
+    async def ListBots(self, request: pb.ListBotsRequest, _context: Context) -> pb.ListBotsResponse:
+        """Return a page, the oldest first."""
+        size = paging.size(request.page_size)
+        state = pb.BotState.Name(request.state).removeprefix("BOT_STATE_") if request.state else ""
+        scope = f"bots:{request.wallet_id}:{state}"
+        after = paging.decode(scope, request.page_token, 1)
+        rows = await self._bots.page(request.wallet_id, state, after, size + 1)
+        page = rows[:size]
+        answer: Fields = {"bots": [codec.bot(row) for row in page]}
+        if len(rows) > size:
+            answer["next_page_token"] = paging.encode(scope, page[-1]["created_at"], page[-1]["id"])
+        return pb.ListBotsResponse(**answer)
+
+    async def GetBot(self, request: pb.GetBotRequest, _context: Context) -> pb.Bot:
+        """Return one."""
+        return pb.Bot(**codec.bot(await self._bots.one(request.id)))
+
+    async def StartBot(self, request: pb.StartBotRequest, context: Context) -> pb.Bot:
+        """Want it to run."""
+        row = await self._bots.want(START, request.id, caller_of(context).id)
+        return pb.Bot(**codec.bot(row))
+
+    async def StopBot(self, request: pb.StopBotRequest, context: Context) -> pb.Bot:
+        """Want it to end."""
+        row = await self._bots.want(STOP, request.id, caller_of(context).id)
+        return pb.Bot(**codec.bot(row))
+
+    async def PauseBot(self, request: pb.PauseBotRequest, context: Context) -> pb.Bot:
+        """Want it to wait."""
+        row = await self._bots.want(PAUSE, request.id, caller_of(context).id)
+        return pb.Bot(**codec.bot(row))
+
+    async def ResumeBot(self, request: pb.ResumeBotRequest, context: Context) -> pb.Bot:
+        """Want it to go on."""
+        row = await self._bots.want(RESUME, request.id, caller_of(context).id, request.reason)
+        return pb.Bot(**codec.bot(row))
+
+    async def ListBotOrders(
+        self, request: pb.ListBotOrdersRequest, _context: Context
+    ) -> pb.ListBotOrdersResponse:
+        """Return a page, the newest first."""
+        size = paging.size(request.page_size)
+        scope = f"bot-orders:{request.id}:{request.unsettled}"
+        before = paging.decode(scope, request.page_token, 1)
+        rows = await self._bots.orders(
+            request.id, unsettled=request.unsettled, before=before, limit=size + 1
+        )
+        page = rows[:size]
+        answer: Fields = {"orders": [codec.order(row) for row in page]}
+        if len(rows) > size:
+            answer["next_page_token"] = paging.encode(scope, page[-1]["created_at"], page[-1]["id"])
+        return pb.ListBotOrdersResponse(**answer)
+
+    async def ListBotFills(
+        self, request: pb.ListBotFillsRequest, _context: Context
+    ) -> pb.ListBotFillsResponse:
+        """Return a page, the last booked first."""
+        size = paging.size(request.page_size)
+        scope = f"bot-fills:{request.id}"
+        key = paging.decode(scope, request.page_token, 1)
+        before = None if key is None else codec.fill_number(key[1][0])
+        rows = await self._bots.fills(request.id, before, size + 1)
+        page = rows[:size]
+        answer: Fields = {"fills": [codec.fill(row) for row in page]}
+        if len(rows) > size:
+            last = str(page[-1]["event_seq"])
+            answer["next_page_token"] = paging.encode(scope, datetime.fromtimestamp(0, UTC), last)
+        return pb.ListBotFillsResponse(**answer)

@@ -1,0 +1,157 @@
+"""Bots in PostgreSQL, as people make, want and see them.
+
+No copy is decided by a bot, so nothing here takes the lock of the copies' settings.
+"""
+
+from __future__ import annotations
+
+from psycopg.types.json import Jsonb
+
+from services.control.bots.codec import NewBot
+from services.control.bots.rules import Wish, refused
+from services.control.paging import Key
+from services.control.parsing import refuse
+from services.control.store import Row, Store, queries
+from tradingtools.domain.bot_states import BotState
+from tradingtools.domain.errors import Conflict, NotFound, RequestIdReused, WrongState
+
+_SQL = queries("bots/queries")
+_ONE = _SQL["bots"] + "\n" + _SQL["one"]
+_PAGE = _SQL["bots"] + "\n" + _SQL["page"]
+
+
+class Bots:
+    """Bots in a store.
+
+    Args:
+        store: of the rows.
+    """
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    async def create(self, actor: str, new: NewBot) -> str:
+        """Make a bot that is IDLE; return its id, or that of what the same request made before.
+
+        Args:
+            actor: the id of the caller's token.
+            new: what is asked for.
+
+        Raises:
+            NotFound: the tenant has no such wallet.
+            InvalidField: an instrument is of another exchange than the wallet.
+            WrongState: the wallet is retired.
+            Conflict: the name is taken.
+            RequestIdReused: the key came with another request.
+        """
+        known = await self._known(new)
+        if known is not None:
+            return known
+        await self._check_wallet(new)
+        made = await self._store.write(
+            _SQL["create"],
+            id=new.id, tenant=new.tenant, name=new.name, wallet_id=new.wallet_id,
+            strategy=new.strategy, config=Jsonb(new.config), instruments=list(new.instruments),
+            limits=Jsonb(new.limits), request_key=new.request_key, request_hash=new.request_hash,
+            actor=actor,
+        )  # fmt: skip
+        if made:
+            return str(made[0]["id"])
+        # Another request was faster: the same one, one for the name, or the wallet's end.
+        known = await self._known(new)
+        if known is not None:
+            return known
+        await self._check_wallet(new)
+        raise Conflict(f"another bot is called {new.name}", kind="bot", field="name")
+
+    async def want(self, wish: Wish, bot_id: str, actor: str, reason: str = "") -> Row:
+        """Give a command; what is wanted already changes nothing. Return the bot.
+
+        Raises:
+            NotFound: there is no such bot.
+            WrongState: the command does not fit its state.
+            InvalidField: it needs a reason.
+        """
+        reasoned = bool(reason) or not wish.reasoned
+        restarts = str(wish.restarts or "") if reasoned else ""
+        states = [str(one) for one in wish.states if reasoned or one is not wish.restarts]
+        moved = await self._store.write(
+            _SQL["want"],
+            id=bot_id, desired=wish.desired, states=states, restarts=restarts, word=wish.word,
+            actor=actor, reason=reason,
+        )  # fmt: skip
+        row = await self.one(bot_id)
+        state = BotState(row["state"])
+        if not moved and state not in wish.states:
+            raise refused(wish, bot_id, state)
+        if not moved and state is wish.restarts and not reasoned:
+            raise refuse("reason", f"why a bot in {state} is resumed")
+        return row
+
+    async def one(self, bot_id: str) -> Row:
+        """Return a bot. Raises NotFound, Unavailable."""
+        rows = await self._store.rows(_ONE, id=bot_id)
+        if not rows:
+            raise NotFound(f"no bot {bot_id}", kind="bot", id=bot_id)
+        return rows[0]
+
+    async def page(self, wallet: str, state: str, after: Key | None, limit: int) -> list[Row]:
+        """Return bots after a place, the oldest first.
+
+        Args:
+            wallet: of them; empty: any.
+            state: of them; empty: any.
+            after: the last one of the page before; None: from the first one on.
+            limit: at most so many.
+        """
+        at, (last,) = after or (None, [""])
+        return await self._store.rows(
+            _PAGE, wallet=wallet, state=state, at=at, after=last, limit=limit
+        )
+
+    async def orders(
+        self, bot_id: str, *, unsettled: bool, before: Key | None, limit: int
+    ) -> list[Row]:
+        """Return orders before a place, the newest first. Raises NotFound: no such bot."""
+        await self._known_bot(bot_id)
+        at, (last,) = before or (None, [""])
+        return await self._store.rows(
+            _SQL["orders"], bot=bot_id, unsettled=unsettled, at=at, after=last, limit=limit
+        )
+
+    async def fills(self, bot_id: str, before: int | None, limit: int) -> list[Row]:
+        """Return fills that were booked before one, the last first. Raises NotFound."""
+        await self._known_bot(bot_id)
+        return await self._store.rows(_SQL["fills"], bot=bot_id, before=before, limit=limit)
+
+    async def _known_bot(self, bot_id: str) -> None:
+        if not await self._store.rows(_SQL["state"], id=bot_id):
+            raise NotFound(f"no bot {bot_id}", kind="bot", id=bot_id)
+
+    async def _known(self, new: NewBot) -> str | None:
+        if new.request_key is None:
+            return None
+        rows = await self._store.rows(_SQL["known"], request_key=new.request_key)
+        if not rows:
+            return None
+        if bytes(rows[0]["request_hash"]) != new.request_hash:
+            raise RequestIdReused(
+                "Idempotency-Key: was used with another request", field="Idempotency-Key"
+            )
+        return str(rows[0]["id"])
+
+    async def _check_wallet(self, new: NewBot) -> None:
+        rows = await self._store.rows(_SQL["wallet"], id=new.wallet_id)
+        if not rows or rows[0]["tenant"] != new.tenant:
+            raise NotFound(
+                f"{new.tenant} has no wallet {new.wallet_id}", kind="wallet", id=new.wallet_id
+            )
+        if rows[0]["state"] != "ACTIVE":
+            raise WrongState(
+                f"wallet {new.wallet_id} is {rows[0]['state']}",
+                kind="wallet", id=new.wallet_id, state=rows[0]["state"],
+            )  # fmt: skip
+        exchange = str(rows[0]["exchange"])
+        for place, one in enumerate(new.instruments):
+            if one.partition(":")[0] != exchange:
+                raise refuse(f"instruments[{place}]", f"one of its wallet's exchange, {exchange}")

@@ -1,0 +1,105 @@
+"""Settings of each strategy of bots: what REST takes, the database keeps and an engine reads."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import MISSING, dataclass, fields
+from typing import Annotated, Any, Final, get_type_hints
+
+import msgspec
+from msgspec import Meta
+
+Positive = Annotated[int, Meta(gt=0)]
+NotNegative = Annotated[int, Meta(ge=0)]
+PositiveFloat = Annotated[float, Meta(gt=0)]
+
+
+class ConfigError(ValueError):
+    """Settings that a strategy cannot have.
+
+    Args:
+        field: whose value is wrong; empty: the name of the strategy.
+        expected: what it should be.
+    """
+
+    def __init__(self, field: str, expected: str) -> None:
+        super().__init__(f"{f'config.{field}' if field else 'strategy'}: expected {expected}")
+        self.field = field
+        self.expected = expected
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MarketMakingConfig:
+    """Settings of one market maker; sizes and prices in the instrument's units."""
+
+    instrument_id: str
+    complement_id: str = ""
+    """The other outcome of a binary; empty: none is traded."""
+    order_size: Positive
+    max_position: Positive
+    """Largest holding on either side."""
+    risk_aversion: PositiveFloat = 0.1
+    horizon_s: PositiveFloat = 60.0
+    arrival_decay: PositiveFloat = 100.0
+    """How fast arrivals fade with the distance from the mid, by unit of price 1."""
+    min_half_spread: NotNegative = 0
+    max_half_spread: Positive
+    volatility_half_life_s: PositiveFloat = 60.0
+    requote_ticks: NotNegative = 1
+    """A quote that is nearer than this to where it should be stays, and keeps its queue."""
+    toxic_imbalance: Annotated[float, Meta(gt=0, le=1)] = 0.8
+    """Part of the recent prints' size on one side from which quotes in their way back off."""
+    toxic_half_life_s: PositiveFloat = 10.0
+    back_off_ms: NotNegative = 5_000
+
+    def traded(self) -> dict[str, str]:
+        """Return the instruments that it trades, by field."""
+        both = {"instrument_id": self.instrument_id, "complement_id": self.complement_id}
+        return {field: one for field, one in both.items() if one}
+
+    def check(self) -> None:
+        """Raise ConfigError: two settings do not go together."""
+        if self.max_half_spread < self.min_half_spread:
+            raise ConfigError("max_half_spread", "at least the smallest half of the spread")
+        if self.complement_id == self.instrument_id:
+            raise ConfigError("complement_id", "another instrument")
+
+
+CONFIGS: Final[Mapping[str, type[Any]]] = {"market_making": MarketMakingConfig}
+"""The types of settings by the names of their strategies."""
+
+
+def config(strategy: str, values: Mapping[str, Any], *, texts: bool = False) -> Any:
+    """Read the settings of a strategy.
+
+    Args:
+        strategy: its name.
+        values: by field; what is not there has its default.
+        texts: numbers may be decimal texts.
+
+    Raises:
+        ConfigError: a field is missing, unknown, out of its range or of another type.
+    """
+    kind = CONFIGS.get(strategy)
+    if kind is None:
+        raise ConfigError("", f"one of {', '.join(CONFIGS)}")
+    types = get_type_hints(kind, include_extras=True)
+    for name in values:
+        if name not in types:
+            raise ConfigError(name, f"no such setting of {strategy}")
+    found: dict[str, Any] = {}
+    for field in fields(kind):
+        if field.name in values:
+            found[field.name] = _value(field.name, values[field.name], types[field.name], texts)
+        elif field.default is MISSING:
+            raise ConfigError(field.name, "a value")
+    made = kind(**found)
+    made.check()
+    return made
+
+
+def _value(name: str, value: Any, kind: Any, texts: bool) -> Any:
+    try:
+        return msgspec.convert(value, kind, strict=not texts)
+    except msgspec.ValidationError as error:
+        raise ConfigError(name, str(error).removeprefix("Expected ").replace("`", "")) from None
