@@ -30,7 +30,7 @@ Units = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewBot:
-    """What a create asks for."""
+    """The bot that a create asks for."""
 
     id: str
     tenant: str
