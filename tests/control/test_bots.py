@@ -84,7 +84,7 @@ def moved(database: Database, bot: str, *path: str, reason: str = "") -> None:
 
 
 def commanded(edge: RunningEdge, bot: str, command: str, **sent: str) -> httpx.Response:
-    more = {"json": sent} if command == "resume" else {}
+    more: dict[str, Any] = {"json": sent} if command == "resume" else {}
     return edge.call("POST", f"/bots/{bot}/{command}", **more)
 
 
@@ -297,7 +297,7 @@ def test_orders_fills_and_standing_are_decimals(
     path = f"/bots/{bot}/fills"
     page = valid(edge.call("GET", f"{path}?pageSize=1", READ), "ListBotFillsResponse")
     more = edge.call("GET", f"{path}?pageToken={page['nextPageToken']}", READ).json()
-    first, second = [*page["fills"], *more["fills"]]
+    first, second = page["fills"] + more["fills"]
     assert (first["tradeId"], first["size"], first["fee"], first["midPrice"]) == (
         "t2", "0.75", "-0.015", "65001",
     )  # fmt: skip
@@ -310,6 +310,7 @@ def test_orders_fills_and_standing_are_decimals(
 def test_the_contract_has_the_fields_that_engines_read() -> None:
     for strategy in pb.BotConfig.DESCRIPTOR.fields:
         names = {field.name for field in fields(CONFIGS[strategy.name])}
+        assert strategy.message_type is not None
         assert {field.name for field in strategy.message_type.fields} == names
     limits = {field.name for field in fields(RiskLimits)}
     assert {field.name for field in pb.BotLimits.DESCRIPTOR.fields} == limits
