@@ -19,7 +19,7 @@ SECRET = "chNOOS4KvNXR_Xq4k4c9qsfoKWvnDecLATCRlcBwyKDYnWgO"
 AT = "2020-12-08T09:08:57.715Z"
 AT_MS = 1_607_418_537_715
 KEYS = OkxKeys(api_key="k", secret=SECRET, passphrase="p")
-EVERY = [(method, path) for method, paths in okx_rules.ALLOWED.items() for path in paths]
+EVERY = [(method, path) for method, paths in okx_rules.ALLOWED.items() for path in sorted(paths)]
 
 
 def ask(method: str = "GET", path: str = "/api/v5/account/balance", body: str = "") -> OkxRest:
