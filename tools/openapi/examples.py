@@ -98,7 +98,7 @@ EXAMPLES: Mapping[str, Mapping[str, Any]] = {
     },
     "ListBots": {"state": "BOT_STATE_RUNNING", "pageSize": 20},
     "ResumeBot": {"reason": "the loss was a wrong mark"},
-    "ListBotOrders": {"unsettled": True, "pageSize": 20},
+    "ListBotOrders": {"pageSize": 20},
     "ListSimpleTriggers": {"walletAddress": WALLET},
     "ListTriggers": {"wallet": WALLET},
     "ListCopyQuality": {"followerProxy": WALLET, "by": "leader"},

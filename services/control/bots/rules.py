@@ -1,4 +1,4 @@
-"""What a person may want of a bot, by the state it is in. Pure."""
+"""Commands of a person to a bot, and the states in which they fit. Pure."""
 
 from __future__ import annotations
 
