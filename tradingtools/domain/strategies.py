@@ -65,7 +65,37 @@ class MarketMakingConfig:
             raise ConfigError("complement_id", "another instrument")
 
 
-CONFIGS: Final[Mapping[str, type[Any]]] = {"market_making": MarketMakingConfig}
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GridConfig:
+    """Settings of one grid; sizes and prices in the instrument's units."""
+
+    instrument_id: str
+    lower: Positive
+    upper: Positive
+    """Bounds: the lowest and the highest level."""
+    cells: Annotated[int, Meta(ge=1, le=200)]
+    """Steps between the bounds; levels are one more."""
+    order_size: Positive
+    """Of each level."""
+    post_only: bool = False
+    """Orders that would trade at once are refused, and no taker's fee is paid."""
+    opening_slippage: NotNegative = 0
+    """How far above the best ask the first inventory may be bought, in units of price."""
+
+    def traded(self) -> dict[str, str]:
+        """Return the instruments that it trades, by field."""
+        return {"instrument_id": self.instrument_id}
+
+    def check(self) -> None:
+        """Raise ConfigError: two settings do not go together."""
+        if self.upper <= self.lower:
+            raise ConfigError("upper", "a price above lower")
+
+
+CONFIGS: Final[Mapping[str, type[Any]]] = {
+    "grid": GridConfig,
+    "market_making": MarketMakingConfig,
+}
 """The types of settings by the names of their strategies."""
 
 

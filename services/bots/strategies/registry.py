@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from services.bots.core.strategy import Strategy
+from services.bots.strategies.grid import Grid, GridState
 from services.bots.strategies.market_making import MarketMaking, MarketMakingState
 from tradingtools.domain.strategies import ConfigError
 
@@ -22,6 +23,7 @@ class Kind:
 
 
 KINDS: Mapping[str, Kind] = {
+    "grid": Kind(make=Grid, state=GridState),
     "market_making": Kind(make=MarketMaking, state=MarketMakingState),
 }
 

@@ -1,0 +1,53 @@
+"""Each strategy through the whole order core, on a short market from a seed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from backtest.exchange import FeeRates
+from backtest.run import Assumptions, Backtest, Outcome
+from backtest.tape import SeededMarket, seeded
+from services.bots.core.risk import RiskLimits
+from services.bots.core.strategy import Quote, Strategy, TimerEvent
+from services.bots.strategies.grid import Grid
+from tests.unit.bots.samples import swap
+from tradingtools.domain.strategies import GridConfig
+
+ONE = swap()
+MARKET = SeededMarket(instrument=ONE, seed=5, seconds=120, start_price=640_000, level_size=300)
+
+
+def played(
+    strategy: Strategy[Any, Any], config: Any, *, most: int, market: SeededMarket = MARKET
+) -> tuple[Outcome, Backtest]:
+    test = Backtest(
+        strategy,
+        config,
+        {ONE.id: ONE},
+        limits=RiskLimits(max_position=most, max_orders_per_minute=600),
+        assumptions=Assumptions(fees=FeeRates(maker=20, taker=500)),
+    )
+    return test.run(seeded(market)), test
+
+
+def test_a_grid_sells_above_what_it_buys_below() -> None:
+    config = GridConfig(
+        instrument_id=ONE.id, lower=639_980, upper=640_020, cells=10, order_size=100
+    )
+
+    outcome, test = played(Grid(), config, most=1_100)
+
+    assert {one.side for one in outcome.fills} == {"BUY", "SELL"}
+    assert len(outcome.fills) > 10
+    assert all(639_980 <= one.price <= 640_020 for one in outcome.fills)
+    signed = (one.size if one.side == "BUY" else -one.size for one in outcome.fills)
+    assert test.bot.holdings[ONE.id].size == sum(signed)
+    # What stands at the end is what the grid wants for the position, once at each level.
+    seen = test.bot.view(0)
+    _, wanted = Grid().on(config, outcome.state, TimerEvent(), seen)
+    assert {
+        one.slot: (one.side, one.price, one.size - one.filled) for one in seen.standing.values()
+    } == {one.slot: (one.side, one.price, one.size) for one in wanted if isinstance(one, Quote)}
+    # Every pair of a buy and the sell one level above gains the step.
+    assert test.bot.holdings[ONE.id].realised > 0
+    assert outcome.breaches == ()
