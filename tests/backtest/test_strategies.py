@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 from backtest.exchange import FeeRates
@@ -9,9 +10,11 @@ from backtest.run import Assumptions, Backtest, Outcome
 from backtest.tape import SeededMarket, seeded
 from services.bots.core.risk import RiskLimits
 from services.bots.core.strategy import Quote, Strategy, TimerEvent
+from services.bots.strategies.dca import Dca
 from services.bots.strategies.grid import Grid
 from tests.unit.bots.samples import swap
-from tradingtools.domain.strategies import GridConfig
+from tradingtools.domain.bot_states import BotState
+from tradingtools.domain.strategies import DcaConfig, FinishWhen, GridConfig
 
 ONE = swap()
 MARKET = SeededMarket(instrument=ONE, seed=5, seconds=120, start_price=640_000, level_size=300)
@@ -50,4 +53,27 @@ def test_a_grid_sells_above_what_it_buys_below() -> None:
     } == {one.slot: (one.side, one.price, one.size) for one in wanted if isinstance(one, Quote)}
     # Every pair of a buy and the sell one level above gains the step.
     assert test.bot.holdings[ONE.id].realised > 0
+    assert outcome.breaches == ()
+
+
+def test_a_plan_buys_each_interval_until_its_budget_is_spent() -> None:
+    # Contracts of 0.01 BTC at 64000: 700 USDT buy 1.09 of them, and 1500 last for three buys.
+    plan = DcaConfig(
+        instrument_id=ONE.id,
+        amount=70_000_000_000,
+        interval_s=20,
+        budget=150_000_000_000,
+        finish_when=FinishWhen.BUDGET,
+    )
+
+    outcome, test = played(Dca(), plan, most=10_000)
+
+    sizes: dict[int, int] = {}
+    for one in outcome.fills:
+        sizes[one.venue_ms] = sizes.get(one.venue_ms, 0) + one.size
+    assert {one.side for one in outcome.fills} == {"BUY"}
+    assert all(later - sooner >= 19_900 for sooner, later in pairwise(sizes))
+    assert max(sizes.values()) <= 109
+    assert 149_000_000_000 < test.bot.holdings[ONE.id].cost <= 150_000_000_000
+    assert (test.bot.life, test.bot.quiet) == (BotState.STOPPING, True)
     assert outcome.breaches == ()

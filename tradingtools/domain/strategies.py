@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, fields
+from enum import StrEnum
 from typing import Annotated, Any, Final, get_type_hints
 
 import msgspec
@@ -92,7 +93,51 @@ class GridConfig:
             raise ConfigError("upper", "a price above lower")
 
 
+class FinishWhen(StrEnum):
+    """The end of a plan that buys at intervals."""
+
+    NEVER = "NEVER"
+    """What was sold is bought again."""
+    SOLD = "SOLD"
+    """The take-profit has sold all."""
+    BUDGET = "BUDGET"
+    """The budget is spent; what was bought is kept."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DcaConfig:
+    """Settings of one plan that buys at intervals; money in units of the settle currency."""
+
+    instrument_id: str
+    amount: Positive
+    """Money of one buy, before fees."""
+    interval_s: Annotated[int, Meta(ge=10)]
+    max_slippage: Annotated[int, Meta(ge=0, le=1_000_000)] = 1_000
+    """How far above the best ask a buy may go, in parts of a million."""
+    budget: Positive | None = None
+    """Largest cost of what is held, before fees; None: no bound."""
+    take_profit: Positive | None = None
+    """How far above the average cost all is sold, in parts of a million; None: it is kept."""
+    finish_when: FinishWhen = FinishWhen.NEVER
+
+    def traded(self) -> dict[str, str]:
+        """Return the instruments that it trades, by field."""
+        return {"instrument_id": self.instrument_id}
+
+    def check(self) -> None:
+        """Raise ConfigError: two settings do not go together."""
+        if self.budget is not None and self.budget < self.amount:
+            raise ConfigError("budget", "at least amount")
+        if self.finish_when is FinishWhen.SOLD and self.take_profit is None:
+            raise ConfigError("take_profit", "a value, since finish_when is SOLD")
+        if self.finish_when is FinishWhen.BUDGET and self.budget is None:
+            raise ConfigError("budget", "a value, since finish_when is BUDGET")
+        if self.finish_when is FinishWhen.BUDGET and self.take_profit is not None:
+            raise ConfigError("take_profit", "no value, since finish_when is BUDGET")
+
+
 CONFIGS: Final[Mapping[str, type[Any]]] = {
+    "dca": DcaConfig,
     "grid": GridConfig,
     "market_making": MarketMakingConfig,
 }

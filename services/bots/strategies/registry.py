@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from services.bots.core.strategy import Strategy
+from services.bots.strategies.dca import Dca, DcaState
 from services.bots.strategies.grid import Grid, GridState
 from services.bots.strategies.market_making import MarketMaking, MarketMakingState
 from tradingtools.domain.strategies import ConfigError
@@ -23,6 +24,7 @@ class Kind:
 
 
 KINDS: Mapping[str, Kind] = {
+    "dca": Kind(make=Dca, state=DcaState),
     "grid": Kind(make=Grid, state=GridState),
     "market_making": Kind(make=MarketMaking, state=MarketMakingState),
 }
