@@ -60,6 +60,8 @@ _STOPS = frozenset(
     }
 )
 """States and wishes from which a bot goes on to stop."""
+_RESTED = frozenset({BotState.RISK_STOPPED, BotState.ERROR})
+"""States that only a person ends, by STARTING."""
 _log = structlog.get_logger("bots")
 
 
@@ -90,6 +92,7 @@ class WalletRun:
         self._write_seconds = write_ms / 1000
         self._bots: dict[str, AnyBot] = {}
         self._rows: dict[str, BotRow] = {}
+        self._numbers: dict[str, int] = {}
         self._instruments: dict[str, Instrument] = {}
         self._sending: set[asyncio.Task[None]] = set()
         self._feeding: asyncio.Task[None] | None = None
@@ -260,6 +263,11 @@ class WalletRun:
         if bot is None:
             await self._begin(row)
             return
+        if row.state is BotState.STARTING and bot.life in _RESTED:
+            # A person has it go on: from the start, once nothing of it may fill any more.
+            if bot.quiet:
+                await self._again(row)
+            return
         if bot.life is not row.state:
             await self._moved(bot, row)
             return
@@ -290,12 +298,12 @@ class WalletRun:
     async def _again(self, row: BotRow) -> None:
         """Begin a paused or stopped bot anew, with what it knows."""
         await self._write()
-        del self._bots[row.bot_id]
+        # Under one lease no id of an order is used twice.
+        self._numbers[row.bot_id] = self._bots.pop(row.bot_id).number
         await self._begin(row)
 
     async def _begin(self, row: BotRow) -> None:
-        resting = row.state in (BotState.RISK_STOPPED, BotState.ERROR)
-        starts = row.desired == "RUNNING" and not resting
+        starts = row.desired == "RUNNING" and row.state not in _RESTED
         ending = row.state in ACTIVE
         if not (starts or ending or await self._store.unsettled([row.bot_id])):
             return
@@ -343,6 +351,7 @@ class WalletRun:
             strategy.begin(config) if before is None else before,
             orders_=[*known, *await self._unwritten(row.bot_id, known)],
             holdings=await self._held(row.bot_id, instruments),
+            number=self._numbers.get(row.bot_id, 1),
             lease_until_ms=self._lease.until_ms,
         )
 

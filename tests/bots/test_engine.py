@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 
 import pytest
@@ -25,11 +26,12 @@ def fills(world: Bots, bot_id: str) -> int:
 
 
 def stopped(world: Bots, bot_id: str) -> None:
-    """Stop a bot, and compare its books with the exchange's."""
+    """Stop a bot, and compare the books of all bots with the exchange's."""
     world.wish(bot_id, "STOPPED")
     until(lambda: world.state(bot_id)[0] == "STOPPED", "the end")
     assert world.asked("trade/orders-pending") == []
-    assert world.booked(bot_id) == world.position()
+    all_booked = sum(world.booked(one) for (one,) in world.rows("select id from bot"))
+    assert all_booked == world.position()
     unsettled = "select order_id, state from bot_order where bot_id = %s and not settled"
     assert world.rows(unsettled, bot_id) == []
 
@@ -52,3 +54,37 @@ def test_a_bot_quotes_and_fills_and_knows_all_of_it_after_a_kill(world: Bots) ->
         assert len(sides) == 2
     finally:
         engine.stop()
+
+
+def test_a_bot_that_is_resumed_uses_no_order_id_again(world: Bots) -> None:
+    """After a pause, and after a stop by risk that a person resumes as control does."""
+    bot_id = "mm0000000002"
+    world.bot(bot_id)
+    engine = world.engine()
+    failed = engine.log.read_text().count("wallet failed") if engine.log.exists() else 0
+    engine.start()
+    try:
+        until(lambda: fills(world, bot_id) >= 1, "a fill")
+        world.wish(bot_id, "PAUSED")
+        until(lambda: world.state(bot_id)[0] == "PAUSED", "the pause")
+        before = fills(world, bot_id)
+        limits(world, bot_id, max_daily_loss="0.00000001")
+        world.wish(bot_id, "RUNNING")
+        until(lambda: world.state(bot_id)[0] == "RISK_STOPPED", "the loss")
+        limits(world, bot_id)
+        world.rows(
+            "update bot set from_state = state, state = 'STARTING', reason = '' where id = %s",
+            bot_id,
+        )
+        until(lambda: fills(world, bot_id) > before, "a fill of the third life")
+        stopped(world, bot_id)
+        assert engine.log.read_text().count("wallet failed") == failed
+    finally:
+        engine.stop()
+    placed = world.placed(bot_id)
+    assert len(placed) == len(set(placed))
+
+
+def limits(world: Bots, bot_id: str, **more: str) -> None:
+    query = "update bot set limits = %s, version = version + 1 where id = %s"
+    world.rows(query, json.dumps({"max_position": "6", **more}), bot_id)

@@ -154,6 +154,17 @@ class Bots:
                 return found
             after = f"&after={page[-1]['billId']}"
 
+    def placed(self, bot_id: str) -> list[str]:
+        """Return the client ids of a bot's orders at the exchange, one for each order."""
+        found: list[str] = []
+        after = ""
+        while True:
+            page = self.asked(f"trade/orders-history?instType=SWAP&limit=100{after}")
+            found += [one["clOrdId"] for one in page if one["clOrdId"].startswith(bot_id)]
+            if len(page) < 100:
+                return found
+            after = f"&after={page[-1]['ordId']}"
+
     def booked(self, bot_id: str) -> Decimal:
         """Return the contracts that a bot's fills make."""
         signed = "case side when 'BUY' then size else -size end"
