@@ -444,7 +444,8 @@ def _source(running: World, subject: str, action: str) -> str:
 
 
 @pytest.mark.parametrize(
-    ("transport", "mode"), [("stdio", "auto"), ("http", "auto"), ("http", "legacy")]
+    ("transport", "mode"),
+    [("stdio", "auto"), ("http", "legacy"), pytest.param("http", "auto", marks=pytest.mark.long)],
 )
 async def test_a_change_is_asked_for_made_once_and_audited(
     changes: Serves, running: World, wallet: Wallet, transport: Transport, mode: Any
@@ -546,6 +547,7 @@ async def test_the_limits_of_a_call_and_a_day_hold_over_a_kill(
     assert states == ["SUBSCRIPTION_STATE_PAUSED"] * 2
 
 
+@pytest.mark.long
 async def test_what_got_no_answer_stays_counted(
     running: World, wallet: Wallet, changes: Serves, tmp_path: Path
 ) -> None:
@@ -575,6 +577,7 @@ async def test_what_got_no_answer_stays_counted(
     assert serves.calls()[-1][2:] == ("DONE", 40_000_000)
 
 
+@pytest.mark.long
 def test_an_engine_that_is_away_is_no_wrong_token(reads: Serves, tmp_path: Path) -> None:
     away = Serves(reads.world, tmp_path)
     away.start(TT_URL=f"http://127.0.0.1:{free_port()}")
