@@ -31,7 +31,7 @@ class Bot(TypedDict):
     """Unique within a tenant."""
     walletId: str
     strategy: str
-    """"market_making"."""
+    """The strategy of "config": "market_making", "grid", "dca"."""
     config: NotRequired[BotConfig]
     instruments: list[str]
     limits: NotRequired[BotLimits]
@@ -65,12 +65,16 @@ class BotConfig(TypedDict):
     """The settings of a strategy; which one is given says which strategy it is."""
 
     marketMaking: NotRequired[MarketMakingConfig]
+    grid: NotRequired[GridConfig]
+    dca: NotRequired[DcaConfig]
 
 
 class BotConfigInput(TypedDict):
     """The settings of a strategy; which one is given says which strategy it is."""
 
     marketMaking: NotRequired[MarketMakingConfigInput]
+    grid: NotRequired[GridConfigInput]
+    dca: NotRequired[DcaConfigInput]
 
 
 class BotEquity(TypedDict):
@@ -471,6 +475,52 @@ class CreateWebhookEndpointRequest(TypedDict):
     taken.
     `WEBHOOK_ORDERING_NONE`: None: several are under way, and one that is not taken holds up
     few others. After eight attempts it is given up.
+    """
+
+
+class DcaConfig(TypedDict):
+    """A plan that buys at intervals. Money is in whole units of the settle currency:
+    0.00000001 at OKX, 0.000001 at Polymarket.
+    """
+
+    instrumentId: str
+    """One of "instruments"."""
+    amount: str
+    """Money of one buy, before fees."""
+    intervalS: int
+    """Seconds between buys."""
+    maxSlippage: NotRequired[int]
+    """How far above the best ask a buy may go, in parts of a million; left out: 1000."""
+    budget: NotRequired[str]
+    """Largest cost of what is held, before fees; left out: no bound."""
+    takeProfit: NotRequired[str]
+    """How far above the average cost all is sold, in parts of a million; left out: it is kept."""
+    finishWhen: NotRequired[str]
+    """The end of the plan: "NEVER" (what was sold is bought again), "SOLD" (by the
+    take-profit), "BUDGET" (it is spent); left out: NEVER.
+    """
+
+
+class DcaConfigInput(TypedDict):
+    """A plan that buys at intervals. Money is in whole units of the settle currency:
+    0.00000001 at OKX, 0.000001 at Polymarket.
+    """
+
+    instrumentId: str
+    """One of "instruments"."""
+    amount: int | str
+    """Money of one buy, before fees."""
+    intervalS: int
+    """Seconds between buys."""
+    maxSlippage: NotRequired[int]
+    """How far above the best ask a buy may go, in parts of a million; left out: 1000."""
+    budget: NotRequired[int | str]
+    """Largest cost of what is held, before fees; left out: no bound."""
+    takeProfit: NotRequired[int | str]
+    """How far above the average cost all is sold, in parts of a million; left out: it is kept."""
+    finishWhen: NotRequired[str]
+    """The end of the plan: "NEVER" (what was sold is bought again), "SOLD" (by the
+    take-profit), "BUDGET" (it is spent); left out: NEVER.
     """
 
 
@@ -994,6 +1044,52 @@ class GetSubscriptionDriftResponse(TypedDict):
     """When insiders-api told what the wallet holds. Left out as `wallet_size`."""
     nextPageToken: str
     """Empty on the last page."""
+
+
+class GridConfig(TypedDict):
+    """A grid of resting orders between two prices. Sizes and prices are whole numbers of
+    units, as in MarketMakingConfig.
+    """
+
+    instrumentId: str
+    """One of "instruments"."""
+    lower: str
+    """The lowest level."""
+    upper: str
+    """The highest level, above lower."""
+    cells: int
+    """Steps between them; levels are one more."""
+    orderSize: str
+    """Of each level."""
+    postOnly: NotRequired[bool]
+    """Orders that would trade at once are refused; left out: false."""
+    openingSlippage: NotRequired[str]
+    """How far above the best ask the first inventory may be bought, in units of price; left
+    out: 0.
+    """
+
+
+class GridConfigInput(TypedDict):
+    """A grid of resting orders between two prices. Sizes and prices are whole numbers of
+    units, as in MarketMakingConfig.
+    """
+
+    instrumentId: str
+    """One of "instruments"."""
+    lower: int | str
+    """The lowest level."""
+    upper: int | str
+    """The highest level, above lower."""
+    cells: int
+    """Steps between them; levels are one more."""
+    orderSize: int | str
+    """Of each level."""
+    postOnly: NotRequired[bool]
+    """Orders that would trade at once are refused; left out: false."""
+    openingSlippage: NotRequired[int | str]
+    """How far above the best ask the first inventory may be bought, in units of price; left
+    out: 0.
+    """
 
 
 class Health(TypedDict):

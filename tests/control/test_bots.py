@@ -120,6 +120,28 @@ def test_a_bot_is_created_whole_and_listed(
     assert edge.call("GET", f"/bots?walletId={mine}&state=BOT_STATE_RUNNING").json()["bots"] == []
 
 
+def test_every_strategy_of_the_contract_is_told_as_it_was_asked(
+    edge: RunningEdge, wallet: Callable[..., str]
+) -> None:
+    mine = wallet()
+    grid = {"instrumentId": SWAP, "lower": "5", "upper": "9", "cells": 4, "orderSize": "1"}
+    shown = created(edge, mine, config={"grid": grid})
+    assert shown["strategy"] == "grid"
+    assert shown["config"] == {"grid": {**grid, "postOnly": False, "openingSlippage": "0"}}
+    dca = {"instrumentId": SWAP, "amount": "7", "intervalS": 60, "budget": "70",
+           "finishWhen": "BUDGET"}  # fmt: skip
+    shown = created(edge, mine, config={"dca": dca})
+    assert shown["config"] == {"dca": {**dca, "maxSlippage": 1000}}
+    for wrong, field in (
+        ({"grid": {**grid, "upper": "4"}}, "config.grid.upper"),
+        ({"dca": {**dca, "finishWhen": "SOLD"}}, "config.dca.takeProfit"),
+        ({"dca": {**dca, "finishWhen": "x"}}, "config.dca.finishWhen"),
+        ({"dca": {**dca, "instrumentId": "okx:X"}}, "config.dca.instrumentId"),
+    ):
+        answer = error_of(edge.call("POST", "/bots", json=body(mine, config=wrong)))
+        assert (answer[1], answer[2]["field"]) == ("INVALID_FIELD", field)
+
+
 def test_what_does_not_fit_is_named(edge: RunningEdge, wallet: Callable[..., str]) -> None:
     mine = wallet()
     good = body(mine)

@@ -59,6 +59,7 @@ PATTERNS = {
     "^whk_[0-9a-f]{32}$": "whk_ and 32 hex digits",
     "^wal_[0-9a-f]{32}$": "wal_ and 32 hex digits",
     "^(wal_[0-9a-f]{32})?$": "wal_ and 32 hex digits, or empty",
+    "^(NEVER|SOLD|BUDGET)$": '"NEVER", "SOLD" or "BUDGET"',
     "^[a-z0-9]{12}$": "12 of a to z and digits",
     "^(okx|polymarket):[A-Za-z0-9_.-]{1,80}$": _INSTRUMENT,
     "^((okx|polymarket):[A-Za-z0-9_.-]{1,80})?$": f"{_INSTRUMENT}; or empty",

@@ -173,24 +173,152 @@ class MarketMakingConfig(_message.Message):
 Global___MarketMakingConfig: _TypeAlias = MarketMakingConfig  # noqa: Y015
 
 @_typing.final
+class GridConfig(_message.Message):
+    """A grid of resting orders between two prices. Sizes and prices are whole numbers of units, as in
+    MarketMakingConfig.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    INSTRUMENT_ID_FIELD_NUMBER: _builtins.int
+    LOWER_FIELD_NUMBER: _builtins.int
+    UPPER_FIELD_NUMBER: _builtins.int
+    CELLS_FIELD_NUMBER: _builtins.int
+    ORDER_SIZE_FIELD_NUMBER: _builtins.int
+    POST_ONLY_FIELD_NUMBER: _builtins.int
+    OPENING_SLIPPAGE_FIELD_NUMBER: _builtins.int
+    instrument_id: _builtins.str
+    """One of "instruments"."""
+    lower: _builtins.int
+    """The lowest level."""
+    upper: _builtins.int
+    """The highest level, above lower."""
+    cells: _builtins.int
+    """Steps between them; levels are one more."""
+    order_size: _builtins.int
+    """Of each level."""
+    post_only: _builtins.bool
+    """Orders that would trade at once are refused; left out: false."""
+    opening_slippage: _builtins.int
+    """How far above the best ask the first inventory may be bought, in units of price; left out: 0."""
+    def __init__(
+        self,
+        *,
+        instrument_id: _builtins.str = ...,
+        lower: _builtins.int = ...,
+        upper: _builtins.int = ...,
+        cells: _builtins.int = ...,
+        order_size: _builtins.int = ...,
+        post_only: _builtins.bool | None = ...,
+        opening_slippage: _builtins.int | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_opening_slippage", b"_opening_slippage", "_post_only", b"_post_only", "opening_slippage", b"opening_slippage", "post_only", b"post_only"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_opening_slippage", b"_opening_slippage", "_post_only", b"_post_only", "cells", b"cells", "instrument_id", b"instrument_id", "lower", b"lower", "opening_slippage", b"opening_slippage", "order_size", b"order_size", "post_only", b"post_only", "upper", b"upper"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__opening_slippage: _TypeAlias = _typing.Literal["opening_slippage"]  # noqa: Y015
+    _WhichOneofArgType__opening_slippage: _TypeAlias = _typing.Literal["_opening_slippage", b"_opening_slippage"]  # noqa: Y015
+    _WhichOneofReturnType__post_only: _TypeAlias = _typing.Literal["post_only"]  # noqa: Y015
+    _WhichOneofArgType__post_only: _TypeAlias = _typing.Literal["_post_only", b"_post_only"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__opening_slippage) -> _WhichOneofReturnType__opening_slippage | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__post_only) -> _WhichOneofReturnType__post_only | None: ...
+
+Global___GridConfig: _TypeAlias = GridConfig  # noqa: Y015
+
+@_typing.final
+class DcaConfig(_message.Message):
+    """A plan that buys at intervals. Money is in whole units of the settle currency: 0.00000001 at OKX,
+    0.000001 at Polymarket.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    INSTRUMENT_ID_FIELD_NUMBER: _builtins.int
+    AMOUNT_FIELD_NUMBER: _builtins.int
+    INTERVAL_S_FIELD_NUMBER: _builtins.int
+    MAX_SLIPPAGE_FIELD_NUMBER: _builtins.int
+    BUDGET_FIELD_NUMBER: _builtins.int
+    TAKE_PROFIT_FIELD_NUMBER: _builtins.int
+    FINISH_WHEN_FIELD_NUMBER: _builtins.int
+    instrument_id: _builtins.str
+    """One of "instruments"."""
+    amount: _builtins.int
+    """Money of one buy, before fees."""
+    interval_s: _builtins.int
+    """Seconds between buys."""
+    max_slippage: _builtins.int
+    """How far above the best ask a buy may go, in parts of a million; left out: 1000."""
+    budget: _builtins.int
+    """Largest cost of what is held, before fees; left out: no bound."""
+    take_profit: _builtins.int
+    """How far above the average cost all is sold, in parts of a million; left out: it is kept."""
+    finish_when: _builtins.str
+    """The end of the plan: "NEVER" (what was sold is bought again), "SOLD" (by the take-profit),
+    "BUDGET" (it is spent); left out: NEVER.
+    """
+    def __init__(
+        self,
+        *,
+        instrument_id: _builtins.str = ...,
+        amount: _builtins.int = ...,
+        interval_s: _builtins.int = ...,
+        max_slippage: _builtins.int | None = ...,
+        budget: _builtins.int | None = ...,
+        take_profit: _builtins.int | None = ...,
+        finish_when: _builtins.str | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_budget", b"_budget", "_finish_when", b"_finish_when", "_max_slippage", b"_max_slippage", "_take_profit", b"_take_profit", "budget", b"budget", "finish_when", b"finish_when", "max_slippage", b"max_slippage", "take_profit", b"take_profit"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_budget", b"_budget", "_finish_when", b"_finish_when", "_max_slippage", b"_max_slippage", "_take_profit", b"_take_profit", "amount", b"amount", "budget", b"budget", "finish_when", b"finish_when", "instrument_id", b"instrument_id", "interval_s", b"interval_s", "max_slippage", b"max_slippage", "take_profit", b"take_profit"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__budget: _TypeAlias = _typing.Literal["budget"]  # noqa: Y015
+    _WhichOneofArgType__budget: _TypeAlias = _typing.Literal["_budget", b"_budget"]  # noqa: Y015
+    _WhichOneofReturnType__finish_when: _TypeAlias = _typing.Literal["finish_when"]  # noqa: Y015
+    _WhichOneofArgType__finish_when: _TypeAlias = _typing.Literal["_finish_when", b"_finish_when"]  # noqa: Y015
+    _WhichOneofReturnType__max_slippage: _TypeAlias = _typing.Literal["max_slippage"]  # noqa: Y015
+    _WhichOneofArgType__max_slippage: _TypeAlias = _typing.Literal["_max_slippage", b"_max_slippage"]  # noqa: Y015
+    _WhichOneofReturnType__take_profit: _TypeAlias = _typing.Literal["take_profit"]  # noqa: Y015
+    _WhichOneofArgType__take_profit: _TypeAlias = _typing.Literal["_take_profit", b"_take_profit"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__budget) -> _WhichOneofReturnType__budget | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__finish_when) -> _WhichOneofReturnType__finish_when | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__max_slippage) -> _WhichOneofReturnType__max_slippage | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__take_profit) -> _WhichOneofReturnType__take_profit | None: ...
+
+Global___DcaConfig: _TypeAlias = DcaConfig  # noqa: Y015
+
+@_typing.final
 class BotConfig(_message.Message):
     """The settings of a strategy; which one is given says which strategy it is."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     MARKET_MAKING_FIELD_NUMBER: _builtins.int
+    GRID_FIELD_NUMBER: _builtins.int
+    DCA_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def market_making(self) -> Global___MarketMakingConfig: ...
+    @_builtins.property
+    def grid(self) -> Global___GridConfig: ...
+    @_builtins.property
+    def dca(self) -> Global___DcaConfig: ...
     def __init__(
         self,
         *,
         market_making: Global___MarketMakingConfig | None = ...,
+        grid: Global___GridConfig | None = ...,
+        dca: Global___DcaConfig | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["market_making", b"market_making", "strategy", b"strategy"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["dca", b"dca", "grid", b"grid", "market_making", b"market_making", "strategy", b"strategy"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["market_making", b"market_making", "strategy", b"strategy"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["dca", b"dca", "grid", b"grid", "market_making", b"market_making", "strategy", b"strategy"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_strategy: _TypeAlias = _typing.Literal["market_making"]  # noqa: Y015
+    _WhichOneofReturnType_strategy: _TypeAlias = _typing.Literal["market_making", "grid", "dca"]  # noqa: Y015
     _WhichOneofArgType_strategy: _TypeAlias = _typing.Literal["strategy", b"strategy"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_strategy) -> _WhichOneofReturnType_strategy | None: ...
 
@@ -416,7 +544,7 @@ class Bot(_message.Message):
     """Unique within a tenant."""
     wallet_id: _builtins.str
     strategy: _builtins.str
-    """"market_making"."""
+    """The strategy of "config": "market_making", "grid", "dca"."""
     desired: Global___BotState.ValueType
     """What a person wants of it: IDLE, RUNNING, PAUSED or STOPPED."""
     state: Global___BotState.ValueType

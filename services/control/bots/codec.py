@@ -190,10 +190,12 @@ def _typed(message: Any, values: Mapping[str, Any]) -> Fields:
     found: Fields = {}
     for name, value in values.items():
         field = message.DESCRIPTOR.fields_by_name.get(name)
-        if field is None:
+        if field is None or value is None:
             continue
-        plain = field.type == FieldDescriptor.TYPE_STRING
-        found[name] = _plain(value) if plain else int(value)
+        if field.type == FieldDescriptor.TYPE_STRING:
+            found[name] = _plain(value)
+        else:
+            found[name] = value if isinstance(value, bool) else int(value)
     return found
 
 
