@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from itertools import pairwise
 from typing import Any
 
@@ -9,12 +10,21 @@ from backtest.exchange import FeeRates
 from backtest.run import Assumptions, Backtest, Outcome
 from backtest.tape import SeededMarket, seeded
 from services.bots.core.risk import RiskLimits
-from services.bots.core.strategy import Quote, Strategy, TimerEvent
+from services.bots.core.strategy import (
+    Intent,
+    Quote,
+    SignalEvent,
+    Strategy,
+    StrategyEvent,
+    TimerEvent,
+    View,
+)
 from services.bots.strategies.dca import Dca
 from services.bots.strategies.grid import Grid
+from services.bots.strategies.signal import Signal, SignalState
 from tests.unit.bots.samples import swap
 from tradingtools.domain.bot_states import BotState
-from tradingtools.domain.strategies import DcaConfig, FinishWhen, GridConfig
+from tradingtools.domain.strategies import DcaConfig, FinishWhen, GridConfig, SignalConfig
 
 ONE = swap()
 MARKET = SeededMarket(instrument=ONE, seed=5, seconds=120, start_price=640_000, level_size=300)
@@ -76,4 +86,37 @@ def test_a_plan_buys_each_interval_until_its_budget_is_spent() -> None:
     assert max(sizes.values()) <= 109
     assert 149_000_000_000 < test.bot.holdings[ONE.id].cost <= 150_000_000_000
     assert (test.bot.life, test.bot.quiet) == (BotState.STOPPING, True)
+    assert outcome.breaches == ()
+
+
+class Advised(Signal):
+    """Gets signals from a timetable: each is told again and again for a second."""
+
+    TOLD: tuple[tuple[int, int], ...] = ((10_000, 1), (40_000, -1))
+
+    def on(
+        self, config: SignalConfig, state: SignalState, event: StrategyEvent, view: View
+    ) -> tuple[SignalState, tuple[Intent, ...]]:
+        for after_ms, direction in self.TOLD:
+            made = MARKET.start_ms + after_ms
+            if made <= view.now_ms < made + 1_000:
+                one = SignalEvent(f"s{after_ms}", ONE.id, direction, Decimal("0.9"), made)
+                state, _ = super().on(config, state, one, view)
+        return super().on(config, state, event, view)
+
+
+def test_signals_turn_a_position_that_a_timeout_ends() -> None:
+    config = SignalConfig(instrument_id=ONE.id, position=500, hold_s=40, reverse=True)
+
+    outcome, test = played(Advised(), config, most=1_000)
+
+    position, path = 0, []
+    for fill in outcome.fills:
+        position += fill.size if fill.side == "BUY" else -fill.size
+        path.append(((fill.venue_ms - MARKET.start_ms) // 10_000, position))
+    # Long from 10 s, short from 40 s, flat from 80 s: within ten seconds each.
+    assert [dict(path)[tens] for tens in (1, 4, 8)] == [500, -500, 0]
+    assert {tens for tens, _ in path} == {1, 4, 8}
+    assert max(abs(one) for _, one in path) == 500
+    assert test.bot.quiet
     assert outcome.breaches == ()

@@ -136,10 +136,37 @@ class DcaConfig:
             raise ConfigError("take_profit", "no value, since finish_when is BUDGET")
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SignalConfig:
+    """Settings of a position by signals; sizes in the instrument's units."""
+
+    instrument_id: str
+    position: Positive
+    """Held, long or short, when a signal says so."""
+    min_confidence: Annotated[int, Meta(ge=0, le=1_000_000)] = 600_000
+    """Least confidence of a signal that counts, in parts of a million."""
+    max_age_ms: Annotated[int, Meta(ge=100, le=86_400_000)] = 10_000
+    """An older signal is not heard, and a position grows no longer than this."""
+    hold_s: Positive = 3_600
+    """When a position is closed that no signal has renewed."""
+    reverse: bool = False
+    """An opposite signal turns the position; otherwise it only closes it."""
+    max_slippage: Annotated[int, Meta(ge=0, lt=1_000_000)] = 1_000
+    """How far beyond the best price an order may go, in parts of a million."""
+
+    def traded(self) -> dict[str, str]:
+        """Return the instruments that it trades, by field."""
+        return {"instrument_id": self.instrument_id}
+
+    def check(self) -> None:
+        """Accept all settings: each is bounded by itself."""
+
+
 CONFIGS: Final[Mapping[str, type[Any]]] = {
     "dca": DcaConfig,
     "grid": GridConfig,
     "market_making": MarketMakingConfig,
+    "signal": SignalConfig,
 }
 """The types of settings by the names of their strategies."""
 

@@ -12,6 +12,7 @@ from services.bots.core.strategy import Strategy
 from services.bots.strategies.dca import Dca, DcaState
 from services.bots.strategies.grid import Grid, GridState
 from services.bots.strategies.market_making import MarketMaking, MarketMakingState
+from services.bots.strategies.signal import Signal, SignalState
 from tradingtools.domain.strategies import ConfigError
 
 
@@ -27,6 +28,7 @@ KINDS: Mapping[str, Kind] = {
     "dca": Kind(make=Dca, state=DcaState),
     "grid": Kind(make=Grid, state=GridState),
     "market_making": Kind(make=MarketMaking, state=MarketMakingState),
+    "signal": Kind(make=Signal, state=SignalState),
 }
 
 
