@@ -12,6 +12,7 @@ from pathlib import Path
 
 from tradingtools.domain import (
     bot_order_states,
+    bot_states,
     order_states,
     performance_states,
     trigger_states,
@@ -74,7 +75,7 @@ def _states() -> str:
     return (
         "\n\n".join(
             [
-                "# States of orders, triggers, performance rules and bots' orders",
+                "# States of orders, triggers, performance rules, bots and their orders",
                 _GENERATED,
                 _ABOUT_STATES,
                 "## Orders",
@@ -103,6 +104,14 @@ def _states() -> str:
                     (
                         (t.source or "(new)", t.target, t.guard)
                         for t in bot_order_states.TRANSITIONS
+                    ),
+                ),
+                "## Transitions of a bot",
+                _table(
+                    ("from", "to", "when"),
+                    (
+                        (source or "(new)", target, when)
+                        for (source, target), when in bot_states.TRANSITIONS.items()
                     ),
                 ),
             ]

@@ -348,28 +348,30 @@ def test_tt_does_all_of_it(
         json.dumps({key: EXAMPLES["CreateBot"][key] for key in ("config", "instruments", "limits")})
     )
 
-    def tt(*arguments: str, status: int = 0) -> Any:
-        said = call("bots", *arguments, "--json", environ={"TT_URL": edge.url, "TT_TOKEN": MANAGE})
+    def as_json(*arguments: str, status: int = 0) -> Any:
+        said = call(*arguments, "--json", environ={"TT_URL": edge.url, "TT_TOKEN": MANAGE})
         assert said.status == status, said
         if status == 0:
-            fits(said.json, "bots", arguments[0])
+            fits(said.json, *arguments[:2])
         return said.json if status == 0 else said
 
-    bot = tt("create", "by tt", "-w", mine, "-f", str(file))["id"]
-    assert [one["id"] for one in tt("list", "-w", mine)] == [bot]
-    assert tt("start", bot, "--yes")["desired"] == "BOT_STATE_RUNNING"
+    bot = as_json("bots", "create", "by tt", "-w", mine, "-f", str(file))["id"]
+    assert [one["id"] for one in as_json("bots", "list", "-w", mine)] == [bot]
+    assert as_json("bots", "start", bot, "--yes")["desired"] == "BOT_STATE_RUNNING"
     moved(database, bot, "STARTING", "RUNNING")
-    assert tt("list", "-w", mine, "--state", "running") == [tt("show", bot)]
-    assert tt("pause", bot)["desired"] == "BOT_STATE_PAUSED"
+    assert as_json("bots", "list", "-w", mine, "--state", "running") == [
+        as_json("bots", "show", bot)
+    ]
+    assert as_json("bots", "pause", bot)["desired"] == "BOT_STATE_PAUSED"
     moved(database, bot, "PAUSING", "PAUSED")
-    assert tt("resume", bot, "--yes")["desired"] == "BOT_STATE_RUNNING"
-    assert tt("stop", bot)["desired"] == "BOT_STATE_STOPPED"
+    assert as_json("bots", "resume", bot, "--yes")["desired"] == "BOT_STATE_RUNNING"
+    assert as_json("bots", "stop", bot)["desired"] == "BOT_STATE_STOPPED"
     written(database, bot)
-    assert len(tt("orders", bot)) == 2
-    assert len(tt("orders", bot, "--unsettled")) == 1
-    assert len(tt("fills", bot)) == 2
+    assert len(as_json("bots", "orders", bot)) == 2
+    assert len(as_json("bots", "orders", bot, "--unsettled")) == 1
+    assert len(as_json("bots", "fills", bot)) == 2
     environ = {"TT_URL": edge.url, "TT_TOKEN": MANAGE}
     assert "holds -1.5" in call("bots", "show", bot, environ=environ).out
     assert "65000.5" in call("bots", "fills", bot, environ=environ).out
     file.write_text("[]")
-    tt("create", "x", "-w", mine, "-f", str(file), status=2)
+    as_json("bots", "create", "x", "-w", mine, "-f", str(file), status=2)

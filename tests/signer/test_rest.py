@@ -267,7 +267,7 @@ def test_tt_seals_and_does_the_rest(both: Both, tmp_path: Path) -> None:
     assert (said.status, "nothing was sent" in said.err) == (4, True), said
     key = _json(edge, "wallets", "key")["keyId"]
     assert f"key_id={key}" in world.log.read_text()
-    made_by_tt = _json(edge, *add, "--key-id", key)
+    made_by_tt = _json(edge, "wallets", "add", *add[2:], "--key-id", key)
     wallet = made_by_tt["id"]
     assert made_by_tt["maxOrder"] == "12.5"
     assert wallet in [one["id"] for one in _json(edge, "wallets", "list")]
