@@ -97,6 +97,8 @@ def _recorded(folder: str, kind: str) -> set[str]:
     for path in (_ROOT / "services" / "control" / folder).rglob("*.py"):
         source = path.read_text(encoding="utf-8")
         found.update(re.findall(rf'\.record\(\s*"([a-z ]+)",\s*{kind}', source))
+        # What is audited together is made first.
+        found.update(re.findall(rf'Entry\(\s*action="([a-z ]+)",\s*kind={kind}', source))
     return found
 
 
