@@ -22,10 +22,8 @@ from paper.clob.feed.frames import (
 from paper.clob.feed.generator import Generator, seeded_markets
 from tests.paper_clob.harness import CONDITION, NO, YES, Live, exchange
 from tests.paper_clob.test_shapes import channel, until
+from tests.unit.venues.polymarket.clob_frames import book, price_change, tick_size_change
 from tradingtools.runtime.process import Startup
-
-RECORDED = Path(__file__).parents[1] / "unit" / "venues" / "polymarket" / "recorded" / "clob"
-ASSET = "71321045679252212594626385532706912750332728571942532289631379312455583992563"
 
 
 def read(frame: Any, market: Market) -> list[Event]:
@@ -33,26 +31,18 @@ def read(frame: Any, market: Market) -> list[Event]:
     return list(Frames(listed).read(json.dumps(frame)))
 
 
-def recorded(name: str) -> Any:
-    return json.loads((RECORDED / f"{name}.json").read_text())
-
-
-def test_recorded_frames_of_the_market_channel() -> None:
-    market = Market(condition="0xc", assets=(ASSET, "2"))
-    assert read([recorded("ws_market_book_msg")], market) == [
+def test_frames_of_the_market_channel() -> None:
+    market = Market(condition="0xc", assets=("1", "2"))
+    assert read([book("1")], market) == [
         BookTold(
             "0xc",
-            ((5_000, 200 * ONE), (4_900, 350 * ONE)),
-            ((5_100, 150 * ONE), (5_200, 250 * ONE)),
+            ((6_200, 310 * ONE), (6_000, 45_500_000)),
+            ((6_400, 120 * ONE), (6_700, 900 * ONE)),
         )
     ]
-    change = recorded("ws_market_price_change_msg")
-    assert read(change, market) == [LevelTold("0xc", "BUY", 5_100, 150 * ONE)]
-    assert read(change, Market(condition="0xc", assets=("2", ASSET))) == []
-    tick = recorded("tick_size_change")
-    assert read(tick, Market(condition="0xc", assets=(tick["asset_id"], "2"))) == [
-        TickTold("0xc", 10)
-    ]
+    assert read(price_change("1"), market) == [LevelTold("0xc", "BUY", 6_300, 75 * ONE)]
+    assert read(price_change("2"), market) == []
+    assert read(tick_size_change("1"), market) == [TickTold("0xc", 10)]
 
 
 def test_a_trade_of_the_other_outcome_is_turned_round() -> None:

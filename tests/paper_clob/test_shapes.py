@@ -1,4 +1,4 @@
-"""Every answer and frame has the fields of a recorded one, and other readers understand it."""
+"""Every answer and frame has the documented fields, and other readers understand it."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import msgspec
+import pytest
 import websockets
 from polymarket.models.clob.market_events import parse_market_event
 from polymarket.models.clob.user_events import UserOrderEvent, UserTradeEvent, parse_user_events
@@ -17,27 +18,69 @@ from py_clob_client_v2.client import ClobClient
 from py_clob_client_v2.clob_types import OrderArgs, OrderPayload
 
 from tests.paper_clob.harness import CONDITION, KEYS, NO, YES, Live, exchange
-
-RECORDED = Path(__file__).parents[1] / "unit" / "venues" / "polymarket" / "recorded" / "clob"
-
-
-def recorded(name: str) -> Any:
-    return json.loads((RECORDED / f"{name}.json").read_text())
+from tests.unit.venues.polymarket import clob_frames as clob
 
 
-def check(ours: Any, theirs: Any, *, beside: frozenset[str] = frozenset()) -> None:
-    """Each field of the recorded one is there, of its kind; no other ones but those `beside`."""
-    if isinstance(theirs, dict):
-        assert ours.keys() - beside == theirs.keys() - beside
-        for name in theirs.keys() - beside:
-            if name != "not_canceled" and None not in (ours[name], theirs[name]):
-                check(ours[name], theirs[name], beside=beside)
-    elif isinstance(theirs, list):
+def _texts(names: str) -> dict[str, Any]:
+    return dict.fromkeys(names.split(), str)
+
+
+# The documented fields and their kinds: a dict has exactly these fields, a list items of one kind.
+_ORDER = _texts(
+    "id status market original_size outcome maker_address owner price side size_matched asset_id"
+    " order_type"
+) | {"associate_trades": list | None, "expiration": str | None}
+ORDER_ROW = _ORDER | {"created_at": int}
+ORDER_FRAME = _ORDER | _texts("created_at event_type order_owner timestamp type")
+MAKER = _texts(
+    "asset_id fee_rate_bps maker_address matched_amount order_id outcome owner price side"
+)
+TRADE_ROW = _texts(
+    "id taker_order_id market asset_id side size fee_rate_bps price status match_time last_update"
+    " outcome owner maker_address transaction_hash trader_side"
+) | {"bucket_index": int, "maker_orders": [MAKER]}
+TRADE_FRAME = TRADE_ROW | _texts("event_type timestamp trade_owner type")
+CANCELS = {"canceled": [str], "not_canceled": dict}
+TICK = _texts("asset_id event_type market new_tick_size old_tick_size timestamp")
+CHANGE = _texts("asset_id price side size hash best_bid best_ask")
+PRICE_CHANGE = _texts("event_type market timestamp") | {"price_changes": [CHANGE]}
+LEVELS = [_texts("price size")]
+BOOK = _texts("event_type market asset_id timestamp") | {"bids": LEVELS, "asks": LEVELS}
+
+
+def check(ours: Any, kind: Any, *, beside: frozenset[str] = frozenset()) -> None:
+    """Each documented field is there, of its kind; no other ones but those `beside`."""
+    if isinstance(kind, dict):
+        assert ours.keys() - beside == kind.keys()
+        for name in kind:
+            check(ours[name], kind[name], beside=beside)
+    elif isinstance(kind, list):
         assert isinstance(ours, list)
         for one in ours:
-            check(one, theirs[0], beside=beside)
+            check(one, kind[0], beside=beside)
     else:
-        assert type(ours) is type(theirs)
+        assert type(ours) in (get_args(kind) or (kind,))
+
+
+@pytest.mark.parametrize(
+    ("frame", "kind"),
+    [
+        (clob.open_order(), ORDER_ROW),
+        (clob.filled_fok_order(), ORDER_ROW),
+        (clob.placed(), ORDER_FRAME),
+        (clob.partly_matched(), ORDER_FRAME),
+        (clob.fok_killed(), ORDER_FRAME),
+        (clob.trade_row(), TRADE_ROW),
+        (clob.match_of_three_prices(), TRADE_FRAME),
+        (clob.match_as_maker_of_the_other_outcome(), TRADE_FRAME),
+        (clob.cancels("a", ended=["b"]), CANCELS),
+        (clob.tick_size_change(YES), TICK),
+        (clob.price_change(YES), PRICE_CHANGE),
+        (clob.book(YES), BOOK),
+    ],
+)
+def test_the_frames_of_our_tests_have_the_documented_fields(frame: Any, kind: Any) -> None:
+    check(frame, kind)
 
 
 def client(live: Live, key: str) -> ClobClient:
@@ -99,19 +142,17 @@ async def test_user_frames_and_rows(tmp_path: Path) -> None:
 
             row, trade, ended, again = await asyncio.to_thread(play)
             await until(told, lambda frames: any(f.get("status") == "CONFIRMED" for f in frames))
-        check(
-            row, recorded("http_open_order"), beside=frozenset({"expiration", "associate_trades"})
-        )
-        check(trade, recorded("http_trade_report"), beside=frozenset({"outcome_index"}))
-        check(ended, recorded("http_cancel_response_ok"))
-        check(again, recorded("http_cancel_response_failed"))
+        check(row, ORDER_ROW)
+        check(trade, TRADE_ROW, beside=frozenset({"outcome_index"}))
+        check(ended, CANCELS)
+        check(again, CANCELS)
         orders = [frame for frame in told if frame["event_type"] == "order"]
         trades = [frame for frame in told if frame["event_type"] == "trade"]
         for frame in orders:
-            check(frame, recorded("order_placement"), beside=frozenset({"associate_trades"}))
+            check(frame, ORDER_FRAME)
         assert [frame["type"] for frame in orders] == ["PLACEMENT", "UPDATE", "CANCELLATION"]
         for frame in trades:
-            check(frame, recorded("user_trade3"), beside=frozenset({"outcome_index"}))
+            check(frame, TRADE_FRAME, beside=frozenset({"outcome_index"}))
         assert [frame["status"] for frame in trades] == ["MATCHED", "MINED", "CONFIRMED"]
         events, dropped = parse_user_events(told)
         assert not dropped
@@ -137,10 +178,10 @@ async def test_market_frames(tmp_path: Path) -> None:
         assert kinds[:3] == ["price_change", "price_change", "last_trade_price"]
         tick = [frame for frame in told if frame["event_type"] == "tick_size_change"]
         assert len(tick) == 2
-        check(tick[0], recorded("tick_size_change"))
+        check(tick[0], TICK)
         changes = [frame for frame in told if frame["event_type"] == "price_change"]
         for frame in changes:
-            check(frame, recorded("ws_market_price_change_msg"))
+            check(frame, PRICE_CHANGE)
         asks = [e for e in changes[0]["price_changes"] if e["asset_id"] == YES]
         assert (asks[0]["price"], asks[0]["size"], asks[0]["side"]) == ("0.6", "7.5", "SELL")
         assert (asks[0]["best_bid"], asks[0]["best_ask"]) == ("0.4", "0.6")

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 
 import pytest
 
+from tests.unit.venues.polymarket import clob_frames as clob
 from tradingtools.venues.polymarket.order_answers import (
     ClobAnswer,
     of_cancel,
@@ -15,18 +15,12 @@ from tradingtools.venues.polymarket.order_answers import (
 )
 from tradingtools.venues.ports import Meaning
 
-RECORDED = Path(__file__).parent / "recorded" / "clob"
-HASH = "0x1234567890abcdef1234567890abcdef1234567890abcdef1234567890abcdef12"
-CANCELLED = "0xb816482a1234567890abcdef1234567890abcdef1234567890abcdef12345678"
+HASH = clob.word("rests")
 
 
 def answer(status: int, body: object, retry_after_ms: int | None = None) -> ClobAnswer:
     raw = body if isinstance(body, bytes) else json.dumps(body).encode()
     return ClobAnswer(status=status, body=raw, retry_after_ms=retry_after_ms)
-
-
-def recorded(name: str) -> bytes:
-    return (RECORDED / f"{name}.json").read_bytes()
 
 
 def placed(**changes: object) -> dict[str, object]:
@@ -61,12 +55,13 @@ def test_an_order_is_taken_when_the_venue_says_so_of_its_hash(status: str) -> No
         b"",
         b"<html>gateway</html>",
         b"[]",
-        recorded("http_order_response_ok"),  # without a status
-        recorded("http_order_response_failed"),  # a sentence that the venue does not have
+        clob.order_taken("rests"),  # without a status
+        clob.order_refused(),  # a sentence that the venue does not have
     ],
 )
 def test_what_does_not_say_so_proves_nothing(body: object) -> None:
     assert of_place(answer(200, body), HASH).meaning is Meaning.UNKNOWN
+    assert of_place(answer(500, clob.fault()), HASH).meaning is Meaning.UNKNOWN
 
 
 SENTENCES = [
@@ -177,12 +172,12 @@ def test_a_restart_and_a_limit_say_when_to_come_again() -> None:
     assert of_place(answer(503, body), HASH).retry_after_ms == 93_000
 
 
-def test_recorded_cancels() -> None:
-    done = of_cancel(answer(200, recorded("http_cancel_response_ok")), CANCELLED)
+def test_cancels() -> None:
+    done = of_cancel(answer(200, clob.cancels("rests")), HASH)
     assert done.meaning is Meaning.ACCEPTED
-    ended = of_cancel(answer(200, recorded("http_cancel_response_failed")), CANCELLED)
+    ended = of_cancel(answer(200, clob.cancels(ended=["rests"])), HASH)
     assert (ended.meaning, ended.code) == (Meaning.REJECTED, "ENDED")
-    many = of_mass_cancel(answer(200, recorded("http_batch_cancel_response")))
+    many = of_mass_cancel(answer(200, clob.cancels("rests", "placed", ended=["sold"])))
     assert many.meaning is Meaning.ACCEPTED
 
 
@@ -195,6 +190,7 @@ def test_recorded_cancels() -> None:
         (200, {}),
         (200, b"ok"),
         (500, {"error": "could not insert order"}),
+        (500, clob.fault()),
         (504, b"timeout"),
     ],
 )

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from decimal import Decimal
-from pathlib import Path
 
 import httpx
 import pytest
 
 from tests.support.clob_signer import LocalSigner
+from tests.unit.venues.polymarket.clob_frames import YES, balance, open_order, trade_row, word
 from tradingtools import clock
 from tradingtools.domain.instrument import Instrument, InstrumentKind
 from tradingtools.venues.polymarket.clob_auth import ApiKey
@@ -22,16 +21,15 @@ from tradingtools.venues.polymarket.trading_accounts import SETTLES_WITHIN_MS, P
 from tradingtools.venues.polymarket.user_socket import UserSocket
 from tradingtools.venues.trading import CancelOrder, OrderStatus, ReadError
 
-RECORDED = Path(__file__).parent / "recorded" / "clob"
 KEY = "0xac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efcae784d7bf4f2ff80"
 WALLET = "0xf39fd6e51aad88f6f4ce6ab8827279cfffb92266"
 API_KEY = ApiKey(key="key-1", secret="AAAA", passphrase="pass")
-ORDER = json.loads((RECORDED / "http_open_order.json").read_text())
-TRADE = json.loads((RECORDED / "http_trade_report.json").read_text())
+ORDER = open_order()
+TRADE = trade_row()
 INSTRUMENT = Instrument(
-    id=f"polymarket:{ORDER['asset_id']}",
+    id=f"polymarket:{YES}",
     kind=InstrumentKind.BINARY,
-    base=ORDER["asset_id"],
+    base=YES,
     quote="USDC",
     settle="USDC",
     price_digits=6,
@@ -69,7 +67,7 @@ def accounts(far: Far) -> PolymarketAccounts:
         client, "http://clob", signer=LocalSigner(KEY, API_KEY), address=WALLET, api_key=API_KEY
     )
     index = OrderIndex()
-    index.note("ours", ORDER["id"])
+    index.note("ours", word("rests"))
     return PolymarketAccounts(
         clob,
         DataApi(Http(client, "http://data", name="data api")),
@@ -120,11 +118,11 @@ async def test_an_answer_that_cannot_be_read_is_no_not_found(answer: object) -> 
 async def test_fills_are_those_of_all_pages_and_of_what_may_have_failed_since() -> None:
     mine = TRADE | {"maker_address": WALLET}
     pages = [
-        {"data": [mine | {"id": "b", "match_time": "1704067300"}], "next_cursor": "1"},
+        {"data": [mine | {"id": "b", "match_time": "1769904100"}], "next_cursor": "1"},
         {"data": [mine | {"id": "a", "status": "FAILED"}], "next_cursor": "LTE="},
     ]
     far = Far(data_trades=pages)
-    since = 1_704_067_250_000
+    since = 1_769_904_050_000
     found = await accounts(far).fills(since)
     assert [(fill.trade_id, fill.undone) for fill in found] == [("a", True), ("b", False)]
     params = far.asked[0].url.params
@@ -138,7 +136,7 @@ async def test_fills_are_those_of_all_pages_and_of_what_may_have_failed_since() 
 async def test_what_resting_buys_may_cost_is_not_available() -> None:
     far = Far(
         data_orders=[{"data": [ORDER], "next_cursor": "LTE="}],
-        balance_allowance={"balance": "1000000000", "allowances": {}},
+        balance_allowance=balance(1_000_000_000),
         v2_positions={
             "data": [{"proxy_wallet": WALLET, "token_id": "77", "current_size": "2.5"}],
             "pagination": {"has_more": False, "next_cursor": None},
@@ -146,7 +144,7 @@ async def test_what_resting_buys_may_cost_is_not_available() -> None:
     )
     state = await accounts(far).state()
     (usdc,) = state.balances
-    assert (usdc.total, usdc.available) == (Decimal(1000), Decimal("962.5"))  # 75 shares at 0.50
+    assert (usdc.total, usdc.available) == (Decimal(1000), Decimal("987.5"))  # 50 shares at 0.25
     assert [(p.instrument_id, p.size) for p in state.positions] == [("polymarket:77", 2_500_000)]
     assert state.venue_ms <= clock.now_ms()
     for missing in ("data_orders", "balance_allowance", "v2_positions"):
