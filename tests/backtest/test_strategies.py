@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import Decimal
 from itertools import pairwise
 from typing import Any
@@ -119,4 +120,28 @@ def test_signals_turn_a_position_that_a_timeout_ends() -> None:
     assert {tens for tens, _ in path} == {1, 4, 8}
     assert max(abs(one) for _, one in path) == 500
     assert test.bot.quiet
+    assert outcome.breaches == ()
+
+
+def test_a_plan_sells_no_more_than_it_bought_and_ends() -> None:
+    plan = DcaConfig(
+        instrument_id=ONE.id,
+        amount=70_000_000_000,
+        interval_s=10,
+        take_profit=20,
+        finish_when=FinishWhen.SOLD,
+    )
+    rising = replace(MARKET, drift=1.0)
+
+    outcome, test = played(Dca(), plan, most=10_000, market=rising)
+
+    buys = [one for one in outcome.fills if one.side == "BUY"]
+    sells = [one for one in outcome.fills if one.side == "SELL"]
+    assert sum(one.size for one in buys) == sum(one.size for one in sells) > 0
+    orders = {one.order_id: one.venue_ms for one in buys}
+    instants = list(orders.values())
+    assert len(instants) > 1
+    assert all(later - sooner >= 9_900 for sooner, later in pairwise(instants))
+    assert (test.bot.life, test.bot.quiet) == (BotState.STOPPING, True)
+    assert test.bot.holdings[ONE.id].realised > 0
     assert outcome.breaches == ()

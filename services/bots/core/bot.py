@@ -286,6 +286,10 @@ class Bot(Generic[Config, State]):
             self.holdings[fill.instrument_id] = booked(held, instrument, turned)
         else:
             self.holdings[fill.instrument_id] = booked(held, instrument, fill)
+        if not (after.settled or after.breach):
+            # Before its strategy has heard of a part, its quote would ask for that part again.
+            self._keep(slot, after)
+            return self._decide(FillEvent(fill, slot), now_ms)
         found = self._folded(before, after, now_ms)
         return found + self._decide(FillEvent(fill, slot), now_ms)
 
