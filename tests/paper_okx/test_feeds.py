@@ -1,11 +1,13 @@
-"""Test that a seeded day is the same each time, and that recorded and live frames are followed."""
+"""Test that a seeded day is the same each time, and that recordings and live feeds are followed."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from hashlib import sha256
 from pathlib import Path
 from random import Random
+from typing import Any
 
 import httpx
 import pytest
@@ -19,11 +21,12 @@ from paper.okx.feed.events import BookTold, FundingTold, LevelTold, MarkTold, Tr
 from paper.okx.feed.frames import Frames, Gap
 from paper.okx.feed.generator import Generator
 from paper.okx.wire.orders import order_row
+from tests.paper_okx import shapes
 from tests.paper_okx.crowd import CURRENCIES, START_MS, exchange
 from tests.paper_okx.harness import Live, okx, until
+from tests.paper_okx.shapes import same
 
 SWAP = "BTC-USDT-SWAP"
-RECORDED = Path(__file__).parent / "recorded" / "nautilus"
 
 
 def play(seed: int, steps: int, step_ms: int) -> tuple[str, Exchange]:
@@ -100,24 +103,83 @@ def test_the_seeded_book_never_crosses_itself() -> None:
                 assert bid is None or ask is None or bid < ask
 
 
-def test_recorded_frames_are_read() -> None:
+def frame(channel: str, inst_id: str, row: dict[str, object], action: str = "") -> dict[str, Any]:
+    """A frame of a channel with one row."""
+    found = {"arg": {"channel": channel, "instId": inst_id}, "data": [row]}
+    return found | ({"action": action} if action else {})
+
+
+def book_frame(
+    action: str, bids: Sequence[tuple[str, str]], asks: Sequence[tuple[str, str]], seq: int
+) -> dict[str, Any]:
+    """A frame of `books`: levels of price and size; an update follows the number before its own."""
+    levels = {
+        name: [[price, size, "0", "1"] for price, size in side]
+        for name, side in (("asks", asks), ("bids", bids))
+    }
+    before = -1 if action == "snapshot" else seq - 1
+    row = {**levels, "ts": "1750000000000", "checksum": 0, "prevSeqId": before, "seqId": seq}
+    same(row, shapes.BOOK)
+    return frame("books", "BTC-USDT", row, action)
+
+
+SNAPSHOT = book_frame(
+    "snapshot",
+    [("60000.04", "3.5"), ("59999", "2")],
+    [("60000.26", "1.25"), ("60001", "4")],
+    seq=70,
+)
+UPDATE = book_frame("update", [("60000.04", "0"), ("59998.5", "6")], [("60000.2", "8")], seq=71)
+TRADE = frame(
+    "trades",
+    "BTC-USDT",
+    {
+        "instId": "BTC-USDT",
+        "tradeId": "9001",
+        "px": "60000.1",
+        "sz": "0.25000001",
+        "side": "buy",
+        "ts": "1750000000500",
+        "count": "2",
+    },
+)
+FUNDING = frame(
+    "funding-rate",
+    SWAP,
+    {
+        "instId": SWAP,
+        "fundingRate": "0.00015",
+        "nextFundingRate": "0.00025",
+        "fundingTime": "1750003200000",
+        "nextFundingTime": "1750032000000",
+        "ts": "1750000001000",
+    },
+)
+
+
+def test_frames_are_read() -> None:
+    same(TRADE["data"][0], shapes.PUSHED_TRADE)
+    same(FUNDING["data"][0], shapes.FUNDING)
     listed = {one.inst_id: one for one in listing.instruments(START_MS)}
     frames = Frames(listed)
 
-    def read(name: str) -> list[object]:
-        return list(frames.read((RECORDED / f"{name}.json").read_text()))
+    def read(told: dict[str, Any]) -> list[object]:
+        return list(frames.read(json.dumps(told)))
 
-    (book,) = read("ws_books_snapshot")
-    assert isinstance(book, BookTold)
-    assert book.asks[0] == (84_770, 415 * 10**8)  # 8476.98 at a tick of 0.1
-    changes = read("ws_books_update")
-    assert changes
-    assert all(isinstance(one, LevelTold) for one in changes)
-    assert read("ws_trades") == [TradeTold("BTC-USDT", "buy", 422_199, 12_060_306)]
-    (funding,) = read("ws_funding_rate")
-    assert funding == FundingTold(SWAP, 100_000, 200_000, 1_744_590_349_506, 28_800_000)
+    (book,) = read(SNAPSHOT)
+    bids = ((600_000, 350_000_000), (599_990, 200_000_000))  # 60000.04 at a tick of 0.1
+    asks = ((600_003, 125_000_000), (600_010, 400_000_000))
+    assert book == BookTold("BTC-USDT", bids, asks)
+    assert read(UPDATE) == [  # what goes comes first
+        LevelTold("BTC-USDT", "buy", 600_000, 0),
+        LevelTold("BTC-USDT", "buy", 599_985, 600_000_000),
+        LevelTold("BTC-USDT", "sell", 600_002, 800_000_000),
+    ]
+    assert read(TRADE) == [TradeTold("BTC-USDT", "buy", 600_001, 25_000_001)]
+    (funding,) = read(FUNDING)
+    assert funding == FundingTold(SWAP, 150_000, 250_000, 1_750_003_200_000, 28_800_000)
     with pytest.raises(Gap):
-        read("ws_books_update")  # the same once more does not follow itself
+        read(UPDATE)  # the same once more does not follow itself
     mark = {"arg": {"channel": "mark-price", "instId": SWAP}}
     row = {"instType": "SWAP", "instId": SWAP, "markPx": "84660.14", "ts": "1"}
     assert list(frames.read(json.dumps({**mark, "data": [row]}))) == [MarkTold(SWAP, 846_601)]
@@ -133,10 +195,7 @@ def _levels(live: Live, inst_id: str) -> tuple[list[list[str]], list[list[str]]]
 
 
 def test_a_recording_is_played(tmp_path: Path) -> None:
-    lines = [
-        {"ts": 1_000 + at, "frame": json.loads((RECORDED / f"{name}.json").read_text())}
-        for at, name in enumerate(("ws_books_snapshot", "ws_books_update", "ws_trades"))
-    ]
+    lines = [{"ts": 1_000 + at, "frame": one} for at, one in enumerate((SNAPSHOT, UPDATE, TRADE))]
     recording = tmp_path / "recording.jsonl"
     recording.write_text("".join(json.dumps(line) + "\n" for line in lines))
     with okx(tmp_path, feed="recording", recording=str(recording), limits="false") as live:
@@ -146,7 +205,7 @@ def test_a_recording_is_played(tmp_path: Path) -> None:
             ).json()["data"]
         )
         bids, asks = _levels(live, "BTC-USDT")
-        assert (bids[0][0], asks[0][0]) == ("8477", "8477")
+        assert (bids[0][0], asks[0][0]) == ("59999", "60000.2")
 
 
 def test_the_live_feed_is_followed_and_followed_again(
