@@ -7,6 +7,7 @@ import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from urllib.parse import urlsplit
 
 from services.bots.engine import Engine
 from services.bots.settings import Settings
@@ -38,6 +39,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
     unknown = sorted(set(settings.venues) - set(VENUES))
     if unknown:
         raise Startup(f"TT_BOTS_VENUES: there is no {unknown[0]!r}; there are {', '.join(VENUES)}")
+    _refuse_real_orders(settings)
     okx = _okx(settings)
     async with composed("bots", settings) as parts:
         pool = await parts.pool(size=6)
@@ -70,14 +72,32 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
         await parts.run(stop, engine.keep())
 
 
+def _refuse_real_orders(settings: Settings) -> None:
+    """Let nobody trade for real by mistake."""
+    if settings.real_orders or not settings.venues:
+        return
+    for name, url in (
+        ("TT_BOTS_OKX_URL", settings.okx_url),
+        ("TT_BOTS_OKX_SOCKET_URL", settings.okx_socket_url),
+    ):
+        if not _here(url):
+            raise Startup(
+                f"{name}: {url} is not on this machine, and TT_BOTS_REAL_ORDERS is not true"
+            )
+
+
+def _here(url: str) -> bool:
+    split = urlsplit(url)
+    return is_loopback(f"{split.hostname}:{split.port or 0}")
+
+
 def _okx(settings: Settings) -> OkxVenue:
     for name, url in (
         ("TT_BOTS_OKX_URL", settings.okx_url),
         ("TT_BOTS_OKX_SOCKET_URL", settings.okx_socket_url),
     ):
-        scheme, _, rest = url.partition("://")
-        host = rest.partition("/")[0].rpartition(":")[0] or rest
-        if scheme in ("http", "ws") and not is_loopback(host):
+        scheme = urlsplit(url).scheme
+        if scheme in ("http", "ws") and not _here(url):
             raise Startup(f"{name}: plain {scheme} is for this machine alone")
     url = f"{settings.okx_socket_url.rstrip('/')}/ws/v5"
     secure = url.startswith("wss://")

@@ -48,7 +48,9 @@ select id, exchange, environment, account from trading_wallet where id = %(walle
 -- name: bots
 -- The bots of a wallet, as people want them and as they stand.
 select b.id, b.strategy, b.config, b.instruments, b.limits, b.desired, b.version, b.state,
-       s.strategy as strategy_state, s.equity
+       s.strategy as strategy_state,
+       -- Who resumes a risk stop counts losses anew.
+       case when b.from_state <> 'RISK_STOPPED' then s.equity end as equity
 from bot b left join bot_standing s on s.bot_id = b.id
 where b.wallet_id = %(wallet)s
 order by b.id
@@ -70,7 +72,7 @@ from bot_fill where bot_id = %(bot)s order by event_seq
 -- name: move
 -- Moves a bot to a state; nothing is returned when it is elsewhere by now.
 update bot set from_state = state, state = %(state)s, reason = %(reason)s, engine = %(engine)s,
-               epoch = %(epoch)s
+               epoch = %(epoch)s, desired = case when %(finished)s then 'STOPPED' else desired end
 where id = %(bot)s and state = %(source)s
 returning id
 

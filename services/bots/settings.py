@@ -26,6 +26,9 @@ class Settings:
     """OKX's REST; http to this machine alone."""
     okx_socket_url: str = setting("wss://ws.okx.com:8443", schemes=("ws", "wss"))
     """OKX's web sockets; ws to this machine alone."""
+    real_orders: bool = setting(False)
+    """Let bots trade at an exchange that is not on this machine: **real orders**. This engine is
+    young: docs/operating.md says what it cannot do yet."""
     lease_ms: int = setting(10_000, minimum=2_000, maximum=60_000)
     """For how long a wallet is its own without a renewal; nothing leaves that a venue could take
     later."""

@@ -54,6 +54,8 @@ class BotRow:
     state: BotState
     strategy_state: Any
     """None: it has none yet."""
+    equity: Mapping[str, int] | None
+    """Result, start of day, peak and day when they were written; None: counted from now."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,6 +145,7 @@ class Store:
                 version=row["version"],
                 state=BotState(row["state"]),
                 strategy_state=row["strategy_state"],
+                equity=row["equity"],
             )
             for row in await self._rows("bots", wallet=wallet_id)
         ]
@@ -180,9 +183,24 @@ class Store:
         ]
 
     async def move(
-        self, lease: WalletLease, bot_id: str, source: BotState, state: BotState, reason: str
+        self,
+        lease: WalletLease,
+        bot_id: str,
+        source: BotState,
+        state: BotState,
+        reason: str,
+        *,
+        finished: bool = False,
     ) -> bool:
         """Move a bot to a state and tell it; return False when it is elsewhere by now.
+
+        Args:
+            lease: of its wallet.
+            bot_id: which one.
+            source: where it is.
+            state: where it goes.
+            reason: for a person.
+            finished: its strategy has nothing left to do, so nobody wants it to run.
 
         Raises:
             LostError: the wallet is another engine's.
@@ -198,6 +216,7 @@ class Store:
                     "reason": reason,
                     "engine": self._engine,
                     "epoch": lease.epoch,
+                    "finished": finished,
                 },
             )
             if await cursor.fetchone() is None:

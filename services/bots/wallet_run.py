@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
@@ -19,7 +19,7 @@ from services.bots.core.bot import DEADLINE_MS, AnyBot, Bot, LookUp, PermitAsked
 from services.bots.core.holding import Holding, booked
 from services.bots.core.orders import BotOrder, intend, sending
 from services.bots.core.permit import number_of
-from services.bots.core.risk import RiskLimits
+from services.bots.core.risk import Equity, RiskLimits
 from services.bots.store import BotRow, LostError, Standing, Store, WalletLease
 from services.bots.strategies import registry
 from tradingtools import clock
@@ -98,6 +98,7 @@ class WalletRun:
         self._feeding: asyncio.Task[None] | None = None
         self._fed: frozenset[str] = frozenset()
         self._sound = asyncio.Event()
+        self._writing = asyncio.Lock()
         self._written_ms = 0
         self._strangers: set[str] = set()
 
@@ -189,7 +190,9 @@ class WalletRun:
         since = self._unread_since(asked)
         fills = await self._answered(self._venue.accounts.fills, since)
         standing = await self._answered(self._venue.accounts.open_orders)
-        await self._adopt(fills)
+        async with self._writing:
+            # What is settled and being written is neither here nor in the database yet.
+            await self._adopt(fills)
         for fill in fills:
             self._hear(fill)
         for report in standing:
@@ -216,7 +219,9 @@ class WalletRun:
         for fill in fills:
             bot = self._owner(fill.order_id)
             if bot is not None and fill.order_id not in bot.orders:
-                missing[fill.order_id] = fill
+                before = missing.get(fill.order_id)
+                size = fill.size + (before.size if before is not None else 0)
+                missing[fill.order_id] = replace(fill, size=size)
         written = await self._store.written(list(missing))
         for order_id, fill in missing.items():
             bot = self._owner(order_id)
@@ -291,7 +296,9 @@ class WalletRun:
         if bot.failure is not None:
             reason = f"its strategy failed: {type(bot.failure).__name__}; the log has the rest"
             _log.error("a strategy failed", bot=row.bot_id, exc_info=bot.failure)
-        done = await self._store.move(self._lease, row.bot_id, row.state, bot.life, reason)
+        done = await self._store.move(
+            self._lease, row.bot_id, row.state, bot.life, reason, finished=bot.finished
+        )
         if not done:
             _log.info("a bot was moved meanwhile", bot=row.bot_id)
 
@@ -352,7 +359,8 @@ class WalletRun:
             orders_=[*known, *await self._unwritten(row.bot_id, known)],
             holdings=await self._held(row.bot_id, instruments),
             number=self._numbers.get(row.bot_id, 1),
-            lease_until_ms=self._lease.until_ms,
+            equity=None if row.equity is None else _equity(row.equity),
+            lease_until_ms=self._lease.until_ms if self._sound.is_set() else 0,
         )
 
     async def _unwritten(
@@ -417,6 +425,10 @@ class WalletRun:
     async def _tick(self) -> None:
         while True:
             await asyncio.sleep(TICK_SECONDS)
+            if self._feeding is not None and self._feeding.done():
+                # It ends by a defect alone; without it quotes would stand on old books.
+                self._feeding.result()
+                raise RuntimeError("the feed of markets ended")
             for bot in list(self._bots.values()):
                 self._act(bot, bot.tick(clock.now_ms()))
 
@@ -457,11 +469,13 @@ class WalletRun:
         self._act(bot, bot.answered(one.order_id, kind, receipt, clock.now_ms()))
 
     async def _look(self, bot: AnyBot, order: CancelOrder) -> None:
-        asked = clock.now_ms()
-        try:
-            report = await self._venue.accounts.find(order)
-        except ReadError:
-            return
+        while True:
+            asked = clock.now_ms()
+            try:
+                report = await self._venue.accounts.find(order)
+                break
+            except ReadError:
+                await asyncio.sleep(READ_AGAIN_SECONDS)
         now = clock.now_ms()
         if report is None:
             self._act(bot, bot.not_found(order.order_id, asked_ms=asked, now_ms=now))
@@ -480,13 +494,21 @@ class WalletRun:
             await self._write(standings=whole)
 
     async def _write(self, *, standings: bool = True) -> None:
-        now = clock.now_ms()
-        written = [
-            (bot_id, bot.written(), {one: bot.mid(one) for one in bot.setup.instruments})
-            for bot_id, bot in self._bots.items()
-        ]
-        rows = [_standing(bot_id, bot, now) for bot_id, bot in self._bots.items()]
-        await self._store.write(self._lease, written, rows if standings else ())
+        async with self._writing:
+            now = clock.now_ms()
+            written = [
+                (bot_id, bot.written(), {one: bot.mid(one) for one in bot.setup.instruments})
+                for bot_id, bot in self._bots.items()
+            ]
+            # A strategy's state goes with the orders and fills that made it: else a death between
+            # them would have it want the same again.
+            changed = {bot_id for bot_id, one, _ in written if one.orders or one.fills}
+            rows = [
+                _standing(bot_id, bot, now)
+                for bot_id, bot in self._bots.items()
+                if standings or bot_id in changed
+            ]
+            await self._store.write(self._lease, written, rows)
 
 
 class SetupError(ValueError):
@@ -546,6 +568,10 @@ def _ending(row: BotRow) -> BotState:
     return row.state
 
 
+def _equity(kept: Mapping[str, int]) -> Equity:
+    return Equity(**kept)
+
+
 def _standing(bot_id: str, bot: AnyBot, now_ms: int) -> Standing:
     equity = bot.equity
     return Standing(
@@ -554,7 +580,5 @@ def _standing(bot_id: str, bot: AnyBot, now_ms: int) -> Standing:
         strategy=registry.snapshot(bot.state),
         explanation=bot.explain(now_ms),
         holdings=bot.holdings,
-        equity=None
-        if equity is None
-        else {"result": equity.result, "day_start": equity.day_start, "peak": equity.peak},
+        equity=None if equity is None else asdict(equity),
     )

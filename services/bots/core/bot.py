@@ -38,7 +38,7 @@ from services.bots.core.strategy import (
 from tradingtools.domain.book import BookStatus
 from tradingtools.domain.bot_order_states import ENDED, BotOrderState, PendingRequest
 from tradingtools.domain.bot_states import BotState
-from tradingtools.domain.instrument import Instrument
+from tradingtools.domain.instrument import Instrument, InstrumentKind
 from tradingtools.venues.ports import Meaning, Side
 from tradingtools.venues.trading import (
     AmendOrder,
@@ -123,6 +123,7 @@ class Bot(Generic[Config, State]):
         orders_: those of former lives that are not settled, each with its slot.
         holdings: as booked so far.
         number: of the next order.
+        equity: of its former life, so that a loss is not forgotten; None: counted from now.
         lease_until_ms: nothing leaves that could be taken later.
     """
 
@@ -135,6 +136,7 @@ class Bot(Generic[Config, State]):
         orders_: Iterable[tuple[str, BotOrder]] = (),
         holdings: Mapping[str, Holding] | None = None,
         number: int = 1,
+        equity: risk.Equity | None = None,
         lease_until_ms: int,
     ) -> None:
         self.setup = setup
@@ -149,6 +151,8 @@ class Bot(Generic[Config, State]):
         """Why the quote of a slot does not stand, by slot."""
         self.breaches: list[Breach] = []
         """Limits that stopped it; a person reads them before it is resumed."""
+        self.finished = False
+        """Its strategy has nothing left to do."""
         self.failure: Exception | None = None
         """Of its strategy, which ended it."""
         self._changed: set[str] = set()
@@ -169,8 +173,7 @@ class Bot(Generic[Config, State]):
         self._resting_until_ms: dict[str, int] = {}
         self._wake_ms: int | None = None
         self._flattening = False
-        self._equity: risk.Equity | None = None
-        self._day = 0
+        self._equity = equity
         for slot, order in orders_:
             self._keep(slot, orders.orphaned(order))
 
@@ -182,7 +185,9 @@ class Bot(Generic[Config, State]):
     # ---------------------------------------------------------------------------------- commands
 
     def run(self, now_ms: int) -> list[Request]:
-        """Begin to trade: orders and positions have been reconciled."""
+        """Begin to trade, if reconciling has not stopped it: it has been done."""
+        if self.life is not BotState.STARTING:
+            return self._requests(now_ms)
         self.life = BotState.RUNNING
         return self._decide(TimerEvent(), now_ms)
 
@@ -390,6 +395,7 @@ class Bot(Generic[Config, State]):
             self._wake_ms = intent.at_ms if earliest is None else min(earliest, intent.at_ms)
         elif isinstance(intent, Finished):
             self.life = BotState.STOPPING
+            self.finished = True
             self._desired.clear()
 
     def _requests(self, now_ms: int) -> list[Request]:
@@ -476,10 +482,13 @@ class Bot(Generic[Config, State]):
     ) -> Request | None:
         order, until = want.order, now_ms + DEADLINE_MS
         price = order.price if want.price is None else want.price
-        more = max((want.size or order.size) - order.size, 0)
+        whole = want.size or order.size
+        more = max(whole - order.size, 0)
         worse = price > order.price if order.order.side == "BUY" else price < order.price
+        left = whole - order.filled
+        # It is judged as a new order in the place of the old one.
         if (more or worse) and not self._admits(
-            slot, instrument, order.order.side, price, more, now_ms
+            slot, instrument, order.order.side, price, left, now_ms, without=order
         ):
             return self._cancel(order, now_ms)
         given = self._permit(instrument, order.order.side, None, price, more, until)
@@ -501,11 +510,22 @@ class Bot(Generic[Config, State]):
         return change
 
     def _admits(
-        self, slot: str, instrument: Instrument, side: Side, price: int, size: int, now_ms: int
+        self,
+        slot: str,
+        instrument: Instrument,
+        side: Side,
+        price: int,
+        size: int,
+        now_ms: int,
+        *,
+        without: BotOrder | None = None,
     ) -> bool:
+        seen = self.exposure(now_ms)
+        if without is not None:
+            seen = replace(seen, orders=[one for one in seen.orders if one != without])
         breach = risk.admits(
             self.setup.limits,
-            self.exposure(now_ms),
+            seen,
             instrument=instrument,
             side=side,
             price=price,
@@ -565,11 +585,10 @@ class Bot(Generic[Config, State]):
         result, open_gain = risk.result(exposure)
         day = now_ms // DAY_MS
         if self._equity is None:
-            self._equity = risk.Equity(result=result, day_start=result, peak=result)
-        start = result if day != self._day else self._equity.day_start
-        self._day = day
+            self._equity = risk.Equity(result=result, day_start=result, peak=result, day=day)
+        start = result if day != self._equity.day else self._equity.day_start
         peak = max(self._equity.peak, result)
-        self._equity = risk.Equity(result=result, day_start=start, peak=peak)
+        self._equity = risk.Equity(result=result, day_start=start, peak=peak, day=day)
         found = risk.breaches(limits, self._equity, open_gain)
         if found:
             self.breaches.extend(found)
@@ -591,7 +610,8 @@ class Bot(Generic[Config, State]):
                     price=levels[min(len(levels), 3) - 1][0],
                     size=abs(held.size),
                     time_in_force=RestingTime.IOC,
-                    reduce_only=True,
+                    # Spot cannot be sold short, and its exchanges take no such order.
+                    reduce_only=self._instruments[instrument_id].kind is not InstrumentKind.SPOT,
                     why="a loss has reached its limit",
                 )
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from tradingtools.domain.instrument import Instrument
+from tradingtools.domain.instrument import Instrument, InstrumentKind
 from tradingtools.venues.ports import Side
 from tradingtools.venues.trading import Fill
 
@@ -85,9 +85,24 @@ def _closed(holding: Holding, instrument: Instrument, price: int, size: int) -> 
 
 
 def booked(holding: Holding, instrument: Instrument, fill: Fill) -> Holding:
-    """Return the holding after a fill that stands."""
-    return traded(
-        holding, instrument, side=fill.side, price=fill.price, size=fill.size, fee=fill.fee
+    """Return the holding after a fill that stands.
+
+    A spot exchange takes the fee of a buy from what is bought: it is gone from the holding, and
+    counts at the fill's price.
+    """
+    if fill.fee_currency == instrument.settle or instrument.kind is not InstrumentKind.SPOT:
+        return traded(
+            holding, instrument, side=fill.side, price=fill.price, size=fill.size, fee=fill.fee
+        )
+    above, below = 10**instrument.size_digits, 10**instrument.money_digits
+    gone = -(-fill.fee * above // below)
+    worth = instrument.notional(fill.price, abs(gone), up=gone > 0)
+    after = traded(holding, instrument, side=fill.side, price=fill.price, size=fill.size, fee=0)
+    left = after.size - gone
+    # What is gone is sold for nothing; its worth is the fee, and its cost no loss besides.
+    cost = after.cost - worth if after.size > 0 else after.cost
+    return replace(
+        after, size=left, cost=max(cost, 0), fees=after.fees + (worth if gone > 0 else -worth)
     )
 
 

@@ -220,6 +220,8 @@ class Equity:
     result: int
     day_start: int
     peak: int
+    day: int = 0
+    """Days since the epoch, of the start of day."""
 
 
 def result(exposure: Exposure) -> tuple[int, int]:

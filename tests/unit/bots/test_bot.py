@@ -9,11 +9,13 @@ from __future__ import annotations
 import random
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import pytest
 
 from services.bots.core.bot import Bot, LookUp, PermitAsked, Request, Setup
-from services.bots.core.risk import RiskLimits
+from services.bots.core.holding import Holding
+from services.bots.core.risk import Equity, RiskLimits
 from services.bots.core.strategy import BookEvent, Intent, Quote, StrategyEvent, View, Withdraw
 from tests.unit.bots.samples import AMENDS, CANCELS, book, swap
 from tradingtools.domain.bot_order_states import PendingRequest
@@ -356,3 +358,70 @@ def test_a_permit_that_is_denied_is_asked_for_again() -> None:
     assert run.bot.tick(run.now) == []
     run.bot.denied(asked[0].permit)
     assert run.bot.tick(run.now) == asked
+
+
+class Wants(Whim):
+    """Wants what it was made with."""
+
+    def __init__(self, *intents: Intent) -> None:
+        self.intents = intents
+
+    def on(
+        self, config: int, state: int, event: StrategyEvent, view: View
+    ) -> tuple[int, tuple[Intent, ...]]:
+        return state, self.intents
+
+
+def begun(run: Run, *intents: Intent, limits: RiskLimits, **more: Any) -> Bot[int, int]:
+    setup = replace(run.bot.setup, limits=limits)
+    run.bot = Bot(setup, Wants(*intents), 1, lease_until_ms=run.now + LEASE_MS, **more)
+    run.act(run.bot.run(run.now))
+    return run.bot
+
+
+def quoted(size: int, price: int = 640_000) -> Quote:
+    return Quote(slot="a", instrument_id=ONE.id, side="BUY", price=price, size=size)
+
+
+FRESH = book(ONE, [(640_000, 9)], [(640_001, 9)])
+
+
+@pytest.mark.parametrize("better", [quoted(20), quoted(10, 900_000)], ids=["size", "price"])
+def test_a_change_is_judged_as_the_whole_order(better: Quote) -> None:
+    most = ONE.notional(650_000, 10, up=True)
+    run = Run(1, AMENDS)
+    bot = begun(run, quoted(10), limits=RiskLimits(max_order_notional=most))
+    run.act(bot.market(FRESH, run.now))
+    run.venue.arrive(run.now)
+    run.act(bot.reported(run.venue.report("bot1e1n1"), run.now))
+    assert [one.size for one in bot.orders.values()] == [10]
+
+    bot.strategy = Wants(better)
+    asked = bot.market(FRESH, run.now)
+
+    assert [type(one) for one in asked] == [CancelOrder]
+    assert "max_order_notional" in bot.refusals["a"]
+
+
+def test_a_loss_of_a_former_life_is_not_forgotten() -> None:
+    run = Run(1, AMENDS)
+    day = run.now // 86_400_000
+    before = Equity(result=-90, day_start=0, peak=0, day=day)
+    held = {ONE.id: Holding(realised=-110)}
+    limits = RiskLimits(max_daily_loss=100)
+
+    bot = begun(run, limits=limits, equity=before, holdings=held)
+    bot.market(FRESH, run.now)
+
+    assert bot.life is BotState.RISK_STOPPED
+    assert begun(run, limits=limits, holdings=held).life is BotState.RUNNING
+
+
+def test_what_reconciling_stopped_does_not_run() -> None:
+    run = Run(1, AMENDS)
+    bot = begun(run, limits=RiskLimits())
+    bot.end(BotState.RISK_STOPPED, run.now)
+
+    bot.run(run.now)
+
+    assert bot.life is BotState.RISK_STOPPED

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from decimal import Decimal
 from fractions import Fraction
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.bots.core.holding import Holding, paid_funding, traded, unrealised
+from services.bots.core.holding import Holding, booked, paid_funding, traded, unrealised
 from tests.unit.bots.samples import outcome, swap
-from tradingtools.domain.instrument import Instrument
+from tradingtools.domain.instrument import Instrument, InstrumentKind
+from tradingtools.venues.trading import Fill
 
 FILLS = st.lists(
     st.tuples(st.booleans(), st.integers(1, 2_000_000), st.integers(1, 5_000), st.integers(-9, 99)),
@@ -71,3 +74,28 @@ def test_a_sale_through_zero_opens_the_other_side() -> None:
 
 def test_funding_is_part_of_what_was_made() -> None:
     assert paid_funding(Holding(fees=3), -4).made == -7
+
+
+def test_a_fee_in_base_is_gone_from_what_was_bought() -> None:
+    coin = replace(swap(), kind=InstrumentKind.SPOT, contract=Decimal(1), size_digits=8)
+    fill = Fill(
+        trade_id="t",
+        order_id="a",
+        venue_order_id="v",
+        instrument_id=coin.id,
+        side="BUY",
+        price=600_000,
+        size=100_000_000,
+        fee=100_000,
+        fee_currency="BTC",
+        maker=True,
+        venue_ms=0,
+    )
+
+    held = booked(Holding(), coin, fill)
+
+    assert coin.size_text(held.size) == "0.999"
+    assert coin.money_text(held.fees) == "60"
+    # Sold again at the same price, the fee is all that was lost.
+    sold = traded(held, coin, side="SELL", price=600_000, size=held.size, fee=0)
+    assert (sold.size, coin.money_text(sold.made)) == (0, "-60")

@@ -163,7 +163,7 @@ RIGHTS: Mapping[str, _Rights] = {
     },
     "bots": {
         "trading_wallet_lease": "insert, update",
-        "bot": "update (state, from_state, reason, engine, epoch)",
+        "bot": "update (state, from_state, reason, engine, epoch, desired)",
         "bot_event": "insert",
         "bot_permit": "insert",
         "bot_order": "insert, update",
