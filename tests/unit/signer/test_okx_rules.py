@@ -7,7 +7,7 @@ import hashlib
 import hmac
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
 from services.signer.accounts import OkxKeys
@@ -84,6 +84,8 @@ _TWISTS = st.sampled_from(
 )
 @example(method="POST", path="/api/v5/asset/withdrawal", query="")
 def test_another_path_is_never_signed(method: str, path: str, query: str) -> None:
+    # A twist leaves some paths as they are.
+    assume(path not in okx_rules.ALLOWED.get(method, ()))
     body = "" if method == "GET" else "{}"
     with pytest.raises(NotAllowed, match="methods and paths on its list"):
         okx_rules.rest(ask(method, path + query, body), AT_MS)
