@@ -60,7 +60,7 @@ class History:
     first_ms: int | None = None
     """Of all that is known of him."""
     unknown: list[str] = field(default_factory=list)
-    """What is not known, in words."""
+    """Gaps of the record, in sentences for a person."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

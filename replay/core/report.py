@@ -33,7 +33,7 @@ class Report:
     compared: int = 0
     """Records of the journal that were compared."""
     unlike: int = 0
-    """Those of them that do not say what the recording says."""
+    """Compared records that differ from the recording."""
     unlike_first: str = ""
     unrecorded: list[str] = field(default_factory=list)
     """Records of the journal that the recording does not have."""

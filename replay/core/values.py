@@ -19,9 +19,9 @@ class Seen:
     at_ms: int
     """When it is judged, since 1970."""
     book: Book | None
-    """That it is judged by; None: the market is not known."""
+    """Book for the judgement; None: the market is not known."""
     levels: tuple[Level, ...] | None
-    """That the order meets, asks of a buy and bids of a sell; None: nobody recorded them."""
+    """Levels on the other side, asks of a buy and bids of a sell; None: nobody recorded them."""
     leader: LeaderFacts | None = None
 
 

@@ -91,7 +91,6 @@ class WalletRun:
         self._lease = lease
         self._write_seconds = write_ms / 1000
         self._bots: dict[str, AnyBot] = {}
-        self._rows: dict[str, BotRow] = {}
         self._numbers: dict[str, int] = {}
         self._instruments: dict[str, Instrument] = {}
         self._sending: set[asyncio.Task[None]] = set()
@@ -263,7 +262,6 @@ class WalletRun:
             await asyncio.sleep(STANDING_SECONDS / 2)
 
     async def _follow(self, row: BotRow) -> None:
-        self._rows[row.bot_id] = row
         bot = self._bots.get(row.bot_id)
         if bot is None:
             await self._begin(row)

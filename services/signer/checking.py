@@ -25,7 +25,7 @@ from services.signer.core.verdicts import Standing
 from tradingtools import clock
 from tradingtools.domain.errors import InvalidField, Unavailable
 from tradingtools.domain.signing import Travel
-from tradingtools.venues.polymarket.clob_auth import ClobAuth, l1_headers
+from tradingtools.venues.polymarket.clob_auth import ClobAuth, l1_headers, l2_headers
 
 _PROBE = Path(__file__).with_name("probe.py")
 _SECONDS = 8.0
@@ -115,13 +115,13 @@ async def _triple(ask: Ask, keys: PolymarketKeys) -> verdicts.Triple:
 
 def _l2_headers(keys: PolymarketKeys) -> dict[str, str]:
     timestamp = clock.now_ns() // 1_000_000_000
-    return {
-        "POLY_ADDRESS": checksummed(keys.account.signer),
-        "POLY_SIGNATURE": keys.sign_request(timestamp, "GET", _KEYS),
-        "POLY_TIMESTAMP": str(timestamp),
-        "POLY_API_KEY": keys.triple.key,
-        "POLY_PASSPHRASE": keys.triple.passphrase,
-    }
+    return l2_headers(
+        keys.triple.key,
+        keys.triple.passphrase,
+        checksummed(keys.account.signer),
+        timestamp_s=timestamp,
+        signature=keys.sign_request(timestamp, "GET", _KEYS),
+    )
 
 
 @asynccontextmanager

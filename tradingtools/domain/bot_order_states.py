@@ -59,7 +59,6 @@ TRANSITIONS: tuple[Transition, ...] = (
         _S.SUBMITTING,
         "lease held, within a durable permit; committed or covered before the first byte leaves",
     ),
-    Transition(_S.INTENDED, _S.REJECTED, "no byte ever left"),
     Transition(_S.SUBMITTING, _S.OPEN, "accepted, or " + _TOLD),
     Transition(_S.SUBMITTING, _S.REJECTED, "a definitive refusal, and nothing speaks against it"),
     Transition(_S.SUBMITTING, _S.UNKNOWN, "anything else, or its owner has gone"),

@@ -67,7 +67,7 @@ class BotOrder:
     not_founds: int = 0
     not_found_ms: int = 0
     breach: str = ""
-    """What contradicted an end; empty: nothing did."""
+    """Contradiction of an end, for a person; empty: there is none."""
 
     @property
     def filled(self) -> int:
@@ -112,13 +112,6 @@ def sending(order: BotOrder) -> BotOrder:
     if order.state is not _S.INTENDED:
         raise OrderError(f"{order.order.order_id} is {order.state}: an order is placed once")
     return _moved(order, _S.SUBMITTING, pending=_P.PLACE)
-
-
-def unsent(order: BotOrder) -> BotOrder:
-    """Return an order that is given up before any byte left."""
-    if order.state is not _S.INTENDED:
-        raise OrderError(f"{order.order.order_id} is {order.state}: it may have left")
-    return _moved(order, _S.REJECTED)
 
 
 def cancelling(order: BotOrder) -> BotOrder:

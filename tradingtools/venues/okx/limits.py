@@ -49,7 +49,6 @@ class Scope(Enum):
     TIME = "time"
     """By address, as those below."""
     INSTRUMENTS = "instruments"
-    POSITION_TIERS = "position-tiers"
     BOOK = "book"
     FUNDING = "funding"
     CONNECT = "connect"
@@ -77,7 +76,6 @@ LIMITS = {
     Scope.FILLS_HISTORY: Limit(10),
     Scope.TIME: Limit(10),
     Scope.INSTRUMENTS: Limit(20),
-    Scope.POSITION_TIERS: Limit(10),
     Scope.BOOK: Limit(40),
     Scope.FUNDING: Limit(10),
     Scope.CONNECT: Limit(3, 1_000),

@@ -95,11 +95,6 @@ def ceiling_to_scale(value: Decimal, scale: int) -> int:
     return int(value.scaleb(scale, _EXACT).to_integral_value(ROUND_CEILING))
 
 
-def from_scale(units: int, scale: int) -> Decimal:
-    """Return the exact decimal of an integer at a scale."""
-    return Decimal(units).scaleb(-scale, _EXACT)
-
-
 def to_text(value: Decimal) -> str:
     """Return the one spelling that is sent: no exponent and no idle zeros."""
     return f"{value.normalize(_EXACT):f}" if value else "0"

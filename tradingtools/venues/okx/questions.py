@@ -94,18 +94,6 @@ def instruments(inst_type: str) -> RestRequest:
     return _get("/api/v5/public/instruments", charge, public=True, instType=inst_type)
 
 
-def position_tiers(inst_type: str, family: str, margin: str) -> RestRequest:
-    """Return the question for the tiers of a family of contracts."""
-    return _get(
-        "/api/v5/public/position-tiers",
-        Charge(Scope.POSITION_TIERS),
-        public=True,
-        instType=inst_type,
-        tdMode=margin,
-        instFamily=family,
-    )
-
-
 def book(symbol: str, depth: int = 400) -> RestRequest:
     """Return the question for a whole book."""
     return _get(

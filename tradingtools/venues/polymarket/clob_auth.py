@@ -101,16 +101,15 @@ def l2_signature(secret: str, prehash: bytes) -> str:
 
 
 def l2_headers(
-    api_key: ApiKey, address: str, *, timestamp_s: int, method: str, path: str, body: bytes = b""
+    key: str, passphrase: str, address: str, *, timestamp_s: int, signature: str
 ) -> dict[str, str]:
-    """Return the headers of a private request. Raises EncodingError."""
-    signature = l2_signature(api_key.secret, l2_prehash(timestamp_s, method, path, body))
+    """Return the headers of a private request, whose signature is its HMAC."""
     return {
         "POLY_ADDRESS": address,
         "POLY_SIGNATURE": signature,
         "POLY_TIMESTAMP": str(timestamp_s),
-        "POLY_API_KEY": api_key.key,
-        "POLY_PASSPHRASE": api_key.passphrase,
+        "POLY_API_KEY": key,
+        "POLY_PASSPHRASE": passphrase,
     }
 
 

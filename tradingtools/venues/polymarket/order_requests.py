@@ -116,12 +116,6 @@ def balance(signature_type: SignatureType) -> ClobRequest:
     return ClobRequest(method="GET", path="/balance-allowance", query=urlencode(query))
 
 
-def refresh_balance(signature_type: SignatureType) -> ClobRequest:
-    """Return the request that makes the venue look at the wallet's USDC on the chain."""
-    asked = balance(signature_type)
-    return ClobRequest(method="GET", path="/balance-allowance/update", query=asked.query)
-
-
 def subscribe(*, api_key: str, secret: str, passphrase: str) -> str:
     """Return the first frame of the user channel: everything of the wallet, in every market."""
     auth = {"apiKey": api_key, "secret": secret, "passphrase": passphrase}

@@ -13,7 +13,7 @@ from typing import Protocol
 import httpx
 
 from tradingtools import clock
-from tradingtools.venues.polymarket.clob_auth import ApiKey
+from tradingtools.venues.polymarket.clob_auth import ApiKey, l2_headers
 from tradingtools.venues.polymarket.contracts import Exchange
 from tradingtools.venues.polymarket.order_answers import ClobAnswer
 from tradingtools.venues.polymarket.order_requests import ClobRequest
@@ -91,13 +91,13 @@ class PrivateClob:
         signature = await self.signer.sign_request(
             timestamp_s=timestamp_s, method=request.method, path=request.path, body=request.body
         )
-        headers = {
-            "POLY_ADDRESS": self._address,
-            "POLY_SIGNATURE": signature,
-            "POLY_TIMESTAMP": str(timestamp_s),
-            "POLY_API_KEY": self._api_key.key,
-            "POLY_PASSPHRASE": self._api_key.passphrase,
-        }
+        headers = l2_headers(
+            self._api_key.key,
+            self._api_key.passphrase,
+            self._address,
+            timestamp_s=timestamp_s,
+            signature=signature,
+        )
         return headers | ({"content-type": "application/json"} if request.body else {})
 
     async def _sent(self, request: ClobRequest, headers: dict[str, str]) -> ClobAnswer | NoAnswer:

@@ -88,7 +88,8 @@ def test_l2_agrees_with_both_clients(secret: bytes, body: bytes, method: str) ->
 
 def test_the_headers_of_a_private_request() -> None:
     key = ApiKey(key="k", secret=SECRET, passphrase="planted")
-    found = l2_headers(key, OWNER, timestamp_s=1_000_000, method="GET", path="/data/orders")
+    signature = l2_signature(SECRET, l2_prehash(1_000_000, "GET", "/data/orders", b""))
+    found = l2_headers(key.key, key.passphrase, OWNER, timestamp_s=1_000_000, signature=signature)
     assert set(found) == {
         "POLY_ADDRESS",
         "POLY_SIGNATURE",
