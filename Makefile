@@ -30,7 +30,7 @@ run: export TT_LAUNCHER_STATE_DIR := $(or $(STATE),$(TT_LAUNCHER_STATE_DIR))
 comma := ,
 COUNTS := $(or $(FOLLOWERS),1$(comma)10$(comma)100$(comma)1000)
 
-.PHONY: bench bench-compare bench-events bench-guard bench-parts bench-perfmon help setup run check health verify-audit test checks pytest test-long chaos simulate mutations kill-lines lint types imports proto proto-check fmt requirements promtool browser boards clickhouse sbom advisories clean
+.PHONY: bench bench-compare bench-events bench-guard bench-parts bench-perfmon help setup run check health verify-audit test checks pytest test-long chaos simulate mutations needs kill-lines lint types imports proto proto-check fmt requirements promtool browser boards clickhouse sbom advisories clean
 
 help: ## Show what there is to make
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  %-14s %s\n", $$1, $$2}'
@@ -62,10 +62,14 @@ verify-audit: $(RUNS) ## Verify the audit in TT_DATABASE_URL: changes, histories
 check: $(RUNS) ## Check the invariants of the last run, or of STATE=dir
 	@$(BIN)/python -m launcher check $(STATE)
 
-test: checks simulate mutations pytest ## Everything CI runs (there SEEDS=2000); ends with pytest's closing line
+test: needs checks simulate mutations pytest ## Everything CI runs (there SEEDS=2000); ends with pytest's closing line
 
 checks: $(READY) ## All that looks at the code without running it, two at a time
 	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target types lint imports proto-check
+
+needs: ## Fetch promtool and Chromium for the tests; without them theirs skip, and say so
+	-@$(MAKE) --no-print-directory promtool
+	-@$(MAKE) --no-print-directory browser
 
 pytest: $(READY) ## The tests alone (ARGS="-k name" picks some, WORKERS=3 processes)
 	@$(BIN)/python -m pytest -q -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(ARGS)
