@@ -14,8 +14,10 @@ from heapq import heappop, heappush
 from typing import Any
 
 from backtest.exchange import Exchange, FeeRates, Told
-from services.bots.core.bot import Bot, LookUp, PermitAsked, Request, Setup
+from services.bots.core.bot import Bot
+from services.bots.core.requests import LookUp, PermitAsked, Request
 from services.bots.core.risk import RiskLimits, result
+from services.bots.core.setup import Setup
 from services.bots.core.strategy import Strategy
 from tradingtools.domain.bot_order_states import PendingRequest
 from tradingtools.domain.instrument import Instrument

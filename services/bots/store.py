@@ -13,10 +13,10 @@ from typing import Any
 
 import msgspec
 
-from services.bots.core.bot import Written
 from services.bots.core.holding import Holding
 from services.bots.core.orders import BotOrder
 from services.bots.core.permit import Permit
+from services.bots.core.requests import Written
 from tradingtools.domain.bot_states import BotState
 from tradingtools.storage.postgres.pool import Pool
 from tradingtools.storage.postgres.sql import load_queries

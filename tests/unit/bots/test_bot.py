@@ -13,9 +13,11 @@ from typing import Any
 
 import pytest
 
-from services.bots.core.bot import Bot, LookUp, PermitAsked, Request, Setup
+from services.bots.core.bot import Bot
 from services.bots.core.holding import Holding
+from services.bots.core.requests import LookUp, PermitAsked, Request
 from services.bots.core.risk import Equity, RiskLimits
+from services.bots.core.setup import Setup
 from services.bots.core.strategy import BookEvent, Intent, Quote, StrategyEvent, View, Withdraw
 from tests.unit.bots.samples import AMENDS, CANCELS, book, swap
 from tradingtools.domain.bot_order_states import PendingRequest
@@ -208,7 +210,7 @@ class Run:
             setup,
             Whim(),
             former.state if former else state,
-            orders_=[(former._slot_of[k], v) for k, v in former.orders.items()] if former else [],
+            orders_=[(former.slot_of(k), v) for k, v in former.orders.items()] if former else [],
             holdings=former.holdings if former else {},
             number=1,
             lease_until_ms=LEASE_OF[0],
@@ -232,7 +234,7 @@ class Run:
 
     def alone(self, new: NewOrder) -> None:
         """Note a second order for a slot whose first one may still fill."""
-        slot = self.journal[new.order_id] = self.bot._slot_of[new.order_id]
+        slot = self.journal[new.order_id] = self.bot.slot_of(new.order_id)
         places = (one for one in self.venue.flying if isinstance(one, NewOrder))
         arriving = {one.order_id for one in places if one.not_after_ms >= self.now}
         resting = {order_id for order_id, one in self.venue.orders.items() if one.open}

@@ -1,0 +1,53 @@
+"""The markets of a bot as it knows them: instruments, books, funding and marks. Without I/O."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from services.bots.core.risk import MarkPoint
+from services.bots.core.strategy import BookEvent, FundingEvent, PrintEvent, StrategyEvent
+from tradingtools.domain.book import BookStatus
+from tradingtools.domain.instrument import Instrument
+from tradingtools.venues.trading import (
+    Funding,
+    MarketEvent,
+    MarkPrice,
+    PhaseChange,
+    Print,
+    TradingBook,
+)
+
+
+class Market:
+    """See the module.
+
+    Args:
+        instruments: by id, as they were when the bot began.
+    """
+
+    def __init__(self, instruments: Mapping[str, Instrument]) -> None:
+        self.instruments = dict(instruments)
+        self.books: dict[str, TradingBook] = {}
+        self.fundings: dict[str, Funding] = {}
+        self.marks: dict[str, MarkPoint] = {}
+
+    def take(self, event: MarketEvent, now_ms: int) -> StrategyEvent | None:
+        """Keep what a market tells; return what the strategy hears of it, if anything."""
+        if isinstance(event, TradingBook):
+            self.books[event.instrument_id] = event
+            if event.status is BookStatus.FRESH and event.bids and event.asks:
+                middle = (event.bids[0][0] + event.asks[0][0]) // 2
+                self.marks[event.instrument_id] = MarkPoint(price=middle, at_ms=now_ms)
+            return BookEvent(event.instrument_id)
+        if isinstance(event, Print):
+            return PrintEvent(event)
+        if isinstance(event, Funding):
+            self.fundings[event.instrument_id] = event
+            return FundingEvent(event)
+        if isinstance(event, PhaseChange):
+            self.instruments[event.instrument.id] = replace(event.instrument, phase=event.phase)
+            return BookEvent(event.instrument.id)
+        if isinstance(event, MarkPrice):
+            self.marks[event.instrument_id] = MarkPoint(price=event.price, at_ms=now_ms)
+        return None

@@ -1,0 +1,138 @@
+"""All orders of one bot by id and by slot, and what became due for them. Without I/O."""
+
+from __future__ import annotations
+
+from services.bots.core import orders
+from services.bots.core.orders import BotOrder
+from services.bots.core.requests import (
+    ANSWER_WITHIN_MS,
+    CANCEL_AGAIN_MS,
+    DEADLINE_MS,
+    LOOK_AGAIN_MS,
+    LookUp,
+)
+from services.bots.core.strategy import Standing
+from tradingtools.domain.bot_order_states import ENDED, BotOrderState, PendingRequest
+from tradingtools.venues.ports import Meaning
+from tradingtools.venues.trading import CancelOrder, Receipt
+
+_NO_ANSWER = Receipt(meaning=Meaning.UNKNOWN, code="NO_ANSWER")
+
+
+class OrderTable:
+    """The orders that are not let go of: those that are settled and written."""
+
+    def __init__(self) -> None:
+        self.orders: dict[str, BotOrder] = {}
+        self.standing: dict[str, Standing] = {}
+        """As the strategy sees them, by slot."""
+        self._by_slot: dict[str, str] = {}
+        self._slot_of: dict[str, str] = {}
+        self._changed: set[str] = set()
+        self._cancelled_ms: dict[str, int] = {}
+        self._looked_ms: dict[str, int] = {}
+
+    @property
+    def slots(self) -> tuple[str, ...]:
+        """Return every slot that had an order."""
+        return tuple(self._by_slot)
+
+    @property
+    def quiet(self) -> bool:
+        """Return whether no order may fill, and all fills are booked."""
+        return all(one.settled for one in self.orders.values())
+
+    def slot_of(self, order_id: str) -> str:
+        """Return the slot of an order that is here."""
+        return self._slot_of[order_id]
+
+    def last_of(self, slot: str) -> BotOrder | None:
+        """Return the last order of a slot; None: there was none, or it is let go of."""
+        return self.orders.get(self._by_slot.get(slot, ""))
+
+    def unsettled(self) -> list[BotOrder]:
+        """Return those that may fill, or have fills that are not booked."""
+        return [one for one in self.orders.values() if not one.settled]
+
+    def keep(self, slot: str, order: BotOrder) -> None:
+        """Put a new order, or a new state of one, in its place."""
+        order_id = order.order.order_id
+        self.orders[order_id] = order
+        self._by_slot[slot] = order_id
+        self._slot_of[order_id] = slot
+        self._changed.add(order_id)
+        if order.state in ENDED:
+            self.standing.pop(slot, None)
+            return
+        certain = order.pending is PendingRequest.NONE and order.state is not BotOrderState.UNKNOWN
+        self.standing[slot] = Standing(
+            slot=slot,
+            order_id=order_id,
+            instrument_id=order.order.instrument.id,
+            side=order.order.side,
+            price=order.price,
+            size=order.size,
+            filled=order.filled,
+            certain=certain,
+        )
+
+    def changes(self) -> tuple[tuple[str, BotOrder], ...]:
+        """Return slot and order of what changed since the last call; let go of what is settled."""
+        found = tuple((self._slot_of[one], self.orders[one]) for one in self._changed)
+        self._changed.clear()
+        for _, order in found:
+            if order.settled:
+                order_id = order.order.order_id
+                del self.orders[order_id], self._slot_of[order_id]
+                self._cancelled_ms.pop(order_id, None)
+                self._looked_ms.pop(order_id, None)
+        return found
+
+    # ----------------------------------------------------------------------------------- requests
+
+    def cancel(self, order: BotOrder, now_ms: int) -> CancelOrder | None:
+        """Return the request that cancels an order; None: the last one left a moment ago."""
+        order_id = order.order.order_id
+        if now_ms - self._cancelled_ms.get(order_id, -CANCEL_AGAIN_MS) < CANCEL_AGAIN_MS:
+            return None
+        self._cancelled_ms[order_id] = now_ms
+        self.keep(self._slot_of[order_id], orders.cancelling(order))
+        return named(order, now_ms)
+
+    def look_ups(self, now_ms: int) -> list[LookUp]:
+        """Return the questions that are due for orders of which nothing is known."""
+        found = []
+        for order_id, order in self.orders.items():
+            if order.state is not BotOrderState.UNKNOWN:
+                continue
+            if now_ms - self._looked_ms.get(order_id, -LOOK_AGAIN_MS) >= LOOK_AGAIN_MS:
+                self._looked_ms[order_id] = now_ms
+                found.append(LookUp(named(order, now_ms)))
+        return found
+
+    def give_up_waiting(self, now_ms: int) -> None:
+        """Call a request UNKNOWN whose answer nobody brings any more."""
+        for order_id, order in list(self.orders.items()):
+            request, deadline = self._awaited(order)
+            if deadline is not None and now_ms > deadline + ANSWER_WITHIN_MS:
+                after = orders.answered(order, request, _NO_ANSWER)
+                self.keep(self._slot_of[order_id], after)
+
+    def _awaited(self, order: BotOrder) -> tuple[PendingRequest, int | None]:
+        if order.state is BotOrderState.SUBMITTING:
+            return PendingRequest.PLACE, order.order.not_after_ms
+        if order.pending is PendingRequest.AMEND and order.change is not None:
+            return PendingRequest.AMEND, order.change.not_after_ms
+        if order.pending is PendingRequest.CANCEL:
+            return PendingRequest.CANCEL, self._cancelled_ms[order.order.order_id] + DEADLINE_MS
+        return PendingRequest.NONE, None
+
+
+def named(order: BotOrder, now_ms: int) -> CancelOrder:
+    """Return an order's names, for a cancel or a look-up."""
+    return CancelOrder(
+        order_id=order.order.order_id,
+        venue_order_id=order.venue_order_id,
+        instrument=order.order.instrument,
+        not_after_ms=now_ms + DEADLINE_MS,
+    )

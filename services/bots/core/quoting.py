@@ -1,0 +1,262 @@
+"""The requests that bring a bot's orders to its quotes, within permits, lease and risk.
+
+It sends nothing that its venue could take after the lease ends, nothing without a permit, and
+nothing that risk does not let in; cancels need none of the three.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from typing import Any
+
+from services.bots.core import orders, permit, risk
+from services.bots.core.holding import Holding
+from services.bots.core.market import Market
+from services.bots.core.order_table import OrderTable
+from services.bots.core.orders import BotOrder
+from services.bots.core.permit import Permit
+from services.bots.core.reconcile import AmendWanted, CancelWanted, PlaceWanted, wanted
+from services.bots.core.requests import DEADLINE_MS, REFUSED_PAUSE_MS, PermitAsked, Request
+from services.bots.core.risk import Exposure
+from services.bots.core.setup import Setup
+from services.bots.core.strategy import Quote
+from tradingtools.domain.instrument import Instrument
+from tradingtools.venues.ports import Side
+from tradingtools.venues.trading import AmendOrder, NewOrder, Receipt, RestingTime
+
+MINUTE_MS = 60_000
+
+
+class Quoting:
+    """See the module.
+
+    Args:
+        setup: of the bot.
+        table: its orders.
+        market: its markets.
+        holdings: by instrument; the bot's own, which changes.
+        number: of the next order.
+        lease_until_ms: nothing leaves that could be taken later.
+    """
+
+    def __init__(
+        self,
+        setup: Setup[Any],
+        table: OrderTable,
+        market: Market,
+        holdings: Mapping[str, Holding],
+        *,
+        number: int,
+        lease_until_ms: int,
+    ) -> None:
+        self.number = number
+        self.lease_until_ms = lease_until_ms
+        self.desired: dict[str, Quote] = {}
+        """The order that should stand, by slot."""
+        self.refusals: dict[str, str] = {}
+        """Why the quote of a slot does not stand, by slot."""
+        self._setup = setup
+        self._table = table
+        self._market = market
+        self._holdings = holdings
+        self._permits: dict[tuple[str, Side], Permit] = {}
+        self._asked: set[tuple[str, Side]] = set()
+        self._sent: deque[int] = deque()
+        self._resting_until_ms: dict[str, int] = {}
+
+    def want(self, quotes: Iterable[Quote]) -> None:
+        """Let quotes stand from now on, each in its slot."""
+        for quote in quotes:
+            self.desired[quote.slot] = quote
+
+    def withdraw(self, slot: str) -> None:
+        """Let nothing stand in a slot any more."""
+        self.desired.pop(slot, None)
+        self.refusals.pop(slot, None)
+
+    def refused(self, slot: str, receipt: Receipt, now_ms: int) -> None:
+        """Let a slot rest whose order its venue has refused."""
+        self._resting_until_ms[slot] = now_ms + REFUSED_PAUSE_MS
+        self.refusals[slot] = f"refused by its venue: {receipt.code} {receipt.detail}".strip()
+
+    def granted(self, given: Permit) -> None:
+        """Take a permit that is durable now."""
+        key = given.instrument_id, given.side
+        self._asked.discard(key)
+        self._permits[key] = given
+
+    def denied(self, asked: Permit) -> None:
+        """Take that a permit was not made durable; it is asked for again when it is needed."""
+        self._asked.discard((asked.instrument_id, asked.side))
+
+    def exposure(self, now_ms: int) -> Exposure:
+        """Return what risk judges."""
+        while self._sent and self._sent[0] <= now_ms - MINUTE_MS:
+            self._sent.popleft()
+        return Exposure(
+            holdings=self._holdings,
+            orders=self._table.unsettled(),
+            instruments=self._market.instruments,
+            marks=self._market.marks,
+            sent_last_minute=len(self._sent),
+        )
+
+    def requests(self, now_ms: int) -> list[Request]:
+        """Return what has to leave now, slot by slot."""
+        found: list[Request] = []
+        for slot in dict.fromkeys((*self._table.slots, *self.desired)):
+            one = self._request(slot, now_ms)
+            if one is not None:
+                found.append(one)
+        return found
+
+    def _request(self, slot: str, now_ms: int) -> Request | None:
+        quote = self.desired.get(slot)
+        order = self._table.last_of(slot)
+        if quote is None and order is None:
+            return None
+        named = quote.instrument_id if quote else order.order.instrument.id if order else ""
+        instrument = self._market.instruments[named]
+        able = self._setup.capabilities[instrument.venue]
+        want = wanted(quote, order, instrument, able)
+        if want is None:
+            return None
+        if isinstance(want, CancelWanted):
+            return self._table.cancel(want.order, now_ms)
+        if isinstance(want, AmendWanted):
+            return self._amend(slot, want, instrument, now_ms)
+        return self._place(slot, want, instrument, now_ms)
+
+    def _place(
+        self, slot: str, want: PlaceWanted, instrument: Instrument, now_ms: int
+    ) -> Request | None:
+        quote = want.quote
+        if now_ms < self._resting_until_ms.get(slot, 0):
+            return None
+        size = instrument.size_in_lots(quote.size)
+        until = now_ms + DEADLINE_MS
+        if not self._admits(slot, instrument, quote.side, quote.price, size, now_ms):
+            return None
+        given = self._permit(instrument, quote.side, self.number, quote.price, size, until)
+        if isinstance(given, PermitAsked | None):
+            return given
+        self._permits[instrument.id, quote.side] = given.spend(size)
+        new = NewOrder(
+            order_id=self._next_id(now_ms),
+            instrument=instrument,
+            side=quote.side,
+            price=quote.price,
+            size=size,
+            time_in_force=quote.time_in_force,
+            post_only=quote.post_only,
+            reduce_only=quote.reduce_only,
+            not_after_ms=until,
+        )
+        mine = orders.intend(new, bot_id=self._setup.bot_id, epoch=self._setup.epoch)
+        self._table.keep(slot, orders.sending(mine))
+        if quote.time_in_force in (RestingTime.IOC, RestingTime.FOK):
+            del self.desired[slot]
+        return new
+
+    def _amend(
+        self, slot: str, want: AmendWanted, instrument: Instrument, now_ms: int
+    ) -> Request | None:
+        order, until = want.order, now_ms + DEADLINE_MS
+        price = order.price if want.price is None else want.price
+        whole = want.size or order.size
+        more = max(whole - order.size, 0)
+        worse = price > order.price if order.order.side == "BUY" else price < order.price
+        left = whole - order.filled
+        # It is judged as a new order in the place of the old one.
+        if (more or worse) and not self._admits(
+            slot, instrument, order.order.side, price, left, now_ms, without=order
+        ):
+            return self._table.cancel(order, now_ms)
+        given = self._permit(instrument, order.order.side, None, price, more, until)
+        if isinstance(given, PermitAsked | None):
+            return given
+        self._permits[instrument.id, order.order.side] = given.spend(more)
+        change = AmendOrder(
+            order_id=order.order.order_id,
+            request_id=self._next_id(now_ms),
+            venue_order_id=order.venue_order_id,
+            instrument=instrument,
+            price=want.price,
+            size=want.size,
+            not_after_ms=until,
+        )
+        self._table.keep(slot, orders.amending(order, change))
+        return change
+
+    def _next_id(self, now_ms: int) -> str:
+        name = permit.order_id(self._setup.bot_id, self._setup.epoch, self.number)
+        self.number += 1
+        self._sent.append(now_ms)
+        return name
+
+    def _admits(
+        self,
+        slot: str,
+        instrument: Instrument,
+        side: Side,
+        price: int,
+        size: int,
+        now_ms: int,
+        *,
+        without: BotOrder | None = None,
+    ) -> bool:
+        seen = self.exposure(now_ms)
+        if without is not None:
+            seen = replace(seen, orders=[one for one in seen.orders if one != without])
+        breach = risk.admits(
+            self._setup.limits,
+            seen,
+            instrument=instrument,
+            side=side,
+            price=price,
+            size=size,
+            now_ms=now_ms,
+        )
+        if breach is None:
+            self.refusals.pop(slot, None)
+            return True
+        self.refusals[slot] = f"{breach.limit}: {breach.detail}"
+        return False
+
+    def _permit(
+        self,
+        instrument: Instrument,
+        side: Side,
+        number: int | None,
+        price: int,
+        size: int,
+        until_ms: int,
+    ) -> Permit | PermitAsked | None:
+        if until_ms > self.lease_until_ms:
+            return None
+        key = instrument.id, side
+        given = self._permits.get(key)
+        if given is not None and given.covers(
+            number=given.first if number is None else number,
+            price=price,
+            size=size,
+            until_ms=until_ms,
+        ):
+            return given
+        if key in self._asked:
+            return None
+        self._asked.add(key)
+        return PermitAsked(
+            permit.asked(
+                bot_id=self._setup.bot_id,
+                epoch=self._setup.epoch,
+                instrument=instrument,
+                side=side,
+                number=self.number if number is None else number,
+                price=price,
+                size=max(size, instrument.minimum_size),
+                expires_ms=self.lease_until_ms,
+            )
+        )

@@ -1,0 +1,45 @@
+"""The requests that a bot hands to its wallet, and the times that they take. Without I/O."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from services.bots.core.orders import BotOrder
+from services.bots.core.permit import Permit
+from tradingtools.venues.trading import AmendOrder, CancelOrder, Fill, NewOrder
+
+DEADLINE_MS = 2_000
+"""A request that its venue has not taken by then is void."""
+CANCEL_AGAIN_MS = 1_000
+LOOK_AGAIN_MS = 2_500
+ANSWER_WITHIN_MS = 3_000
+"""Longest time from a request's deadline to its answer."""
+REFUSED_PAUSE_MS = 1_000
+"""A slot whose order was refused rests for so long."""
+
+
+@dataclass(frozen=True, slots=True)
+class PermitAsked:
+    """A permit is to be made durable; the bot is told by ``granted``."""
+
+    permit: Permit
+
+
+@dataclass(frozen=True, slots=True)
+class LookUp:
+    """An order is to be read at its venue; the bot is told by ``reported`` or ``not_found``."""
+
+    order: CancelOrder
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """Orders and fills that are to be written together, so that they agree after a crash."""
+
+    orders: tuple[tuple[str, BotOrder], ...]
+    """With their slots."""
+    fills: tuple[Fill, ...]
+    """Booked, or undone, oldest first."""
+
+
+Request = NewOrder | AmendOrder | CancelOrder | PermitAsked | LookUp

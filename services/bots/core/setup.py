@@ -1,0 +1,27 @@
+"""The parts of a bot that do not change while it runs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Generic, TypeVar
+
+from services.bots.core.risk import RiskLimits
+from tradingtools.domain.instrument import Instrument
+from tradingtools.venues.trading import TradingCapabilities
+
+Config = TypeVar("Config")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Setup(Generic[Config]):
+    """The parts of a bot that do not change while it runs."""
+
+    bot_id: str
+    epoch: int
+    config: Config
+    instruments: Mapping[str, Instrument]
+    capabilities: Mapping[str, TradingCapabilities]
+    """By venue."""
+    limits: RiskLimits = field(default_factory=RiskLimits)
+    clock_error_ms: int = 500

@@ -1,0 +1,74 @@
+"""The orders, fills and standings of bots, written to the database behind the wire."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import asdict
+
+from services.bots.core.bot import AnyBot
+from services.bots.store import Standing
+from services.bots.strategies import registry
+from services.bots.wallet.shared import Wallet
+from tradingtools import clock
+
+STANDING_SECONDS = 1.0
+
+
+class Journal:
+    """See the module.
+
+    Args:
+        wallet: whose bots they are.
+        write_ms: how long changes wait to be written together.
+    """
+
+    def __init__(self, wallet: Wallet, write_ms: int) -> None:
+        self._wallet = wallet
+        self._write_seconds = write_ms / 1000
+        self.writing = asyncio.Lock()
+        """Held while what is settled is neither in a bot nor in the database."""
+
+    async def keep(self) -> None:
+        """Write for ever."""
+        due = clock.now_ms()
+        while True:
+            await asyncio.sleep(self._write_seconds)
+            whole = clock.now_ms() >= due
+            if whole:
+                due = clock.now_ms() + int(STANDING_SECONDS * 1000)
+            await self.write(standings=whole)
+
+    async def write(self, *, standings: bool = True) -> None:
+        """Write what changed; with the standings of all bots, or of those that changed.
+
+        Raises:
+            LostError: the wallet is another engine's.
+        """
+        bots = self._wallet.bots
+        async with self.writing:
+            now = clock.now_ms()
+            written = [
+                (bot_id, bot.written(), {one: bot.mid(one) for one in bot.setup.instruments})
+                for bot_id, bot in bots.items()
+            ]
+            # A strategy's state goes with the orders and fills that made it: else a death between
+            # them would have it want the same again.
+            changed = {bot_id for bot_id, one, _ in written if one.orders or one.fills}
+            rows = [
+                _standing(bot_id, bot, now)
+                for bot_id, bot in bots.items()
+                if standings or bot_id in changed
+            ]
+            await self._wallet.store.write(self._wallet.lease, written, rows)
+
+
+def _standing(bot_id: str, bot: AnyBot, now_ms: int) -> Standing:
+    equity = bot.equity
+    return Standing(
+        bot_id=bot_id,
+        number=bot.number,
+        strategy=registry.snapshot(bot.state),
+        explanation=bot.explain(now_ms),
+        holdings=bot.holdings,
+        equity=None if equity is None else asdict(equity),
+    )

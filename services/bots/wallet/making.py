@@ -1,0 +1,124 @@
+"""Bots made from their rows: with the orders, holdings and losses of their former lives."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+
+from services.bots.core.bot import AnyBot, Bot
+from services.bots.core.holding import Holding, booked
+from services.bots.core.orders import BotOrder, intend, sending
+from services.bots.core.permit import number_of
+from services.bots.core.risk import Equity
+from services.bots.core.setup import Setup
+from services.bots.store import BotRow
+from services.bots.strategies import registry
+from services.bots.wallet.limits import SetupError, limits_of
+from services.bots.wallet.shared import Wallet, answered
+from tradingtools import clock
+from tradingtools.domain import strategies
+from tradingtools.domain.instrument import Instrument
+from tradingtools.venues.ports import Side
+from tradingtools.venues.trading import Fill, NewOrder
+
+
+async def make(wallet: Wallet, row: BotRow, *, number: int) -> AnyBot:
+    """Return a bot that has everything of its former lives, and has sent nothing.
+
+    Args:
+        wallet: whose bot it is.
+        row: as people want it and as it stood last.
+        number: of its next order.
+
+    Raises:
+        ConfigError: its settings do not fit its strategy.
+        SetupError: it does not fit its wallet or venue.
+    """
+    await _find_instruments(wallet, row.instruments)
+    instruments = {one: wallet.instruments[one] for one in row.instruments}
+    strategy = registry.strategy(row.strategy)
+    config = strategies.config(row.strategy, row.config)
+    before = registry.state(row.strategy, row.strategy_state)
+    venue = next(iter(instruments.values())).venue
+    setup = Setup(
+        bot_id=row.bot_id,
+        epoch=wallet.lease.epoch,
+        config=config,
+        instruments=instruments,
+        capabilities={venue: wallet.venue.gateway.capabilities},
+        limits=limits_of(row.limits, next(iter(instruments.values()))),
+    )
+    known = [(slot, one) for _, slot, one in await wallet.store.unsettled([row.bot_id])]
+    return Bot(
+        setup,
+        strategy,
+        strategy.begin(config) if before is None else before,
+        orders_=[*known, *await _unwritten(wallet, row.bot_id, known)],
+        holdings=await _held(wallet, row.bot_id, instruments),
+        number=number,
+        equity=None if row.equity is None else Equity(**row.equity),
+        lease_until_ms=wallet.lease.until_ms if wallet.sound.is_set() else 0,
+    )
+
+
+def found_order(
+    order_id: str, instrument: Instrument, side: Side, price: int, size: int
+) -> NewOrder:
+    """Return an order that was found at the venue, as it would have been sent."""
+    return NewOrder(
+        order_id=order_id,
+        instrument=instrument,
+        side=side,
+        price=price,
+        size=size,
+        not_after_ms=clock.now_ms(),
+    )
+
+
+async def _find_instruments(wallet: Wallet, ids: Iterable[str]) -> None:
+    missing = [one for one in ids if one not in wallet.instruments]
+    if not missing:
+        return
+    symbols = [one.partition(":")[2] for one in missing]
+    for found in await answered(wallet.venue.instruments.find, symbols):
+        wallet.instruments[found.id] = found
+    unknown = sorted(set(missing) - set(wallet.instruments))
+    if unknown:
+        raise SetupError(f"instruments: the venue has no {unknown[0]}")
+
+
+async def _unwritten(
+    wallet: Wallet, bot_id: str, known: Sequence[tuple[str, BotOrder]]
+) -> list[tuple[str, BotOrder]]:
+    """Return orders that left under a permit and were not written: they are ended at once."""
+    written = {order.order.order_id for _, order in known}
+    found = []
+    for report in await answered(wallet.venue.accounts.open_orders):
+        of = number_of(report.order_id, bot_id)
+        instrument = wallet.instruments.get(report.instrument_id)
+        if of is None or report.order_id in written or instrument is None:
+            continue
+        new = found_order(report.order_id, instrument, report.side, report.price, report.size)
+        found.append((f"found:{report.order_id}", sending(intend(new, bot_id=bot_id, epoch=of[0]))))
+    return found
+
+
+async def _held(
+    wallet: Wallet, bot_id: str, instruments: Mapping[str, Instrument]
+) -> dict[str, Holding]:
+    held: dict[str, Holding] = {}
+    for fill in await wallet.store.fills(bot_id):
+        instrument = instruments.get(fill.instrument_id)
+        if instrument is None:
+            raise SetupError(f"instruments: {fill.instrument_id} is held and not among them")
+        before = held.get(fill.instrument_id, Holding())
+        held[fill.instrument_id] = booked(before, instrument, _as_booked(fill))
+        wallet.booked_ms = max(wallet.booked_ms, fill.venue_ms)
+    return held
+
+
+def _as_booked(fill: Fill) -> Fill:
+    """Return a fill as it moves the holding: an undone one the other way."""
+    if not fill.undone:
+        return fill
+    return replace(fill, side="SELL" if fill.side == "BUY" else "BUY", fee=-fill.fee)

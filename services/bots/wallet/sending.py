@@ -1,0 +1,89 @@
+"""The requests of bots on their way to the exchange and the database, and the answers back."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine, Iterable
+
+import psycopg
+import structlog
+
+from services.bots.core.bot import AnyBot
+from services.bots.core.requests import LookUp, PermitAsked, Request
+from services.bots.store import LostError
+from services.bots.wallet.shared import READ_AGAIN_SECONDS, Wallet
+from tradingtools import clock
+from tradingtools.domain.bot_order_states import PendingRequest
+from tradingtools.tasks import cancel_all
+from tradingtools.venues.trading import AmendOrder, CancelOrder, NewOrder, ReadError
+
+_log = structlog.get_logger("bots")
+
+
+class Sending:
+    """See the module.
+
+    Args:
+        wallet: whose bots they are.
+    """
+
+    def __init__(self, wallet: Wallet) -> None:
+        self._wallet = wallet
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def act(self, bot: AnyBot, requests: Iterable[Request]) -> None:
+        """Send what a bot asks for; each answer goes back to it."""
+        for one in requests:
+            if isinstance(one, PermitAsked):
+                self._start(self._permit(bot, one))
+            elif isinstance(one, LookUp):
+                self.look(bot, one.order)
+            else:
+                self._start(self._send(bot, one))
+
+    def look(self, bot: AnyBot, order: CancelOrder) -> None:
+        """Read an order at the venue; its bot is told what was found."""
+        self._start(self._look(bot, order))
+
+    async def close(self) -> None:
+        """End everything that is under way; what left is found by whoever reconciles."""
+        await cancel_all([*self._tasks])
+
+    def _start(self, work: Coroutine[None, None, None]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _permit(self, bot: AnyBot, asked: PermitAsked) -> None:
+        try:
+            await self._wallet.store.permit(self._wallet.lease, asked.permit)
+        except (psycopg.Error, LostError) as error:
+            # Nothing leaves without it. Who renews the lease finds out whether the wallet is lost.
+            _log.warning("a permit was not written", bot=asked.permit.bot_id, why=str(error))
+            bot.denied(asked.permit)
+            return
+        self.act(bot, bot.granted(asked.permit, clock.now_ms()))
+
+    async def _send(self, bot: AnyBot, one: NewOrder | AmendOrder | CancelOrder) -> None:
+        gateway = self._wallet.venue.gateway
+        if isinstance(one, NewOrder):
+            kind, receipt = PendingRequest.PLACE, await gateway.place(one)
+        elif isinstance(one, AmendOrder):
+            kind, receipt = PendingRequest.AMEND, await gateway.amend(one)
+        else:
+            kind, receipt = PendingRequest.CANCEL, await gateway.cancel(one)
+        self.act(bot, bot.answered(one.order_id, kind, receipt, clock.now_ms()))
+
+    async def _look(self, bot: AnyBot, order: CancelOrder) -> None:
+        while True:
+            asked = clock.now_ms()
+            try:
+                report = await self._wallet.venue.accounts.find(order)
+                break
+            except ReadError:
+                await asyncio.sleep(READ_AGAIN_SECONDS)
+        now = clock.now_ms()
+        if report is None:
+            self.act(bot, bot.not_found(order.order_id, asked_ms=asked, now_ms=now))
+        else:
+            self.act(bot, bot.reported(report, now, read_ms=asked))

@@ -1,0 +1,83 @@
+"""One leased wallet as its parts share it: its lease, its way to the exchange, its bots."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import ParamSpec, TypeVar
+
+import structlog
+
+from services.bots.core.bot import AnyBot
+from services.bots.core.permit import number_of
+from services.bots.store import Store, WalletLease
+from tradingtools.domain.instrument import Instrument
+from tradingtools.venues.trading import Accounts, Instruments, MarketFeed, OrderGateway, ReadError
+
+READ_AGAIN_SECONDS = 2.0
+_log = structlog.get_logger("bots")
+Asked = ParamSpec("Asked")
+Answer = TypeVar("Answer")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Venue:
+    """A wallet's way to its exchange."""
+
+    gateway: OrderGateway
+    accounts: Accounts
+    instruments: Instruments
+    feed: MarketFeed
+
+
+@dataclass(slots=True, kw_only=True)
+class Wallet:
+    """See the module."""
+
+    store: Store
+    lease: WalletLease
+    venue: Venue
+    bots: dict[str, AnyBot] = field(default_factory=dict)
+    instruments: dict[str, Instrument] = field(default_factory=dict)
+    sound: asyncio.Event = field(default_factory=asyncio.Event)
+    """The account has been read, and everything that happens to it is told."""
+    booked_ms: int = 0
+    """When the last fill that is in the database was traded; 0: there is none."""
+
+    def owner(self, order_id: str) -> AnyBot | None:
+        """Return the bot whose order it is; None: it is a stranger's."""
+        return next(
+            (bot for bot_id, bot in self.bots.items() if number_of(order_id, bot_id) is not None),
+            None,
+        )
+
+    def renewed(self, lease: WalletLease) -> None:
+        """Take the lease's new end."""
+        self.lease = lease
+        if self.sound.is_set():
+            for bot in self.bots.values():
+                bot.leased(lease.until_ms)
+
+    def trust(self) -> None:
+        """Let bots place orders: the account is known."""
+        self.sound.set()
+        self.renewed(self.lease)
+
+    def withhold(self) -> None:
+        """Let no bot place an order: the account is not known."""
+        self.sound.clear()
+        for bot in self.bots.values():
+            bot.leased(0)
+
+
+async def answered(
+    read: Callable[Asked, Awaitable[Answer]], *arguments: Asked.args, **named: Asked.kwargs
+) -> Answer:
+    """Ask a venue until it answers."""
+    while True:
+        try:
+            return await read(*arguments, **named)
+        except ReadError as error:
+            _log.warning("the venue was not read", what=read.__name__, why=str(error))
+            await asyncio.sleep(READ_AGAIN_SECONDS)
