@@ -137,7 +137,7 @@ class Performance:
                 self._judge_action(after)
 
     def doubts_end(self) -> None:
-        """Note that every book is trusted from now on."""
+        """Note that books are trusted, or have a payout in their place, from now on."""
         for subscription in list(self._floors):
             self._note_floor(subscription)
 
@@ -148,7 +148,8 @@ class Performance:
             if row["origin"] == subscription
         ]
         least = sum(row["realised_micros"] - row["fee_micros"] - row["cost_micros"] for row in lots)
-        doubtful = self._world.market.doubtful
+        market = self._world.market
+        doubtful = market.doubtful - market.payouts.keys()
         # A doubt that lasts: nobody has seen a book, so that they stand at their cost.
         least += sum(
             min(row["shares_micros"], row["cost_micros"])

@@ -388,6 +388,8 @@ class Workload:
         if not market.payouts:
             paid = self._rng.choice((0, MICROS, MICROS, MICROS // 2, 333_333))
             market.resolve(dict(zip(ASSETS, (paid, MICROS - paid), strict=True)))
+            if self._world.performance is not None:
+                self._world.performance.doubts_end()
             self._world.history.add(f"the market resolves, {ASSETS[0]} pays {paid}")
 
     async def add_trigger(self) -> None:
