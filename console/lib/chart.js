@@ -8,8 +8,9 @@ const colour = (name) => getComputedStyle(document.documentElement).getPropertyV
 /**
  * A chart over time.
  *
- * times: seconds of the epoch, rising. lines: [{name, values, tone, fill, step}]. value: how a
- * figure is written.
+ * times: seconds of the epoch, rising. lines: [{name, values, tone, fill, step, dash, right, through,
+ * dots}]: right has a scale of its own, through goes on over gaps, dots has points alone. value: how
+ * a figure is written.
  */
 export function Chart({ times, lines, height = 180, value = (v) => String(v), label }) {
   const place = useRef(null);
@@ -20,17 +21,24 @@ export function Chart({ times, lines, height = 180, value = (v) => String(v), la
       stroke: () => colour(line.tone || "accent"),
       fill: line.fill ? () => colour("accent-soft") : undefined,
       width: 1.5,
-      points: { show: times.length < 3 },
-      paths: line.step ? uPlot.paths.stepped({ align: 1 }) : undefined,
+      dash: line.dash ? [5, 4] : undefined,
+      spanGaps: !!line.through,
+      scale: line.right ? "right" : "y",
+      points: line.dots
+        ? { show: true, size: 7, fill: () => colour(line.tone || "accent") }
+        : { show: line.values.filter((v) => v != null).length < 3 },
+      paths: line.dots ? () => null : line.step ? uPlot.paths.stepped({ align: 1 }) : undefined,
       value: (_, v) => (v == null ? "–" : value(v)),
     }));
     const axis = { stroke: () => colour("quiet"), grid: { stroke: () => colour("line"), width: 1 }, ticks: { show: false } };
+    const amounts = { ...axis, size: 64, values: (_, ticks) => ticks.map((v) => (v == null ? "" : value(v))) };
     const plot = new uPlot(
       {
         width: node.clientWidth || 300,
         height,
         series: [{}, ...series],
-        axes: [axis, { ...axis, size: 64, values: (_, ticks) => ticks.map((v) => (v == null ? "" : value(v))) }],
+        axes: [axis, amounts, ...(lines.some((line) => line.right)
+          ? [{ ...amounts, scale: "right", side: 1, grid: { show: false } }] : [])],
         cursor: { y: false },
         legend: { show: lines.length > 1, live: true },
       },

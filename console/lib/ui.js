@@ -112,7 +112,7 @@ export function Table({ columns, rows, rowKey, label, onRow }) {
 const cls = (column) => [column.right && "right", column.hide && `hide-${column.hide}`].filter(Boolean).join(" ");
 
 /** Ask before something that cannot be taken back. */
-export function Confirm({ title, text, action, danger, onDo, onEnd, children }) {
+export function Confirm({ title, text, action, danger, large, onDo, onEnd, children }) {
   const dialog = useRef(null);
   const [error, fail] = useState(null);
   const [busy, set] = useState(false);
@@ -128,7 +128,7 @@ export function Confirm({ title, text, action, danger, onDo, onEnd, children }) 
       set(false);
     }
   };
-  return html`<dialog ref=${dialog} onClose=${() => onEnd(false)} aria-label=${title}>
+  return html`<dialog ref=${dialog} class=${large ? "large" : ""} onClose=${() => onEnd(false)} aria-label=${title}>
     <form onSubmit=${go}>
       <h2>${title}</h2>
       ${text && html`<p>${text}</p>`}

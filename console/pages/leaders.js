@@ -88,7 +88,7 @@ function Profile({ of: leader }) {
         <${Figure} name="Sharpe" value=${all.sharpe == null ? "–" : all.sharpe.toFixed(2)} note="of daily results" />
         <${Figure} name="largest drawdown" value=${usdc(all.largestDrawdown)} />
         <${Figure} name="median trade" value=${usdc(leader.medianSize)} note="USDC" />
-        <${Figure} name="quickness" value=${word(leader.latencyClass, "LATENCY_CLASS_")} />
+        <${Figure} name="quickness" value=${word(leader.latencyClass, "LATENCY_CLASS_").replace("unspecified", "–") || "–"} />
       </div>
       ${(leader.gaps || []).length > 0 && html`<p>Not enough evidence: ${leader.gaps.map((gap) => html`<${Badge} tone="warn" text=${word(gap, "EVIDENCE_GAP_")} /> `)}</p>`}
     <//>

@@ -3,6 +3,7 @@
 import { get, patch, post, query as withQuery, remove } from "../lib/api.js";
 import { count, gain, millis, price, shares, usdc, word } from "../lib/format.js";
 import { html, useState } from "../lib/html.js";
+import { Equity, Quality } from "../lib/gains.js";
 import { Settings } from "../lib/settings.js";
 import { Badge, Confirm, Figure, Id, Loaded, Panel, Table, Time, useLoaded } from "../lib/ui.js";
 
@@ -80,10 +81,12 @@ function Detail({ id, who }) {
           <dt>leader</dt><dd><${Id} of=${s.leader} href=${`#/leaders/${s.leader}`} /></dd><dt>since</dt><dd><${Time} at=${s.createdAt} /></dd>
           <dt>orders</dt><dd><a href=${`#/orders?q=${id}`}>${count(s.statistics?.ordersConfirmed || 0)} confirmed, ${count(s.statistics?.ordersFailed || 0)} failed, ${count(s.statistics?.ordersUnresolved || 0)} unresolved</a></dd></dl>
       <//>
+      <${Equity} id=${id} leader=${s.leader} />
       <${Panel} wide title="Why trades were copied or not"><${Decisions} id=${id} /><//>
       <${Panel} wide title="Positions"><${Positions} id=${id} /><//>
       <${Panel} title="Fills"><${Fills} id=${id} /><//>
       <${Panel} title="Drift" aside="from what the leader's trades would have made it hold"><${DriftTable} id=${id} /><//>
+      <${Quality} id=${id} />
       <${Panel} wide title="Settings"><${Settings} of=${s} may=${may} onSaved=${one.reload} /><//>
     </div>`}<//>
     ${asking === "pause" && html`<${Confirm} title="Pause this subscription?" action="Pause" text="No entry is sent any more. What it holds goes on to follow the leader out, and its stops go on." onDo=${() => post(`/subscriptions/${id}/pause`)} onEnd=${over} />`}

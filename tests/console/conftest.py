@@ -18,6 +18,7 @@ from launcher.ports import free_port
 from launcher.temporary import temporary_database
 from tests.control.requests import ROUTER_STAND_IN
 from tests.events.edge import Listening, listening
+from tests.replay import made
 from tradingtools import login_codes
 
 FAILED_LOGINS = 30
@@ -27,11 +28,14 @@ _CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
 class Served:
     """A console and what is behind it."""
 
-    def __init__(self, world: Listening, port: int) -> None:
+    def __init__(self, world: Listening, port: int, redis_url: str) -> None:
         self.world = world
+        self.redis_url = redis_url
         self.port = port
         self.directory = world.directory / "console"
         """Of the process."""
+        self.recording = world.directory / "recording"
+        """Of a router."""
         self.url = f"http://127.0.0.1:{self.port}/console/"
         self.edge_url = f"{world.url}/console/"
         world.environment |= {
@@ -83,6 +87,7 @@ def served(
         with psycopg.connect(url) as connection:
             connection.execute(ROUTER_STAND_IN)
         directory, port = tmp_path_factory.mktemp("console"), free_port()
+        made.analytics(directory / "analytics", {})
         with listening(
             directory,
             url,
@@ -91,8 +96,10 @@ def served(
             trusted=("127.0.0.1/32",),
             console_port=port,
             TT_WEBHOOKS_ALLOWED_NETWORKS="127.0.0.0/8",
+            TT_ANALYTICS_DIR=str(directory / "analytics"),
+            TT_RECORDING_DIR=str(directory / "recording"),
         ) as world:
-            served = Served(world, port)
+            served = Served(world, port, redis_url)
             served.start()
             yield served
 

@@ -22,44 +22,13 @@ from playwright.sync_api import Browser, ConsoleMessage, Page, expect
 from psycopg.rows import dict_row
 
 from tests.console.conftest import Served
+from tests.console.facts import ADMIRED, LEADER, WALLET, Facts
 from tests.control.edge import MANAGE, OPERATE, READ
-from tests.control.requests import (
-    ASSET,
-    CONDITION,
-    Database,
-    put_decision,
-    put_fill,
-    put_lot,
-    put_order,
-    subscription_body,
-    trigger_body,
-)
+from tests.control.requests import ASSET, CONDITION, subscription_body
 
-WALLET = "0x" + "5c" * 20
-LEADER = "0x" + "be" * 20
 _MS = 20_000
 """A browser on a loaded machine takes its time."""
 expect.set_options(timeout=_MS)
-
-
-class Facts:
-    """What the pages have to show."""
-
-    def __init__(self, served: Served, database: Database) -> None:
-        self.database = database
-        body = subscription_body(WALLET, leader=LEADER)
-        self.subscription: str = served.world.call("POST", "/subscriptions", json=body).json()["id"]
-        self.order = put_order(
-            database, WALLET, self.subscription, "CONFIRMED", received_ns=1_770_000_000_000_000_000,
-            routed_ns=1_770_000_000_002_000_000, claimed_ns=1_770_000_000_004_000_000,
-            submitting_ns=1_770_000_000_005_000_000, first_byte_ns=1_770_000_000_006_500_000,
-            answered_ns=1_770_000_000_030_000_000,
-        )  # fmt: skip
-        put_fill(database, self.order, "t-1")
-        put_lot(database, WALLET, self.subscription)
-        self.transaction = put_decision(database, WALLET, self.subscription)
-        body = trigger_body(WALLET, self.subscription)
-        self.trigger: str = served.world.call("POST", "/triggers", json=body).json()["id"]
 
 
 @pytest.fixture(scope="module")
@@ -130,8 +99,10 @@ PLACES = (
     ("overview", "Overview"),
     ("tape", "Live tape"),
     ("leaders", "Leaders"),
+    (f"leaders/{ADMIRED}", "Leader"),
     ("subscriptions", "Subscriptions"),
     ("subscriptions/{subscription}", "Subscription"),
+    ("subscriptions/{seasoned}", "Subscription"),
     ("orders", "Orders"),
     ("orders/{order}", "Order"),
     ("guard", "Guard"),
@@ -153,7 +124,10 @@ def test_every_page_is_fit_to_be_seen(
             _go(page, where.format(**vars(facts)))
             expect(page.get_by_role("heading", level=1, name=title, exact=True)).to_be_visible()
             _settled(page)
-            name = where.partition("/")[0] + ("-one" if "/" in where else "")
+            page_name, _, which = where.partition("/")
+            name = page_name + (
+                f"-{which.strip('{}')}" if "{" in which else "-one" if which else ""
+            )
             page.screenshot(path=pictures / f"{name}-{scheme}-{width}.png", full_page=True)
             wider = page.evaluate("document.documentElement.scrollWidth - innerWidth")
             wrong += [f"{where}: {wider} px too wide"] if wider > 0 else []
@@ -253,10 +227,14 @@ def test_a_subscription_is_paused_changed_and_resumed(page: Page, facts: Facts) 
     expect(page.get_by_role("button", name="Resume")).to_be_visible()
     assert standing()["state"] == "PAUSED"
     page.get_by_label("Most for one trade").fill("abc")
-    page.get_by_role("button", name="Save").click()
-    expect(page.get_by_role("alert")).to_contain_text("INVALID_FIELD")
+    page.get_by_role("button", name="Review and save").click()
+    dialog = page.get_by_role("dialog")
+    expect(dialog.get_by_role("alert")).to_contain_text("INVALID_FIELD")
+    dialog.get_by_role("button", name="Cancel").click()
+    expect(page.get_by_label("Most for one trade")).to_have_attribute("aria-invalid", "true")
     page.get_by_label("Most for one trade").fill("17.5")
-    page.get_by_role("button", name="Save").click()
+    page.get_by_role("button", name="Review and save").click()
+    dialog.get_by_role("button", name="Save").click()
     expect(page.get_by_text("Saved.")).to_be_visible()
     page.reload()
     expect(page.get_by_label("Most for one trade")).to_have_value("17.5")
@@ -264,6 +242,55 @@ def test_a_subscription_is_paused_changed_and_resumed(page: Page, facts: Facts) 
     page.get_by_role("dialog").get_by_role("button", name="Resume").click()
     expect(page.get_by_role("button", name="Pause")).to_be_visible()
     assert standing()["state"] == "ACTIVE"
+
+
+def test_settings_show_what_they_would_have_done_before_they_are_saved(
+    page: Page, served: Served, facts: Facts
+) -> None:
+    """Two trades of 50 and 20 USDC, and a sell: the smaller buy is filtered out."""
+    body = subscription_body("0x" + "5e" * 20, leader=ADMIRED)
+    made: str = served.world.call("POST", "/subscriptions", json=body).json()["id"]
+    _go(page, f"subscriptions/{made}")
+    page.get_by_label("Leader's least").fill("30")
+    page.get_by_label("Size of a copy").select_option("ratio")
+    page.get_by_label("Amount or ratio").fill("0.1")
+    page.get_by_role("button", name="Review and save").click()
+    dialog = page.get_by_role("dialog")
+    changes = dialog.get_by_role("region", name="What changes")
+    expect(changes.get_by_role("row", name="Leader's least")).to_contain_text("any30")
+    effect = dialog.get_by_role("region", name="Effect", exact=True)
+    expect(effect.get_by_role("row", name="copied, of 3 trades")).to_contain_text("32-1")
+    expect(effect.get_by_role("row", name="leader too small")).to_contain_text("01+1")
+    dialog.get_by_text("What this assumes").click()
+    expect(dialog.get_by_text("halts, stops, take-profits")).to_be_visible()
+    # Nothing is saved by looking.
+    (row,) = facts.database.execute(
+        "select version from subscription where id = %s", [made]
+    ).fetchall()
+    assert row["version"] == 1
+    dialog.get_by_role("button", name="Save").click()
+    expect(page.get_by_text("Saved.")).to_be_visible()
+    expect(page.get_by_label("Amount or ratio")).to_have_value("0.1")
+
+
+def test_a_subscription_is_seen_beside_its_leader(page: Page, facts: Facts) -> None:
+    """The curve of both, what copies lost on the way, and what each filter has cost or saved."""
+    _go(page, f"subscriptions/{facts.seasoned}")
+    expect(page.get_by_role("img", name="Equity of the subscription")).to_be_visible()
+    expect(page.locator(".chart .u-legend")).to_contain_text("the leader")
+    page.get_by_role("button", name="90 days").click()
+    expect(page.get_by_role("img", name="Equity of the subscription")).to_be_visible()
+    quality = page.locator(".panel").filter(has=page.get_by_role("heading", name="Copy quality"))
+    expect(quality.locator(".figure").filter(has_text="the leader made")).to_contain_text("+1.00")
+    quality.get_by_role("button", name="by order").click()
+    quality.get_by_role("link").first.click()
+    expect(page.get_by_role("heading", name="Order", exact=True)).to_be_visible()
+    page.go_back()
+    missed = page.get_by_role("region", name="What each reason has cost")
+    # Twenty shares for 10 each: worth 9 now, or 12.
+    expect(missed.get_by_role("row", name="price band")).to_contain_text("3.00")
+    expect(missed.get_by_role("row", name="spread too wide")).to_contain_text("4.00")
+    expect(page.get_by_text("Together they have cost")).to_be_visible()
 
 
 def test_a_trigger_is_cancelled(page: Page, facts: Facts) -> None:

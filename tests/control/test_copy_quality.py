@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from tests.control.edge import READ, RunningEdge
+from tests.control.marks import put_mark
 from tests.control.requests import (
     CONDITION,
     Database,
@@ -19,30 +20,13 @@ from tests.control.requests import (
     put_order,
 )
 from tradingtools.domain.money import parse_exact, to_text
-from tradingtools.storage.redis import documents, mark_board
+from tradingtools.storage.redis import documents
 from tradingtools.storage.redis.client import open_redis
-from tradingtools.v1 import bookfeed_service_pb2 as bookfeed
 from tradingtools.v1 import enrichment_pb2 as enrichment
 
 Wallet = Callable[[], str]
 MICROS = 1_000_000
 LEADER, OTHER = "0x" + "be" * 20, "0x" + "ad" * 20
-
-
-def _mark(edge: RunningEdge, asset_id: str, bid_micros: int) -> None:
-    mark = bookfeed.Mark(
-        asset_id=asset_id, status=bookfeed.BOOK_STATUS_FRESH, bid_prices_micros=[bid_micros],
-        bid_sizes_micros=[10**12],
-        market=bookfeed.MarketInfo(
-            asset_id=asset_id, condition_id=CONDITION, tick_micros=10_000, min_size_micros=1
-        ),
-    )  # fmt: skip
-
-    async def write() -> None:
-        async with open_redis(edge.redis_url) as client:
-            await mark_board.write(client, {asset_id: mark.SerializeToString()}, stands_ms=600_000)
-
-    asyncio.run(write())
 
 
 def _resolve(edge: RunningEdge, condition_id: str, asset_id: str, payout: int) -> None:
@@ -91,7 +75,7 @@ def test_a_copy_beside_its_leader(edge: RunningEdge, database: Database, wallet:
     proxy, asset = wallet(), _asset()
     identifier = create_subscription(edge, proxy)["id"]
     order = _copied(database, proxy, identifier, asset)
-    _mark(edge, asset, 600_000)
+    put_mark(edge.redis_url, asset, 600_000)
     page = _get(edge, f"/subscriptions/{identifier}/copy-quality", by="order")
     (group,) = page["groups"]
     assert group == {
@@ -152,7 +136,7 @@ def test_what_each_reason_has_cost(edge: RunningEdge, database: Database, wallet
         "update subscription set max_per_trade_micros = null where id = %s", [identifier]
     )
     half = {"leader_size_micros": 100 * MICROS, "leader_notional_micros": 50 * MICROS}
-    _mark(edge, rose, 515_000)
+    put_mark(edge.redis_url, rose, 515_000)
     _resolve(edge, won, fell, 0)
     for _ in range(2):
         put_decision(
