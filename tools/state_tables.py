@@ -12,6 +12,7 @@ from pathlib import Path
 
 from tradingtools.domain import (
     bot_order_states,
+    bot_risk,
     bot_states,
     order_states,
     performance_states,
@@ -40,6 +41,14 @@ _ABOUT_BOT_ORDERS = (
     " that is open or unknown in full, a change the greater of both sizes, an ended one as long as"
     " fills are told that are not booked. A message that is older than what is"
     " known changes nothing."
+)
+_ABOUT_LIMITS = (
+    "A limit that is not set does not exist, one of zero lets nothing in. `REFUSE`: an order that"
+    " would pass it is not sent; what only reduces a holding goes. `REDUCE_ONLY`: besides, what"
+    " rests and could open is cancelled as long as the limit is reached. `CANCEL_AND_STOP`: the bot"
+    " goes to RISK_STOPPED, its orders are cancelled, what it holds stays. `FLATTEN_AND_STOP`: what"
+    " it holds is closed, too. A bot in RISK_STOPPED stays there until a person resumes it. What"
+    " could still fill counts as filled, on the side where it is worst; cancels always go."
 )
 _ABOUT_REASONS = (
     "Why a leader's trade was not copied, was copied in part, or an order ended without a fill."
@@ -112,6 +121,15 @@ def _states() -> str:
                     (
                         (source or "(new)", target, when)
                         for (source, target), when in bot_states.TRANSITIONS.items()
+                    ),
+                ),
+                "## Limits of a bot",
+                _ABOUT_LIMITS,
+                _table(
+                    ("limit", "action", "measure"),
+                    (
+                        (limit, f"`{rule.action}`", rule.meaning)
+                        for limit, rule in bot_risk.RULES.items()
                     ),
                 ),
             ]

@@ -133,7 +133,8 @@ class BotHolding(TypedDict):
 
 class BotLimits(TypedDict):
     """Limits of a bot; one that is left out does not exist, one of 0 lets nothing in. Money in
-    the currency that its first instrument settles in.
+    the currency that its first instrument settles in. What reaching one does:
+    docs/order-states.md.
     """
 
     maxPosition: NotRequired[str]
@@ -154,11 +155,24 @@ class BotLimits(TypedDict):
     """It stops the bot and sells what it holds."""
     markAgeMs: NotRequired[int]
     """An older mark counts as stale, and nothing new opens; left out: 5000."""
+    maxExposure: NotRequired[str]
+    """Longs less shorts over all instruments, on either side."""
+    maxMarketLoss: NotRequired[str]
+    """Loss in one market since the bot began; only what reduces goes on there."""
+    maxLeverage: NotRequired[str]
+    """Worth of futures and swaps by the account's money: "3"."""
+    minLiquidationBuffer: NotRequired[str]
+    """Least way from the mark to the price of liquidation, as part of the mark: "0.1". It
+    stops the bot and sells what it holds.
+    """
+    maxFundingRate: NotRequired[str]
+    """Most that a swap's side pays at one funding, as part of its worth: "0.0005"."""
 
 
 class BotLimitsInput(TypedDict):
     """Limits of a bot; one that is left out does not exist, one of 0 lets nothing in. Money in
-    the currency that its first instrument settles in.
+    the currency that its first instrument settles in. What reaching one does:
+    docs/order-states.md.
     """
 
     maxPosition: NotRequired[str]
@@ -179,6 +193,18 @@ class BotLimitsInput(TypedDict):
     """It stops the bot and sells what it holds."""
     markAgeMs: NotRequired[int]
     """An older mark counts as stale, and nothing new opens; left out: 5000."""
+    maxExposure: NotRequired[str]
+    """Longs less shorts over all instruments, on either side."""
+    maxMarketLoss: NotRequired[str]
+    """Loss in one market since the bot began; only what reduces goes on there."""
+    maxLeverage: NotRequired[str]
+    """Worth of futures and swaps by the account's money: "3"."""
+    minLiquidationBuffer: NotRequired[str]
+    """Least way from the mark to the price of liquidation, as part of the mark: "0.1". It
+    stops the bot and sells what it holds.
+    """
+    maxFundingRate: NotRequired[str]
+    """Most that a swap's side pays at one funding, as part of its worth: "0.0005"."""
 
 
 class BotOrder(TypedDict):

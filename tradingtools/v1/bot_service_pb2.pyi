@@ -327,7 +327,7 @@ Global___BotConfig: _TypeAlias = BotConfig  # noqa: Y015
 @_typing.final
 class BotLimits(_message.Message):
     """Limits of a bot; one that is left out does not exist, one of 0 lets nothing in. Money in the
-    currency that its first instrument settles in.
+    currency that its first instrument settles in. What reaching one does: docs/order-states.md.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -341,6 +341,11 @@ class BotLimits(_message.Message):
     MAX_DRAWDOWN_FIELD_NUMBER: _builtins.int
     MAX_UNREALISED_LOSS_FIELD_NUMBER: _builtins.int
     MARK_AGE_MS_FIELD_NUMBER: _builtins.int
+    MAX_EXPOSURE_FIELD_NUMBER: _builtins.int
+    MAX_MARKET_LOSS_FIELD_NUMBER: _builtins.int
+    MAX_LEVERAGE_FIELD_NUMBER: _builtins.int
+    MIN_LIQUIDATION_BUFFER_FIELD_NUMBER: _builtins.int
+    MAX_FUNDING_RATE_FIELD_NUMBER: _builtins.int
     max_position: _builtins.str
     """Size of one instrument on either side: shares, contracts, or coins of a spot market."""
     max_notional: _builtins.str
@@ -359,6 +364,18 @@ class BotLimits(_message.Message):
     """It stops the bot and sells what it holds."""
     mark_age_ms: _builtins.int
     """An older mark counts as stale, and nothing new opens; left out: 5000."""
+    max_exposure: _builtins.str
+    """Longs less shorts over all instruments, on either side."""
+    max_market_loss: _builtins.str
+    """Loss in one market since the bot began; only what reduces goes on there."""
+    max_leverage: _builtins.str
+    """Worth of futures and swaps by the account's money: "3"."""
+    min_liquidation_buffer: _builtins.str
+    """Least way from the mark to the price of liquidation, as part of the mark: "0.1". It stops the bot
+    and sells what it holds.
+    """
+    max_funding_rate: _builtins.str
+    """Most that a swap's side pays at one funding, as part of its worth: "0.0005"."""
     def __init__(
         self,
         *,
@@ -371,10 +388,15 @@ class BotLimits(_message.Message):
         max_drawdown: _builtins.str | None = ...,
         max_unrealised_loss: _builtins.str | None = ...,
         mark_age_ms: _builtins.int | None = ...,
+        max_exposure: _builtins.str | None = ...,
+        max_market_loss: _builtins.str | None = ...,
+        max_leverage: _builtins.str | None = ...,
+        min_liquidation_buffer: _builtins.str | None = ...,
+        max_funding_rate: _builtins.str | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_mark_age_ms", b"_mark_age_ms", "_max_daily_loss", b"_max_daily_loss", "_max_drawdown", b"_max_drawdown", "_max_notional", b"_max_notional", "_max_open_orders", b"_max_open_orders", "_max_order_notional", b"_max_order_notional", "_max_orders_per_minute", b"_max_orders_per_minute", "_max_position", b"_max_position", "_max_unrealised_loss", b"_max_unrealised_loss", "mark_age_ms", b"mark_age_ms", "max_daily_loss", b"max_daily_loss", "max_drawdown", b"max_drawdown", "max_notional", b"max_notional", "max_open_orders", b"max_open_orders", "max_order_notional", b"max_order_notional", "max_orders_per_minute", b"max_orders_per_minute", "max_position", b"max_position", "max_unrealised_loss", b"max_unrealised_loss"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_mark_age_ms", b"_mark_age_ms", "_max_daily_loss", b"_max_daily_loss", "_max_drawdown", b"_max_drawdown", "_max_exposure", b"_max_exposure", "_max_funding_rate", b"_max_funding_rate", "_max_leverage", b"_max_leverage", "_max_market_loss", b"_max_market_loss", "_max_notional", b"_max_notional", "_max_open_orders", b"_max_open_orders", "_max_order_notional", b"_max_order_notional", "_max_orders_per_minute", b"_max_orders_per_minute", "_max_position", b"_max_position", "_max_unrealised_loss", b"_max_unrealised_loss", "_min_liquidation_buffer", b"_min_liquidation_buffer", "mark_age_ms", b"mark_age_ms", "max_daily_loss", b"max_daily_loss", "max_drawdown", b"max_drawdown", "max_exposure", b"max_exposure", "max_funding_rate", b"max_funding_rate", "max_leverage", b"max_leverage", "max_market_loss", b"max_market_loss", "max_notional", b"max_notional", "max_open_orders", b"max_open_orders", "max_order_notional", b"max_order_notional", "max_orders_per_minute", b"max_orders_per_minute", "max_position", b"max_position", "max_unrealised_loss", b"max_unrealised_loss", "min_liquidation_buffer", b"min_liquidation_buffer"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_mark_age_ms", b"_mark_age_ms", "_max_daily_loss", b"_max_daily_loss", "_max_drawdown", b"_max_drawdown", "_max_notional", b"_max_notional", "_max_open_orders", b"_max_open_orders", "_max_order_notional", b"_max_order_notional", "_max_orders_per_minute", b"_max_orders_per_minute", "_max_position", b"_max_position", "_max_unrealised_loss", b"_max_unrealised_loss", "mark_age_ms", b"mark_age_ms", "max_daily_loss", b"max_daily_loss", "max_drawdown", b"max_drawdown", "max_notional", b"max_notional", "max_open_orders", b"max_open_orders", "max_order_notional", b"max_order_notional", "max_orders_per_minute", b"max_orders_per_minute", "max_position", b"max_position", "max_unrealised_loss", b"max_unrealised_loss"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_mark_age_ms", b"_mark_age_ms", "_max_daily_loss", b"_max_daily_loss", "_max_drawdown", b"_max_drawdown", "_max_exposure", b"_max_exposure", "_max_funding_rate", b"_max_funding_rate", "_max_leverage", b"_max_leverage", "_max_market_loss", b"_max_market_loss", "_max_notional", b"_max_notional", "_max_open_orders", b"_max_open_orders", "_max_order_notional", b"_max_order_notional", "_max_orders_per_minute", b"_max_orders_per_minute", "_max_position", b"_max_position", "_max_unrealised_loss", b"_max_unrealised_loss", "_min_liquidation_buffer", b"_min_liquidation_buffer", "mark_age_ms", b"mark_age_ms", "max_daily_loss", b"max_daily_loss", "max_drawdown", b"max_drawdown", "max_exposure", b"max_exposure", "max_funding_rate", b"max_funding_rate", "max_leverage", b"max_leverage", "max_market_loss", b"max_market_loss", "max_notional", b"max_notional", "max_open_orders", b"max_open_orders", "max_order_notional", b"max_order_notional", "max_orders_per_minute", b"max_orders_per_minute", "max_position", b"max_position", "max_unrealised_loss", b"max_unrealised_loss", "min_liquidation_buffer", b"min_liquidation_buffer"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__mark_age_ms: _TypeAlias = _typing.Literal["mark_age_ms"]  # noqa: Y015
     _WhichOneofArgType__mark_age_ms: _TypeAlias = _typing.Literal["_mark_age_ms", b"_mark_age_ms"]  # noqa: Y015
@@ -382,6 +404,14 @@ class BotLimits(_message.Message):
     _WhichOneofArgType__max_daily_loss: _TypeAlias = _typing.Literal["_max_daily_loss", b"_max_daily_loss"]  # noqa: Y015
     _WhichOneofReturnType__max_drawdown: _TypeAlias = _typing.Literal["max_drawdown"]  # noqa: Y015
     _WhichOneofArgType__max_drawdown: _TypeAlias = _typing.Literal["_max_drawdown", b"_max_drawdown"]  # noqa: Y015
+    _WhichOneofReturnType__max_exposure: _TypeAlias = _typing.Literal["max_exposure"]  # noqa: Y015
+    _WhichOneofArgType__max_exposure: _TypeAlias = _typing.Literal["_max_exposure", b"_max_exposure"]  # noqa: Y015
+    _WhichOneofReturnType__max_funding_rate: _TypeAlias = _typing.Literal["max_funding_rate"]  # noqa: Y015
+    _WhichOneofArgType__max_funding_rate: _TypeAlias = _typing.Literal["_max_funding_rate", b"_max_funding_rate"]  # noqa: Y015
+    _WhichOneofReturnType__max_leverage: _TypeAlias = _typing.Literal["max_leverage"]  # noqa: Y015
+    _WhichOneofArgType__max_leverage: _TypeAlias = _typing.Literal["_max_leverage", b"_max_leverage"]  # noqa: Y015
+    _WhichOneofReturnType__max_market_loss: _TypeAlias = _typing.Literal["max_market_loss"]  # noqa: Y015
+    _WhichOneofArgType__max_market_loss: _TypeAlias = _typing.Literal["_max_market_loss", b"_max_market_loss"]  # noqa: Y015
     _WhichOneofReturnType__max_notional: _TypeAlias = _typing.Literal["max_notional"]  # noqa: Y015
     _WhichOneofArgType__max_notional: _TypeAlias = _typing.Literal["_max_notional", b"_max_notional"]  # noqa: Y015
     _WhichOneofReturnType__max_open_orders: _TypeAlias = _typing.Literal["max_open_orders"]  # noqa: Y015
@@ -394,12 +424,22 @@ class BotLimits(_message.Message):
     _WhichOneofArgType__max_position: _TypeAlias = _typing.Literal["_max_position", b"_max_position"]  # noqa: Y015
     _WhichOneofReturnType__max_unrealised_loss: _TypeAlias = _typing.Literal["max_unrealised_loss"]  # noqa: Y015
     _WhichOneofArgType__max_unrealised_loss: _TypeAlias = _typing.Literal["_max_unrealised_loss", b"_max_unrealised_loss"]  # noqa: Y015
+    _WhichOneofReturnType__min_liquidation_buffer: _TypeAlias = _typing.Literal["min_liquidation_buffer"]  # noqa: Y015
+    _WhichOneofArgType__min_liquidation_buffer: _TypeAlias = _typing.Literal["_min_liquidation_buffer", b"_min_liquidation_buffer"]  # noqa: Y015
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__mark_age_ms) -> _WhichOneofReturnType__mark_age_ms | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__max_daily_loss) -> _WhichOneofReturnType__max_daily_loss | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__max_drawdown) -> _WhichOneofReturnType__max_drawdown | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__max_exposure) -> _WhichOneofReturnType__max_exposure | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__max_funding_rate) -> _WhichOneofReturnType__max_funding_rate | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__max_leverage) -> _WhichOneofReturnType__max_leverage | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__max_market_loss) -> _WhichOneofReturnType__max_market_loss | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__max_notional) -> _WhichOneofReturnType__max_notional | None: ...
     @_typing.overload
@@ -412,6 +452,8 @@ class BotLimits(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType__max_position) -> _WhichOneofReturnType__max_position | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__max_unrealised_loss) -> _WhichOneofReturnType__max_unrealised_loss | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__min_liquidation_buffer) -> _WhichOneofReturnType__min_liquidation_buffer | None: ...
 
 Global___BotLimits: _TypeAlias = BotLimits  # noqa: Y015
 

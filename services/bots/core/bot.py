@@ -7,7 +7,7 @@ has made is measured in `losses`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Generic, TypeVar
 
@@ -39,6 +39,7 @@ from tradingtools.domain.bot_order_states import BotOrderState, PendingRequest
 from tradingtools.domain.bot_states import BotState
 from tradingtools.venues.ports import Side
 from tradingtools.venues.trading import (
+    AccountState,
     CancelOrder,
     Fill,
     MarketEvent,
@@ -210,6 +211,15 @@ class Bot(Generic[Config, State]):
         held = self.holdings.get(fill.instrument_id, Holding())
         self.holdings[fill.instrument_id] = booked(held, instrument, fill)
 
+    def account(self, state: AccountState, now_ms: int) -> list[Request]:
+        """Take what the venue tells of the account: its money, and how near liquidation is."""
+        self._quoting.money = {one.currency: one.total for one in state.balances}
+        mine = [one for one in state.positions if one.instrument_id in self.setup.instruments]
+        near = risk.near_liquidation(self.setup.limits, mine)
+        if near is not None and self.life is BotState.RUNNING:
+            self._stop([near])
+        return self._requests(now_ms)
+
     def funded(self, instrument_id: str, amount: int) -> None:
         """Book a funding payment; above zero: it was got."""
         held = self.holdings.get(instrument_id, Holding())
@@ -321,19 +331,28 @@ class Bot(Generic[Config, State]):
         return [*self._quoting.requests(now_ms), *self._table.look_ups(now_ms)]
 
     def _judge(self, now_ms: int) -> None:
-        limits = self.setup.limits
-        seen = measured(
-            self.equity, self.exposure(now_ms), mark_age_ms=limits.mark_age_ms, now_ms=now_ms
+        limits, exposure = self.setup.limits, self.exposure(now_ms)
+        self._quoting.closed = risk.closed(
+            limits,
+            exposure,
+            fundings=self._market.fundings,
+            doubted=self._market.doubted,
+            now_ms=now_ms,
         )
+        seen = measured(self.equity, exposure, mark_age_ms=limits.mark_age_ms, now_ms=now_ms)
         if seen is None:
             return
         self.equity, open_gain = seen
         found = risk.breaches(limits, self.equity, open_gain)
         if found:
-            self.breaches.extend(found)
-            self.life = BotState.RISK_STOPPED
-            self._quoting.desired.clear()
-            self._flattening = any(one.action is RiskAction.FLATTEN_AND_STOP for one in found)
+            self._stop(found)
+
+    def _stop(self, found: Sequence[Breach]) -> None:
+        """Cancel everything; close what is held where a limit demands it."""
+        self.breaches.extend(found)
+        self.life = BotState.RISK_STOPPED
+        self._quoting.desired.clear()
+        self._flattening = any(one.action is RiskAction.FLATTEN_AND_STOP for one in found)
 
     def _folded(
         self, before: BotOrder, after: BotOrder, now_ms: int, code: str = ""
@@ -344,14 +363,8 @@ class Bot(Generic[Config, State]):
         slot = self._table.slot_of(order_id)
         self._table.keep(slot, after)
         if after.breach and not before.breach:
-            self.breaches.append(
-                Breach(
-                    limit=risk.RiskLimit.ORDER_AFTER_ITS_END,
-                    action=RiskAction.CANCEL_AND_STOP,
-                    detail=after.breach,
-                )
-            )
-            return self.end(BotState.RISK_STOPPED, now_ms)
+            self._stop([risk.breach(risk.RiskLimit.ORDER_AFTER_ITS_END, after.breach)])
+            return self._requests(now_ms)
         if after.settled and not before.settled:
             event = EndEvent(slot, order_id, after.filled, code)
             return self._decide(event, now_ms)

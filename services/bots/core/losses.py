@@ -7,9 +7,8 @@ from collections.abc import Iterator, Mapping
 from services.bots.core import risk
 from services.bots.core.holding import Holding
 from services.bots.core.market import Market
-from services.bots.core.risk import Equity, Exposure
+from services.bots.core.risk import CONTRACTS, Equity, Exposure
 from services.bots.core.strategy import Quote
-from tradingtools.domain.instrument import InstrumentKind
 from tradingtools.venues.trading import RestingTime
 
 DAY_MS = 86_400_000
@@ -43,19 +42,24 @@ def measured(
 
 
 def flattening(holdings: Mapping[str, Holding], market: Market) -> Iterator[Quote]:
-    """Return a quote for each holding that closes it, at the third best price at worst."""
+    """Return a quote for each holding that closes it, at the third best price at worst.
+
+    What is less than the least order of its instrument stays.
+    """
     for instrument_id, held in holdings.items():
         book = market.books.get(instrument_id)
         levels = (book.bids if held.size > 0 else book.asks) if book else ()
-        if held.size and levels:
+        instrument = market.instruments[instrument_id]
+        size = instrument.size_in_lots(abs(held.size))
+        if size and levels:
             yield Quote(
                 slot=f"flatten:{instrument_id}",
                 instrument_id=instrument_id,
                 side="SELL" if held.size > 0 else "BUY",
                 price=levels[min(len(levels), 3) - 1][0],
-                size=abs(held.size),
+                size=size,
                 time_in_force=RestingTime.IOC,
-                # Spot cannot be sold short, and its exchanges take no such order.
-                reduce_only=market.instruments[instrument_id].kind is not InstrumentKind.SPOT,
+                # What cannot be sold short knows no such order.
+                reduce_only=instrument.kind in CONTRACTS,
                 why="a loss has reached its limit",
             )

@@ -18,6 +18,8 @@ from tradingtools.venues.trading import (
     TradingBook,
 )
 
+_TRUSTED = (BookStatus.FRESH, BookStatus.EMPTY)
+
 
 class Market:
     """See the module.
@@ -31,6 +33,11 @@ class Market:
         self.books: dict[str, TradingBook] = {}
         self.fundings: dict[str, Funding] = {}
         self.marks: dict[str, MarkPoint] = {}
+
+    @property
+    def doubted(self) -> list[str]:
+        """Return the instruments whose book may not be trusted at the moment."""
+        return [key for key, book in self.books.items() if book.status not in _TRUSTED]
 
     def take(self, event: MarketEvent, now_ms: int) -> StrategyEvent | None:
         """Keep what a market tells; return what the strategy hears of it, if anything."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from decimal import Decimal
 from typing import Any
 
 from services.bots.core import orders, permit, risk
@@ -19,7 +20,7 @@ from services.bots.core.orders import BotOrder
 from services.bots.core.permit import Permit
 from services.bots.core.reconcile import AmendWanted, CancelWanted, PlaceWanted, wanted
 from services.bots.core.requests import DEADLINE_MS, REFUSED_PAUSE_MS, PermitAsked, Request
-from services.bots.core.risk import Exposure
+from services.bots.core.risk import Closed, Exposure
 from services.bots.core.setup import Setup
 from services.bots.core.strategy import Quote
 from tradingtools.domain.instrument import Instrument
@@ -57,6 +58,10 @@ class Quoting:
         """The order that should stand, by slot."""
         self.refusals: dict[str, str] = {}
         """Why the quote of a slot does not stand, by slot."""
+        self.closed: Closed = {}
+        """Sides of instruments on which nothing opens, and why."""
+        self.money: Mapping[str, Decimal] | None = None
+        """Of the account, by currency; None: not told yet."""
         self._setup = setup
         self._table = table
         self._market = market
@@ -101,6 +106,8 @@ class Quoting:
             instruments=self._market.instruments,
             marks=self._market.marks,
             sent_last_minute=len(self._sent),
+            money=self.money,
+            closed=self.closed,
         )
 
     def requests(self, now_ms: int) -> list[Request]:
@@ -119,6 +126,8 @@ class Quoting:
             return None
         named = quote.instrument_id if quote else order.order.instrument.id if order else ""
         instrument = self._market.instruments[named]
+        if self.closed and order is not None and self._is_closed(slot, order, now_ms):
+            quote = None
         able = self._setup.capabilities[instrument.venue]
         want = wanted(quote, order, instrument, able)
         if want is None:
@@ -190,6 +199,22 @@ class Quoting:
         self._table.keep(slot, orders.amending(order, change))
         return change
 
+    def _is_closed(self, slot: str, order: BotOrder, now_ms: int) -> bool:
+        """Return whether an order that may fill would open what nothing opens any more."""
+        side, instrument_id = order.order.side, order.order.instrument.id
+        why = self.closed.get((instrument_id, side))
+        if why is None or order.settled:
+            return False
+        others = self._without(order, now_ms)
+        if risk.reduces(others, instrument_id, side, order.reserved):
+            return False
+        self.refusals[slot] = f"{why.limit}: {why.detail}"
+        return True
+
+    def _without(self, order: BotOrder, now_ms: int) -> Exposure:
+        seen = self.exposure(now_ms)
+        return replace(seen, orders=[one for one in seen.orders if one != order])
+
     def _next_id(self, now_ms: int) -> str:
         name = permit.order_id(self._setup.bot_id, self._setup.epoch, self.number)
         self.number += 1
@@ -207,9 +232,7 @@ class Quoting:
         *,
         without: BotOrder | None = None,
     ) -> bool:
-        seen = self.exposure(now_ms)
-        if without is not None:
-            seen = replace(seen, orders=[one for one in seen.orders if one != without])
+        seen = self.exposure(now_ms) if without is None else self._without(without, now_ms)
         breach = risk.admits(
             self._setup.limits,
             seen,

@@ -17,7 +17,14 @@ from services.bots.wallet.sending import Sending
 from services.bots.wallet.shared import Wallet, answered
 from tradingtools import clock
 from tradingtools.domain.bot_order_states import BotOrderState
-from tradingtools.venues.trading import AccountEvent, Connected, Disconnected, Fill, OrderReport
+from tradingtools.venues.trading import (
+    AccountEvent,
+    AccountState,
+    Connected,
+    Disconnected,
+    Fill,
+    OrderReport,
+)
 
 FILLS_BEFORE_MS = 600_000
 """Fills are read again from so long before the last one that was written."""
@@ -65,6 +72,10 @@ class Account:
             bot = self._wallet.owner(event.order_id)
             if bot is not None:
                 self._sending.act(bot, bot.reported(event, now))
+        elif isinstance(event, AccountState):
+            self._wallet.account = event
+            for bot in self._wallet.bots.values():
+                self._sending.act(bot, bot.account(event, now))
 
     async def read(self) -> None:
         """Read what was missed: fills first, so that no end comes before what it filled."""

@@ -9,17 +9,20 @@ from services.bots.core.bot import AnyBot, Bot
 from services.bots.core.holding import Holding, booked
 from services.bots.core.orders import BotOrder, intend, sending
 from services.bots.core.permit import number_of
-from services.bots.core.risk import Equity
+from services.bots.core.risk import Equity, LimitError, limits_of
 from services.bots.core.setup import Setup
 from services.bots.store import BotRow
 from services.bots.strategies import registry
-from services.bots.wallet.limits import SetupError, limits_of
 from services.bots.wallet.shared import Wallet, answered
 from tradingtools import clock
 from tradingtools.domain import strategies
 from tradingtools.domain.instrument import Instrument
 from tradingtools.venues.ports import Side
 from tradingtools.venues.trading import Fill, NewOrder
+
+
+class SetupError(ValueError):
+    """A bot that does not fit its wallet or venue; the text names the field."""
 
 
 async def make(wallet: Wallet, row: BotRow, *, number: int) -> AnyBot:
@@ -39,14 +42,18 @@ async def make(wallet: Wallet, row: BotRow, *, number: int) -> AnyBot:
     strategy = registry.strategy(row.strategy)
     config = strategies.config(row.strategy, row.config)
     before = registry.state(row.strategy, row.strategy_state)
-    venue = next(iter(instruments.values())).venue
+    first = next(iter(instruments.values()))
+    try:
+        limits = limits_of(row.limits, first)
+    except LimitError as error:
+        raise SetupError(str(error)) from None
     setup = Setup(
         bot_id=row.bot_id,
         epoch=wallet.lease.epoch,
         config=config,
         instruments=instruments,
-        capabilities={venue: wallet.venue.gateway.capabilities},
-        limits=limits_of(row.limits, next(iter(instruments.values()))),
+        capabilities={first.venue: wallet.venue.gateway.capabilities},
+        limits=limits,
     )
     known = [(slot, one) for _, slot, one in await wallet.store.unsettled([row.bot_id])]
     return Bot(

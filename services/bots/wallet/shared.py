@@ -13,7 +13,14 @@ from services.bots.core.bot import AnyBot
 from services.bots.core.permit import number_of
 from services.bots.store import Store, WalletLease
 from tradingtools.domain.instrument import Instrument
-from tradingtools.venues.trading import Accounts, Instruments, MarketFeed, OrderGateway, ReadError
+from tradingtools.venues.trading import (
+    Accounts,
+    AccountState,
+    Instruments,
+    MarketFeed,
+    OrderGateway,
+    ReadError,
+)
 
 READ_AGAIN_SECONDS = 2.0
 _log = structlog.get_logger("bots")
@@ -42,6 +49,8 @@ class Wallet:
     instruments: dict[str, Instrument] = field(default_factory=dict)
     sound: asyncio.Event = field(default_factory=asyncio.Event)
     """The account has been read, and everything that happens to it is told."""
+    account: AccountState | None = None
+    """As the exchange told it last; None: not yet."""
     booked_ms: int = 0
     """When the last fill that is in the database was traded; 0: there is none."""
 

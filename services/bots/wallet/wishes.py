@@ -10,8 +10,7 @@ from services.bots.core.bot import AnyBot
 from services.bots.store import BotRow
 from services.bots.wallet.account import Account
 from services.bots.wallet.journal import Journal
-from services.bots.wallet.limits import SetupError
-from services.bots.wallet.making import make
+from services.bots.wallet.making import SetupError, make
 from services.bots.wallet.markets import Markets
 from services.bots.wallet.sending import Sending
 from services.bots.wallet.shared import Wallet
@@ -123,6 +122,8 @@ class Wishes:
             return
         self._wallet.bots[row.bot_id] = bot
         await self._account.read()
+        if self._wallet.account is not None:
+            self._sending.act(bot, bot.account(self._wallet.account, clock.now_ms()))
         if not starts:
             self._end(bot, _ending(row))
             return

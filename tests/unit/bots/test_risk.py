@@ -118,4 +118,4 @@ def test_losses_stop_by_the_table() -> None:
         RiskLimit.MAX_DAILY_LOSS,
     ]
     assert found[0].action is RiskAction.FLATTEN_AND_STOP
-    assert set(risk.ACTIONS) == set(RiskLimit)
+    assert set(risk.RULES) == set(RiskLimit)

@@ -1,6 +1,7 @@
 """Risk of bots: limits of one bot, and of all bots of a wallet, an exchange and a tenant. Pure."""
 
 from services.bots.core.risk.exposure import (
+    CONTRACTS,
     Equity,
     Exposure,
     MarkPoint,
@@ -23,6 +24,7 @@ from services.bots.core.risk.limits import Breach, LimitError, RiskLimits, breac
 from tradingtools.domain.bot_risk import RULES, RiskAction, RiskLimit
 
 __all__ = [
+    "CONTRACTS",
     "RULES",
     "Breach",
     "Closed",

@@ -135,14 +135,15 @@ def net_notional(exposure: Exposure, side: Side) -> int:
     for instrument_id, one in exposure.holdings.items():
         if not one.size:
             continue
-        mark = exposure.marks.get(instrument_id)
         toward = (one.size > 0) == (side == "BUY")
-        # What offsets counts at its mark, what adds at the higher of mark and cost.
-        if toward:
-            net += holding_worth(exposure, instrument_id)
-        elif mark is not None:
-            instrument = exposure.instruments[instrument_id]
-            net -= instrument.notional(mark.price, abs(one.size), up=False)
+        mark = exposure.marks.get(instrument_id)
+        if mark is None:
+            # Nothing offsets that has no worth.
+            net += one.cost if toward else 0
+            continue
+        instrument = exposure.instruments[instrument_id]
+        worth = instrument.notional(mark.price, abs(one.size), up=toward)
+        net += worth if toward else -worth
     return net + sum(order_worth(one) for one in exposure.orders if one.order.side == side)
 
 

@@ -150,7 +150,9 @@ def closed(
             # Longs pay a rate above zero, shorts one below.
             payer: Side = "BUY" if told.rate > 0 else "SELL"
             if abs(told.rate) * PARTS > limits.max_funding_rate:
-                text = f"{instrument_id} pays {abs(told.rate):f} of {_ratio(limits.max_funding_rate)}"
+                text = (
+                    f"{instrument_id} pays {abs(told.rate):f} of {_ratio(limits.max_funding_rate)}"
+                )
                 found[instrument_id, payer] = breach(_L.MAX_FUNDING_RATE, text)
     return found
 
@@ -187,9 +189,7 @@ def breaches(limits: RiskLimits, equity: Equity, open_gain: int) -> tuple[Breach
     return tuple(found)
 
 
-def near_liquidation(
-    limits: RiskLimits, positions: Iterable[AccountPosition]
-) -> Breach | None:
+def near_liquidation(limits: RiskLimits, positions: Iterable[AccountPosition]) -> Breach | None:
     """Return the breach when a position's mark is too near to where the venue liquidates it.
 
     Args:
