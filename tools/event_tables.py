@@ -116,6 +116,10 @@ http.server.HTTPServer(("127.0.0.1", int(sys.argv[1])), Receiver).serve_forever(
 | `traceparent` | W3C trace context of the leader's trade behind it; may be empty |
 | `data` | JSON by the type's schema; amounts are decimal strings; a field that is absent is empty |
 
+Orders of bots come and go many times a second, so their events are few: fills, and what a person
+has to know (`bot.order_rejected`, `bot.order_unknown`, `bot.order_dead`, ...). No event tells that
+a quote was placed, changed or cancelled: `GET /bots/{id}/orders` lists each of them.
+
 The attributes are those of CloudEvents 1.0. [asyncapi.json](asyncapi.json) says all of this to
 machines."""
 

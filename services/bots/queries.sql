@@ -105,6 +105,12 @@ values (%(venue)s, %(trade)s, %(order_id)s, %(undone)s, %(bot)s, %(instrument)s,
         to_timestamp(%(venue_ms)s / 1000.0))
 on conflict do nothing
 
+-- name: order_moved
+insert into bot_order_event (order_id, bot_id, slot, instrument_id, side, from_state, to_state, code,
+                             price, size, filled)
+values (%(order_id)s, %(bot)s, %(slot)s, %(instrument)s, %(side)s, %(source)s, %(target)s, %(code)s,
+        %(price)s, %(size)s, %(filled)s)
+
 -- name: standing
 insert into bot_standing (bot_id, epoch, number, strategy, explanation, holdings, equity, written_at)
 values (%(bot)s, %(epoch)s, %(number)s, %(strategy)s, %(explanation)s, %(holdings)s, %(equity)s,

@@ -17,6 +17,7 @@ from services.bots.core.holding import Holding
 from services.bots.core.orders import BotOrder
 from services.bots.core.permit import Permit
 from services.bots.core.requests import Written
+from services.bots.core.told import Move
 from tradingtools.domain.bot_states import BotState
 from tradingtools.storage.postgres.pool import Pool
 from tradingtools.storage.postgres.sql import load_queries
@@ -268,15 +269,22 @@ class Store:
         """
         orders: list[Row] = []
         fills: list[Row] = []
+        moves: list[Row] = []
         for bot_id, changed, marks in written:
             orders += [_order_row(bot_id, slot, order) for slot, order in changed.orders]
             fills += [_fill_row(bot_id, fill, marks) for fill in changed.fills]
+            moves += [_move_row(bot_id, one) for one in changed.moves]
         rows = [_standing_row(lease.epoch, one) for one in standings]
         if not (orders or fills or rows):
             return
         async with self._pool.connection() as connection, connection.transaction():
             await self._check(connection, lease)
-            for name, values in (("order", orders), ("fill", fills), ("standing", rows)):
+            for name, values in (
+                ("order", orders),
+                ("fill", fills),
+                ("order_moved", moves),
+                ("standing", rows),
+            ):
                 if values:
                     await connection.cursor().executemany(_QUERIES[name], values)
 
@@ -310,6 +318,23 @@ def _order_row(bot_id: str, slot: str, order: BotOrder) -> Row:
         "venue_order_id": order.venue_order_id,
         "settled": order.settled,
         "detail": msgspec.json.encode(order).decode(),
+    }
+
+
+def _move_row(bot_id: str, one: Move) -> Row:
+    order, instrument = one.order, one.order.order.instrument
+    return {
+        "order_id": order.order.order_id,
+        "bot": bot_id,
+        "slot": one.slot,
+        "instrument": instrument.id,
+        "side": order.order.side,
+        "source": one.source,
+        "target": order.state,
+        "code": one.code,
+        "price": instrument.price_text(order.price),
+        "size": instrument.size_text(order.size),
+        "filled": instrument.size_text(order.filled),
     }
 
 

@@ -89,6 +89,41 @@ from wallet_event e join trading_wallet w on w.id = e.wallet_id
 where e.event_seq > %(after)s and e.event_seq <= %(to)s
 order by e.event_seq
 
+-- name: bots_moved
+-- With the last state of rest before, by which a start is a resumption or a takeover.
+select e.event_seq as number, e.occurred_at as at, e.what, e.actor, e.reason,
+       coalesce((select p.what from bot_event p
+                 where p.bot_id = e.bot_id and p.event_seq < e.event_seq
+                   and p.what in ('RUNNING', 'PAUSED', 'STOPPED', 'RISK_STOPPED', 'ERROR')
+                 order by p.event_seq desc limit 1), '') as before,
+       b.id as bot_id, b.tenant, b.name, b.wallet_id, w.exchange, b.strategy
+from bot_event e join bot b on b.id = e.bot_id join trading_wallet w on w.id = b.wallet_id
+where e.event_seq > %(after)s and e.event_seq <= %(to)s
+order by e.event_seq
+
+-- name: bot_orders_moved
+select e.event_seq as number, e.occurred_at as at, e.order_id, e.slot, e.instrument_id, e.side,
+       e.price, e.size, e.filled, e.from_state, e.to_state, e.code,
+       b.id as bot_id, b.tenant, b.name, b.wallet_id, w.exchange, b.strategy
+from bot_order_event e join bot b on b.id = e.bot_id join trading_wallet w on w.id = b.wallet_id
+where e.event_seq > %(after)s and e.event_seq <= %(to)s
+order by e.event_seq
+
+-- name: bots_filled
+select f.event_seq as number, f.booked_at as at, f.order_id, o.slot, f.instrument_id, f.side,
+       f.trade_id, f.undone, f.maker, f.price, f.size, f.fee, f.fee_currency,
+       (select sum(case when p.undone then -p.size else p.size end) from bot_fill p
+        where p.venue = f.venue and p.order_id = f.order_id
+          and p.event_seq <= f.event_seq)::bigint as filled,
+       (o.detail #>> '{order,instrument,price_digits}')::integer as price_digits,
+       (o.detail #>> '{order,instrument,size_digits}')::integer as size_digits,
+       (o.detail #>> '{order,instrument,money_digits}')::integer as money_digits,
+       b.id as bot_id, b.tenant, b.name, b.wallet_id, w.exchange, b.strategy
+from bot_fill f join bot_order o on o.order_id = f.order_id join bot b on b.id = f.bot_id
+     join trading_wallet w on w.id = b.wallet_id
+where f.event_seq > %(after)s and f.event_seq <= %(to)s
+order by f.event_seq
+
 -- name: processes_moved
 select event_seq as number, occurred_at as at, process, action, detail
 from process_event

@@ -19,6 +19,10 @@ from psycopg.rows import DictRow
 from services.events.core.horizon import Reading
 from services.events.core.sources import (
     Booked,
+    BotFacts,
+    BotFilled,
+    BotMoved,
+    BotOrderMoved,
     BreakerMoved,
     Claimed,
     ClaimPayload,
@@ -107,6 +111,14 @@ def _booked(row: DictRow) -> Source:
     return Booked(**_ordered(row), size_micros=fill_size)
 
 
+_BOT = BotFacts.__struct_fields__
+
+
+def _of_bot(row: DictRow) -> dict[str, Any]:
+    facts = BotFacts(**{name: row.pop(name) for name in _BOT})
+    return {**row, "bot": facts}
+
+
 def _claimed(row: DictRow) -> Source:
     return Claimed(number=row["number"], at=row["at"], payload=_decode_claim(row["payload"]))
 
@@ -122,6 +134,9 @@ _KINDS: dict[str, Callable[[DictRow], Source]] = {
     "quarantined": lambda row: Quarantined(**row),
     "webhooks_changed": lambda row: WebhookChanged(**row),
     "credentials_changed": lambda row: CredentialsChanged(**row),
+    "bots_moved": lambda row: BotMoved(**_of_bot(row)),
+    "bot_orders_moved": lambda row: BotOrderMoved(**_of_bot(row)),
+    "bots_filled": lambda row: BotFilled(**_of_bot(row)),
     "processes_moved": lambda row: ProcessMoved(**row),
     "claimed": _claimed,
 }

@@ -174,6 +174,75 @@ async def copied_nothing(running: World) -> None:
     await eventually(looked)
 
 
+async def test_a_bot_is_told_with_its_fills_in_the_order_of_its_life(running: World) -> None:
+    bot = a_bot(running.database_url)
+    events = [
+        event for event in await told(running, "bot.stopped") if event.subject == f"bots/{bot}"
+    ]
+    assert [event.type for event in events] == [
+        "bot.created", "bot.commanded", "bot.started", "bot.order_filled", "bot.order_filled",
+        "bot.order_fill_reversed", "bot.order_unknown", "bot.taken_over", "bot.stopped",
+    ]  # fmt: skip
+    filled = [json.loads(event.data) for event in events[3:6]]
+    assert [one["filledSize"] for one in filled] == ["0.5", "1.25", "0.75"]
+    assert filled[0]["fill"] == {
+        "tradeId": "t1", "price": "65000.5", "size": "0.5", "fee": "-0.0001",
+        "feeCurrency": "USDT", "maker": True,
+    }  # fmt: skip
+    unknown = json.loads(events[6].data)
+    assert (unknown["previousState"], unknown["code"]) == ("OPEN", "NOT_FOUND")
+
+
+def a_bot(database_url: str) -> str:
+    """Write the life of a bot as control and an engine do, and return its id."""
+    bot = "logged000001"
+    units = {"price_digits": 1, "size_digits": 2, "money_digits": 8}
+    detail = json.dumps({"order": {"instrument": units}})
+    with psycopg.connect(database_url, autocommit=True) as owner:
+        wallet = f"wal_{'0' * 32}"
+        owner.execute(
+            "insert into trading_wallet (id, tenant, name, exchange, environment, account,"
+            " permissions, max_order_micros) values (%s, 'default', 'w', 'okx', 'demo', '7',"
+            " 'trade', 1)", [wallet],
+        )  # fmt: skip
+        owner.execute(
+            "insert into bot (id, tenant, name, wallet_id, strategy, config, instruments) values"
+            " (%s, 'default', 'n', %s, 'grid', '{}', '{okx:BTC-USDT-SWAP}')", [bot, wallet],
+        )  # fmt: skip
+
+        def tell(*words: str) -> None:
+            for word in words:
+                owner.execute(
+                    "insert into bot_event (bot_id, what, actor) values (%s, %s, 'a')", [bot, word]
+                )
+
+        def fill(trade: str, size: int, undone: bool) -> None:
+            owner.execute(
+                "insert into bot_fill (venue, trade_id, order_id, undone, bot_id, instrument_id,"
+                " side, price, size, fee, fee_currency, maker, traded_at) values ('okx', %s, %s,"
+                " %s, %s, 'okx:BTC-USDT-SWAP', 'BUY', 650005, %s, -10000, 'USDT', true, now())",
+                [trade, f"{bot}n1", undone, bot, size],
+            )
+
+        tell("created", "started", "STARTING", "RUNNING")
+        owner.execute(
+            "insert into bot_order (order_id, bot_id, epoch, slot, instrument_id, side, price,"
+            " size, state, detail) values (%s, %s, 1, 'bid', 'okx:BTC-USDT-SWAP', 'BUY', 650005,"
+            " 125, 'OPEN', %s)", [f"{bot}n1", bot, detail],
+        )  # fmt: skip
+        fill("t1", 50, False)
+        fill("t2", 75, False)
+        fill("t1", 50, True)
+        owner.execute(
+            "insert into bot_order_event (order_id, bot_id, slot, instrument_id, side, from_state,"
+            " to_state, code, price, size, filled) values (%s, %s, 'bid', 'okx:BTC-USDT-SWAP',"
+            " 'BUY', 'OPEN', 'UNKNOWN', 'NOT_FOUND', '65000.5', '1.25', '0.75')",
+            [f"{bot}n1", bot],
+        )
+        tell("STARTING", "RUNNING", "STOPPING", "STOPPED")
+    return bot
+
+
 async def test_the_log_made_again_is_the_same_byte_for_byte(running: World) -> None:
     await copied(running)
     _, subscription = await copied(running)

@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from enum import StrEnum
 from typing import Final
 
+from tradingtools.domain.bot_order_states import LEGAL, BotOrderState
+from tradingtools.domain.bot_states import BotState
 from tradingtools.domain.order_states import OrderState
 from tradingtools.domain.trigger_states import TriggerStatus
 
@@ -67,6 +69,24 @@ class EventType(StrEnum):
     CREDENTIALS_REPLACED = "credentials.replaced"
     CREDENTIALS_CHECKED = "credentials.checked"
     CREDENTIALS_RETIRED = "credentials.retired"
+    BOT_CREATED = "bot.created"
+    BOT_CHANGED = "bot.changed"
+    BOT_COMMANDED = "bot.commanded"
+    BOT_STARTED = "bot.started"
+    BOT_RESUMED = "bot.resumed"
+    BOT_TAKEN_OVER = "bot.taken_over"
+    BOT_PAUSED = "bot.paused"
+    BOT_STOPPED = "bot.stopped"
+    BOT_RISK_STOPPED = "bot.risk_stopped"
+    BOT_ERROR = "bot.error"
+    BOT_ORDER_FILLED = "bot.order_filled"
+    BOT_ORDER_FILL_REVERSED = "bot.order_fill_reversed"
+    BOT_ORDER_REJECTED = "bot.order_rejected"
+    BOT_ORDER_UNKNOWN = "bot.order_unknown"
+    BOT_ORDER_RESOLVED = "bot.order_resolved"
+    BOT_ORDER_LOST = "bot.order_lost"
+    BOT_ORDER_DEAD = "bot.order_dead"
+    BOT_ORDER_RESURRECTED = "bot.order_resurrected"
     ENGINE_STARTED = "engine.started"
     ENGINE_STOPPED = "engine.stopped"
     ENGINE_DEGRADED = "engine.degraded"
@@ -133,6 +153,32 @@ MEANINGS: Final[Mapping[EventType, str]] = {
     _E.CREDENTIALS_CHECKED: "An exchange was asked about a trading wallet's credentials; `reason`"
     " says what is wrong with them, empty: nothing.",
     _E.CREDENTIALS_RETIRED: "A trading wallet's credentials were erased.",
+    _E.BOT_CREATED: "A bot was made; it is idle until a person starts it.",
+    _E.BOT_CHANGED: "A person has changed settings or limits of a bot; `reason` says which.",
+    _E.BOT_COMMANDED: "A person wants something of a bot: `command` says what. What becomes of it"
+    " has an event of its own.",
+    _E.BOT_STARTED: "A bot trades: its account is read and its orders are reconciled.",
+    _E.BOT_RESUMED: "A bot trades again after a pause or a stop by risk.",
+    _E.BOT_TAKEN_OVER: "An engine has taken over a bot that traded, after a death, a restart or a"
+    " drain; `actor` is the engine.",
+    _E.BOT_PAUSED: "A bot waits: none of its orders may fill any more.",
+    _E.BOT_STOPPED: "A bot has ended: none of its orders may fill any more. What it holds stays.",
+    _E.BOT_RISK_STOPPED: "A limit was reached: a bot cancels its orders and stays until a person"
+    " resumes it. `reason` has the limit with its numbers.",
+    _E.BOT_ERROR: "A bot cannot go on; `reason` says why. Its orders are cancelled.",
+    _E.BOT_ORDER_FILLED: "A trade has filled an order of a bot, or a part of it.",
+    _E.BOT_ORDER_FILL_REVERSED: "A fill of a bot has failed to settle; it is taken back.",
+    _E.BOT_ORDER_REJECTED: "An exchange has refused an order of a bot. Of refusals of one slot with"
+    " one code the first is told, until an order stands there again.",
+    _E.BOT_ORDER_UNKNOWN: "Nobody answers for an order of a bot; it is looked for, and stays"
+    " reserved.",
+    _E.BOT_ORDER_RESOLVED: "What became of an order of a bot that was unknown, dead or resurrected:"
+    " `state` says it.",
+    _E.BOT_ORDER_LOST: "An order of a bot provably does not exist; its reservation is free again.",
+    _E.BOT_ORDER_DEAD: "Nobody can say what became of an order of a bot; a person has to find out."
+    " It stays reserved.",
+    _E.BOT_ORDER_RESURRECTED: "An order of a bot that had ended has appeared after all. The bot"
+    " stops by risk.",
     _E.ENGINE_STARTED: "A process has started; `detail` says when it had ended without a word.",
     _E.ENGINE_STOPPED: "A process was told to end.",
     _E.ENGINE_DEGRADED: "Something that a process depends on does not answer.",
@@ -247,3 +293,61 @@ BREAKER_EVENTS: Final[Mapping[str, EventType]] = {
     "HALF_OPEN": _E.BREAKER_PROBED,
     "CLOSED": _E.BREAKER_CLOSED,
 }
+
+BOT_EVENTS: Final[Mapping[BotState, EventType | None]] = {
+    # bot.created tells of it.
+    BotState.IDLE: None,
+    # On the way to a state that is told.
+    BotState.STARTING: None,
+    BotState.PAUSING: None,
+    BotState.STOPPING: None,
+    # bot.resumed or bot.taken_over, by the state before.
+    BotState.RUNNING: _E.BOT_STARTED,
+    BotState.PAUSED: _E.BOT_PAUSED,
+    BotState.STOPPED: _E.BOT_STOPPED,
+    BotState.RISK_STOPPED: _E.BOT_RISK_STOPPED,
+    BotState.ERROR: _E.BOT_ERROR,
+}
+"""By the state that a bot comes to."""
+
+BOT_WORDS: Final[Mapping[str, EventType]] = {
+    "created": _E.BOT_CREATED,
+    "changed": _E.BOT_CHANGED,
+}
+"""By what a person does; every other word is a command."""
+
+_B = BotOrderState
+_SILENT: Final[frozenset[tuple[BotOrderState | None, BotOrderState]]] = frozenset(
+    {
+        # A quote comes and goes many times a second: GET /bots/{id}/orders has each of them.
+        (None, _B.INTENDED),
+        (_B.INTENDED, _B.SUBMITTING),
+        (_B.SUBMITTING, _B.OPEN),
+        (_B.SUBMITTING, _B.CANCELLED),
+        (_B.SUBMITTING, _B.EXPIRED),
+        (_B.OPEN, _B.CANCELLED),
+        (_B.OPEN, _B.EXPIRED),
+        # Its fills tell of it, each with what is filled by then.
+        (_B.SUBMITTING, _B.PARTIALLY_FILLED),
+        (_B.SUBMITTING, _B.FILLED),
+        (_B.OPEN, _B.PARTIALLY_FILLED),
+        (_B.OPEN, _B.FILLED),
+        (_B.PARTIALLY_FILLED, _B.OPEN),
+        (_B.PARTIALLY_FILLED, _B.FILLED),
+        (_B.PARTIALLY_FILLED, _B.CANCELLED),
+        (_B.PARTIALLY_FILLED, _B.EXPIRED),
+    }
+)
+_BY_TARGET: Final[Mapping[BotOrderState, EventType]] = {
+    _B.REJECTED: _E.BOT_ORDER_REJECTED,
+    _B.UNKNOWN: _E.BOT_ORDER_UNKNOWN,
+    _B.LOST: _E.BOT_ORDER_LOST,
+    _B.DEAD: _E.BOT_ORDER_DEAD,
+    _B.RESURRECTED: _E.BOT_ORDER_RESURRECTED,
+}
+
+BOT_ORDER_EVENTS: Final[Mapping[tuple[BotOrderState | None, BotOrderState], EventType | None]] = {
+    move: None if move in _SILENT else _BY_TARGET.get(move[1], _E.BOT_ORDER_RESOLVED)
+    for move in sorted(LEGAL, key=str)
+}
+"""By the transition of a bot's order; what is silent is not written either."""

@@ -142,15 +142,15 @@ class Instrument:
 
     def price_text(self, price: int) -> str:
         """Return a price as decimals without an exponent."""
-        return _text(price, self.price_digits)
+        return units_text(price, self.price_digits)
 
     def size_text(self, size: int) -> str:
         """Return a size as decimals without an exponent."""
-        return _text(size, self.size_digits)
+        return units_text(size, self.size_digits)
 
     def money_text(self, amount: int) -> str:
         """Return an amount of the settle currency as decimals without an exponent."""
-        return _text(amount, self.money_digits)
+        return units_text(amount, self.money_digits)
 
     def price_on_tick(self, price: int, *, up: bool) -> int:
         """Return the nearest price at or above, or at or below, that an order may have."""
@@ -177,6 +177,7 @@ def _units(text: str, digits: int, what: str) -> int:
     return whole
 
 
-def _text(units: int, digits: int) -> str:
+def units_text(units: int, digits: int) -> str:
+    """Return an amount of units as decimal text."""
     text = format(Decimal(units).scaleb(-digits, _EXACT), "f")
     return text.rstrip("0").rstrip(".") if "." in text else text

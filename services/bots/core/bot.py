@@ -237,7 +237,7 @@ class Bot(Generic[Config, State]):
     def written(self) -> Written:
         """Return what changed since the last call, and let go of what is settled."""
         fills, self._booked = self._booked, []
-        return Written(self._table.changes(), tuple(fills))
+        return Written(self._table.changes(), tuple(fills), self._table.moves())
 
     # ------------------------------------------------------------------------------------- seeing
 
@@ -361,7 +361,7 @@ class Bot(Generic[Config, State]):
             return []
         order_id = after.order.order_id
         slot = self._table.slot_of(order_id)
-        self._table.keep(slot, after)
+        self._table.keep(slot, after, code)
         if after.breach and not before.breach:
             self._stop([risk.breach(risk.RiskLimit.ORDER_AFTER_ITS_END, after.breach)])
             return self._requests(now_ms)

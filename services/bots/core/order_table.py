@@ -12,6 +12,7 @@ from services.bots.core.requests import (
     LookUp,
 )
 from services.bots.core.strategy import Standing
+from services.bots.core.told import Move, Told
 from tradingtools.domain.bot_order_states import ENDED, BotOrderState, PendingRequest
 from tradingtools.venues.ports import Meaning
 from tradingtools.venues.trading import CancelOrder, Receipt
@@ -29,6 +30,7 @@ class OrderTable:
         self._by_slot: dict[str, str] = {}
         self._slot_of: dict[str, str] = {}
         self._changed: set[str] = set()
+        self._told = Told()
         self._cancelled_ms: dict[str, int] = {}
         self._looked_ms: dict[str, int] = {}
 
@@ -54,9 +56,10 @@ class OrderTable:
         """Return those that may fill, or have fills that are not booked."""
         return [one for one in self.orders.values() if not one.settled]
 
-    def keep(self, slot: str, order: BotOrder) -> None:
-        """Put a new order, or a new state of one, in its place."""
+    def keep(self, slot: str, order: BotOrder, code: str = "") -> None:
+        """Put a new order, or a new state of one with the code that told it, in its place."""
         order_id = order.order.order_id
+        self._told.note(slot, self.orders.get(order_id), order, code)
         self.orders[order_id] = order
         self._by_slot[slot] = order_id
         self._slot_of[order_id] = slot
@@ -75,6 +78,10 @@ class OrderTable:
             filled=order.filled,
             certain=certain,
         )
+
+    def moves(self) -> tuple[Move, ...]:
+        """Return the transitions since the last call that people are told of."""
+        return self._told.take()
 
     def changes(self) -> tuple[tuple[str, BotOrder], ...]:
         """Return slot and order of what changed since the last call; let go of what is settled."""
@@ -116,7 +123,7 @@ class OrderTable:
             request, deadline = self._awaited(order)
             if deadline is not None and now_ms > deadline + ANSWER_WITHIN_MS:
                 after = orders.answered(order, request, _NO_ANSWER)
-                self.keep(self._slot_of[order_id], after)
+                self.keep(self._slot_of[order_id], after, _NO_ANSWER.code)
 
     def _awaited(self, order: BotOrder) -> tuple[PendingRequest, int | None]:
         if order.state is BotOrderState.SUBMITTING:

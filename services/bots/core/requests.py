@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from services.bots.core.orders import BotOrder
 from services.bots.core.permit import Permit
+from services.bots.core.told import Move
 from tradingtools.venues.trading import AmendOrder, CancelOrder, Fill, NewOrder
 
 DEADLINE_MS = 2_000
@@ -40,6 +41,8 @@ class Written:
     """With their slots."""
     fills: tuple[Fill, ...]
     """Booked, or undone, oldest first."""
+    moves: tuple[Move, ...] = ()
+    """Of orders, that people are told of, oldest first."""
 
 
 Request = NewOrder | AmendOrder | CancelOrder | PermitAsked | LookUp

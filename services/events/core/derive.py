@@ -14,6 +14,9 @@ import msgspec
 from msgspec import structs
 
 from services.events.core.payloads import (
+    BotData,
+    BotFillData,
+    BotOrderData,
     BreakerData,
     ChangeData,
     CredentialsData,
@@ -31,6 +34,10 @@ from services.events.core.payloads import (
 )
 from services.events.core.sources import (
     Booked,
+    BotFacts,
+    BotFilled,
+    BotMoved,
+    BotOrderMoved,
     BreakerMoved,
     Claimed,
     ControlChanged,
@@ -47,8 +54,13 @@ from services.events.core.sources import (
     TriggerMoved,
     WebhookChanged,
 )
+from tradingtools.domain.bot_order_states import BotOrderState
+from tradingtools.domain.bot_states import BotState
 from tradingtools.domain.event import Event
 from tradingtools.domain.event_types import (
+    BOT_EVENTS,
+    BOT_ORDER_EVENTS,
+    BOT_WORDS,
     BREAKER_EVENTS,
     CREDENTIALS_EVENTS,
     ENGINE_EVENTS,
@@ -59,6 +71,7 @@ from tradingtools.domain.event_types import (
     WEBHOOK_EVENTS,
     EventType,
 )
+from tradingtools.domain.instrument import units_text
 from tradingtools.domain.leader_trade import Side
 from tradingtools.domain.money import to_text
 from tradingtools.domain.order_states import OrderState
@@ -357,6 +370,74 @@ def _(row: CredentialsChanged) -> Iterator[_Told]:
                 reason=row.reason,
             ),
         )
+
+
+@_tell.register
+def _(row: BotMoved) -> Iterator[_Told]:
+    kind, state, command = _bot_type(row)
+    if kind is not None:
+        data = BotData(
+            **msgspec.structs.asdict(row.bot), actor=row.actor, state=state, command=command,
+            reason=row.reason,
+        )  # fmt: skip
+        yield _Told(type=kind, subject=f"bots/{row.bot.bot_id}", data=data)
+
+
+_RESUMED = (BotState.PAUSED, BotState.RISK_STOPPED)
+
+
+def _bot_type(row: BotMoved) -> tuple[EventType | None, str, str]:
+    if row.what not in BotState.__members__:
+        word = BOT_WORDS.get(row.what)
+        return word or EventType.BOT_COMMANDED, "", "" if word else row.what
+    kind = BOT_EVENTS[BotState(row.what)]
+    if kind is EventType.BOT_STARTED and row.before == BotState.RUNNING:
+        kind = EventType.BOT_TAKEN_OVER
+    elif kind is EventType.BOT_STARTED and row.before in _RESUMED:
+        kind = EventType.BOT_RESUMED
+    return kind, row.what, ""
+
+
+@_tell.register
+def _(row: BotOrderMoved) -> Iterator[_Told]:
+    source = BotOrderState(row.from_state) if row.from_state else None
+    kind = BOT_ORDER_EVENTS[source, BotOrderState(row.to_state)]
+    if kind is not None:
+        data = structs.replace(
+            _bot_order(row.bot, row, row.filled), price=row.price, size=row.size,
+            state=row.to_state, previous_state=row.from_state, code=row.code,
+        )  # fmt: skip
+        yield _Told(type=kind, subject=f"bots/{row.bot.bot_id}", data=data)
+
+
+@_tell.register
+def _(row: BotFilled) -> Iterator[_Told]:
+    fill = BotFillData(
+        trade_id=row.trade_id,
+        price=units_text(row.price, row.price_digits),
+        size=units_text(row.size, row.size_digits),
+        fee=units_text(row.fee, row.money_digits),
+        fee_currency=row.fee_currency,
+        maker=row.maker,
+    )
+    filled = _bot_order(row.bot, row, units_text(row.filled, row.size_digits))
+    undone = EventType.BOT_ORDER_FILL_REVERSED
+    yield _Told(
+        type=undone if row.undone else EventType.BOT_ORDER_FILLED,
+        subject=f"bots/{row.bot.bot_id}",
+        data=structs.replace(filled, fill=fill),
+    )
+
+
+def _bot_order(bot: BotFacts, row: BotOrderMoved | BotFilled, filled: str) -> BotOrderData:
+    return BotOrderData(
+        **msgspec.structs.asdict(bot),
+        order_id=row.order_id,
+        slot=row.slot,
+        instrument_id=row.instrument_id,
+        side=row.side,
+        filled_size=filled,
+    )
 
 
 @_tell.register

@@ -176,6 +176,54 @@ class CredentialsData(Payload, frozen=True, kw_only=True):
     reason: Annotated[str, Meta(description="what is wrong with credentials that were checked")]
 
 
+class BotData(Payload, frozen=True, kw_only=True, omit_defaults=True):
+    """A bot, and what was done to it or became of it."""
+
+    bot_id: str
+    tenant: str
+    name: str
+    wallet_id: str
+    exchange: str
+    strategy: str
+    actor: Annotated[str, Meta(description="the id of a token, or the name of an engine")]
+    state: str = ""
+    command: Annotated[str, Meta(description="started, paused, resumed, stopped")] = ""
+    reason: str = ""
+
+
+class BotFillData(Payload, frozen=True, kw_only=True):
+    """One trade of a bot's order at its exchange."""
+
+    trade_id: str
+    price: Annotated[str, Meta(description="decimal text, in the instrument's own terms")]
+    size: Annotated[str, Meta(description="shares, contracts or coins, decimal text")]
+    fee: Annotated[str, Meta(description="below 0: a rebate; decimal text")]
+    fee_currency: str
+    maker: bool
+
+
+class BotOrderData(Payload, frozen=True, kw_only=True, omit_defaults=True):
+    """An order of a bot, and where it stands. Prices and sizes in the instrument's own terms."""
+
+    bot_id: str
+    tenant: str
+    name: str
+    wallet_id: str
+    exchange: str
+    strategy: str
+    order_id: Annotated[str, Meta(description="the client order id at the exchange")]
+    slot: Annotated[str, Meta(description="the place in the strategy's quotes")]
+    instrument_id: str
+    side: str
+    filled_size: Annotated[str, Meta(description="of the order, all fills that stand")]
+    price: str = ""
+    size: str = ""
+    state: str = ""
+    previous_state: str = ""
+    code: Annotated[str, Meta(description="the exchange's, or ours: NO_ANSWER, NOT_FOUND")] = ""
+    fill: BotFillData | None = None
+
+
 class EngineData(Payload, frozen=True, kw_only=True):
     """A process's report about itself."""
 
@@ -198,9 +246,12 @@ _OF_SUBJECT: Final[Mapping[str, type[Payload]]] = {
     "webhook": WebhookData,
     "credentials": CredentialsData,
     "engine": EngineData,
+    "bot": BotData,
 }
 
 
 def payload_of(kind: EventType) -> type[Payload]:
     """Return the data that events of a type have."""
+    if kind.startswith("bot.order_"):
+        return BotOrderData
     return _OF_SUBJECT[kind.partition(".")[0]]

@@ -161,6 +161,66 @@ class CredentialsChanged(Source, frozen=True, kw_only=True):
     reason: str
 
 
+class BotFacts(msgspec.Struct, frozen=True, kw_only=True):
+    """The fields of a bot that never change."""
+
+    bot_id: str
+    tenant: str
+    name: str
+    wallet_id: str
+    exchange: str
+    strategy: str
+
+
+class BotMoved(Source, frozen=True, kw_only=True):
+    """A state that a bot has come to, or a word of a person about it."""
+
+    bot: BotFacts
+    what: str
+    before: str
+    """The last of RUNNING, PAUSED, STOPPED, RISK_STOPPED and ERROR before it; empty: none."""
+    actor: str
+    reason: str
+
+
+class BotOrderMoved(Source, frozen=True, kw_only=True):
+    """A transition of a bot's order that readers are told of; amounts are decimal texts."""
+
+    bot: BotFacts
+    order_id: str
+    slot: str
+    instrument_id: str
+    side: str
+    price: str
+    size: str
+    filled: str
+    from_state: str
+    to_state: str
+    code: str
+
+
+class BotFilled(Source, frozen=True, kw_only=True):
+    """A fill of a bot's order, or one that was undone; amounts in the units of the instrument."""
+
+    bot: BotFacts
+    order_id: str
+    slot: str
+    instrument_id: str
+    side: str
+    trade_id: str
+    undone: bool
+    maker: bool
+    price: int
+    size: int
+    fee: int
+    fee_currency: str
+    filled: int
+    """Of the order, this one included."""
+    price_digits: int
+    size_digits: int
+    money_digits: int
+
+
 class ProcessMoved(Source, frozen=True, kw_only=True):
     """A process's report about itself."""
 

@@ -9,9 +9,13 @@ from pathlib import Path
 
 from jsonschema import Draft202012Validator
 
+from services.control.bots.rules import WISHES
 from services.events.core.derive import derive
 from services.events.core.payloads import payload_of
 from services.events.core.sources import (
+    BotFacts,
+    BotMoved,
+    BotOrderMoved,
     BreakerMoved,
     ControlChanged,
     CredentialsChanged,
@@ -20,7 +24,15 @@ from services.events.core.sources import (
 )
 from services.executor.core.breaker import BreakerState
 from tools import event_tables
-from tradingtools.domain import event_types, order_states, trigger_states
+from tradingtools.domain import (
+    bot_order_states,
+    bot_states,
+    event_types,
+    order_states,
+    trigger_states,
+)
+from tradingtools.domain.bot_order_states import BotOrderState
+from tradingtools.domain.bot_states import BotState
 from tradingtools.domain.event import cloud_event
 from tradingtools.domain.event_types import EventType
 from tradingtools.storage.postgres import schema
@@ -126,6 +138,61 @@ def test_both_ends_of_a_halt_are_told() -> None:
     assert {"halt", "unhalt"} <= _recorded("", "KIND")
     for action, kind in event_types.HALT_EVENTS.items():
         assert [event.type for event in derive(_change("halt", action))] == [kind]
+
+
+_BOT = BotFacts(
+    bot_id="b", tenant="default", name="n", wallet_id="w", exchange="okx", strategy="grid"
+)
+
+
+def _of_bot(what: str, before: str = "") -> list[str]:
+    row = BotMoved(number=1, at=_AT, bot=_BOT, what=what, before=before, actor="a", reason="r")
+    return [event.type for event in derive(row)]
+
+
+def test_every_step_of_a_bot_is_told_when_it_arrives() -> None:
+    assert set(event_types.BOT_EVENTS) == set(BotState)
+    passing = {BotState.STARTING, BotState.PAUSING, BotState.STOPPING}
+    for _, target in bot_states.TRANSITIONS:
+        told = _of_bot(target)
+        assert told == [] if target in passing | {BotState.IDLE} else len(told) == 1, target
+    # From each state of rest a bot goes on by another name.
+    assert _of_bot("RUNNING") == _of_bot("RUNNING", "STOPPED") == ["bot.started"]
+    assert _of_bot("RUNNING", "ERROR") == ["bot.started"]
+    assert _of_bot("RUNNING", "PAUSED") == _of_bot("RUNNING", "RISK_STOPPED") == ["bot.resumed"]
+    assert _of_bot("RUNNING", "RUNNING") == ["bot.taken_over"]
+
+
+def test_every_word_of_a_person_about_a_bot_is_told() -> None:
+    assert _of_bot("created") == ["bot.created"]
+    assert _of_bot("changed") == ["bot.changed"]
+    for word in WISHES:
+        row = BotMoved(number=1, at=_AT, bot=_BOT, what=word, before="", actor="a", reason="")
+        (event,) = derive(row)
+        assert (event.type, json.loads(event.data)["command"]) == ("bot.commanded", word)
+
+
+def test_an_order_of_a_bot_is_told_when_a_person_has_to_know() -> None:
+    assert set(event_types.BOT_ORDER_EVENTS) == bot_order_states.LEGAL
+    quoting = {
+        BotOrderState.INTENDED, BotOrderState.SUBMITTING, BotOrderState.OPEN,
+        BotOrderState.PARTIALLY_FILLED, None,
+    }  # fmt: skip
+    news = {"REJECTED": "rejected", "UNKNOWN": "unknown", "LOST": "lost", "DEAD": "dead",
+            "RESURRECTED": "resurrected"}  # fmt: skip
+    for source, target in bot_order_states.LEGAL:
+        row = BotOrderMoved(
+            number=1, at=_AT, bot=_BOT, order_id="o", slot="bid", instrument_id="okx:X",
+            side="BUY", price="1", size="2", filled="0", from_state=source or "",
+            to_state=target, code="",
+        )  # fmt: skip
+        told = [event.type for event in derive(row)]
+        if target in news:
+            assert told == [f"bot.order_{news[target]}"], (source, target)
+        elif source in quoting:
+            assert told == [], "no flood by quotes"
+        else:
+            assert told == ["bot.order_resolved"], (source, target)
 
 
 def _change(kind: str, action: str) -> ControlChanged:

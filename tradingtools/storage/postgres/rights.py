@@ -167,6 +167,7 @@ RIGHTS: Mapping[str, _Rights] = {
         "bot_event": "insert",
         "bot_permit": "insert",
         "bot_order": "insert, update",
+        "bot_order_event": "insert",
         "bot_fill": "insert",
         "bot_standing": "insert, update",
         "bot_engine": "insert, update",

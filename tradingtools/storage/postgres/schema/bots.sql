@@ -110,6 +110,29 @@ create table bot_order (
 create index bot_order_unsettled on bot_order (bot_id) where not settled;
 create index bot_order_bot on bot_order (bot_id, created_at, order_id);
 
+-- Transitions of orders that people are told of: no row for each quote that comes and goes.
+create table bot_order_event (
+    event_seq     bigint primary key default log_number(),
+    order_id      text not null,
+    bot_id        text not null references bot,
+    slot          text not null,
+    instrument_id text not null,
+    side          text not null check (side in ('BUY', 'SELL')),
+    from_state    text not null,
+    to_state      text not null,
+    -- Of its exchange, or ours: NO_ANSWER, NOT_FOUND; empty: there was none.
+    code          text not null,
+    -- As they were then, decimal.
+    price         text not null,
+    size          text not null,
+    filled        text not null,
+    occurred_at   timestamptz not null default clock_timestamp()
+);
+create index bot_order_event_bot on bot_order_event (bot_id, event_seq);
+create trigger bot_order_event_append_only
+    before update or delete or truncate on bot_order_event
+    for each statement execute function refuse_to_change_audit();
+
 -- Booked once; an undone one has a row of its own.
 create table bot_fill (
     venue         text not null,
@@ -129,10 +152,12 @@ create table bot_fill (
     -- The middle of the book when it was booked; null: there was none.
     mid_price     bigint,
     traded_at     timestamptz not null,
+    booked_at     timestamptz not null default clock_timestamp(),
     event_seq     bigint not null default log_number(),
     primary key (venue, order_id, trade_id, undone)
 );
 create index bot_fill_bot on bot_fill (bot_id, event_seq);
+create index bot_fill_log on bot_fill (event_seq);
 
 -- Where its strategy stood, and what it holds, when its engine wrote it last.
 create table bot_standing (
