@@ -9,13 +9,15 @@ const PAGES = [
   ["overview", "Overview"], ["tape", "Live tape"], ["leaders", "Leaders"], ["subscriptions", "Subscriptions"],
   ["orders", "Orders"], ["guard", "Guard"], ["system", "System"],
 ];
+const OTHERS = [["why", "Why"]]; // Reached by links.
+const TITLES = new Map([...PAGES, ...OTHERS]);
 
 /** Where the address says that the reader is: #/orders/abc?state=x -> {page, id, query}. */
 function place() {
   const [path, search = ""] = location.hash.replace(/^#\/?/, "").split("?");
   const [page = "", ...rest] = path.split("/");
   return {
-    page: PAGES.some(([name]) => name === page) ? page : "overview",
+    page: TITLES.has(page) ? page : "overview",
     id: decodeURIComponent(rest.join("/")),
     query: new URLSearchParams(search),
   };
@@ -60,7 +62,7 @@ function Shell({ who, at, onOut }) {
       (module) => !over && (fail(null), use({ of: at.page, Page: module.default })),
       (error) => !over && fail(error),
     );
-    document.title = `${PAGES.find(([name]) => name === at.page)[1]} · Trading Tools`;
+    document.title = `${TITLES.get(at.page)} · Trading Tools`;
     return () => { over = true; };
   }, [at.page]);
   const names = [who.rest && `${who.rest.id} (${who.rest.scope})`, who.operator && `${who.operator.id} (${who.operator.scope})`];

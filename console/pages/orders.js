@@ -5,6 +5,7 @@ import { count, exact, micros, price, shares, usdc, word } from "../lib/format.j
 import { hops } from "../lib/hops.js";
 import { html, useState } from "../lib/html.js";
 import { Badge, Confirm, Figure, Id, Loaded, Panel, Table, Time, useLoaded } from "../lib/ui.js";
+import { WhyOrder } from "../lib/why.js";
 
 const STATES = ["CLAIMED", "SUBMITTING", "SUBMITTED", "CONFIRMED", "FAILED", "UNKNOWN", "LOST", "DEAD", "RESURRECTED"];
 const WALLET = /^0x[0-9a-f]{40}$/i, SUBSCRIPTION = /^sub_[0-9a-f]{32}$/, ORDER = /^[0-9a-f]{64}$/;
@@ -83,16 +84,17 @@ function Order({ id, who }) {
           <${Figure} name="fees" value=${usdc(data.fees)} />
           <${Figure} name="own time" value=${hops(data.times).own == null ? "–" : `${hops(data.times).own.toFixed(1)} ms`} />
         </div>
-        ${data.reason && html`<p>Reason: <strong>${data.reason}</strong> <span class="quiet">${word(data.reason)}</span></p>`}
         <dl class="facts">
           <dt>follower</dt><dd><${Id} of=${data.follower?.followerProxy} href=${`#/orders?q=${data.follower?.followerProxy}`} /></dd>
           ${data.subscriptionId && html`<dt>subscription</dt><dd><a href=${`#/subscriptions/${data.subscriptionId}`}><${Id} of=${data.subscriptionId} href=${`#/subscriptions/${data.subscriptionId}`} /></a></dd>`}
           ${data.leader && html`<dt>leader</dt><dd><${Id} of=${data.leader} href=${`#/leaders/${data.leader}`} /></dd>`}
-          ${data.leaderTx && html`<dt>leader's transaction</dt><dd><${Id} of=${data.leaderTx} /></dd>`}
+          ${data.leaderTx && html`<dt>leader's transaction</dt><dd><${Id} of=${data.leaderTx} />
+            ${who.operator && html` <a href=${`#/why/${data.leaderTx}`}>all followers</a>`}</dd>`}
           ${data.triggerId && html`<dt>trigger</dt><dd><a href=${`#/guard/${data.triggerId}`}>${data.triggerId.slice(0, 10)}…</a></dd>`}
           <dt>market</dt><dd><${Id} of=${data.conditionId} /></dd><dt>outcome</dt><dd><${Id} of=${data.assetId} /></dd>
         </dl>
       <//>
+      <${WhyOrder} order=${data} />
       <${Panel} wide title="Hops" aside="each bar is that hop's share of the time"><${Hops} times=${data.times} /><//>
       ${history.data && html`<${History} of=${history.data} who=${who} reload=${history.reload} />`}
       ${!who.operator && html`<${Panel} wide title="Transitions"><p class="quiet">An operator's token shows each transition, the exact body
@@ -111,11 +113,21 @@ function Hops({ times }) {
   ${!list.length && html`<p class="quiet">No hop has both its instants so far.</p>`}`;
 }
 
+/** The bytes that were sent, which come as Base64, as a person reads them. */
+function sent(base64) {
+  const bytes = Uint8Array.from(atob(base64), (one) => one.charCodeAt(0));
+  const text = new TextDecoder().decode(bytes);
+  try {
+    return text && JSON.stringify(JSON.parse(text), null, 2);
+  } catch {
+    return text;
+  }
+}
+
 function History({ of, who, reload }) {
   const [asking, ask] = useState(false);
   const ends = /DEAD|RESURRECTED/.test(of.state);
-  let body = of.order?.body || "";
-  try { body = body && JSON.stringify(JSON.parse(body), null, 2); } catch { /* shown as it is */ }
+  const body = sent(of.order?.body || "");
   return html`
     <${Panel} wide title="Transitions" aside=${ends && who.operator?.scope === "operate" && html`<button type="button" class="danger" onClick=${() => ask(true)}>End it with evidence</button>`}>
       <${Table} label="Transitions" rows=${of.transitions || []} rowKey=${(t) => t.chainHash} columns=${[

@@ -120,6 +120,7 @@ function Decisions({ id }) {
         { name: "became", cell: (d) => d.copied ? html`<${Badge} tone="ok" text="copied" />` : html`<${Badge} tone="warn" text=${word(d.reason)} />` },
         { name: "why", cell: (d) => d.detail || html`${(d.orders || []).map((o) => html`<a href=${`#/orders/${o.id}`}>${word(o.state, "ORDER_STATE_")} ${o.reason}</a> `)}` },
         { name: "transaction", hide: "m", cell: (d) => html`<${Id} of=${d.leaderTx} />` },
+        { name: "", right: true, cell: (d) => html`<a href=${`#/why/${id}/${d.leaderTx}`}>why</a>` },
       ]} />`}<//>`;
     }}<//>`;
 }
@@ -146,7 +147,7 @@ function Fills({ id }) {
       { name: "side", cell: (f) => html`<span class=${f.side === "SIDE_BUY" ? "up" : "down"}>${word(f.side, "SIDE_")}</span>` },
       { name: "shares", right: true, cell: (f) => shares(f.size) }, { name: "price", right: true, cell: (f) => price(f.price) },
       { name: "fee", right: true, hide: "s", cell: (f) => usdc(f.fee) },
-      { name: "", cell: (f) => html`<a href=${`#/orders/${f.orderId}`}>order</a>` },
+      { name: "", right: true, cell: (f) => html`<a href=${`#/orders/${f.orderId}`}>why</a>` },
     ]} />`}<//>`;
 }
 

@@ -9,7 +9,7 @@ import { Badge, Empty, Id, Problem, Time } from "../lib/ui.js";
 
 const BEFORE = 2000;
 
-export default function Tape({ query }) {
+export default function Tape({ query, who }) {
   const [trades, set] = useState([]);
   const [held, hold] = useState(null);
   const [error, fail] = useState(null);
@@ -51,7 +51,7 @@ export default function Tape({ query }) {
     ${held && html`<button type="button" class="newer" onClick=${() => { place.current.scrollTop = 0; hold(null); }}>
       ${newer ? `${newer} newer trade${newer > 1 ? "s" : ""}: back to the top` : "Held while you read: back to the top"}</button>`}
     <div class="tape panel" ref=${place} onScroll=${scrolled} tabindex="0" role=${shown.length ? "feed" : "region"} aria-label="Leaders' trades, newest first">
-      ${shown.length ? shown.map((trade) => html`<${Trade} key=${trade.key} trade=${trade} />`)
+      ${shown.length ? shown.map((trade) => html`<${Trade} key=${trade.key} trade=${trade} operator=${!!who.operator} />`)
         : html`<${Empty} title=${trades.length ? "Nothing matches" : "No trades so far"}>
             ${trades.length ? "Change the filter." : "Leaders' trades appear within a second of the venue's word."}<//>`}
     </div>
@@ -64,7 +64,7 @@ async function recent() {
   return (await get("/events", asked)).events || [];
 }
 
-function Trade({ trade }) {
+function Trade({ trade, operator }) {
   const [open, toggle] = useState(false);
   const copied = trade.copies.filter((copy) => copy.order).length;
   const skipped = trade.copies.filter((copy) => copy.skipped).length;
@@ -79,13 +79,14 @@ function Trade({ trade }) {
         ${!copied && !skipped && html`<span class="quiet small">no follower yet</span>`}</span>
     </button>
     ${open && html`<div class="why">
-      <p class="small quiet">Leader <${Id} of=${trade.leader} href=${`#/leaders/${trade.leader}`} />, transaction <${Id} of=${trade.tx} /></p>
+      <p class="small quiet">Leader <${Id} of=${trade.leader} href=${`#/leaders/${trade.leader}`} />, transaction <${Id} of=${trade.tx} />${operator && html`, <a href=${`#/why/${trade.tx}`}>why, for all followers</a>`}</p>
       <ul>${trade.copies.map((copy) => html`<li key=${copy.key}>
         ${copy.order
           ? html`<a href=${`#/orders/${copy.order}`}>Order</a> <${Badge} text=${copy.state} />
               ${copy.filled && html`<span class="num">${shares(copy.filled)} shares for ${usdc(copy.notional)} USDC</span>`} ${copy.reason}`
           : html`Skipped: <strong>${word(copy.skipped)}</strong> <span class="quiet">${copy.detail}</span>`}
-        ${copy.subscription && html` <a href=${`#/subscriptions/${copy.subscription}`}>subscription</a>`}
+        ${copy.subscription && html` <a href=${`#/why/${copy.subscription}/${trade.tx}`}>why</a>
+          <a href=${`#/subscriptions/${copy.subscription}`}>subscription</a>`}
       </li>`)}</ul>
       ${!trade.copies.length && html`<p class="quiet">No decision has come so far.</p>`}
     </div>`}

@@ -1,14 +1,20 @@
-"""The files of the pages, read once, with their digests and their compressed form."""
+"""The files of the pages, read once, with their digests and their compressed form.
+
+One is made here: the meaning of each reason code, which the engine itself has.
+"""
 
 from __future__ import annotations
 
 import gzip
 import hashlib
+import json
 import mimetypes
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from importlib.resources import files
 from importlib.resources.abc import Traversable
+
+from tradingtools.domain.reasons import Reason
 
 _TYPES = {
     ".js": "text/javascript",
@@ -16,6 +22,7 @@ _TYPES = {
     ".css": "text/css",
     ".html": "text/html",
 }
+_REASONS = "reasons.json"
 _TEXT = ("text/", "image/svg+xml", "application/json")
 
 
@@ -31,7 +38,15 @@ class File:
 
 def load(package: str = "console") -> Mapping[str, File]:
     """Return the files by their path below the package."""
-    return {name: _file(name, found.read_bytes()) for name, found in _walk(files(package), "")}
+    found = {name: _file(name, file.read_bytes()) for name, file in _walk(files(package), "")}
+    return found | {_REASONS: _file(_REASONS, _reasons())}
+
+
+def _reasons() -> bytes:
+    meanings = {
+        reason.value: {"meaning": reason.meaning, "advice": reason.advice} for reason in Reason
+    }
+    return json.dumps(meanings).encode()
 
 
 def _walk(folder: Traversable, before: str) -> Iterator[tuple[str, Traversable]]:

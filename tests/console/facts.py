@@ -83,16 +83,24 @@ class Facts:
                 self.database, SEASONED, self.seasoned, copied=True, reason="", detail="",
                 leader_size_micros=100 * _MICROS, leader_notional_micros=50 * _MICROS, **same,
             )  # fmt: skip
-            put_order(
+            order = put_order(
                 self.database, SEASONED, self.seasoned, "CONFIRMED", leader_tx=tx,
                 filled_size_micros=10 * _MICROS, filled_notional_micros=5_200_000 + number * 10_000,
                 fee_micros=10_000, received_ns=1_000_000_000, answered_ns=1_040_000_000, **same,
             )  # fmt: skip
-        for reason, number in (("PRICE_BAND", 3), ("SPREAD_TOO_WIDE", 2), ("TOO_OLD", 1)):
+            self.database.execute(
+                "update decision set order_keys = %s where leader_tx = %s", [[order], tx]
+            )
+            self.copy, self.copied = order, tx
+        for reason, number, detail in (
+            ("PRICE_BAND", 3, "0.97 > 0.95"),
+            ("SPREAD_TOO_WIDE", 2, "0.06 > 0.03"),
+            ("TOO_OLD", 1, "61000 ms > 60000 ms"),
+        ):
             for _ in range(number):
                 put_decision(
                     self.database, SEASONED, self.seasoned, leader=ADMIRED, reason=reason,
-                    asset_id=str(10**40 + (reason == "PRICE_BAND")), detail="",
+                    asset_id=str(10**40 + (reason == "PRICE_BAND")), detail=detail,
                     leader_size_micros=100 * _MICROS, leader_notional_micros=50 * _MICROS,
                 )  # fmt: skip
         for number, bid_micros in ((0, 600_000), (1, 450_000)):

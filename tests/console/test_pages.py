@@ -1,6 +1,6 @@
 """What a person does on the console's pages, in a real browser before a real edge.
 
-Every page is opened in light, dark and at 360 px: axe finds nothing serious, nothing is logged as
+Every page is looked at in light, dark and at 360 px: axe finds nothing serious, nothing is logged as
 an error, nothing is wider than the screen, and no other host is asked. Its pictures are in
 build/console.
 """
@@ -25,6 +25,7 @@ from tests.console.conftest import Served
 from tests.console.facts import ADMIRED, LEADER, WALLET, Facts
 from tests.control.edge import MANAGE, OPERATE, READ
 from tests.control.requests import ASSET, CONDITION, subscription_body
+from tradingtools.domain.reasons import Reason
 
 _MS = 20_000
 """A browser on a loaded machine takes its time."""
@@ -105,39 +106,48 @@ PLACES = (
     ("subscriptions/{seasoned}", "Subscription"),
     ("orders", "Orders"),
     ("orders/{order}", "Order"),
+    ("orders/{copy}", "Order"),
+    ("why/{copied}", "Why"),
     ("guard", "Guard"),
     ("guard/{trigger}", "Trigger"),
     ("system", "System"),
 )
-LOOKS = (("light", 1280), ("dark", 1280), ("light", 360))
+WIDTHS = {"light": 1280, "dark": 1280, "narrow": 360}
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("scheme", "width"), LOOKS)
 def test_every_page_is_fit_to_be_seen(
-    browser: Browser, served: Served, facts: Facts, pictures: Path, scheme: Any, width: int
+    browser: Browser, served: Served, facts: Facts, pictures: Path
 ) -> None:
-    size: Any = {"width": width, "height": 800}
-    for page in _open(browser, served, MANAGE, OPERATE, color_scheme=scheme, viewport=size):
+    for page in _open(browser, served, MANAGE, OPERATE):
         wrong = []
         for where, title in PLACES:
             _go(page, where.format(**vars(facts)))
             expect(page.get_by_role("heading", level=1, name=title, exact=True)).to_be_visible()
             _settled(page)
-            page_name, _, which = where.partition("/")
-            name = page_name + (
-                f"-{which.strip('{}')}" if "{" in which else "-one" if which else ""
-            )
-            page.screenshot(path=pictures / f"{name}-{scheme}-{width}.png", full_page=True)
-            wider = page.evaluate("document.documentElement.scrollWidth - innerWidth")
-            wrong += [f"{where}: {wider} px too wide"] if wider > 0 else []
-            wrong += [
-                f"{where}: {one['id']} at {node['target']}: {node['failureSummary']}"
-                for one in Axe().run(page).response["violations"]
-                if one["impact"] in ("serious", "critical")
-                for node in one["nodes"]
-            ]
+            name = re.sub(r"[^a-z]+", "-", where.replace(ADMIRED, "one")).strip("-")
+            wrong += [f"{where}: {one}" for one in _looked_at(page, pictures / name)]
         assert wrong == []
+
+
+def _looked_at(page: Page, picture: Path) -> list[str]:
+    """Return what is wrong with a page in light, in dark, and on a narrow screen."""
+    wrong = []
+    for look, width in WIDTHS.items():
+        page.emulate_media(color_scheme="dark" if look == "dark" else "light")
+        page.set_viewport_size({"width": width, "height": 800})
+        page.screenshot(path=picture.with_name(f"{picture.name}-{look}.png"), full_page=True)
+        wider = page.evaluate("document.documentElement.scrollWidth - innerWidth")
+        wrong += [f"{look}: {wider} px too wide"] if wider > 0 else []
+        # The colours are all that dark changes.
+        rules = {"runOnly": ["color-contrast"]} if look == "dark" else None
+        wrong += [
+            f"{look}: {one['id']} at {node['target']}: {node['failureSummary']}"
+            for one in Axe().run(page, options=rules).response["violations"]
+            if one["impact"] in ("serious", "critical")
+            for node in one["nodes"]
+        ]
+    return wrong
 
 
 def test_a_wrong_token_is_told_and_a_right_one_lets_in(browser: Browser, served: Served) -> None:
@@ -204,14 +214,33 @@ def test_an_order_is_found_by_its_id_and_shows_each_hop(page: Page, facts: Facts
     expect(page.get_by_text("Expected an order's id")).to_be_visible()
 
 
-def test_why_a_trade_was_not_copied_is_one_click_from_its_subscription(
+def test_why_a_trade_was_not_copied_is_one_click_from_its_decision(
     page: Page, facts: Facts
 ) -> None:
     _go(page, "subscriptions")
     page.locator("tr.link").filter(has_text=facts.subscription[:6]).first.click()
     bar = page.get_by_role("group", name="Decisions by reason").get_by_role("button")
     bar.filter(has_text="too old").click()
-    expect(page.get_by_text("61000 ms > 60000 ms")).to_be_visible()
+    row = page.get_by_role("region", name="Decisions").get_by_role("row", name="61000 ms")
+    row.get_by_role("link", name="why").click()
+    expect(page.get_by_role("heading", level=1, name="Why")).to_be_visible()
+    expect(page.get_by_text("(61000 ms > 60000 ms)")).to_be_visible()
+    expect(page.get_by_text(Reason.TOO_OLD.meaning)).to_be_visible()
+    # What the others did about the same trade: nobody else follows him.
+    page.get_by_role("link", name="All followers").click()
+    expect(page.get_by_role("link", name="All followers")).to_have_count(0)
+    expect(page.get_by_text("not copied", exact=True)).to_have_count(1)
+
+
+def test_an_order_says_why_it_was_made(page: Page, facts: Facts) -> None:
+    """Its leader's trade, what came of the copy; and an order's body as it was sent."""
+    _go(page, f"orders/{facts.copy}")
+    expect(page.get_by_text("The leader 0xadad…adad bought 100.00 shares")).to_be_visible()
+    expect(page.get_by_text("buy 10.00 shares for at most 0.510 each")).to_be_visible()
+    expect(page.locator("pre.body")).to_have_text("{}")
+    page.get_by_role("link", name="all followers").click()
+    expect(page.get_by_role("heading", level=1, name="Why")).to_be_visible()
+    expect(page.locator(".badge", has_text="copied")).to_be_visible()
 
 
 def test_a_subscription_is_paused_changed_and_resumed(page: Page, facts: Facts) -> None:
@@ -346,6 +375,8 @@ def test_the_tape_shows_what_happens_and_keeps_the_readers_place(page: Page, fac
     page.get_by_role("button", name="5 newer trades").click()
     trades.first.get_by_role("button").click()
     expect(feed.get_by_text("number 44")).to_be_visible()
+    trades.first.get_by_role("link", name="why", exact=True).click()
+    expect(page.get_by_role("heading", level=1, name="Why")).to_be_visible()
 
 
 def test_a_server_that_dies_and_comes_back_is_told_and_loses_no_event(
