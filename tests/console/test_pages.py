@@ -1,7 +1,7 @@
 """What a person does on the console's pages, in a real browser before a real edge.
 
-Every page is looked at in light, dark and at 360 px: axe finds nothing serious, nothing is logged as
-an error, nothing is wider than the screen, and no other host is asked. Its pictures are in
+Every page is looked at in light, dark and at 360 px: axe finds nothing serious, nothing is logged
+as an error, nothing is wider than the screen, and no other host is asked. Its pictures are in
 build/console.
 """
 
