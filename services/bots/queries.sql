@@ -60,6 +60,16 @@ select order_id, bot_id, slot, detail from bot_order
 where bot_id = any(%(bots)s) and not settled
 order by order_id
 
+-- name: lately
+-- Orders that are not settled, or were a while ago: their trades may still fail.
+select detail from bot_order
+where bot_id = %(bot)s and (not settled or created_at > clock_timestamp() - interval '1 hour')
+order by order_id
+
+-- name: told
+select undone from bot_fill
+where venue = %(venue)s and order_id = %(order_id)s and trade_id = %(trade)s
+
 -- name: written
 select order_id from bot_order where order_id = any(%(orders)s)
 

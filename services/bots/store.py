@@ -21,7 +21,7 @@ from services.bots.core.told import Move
 from tradingtools.domain.bot_states import BotState
 from tradingtools.storage.postgres.pool import Pool
 from tradingtools.storage.postgres.sql import load_queries
-from tradingtools.venues.trading import Fill
+from tradingtools.venues.trading import Fill, NewOrder
 
 _QUERIES = load_queries(Path(__file__).parent / "queries.sql")
 Row = dict[str, Any]
@@ -157,6 +157,19 @@ class Store:
         return [
             (row["bot_id"], row["slot"], msgspec.convert(row["detail"], BotOrder)) for row in rows
         ]
+
+    async def lately(self, bot_id: str) -> list[NewOrder]:
+        """Return the orders of a bot of which its venue may still tell something."""
+        return [
+            msgspec.convert(row["detail"], BotOrder).order
+            for row in await self._rows("lately", bot=bot_id)
+        ]
+
+    async def undoable(self, fill: Fill) -> bool:
+        """Return whether a fill was booked, and not undone yet."""
+        venue = fill.instrument_id.partition(":")[0]
+        rows = await self._rows("told", venue=venue, trade=fill.trade_id, order_id=fill.order_id)
+        return [row["undone"] for row in rows] == [False]
 
     async def written(self, orders: Sequence[str]) -> set[str]:
         """Return those of the orders that were written."""

@@ -63,7 +63,7 @@ class WalletRun:
         """
         wallet = self._wallet = Wallet(store=self._store, lease=self._lease, venue=venue)
         journal = self._journal = Journal(wallet, self._write_ms)
-        sending = Sending(wallet)
+        sending = Sending(wallet, journal.flush)
         account = Account(wallet, sending, journal.writing)
         markets = Markets(wallet, sending)
         wishes = Wishes(wallet, sending, account, markets, journal)
@@ -96,5 +96,6 @@ async def _tick(wallet: Wallet, sending: Sending, markets: Markets) -> None:
     while True:
         await asyncio.sleep(TICK_SECONDS)
         markets.check()
+        sending.check()
         for bot in list(wallet.bots.values()):
             sending.act(bot, bot.tick(clock.now_ms()))

@@ -16,7 +16,6 @@ from eth_account import Account
 from tests.paper_clob.harness import KEYS, NO, YES, Live
 from tests.support.clob_signer import LocalSigner
 from tradingtools import clock
-from tradingtools.domain.ids import timed_order_id
 from tradingtools.domain.instrument import Instrument
 from tradingtools.venues.polymarket.clob_api import ClobApi
 from tradingtools.venues.polymarket.clob_auth import ApiKey, ClobAuth, auth_digest, l1_headers
@@ -48,7 +47,7 @@ class Trader:
         """A post-only GTD order for 10 Yes at 0.40, but for the changes."""
         now = clock.now_ms()
         known: dict[str, Any] = {
-            "order_id": timed_order_id(now, "trader", str(next(_numbers))),
+            "order_id": f"trader{now}n{next(_numbers)}",
             "instrument": self.yes,
             "side": "BUY",
             "price": 400_000,
@@ -57,6 +56,7 @@ class Trader:
             "post_only": True,
             "expires_ms": now + 300_000,
             "not_after_ms": now + 30_000,
+            "created_ms": now,
         }
         return NewOrder(**(known | changes))
 

@@ -11,7 +11,6 @@ import re
 _WALLET = re.compile(r"0x[0-9a-f]{40}")
 _HASH = re.compile(r"0x[0-9a-f]{64}")
 _ASSET = re.compile(r"[1-9][0-9]{0,77}")
-_TIMED = re.compile(r"[0-9a-f]{32}")
 _VERSION = "tradingtools/1"
 _BEGINNING = f"{len(_VERSION)}:{_VERSION}"
 
@@ -88,21 +87,3 @@ def redeem_key(follower_wallet: str, condition_id: str, number: int) -> str:
 def partition_of(follower_wallet: str, partitions: int) -> int:
     """Return which partition owns a follower wallet; stable over processes and restarts."""
     return int.from_bytes(hashlib.sha256(follower_wallet.encode()).digest()[:8]) % partitions
-
-
-def timed_order_id(created_ms: int, *parts: str) -> str:
-    """Return the id of a bot's order: 32 hex digits, of which the first 12 are when it was made.
-
-    Every venue takes it, and venues that date an order read the instant off it. Raises IdError.
-    """
-    if not 0 <= created_ms < 1 << 48:
-        raise IdError("expected milliseconds since the epoch, below 2^48")
-    return f"{created_ms:012x}" + _digest("timed", str(created_ms), *parts)[:20]
-
-
-def created_ms(order_id: str) -> int:
-    """Return when a bot's order was made, milliseconds since the epoch, by its id. Raises
-    IdError."""
-    if not _TIMED.fullmatch(order_id):
-        raise IdError("expected 32 hex digits, lower case, that begin with an instant")
-    return int(order_id[:12], 16)

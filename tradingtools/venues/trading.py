@@ -77,13 +77,25 @@ class IndexPrice(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 
 class PhaseChange(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """A new phase, or new rules, of an instrument: tick change, game start, restart, expiry."""
+    """A new phase, or new rules, of an instrument.
+
+    What rested may be gone by then, and its ends may come before or after this. ENDED is for ever;
+    after any other phase another one may follow.
+    """
 
     instrument: Instrument
     phase: TradingPhase
     cause: str
-    """One word: tick_change, game_start, restart, expiry, suspension, delisting, resolution."""
+    """One word.
+
+    tick_change: orders off the new tick were ended. game_start: all orders were ended, new ones are
+    taken. restart: the matching engine is down (SUSPENDED), takes resting orders alone (POST_ONLY),
+    or is back (OPEN). expiry, suspension, delisting: the venue's own. resolution: each share pays
+    ``payout``.
+    """
     venue_ms: int
+    payout: int | None = None
+    """Of a resolution: what one share of the outcome pays, in units of price; None: not told."""
 
 
 MarketEvent = TradingBook | Print | Funding | MarkPrice | IndexPrice | PhaseChange
@@ -122,6 +134,8 @@ class NewOrder:
     """When a GTD order ends; None for the others."""
     not_after_ms: int
     """The venue must not take it later (OKX: expTime); where it cannot, see ``Capabilities``."""
+    created_ms: int = 0
+    """When it was made, milliseconds since the epoch; what Polymarket's order is dated by."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -299,6 +313,12 @@ class TradingCapabilities:
     """The venue's own id is known before the order is sent."""
     found_for_ms: int | None
     """How long an ended order without fills can be looked up; None: for ever."""
+    rests_for_ms: int | None = None
+    """An order that rests is given an end so far away, since nothing else bounds what becomes of a
+    lost request; None: it rests until it is cancelled."""
+    horizon_ms: int = 0
+    """After the last instant at which an order could be taken or filled: what is not told of it by
+    then never happened."""
 
 
 class OrderGateway(Protocol):
@@ -307,6 +327,14 @@ class OrderGateway(Protocol):
     @property
     def capabilities(self) -> TradingCapabilities:
         """Return what this venue can do."""
+        ...
+
+    def recognise(self, order: NewOrder) -> str:
+        """Return the venue's id of an order, and tell it by ours from now on.
+
+        It needs no network, and is called before the order is sent and again after a crash. Empty:
+        the venue knows it by our own id.
+        """
         ...
 
     async def place(self, order: NewOrder) -> Receipt:

@@ -202,6 +202,11 @@ class Bot(Generic[Config, State]):
         found = self._folded(before, after, now_ms)
         return found + self._decide(FillEvent(fill, slot), now_ms)
 
+    def undone(self, fill: Fill, now_ms: int) -> list[Request]:
+        """Book back a fill that was booked, of an order that is settled and let go of."""
+        self._book(fill)
+        return self._decide(FillEvent(fill, slot=""), now_ms)
+
     def _book(self, fill: Fill) -> None:
         self._booked.append(fill)
         if fill.undone:

@@ -261,13 +261,13 @@ def filled(order: BotOrder, fill: Fill) -> BotOrder:
 
 
 def last_arrival_ms(order: BotOrder, capabilities: TradingCapabilities) -> int:
-    """Return the last instant at which the venue could still take the order's place."""
+    """Return the instant after which nothing can come of the order's place any more."""
     new = order.order
     if capabilities.not_after:
-        return new.not_after_ms
+        return new.not_after_ms + capabilities.horizon_ms
     if new.time_in_force is RestingTime.GTD and new.expires_ms is not None:
-        return new.expires_ms
-    return new.not_after_ms + LATE_ARRIVAL_MS
+        return new.expires_ms + capabilities.horizon_ms
+    return new.not_after_ms + LATE_ARRIVAL_MS + capabilities.horizon_ms
 
 
 def not_found(
@@ -294,8 +294,13 @@ def not_found(
     order = replace(order, not_founds=order.not_founds + 1, not_found_ms=asked_ms)
     if order.not_founds < NOT_FOUNDS_NEEDED:
         return order
+    if not _seen(order):
+        return _moved(order, _S.LOST)
+    if capabilities.rests_for_ms is not None:
+        # It was there once, and nothing rests for so long: what it filled is what was told.
+        return _moved(order, _S.EXPIRED)
     # It was there once: an answer that denies it decides nothing.
-    return _moved(order, _S.DEAD if _seen(order) else _S.LOST)
+    return _moved(order, _S.DEAD)
 
 
 def _seen(order: BotOrder) -> bool:

@@ -18,14 +18,20 @@ from services.bots.core.market import Market
 from services.bots.core.order_table import OrderTable
 from services.bots.core.orders import BotOrder
 from services.bots.core.permit import Permit
-from services.bots.core.reconcile import AmendWanted, CancelWanted, PlaceWanted, wanted
+from services.bots.core.reconcile import AmendWanted, CancelWanted, PlaceWanted, time_at, wanted
 from services.bots.core.requests import DEADLINE_MS, REFUSED_PAUSE_MS, PermitAsked, Request
 from services.bots.core.risk import Closed, Exposure
 from services.bots.core.setup import Setup
 from services.bots.core.strategy import Quote
 from tradingtools.domain.instrument import Instrument
 from tradingtools.venues.ports import Side
-from tradingtools.venues.trading import AmendOrder, NewOrder, Receipt, RestingTime
+from tradingtools.venues.trading import (
+    AmendOrder,
+    NewOrder,
+    Receipt,
+    RestingTime,
+    TradingCapabilities,
+)
 
 MINUTE_MS = 60_000
 
@@ -152,16 +158,19 @@ class Quoting:
         if isinstance(given, PermitAsked | None):
             return given
         self._permits[instrument.id, quote.side] = given.spend(size)
+        able = self._setup.capabilities[instrument.venue]
         new = NewOrder(
             order_id=self._next_id(now_ms),
             instrument=instrument,
             side=quote.side,
             price=quote.price,
             size=size,
-            time_in_force=quote.time_in_force,
+            time_in_force=time_at(able, quote.time_in_force),
             post_only=quote.post_only,
             reduce_only=quote.reduce_only,
+            expires_ms=_expiry(able, quote.time_in_force, now_ms),
             not_after_ms=until,
+            created_ms=now_ms,
         )
         mine = orders.intend(new, bot_id=self._setup.bot_id, epoch=self._setup.epoch)
         self._table.keep(slot, orders.sending(mine))
@@ -283,3 +292,10 @@ class Quoting:
                 expires_ms=self.lease_until_ms,
             )
         )
+
+
+def _expiry(able: TradingCapabilities, time: RestingTime, now_ms: int) -> int | None:
+    """Return when an order ends by itself; None: it does not."""
+    if able.rests_for_ms is None or time_at(able, time) is not RestingTime.GTD:
+        return None
+    return now_ms + able.rests_for_ms

@@ -13,7 +13,7 @@ from services.bots.core.orders import BotOrder
 from services.bots.core.strategy import Quote
 from tradingtools.domain.bot_order_states import ENDED, BotOrderState, PendingRequest
 from tradingtools.domain.instrument import Instrument
-from tradingtools.venues.trading import TradingCapabilities
+from tradingtools.venues.trading import RestingTime, TradingCapabilities
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +63,8 @@ def wanted(
     if order.state in ENDED:
         return None
     if order.state not in _RESTS or order.pending is not PendingRequest.NONE:
-        return _while_uncertain(quote, order)
-    if quote is None or _another(quote, order):
+        return _while_uncertain(quote, order, capabilities)
+    if quote is None or _another(quote, order, capabilities):
         return CancelWanted(order)
     whole = quote.size + order.filled
     if order.price == quote.price and order.size == whole:
@@ -78,23 +78,31 @@ def wanted(
     )
 
 
-def _while_uncertain(quote: Quote | None, order: BotOrder) -> CancelWanted | None:
+def _while_uncertain(
+    quote: Quote | None, order: BotOrder, capabilities: TradingCapabilities
+) -> CancelWanted | None:
     """A cancel does not wait for the answer to a place: it only makes less of it."""
-    unwanted = quote is None or _another(quote, order)
+    unwanted = quote is None or _another(quote, order, capabilities)
     cancellable = order.state is not BotOrderState.INTENDED
     if unwanted and cancellable and order.pending is not PendingRequest.CANCEL:
         return CancelWanted(order)
     return None
 
 
-def _another(quote: Quote, order: BotOrder) -> bool:
+def time_at(capabilities: TradingCapabilities, time: RestingTime) -> RestingTime:
+    """Return the time that a venue is told: where no order rests for ever, each has an end."""
+    forever = time is RestingTime.GTC and capabilities.rests_for_ms is not None
+    return RestingTime.GTD if forever else time
+
+
+def _another(quote: Quote, order: BotOrder, capabilities: TradingCapabilities) -> bool:
     new = order.order
     return (
         quote.instrument_id != new.instrument.id
         or quote.side != new.side
         or quote.post_only != new.post_only
         or quote.reduce_only != new.reduce_only
-        or quote.time_in_force != new.time_in_force
+        or time_at(capabilities, quote.time_in_force) != new.time_in_force
     )
 
 

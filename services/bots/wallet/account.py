@@ -11,6 +11,7 @@ from dataclasses import replace
 
 import structlog
 
+from services.bots.core.bot import AnyBot
 from services.bots.core.requests import DEADLINE_MS
 from services.bots.wallet.making import found_order
 from services.bots.wallet.sending import Sending
@@ -46,6 +47,7 @@ class Account:
         self._sending = sending
         self._writing = writing
         self._strangers: set[str] = set()
+        self._undone: set[tuple[str, str]] = set()
 
     async def follow(self) -> None:
         """Read the account, then hear what happens to it, for ever."""
@@ -60,13 +62,15 @@ class Account:
                 # Orders may fill unseen: nothing is placed until the account has been read again.
                 self._wallet.withhold()
             else:
-                self._hear(event)
+                await self._hear(event)
 
-    def _hear(self, event: AccountEvent) -> None:
+    async def _hear(self, event: AccountEvent) -> None:
         now = clock.now_ms()
         if isinstance(event, Fill):
             bot = self._wallet.owner(event.order_id)
-            if bot is not None:
+            if bot is not None and event.undone and event.order_id not in bot.orders:
+                await self._undo(bot, event)
+            elif bot is not None:
                 self._sending.act(bot, bot.filled(event, now))
         elif isinstance(event, OrderReport):
             bot = self._wallet.owner(event.order_id)
@@ -77,6 +81,15 @@ class Account:
             for bot in self._wallet.bots.values():
                 self._sending.act(bot, bot.account(event, now))
 
+    async def _undo(self, bot: AnyBot, fill: Fill) -> None:
+        """Book back a fill of an order that is settled: its trade has failed since."""
+        key = fill.order_id, fill.trade_id
+        async with self._writing:
+            if key in self._undone or not await self._wallet.store.undoable(fill):
+                return
+            self._undone.add(key)
+        self._sending.act(bot, bot.undone(fill, clock.now_ms()))
+
     async def read(self) -> None:
         """Read what was missed: fills first, so that no end comes before what it filled."""
         accounts, asked = self._wallet.venue.accounts, clock.now_ms()
@@ -86,7 +99,7 @@ class Account:
             # What is settled and being written is neither here nor in the database yet.
             await self._adopt(fills)
         for fill in fills:
-            self._hear(fill)
+            await self._hear(fill)
         for report in standing:
             bot = self._wallet.owner(report.order_id)
             if bot is not None:

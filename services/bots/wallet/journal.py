@@ -38,6 +38,10 @@ class Journal:
                 due = clock.now_ms() + int(STANDING_SECONDS * 1000)
             await self.write(standings=whole)
 
+    async def flush(self) -> None:
+        """Write what changed; see `write`."""
+        await self.write(standings=False)
+
     async def write(self, *, standings: bool = True) -> None:
         """Write what changed; with the standings of all bots, or of those that changed.
 

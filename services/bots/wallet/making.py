@@ -55,6 +55,8 @@ async def make(wallet: Wallet, row: BotRow, *, number: int) -> AnyBot:
         capabilities={first.venue: wallet.venue.gateway.capabilities},
         limits=limits,
     )
+    for sent in await wallet.store.lately(row.bot_id):
+        wallet.venue.gateway.recognise(sent)
     known = [(slot, one) for _, slot, one in await wallet.store.unsettled([row.bot_id])]
     return Bot(
         setup,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Iterable
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
 
 import psycopg
 import structlog
@@ -25,11 +25,15 @@ class Sending:
 
     Args:
         wallet: whose bots they are.
+        write: makes durable what the bots have, at a venue where an order that nobody wrote down
+            would be a stranger's.
     """
 
-    def __init__(self, wallet: Wallet) -> None:
+    def __init__(self, wallet: Wallet, write: Callable[[], Awaitable[None]]) -> None:
         self._wallet = wallet
+        self._write = write
         self._tasks: set[asyncio.Task[None]] = set()
+        self._failure: BaseException | None = None
 
     def act(self, bot: AnyBot, requests: Iterable[Request]) -> None:
         """Send what a bot asks for; each answer goes back to it."""
@@ -49,10 +53,20 @@ class Sending:
         """End everything that is under way; what left is found by whoever reconciles."""
         await cancel_all([*self._tasks])
 
+    def check(self) -> None:
+        """Raise what has ended a request before it was sent, such as a lost wallet."""
+        if self._failure is not None:
+            raise self._failure
+
     def _start(self, work: Coroutine[None, None, None]) -> None:
         task = asyncio.create_task(work)
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(self._done)
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled():
+            self._failure = self._failure or task.exception()
 
     async def _permit(self, bot: AnyBot, asked: PermitAsked) -> None:
         try:
@@ -67,6 +81,9 @@ class Sending:
     async def _send(self, bot: AnyBot, one: NewOrder | AmendOrder | CancelOrder) -> None:
         gateway = self._wallet.venue.gateway
         if isinstance(one, NewOrder):
+            if gateway.capabilities.order_id_known_before:
+                gateway.recognise(one)
+                await self._write()
             kind, receipt = PendingRequest.PLACE, await gateway.place(one)
         elif isinstance(one, AmendOrder):
             kind, receipt = PendingRequest.AMEND, await gateway.amend(one)

@@ -20,7 +20,7 @@ from services.bots.core.risk import Equity, RiskLimits
 from services.bots.core.setup import Setup
 from services.bots.core.strategy import BookEvent, Intent, Quote, StrategyEvent, View, Withdraw
 from tests.unit.bots.samples import AMENDS, CANCELS, book, swap
-from tradingtools.domain.bot_order_states import PendingRequest
+from tradingtools.domain.bot_order_states import BotOrderState, PendingRequest
 from tradingtools.domain.bot_states import BotState
 from tradingtools.venues.ports import Meaning
 from tradingtools.venues.trading import (
@@ -31,6 +31,7 @@ from tradingtools.venues.trading import (
     OrderReport,
     OrderStatus,
     Receipt,
+    RestingTime,
     TradingCapabilities,
 )
 
@@ -99,13 +100,14 @@ class Venue:
 
     def arrive(self, now_ms: int) -> None:
         """Let one request arrive, in any order; one after its deadline is void."""
+        self.expire(now_ms)
         one = self.flying.pop(self.dice.randrange(len(self.flying)))
-        if now_ms > one.not_after_ms:
+        if now_ms > last_ms(one):
             return
         if isinstance(one, NewOrder):
             if one.order_id in self.orders:
                 self.wrong.append(f"{one.order_id} was placed twice")
-            if now_ms > LEASE_OF[0]:
+            if now_ms > LEASE_OF[0] and one.expires_ms is None:
                 self.wrong.append(f"{one.order_id} was taken after the lease")
             self.orders[one.order_id] = Resting(one, one.price, one.size)
             self.tell(one.order_id)
@@ -122,6 +124,13 @@ class Venue:
             if known.size == known.filled:
                 known.status = OrderStatus.FILLED
         self.tell(one.order_id)
+
+    def expire(self, now_ms: int) -> None:
+        """End what has come to its end."""
+        for order_id, one in self.orders.items():
+            if one.open and one.new.expires_ms is not None and now_ms > one.new.expires_ms:
+                one.status = OrderStatus.EXPIRED
+                self.tell(order_id)
 
     def trade(self) -> None:
         """Fill a part of an open order."""
@@ -180,6 +189,14 @@ class Venue:
 
 
 LEASE_OF = [0]
+ENDS = replace(CANCELS, rests_for_ms=2_500, horizon_ms=500)
+"""A venue that knows no deadline of a request: each order has an end of its own."""
+
+
+def last_ms(one: NewOrder | AmendOrder | CancelOrder) -> int:
+    """Return when a request is void: at its deadline, or when the order has ended."""
+    expires = one.expires_ms if isinstance(one, NewOrder) else None
+    return one.not_after_ms if expires is None else expires
 
 
 class Run:
@@ -236,7 +253,7 @@ class Run:
         """Note a second order for a slot whose first one may still fill."""
         slot = self.journal[new.order_id] = self.bot.slot_of(new.order_id)
         places = (one for one in self.venue.flying if isinstance(one, NewOrder))
-        arriving = {one.order_id for one in places if one.not_after_ms >= self.now}
+        arriving = {one.order_id for one in places if last_ms(one) >= self.now}
         resting = {order_id for order_id, one in self.venue.orders.items() if one.open}
         for order_id in arriving | resting:
             if self.journal[order_id] == slot:
@@ -259,6 +276,7 @@ class Run:
 
     def turn(self) -> None:
         self.bot.written()
+        self.venue.expire(self.now)
         self.now += self.dice.choice([1, 5, 20, 300])
         choice = self.dice.random()
         if choice < 0.35:
@@ -293,6 +311,7 @@ class Run:
             self.now += 3_000
             while self.venue.flying:
                 self.venue.arrive(self.now - 3_000)
+            self.venue.expire(self.now)
             for message in [*self.venue.told, *self.venue.every]:
                 self.hear(message)
             for order_id in list(self.venue.orders):
@@ -302,7 +321,11 @@ class Run:
                 return
 
 
-@pytest.mark.parametrize("capabilities", [AMENDS, replace(CANCELS, not_after=True)])
+@pytest.mark.parametrize(
+    "capabilities",
+    [AMENDS, replace(CANCELS, not_after=True), ENDS],
+    ids=["amends", "cancels", "ends"],
+)
 @pytest.mark.parametrize("seed", range(12))
 def test_whatever_comes_nothing_doubles_and_no_limit_is_passed(
     seed: int, capabilities: TradingCapabilities
@@ -427,3 +450,60 @@ def test_what_reconciling_stopped_does_not_run() -> None:
     bot.run(run.now)
 
     assert bot.life is BotState.RISK_STOPPED
+
+
+def test_at_a_venue_without_deadlines_an_order_has_an_end_and_is_dated() -> None:
+    run = Run(1, ENDS)
+    bot = begun(run, quoted(10), limits=RiskLimits())
+    run.act(bot.market(FRESH, run.now))
+    (sent,) = (one.order for one in bot.orders.values())
+
+    assert (sent.time_in_force, sent.created_ms) == (RestingTime.GTD, run.now)
+    assert sent.expires_ms == run.now + 2_500
+    # It is as it was wanted: nothing is to be changed about it.
+    run.venue.arrive(run.now)
+    run.act(bot.reported(run.venue.report(sent.order_id), run.now))
+    assert bot.tick(run.now) == []
+
+
+def test_what_was_lost_there_stays_reserved_until_its_end_and_a_horizon() -> None:
+    run = Run(1, ENDS)
+    bot = begun(run, quoted(10), limits=RiskLimits())
+    run.act(bot.market(FRESH, run.now))
+    (sent,) = (one.order for one in bot.orders.values())
+    bot.end(BotState.STOPPING, run.now)
+    assert sent.expires_ms is not None
+    unknown = Receipt(meaning=Meaning.UNKNOWN)
+    bot.answered(sent.order_id, PendingRequest.PLACE, unknown, run.now)
+    end = sent.expires_ms + 500 + bot.setup.clock_error_ms
+
+    for asked in (end - 2_000, end, end + 1, end + 2_001):
+        bot.not_found(sent.order_id, asked_ms=asked, now_ms=asked)
+        assert not bot.quiet
+    asked = end + 4_001
+    bot.not_found(sent.order_id, asked_ms=asked, now_ms=asked)
+
+    assert bot.quiet
+    assert [one.state for one in bot.orders.values()] == [BotOrderState.LOST]
+
+
+def test_a_fill_that_fails_after_its_order_is_settled_is_booked_back() -> None:
+    run = Run(1, ENDS)
+    bot = begun(run, quoted(10), limits=RiskLimits())
+    run.act(bot.market(FRESH, run.now))
+    run.venue.arrive(run.now)
+    while run.venue.orders["bot1e1n1"].open:
+        run.venue.trade()
+    fills = [one for one in run.venue.every if isinstance(one, Fill)]
+    bot.end(BotState.STOPPING, run.now)
+    for fill in fills:
+        bot.filled(fill, run.now)
+    bot.reported(run.venue.report("bot1e1n1"), run.now)
+    bot.written()
+    assert (bot.orders, bot.holdings[ONE.id].size) == ({}, 10)
+
+    for fill in fills:
+        bot.undone(replace(fill, undone=True), run.now)
+
+    assert bot.holdings[ONE.id].size == 0
+    assert [one.undone for one in bot.written().fills] == [True] * len(fills)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from tradingtools.domain.ids import IdError
 from tradingtools.venues.polymarket.contracts import Exchange, exchange_of
 from tradingtools.venues.polymarket.eip712 import EncodingError
 from tradingtools.venues.polymarket.order_amounts import (
@@ -68,7 +67,10 @@ def prepare(new: NewOrder, wallet: TradingWallet, facts: MarketFacts) -> Prepare
     amounts_of = taking_amounts if taking else resting_amounts
     tick = new.instrument.tick_size
     try:
-        identity = order_identity(new.order_id)
+        identity = order_identity(new.order_id, new.created_ms)
+    except ValueError as error:
+        raise OrderError("BAD_ORDER_ID", str(error)) from None
+    try:
         amounts = amounts_of(new.side, price=new.price, size=new.size, tick=tick)
         deposit = wallet.signature_type is SignatureType.DEPOSIT_WALLET
         order = ClobOrder(
@@ -84,8 +86,6 @@ def prepare(new: NewOrder, wallet: TradingWallet, facts: MarketFacts) -> Prepare
         )
         exchange = exchange_of(facts.asset_id, neg_risk=facts.neg_risk)
         found = order_hash(order, exchange)
-    except IdError as error:
-        raise OrderError("BAD_ORDER_ID", str(error)) from None
     except AmountsError as error:
         raise OrderError("BAD_AMOUNT", str(error)) from None
     except EncodingError as error:

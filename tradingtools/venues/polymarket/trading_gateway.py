@@ -33,6 +33,7 @@ from tradingtools.venues.polymarket.order_limits import (
 )
 from tradingtools.venues.polymarket.order_requests import ClobRequest
 from tradingtools.venues.polymarket.order_transport import NoAnswer, PrivateClob, SigningError
+from tradingtools.venues.polymarket.unknown_orders import HORIZON_MS
 from tradingtools.venues.ports import Meaning
 from tradingtools.venues.trading import (
     AmendOrder,
@@ -52,7 +53,9 @@ CAPABILITIES = TradingCapabilities(
     not_after=False,
     unique_order_id=True,
     order_id_known_before=True,
-    found_for_ms=0,
+    found_for_ms=None,
+    rests_for_ms=SOONEST_EXPIRY_MS + 60_000,
+    horizon_ms=HORIZON_MS,
 )
 
 
@@ -93,6 +96,13 @@ class PolymarketGateway:
     def capabilities(self) -> TradingCapabilities:
         """Return what this venue can do."""
         return CAPABILITIES
+
+    def recognise(self, order: NewOrder) -> str:
+        """Return an order's hash, and tell it by our id from now on; empty: it is never sent."""
+        try:
+            return self.prepare(order).venue_order_id
+        except OrderError:
+            return ""
 
     def prepare(self, order: NewOrder) -> PreparedOrder:
         """Return an order with its hash, and recognise it from now on; after a crash, too.

@@ -14,7 +14,6 @@ from py_clob_client_v2.signing import build_hmac_signature
 
 from tests.support.clob_signer import LocalSigner
 from tradingtools import clock
-from tradingtools.domain.ids import timed_order_id
 from tradingtools.domain.instrument import Instrument, InstrumentKind
 from tradingtools.venues.polymarket.clob_auth import ApiKey
 from tradingtools.venues.polymarket.contracts import NEG_RISK, STANDARD, Exchange
@@ -55,7 +54,7 @@ Answer = Callable[[httpx.Request], httpx.Response]
 def new_order(**changes: object) -> NewOrder:
     now = clock.now_ms()
     order = NewOrder(
-        order_id=timed_order_id(now, "bot", "1", "1"),
+        order_id="bot1e1n1",
         instrument=INSTRUMENT,
         side="BUY",
         price=580_000,
@@ -64,6 +63,7 @@ def new_order(**changes: object) -> NewOrder:
         post_only=True,
         expires_ms=now + 600_000,
         not_after_ms=now + 5_000,
+        created_ms=now,
     )
     return replace(order, **changes)  # type: ignore[arg-type]
 
@@ -142,7 +142,7 @@ async def test_an_order_is_known_by_its_hash_before_it_is_sent_and_after_a_crash
     assert order.expires_ms is not None
     assert signed["expiration"] == str((order.expires_ms + 60_000) // 1000)
     assert isinstance(signed["salt"], int)
-    assert signed["timestamp"] == str(int(order.order_id[:12], 16))
+    assert signed["timestamp"] == str(order.created_ms)
 
 
 async def test_the_request_is_signed_as_the_venues_client_does_it() -> None:
@@ -185,7 +185,7 @@ async def test_no_answer_proves_something_only_if_no_byte_left(
 @pytest.mark.parametrize(
     ("changes", "code"),
     [
-        ({"order_id": "1"}, "BAD_ORDER_ID"),
+        ({"order_id": "a-1"}, "BAD_ORDER_ID"),
         ({"price": 585_000}, "BAD_AMOUNT"),
         ({"size": 4_000_000}, "TOO_SMALL"),
         ({"reduce_only": True}, "NO_REDUCE_ONLY"),
