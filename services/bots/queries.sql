@@ -18,6 +18,7 @@ where w.state = 'ACTIVE' and w.exchange = any(%(venues)s) and w.id <> all(%(mine
   and exists (select from bot b where b.wallet_id = w.id
               and (b.desired = 'RUNNING' and b.state not in ('RISK_STOPPED', 'ERROR')
                    or b.state in ('STARTING', 'RUNNING', 'PAUSING', 'STOPPING')
+                   or b.state = 'PAUSED' and b.desired <> 'PAUSED'
                    or exists (select from bot_order o where o.bot_id = b.id and not o.settled)))
 order by w.id
 limit %(room)s
@@ -52,7 +53,7 @@ select b.id, b.strategy, b.config, b.instruments, b.limits, b.desired, b.version
        -- Who resumes a risk stop counts losses anew.
        case when b.from_state <> 'RISK_STOPPED' then s.equity end as equity
 from bot b left join bot_standing s on s.bot_id = b.id
-where b.wallet_id = %(wallet)s
+where b.wallet_id = %(wallet)s or b.id = %(bot)s
 order by b.id
 
 -- name: unsettled

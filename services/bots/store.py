@@ -135,21 +135,12 @@ class Store:
 
     async def bots(self, wallet_id: str) -> list[BotRow]:
         """Return the bots of a wallet."""
-        return [
-            BotRow(
-                bot_id=row["id"],
-                strategy=row["strategy"],
-                config=row["config"],
-                instruments=row["instruments"],
-                limits=row["limits"],
-                desired=row["desired"],
-                version=row["version"],
-                state=BotState(row["state"]),
-                strategy_state=row["strategy_state"],
-                equity=row["equity"],
-            )
-            for row in await self._rows("bots", wallet=wallet_id)
-        ]
+        return [_bot(row) for row in await self._rows("bots", wallet=wallet_id, bot=None)]
+
+    async def bot(self, bot_id: str) -> BotRow:
+        """Return a bot that exists."""
+        (row,) = await self._rows("bots", wallet=None, bot=bot_id)
+        return _bot(row)
 
     async def unsettled(self, bots: Sequence[str]) -> list[tuple[str, str, BotOrder]]:
         """Return bot, slot and order of each that may fill, or has fills that are not booked."""
@@ -313,6 +304,21 @@ class Store:
         async with self._pool.connection() as connection:
             cursor = await connection.execute(_QUERIES[query], values)
             return await cursor.fetchall()
+
+
+def _bot(row: Row) -> BotRow:
+    return BotRow(
+        bot_id=row["id"],
+        strategy=row["strategy"],
+        config=row["config"],
+        instruments=row["instruments"],
+        limits=row["limits"],
+        desired=row["desired"],
+        version=row["version"],
+        state=BotState(row["state"]),
+        strategy_state=row["strategy_state"],
+        equity=row["equity"],
+    )
 
 
 def _order_row(bot_id: str, slot: str, order: BotOrder) -> Row:

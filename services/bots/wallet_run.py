@@ -17,7 +17,6 @@ from services.bots.wallet.markets import Markets
 from services.bots.wallet.sending import Sending
 from services.bots.wallet.shared import Venue, Wallet
 from services.bots.wallet.wishes import Wishes
-from tradingtools import clock
 
 __all__ = ["Venue", "WalletRun"]
 
@@ -79,6 +78,7 @@ class WalletRun:
                 raise LostError(wallet.lease.wallet_id) from None
             raise
         finally:
+            await wishes.close()
             await sending.close()
             await markets.close()
 
@@ -98,4 +98,4 @@ async def _tick(wallet: Wallet, sending: Sending, markets: Markets) -> None:
         markets.check()
         sending.check()
         for bot in list(wallet.bots.values()):
-            sending.act(bot, bot.tick(clock.now_ms()))
+            sending.tell(bot, bot.tick)

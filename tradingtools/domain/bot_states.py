@@ -23,6 +23,9 @@ class BotState(StrEnum):
 
 _S = BotState
 
+_BREACH = "an order came back after its end, or the exchange closed what it held"
+_DEFECT = "it failed: its orders are cancelled, the others of its wallet go on"
+
 TRANSITIONS: Final[Mapping[tuple[BotState | None, BotState], str]] = {
     (None, _S.IDLE): "a person creates it",
     (_S.IDLE, _S.STARTING): "a person starts it",
@@ -33,15 +36,22 @@ TRANSITIONS: Final[Mapping[tuple[BotState | None, BotState], str]] = {
     (_S.STARTING, _S.RUNNING): "its wallet is leased, orders and positions are reconciled",
     (_S.STARTING, _S.ERROR): "it cannot be reconciled, or its settings do not fit",
     (_S.STARTING, _S.STOPPING): "a person stops it",
+    (_S.STARTING, _S.RISK_STOPPED): _BREACH,
     (_S.RUNNING, _S.PAUSING): "a person pauses it: its orders are cancelled",
     (_S.RUNNING, _S.STOPPING): "a person stops it, or its strategy has finished",
-    (_S.RUNNING, _S.RISK_STOPPED): "a loss has reached its limit: its orders are cancelled",
+    (_S.RUNNING, _S.RISK_STOPPED): "a limit is reached: its orders are cancelled; or " + _BREACH,
     (_S.RUNNING, _S.STARTING): "another engine takes it over",
-    (_S.RUNNING, _S.ERROR): "its strategy failed: its orders are cancelled",
+    (_S.RUNNING, _S.ERROR): _DEFECT,
     (_S.PAUSING, _S.PAUSED): "no order of it may fill any more",
     (_S.PAUSING, _S.STOPPING): "a person stops it",
+    (_S.PAUSING, _S.RISK_STOPPED): _BREACH,
+    (_S.PAUSING, _S.ERROR): _DEFECT,
     (_S.PAUSED, _S.STOPPING): "a person stops it",
+    (_S.PAUSED, _S.RISK_STOPPED): _BREACH,
     (_S.STOPPING, _S.STOPPED): "no order of it may fill any more",
+    (_S.STOPPING, _S.RISK_STOPPED): _BREACH,
+    (_S.STOPPING, _S.ERROR): _DEFECT,
+    (_S.STOPPED, _S.RISK_STOPPED): _BREACH,
 }
 """From and to, and what leads there."""
 

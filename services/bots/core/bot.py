@@ -36,7 +36,7 @@ from services.bots.core.strategy import (
     Withdraw,
 )
 from tradingtools.domain.bot_order_states import BotOrderState, PendingRequest
-from tradingtools.domain.bot_states import BotState
+from tradingtools.domain.bot_states import ACTIVE, BotState
 from tradingtools.venues.ports import Side
 from tradingtools.venues.trading import (
     AccountState,
@@ -89,7 +89,7 @@ class Bot(Generic[Config, State]):
         self.finished = False
         """Its strategy has nothing left to do."""
         self.failure: Exception | None = None
-        """Of its strategy, which ended it."""
+        """A defect that ended it."""
         self._market = Market(setup.instruments)
         self._table = OrderTable()
         self._quoting = Quoting(
@@ -125,6 +125,18 @@ class Bot(Generic[Config, State]):
         self.life = life
         self._quoting.desired.clear()
         return self._requests(now_ms)
+
+    def fail(self, error: Exception, now_ms: int) -> list[Request]:
+        """End it for a defect of its own, and cancel what may fill."""
+        self.defect(error)
+        return [*self._table.cancels(now_ms)]
+
+    def defect(self, error: Exception) -> None:
+        """Take it to ERROR, unless it rests already; its next tick cancels what may fill."""
+        self.failure = error
+        if self.life in ACTIVE:
+            self.life = BotState.ERROR
+        self._quoting.desired.clear()
 
     def leased(self, until_ms: int) -> None:
         """Take the lease's end; nothing leaves that could be taken later."""
@@ -310,8 +322,7 @@ class Bot(Generic[Config, State]):
                     self.setup.config, self.state, event, self.view(now_ms)
                 )
             except Exception as error:  # noqa: BLE001 - one strategy must not stop a wallet's others
-                self.failure = error
-                return self.end(BotState.ERROR, now_ms)
+                return self.fail(error, now_ms)
             for intent in intents:
                 self._take(intent)
         return self._requests(now_ms)
@@ -355,7 +366,9 @@ class Bot(Generic[Config, State]):
     def _stop(self, found: Sequence[Breach]) -> None:
         """Cancel everything; close what is held where a limit demands it."""
         self.breaches.extend(found)
-        self.life = BotState.RISK_STOPPED
+        if self.life is not BotState.ERROR:
+            # What has failed stays there: a person looks at it anyway.
+            self.life = BotState.RISK_STOPPED
         self._quoting.desired.clear()
         self._flattening = any(one.action is RiskAction.FLATTEN_AND_STOP for one in found)
 

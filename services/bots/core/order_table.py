@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from services.bots.core import orders
 from services.bots.core.orders import BotOrder
+from services.bots.core.reconcile import AT_ONCE
 from services.bots.core.requests import (
     ANSWER_WITHIN_MS,
     CANCEL_AGAIN_MS,
@@ -32,6 +33,8 @@ class OrderTable:
         self._changed: set[str] = set()
         self._told = Told()
         self._cancelled_ms: dict[str, int] = {}
+        self._cancelling_ms: dict[str, int] = {}
+        """When the first and the last cancel of an order left."""
         self._looked_ms: dict[str, int] = {}
 
     @property
@@ -92,6 +95,7 @@ class OrderTable:
                 order_id = order.order.order_id
                 del self.orders[order_id], self._slot_of[order_id]
                 self._cancelled_ms.pop(order_id, None)
+                self._cancelling_ms.pop(order_id, None)
                 self._looked_ms.pop(order_id, None)
         return found
 
@@ -103,19 +107,47 @@ class OrderTable:
         if now_ms - self._cancelled_ms.get(order_id, -CANCEL_AGAIN_MS) < CANCEL_AGAIN_MS:
             return None
         self._cancelled_ms[order_id] = now_ms
+        self._cancelling_ms.setdefault(order_id, now_ms)
         self.keep(self._slot_of[order_id], orders.cancelling(order))
         return named(order, now_ms)
+
+    def cancels(self, now_ms: int) -> list[CancelOrder]:
+        """Return the requests that cancel all that may fill."""
+        found = []
+        for order in self.unsettled():
+            if order.state in ENDED or order.state is BotOrderState.INTENDED:
+                continue
+            if order.order.time_in_force in AT_ONCE:
+                continue
+            one = self.cancel(order, now_ms)
+            if one is not None:
+                found.append(one)
+        return found
 
     def look_ups(self, now_ms: int) -> list[LookUp]:
         """Return the questions that are due for orders of which nothing is known."""
         found = []
         for order_id, order in self.orders.items():
-            if order.state is not BotOrderState.UNKNOWN:
+            if not self._doubtful(order, now_ms):
                 continue
             if now_ms - self._looked_ms.get(order_id, -LOOK_AGAIN_MS) >= LOOK_AGAIN_MS:
                 self._looked_ms[order_id] = now_ms
                 found.append(LookUp(named(order, now_ms)))
         return found
+
+    def _doubtful(self, order: BotOrder, now_ms: int) -> bool:
+        """Return whether only reading can tell where an order stands."""
+        if order.state in (BotOrderState.UNKNOWN, BotOrderState.RESURRECTED):
+            return True
+        if order.state in ENDED or order.state is BotOrderState.DEAD:
+            return False
+        new = order.order
+        silent = new.not_after_ms + ANSWER_WITHIN_MS
+        if new.time_in_force in AT_ONCE and now_ms > silent:
+            return True
+        # A cancel that has to be repeated is one whose end nobody has told.
+        first = self._cancelling_ms.get(new.order_id)
+        return first is not None and now_ms > first + DEADLINE_MS + ANSWER_WITHIN_MS
 
     def give_up_waiting(self, now_ms: int) -> None:
         """Call a request UNKNOWN whose answer nobody brings any more."""

@@ -18,7 +18,14 @@ from services.bots.core.market import Market
 from services.bots.core.order_table import OrderTable
 from services.bots.core.orders import BotOrder
 from services.bots.core.permit import Permit
-from services.bots.core.reconcile import AmendWanted, CancelWanted, PlaceWanted, time_at, wanted
+from services.bots.core.reconcile import (
+    AT_ONCE,
+    AmendWanted,
+    CancelWanted,
+    PlaceWanted,
+    time_at,
+    wanted,
+)
 from services.bots.core.requests import DEADLINE_MS, REFUSED_PAUSE_MS, PermitAsked, Request
 from services.bots.core.risk import Closed, Exposure
 from services.bots.core.setup import Setup
@@ -174,7 +181,7 @@ class Quoting:
         )
         mine = orders.intend(new, bot_id=self._setup.bot_id, epoch=self._setup.epoch)
         self._table.keep(slot, orders.sending(mine))
-        if quote.time_in_force in (RestingTime.IOC, RestingTime.FOK):
+        if quote.time_in_force in AT_ONCE:
             del self.desired[slot]
         return new
 

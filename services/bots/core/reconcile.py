@@ -42,6 +42,8 @@ class CancelWanted:
 Wanted = PlaceWanted | AmendWanted | CancelWanted
 
 _RESTS = (BotOrderState.OPEN, BotOrderState.PARTIALLY_FILLED)
+AT_ONCE = (RestingTime.IOC, RestingTime.FOK)
+"""Orders that never rest: there is nothing to cancel or to change, their end is waited for."""
 
 
 def wanted(
@@ -60,7 +62,7 @@ def wanted(
     """
     if order is None or order.settled:
         return PlaceWanted(quote) if quote is not None and _placeable(quote, instrument) else None
-    if order.state in ENDED:
+    if order.state in ENDED or order.order.time_in_force in AT_ONCE:
         return None
     if order.state not in _RESTS or order.pending is not PendingRequest.NONE:
         return _while_uncertain(quote, order, capabilities)

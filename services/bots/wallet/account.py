@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from functools import partial
 
 import structlog
 
@@ -65,21 +66,20 @@ class Account:
                 await self._hear(event)
 
     async def _hear(self, event: AccountEvent) -> None:
-        now = clock.now_ms()
         if isinstance(event, Fill):
             bot = self._wallet.owner(event.order_id)
             if bot is not None and event.undone and event.order_id not in bot.orders:
                 await self._undo(bot, event)
             elif bot is not None:
-                self._sending.act(bot, bot.filled(event, now))
+                self._sending.tell(bot, partial(bot.filled, event))
         elif isinstance(event, OrderReport):
             bot = self._wallet.owner(event.order_id)
             if bot is not None:
-                self._sending.act(bot, bot.reported(event, now))
+                self._sending.tell(bot, partial(bot.reported, event))
         elif isinstance(event, AccountState):
             self._wallet.account = event
             for bot in self._wallet.bots.values():
-                self._sending.act(bot, bot.account(event, now))
+                self._sending.tell(bot, partial(bot.account, event))
 
     async def _undo(self, bot: AnyBot, fill: Fill) -> None:
         """Book back a fill of an order that is settled: its trade has failed since."""
@@ -88,7 +88,7 @@ class Account:
             if key in self._undone or not await self._wallet.store.undoable(fill):
                 return
             self._undone.add(key)
-        self._sending.act(bot, bot.undone(fill, clock.now_ms()))
+        self._sending.tell(bot, partial(bot.undone, fill))
 
     async def read(self) -> None:
         """Read what was missed: fills first, so that no end comes before what it filled."""
@@ -103,7 +103,7 @@ class Account:
         for report in standing:
             bot = self._wallet.owner(report.order_id)
             if bot is not None:
-                self._sending.act(bot, bot.reported(report, clock.now_ms(), read_ms=asked))
+                self._sending.tell(bot, partial(bot.reported, report, read_ms=asked))
         self._tell_strangers(standing)
         named = {report.order_id for report in standing}
         for bot in self._wallet.bots.values():

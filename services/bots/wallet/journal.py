@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from dataclasses import asdict
 
+import structlog
+
 from services.bots.core.bot import AnyBot
 from services.bots.store import Standing
 from services.bots.strategies import registry
@@ -12,6 +14,7 @@ from services.bots.wallet.shared import Wallet
 from tradingtools import clock
 
 STANDING_SECONDS = 1.0
+_log = structlog.get_logger("bots")
 
 
 class Journal:
@@ -58,18 +61,25 @@ class Journal:
             # A strategy's state goes with the orders and fills that made it: else a death between
             # them would have it want the same again.
             changed = {bot_id for bot_id, one, _ in written if one.orders or one.fills}
-            rows = [
-                _standing(bot_id, bot, now)
-                for bot_id, bot in bots.items()
-                if standings or bot_id in changed
-            ]
+            due = [bot for bot_id, bot in bots.items() if standings or bot_id in changed]
+            rows = [one for bot in due if (one := self._standing(bot, now)) is not None]
             await self._wallet.store.write(self._wallet.lease, written, rows)
 
+    def _standing(self, bot: AnyBot, now_ms: int) -> Standing | None:
+        """Return where a bot stands; None: its strategy cannot say it, which ends it."""
+        try:
+            return _standing(bot, now_ms)
+        except Exception as error:  # noqa: BLE001 - one bot must not stop a wallet's others
+            if bot.failure is None:
+                _log.error("a bot cannot say where it stands", bot=bot.setup.bot_id, exc_info=error)
+                bot.defect(error)
+            return None
 
-def _standing(bot_id: str, bot: AnyBot, now_ms: int) -> Standing:
+
+def _standing(bot: AnyBot, now_ms: int) -> Standing:
     equity = bot.equity
     return Standing(
-        bot_id=bot_id,
+        bot_id=bot.setup.bot_id,
         number=bot.number,
         strategy=registry.snapshot(bot.state),
         explanation=bot.explain(now_ms),

@@ -13,6 +13,7 @@ from services.bots.core.risk import Equity, LimitError, limits_of
 from services.bots.core.setup import Setup
 from services.bots.store import BotRow
 from services.bots.strategies import registry
+from services.bots.strategies.idle import Idle
 from services.bots.wallet.shared import Wallet, answered
 from tradingtools import clock
 from tradingtools.domain import strategies
@@ -70,6 +71,38 @@ async def make(wallet: Wallet, row: BotRow, *, number: int) -> AnyBot:
     )
 
 
+async def make_rest(wallet: Wallet, row: BotRow, *, number: int) -> AnyBot:
+    """Return a bot that wants nothing, for one whose settings or state cannot be read.
+
+    Its orders are its own all the same: they are cancelled, and their fills booked.
+    """
+    for sent in await wallet.store.lately(row.bot_id):
+        wallet.venue.gateway.recognise(sent)
+    known = [(slot, one) for _, slot, one in await wallet.store.unsettled([row.bot_id])]
+    for _, order in known:
+        wallet.instruments.setdefault(order.order.instrument.id, order.order.instrument)
+    instruments = {one: of for one in row.instruments if (of := wallet.instruments.get(one))}
+    instruments |= {one.order.instrument.id: one.order.instrument for _, one in known}
+    setup = Setup(
+        bot_id=row.bot_id,
+        epoch=wallet.lease.epoch,
+        config=None,
+        instruments=instruments,
+        capabilities={one.venue: wallet.venue.gateway.capabilities for one in instruments.values()},
+    )
+    return Bot(
+        setup,
+        Idle(),
+        # Written back as it was.
+        row.strategy_state,
+        orders_=[*known, *await _unwritten(wallet, row.bot_id, known)],
+        holdings=await _held(wallet, row.bot_id, instruments, whole=False),
+        number=number,
+        equity=None if row.equity is None else Equity(**row.equity),
+        lease_until_ms=0,
+    )
+
+
 def found_order(
     order_id: str, instrument: Instrument, side: Side, price: int, size: int
 ) -> NewOrder:
@@ -113,11 +146,13 @@ async def _unwritten(
 
 
 async def _held(
-    wallet: Wallet, bot_id: str, instruments: Mapping[str, Instrument]
+    wallet: Wallet, bot_id: str, instruments: Mapping[str, Instrument], *, whole: bool = True
 ) -> dict[str, Holding]:
     held: dict[str, Holding] = {}
     for fill in await wallet.store.fills(bot_id):
         instrument = instruments.get(fill.instrument_id)
+        if instrument is None and not whole:
+            continue
         if instrument is None:
             raise SetupError(f"instruments: {fill.instrument_id} is held and not among them")
         before = held.get(fill.instrument_id, Holding())

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from functools import partial
 
 from services.bots.wallet.sending import Sending
 from services.bots.wallet.shared import Wallet
-from tradingtools import clock
 from tradingtools.tasks import cancel_all
 from tradingtools.venues.trading import PhaseChange
 
@@ -50,8 +50,7 @@ class Markets:
     async def _follow(self, wanted: Sequence[str]) -> None:
         instruments = [self._wallet.instruments[one] for one in wanted]
         async for event in self._wallet.venue.feed.events(instruments):
-            now = clock.now_ms()
             named = event.instrument.id if isinstance(event, PhaseChange) else event.instrument_id
             for bot in self._wallet.bots.values():
                 if named in bot.setup.instruments:
-                    self._sending.act(bot, bot.market(event, now))
+                    self._sending.tell(bot, partial(bot.market, event))

@@ -45,6 +45,21 @@ class Sending:
             else:
                 self._start(self._send(bot, one))
 
+    def tell(self, bot: AnyBot, step: Callable[[int], Iterable[Request]]) -> None:
+        """Let a bot take something, as of now, and send what it asks for.
+
+        A defect of one bot ends that bot: its orders are cancelled, the others go on.
+        """
+        now = clock.now_ms()
+        try:
+            requests = step(now)
+        except Exception as error:  # noqa: BLE001 - one bot must not stop a wallet's others
+            known = bot.failure is not None
+            requests = bot.fail(error, now)
+            if not known:
+                _log.error("a bot failed", bot=bot.setup.bot_id, exc_info=error)
+        self.act(bot, requests)
+
     def look(self, bot: AnyBot, order: CancelOrder) -> None:
         """Read an order at the venue; its bot is told what was found."""
         self._start(self._look(bot, order))
@@ -76,7 +91,7 @@ class Sending:
             _log.warning("a permit was not written", bot=asked.permit.bot_id, why=str(error))
             bot.denied(asked.permit)
             return
-        self.act(bot, bot.granted(asked.permit, clock.now_ms()))
+        self.tell(bot, lambda now: bot.granted(asked.permit, now))
 
     async def _send(self, bot: AnyBot, one: NewOrder | AmendOrder | CancelOrder) -> None:
         gateway = self._wallet.venue.gateway
@@ -89,7 +104,7 @@ class Sending:
             kind, receipt = PendingRequest.AMEND, await gateway.amend(one)
         else:
             kind, receipt = PendingRequest.CANCEL, await gateway.cancel(one)
-        self.act(bot, bot.answered(one.order_id, kind, receipt, clock.now_ms()))
+        self.tell(bot, lambda now: bot.answered(one.order_id, kind, receipt, now))
 
     async def _look(self, bot: AnyBot, order: CancelOrder) -> None:
         while True:
@@ -99,8 +114,8 @@ class Sending:
                 break
             except ReadError:
                 await asyncio.sleep(READ_AGAIN_SECONDS)
-        now = clock.now_ms()
         if report is None:
-            self.act(bot, bot.not_found(order.order_id, asked_ms=asked, now_ms=now))
+            name = order.order_id
+            self.tell(bot, lambda now: bot.not_found(name, asked_ms=asked, now_ms=now))
         else:
-            self.act(bot, bot.reported(report, now, read_ms=asked))
+            self.tell(bot, lambda now: bot.reported(report, now, read_ms=asked))

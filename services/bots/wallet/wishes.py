@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 
+import psycopg
 import structlog
 
 from services.bots.core.bot import AnyBot
-from services.bots.store import BotRow
+from services.bots.store import BotRow, LostError
 from services.bots.wallet.account import Account
 from services.bots.wallet.journal import Journal
-from services.bots.wallet.making import SetupError, make
+from services.bots.wallet.making import SetupError, make, make_rest
 from services.bots.wallet.markets import Markets
 from services.bots.wallet.sending import Sending
 from services.bots.wallet.shared import Wallet
-from tradingtools import clock
-from tradingtools.domain import strategies
-from tradingtools.domain.bot_states import ACTIVE, BotState
+from tradingtools.domain.bot_states import ACTIVE, TRANSITIONS, BotState
+from tradingtools.domain.strategies import ConfigError
+from tradingtools.tasks import cancel_all
 
 LOOK_SECONDS = 0.5
 _STOPS = frozenset(
@@ -24,9 +26,12 @@ _STOPS = frozenset(
         (BotState.PAUSING, "STOPPED"),
         (BotState.PAUSING, "IDLE"),
         (BotState.PAUSED, "STOPPED"),
+        (BotState.PAUSED, "IDLE"),
     }
 )
 """States and wishes from which a bot goes on to stop."""
+_ENDING = frozenset({BotState.PAUSING, BotState.STOPPING})
+_WAITING = frozenset({BotState.IDLE, BotState.PAUSED, BotState.STOPPED})
 _RESTED = frozenset({BotState.RISK_STOPPED, BotState.ERROR})
 """States that only a person ends, by STARTING."""
 _log = structlog.get_logger("bots")
@@ -53,20 +58,37 @@ class Wishes:
         self._markets = markets
         self._journal = journal
         self._numbers: dict[str, int] = {}
+        self._beginning: dict[str, asyncio.Task[None]] = {}
 
     async def follow(self) -> None:
         """Do what people want, once the account is known, for ever."""
         await self._wallet.sound.wait()
         while True:
             for row in await self._store.bots(self._wallet.lease.wallet_id):
-                await self._follow(row)
+                if not self._is_beginning(row.bot_id):
+                    await self._follow(row)
             await self._markets.follow()
             await asyncio.sleep(LOOK_SECONDS)
+
+    async def close(self) -> None:
+        """End every beginning."""
+        await cancel_all([*self._beginning.values()])
+
+    def _is_beginning(self, bot_id: str) -> bool:
+        task = self._beginning.get(bot_id)
+        if task is None:
+            return False
+        if task.done():
+            # Its row was read before that: the next one tells where it stands.
+            del self._beginning[bot_id]
+            task.result()
+        return True
 
     async def _follow(self, row: BotRow) -> None:
         bot = self._wallet.bots.get(row.bot_id)
         if bot is None:
-            await self._begin(row)
+            # In a task of its own: a venue that does not answer keeps no other bot waiting.
+            self._beginning[row.bot_id] = asyncio.create_task(self._begin(row))
             return
         if row.state is BotState.STARTING and bot.life in _RESTED:
             # A person has it go on: from the start, once nothing of it may fill any more.
@@ -84,18 +106,18 @@ class Wishes:
         elif row.state in (BotState.PAUSING, BotState.STOPPING) and bot.quiet:
             bot.life = BotState.PAUSED if row.state is BotState.PAUSING else BotState.STOPPED
             await self._moved(bot, row)
-        elif row.desired == "RUNNING" and row.state in (BotState.PAUSED, BotState.STOPPED):
+        elif row.desired == "RUNNING" and row.state in _WAITING:
             await self._again(row)
 
     def _end(self, bot: AnyBot, life: BotState) -> None:
-        self._sending.act(bot, bot.end(life, clock.now_ms()))
+        self._sending.tell(bot, partial(bot.end, life))
 
     async def _moved(self, bot: AnyBot, row: BotRow) -> None:
         """Write where the bot stands; what a person moved meanwhile is looked at again."""
         reason = "; ".join(f"{one.limit}: {one.detail}" for one in bot.breaches)
         if bot.failure is not None:
-            reason = f"its strategy failed: {type(bot.failure).__name__}; the log has the rest"
-            _log.error("a strategy failed", bot=row.bot_id, exc_info=bot.failure)
+            failed = f"it failed: {type(bot.failure).__name__}; the log has the rest"
+            reason = f"{reason}; {failed}".removeprefix("; ")
         done = await self._store.move(
             self._wallet.lease, row.bot_id, row.state, bot.life, reason, finished=bot.finished
         )
@@ -107,37 +129,63 @@ class Wishes:
         await self._journal.write()
         # Under one lease no id of an order is used twice.
         self._numbers[row.bot_id] = self._wallet.bots.pop(row.bot_id).number
-        await self._begin(row)
+        self._beginning[row.bot_id] = asyncio.create_task(self._begin(row))
 
     async def _begin(self, row: BotRow) -> None:
-        starts = row.desired == "RUNNING" and row.state not in _RESTED
-        ending = row.state in ACTIVE
-        if not (starts or ending or await self._store.unsettled([row.bot_id])):
+        if not (_starts(row) or _ends(row) or await self._store.unsettled([row.bot_id])):
             return
+        number = self._numbers.get(row.bot_id, 1)
         try:
-            bot = await make(self._wallet, row, number=self._numbers.get(row.bot_id, 1))
-        except (strategies.ConfigError, SetupError) as error:
-            _log.warning("a bot cannot start", bot=row.bot_id, why=str(error))
-            await self._through(row, BotState.ERROR, str(error))
+            bot = await make(self._wallet, row, number=number)
+        except (LostError, psycopg.Error):
+            raise
+        except Exception as error:  # noqa: BLE001 - one bot must not stop a wallet's others
+            await self._cannot_begin(row, number, error)
             return
         self._wallet.bots[row.bot_id] = bot
         await self._account.read()
         if self._wallet.account is not None:
-            self._sending.act(bot, bot.account(self._wallet.account, clock.now_ms()))
-        if not starts:
+            self._sending.tell(bot, partial(bot.account, self._wallet.account))
+        # A person may have thought better of it while the venue was read.
+        row = await self._store.bot(row.bot_id)
+        if not _starts(row):
             self._end(bot, _ending(row))
+        elif await self._through(row, BotState.RUNNING, ""):
+            self._sending.tell(bot, bot.run)
+
+    async def _cannot_begin(self, row: BotRow, number: int, error: Exception) -> None:
+        """Leave a bot in ERROR, with its orders cancelled, when it cannot be made as it should."""
+        _log.warning("a bot cannot begin", bot=row.bot_id, exc_info=error)
+        told = isinstance(error, ConfigError | SetupError)
+        why = str(error) if told else f"it cannot begin: {type(error).__name__}"
+        rested = row.state in _RESTED
+        if not rested and not await self._through(row, BotState.ERROR, why):
             return
-        if await self._through(row, BotState.RUNNING, ""):
-            self._sending.act(bot, bot.run(clock.now_ms()))
+        bot = await make_rest(self._wallet, row, number=number)
+        bot.life = row.state if rested else BotState.ERROR
+        self._wallet.bots[row.bot_id] = bot
+        await self._account.read()
+        self._sending.tell(bot, partial(bot.end, bot.life))
 
     async def _through(self, row: BotRow, target: BotState, reason: str) -> bool:
-        """Move a bot over STARTING."""
+        """Move a bot to a state, over STARTING where there is no other way."""
         lease = self._wallet.lease
+        if (row.state, target) in TRANSITIONS:
+            return await self._store.move(lease, row.bot_id, row.state, target, reason)
         if row.state is not BotState.STARTING and not await self._store.move(
             lease, row.bot_id, row.state, BotState.STARTING, ""
         ):
             return False
         return await self._store.move(lease, row.bot_id, BotState.STARTING, target, reason)
+
+
+def _starts(row: BotRow) -> bool:
+    # What was on its way to an end gets there first.
+    return row.desired == "RUNNING" and row.state not in _RESTED | _ENDING
+
+
+def _ends(row: BotRow) -> bool:
+    return row.state in ACTIVE or (row.state, row.desired) in _STOPS
 
 
 def _ending(row: BotRow) -> BotState:

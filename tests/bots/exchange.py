@@ -1,0 +1,329 @@
+"""A wallet's run on a real database, beside an exchange made of the port's values.
+
+The exchange is the truth: it takes orders, fills them when a test says so, and tells what a socket
+would tell. What a test does to it behind the engine's back is done to it directly.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import psycopg
+
+from services.bots.core.strategy import Intent, StrategyEvent, View
+from services.bots.store import Store
+from services.bots.wallet_run import Venue, WalletRun
+from tests.unit.bots.samples import AMENDS, book, swap
+from tradingtools import clock
+from tradingtools.domain.instrument import Instrument
+from tradingtools.storage.postgres.pool import open_pool
+from tradingtools.tasks import alongside
+from tradingtools.venues.ports import Meaning, Side
+from tradingtools.venues.trading import (
+    AccountEvent,
+    AccountPosition,
+    AccountState,
+    AmendOrder,
+    CancelOrder,
+    Connected,
+    Fill,
+    MarketEvent,
+    NewOrder,
+    OrderReport,
+    OrderStatus,
+    ReadError,
+    Receipt,
+)
+
+SWAP = swap()
+ACCEPTED = Receipt(meaning=Meaning.ACCEPTED)
+CONFIG = {
+    "instrument_id": SWAP.id,
+    "order_size": 10**8,
+    "max_position": 5 * 10**8,
+    "max_half_spread": 100 * 10**8,
+}
+
+
+@dataclass
+class Exchange:
+    """Gateway, accounts, instruments and feed at once."""
+
+    capabilities: Any = AMENDS
+    instruments: dict[str, Instrument] = field(default_factory=lambda: {SWAP.id: SWAP})
+    orders: dict[str, OrderReport] = field(default_factory=dict)
+    traded: list[Fill] = field(default_factory=list)
+    positions: dict[str, int] = field(default_factory=dict)
+    placed: list[NewOrder] = field(default_factory=list)
+    cancelled: list[str] = field(default_factory=list)
+    unreadable: bool = False
+    unknown_instruments: bool = False
+    told: asyncio.Queue[AccountEvent] = field(default_factory=asyncio.Queue)
+    market: list[MarketEvent] = field(default_factory=list)
+    silent: bool = False
+    """Nothing is told by the socket."""
+
+    @property
+    def venue(self) -> Venue:
+        return Venue(gateway=self, accounts=self, instruments=Listing(self), feed=Feed(self))
+
+    def recognise(self, order: NewOrder) -> str:
+        """Know no id of it: it is found by ours."""
+        return ""
+
+    async def place(self, order: NewOrder) -> Receipt:
+        self.placed.append(order)
+        report = OrderReport(
+            order_id=order.order_id,
+            venue_order_id=f"v{len(self.placed)}",
+            instrument_id=order.instrument.id,
+            side=order.side,
+            status=OrderStatus.OPEN,
+            price=order.price,
+            size=order.size,
+            filled_size=0,
+            venue_ms=clock.now_ms(),
+        )
+        self.orders[order.order_id] = report
+        self._tell(report)
+        return replace(ACCEPTED, venue_order_id=report.venue_order_id)
+
+    async def cancel(self, order: CancelOrder) -> Receipt:
+        self.cancelled.append(order.order_id)
+        report = self.orders.get(order.order_id)
+        if report is None or report.status not in (OrderStatus.OPEN, OrderStatus.PARTIALLY_FILLED):
+            return Receipt(meaning=Meaning.REJECTED, code="51400")
+        self.orders[order.order_id] = replace(report, status=OrderStatus.CANCELLED)
+        self._tell(self.orders[order.order_id])
+        return ACCEPTED
+
+    async def amend(self, change: AmendOrder) -> Receipt:
+        return Receipt(meaning=Meaning.REJECTED, code="51503")
+
+    async def open_orders(self) -> Sequence[OrderReport]:
+        self._readable()
+        return [
+            one
+            for one in self.orders.values()
+            if one.status in (OrderStatus.OPEN, OrderStatus.PARTIALLY_FILLED)
+        ]
+
+    async def find(self, order: CancelOrder) -> OrderReport | None:
+        self._readable()
+        return self.orders.get(order.order_id)
+
+    async def fills(self, since_ms: int) -> Sequence[Fill]:
+        self._readable()
+        return [one for one in self.traded if one.venue_ms >= since_ms]
+
+    async def state(self) -> AccountState:
+        self._readable()
+        held = (
+            AccountPosition(instrument_id=one, size=size, entry_price=None)
+            for one, size in self.positions.items()
+        )
+        return AccountState(balances=(), positions=tuple(held), venue_ms=clock.now_ms())
+
+    async def events(self) -> AsyncIterator[AccountEvent]:
+        yield Connected(venue_ms=clock.now_ms())
+        while True:
+            yield await self.told.get()
+
+    def fill(self, order_id: str, size: int, **more: Any) -> Fill:
+        """Fill a part of an order, and tell it."""
+        report = self.orders[order_id]
+        filled = report.filled_size + size
+        whole = filled == report.size
+        self.orders[order_id] = replace(
+            report,
+            filled_size=filled,
+            status=OrderStatus.FILLED if whole else OrderStatus.PARTIALLY_FILLED,
+        )
+        one = self.trade(order_id, report.side, report.price, size, **more)
+        self._tell(self.orders[order_id])
+        return one
+
+    def trade(self, order_id: str, side: Side, price: int, size: int, **more: Any) -> Fill:
+        """Let something be traded, and tell it; an empty id is a stranger's."""
+        values = {
+            "trade_id": f"t{len(self.traded) + 1}",
+            "order_id": order_id,
+            "venue_order_id": f"v{order_id}",
+            "instrument_id": SWAP.id,
+            "side": side,
+            "price": price,
+            "size": size,
+            "fee": 0,
+            "fee_currency": "USDT",
+            "maker": True,
+            "venue_ms": clock.now_ms(),
+            **more,
+        }
+        one = Fill(**values)
+        self.traded.append(one)
+        signed = size if side == "BUY" else -size
+        self.positions[SWAP.id] = self.positions.get(SWAP.id, 0) + signed
+        self._tell(one)
+        return one
+
+    def _tell(self, event: AccountEvent) -> None:
+        if not self.silent:
+            self.told.put_nowait(event)
+
+    def _readable(self) -> None:
+        if self.unreadable:
+            raise ReadError("the exchange does not answer")
+
+
+@dataclass
+class Listing:
+    """The instruments of an exchange."""
+
+    exchange: Exchange
+
+    async def find(self, symbols: Sequence[str]) -> Sequence[Instrument]:
+        if self.exchange.unknown_instruments:
+            raise ReadError("the exchange does not answer")
+        known = self.exchange.instruments
+        return [one for one in known.values() if one.symbol in symbols]
+
+
+@dataclass
+class Feed:
+    """The markets of an exchange: a book again and again, and what a test wants told."""
+
+    exchange: Exchange
+
+    async def events(self, instruments: Sequence[Instrument]) -> AsyncIterator[MarketEvent]:
+        while True:
+            while self.exchange.market:
+                yield self.exchange.market.pop(0)
+            for one in instruments:
+                yield book(one, [(640_000, 900)], [(640_010, 900)], venue_ms=clock.now_ms())
+            await asyncio.sleep(0.02)
+
+
+class Script:
+    """A strategy that does what a test says at each event."""
+
+    def __init__(self) -> None:
+        self.intents: tuple[Intent, ...] = ()
+        self.heard: list[StrategyEvent] = []
+        self.fails: Exception | None = None
+        self.cannot_explain = False
+
+    def begin(self, config: Any) -> int:
+        return 0
+
+    def on(
+        self, config: Any, state: int, event: StrategyEvent, view: View
+    ) -> tuple[int, tuple[Intent, ...]]:
+        self.heard.append(event)
+        if self.fails is not None:
+            raise self.fails
+        return state + 1, self.intents
+
+    def explain(self, config: Any, state: int, view: View) -> Mapping[str, str]:
+        if self.cannot_explain:
+            raise ZeroDivisionError
+        return {}
+
+
+@dataclass
+class Desk:
+    """A database with one wallet, and the bots of it."""
+
+    url: str
+    exchange: Exchange = field(default_factory=Exchange)
+    wallet: str = ""
+    number: int = 0
+
+    def rows(self, query: str, *values: Any) -> list[Any]:
+        with psycopg.connect(self.url, autocommit=True) as connection:
+            cursor = connection.execute(query, values)
+            return list(cursor.fetchall()) if cursor.description else []
+
+    def __post_init__(self) -> None:
+        """Begin with a wallet of its own: the tables of a bot's events keep what they have."""
+        ((count,),) = self.rows("select count(*) from trading_wallet")
+        self.wallet, self.number = f"wal_{count:032x}", count
+        self.rows("update trading_wallet set state = 'RETIRED'")
+        self.rows(
+            "insert into trading_wallet (id, tenant, name, exchange, environment, account,"
+            " permissions, max_order_micros) values (%s, 'default', %s, 'okx', 'live', %s,"
+            " 'trade', 1)",
+            self.wallet, self.wallet, self.wallet,
+        )  # fmt: skip
+
+    @property
+    def one(self) -> str:
+        """Return the id of a bot that no other test has."""
+        return f"mm{self.number:010}"
+
+    @property
+    def other(self) -> str:
+        """Return the id of a second one."""
+        return f"gr{self.number:010}"
+
+    def bot(self, bot_id: str, strategy: str = "market_making", **more: Any) -> None:
+        self.rows(
+            "insert into bot (id, tenant, name, wallet_id, strategy, config, instruments, limits,"
+            " desired) values (%s, 'default', %s, %s, %s, %s, %s, %s, %s)",
+            bot_id, bot_id, self.wallet, strategy, json.dumps(more.get("config", CONFIG)),
+            more.get("instruments", [SWAP.id]), json.dumps(more.get("limits", {})),
+            more.get("desired", "RUNNING"),
+        )  # fmt: skip
+
+    def state(self, bot_id: str) -> str:
+        ((state,),) = self.rows("select state from bot where id = %s", bot_id)
+        return str(state)
+
+    def reason(self, bot_id: str) -> str:
+        ((reason,),) = self.rows("select reason from bot where id = %s", bot_id)
+        return str(reason)
+
+    def wish(self, bot_id: str, desired: str) -> None:
+        self.rows("update bot set desired = %s where id = %s", desired, bot_id)
+
+    def booked(self, bot_id: str) -> int:
+        signed = "case when (side = 'BUY') <> undone then size else -size end"
+        ((size,),) = self.rows(
+            f"select coalesce(sum({signed}), 0) from bot_fill where bot_id = %s", bot_id
+        )
+        return int(size)
+
+    @asynccontextmanager
+    async def running(self, engine: str = "engine") -> AsyncIterator[asyncio.Task[None]]:
+        """Take the wallet as an engine does, and run it; nothing is given back at the end."""
+        async with open_pool(self.url, name="test", size=3) as pool:
+            store = Store(pool, engine, 60_000)
+            leases = await store.take(venues=["okx"], mine=[], room=1)
+            assert leases, "nothing is to be done for the wallet"
+            run = WalletRun(store, leases[0], write_ms=10)
+            task = asyncio.create_task(run.run(self.exchange.venue))
+            async with alongside(_raised(task)):
+                yield task
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+            await run.close()
+
+
+async def _raised(task: asyncio.Task[None]) -> None:
+    await asyncio.wait([task])
+    if not task.cancelled():
+        task.result()
+
+
+async def until(holds: Any, what: str) -> Any:
+    """Return the first true answer."""
+    for _ in range(2_000):
+        found = holds()
+        if found:
+            return found
+        await asyncio.sleep(0.02)
+    raise AssertionError(f"waited too long for {what}")
