@@ -2,7 +2,7 @@
 
 import { get } from "../lib/api.js";
 import { price, shares, usdc, word } from "../lib/format.js";
-import { html, useEffect, useMemo, useRef, useState } from "../lib/html.js";
+import { html, useCallback, useEffect, useMemo, useRef, useState } from "../lib/html.js";
 import { live } from "../lib/live.js";
 import { fold, MOST } from "../lib/tape.js";
 import { Badge, Empty, Id, Problem, Time } from "../lib/ui.js";
@@ -14,8 +14,12 @@ export default function Tape({ query, who }) {
   const [held, hold] = useState(null);
   const [error, fail] = useState(null);
   const [filter, narrow] = useState({ text: query.get("text") || "", only: query.get("only") || "all" });
+  const [turned, turn] = useState(0);
   const all = useRef([]);
   const place = useRef(null);
+  const opened = useRef(new Set());
+  const shownNow = useRef(trades);
+  shownNow.current = trades;
   useEffect(() => {
     let over = false, due = null;
     const show = () => {
@@ -30,13 +34,27 @@ export default function Tape({ query, who }) {
     recent().then((events) => !over && take(events), (problem) => !over && fail(problem));
     return () => { over = true; clearTimeout(due); stop(); };
   }, []);
-  const shown = useMemo(() => (held || trades).filter((trade) => matches(trade, filter)), [held, trades, filter]);
+  // What is held stays as it was, but for a trade that is open: its follower's order goes on.
+  const kept = held?.map((trade) => (opened.current.has(trade.key) && trades.find((one) => one.key === trade.key)) || trade);
+  const shown = (kept || trades).filter((trade) => matches(trade, filter));
   const newer = held ? trades.filter((trade) => trade.number > (held[0]?.number || 0)).length : 0;
   // A reader who has scrolled down keeps his place: the tape waits until he is back at its top.
   const scrolled = () => {
     const down = place.current.scrollTop > 24;
-    if (down && !held) hold(all.current);
-    if (!down && held) hold(null);
+    if (down && !held) hold(trades);
+    if (!down && held && !opened.current.size) hold(null);
+  };
+  // So does one who has opened a trade.
+  const opens = useCallback((key, open) => {
+    if (open) opened.current.add(key);
+    else opened.current.delete(key);
+    hold((before) => (open ? before || shownNow.current : opened.current.size || place.current.scrollTop > 24 ? before : null));
+  }, []);
+  const release = () => {
+    opened.current.clear();
+    place.current.scrollTop = 0;
+    hold(null);
+    turn(turned + 1);
   };
   return html`
     <div class="top"><h1>Live tape</h1>
@@ -48,10 +66,10 @@ export default function Tape({ query, who }) {
         </div>
       </form></div>
     ${error && html`<${Problem} error=${error} />`}
-    ${held && html`<button type="button" class="newer" onClick=${() => { place.current.scrollTop = 0; hold(null); }}>
+    ${held && html`<button type="button" class="newer" onClick=${release}>
       ${newer ? `${newer} newer trade${newer > 1 ? "s" : ""}: back to the top` : "Held while you read: back to the top"}</button>`}
     <div class="tape panel" ref=${place} onScroll=${scrolled} tabindex="0" role=${shown.length ? "feed" : "region"} aria-label="Leaders' trades, newest first">
-      ${shown.length ? shown.map((trade) => html`<${Trade} key=${trade.key} trade=${trade} operator=${!!who.operator} />`)
+      ${shown.length ? shown.map((trade) => html`<${Trade} key=${trade.key + turned} trade=${trade} operator=${!!who.operator} onOpen=${opens} />`)
         : html`<${Empty} title=${trades.length ? "Nothing matches" : "No trades so far"}>
             ${trades.length ? "Change the filter." : "Leaders' trades appear within a second of the venue's word."}<//>`}
     </div>
@@ -64,12 +82,20 @@ async function recent() {
   return (await get("/events", asked)).events || [];
 }
 
-function Trade({ trade, operator }) {
+function Trade({ trade, operator, onOpen }) {
   const [open, toggle] = useState(false);
+  // At a hundred events a second most trades are as they were: the same answer is not compared again.
+  return useMemo(() => row(trade, operator, open, () => {
+    toggle(!open);
+    onOpen(trade.key, !open);
+  }), [trade, operator, open]);
+}
+
+function row(trade, operator, open, toggle) {
   const copied = trade.copies.filter((copy) => copy.order).length;
   const skipped = trade.copies.filter((copy) => copy.skipped).length;
   return html`<article class="trade">
-    <button type="button" class="plain row-button" aria-expanded=${open} onClick=${() => toggle(!open)}>
+    <button type="button" class="plain row-button" aria-expanded=${open} onClick=${toggle}>
       <${Time} at=${trade.time} />
       <span class=${trade.side === "BUY" ? "up" : "down"}>${word(trade.side)}</span>
       <span class="num">${shares(trade.size)} × ${price(trade.price)}</span>

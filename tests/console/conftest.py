@@ -4,75 +4,25 @@ from __future__ import annotations
 
 import os
 import shutil
-import time
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
-import httpx
 import psycopg
 import pytest
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, Page, sync_playwright
+from psycopg.rows import dict_row
 
 from launcher.ports import free_port
 from launcher.temporary import temporary_database
+from tests.console.facts import Facts
+from tests.console.world import Served, opened
+from tests.control.edge import MANAGE, OPERATE
 from tests.control.requests import ROUTER_STAND_IN
-from tests.events.edge import Listening, listening
+from tests.events.edge import listening
 from tests.replay import made
-from tradingtools import login_codes
 
-FAILED_LOGINS = 30
 _CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
-
-
-class Served:
-    """A console and what is behind it."""
-
-    def __init__(self, world: Listening, port: int, redis_url: str) -> None:
-        self.world = world
-        self.redis_url = redis_url
-        self.port = port
-        self.directory = world.directory / "console"
-        """Of the process."""
-        self.recording = world.directory / "recording"
-        """Of a router."""
-        self.url = f"http://127.0.0.1:{self.port}/console/"
-        self.edge_url = f"{world.url}/console/"
-        world.environment |= {
-            "TT_CONSOLE_HTTP_LISTEN": f"127.0.0.1:{self.port}",
-            "TT_CONSOLE_REST_URL": world.url,
-            "TT_CONSOLE_OPERATOR_TARGET": f"127.0.0.1:{world.ports['inside']}",
-            "TT_CONSOLE_STATE_DIR": str(self.directory),
-            "TT_CONSOLE_TRUSTED_NETWORKS": "127.0.0.0/8",
-            "TT_CONSOLE_FAILED_LOGINS": str(FAILED_LOGINS),
-        }
-
-    def start(self) -> None:
-        """Start it, and wait until it answers."""
-        self.world.start("console")
-        with httpx.Client(trust_env=False) as client:
-            for _ in range(1200):
-                try:
-                    client.get(self.url, timeout=5.0)
-                except httpx.TransportError:
-                    time.sleep(0.05)
-                else:
-                    return
-        raise AssertionError(self.world.log[-2000:])
-
-    def link(self, *tokens: str, edge: bool = False) -> str:
-        """Return an address that logs in once."""
-        url = self.edge_url if edge else self.url
-        return f"{url}#code={login_codes.leave(self.directory, tokens, time.time())}"
-
-    def client(self, *, edge: bool = False) -> httpx.Client:
-        """Return a client without a session."""
-        return httpx.Client(
-            base_url=self.edge_url if edge else self.url,
-            timeout=30.0,
-            trust_env=False,
-            headers={"content-type": "application/json"},
-        )
 
 
 @pytest.fixture(scope="session")
@@ -127,6 +77,21 @@ def browser() -> Iterator[Browser]:
         launched = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
         yield launched
         launched.close()
+
+
+@pytest.fixture(scope="session")
+def facts(served: Served) -> Iterator[Facts]:
+    """A follower with a subscription, an order, a position and a trigger, and a seasoned one."""
+    with psycopg.connect(
+        served.world.database_url, autocommit=True, row_factory=dict_row
+    ) as database:
+        yield Facts(served, database)
+
+
+@pytest.fixture
+def page(browser: Browser, served: Served) -> Iterator[Page]:
+    """A page of somebody who may do everything."""
+    yield from opened(browser, served, MANAGE, OPERATE)
 
 
 @pytest.fixture(scope="session")

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import json
+import secrets
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from random import Random
 
-from tests.console.conftest import Served
+from tests.console.world import Served
 from tests.control.a_day import Day
 from tests.control.leader_documents import DAY_MS, leader, publish
 from tests.control.marks import put_mark
 from tests.control.requests import (
+    ASSET,
+    CONDITION,
     Database,
     put_decision,
     put_fill,
@@ -54,6 +58,31 @@ class Facts:
         self._copy_and_miss(served)
         _aside(publish, served.redis_url, _known(ADMIRED))
         _record(served)
+
+    def trade(self, *numbers: int) -> None:
+        """Make a leader trade that a follower skips, as the router's record of a claim has both."""
+        rows, decisions = [], []
+        for number in numbers:
+            same = {
+                "leader_tx": "0x" + secrets.token_hex(32), "leader": LEADER, "asset_id": ASSET,
+                "side": "BUY", "condition_id": CONDITION,
+            }  # fmt: skip
+            rows.append({
+                **same, "price_micros": 500_000, "size_micros": 1_500_000, "count": 1,
+                "source": "FEED", "traded_ms": 1_770_000_000_000,
+            })  # fmt: skip
+            decisions.append({
+                **same, "subscription_id": self.subscription, "follower_proxy": WALLET,
+                "copied": False, "reason": "TOO_OLD", "detail": f"number {number}",
+                "leader_size_micros": 1_500_000, "leader_notional_micros": 750_000,
+                "title": "Will it rain?",
+            })  # fmt: skip
+        payload = json.dumps({"rows": rows, "decisions": decisions}).encode()
+        self.database.execute(
+            "insert into journal (kind, role, record_key, partition, epoch, payload, order_count,"
+            " rows_built_at) values ('CLAIMED', 'router', %s, 0, 1, %s, 0, now())",
+            [secrets.token_hex(8), payload],
+        )
 
     def _live_a_day(self) -> None:
         """A day of trades, with marks at the end of each hour."""

@@ -8,93 +8,19 @@ build/console.
 from __future__ import annotations
 
 import gzip
-import json
 import re
-import secrets
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import psycopg
 import pytest
 from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-untyped]
-from playwright.sync_api import Browser, ConsoleMessage, Page, expect
-from psycopg.rows import dict_row
+from playwright.sync_api import Browser, Page, expect
 
-from tests.console.conftest import Served
-from tests.console.facts import ADMIRED, LEADER, WALLET, Facts
+from tests.console.facts import ADMIRED, Facts
+from tests.console.world import MS, Seen, Served, go, opened, settled
 from tests.control.edge import MANAGE, OPERATE, READ
-from tests.control.requests import ASSET, CONDITION, subscription_body
+from tests.control.requests import subscription_body
 from tradingtools.domain.reasons import Reason
-
-_MS = 20_000
-"""A browser on a loaded machine takes its time."""
-expect.set_options(timeout=_MS)
-
-
-@pytest.fixture(scope="module")
-def facts(served: Served) -> Iterator[Facts]:
-    """A follower with a subscription, an order, a position and a trigger."""
-    with psycopg.connect(
-        served.world.database_url, autocommit=True, row_factory=dict_row
-    ) as database:
-        yield Facts(served, database)
-
-
-class Seen:
-    """What a page must not do."""
-
-    def __init__(self, page: Page, own: str) -> None:
-        self.problems: list[str] = []
-        page.on("console", self._said)
-        page.on("pageerror", lambda error: self.problems.append(f"error: {error}"))
-        page.on("response", lambda answer: self._answered(answer.status, answer.url))
-        page.on("request", lambda request: self._asked(request.url, own))
-
-    def _said(self, message: ConsoleMessage) -> None:
-        # The browser itself tells of each refusal, which the page shows in words.
-        if message.type == "error" and "responded with a status of 4" not in message.text:
-            self.problems.append(f"console: {message.text}")
-
-    def _answered(self, status: int, url: str) -> None:
-        if status >= 500:
-            self.problems.append(f"{status}: {url}")
-
-    def _asked(self, url: str, own: str) -> None:
-        if not url.startswith((own, "data:", "blob:")):
-            self.problems.append(f"another host: {url}")
-
-
-@pytest.fixture
-def page(browser: Browser, served: Served) -> Iterator[Page]:
-    """A page of somebody who may do everything."""
-    with_page = _open(browser, served, MANAGE, OPERATE)
-    yield from with_page
-
-
-def _open(browser: Browser, served: Served, *tokens: str, **options: Any) -> Iterator[Page]:
-    context = browser.new_context(**options)
-    context.set_default_timeout(_MS)
-    page = context.new_page()
-    seen = Seen(page, served.url.removesuffix("console/"))
-    page.goto(served.link(*tokens))
-    expect(page.get_by_role("navigation")).to_be_visible()
-    try:
-        yield page
-        assert seen.problems == []
-    finally:
-        context.close()
-
-
-def _go(page: Page, where: str) -> None:
-    page.evaluate("where => { location.hash = where }", f"#/{where}")
-    page.wait_for_load_state()
-
-
-def _settled(page: Page) -> None:
-    """Wait until nothing is being loaded."""
-    expect(page.locator(".skeleton")).to_have_count(0)
-
 
 PLACES = (
     ("overview", "Overview"),
@@ -119,12 +45,12 @@ WIDTHS = {"light": 1280, "dark": 1280, "narrow": 360}
 def test_every_page_is_fit_to_be_seen(
     browser: Browser, served: Served, facts: Facts, pictures: Path
 ) -> None:
-    for page in _open(browser, served, MANAGE, OPERATE):
+    for page in opened(browser, served, MANAGE, OPERATE):
         wrong = []
         for where, title in PLACES:
-            _go(page, where.format(**vars(facts)))
+            go(page, where.format(**vars(facts)))
             expect(page.get_by_role("heading", level=1, name=title, exact=True)).to_be_visible()
-            _settled(page)
+            settled(page)
             name = re.sub(r"[^a-z]+", "-", where.replace(ADMIRED, "one")).strip("-")
             wrong += [f"{where}: {one}" for one in _looked_at(page, pictures / name)]
         assert wrong == []
@@ -170,11 +96,11 @@ def test_a_wrong_token_is_told_and_a_right_one_lets_in(browser: Browser, served:
 def test_what_a_token_may_not_do_is_not_offered(
     browser: Browser, served: Served, facts: Facts
 ) -> None:
-    for page in _open(browser, served, READ):
-        _go(page, f"subscriptions/{facts.subscription}")
+    for page in opened(browser, served, READ):
+        go(page, f"subscriptions/{facts.subscription}")
         expect(page.get_by_text("may read alone")).to_be_visible()
         assert page.get_by_role("button", name="Pause").count() == 0
-        _go(page, "overview")
+        go(page, "overview")
         expect(page.get_by_text("no operator's token")).to_be_visible()
         assert page.get_by_role("button", name="Halt everything").count() == 0
 
@@ -201,14 +127,14 @@ def test_a_halt_that_is_refused_says_why(page: Page) -> None:
 
 
 def test_an_order_is_found_by_its_id_and_shows_each_hop(page: Page, facts: Facts) -> None:
-    _go(page, "orders")
+    go(page, "orders")
     page.get_by_label("Of").fill(facts.order)
     page.get_by_role("button", name="Search").click()
     expect(page.get_by_role("heading", name="Order", exact=True)).to_be_visible()
     expect(page.locator(".hop").filter(has_text="claim")).to_contain_text("2.00 ms")
     expect(page.locator(".hop").filter(has_text="send")).to_contain_text("1.50 ms")
     expect(page.get_by_text("6.5 ms")).to_be_visible()
-    _go(page, "orders")
+    go(page, "orders")
     page.get_by_label("Of").fill("what I remember of it")
     page.get_by_role("button", name="Search").click()
     expect(page.get_by_text("Expected an order's id")).to_be_visible()
@@ -217,7 +143,7 @@ def test_an_order_is_found_by_its_id_and_shows_each_hop(page: Page, facts: Facts
 def test_why_a_trade_was_not_copied_is_one_click_from_its_decision(
     page: Page, facts: Facts
 ) -> None:
-    _go(page, "subscriptions")
+    go(page, "subscriptions")
     page.locator("tr.link").filter(has_text=facts.subscription[:6]).first.click()
     bar = page.get_by_role("group", name="Decisions by reason").get_by_role("button")
     bar.filter(has_text="too old").click()
@@ -234,7 +160,7 @@ def test_why_a_trade_was_not_copied_is_one_click_from_its_decision(
 
 def test_an_order_says_why_it_was_made(page: Page, facts: Facts) -> None:
     """Its leader's trade, what came of the copy; and an order's body as it was sent."""
-    _go(page, f"orders/{facts.copy}")
+    go(page, f"orders/{facts.copy}")
     expect(page.get_by_text("The leader 0xadad…adad bought 100.00 shares")).to_be_visible()
     expect(page.get_by_text("buy 10.00 shares for at most 0.510 each")).to_be_visible()
     expect(page.locator("pre.body")).to_have_text("{}")
@@ -250,7 +176,7 @@ def test_a_subscription_is_paused_changed_and_resumed(page: Page, facts: Facts) 
         ).fetchall()
         return dict(row)
 
-    _go(page, f"subscriptions/{facts.subscription}")
+    go(page, f"subscriptions/{facts.subscription}")
     page.get_by_role("button", name="Pause").click()
     page.get_by_role("dialog").get_by_role("button", name="Pause").click()
     expect(page.get_by_role("button", name="Resume")).to_be_visible()
@@ -279,7 +205,7 @@ def test_settings_show_what_they_would_have_done_before_they_are_saved(
     """Two trades of 50 and 20 USDC, and a sell: the smaller buy is filtered out."""
     body = subscription_body("0x" + "5e" * 20, leader=ADMIRED)
     made: str = served.world.call("POST", "/subscriptions", json=body).json()["id"]
-    _go(page, f"subscriptions/{made}")
+    go(page, f"subscriptions/{made}")
     page.get_by_label("Leader's least").fill("30")
     page.get_by_label("Size of a copy").select_option("ratio")
     page.get_by_label("Amount or ratio").fill("0.1")
@@ -304,7 +230,7 @@ def test_settings_show_what_they_would_have_done_before_they_are_saved(
 
 def test_a_subscription_is_seen_beside_its_leader(page: Page, facts: Facts) -> None:
     """The curve of both, what copies lost on the way, and what each filter has cost or saved."""
-    _go(page, f"subscriptions/{facts.seasoned}")
+    go(page, f"subscriptions/{facts.seasoned}")
     expect(page.get_by_role("img", name="Equity of the subscription")).to_be_visible()
     expect(page.locator(".chart .u-legend")).to_contain_text("the leader")
     page.get_by_role("button", name="90 days").click()
@@ -323,7 +249,7 @@ def test_a_subscription_is_seen_beside_its_leader(page: Page, facts: Facts) -> N
 
 
 def test_a_trigger_is_cancelled(page: Page, facts: Facts) -> None:
-    _go(page, f"guard/{facts.trigger}")
+    go(page, f"guard/{facts.trigger}")
     page.get_by_role("button", name="Cancel it").click()
     page.get_by_role("button", name="Cancel the trigger").click()
     expect(page.locator(".badge", has_text="cancelled").first).to_be_visible()
@@ -333,34 +259,12 @@ def test_a_trigger_is_cancelled(page: Page, facts: Facts) -> None:
     assert row["status"] == "CANCELLED"
 
 
-def _trade(facts: Facts, number: int) -> None:
-    """Make a leader trade that a follower skips, as the router's record of a claim has both."""
-    same = {
-        "leader_tx": "0x" + secrets.token_hex(32), "leader": LEADER, "asset_id": ASSET,
-        "side": "BUY", "condition_id": CONDITION,
-    }  # fmt: skip
-    row = {
-        **same, "price_micros": 500_000, "size_micros": 1_500_000, "count": 1, "source": "FEED",
-        "traded_ms": 1_770_000_000_000,
-    }  # fmt: skip
-    decision = {
-        **same, "subscription_id": facts.subscription, "follower_proxy": WALLET, "copied": False,
-        "reason": "TOO_OLD", "detail": f"number {number}", "leader_size_micros": 1_500_000,
-        "leader_notional_micros": 750_000, "title": "Will it rain?",
-    }  # fmt: skip
-    facts.database.execute(
-        "insert into journal (kind, role, record_key, partition, epoch, payload, order_count,"
-        " rows_built_at) values ('CLAIMED', 'router', %s, 0, 1, %s, 0, now())",
-        [secrets.token_hex(8), json.dumps({"rows": [row], "decisions": [decision]}).encode()],
-    )
-
-
 def test_the_tape_shows_what_happens_and_keeps_the_readers_place(page: Page, facts: Facts) -> None:
-    _go(page, "tape")
+    go(page, "tape")
     feed = page.get_by_role("feed")
     expect(page.get_by_text("live", exact=True)).to_be_visible()
     for number in range(40):
-        _trade(facts, number)
+        facts.trade(number)
     trades = feed.get_by_role("article")
     expect(trades.nth(39)).to_be_attached()
     trades.first.get_by_role("button").click()
@@ -369,7 +273,7 @@ def test_the_tape_shows_what_happens_and_keeps_the_readers_place(page: Page, fac
     expect(page.get_by_role("button", name="Held while you read")).to_be_visible()
     place = trades.nth(10).bounding_box()
     for number in range(40, 45):
-        _trade(facts, number)
+        facts.trade(number)
     expect(page.get_by_role("button", name="5 newer trades")).to_be_visible()
     assert trades.nth(10).bounding_box() == place
     page.get_by_role("button", name="5 newer trades").click()
@@ -386,9 +290,9 @@ def test_a_server_that_dies_and_comes_back_is_told_and_loses_no_event(
     page = context.new_page()
     page.goto(served.link(MANAGE))
     expect(page.get_by_role("navigation")).to_be_visible()
-    _go(page, "tape")
+    go(page, "tape")
     expect(page.get_by_text("live", exact=True)).to_be_visible()
-    _trade(facts, 100)
+    facts.trade(100)
     feed = page.get_by_role("feed")
     expect(feed.get_by_role("article").first).to_be_visible()
     before = feed.get_by_role("article").count()
@@ -396,7 +300,7 @@ def test_a_server_that_dies_and_comes_back_is_told_and_loses_no_event(
     served.world.kill("events")
     expect(page.get_by_text("The engine does not answer.")).to_be_visible()
     for number in range(101, 104):
-        _trade(facts, number)
+        facts.trade(number)
     served.world.start("events")
     served.start()
     expect(page.get_by_text("The engine does not answer.")).to_have_count(0, timeout=60_000)
@@ -409,11 +313,11 @@ def test_a_server_that_dies_and_comes_back_is_told_and_loses_no_event(
 
 def test_the_pages_work_at_the_edge_too(browser: Browser, served: Served) -> None:
     context = browser.new_context()
-    context.set_default_timeout(_MS)
+    context.set_default_timeout(MS)
     page = context.new_page()
     seen = Seen(page, served.world.url)
     page.goto(served.link(MANAGE, OPERATE, edge=True))
-    _go(page, "tape")
+    go(page, "tape")
     expect(page.get_by_text("live", exact=True)).to_be_visible()
     assert seen.problems == []
     context.close()
@@ -438,20 +342,20 @@ def test_a_link_logs_in_one_browser_and_puts_nobody_out(browser: Browser, served
 
 
 def test_two_tabs_show_the_same(browser: Browser, served: Served, facts: Facts) -> None:
-    for first in _open(browser, served, MANAGE, OPERATE):
+    for first in opened(browser, served, MANAGE, OPERATE):
         second = first.context.new_page()
         second.goto(f"{served.url}#/tape")
-        _go(first, "tape")
+        go(first, "tape")
         for page in (first, second):
             expect(page.get_by_text("live", exact=True)).to_be_visible()
-        _trade(facts, 200)
+        facts.trade(200)
         for page in (first, second):
             page.get_by_role("article").first.get_by_role("button").click()
             expect(page.get_by_text("number 200")).to_be_visible()
 
 
 def test_a_webhook_endpoint_is_added_disabled_and_deleted(page: Page, served: Served) -> None:
-    _go(page, "system")
+    go(page, "system")
     page.get_by_role("button", name="Add an endpoint").click()
     # Nobody listens there, and nothing leaves this machine.
     page.get_by_label("URL").fill("http://127.0.0.1:9/hooks")

@@ -12,7 +12,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.console.conftest import FAILED_LOGINS, Served
+from tests.console.world import FAILED_LOGINS, Served
 from tests.control.edge import INTERNAL, MANAGE, OPERATE, READ, digest
 
 HALT = {

@@ -1,0 +1,140 @@
+"""The live tape under load: no event dropped, memory flat, the reader's place kept.
+
+The short form plays a minute of them as fast as the log takes them. The long one plays an hour at
+its own speed, or so many minutes as TAPE_MINUTES says, and writes its figures to build/console.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import CDPSession, Page, expect
+
+from tests.console.facts import Facts
+from tests.console.world import go
+
+EVENTS_PER_SECOND = 100
+_A_TRADE = 2
+"""Events of a trade: the leader's, and what a follower made of it."""
+_KEPT = 500
+"""Trades that the tape shows at most."""
+_FOLLOW = """async () => {
+    const { live } = await import(new URL("lib/live.js", document.baseURI));
+    window.told = { count: 0, first: 0, last: 0, gaps: 0 };
+    live.follow((events) => {
+        for (const { sequence } of events) {
+            const number = Number(sequence);
+            told.first ||= number;
+            told.gaps += told.last && number <= told.last ? 1 : 0;
+            told.last = number;
+            told.count += 1;
+        }
+    });
+}"""
+
+
+class Watched:
+    """A page whose memory is looked at."""
+
+    def __init__(self, page: Page) -> None:
+        self._page = page
+        self._session: CDPSession = page.context.new_cdp_session(page)
+        self._session.send("Performance.enable")
+
+    def told(self) -> dict[str, int]:
+        """Return what the page's stream has brought: count, first and last number, disorder."""
+        found: dict[str, int] = self._page.evaluate("told")
+        return found
+
+    def memory(self) -> dict[str, int]:
+        """Return the bytes and nodes that are left after a collection."""
+        self._session.send("HeapProfiler.collectGarbage")
+        metrics: Any = self._session.send("Performance.getMetrics")["metrics"]
+        values = {one["name"]: int(one["value"]) for one in metrics}
+        return {"bytes": values["JSHeapUsedSize"], "nodes": values["Nodes"]}
+
+    def until_told(self, count: int) -> None:
+        """Wait until the stream has brought so many events."""
+        self._page.wait_for_function("count => told.count >= count", arg=count, timeout=60_000)
+
+    def until_shown(self, number: int) -> None:
+        """Wait until the tape's newest trade is this one."""
+        expect(self._page.get_by_role("article").first).to_be_visible()
+        self._page.wait_for_function(
+            "count => document.querySelectorAll('article').length >= count", arg=min(number, _KEPT)
+        )
+
+
+@pytest.fixture
+def watched(page: Page, facts: Facts) -> Watched:
+    """The tape, following the log."""
+    go(page, "tape")
+    expect(page.get_by_text("live", exact=True)).to_be_visible()
+    page.evaluate(_FOLLOW)
+    return Watched(page)
+
+
+def _held(page: Page) -> Any:
+    """Scroll down, and return where a trade stands."""
+    feed = page.get_by_role("feed")
+    feed.evaluate("node => { node.scrollTop = 2000 }")
+    expect(page.get_by_role("button", name="back to the top")).to_be_visible()
+    return feed.get_by_role("article").nth(60).bounding_box()
+
+
+def test_a_minute_of_the_tape_drops_nothing_and_leaves_no_memory_behind(
+    page: Page, watched: Watched, facts: Facts
+) -> None:
+    facts.trade(*range(1000))
+    watched.until_told(1000 * _A_TRADE)
+    watched.until_shown(1000)
+    before, place = watched.memory(), _held(page)
+    for batch in range(20):
+        facts.trade(*range(batch * 100, batch * 100 + 100))
+    watched.until_told(3000 * _A_TRADE)
+    assert page.get_by_role("article").nth(60).bounding_box() == place
+    page.get_by_role("button", name="2000 newer trades").or_(
+        page.get_by_role("button", name="500 newer trades")
+    ).click()
+    expect(page.get_by_role("button", name="back to the top")).to_have_count(0)
+    told, after = watched.told(), watched.memory()
+    assert told["gaps"] == 0
+    assert told["last"] - told["first"] + 1 == told["count"]
+    assert page.get_by_role("article").count() == _KEPT
+    # Four thousand events of a kilobyte each have come and gone.
+    assert after["bytes"] - before["bytes"] < 1_000_000
+    assert after["nodes"] < 1.2 * before["nodes"]
+
+
+@pytest.mark.long
+@pytest.mark.timeout(0)
+def test_an_hour_of_the_tape(page: Page, watched: Watched, facts: Facts, pictures: Path) -> None:
+    minutes = int(os.environ.get("TAPE_MINUTES", "60"))
+    figures: list[dict[str, int]] = []
+    sent, place = 0, None
+    begun = time.monotonic()
+    while time.monotonic() - begun < 60 * minutes:
+        due = int((time.monotonic() - begun) * EVENTS_PER_SECOND / _A_TRADE)
+        for number in range(sent, due):
+            facts.trade(number)
+        sent = max(sent, due)
+        if len(figures) < (time.monotonic() - begun) / 60:
+            figures.append(
+                {"minute": len(figures), "sent": sent} | watched.memory() | watched.told()
+            )
+            (pictures / "tape.json").write_text(json.dumps(figures, indent=1))
+            if len(figures) == 2:
+                place = _held(page)
+        page.wait_for_timeout(20)
+    watched.until_told(sent * _A_TRADE)
+    told = watched.told()
+    assert page.get_by_role("article").nth(60).bounding_box() == place
+    assert (told["count"], told["gaps"]) == (sent * _A_TRADE, 0)
+    warm = figures[min(2, len(figures) - 1)]
+    assert figures[-1]["bytes"] - warm["bytes"] < 2_000_000
+    assert figures[-1]["nodes"] < 1.2 * warm["nodes"]
