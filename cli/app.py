@@ -47,6 +47,7 @@ SECTIONS: dict[str, dict[str, _Entry]] = {
         "halt": _Entry("halt", "Stop sending, at once: all, a wallet, a leader or a market"),
         "breakers": _Entry("breakers", "List circuit breakers, or close one"),
         "dead-letters": _Entry("dead_letters", "List messages that were set aside, or replay one"),
+        "backup": _Entry("backup", "Take, check and restore base backups of the database"),
         "doctor": _Entry("doctor", "Find out what is wrong with the machine and the engine"),
     },
     "bring followers over": {

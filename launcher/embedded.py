@@ -124,7 +124,9 @@ def init_postgres(data: Path, password: str) -> None:
     """
     access = data / "pg_hba.conf"
     digest = hashlib.sha256(password.encode()).hexdigest()
-    wanted = f"# {digest}\nhost all all 127.0.0.1/32 scram-sha-256\n"
+    who = "all 127.0.0.1/32 scram-sha-256\n"
+    # Base backups are no connections to a database: "all" does not mean them.
+    wanted = f"# {digest}\nhost all {who}host replication {who}"
     if not (data / "PG_VERSION").exists():
         _make_cluster(data, password)
     elif access.read_text(encoding="utf-8") != wanted:

@@ -97,6 +97,30 @@ def temporary_postgres(*, durable: bool = True) -> Iterator[str]:
         shutil.rmtree(directory, ignore_errors=True)
 
 
+@contextmanager
+def serving(data: Path, password: str, log: Path) -> Iterator[str]:
+    """Run a PostgreSQL on a cluster that is there, for the length of the block; yields its URL.
+
+    Args:
+        data: the cluster.
+        password: of its superuser, as `embedded.init_postgres` has set it.
+        log: for what the server says.
+
+    Raises:
+        EmbeddedServerError: it does not start.
+    """
+    port = free_port()
+    url = f"postgresql://postgres:{password}@127.0.0.1:{port}/postgres"
+    with _child(
+        embedded.postgres_command(data, port),
+        embedded.postgres_user(),
+        lambda: embedded.postgres_answers(url),
+        "PostgreSQL",
+        log,
+    ):
+        yield url
+
+
 def in_memory(place: Path = _MEMORY) -> Path | None:
     """The file system in memory if it is there and has room; None: it is not, or has not."""
     try:

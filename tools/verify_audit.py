@@ -8,14 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, LiteralString
 
 import psycopg
-from psycopg.rows import dict_row
 
-from services.control.operators.verification import Part, Progress, verify
+from services.control.operators.verification import Part, verified
 from tradingtools.settings import SettingError, SharedSettings, load
 
 _NAMES = {Part.CHANGES: "control changes", Part.ORDERS: "orders", Part.SEALS: "seals"}
@@ -26,18 +23,6 @@ class Settings:
     """Only the shared settings: where the database is."""
 
     shared: SharedSettings = field(default_factory=SharedSettings)
-
-
-async def verified(url: str) -> list[Progress]:
-    """Return how each part ended; raises psycopg.Error."""
-    async with await psycopg.AsyncConnection.connect(
-        url, autocommit=True, row_factory=dict_row
-    ) as connection:
-
-        async def rows(query: LiteralString, **values: Any) -> Sequence[dict[str, Any]]:
-            return await (await connection.execute(query, values)).fetchall()
-
-        return [progress async for progress in verify(rows) if progress.done]
 
 
 def main() -> int:

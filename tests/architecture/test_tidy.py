@@ -20,6 +20,7 @@ FOLDERS = (
     "cli",
     "replay",
     "backtest",
+    "backup",
 )
 GENERATED = ROOT / "tradingtools" / "v1"
 PROTOS = sorted((ROOT / "protos").rglob("*.proto"))

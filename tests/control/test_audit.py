@@ -11,10 +11,9 @@ from collections.abc import Callable
 import psycopg
 import pytest
 
-from services.control.operators.verification import Part, Progress
+from services.control.operators.verification import Part, Progress, verified
 from tests.control.edge import ROOT, RunningEdge
 from tests.control.requests import Database, create_subscription, create_trigger
-from tools.verify_audit import verified
 
 Wallet = Callable[[], str]
 

@@ -10,7 +10,10 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequenc
 from dataclasses import dataclass
 from enum import StrEnum
 from itertools import groupby
-from typing import Any
+from typing import Any, LiteralString
+
+import psycopg
+from psycopg.rows import dict_row
 
 from services.control.store import Row, queries
 from tradingtools.domain.audit import (
@@ -56,6 +59,18 @@ class Progress:
     broken: Break | None = None
     sealed_to: int = 0
     """The last event that a seal covers; what comes after it can still be cut off unseen."""
+
+
+async def verified(url: str) -> list[Progress]:
+    """Return how each part of a database's audit ended. Raises psycopg.Error."""
+    async with await psycopg.AsyncConnection.connect(
+        url, autocommit=True, row_factory=dict_row
+    ) as connection:
+
+        async def rows(query: LiteralString, **values: Any) -> Sequence[dict[str, Any]]:
+            return await (await connection.execute(query, values)).fetchall()
+
+        return [progress async for progress in verify(rows) if progress.done]
 
 
 async def verify(rows: Rows) -> AsyncIterator[Progress]:
