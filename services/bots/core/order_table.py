@@ -67,7 +67,7 @@ class OrderTable:
         self._by_slot[slot] = order_id
         self._slot_of[order_id] = slot
         self._changed.add(order_id)
-        if order.state in ENDED:
+        if order.settled:
             self.standing.pop(slot, None)
             return
         certain = order.pending is PendingRequest.NONE and order.state is not BotOrderState.UNKNOWN
@@ -77,7 +77,8 @@ class OrderTable:
             instrument_id=order.order.instrument.id,
             side=order.order.side,
             price=order.price,
-            size=order.size,
+            # Of one that has ended, what it was filled by; a part of that may not be booked yet.
+            size=order.filled + order.reserved if order.state in ENDED else order.size,
             filled=order.filled,
             certain=certain,
         )

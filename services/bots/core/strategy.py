@@ -83,7 +83,7 @@ StrategyEvent = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Standing:
-    """An order of this bot that has not ended."""
+    """An order of this bot that has not ended, or whose fills are not all booked."""
 
     slot: str
     order_id: str

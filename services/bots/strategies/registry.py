@@ -9,7 +9,10 @@ from typing import Any
 import msgspec
 
 from services.bots.core.strategy import Strategy
+from services.bots.strategies.arbitrage import Arbitrage, ArbitrageState
 from services.bots.strategies.dca import Dca, DcaState
+from services.bots.strategies.delta_hedge import DeltaHedge, DeltaHedgeState
+from services.bots.strategies.funding_arbitrage import FundingArbitrage, FundingArbitrageState
 from services.bots.strategies.grid import Grid, GridState
 from services.bots.strategies.market_making import MarketMaking, MarketMakingState
 from services.bots.strategies.signal import Signal, SignalState
@@ -25,7 +28,10 @@ class Kind:
 
 
 KINDS: Mapping[str, Kind] = {
+    "arbitrage": Kind(make=Arbitrage, state=ArbitrageState),
     "dca": Kind(make=Dca, state=DcaState),
+    "delta_hedge": Kind(make=DeltaHedge, state=DeltaHedgeState),
+    "funding_arbitrage": Kind(make=FundingArbitrage, state=FundingArbitrageState),
     "grid": Kind(make=Grid, state=GridState),
     "market_making": Kind(make=MarketMaking, state=MarketMakingState),
     "signal": Kind(make=Signal, state=SignalState),

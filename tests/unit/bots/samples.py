@@ -48,6 +48,23 @@ def swap(*, inverse: bool = False, contract: str = "0.01") -> Instrument:
     )
 
 
+def spot() -> Instrument:
+    """Return OKX' spot market of bitcoin: ticks of 0.1, lots of 0.00001 bitcoin."""
+    return Instrument(
+        id="okx:BTC-USDT",
+        kind=InstrumentKind.SPOT,
+        base="BTC",
+        quote="USDT",
+        settle="USDT",
+        price_digits=1,
+        size_digits=8,
+        money_digits=8,
+        tick_size=1,
+        lot_size=1_000,
+        minimum_size=1_000,
+    )
+
+
 def outcome(asset: str = "yes") -> Instrument:
     """Return one outcome of a Polymarket market: micros, ticks of a cent, five shares at least."""
     return Instrument(
