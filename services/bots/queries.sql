@@ -67,12 +67,26 @@ select detail from bot_order
 where bot_id = %(bot)s and (not settled or created_at > clock_timestamp() - interval '1 hour')
 order by order_id
 
--- name: told
-select undone from bot_fill
-where venue = %(venue)s and order_id = %(order_id)s and trade_id = %(trade)s
+-- name: orders
+select order_id, slot, detail from bot_order where order_id = any(%(orders)s)
 
--- name: written
-select order_id from bot_order where order_id = any(%(orders)s)
+-- name: unread_since
+-- When the first permit was given whose orders nobody has read since; null: there is none.
+select (extract(epoch from min(given_at)) * 1000)::bigint as since_ms from bot_permit
+where bot_id = %(bot)s and epoch < %(epoch)s and read_at is null
+
+-- name: permits_read
+update bot_permit set read_at = clock_timestamp()
+where bot_id = any(%(bots)s) and epoch < %(epoch)s and read_at is null
+
+-- name: concerned
+-- Whether anything may still happen to a bot that does not run: it holds something, an order of it may
+-- fill, or was sent a while ago.
+select exists (select from bot_order where bot_id = %(bot)s
+               and (not settled or created_at > clock_timestamp() - interval '1 day'))
+    or exists (select from bot_permit where bot_id = %(bot)s and read_at is null)
+    or exists (select from bot_standing s, jsonb_each(s.holdings) held
+               where s.bot_id = %(bot)s and held.value ->> 'size' <> '0') as concerned
 
 -- name: fills
 -- Everything that was booked for a bot, oldest first.
@@ -96,7 +110,14 @@ insert into bot_permit (bot_id, epoch, instrument_id, side, first_number, last_n
                         size, expires_at)
 values (%(bot)s, %(epoch)s, %(instrument)s, %(side)s, %(first)s, %(last)s, %(worst)s, %(size)s,
         to_timestamp(%(expires_ms)s / 1000.0))
-on conflict do nothing
+-- Both are asked for under the same number: what was given once stays given.
+on conflict (bot_id, epoch, instrument_id, side, first_number) do update set
+    last_number = greatest(bot_permit.last_number, excluded.last_number),
+    worst_price = case when bot_permit.side = 'BUY'
+                       then greatest(bot_permit.worst_price, excluded.worst_price)
+                       else least(bot_permit.worst_price, excluded.worst_price) end,
+    size = greatest(bot_permit.size, excluded.size),
+    expires_at = greatest(bot_permit.expires_at, excluded.expires_at)
 
 -- name: order
 insert into bot_order (order_id, bot_id, epoch, slot, instrument_id, side, price, size, filled, state,

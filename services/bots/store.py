@@ -156,16 +156,29 @@ class Store:
             for row in await self._rows("lately", bot=bot_id)
         ]
 
-    async def undoable(self, fill: Fill) -> bool:
-        """Return whether a fill was booked, and not undone yet."""
-        venue = fill.instrument_id.partition(":")[0]
-        rows = await self._rows("told", venue=venue, trade=fill.trade_id, order_id=fill.order_id)
-        return [row["undone"] for row in rows] == [False]
+    async def orders(self, orders: Sequence[str]) -> dict[str, tuple[str, BotOrder]]:
+        """Return slot and order of those that were written, by id."""
+        rows = await self._rows("orders", orders=list(orders)) if orders else []
+        return {
+            row["order_id"]: (row["slot"], msgspec.convert(row["detail"], BotOrder)) for row in rows
+        }
 
-    async def written(self, orders: Sequence[str]) -> set[str]:
-        """Return those of the orders that were written."""
-        rows = await self._rows("written", orders=list(orders)) if orders else []
-        return {row["order_id"] for row in rows}
+    async def concerned(self, bot_id: str) -> bool:
+        """Return whether anything may still happen to a bot that does not run."""
+        return bool((await self._rows("concerned", bot=bot_id))[0]["concerned"])
+
+    async def unread_since(self, bot_id: str, lease: WalletLease) -> int | None:
+        """Return since when orders of former owners may be unknown; None: none are."""
+        rows = await self._rows("unread_since", bot=bot_id, epoch=lease.epoch)
+        since: int | None = rows[0]["since_ms"]
+        return since
+
+    async def permits_read(self, bots: Sequence[str], *, before: int) -> None:
+        """Note that everything is known of what left under permits of epochs before one."""
+        async with self._pool.connection() as connection:
+            await connection.execute(
+                _QUERIES["permits_read"], {"bots": list(bots), "epoch": before}
+            )
 
     async def fills(self, bot_id: str) -> list[Fill]:
         """Return everything that was booked for a bot, oldest first."""

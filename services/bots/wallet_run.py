@@ -63,7 +63,7 @@ class WalletRun:
         wallet = self._wallet = Wallet(store=self._store, lease=self._lease, venue=venue)
         journal = self._journal = Journal(wallet, self._write_ms)
         sending = Sending(wallet, journal.flush)
-        account = Account(wallet, sending, journal.writing)
+        account = Account(wallet, sending, journal.writing, journal.flush)
         markets = Markets(wallet, sending)
         wishes = Wishes(wallet, sending, account, markets, journal)
         try:
@@ -88,6 +88,10 @@ class WalletRun:
             return
         try:
             await self._journal.write()
+            if self._wallet is not None:
+                # Nothing has left that is not written.
+                lease, bots = self._wallet.lease, list(self._wallet.bots)
+                await self._store.permits_read(bots, before=lease.epoch + 1)
         except LostError:
             _log.warning("wallet was another engine's at its end", wallet=self._lease.wallet_id)
 

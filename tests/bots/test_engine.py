@@ -85,6 +85,38 @@ def test_a_bot_that_is_resumed_uses_no_order_id_again(world: Bots) -> None:
     assert len(placed) == len(set(placed))
 
 
+@pytest.mark.long
+def test_what_left_and_was_not_written_is_neither_doubled_nor_forgotten(world: Bots) -> None:
+    """An engine that seldom writes dies again and again between a send and its write."""
+    bot_id = "mm0000000003"
+    world.bot(bot_id)
+    engine = world.engine(TT_BOTS_WRITE_MS="5000")
+    for _ in range(3):
+        engine.start()
+        try:
+            until(lambda: unwritten(world, bot_id), "an order that is not written")
+        finally:
+            engine.kill()
+    assert unwritten(world, bot_id)
+    engine = world.engine()
+    engine.start()
+    try:
+        until(lambda: fills(world, bot_id) >= 1, "a fill")
+        stopped(world, bot_id)
+        assert unwritten(world, bot_id) == set()
+    finally:
+        engine.stop()
+    placed = world.placed(bot_id)
+    assert len(placed) == len(set(placed))
+
+
+def unwritten(world: Bots, bot_id: str) -> set[str]:
+    """Return orders that rest, or have filled, and that no engine has written."""
+    rows = [*world.asked("trade/orders-pending"), *world.asked("trade/fills?instType=SWAP")]
+    known = {one for (one,) in world.rows("select order_id from bot_order")}
+    return {one["clOrdId"] for one in rows if one["clOrdId"].startswith(bot_id)} - known
+
+
 def limits(world: Bots, bot_id: str, **more: str) -> None:
     query = "update bot set limits = %s, version = version + 1 where id = %s"
     world.rows(query, json.dumps({"max_position": "6", **more}), bot_id)

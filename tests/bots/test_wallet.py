@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from launcher.temporary import create_database
 from services.bots import wallet_run
-from services.bots.core.strategy import Quote
+from services.bots.core.permit import asked, order_id
+from services.bots.core.strategy import FillEvent, Quote, Withdraw
+from services.bots.store import Store
 from services.bots.strategies import registry
 from services.bots.strategies.registry import Kind
 from services.bots.wallet import account, wishes
 from tests.bots.exchange import SWAP, Desk, Script, until
+from tradingtools import clock
+from tradingtools.storage.postgres.pool import open_pool
+from tradingtools.venues.trading import NewOrder
 
 GRID = {
     "instrument_id": SWAP.id,
@@ -157,3 +163,119 @@ async def test_an_order_for_now_is_not_cancelled_on_its_way(
         heard = len(script.heard)
         await until(lambda: len(script.heard) > heard + 3, "some time")
     assert desk.exchange.cancelled == []
+
+
+async def settled(desk: Desk, script: Script, size: int = 10) -> str:
+    """Let a quote be filled in part and cancelled; return its id once nobody keeps it any more."""
+    script.intents = (quote(size),)
+    await until(lambda: desk.exchange.placed, "the quote")
+    order_id = desk.exchange.placed[-1].order_id
+    script.intents = (Withdraw(slot="a"),)
+    written = "select settled from bot_order where order_id = %s"
+    await until(lambda: desk.rows(written, order_id) == [(True,)], "the end of the order")
+    return order_id
+
+
+@pytest.mark.parametrize("state", ["RUNNING", "STOPPED", "PAUSED"])
+async def test_a_fill_of_an_order_that_was_let_go_of_is_booked_and_stops_its_bot(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, state: str
+) -> None:
+    script = scripted(monkeypatch)
+    desk.bot(desk.one)
+    async with desk.running():
+        order_id = await settled(desk, script)
+        desk.wish(desk.one, state)
+        await until(lambda: desk.state(desk.one) == state, "its state")
+        desk.exchange.trade(order_id, "BUY", 639_000, 4)
+        await until(lambda: desk.state(desk.one) == "RISK_STOPPED", "the stop")
+        await until(lambda: desk.booked(desk.one) == 4, "the fill")
+        assert "beyond what its end told" in desk.reason(desk.one)
+        heard = [one for one in script.heard if isinstance(one, FillEvent)]
+        assert [one.slot for one in heard] == ["a"]
+    moved = "select from_state, to_state from bot_order_event where order_id = %s"
+    assert ("CANCELLED", "RESURRECTED") in desk.rows(moved, order_id)
+
+
+async def test_a_late_fill_leaves_what_stands_in_its_slot_by_now(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And is told once, however often it is heard."""
+    script = scripted(monkeypatch)
+    desk.bot(desk.one)
+    async with desk.running():
+        script.intents = (quote(10),)
+        await until(lambda: open_orders(desk), "the quote")
+        (order_id,) = open_orders(desk)
+        fill = desk.exchange.fill(order_id, 10)
+        await until(lambda: len(open_orders(desk)) == 1, "the next quote")
+        await until(lambda: desk.booked(desk.one) == 10, "the fill")
+        (standing,) = open_orders(desk)
+        for _ in range(2):
+            desk.exchange.told.put_nowait(replace(fill, undone=True))
+        await until(lambda: desk.booked(desk.one) == 0, "the fill taken back")
+        heard = len(script.heard)
+        await until(lambda: len(script.heard) > heard + 3, "some time")
+        assert open_orders(desk) == [standing]
+        assert desk.state(desk.one) == "RUNNING"
+        told = [one for one in script.heard if isinstance(one, FillEvent) and one.fill.undone]
+        assert [one.slot for one in told] == ["a"]
+
+
+async def test_a_fill_of_an_order_that_nobody_wrote_is_found_however_long_ago_it_was(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its engine died between the send and the write; the order filled while nobody looked."""
+    script = scripted(monkeypatch)
+    desk.bot(desk.one)
+    async with desk.running():
+        script.intents = (quote(10),)
+        await until(lambda: open_orders(desk), "the quote")
+        (order_id,) = open_orders(desk)
+    desk.exchange.silent = True
+    script.intents = ()
+    hours_ago = clock.now_ms() - 3 * 3_600_000
+    desk.exchange.fill(order_id, 10, venue_ms=hours_ago)
+    desk.rows("delete from bot_order where bot_id = %s", desk.one)
+    desk.rows(
+        "update bot_permit set given_at = to_timestamp(%s / 1000.0) - interval '1 minute',"
+        " read_at = null where bot_id = %s",
+        hours_ago, desk.one,
+    )  # fmt: skip
+
+    async with desk.running():
+        await until(lambda: desk.booked(desk.one) == 10, "the fill")
+        unread = "select count(*) from bot_permit where bot_id = %s and read_at is null"
+        await until(lambda: desk.rows(unread, desk.one) == [(0,)], "the end of reading")
+        assert desk.state(desk.one) == "RUNNING"
+
+
+async def test_an_order_that_appears_after_the_reading_is_adopted_and_cancelled(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    script = scripted(monkeypatch)
+    desk.bot(desk.one)
+    async with desk.running():
+        await until(lambda: desk.state(desk.one) == "RUNNING", "the start")
+        late = NewOrder(
+            order_id=order_id(desk.one, 0xFF, 7), instrument=SWAP, side="BUY", price=639_000,
+            size=10, not_after_ms=clock.now_ms(),
+        )  # fmt: skip
+        await desk.exchange.place(late)
+        await until(lambda: not open_orders(desk), "its end")
+        assert desk.state(desk.one) == "RUNNING"
+        assert script.heard
+
+
+async def test_the_wider_of_two_permits_under_one_number_counts(desk: Desk) -> None:
+    desk.bot(desk.one)
+    async with open_pool(desk.url, name="test", size=1) as pool:
+        store = Store(pool, "engine", 60_000)
+        (lease,) = await store.take(venues=["okx"], mine=[], room=1)
+        permit = asked(
+            bot_id=desk.one, epoch=lease.epoch, instrument=SWAP, side="SELL", number=1,
+            price=640_000, size=10, expires_ms=lease.until_ms,
+        )  # fmt: skip
+        for price, size in ((500, 10), (400, 30), (450, 20)):
+            await store.permit(lease, replace(permit, worst_price=price, size=size))
+    query = "select worst_price, size from bot_permit where bot_id = %s"
+    assert desk.rows(query, desk.one) == [(400, 30)]

@@ -50,6 +50,7 @@ _S = BotOrderState
 _TOLD = "the venue tells it, by socket or when it is read"
 _FILL = "a fill is booked, once by its id"
 _BREACH = "breach: it exists after all; its bot stops, a person is called"
+_MORE = "breach: a fill beyond what its end told; its bot stops, a person is called"
 BY_OPERATOR = "an operator, with evidence, audited"
 
 TRANSITIONS: tuple[Transition, ...] = (
@@ -97,6 +98,8 @@ TRANSITIONS: tuple[Transition, ...] = (
     Transition(_S.DEAD, _S.REJECTED, BY_OPERATOR),
     Transition(_S.LOST, _S.RESURRECTED, _BREACH),
     Transition(_S.REJECTED, _S.RESURRECTED, _BREACH),
+    Transition(_S.CANCELLED, _S.RESURRECTED, _MORE),
+    Transition(_S.EXPIRED, _S.RESURRECTED, _MORE),
     Transition(_S.RESURRECTED, _S.FILLED, _TOLD),
     Transition(_S.RESURRECTED, _S.CANCELLED, _TOLD),
     Transition(_S.RESURRECTED, _S.EXPIRED, _TOLD),

@@ -103,13 +103,24 @@ class Bot(Generic[Config, State]):
         self._booked: list[Fill] = []
         self._wake_ms: int | None = None
         self._flattening = False
+        self._ran = False
         for slot, order in orders_:
+            self._know(order.order)
             self._table.keep(slot, orders.orphaned(order))
 
     def adopt(self, new: NewOrder) -> None:
         """Take an order of this bot that a former life sent and did not write; it is ended."""
+        self._know(new)
         mine = orders.intend(new, bot_id=self.setup.bot_id, epoch=self.setup.epoch)
         self._table.keep(f"found:{new.order_id}", orders.orphaned(orders.sending(mine)))
+
+    def recall(self, slot: str, order: BotOrder) -> None:
+        """Take back an order that was settled and let go of: its venue tells something new."""
+        self._know(order.order)
+        self._table.recall(slot, order)
+
+    def _know(self, new: NewOrder) -> None:
+        self._market.instruments.setdefault(new.instrument.id, new.instrument)
 
     # ---------------------------------------------------------------------------------- commands
 
@@ -118,6 +129,7 @@ class Bot(Generic[Config, State]):
         if self.life is not BotState.STARTING:
             return self._requests(now_ms)
         self.life = BotState.RUNNING
+        self._ran = True
         return self._decide(TimerEvent(), now_ms)
 
     def end(self, life: BotState, now_ms: int) -> list[Request]:
@@ -211,13 +223,11 @@ class Bot(Generic[Config, State]):
             # Before its strategy has heard of a part, its quote would ask for that part again.
             self._table.keep(slot, after)
             return self._decide(FillEvent(fill, slot), now_ms)
+        if after.breach and not before.breach:
+            # It stops; its strategy knows of the fill all the same when it is resumed.
+            self._learn(FillEvent(fill, slot), now_ms)
         found = self._folded(before, after, now_ms)
         return found + self._decide(FillEvent(fill, slot), now_ms)
-
-    def undone(self, fill: Fill, now_ms: int) -> list[Request]:
-        """Book back a fill that was booked, of an order that is settled and let go of."""
-        self._book(fill)
-        return self._decide(FillEvent(fill, slot=""), now_ms)
 
     def _book(self, fill: Fill) -> None:
         self._booked.append(fill)
@@ -278,6 +288,11 @@ class Bot(Generic[Config, State]):
         """Return why the quote of a slot does not stand, by slot."""
         return self._quoting.refusals
 
+    @property
+    def trades(self) -> bool:
+        """Return whether it needs its markets: it has run in this life, or has to sell."""
+        return self._ran or self._flattening
+
     def slot_of(self, order_id: str) -> str:
         """Return the slot of one of its orders."""
         return self._table.slot_of(order_id)
@@ -317,15 +332,20 @@ class Bot(Generic[Config, State]):
 
     def _decide(self, event: StrategyEvent, now_ms: int) -> list[Request]:
         if self.life is BotState.RUNNING:
-            try:
-                self.state, intents = self.strategy.on(
-                    self.setup.config, self.state, event, self.view(now_ms)
-                )
-            except Exception as error:  # noqa: BLE001 - one strategy must not stop a wallet's others
-                return self.fail(error, now_ms)
-            for intent in intents:
+            for intent in self._learn(event, now_ms):
                 self._take(intent)
         return self._requests(now_ms)
+
+    def _learn(self, event: StrategyEvent, now_ms: int) -> tuple[Intent, ...]:
+        """Let the strategy know of an event; return what it wants. Its defect ends the bot."""
+        try:
+            self.state, intents = self.strategy.on(
+                self.setup.config, self.state, event, self.view(now_ms)
+            )
+        except Exception as error:  # noqa: BLE001 - one strategy must not stop a wallet's others
+            self.defect(error)
+            return ()
+        return intents
 
     def _take(self, intent: Intent) -> None:
         if isinstance(intent, Quote):

@@ -59,14 +59,29 @@ class OrderTable:
         """Return those that may fill, or have fills that are not booked."""
         return [one for one in self.orders.values() if not one.settled]
 
+    def recall(self, slot: str, order: BotOrder) -> None:
+        """Take back an order that was let go of; another may stand in its slot by now."""
+        order_id = order.order.order_id
+        self.orders[order_id] = order
+        self._by_slot[f"late:{order_id}"] = order_id
+        self._slot_of[order_id] = slot
+        self._changed.add(order_id)
+
     def keep(self, slot: str, order: BotOrder, code: str = "") -> None:
         """Put a new order, or a new state of one with the code that told it, in its place."""
         order_id = order.order.order_id
-        self._told.note(slot, self.orders.get(order_id), order, code)
+        before = self.orders.get(order_id)
+        if before is None:
+            # What a former life left may share its slot with another order.
+            last = self.last_of(slot)
+            free = last is None or last.settled
+            self._by_slot[slot if free else f"late:{order_id}"] = order_id
+        self._told.note(slot, before, order, code)
         self.orders[order_id] = order
-        self._by_slot[slot] = order_id
         self._slot_of[order_id] = slot
         self._changed.add(order_id)
+        if self._by_slot.get(slot) != order_id:
+            return
         if order.settled:
             self.standing.pop(slot, None)
             return
@@ -94,7 +109,11 @@ class OrderTable:
         for _, order in found:
             if order.settled:
                 order_id = order.order.order_id
-                del self.orders[order_id], self._slot_of[order_id]
+                slot = self._slot_of.pop(order_id)
+                del self.orders[order_id]
+                for key in (slot, f"late:{order_id}"):
+                    if self._by_slot.get(key) == order_id:
+                        del self._by_slot[key]
                 self._cancelled_ms.pop(order_id, None)
                 self._cancelling_ms.pop(order_id, None)
                 self._looked_ms.pop(order_id, None)

@@ -167,6 +167,10 @@ def _placed(order: BotOrder, receipt: Receipt) -> BotOrder:
     return _moved(order, _S.REJECTED)
 
 
+def _booked(order: BotOrder) -> int:
+    return order.filled + sum(order.undone.values())
+
+
 def _evidence(order: BotOrder) -> bool:
     return bool(order.fills or order.undone or order.told_filled)
 
@@ -253,6 +257,9 @@ def filled(order: BotOrder, fill: Fill) -> BotOrder:
     if order.state in (_S.LOST, _S.REJECTED):
         order = _moved(order, _S.RESURRECTED)
         return replace(order, breach=f"fill {fill.trade_id} of what was ended without one")
+    if order.state in (_S.CANCELLED, _S.EXPIRED) and _booked(order) > order.told_filled:
+        order = _moved(order, _S.RESURRECTED)
+        return replace(order, breach=f"fill {fill.trade_id} is beyond what its end told")
     if order.filled > order.largest_size:
         order = replace(order, breach=f"fill {fill.trade_id} is more than was ordered")
     if order.state in (_S.SUBMITTING, _S.OPEN, _S.UNKNOWN, _S.DEAD):

@@ -6,19 +6,19 @@ Orders of strangers are left alone and told.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from functools import partial
 
 import structlog
 
 from services.bots.core.bot import AnyBot
+from services.bots.core.orders import BotOrder
 from services.bots.core.requests import DEADLINE_MS
-from services.bots.wallet.making import found_order
+from services.bots.wallet.making import found_order, instrument_of
 from services.bots.wallet.sending import Sending
 from services.bots.wallet.shared import Wallet, answered
 from tradingtools import clock
-from tradingtools.domain.bot_order_states import BotOrderState
+from tradingtools.domain.bot_order_states import ENDED, BotOrderState
 from tradingtools.venues.trading import (
     AccountEvent,
     AccountState,
@@ -26,6 +26,7 @@ from tradingtools.venues.trading import (
     Disconnected,
     Fill,
     OrderReport,
+    OrderStatus,
 )
 
 FILLS_BEFORE_MS = 600_000
@@ -41,14 +42,22 @@ class Account:
         wallet: whose account it is.
         sending: of the wallet.
         writing: held while what is settled is neither in a bot nor in the database.
+        write: makes durable what the bots have.
     """
 
-    def __init__(self, wallet: Wallet, sending: Sending, writing: asyncio.Lock) -> None:
+    def __init__(
+        self,
+        wallet: Wallet,
+        sending: Sending,
+        writing: asyncio.Lock,
+        write: Callable[[], Awaitable[None]],
+    ) -> None:
         self._wallet = wallet
         self._sending = sending
         self._writing = writing
+        self._write = write
+        self._reading = asyncio.Lock()
         self._strangers: set[str] = set()
-        self._undone: set[tuple[str, str]] = set()
 
     async def follow(self) -> None:
         """Read the account, then hear what happens to it, for ever."""
@@ -66,40 +75,38 @@ class Account:
                 await self._hear(event)
 
     async def _hear(self, event: AccountEvent) -> None:
-        if isinstance(event, Fill):
+        if isinstance(event, Fill | OrderReport):
             bot = self._wallet.owner(event.order_id)
-            if bot is not None and event.undone and event.order_id not in bot.orders:
-                await self._undo(bot, event)
-            elif bot is not None:
-                self._sending.tell(bot, partial(bot.filled, event))
-        elif isinstance(event, OrderReport):
-            bot = self._wallet.owner(event.order_id)
-            if bot is not None:
-                self._sending.tell(bot, partial(bot.reported, event))
+            if bot is None:
+                return
+            if event.order_id not in bot.orders:
+                await self._find_again([event])
+            self._tell(bot, event)
         elif isinstance(event, AccountState):
             self._wallet.account = event
-            for bot in self._wallet.bots.values():
-                self._sending.tell(bot, partial(bot.account, event))
+            for one in self._wallet.bots.values():
+                self._sending.tell(one, partial(one.account, event))
 
-    async def _undo(self, bot: AnyBot, fill: Fill) -> None:
-        """Book back a fill of an order that is settled: its trade has failed since."""
-        key = fill.order_id, fill.trade_id
-        async with self._writing:
-            if key in self._undone or not await self._wallet.store.undoable(fill):
-                return
-            self._undone.add(key)
-        self._sending.tell(bot, partial(bot.undone, fill))
+    def _tell(self, bot: AnyBot, event: Fill | OrderReport) -> None:
+        take = bot.filled if isinstance(event, Fill) else bot.reported
+        self._sending.tell(bot, partial(take, event))  # type: ignore[arg-type]
 
     async def read(self) -> None:
         """Read what was missed: fills first, so that no end comes before what it filled."""
+        async with self._reading:
+            await self._read()
+
+    async def _read(self) -> None:
         accounts, asked = self._wallet.venue.accounts, clock.now_ms()
+        # Of bots that are here by now: their permits are read when this is.
+        unread = dict(self._wallet.unread_ms)
         fills = await answered(accounts.fills, self._unread_since(asked))
         standing = await answered(accounts.open_orders)
-        async with self._writing:
-            # What is settled and being written is neither here nor in the database yet.
-            await self._adopt(fills)
+        await self._find_again([*fills, *standing])
         for fill in fills:
-            await self._hear(fill)
+            bot = self._wallet.owner(fill.order_id)
+            if bot is not None:
+                self._tell(bot, fill)
         for report in standing:
             bot = self._wallet.owner(report.order_id)
             if bot is not None:
@@ -110,31 +117,65 @@ class Account:
             for order_id, order in list(bot.orders.items()):
                 if order_id not in named and order.state is not BotOrderState.INTENDED:
                     self._sending.look(bot, bot.named(order, clock.now_ms()))
+        await self._now_known(unread)
+
+    async def _now_known(self, unread: Mapping[str, int]) -> None:
+        known = [one for one in unread if one in self._wallet.bots]
+        if not known:
+            return
+        # Once it is written what they have: a death before that has to read all of it again.
+        await self._write()
+        await self._wallet.store.permits_read(known, before=self._wallet.lease.epoch)
+        for bot_id in known:
+            self._wallet.unread_ms.pop(bot_id, None)
 
     def _unread_since(self, now_ms: int) -> int:
-        """Return since when fills may be unread: what rests may have filled at any time."""
+        """Return since when fills may be unread.
+
+        What rests may have filled at any time, and what left under a permit that nobody has read
+        the end of may have filled since the permit was given.
+        """
         sent = [
             order.order.not_after_ms
             for bot in self._wallet.bots.values()
             for order in bot.orders.values()
         ]
-        return min([self._wallet.booked_ms or now_ms, *sent]) - FILLS_BEFORE_MS
+        unread = self._wallet.unread_ms.values()
+        return min([self._wallet.booked_ms or now_ms, *sent, *unread]) - FILLS_BEFORE_MS
 
-    async def _adopt(self, fills: Sequence[Fill]) -> None:
-        """Give a bot the orders that left under its permits, filled, and were not written."""
-        missing: dict[str, Fill] = {}
-        for fill in fills:
-            bot = self._wallet.owner(fill.order_id)
-            if bot is not None and fill.order_id not in bot.orders:
-                before = missing.get(fill.order_id)
-                size = fill.size + (before.size if before is not None else 0)
-                missing[fill.order_id] = replace(fill, size=size)
-        written = await self._wallet.store.written(list(missing))
-        for order_id, fill in missing.items():
+    async def _find_again(self, events: Sequence[Fill | OrderReport]) -> None:
+        """Give bots back the orders of which something new is told, whoever let go of them.
+
+        One that is settled and let go of is recalled when it filled more, or less, than is booked.
+        One that nobody has written left under a permit of a former life: it is adopted, and ended.
+        """
+        missing: dict[str, list[Fill | OrderReport]] = {}
+        for event in events:
+            bot = self._wallet.owner(event.order_id)
+            if bot is not None and event.order_id not in bot.orders:
+                missing.setdefault(event.order_id, []).append(event)
+        if not missing:
+            return
+        async with self._writing:
+            # What is settled and being written is neither here nor in the database yet.
+            written = await self._wallet.store.orders(list(missing))
+        for order_id, about in missing.items():
             bot = self._wallet.owner(order_id)
-            instrument = self._wallet.instruments.get(fill.instrument_id)
-            if order_id not in written and bot is not None and instrument is not None:
-                bot.adopt(found_order(order_id, instrument, fill.side, fill.price, fill.size))
+            if bot is None or order_id in bot.orders:
+                continue
+            slot, order = written.get(order_id, ("", None))
+            if order is None:
+                await self._adopt(bot, order_id, about)
+            elif any(_is_news(order, one) for one in about):
+                bot.recall(slot, order)
+
+    async def _adopt(self, bot: AnyBot, order_id: str, about: Sequence[Fill | OrderReport]) -> None:
+        one = about[0]
+        instrument = await instrument_of(self._wallet, one.instrument_id)
+        told = [event.size for event in about if isinstance(event, OrderReport)]
+        filled = sum(event.size for event in about if isinstance(event, Fill))
+        size = max([*told, filled])
+        bot.adopt(found_order(order_id, instrument, one.side, one.price, size))
 
     def _tell_strangers(self, standing: Iterable[OrderReport]) -> None:
         for report in standing:
@@ -148,3 +189,16 @@ class Account:
                 instrument=report.instrument_id,
                 venue_order=report.venue_order_id,
             )
+
+
+def _is_news(order: BotOrder, told: Fill | OrderReport) -> bool:
+    """Return whether a message says more of an order that is settled than is known of it."""
+    if isinstance(told, Fill):
+        known = order.undone if told.undone else {**order.fills, **order.undone}
+        return told.trade_id not in known
+    if order.state not in ENDED:
+        return True
+    never_was = order.state in (BotOrderState.LOST, BotOrderState.REJECTED)
+    if never_was:
+        return told.status is not OrderStatus.REJECTED
+    return told.filled_size > order.filled + sum(order.undone.values())

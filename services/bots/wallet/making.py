@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from services.bots.core.bot import AnyBot, Bot
 from services.bots.core.holding import Holding, booked
-from services.bots.core.orders import BotOrder, intend, sending
-from services.bots.core.permit import number_of
 from services.bots.core.risk import Equity, LimitError, limits_of
 from services.bots.core.setup import Setup
 from services.bots.store import BotRow
@@ -38,6 +36,7 @@ async def make(wallet: Wallet, row: BotRow, *, number: int) -> AnyBot:
         ConfigError: its settings do not fit its strategy.
         SetupError: it does not fit its wallet or venue.
     """
+    await _note_unread(wallet, row.bot_id)
     await _find_instruments(wallet, row.instruments)
     instruments = {one: wallet.instruments[one] for one in row.instruments}
     strategy = registry.strategy(row.strategy)
@@ -63,7 +62,7 @@ async def make(wallet: Wallet, row: BotRow, *, number: int) -> AnyBot:
         setup,
         strategy,
         strategy.begin(config) if before is None else before,
-        orders_=[*known, *await _unwritten(wallet, row.bot_id, known)],
+        orders_=known,
         holdings=await _held(wallet, row.bot_id, instruments),
         number=number,
         equity=None if row.equity is None else Equity(**row.equity),
@@ -76,6 +75,7 @@ async def make_rest(wallet: Wallet, row: BotRow, *, number: int) -> AnyBot:
 
     Its orders are its own all the same: they are cancelled, and their fills booked.
     """
+    await _note_unread(wallet, row.bot_id)
     for sent in await wallet.store.lately(row.bot_id):
         wallet.venue.gateway.recognise(sent)
     known = [(slot, one) for _, slot, one in await wallet.store.unsettled([row.bot_id])]
@@ -95,7 +95,7 @@ async def make_rest(wallet: Wallet, row: BotRow, *, number: int) -> AnyBot:
         Idle(),
         # Written back as it was.
         row.strategy_state,
-        orders_=[*known, *await _unwritten(wallet, row.bot_id, known)],
+        orders_=known,
         holdings=await _held(wallet, row.bot_id, instruments, whole=False),
         number=number,
         equity=None if row.equity is None else Equity(**row.equity),
@@ -117,6 +117,18 @@ def found_order(
     )
 
 
+async def instrument_of(wallet: Wallet, instrument_id: str) -> Instrument:
+    """Return an instrument. Raises SetupError: the venue has none of this name."""
+    await _find_instruments(wallet, [instrument_id])
+    return wallet.instruments[instrument_id]
+
+
+async def _note_unread(wallet: Wallet, bot_id: str) -> None:
+    since = await wallet.store.unread_since(bot_id, wallet.lease)
+    if since is not None:
+        wallet.unread_ms[bot_id] = since
+
+
 async def _find_instruments(wallet: Wallet, ids: Iterable[str]) -> None:
     missing = [one for one in ids if one not in wallet.instruments]
     if not missing:
@@ -127,22 +139,6 @@ async def _find_instruments(wallet: Wallet, ids: Iterable[str]) -> None:
     unknown = sorted(set(missing) - set(wallet.instruments))
     if unknown:
         raise SetupError(f"instruments: the venue has no {unknown[0]}")
-
-
-async def _unwritten(
-    wallet: Wallet, bot_id: str, known: Sequence[tuple[str, BotOrder]]
-) -> list[tuple[str, BotOrder]]:
-    """Return orders that left under a permit and were not written: they are ended at once."""
-    written = {order.order.order_id for _, order in known}
-    found = []
-    for report in await answered(wallet.venue.accounts.open_orders):
-        of = number_of(report.order_id, bot_id)
-        instrument = wallet.instruments.get(report.instrument_id)
-        if of is None or report.order_id in written or instrument is None:
-            continue
-        new = found_order(report.order_id, instrument, report.side, report.price, report.size)
-        found.append((f"found:{report.order_id}", sending(intend(new, bot_id=bot_id, epoch=of[0]))))
-    return found
 
 
 async def _held(

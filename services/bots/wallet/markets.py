@@ -29,7 +29,7 @@ class Markets:
     async def follow(self) -> None:
         """Follow the markets of all bots; another set of them is followed anew."""
         bots = self._wallet.bots.values()
-        wanted = frozenset(one for bot in bots for one in bot.setup.instruments)
+        wanted = frozenset(one for bot in bots if bot.trades for one in bot.setup.instruments)
         if wanted == self._fed:
             return
         await self.close()

@@ -132,7 +132,7 @@ class Wishes:
         self._beginning[row.bot_id] = asyncio.create_task(self._begin(row))
 
     async def _begin(self, row: BotRow) -> None:
-        if not (_starts(row) or _ends(row) or await self._store.unsettled([row.bot_id])):
+        if not (_starts(row) or _ends(row) or await self._store.concerned(row.bot_id)):
             return
         number = self._numbers.get(row.bot_id, 1)
         try:

@@ -499,11 +499,12 @@ def test_a_fill_that_fails_after_its_order_is_settled_is_booked_back() -> None:
     for fill in fills:
         bot.filled(fill, run.now)
     bot.reported(run.venue.report("bot1e1n1"), run.now)
-    bot.written()
+    ((slot, settled),) = bot.written().orders
     assert (bot.orders, bot.holdings[ONE.id].size) == ({}, 10)
 
+    bot.recall(slot, settled)
     for fill in fills:
-        bot.undone(replace(fill, undone=True), run.now)
+        bot.filled(replace(fill, undone=True), run.now)
 
     assert bot.holdings[ONE.id].size == 0
     assert [one.undone for one in bot.written().fills] == [True] * len(fills)

@@ -165,7 +165,7 @@ RIGHTS: Mapping[str, _Rights] = {
         "trading_wallet_lease": "insert, update",
         "bot": "update (state, from_state, reason, engine, epoch, desired)",
         "bot_event": "insert",
-        "bot_permit": "insert",
+        "bot_permit": "insert, update",
         "bot_order": "insert, update",
         "bot_order_event": "insert",
         "bot_fill": "insert",

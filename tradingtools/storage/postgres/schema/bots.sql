@@ -83,8 +83,11 @@ create table bot_permit (
     size          bigint not null check (size > 0),
     expires_at    timestamptz not null,
     given_at      timestamptz not null default clock_timestamp(),
+    -- When a later owner had read what became of its orders; null: any of them may be unknown.
+    read_at       timestamptz,
     primary key (bot_id, epoch, instrument_id, side, first_number)
 );
+create index bot_permit_unread on bot_permit (bot_id) where read_at is null;
 
 -- Orders as their engine knew them last; written behind the wire, complete after reconciliation.
 -- Prices and sizes in the units of the instrument.
