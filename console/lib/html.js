@@ -1,4 +1,4 @@
 // Preact and its templates: one place that names the library.
 export {
-  h, html, render, useCallback, useEffect, useLayoutEffect, useMemo, useRef, useState,
+  Component, h, html, render, useCallback, useEffect, useLayoutEffect, useMemo, useRef, useState,
 } from "../vendor/preact-htm.js";

@@ -2,7 +2,7 @@
 
 import { get } from "../lib/api.js";
 import { price, shares, usdc, word } from "../lib/format.js";
-import { html, useCallback, useEffect, useMemo, useRef, useState } from "../lib/html.js";
+import { Component, html, useCallback, useEffect, useRef, useState } from "../lib/html.js";
 import { live } from "../lib/live.js";
 import { fold, MOST } from "../lib/tape.js";
 import { Badge, Empty, Id, Problem, Time } from "../lib/ui.js";
@@ -82,13 +82,18 @@ async function recent() {
   return (await get("/events", asked)).events || [];
 }
 
-function Trade({ trade, operator, onOpen }) {
-  const [open, toggle] = useState(false);
-  // At a hundred events a second most trades are as they were: the same answer is not compared again.
-  return useMemo(() => row(trade, operator, open, () => {
-    toggle(!open);
-    onOpen(trade.key, !open);
-  }), [trade, operator, open]);
+/** At a hundred events a second most trades are as they were, and are not compared again. */
+class Trade extends Component {
+  shouldComponentUpdate({ trade, operator }, { open }) {
+    return trade !== this.props.trade || operator !== this.props.operator || open !== this.state.open;
+  }
+
+  render({ trade, operator, onOpen }, { open = false }) {
+    return row(trade, operator, open, () => {
+      this.setState({ open: !open });
+      onOpen(trade.key, !open);
+    });
+  }
 }
 
 function row(trade, operator, open, toggle) {
