@@ -44,7 +44,7 @@ select from trading_wallet_lease
 where wallet_id = %(wallet)s and engine = %(engine)s and epoch = %(epoch)s for share
 
 -- name: wallet
-select id, exchange, environment, account from trading_wallet where id = %(wallet)s
+select id, exchange, environment, account, signature_type, signer_address from trading_wallet where id = %(wallet)s
 
 -- name: bots
 -- The bots of a wallet, as people want them and as they stand.

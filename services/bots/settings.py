@@ -26,6 +26,22 @@ class Settings:
     """OKX's REST; http to this machine alone."""
     okx_socket_url: str = setting("wss://ws.okx.com:8443", schemes=("ws", "wss"))
     """OKX's web sockets; ws to this machine alone."""
+    polymarket_url: str = setting("https://clob.polymarket.com", schemes=("http", "https"))
+    """Polymarket's CLOB; http to this machine alone, as of the three below."""
+    polymarket_gamma_url: str = setting(
+        "https://gamma-api.polymarket.com", schemes=("http", "https")
+    )
+    """Polymarket's Gamma API, which knows the rules and the end of markets."""
+    polymarket_data_url: str = setting("https://data-api.polymarket.com", schemes=("http", "https"))
+    """Polymarket's Data API, which knows what a wallet holds."""
+    polymarket_socket_url: str = setting(
+        "wss://ws-subscriptions-clob.polymarket.com/ws", schemes=("ws", "wss")
+    )
+    """Polymarket's web sockets, without the name of a channel."""
+    polymarket_heartbeats: bool = setting(False)
+    """Arm the dead man's switch of each wallet: when this engine falls silent, Polymarket cancels
+    **all** orders of the account. It cannot be disarmed again, and needs API keys that nothing else
+    uses; without it orders end after three minutes."""
     real_orders: bool = setting(False)
     """Let bots trade at an exchange that is not on this machine: **real orders**. This engine is
     young: docs/operating.md says what it cannot do yet."""

@@ -1,4 +1,4 @@
-"""An engine of bots on real parts: PostgreSQL, the signer, and a paper OKX on the real wire."""
+"""An engine of bots on real parts: PostgreSQL, the signer, a paper exchange on the real wire."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -68,13 +68,14 @@ class Engine:
 
 
 @dataclass
-class Bots:
-    """All that a test of bots needs."""
+class BotWorld:
+    """All that a test of bots needs at any exchange."""
 
     signer: World
-    okx: Live
     directory: Path
-    wallet: str = ""
+    wallet: str = field(default="", kw_only=True)
+    venue: Mapping[str, str] = field(default_factory=dict, kw_only=True)
+    """Settings of an engine that trades at the exchange."""
 
     def rows(self, query: str, *values: Any) -> list[Any]:
         with psycopg.connect(self.signer.database_url, autocommit=True) as connection:
@@ -90,18 +91,39 @@ class Bots:
                 **role_urls(self.signer.database_url),
                 "TT_BOTS_LISTEN": f"127.0.0.1:{free_port()}",
                 "TT_BOTS_NAME": name,
-                "TT_BOTS_VENUES": "okx",
                 "TT_BOTS_SIGNER_SOCKET": self.signer.socket,
-                "TT_BOTS_OKX_URL": self.okx.rest,
-                "TT_BOTS_OKX_SOCKET_URL": f"wss://localhost:{self.okx.port}",
                 "TT_BOTS_LEASE_MS": "4000",
                 "TT_ENGINE_CALLERS": signers.CALLERS,
                 "TT_ENGINE_TOKEN": signers.TOKENS["engine"],
-                "SSL_CERT_FILE": str(self.okx.authority),
+                **self.venue,
                 **settings,
             },
             self.directory / f"{name}.log",
         )
+
+    def made(self, bot_id: str, config: Mapping[str, Any], limits: Mapping[str, str]) -> None:
+        """Create a market maker and want it to run."""
+        named = [config["instrument_id"], config.get("complement_id")]
+        self.rows(
+            "insert into bot (id, tenant, name, wallet_id, strategy, config, instruments, limits,"
+            " desired) values (%s, 'default', %s, %s, 'market_making', %s, %s, %s, 'RUNNING')",
+            bot_id, bot_id, self.wallet, json.dumps(config), [one for one in named if one],
+            json.dumps(limits),
+        )  # fmt: skip
+
+    def wish(self, bot_id: str, desired: str) -> None:
+        self.rows("update bot set desired = %s where id = %s", desired, bot_id)
+
+    def state(self, bot_id: str) -> tuple[str, str]:
+        (found,) = self.rows("select state, reason from bot where id = %s", bot_id)
+        return tuple(found)
+
+
+@dataclass
+class Bots(BotWorld):
+    """All that a test of bots at OKX needs."""
+
+    okx: Live
 
     def bot(self, bot_id: str, **more: Any) -> None:
         """Create a market maker and want it to run."""
@@ -114,19 +136,7 @@ class Bots:
             "max_half_spread": 100 * 10**8,
             **more.pop("config", {}),
         }
-        limits = {"max_position": "6", **more.pop("limits", {})}
-        self.rows(
-            "insert into bot (id, tenant, name, wallet_id, strategy, config, instruments, limits,"
-            " desired) values (%s, 'default', %s, %s, 'market_making', %s, %s, %s, 'RUNNING')",
-            bot_id, bot_id, self.wallet, json.dumps(config), [f"okx:{SWAP}"], json.dumps(limits),
-        )  # fmt: skip
-
-    def wish(self, bot_id: str, desired: str) -> None:
-        self.rows("update bot set desired = %s where id = %s", desired, bot_id)
-
-    def state(self, bot_id: str) -> tuple[str, str]:
-        (found,) = self.rows("select state, reason from bot where id = %s", bot_id)
-        return tuple(found)
+        self.made(bot_id, config, {"max_position": "6", **more.pop("limits", {})})
 
     def asked(self, path: str) -> list[dict[str, str]]:
         """Return the rows of a private question, asked as another client would."""
@@ -184,9 +194,19 @@ def bots(database_url: str, directory: Path) -> Iterator[Bots]:
         live.account("ann")
         more = {"TT_SIGNER_OKX_URL": live.rest, "SSL_CERT_FILE": str(live.authority)}
         with signers.running(database_url, signer_directory, **more) as signer:
-            world = Bots(signer, live, directory)
-            world.wallet = signers.run(_wallet(signer))
-            yield world
+            wallet = signers.run(_wallet(signer))
+            yield Bots(
+                signer,
+                directory,
+                live,
+                wallet=wallet,
+                venue={
+                    "TT_BOTS_VENUES": "okx",
+                    "TT_BOTS_OKX_URL": live.rest,
+                    "TT_BOTS_OKX_SOCKET_URL": f"wss://localhost:{live.port}",
+                    "SSL_CERT_FILE": str(live.authority),
+                },
+            )
 
 
 async def _wallet(signer: World) -> str:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import ssl
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +17,7 @@ import httpx
 from paper.okx.app import PORTS_FILE, run
 from paper.okx.settings import Settings
 from tests.support.certificates import Authority
+from tests.support.running import running
 from tradingtools.settings import load
 
 WAIT_S = 60.0
@@ -84,42 +84,10 @@ def okx(directory: Path, **more: str) -> Iterator[Live]:
     settings = load(
         Settings, "paper_okx", {f"TT_PAPER_OKX_{name}": value for name, value in environ.items()}
     )
-    with _serving(settings):
+    with running(partial(run, settings), settings.state_dir / PORTS_FILE):
         ports = json.loads((directory / PORTS_FILE).read_text())
         with httpx.Client(base_url=f"http://127.0.0.1:{ports['control_port']}") as control:
             yield Live(ports["port"], control, authority.file, directory)
-
-
-@contextmanager
-def _serving(settings: Settings) -> Iterator[None]:
-    loop, stop, failed = asyncio.new_event_loop(), asyncio.Event(), list[BaseException]()
-    ready = settings.state_dir / PORTS_FILE
-
-    async def work() -> None:
-        await run(settings, stop)
-        for _ in range(20):  # what was aborted is closed by the loop's next turns
-            await asyncio.sleep(0)
-
-    def serve() -> None:
-        try:
-            loop.run_until_complete(work())
-        except BaseException as error:  # noqa: BLE001 - the test has to see it
-            failed.append(error)
-
-    thread = threading.Thread(target=serve)
-    thread.start()
-    try:
-        until(lambda: ready.exists() or bool(failed))
-        if failed:
-            raise failed[0]
-        yield
-    finally:
-        loop.call_soon_threadsafe(stop.set)
-        thread.join(WAIT_S)
-        loop.close()
-        ready.unlink(missing_ok=True)
-    if failed:
-        raise failed[0]
 
 
 def until(holds: Callable[[], object]) -> Any:

@@ -110,6 +110,12 @@ def trades(wallet: str, *, after_s: int, cursor: str = FIRST_PAGE) -> ClobReques
     return ClobRequest(method="GET", path="/data/trades", query=urlencode(query))
 
 
+def heartbeat(last: str) -> ClobRequest:
+    """Return a heartbeat that names the one before; the first names none."""
+    body = msgspec.json.encode({"heartbeat_id": last})
+    return ClobRequest(method="POST", path="/v1/heartbeats", body=body)
+
+
 def balance(signature_type: SignatureType) -> ClobRequest:
     """Return the question for the wallet's USDC."""
     query = {"asset_type": "COLLATERAL", "signature_type": str(int(signature_type))}

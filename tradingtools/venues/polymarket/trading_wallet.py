@@ -6,9 +6,11 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
+from tradingtools.tasks import alongside
 from tradingtools.venues.polymarket.clob_api import ClobApi
 from tradingtools.venues.polymarket.clob_auth import ApiKey
 from tradingtools.venues.polymarket.data_api import DataApi
+from tradingtools.venues.polymarket.heartbeats import keep_beating
 from tradingtools.venues.polymarket.http import Http, open_client
 from tradingtools.venues.polymarket.market_feed import PolymarketFeed
 from tradingtools.venues.polymarket.order_index import OrderIndex, TradingWallet
@@ -52,6 +54,7 @@ async def open_wallet(
     api_key: ApiKey,
     signer: ClobSigner,
     timeout_ms: int = TIMEOUT_MS,
+    heartbeats: bool = False,
 ) -> AsyncIterator[PolymarketWallet]:
     """Open the connections of one wallet for the length of the block.
 
@@ -61,6 +64,7 @@ async def open_wallet(
         api_key: travels in headers and in the first frame of the user channel.
         signer: has the wallet's private key, or asks who has it.
         timeout_ms: for an answer.
+        heartbeats: arm the account's dead man's switch; the key is used by nothing else.
     """
     connections = ORDERS.on_their_way + CANCELS.on_their_way + _READING
     async with open_client(timeout_ms=timeout_ms, connections=connections) as client:
@@ -73,7 +77,7 @@ async def open_wallet(
             client, venue.clob_url, signer=signer, address=wallet.signer, api_key=api_key
         )
         sockets = venue.sockets_url.rstrip("/")
-        yield PolymarketWallet(
+        opened = PolymarketWallet(
             orders=PolymarketGateway(
                 clob, wallet=wallet, api_key=api_key.key, facts=instruments.facts, index=index
             ),
@@ -89,3 +93,8 @@ async def open_wallet(
             instruments=instruments,
             markets=PolymarketFeed(f"{sockets}/market", api),
         )
+        if not heartbeats:
+            yield opened
+            return
+        async with alongside(keep_beating(clob)):
+            yield opened

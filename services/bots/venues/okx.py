@@ -1,0 +1,61 @@
+"""The way of a wallet to OKX."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+
+from services.bots.engine import OpenVenue
+from services.bots.settings import Settings
+from services.bots.store import Row, WalletLease
+from services.bots.venues.addresses import checked
+from services.bots.wallet.shared import Venue
+from tradingtools.domain.signing import Travelling
+from tradingtools.rpc.signer_client import SignerClient
+from tradingtools.venues.okx.connection import Endpoint
+from tradingtools.venues.okx.remote_signer import RemoteSigner
+from tradingtools.venues.okx.requests import Terms
+from tradingtools.venues.okx.signing import ApiKey, Credentials
+from tradingtools.venues.okx.wallet import OkxVenue, open_wallet
+
+TAG = "tradingtools"
+
+
+def opening(settings: Settings, signer: SignerClient) -> OpenVenue:
+    """Return what opens a wallet's way. Raises Startup."""
+    venue = _venue(settings)
+
+    @asynccontextmanager
+    async def opened(wallet: Row, lease: WalletLease) -> AsyncIterator[Venue]:
+        credentials = await _credentials(signer, lease)
+        at = _demo(venue) if wallet["environment"] == "demo" else venue
+        async with open_wallet(at, credentials, Terms(tag=TAG)) as way:
+            yield Venue(
+                gateway=way.orders,
+                accounts=way.accounts,
+                instruments=way.instruments,
+                feed=way.markets,
+            )
+
+    return opened
+
+
+def _venue(settings: Settings) -> OkxVenue:
+    real = settings.real_orders
+    rest = checked("TT_BOTS_OKX_URL", settings.okx_url, real_orders=real)
+    socket = checked("TT_BOTS_OKX_SOCKET_URL", settings.okx_socket_url, real_orders=real)
+    url = f"{socket.rstrip('/')}/ws/v5"
+    tls = ssl.create_default_context() if url.startswith("wss://") else None
+    return OkxVenue(rest_url=rest, sockets=Endpoint(url=url, tls=tls))
+
+
+def _demo(venue: OkxVenue) -> OkxVenue:
+    return replace(venue, sockets=replace(venue.sockets, demo=True))
+
+
+async def _credentials(signer: SignerClient, lease: WalletLease) -> Credentials:
+    travel = await signer.travelling(Travelling(wallet=lease.wallet_id, epoch=lease.epoch))
+    api_key = ApiKey(travel.key, travel.passphrase)
+    return Credentials(api_key=api_key, signer=RemoteSigner(signer, lease.wallet_id, lease.epoch))
