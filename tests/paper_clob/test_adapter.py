@@ -13,6 +13,7 @@ import pytest
 from tests.paper_clob.harness import CONDITION, KEYS, NO, YES, Live, exchange
 from tests.paper_clob.trader import Trader, trading
 from tradingtools import clock
+from tradingtools.venues.polymarket.heartbeats import keep_beating
 from tradingtools.venues.polymarket.order_resolver import resolve
 from tradingtools.venues.polymarket.unknown_orders import Conclusion, UnknownOrder
 from tradingtools.venues.ports import Meaning
@@ -248,3 +249,25 @@ async def test_reading_without_an_answer_is_an_error(live: Live) -> None:
             with pytest.raises(ReadError):
                 await trader.accounts.open_orders()
     assert {YES, NO} == {trader.yes.symbol, trader.no.symbol}
+
+
+async def test_heartbeats_go_on_whatever_was_lost_and_their_silence_ends_all_orders(
+    live: Live,
+) -> None:
+    async with trading(live) as trader:
+        await trader.gateway.place(trader.order())
+        for kind in ("lose", "drop", "status"):
+            await live.tell("/faults", kind=kind, path="/v1/heartbeats")
+        beating = asyncio.create_task(keep_beating(trader.clob, every_seconds=0.02))
+        await live.until_journal(lambda entries: beats(entries, 200) > 3)
+        # One whose answer was lost has been taken: the next one names another, and is put right.
+        assert beats(await live.journal(), 400) == 1
+        assert (await live.state())["resting"]
+        beating.cancel()
+        await asyncio.gather(beating, return_exceptions=True)
+        await live.tell("/switches", ahead_ms=16_000)
+        assert (await live.state())["resting"] == []
+
+
+def beats(entries: list[dict[str, object]], status: int) -> int:
+    return sum(e["path"] == "/v1/heartbeats" and e["status"] == status for e in entries)

@@ -41,6 +41,7 @@ class Trader:
     accounts: PolymarketAccounts
     yes: Instrument
     no: Instrument
+    clob: PrivateClob
     events: list[AccountEvent] = field(default_factory=list)
 
     def order(self, **changes: Any) -> NewOrder:
@@ -120,7 +121,7 @@ async def trading(live: Live, key: str = KEYS[0]) -> AsyncIterator[Trader]:
             facts=instruments.facts,
             index=index,
         )
-        trader = Trader(gateway, accounts, yes, no)
+        trader = Trader(gateway, accounts, yes, no, clob)
         listening = asyncio.create_task(_listen(trader))
         try:
             yield trader

@@ -6,7 +6,7 @@ Orders of strangers are left alone and told.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
 
 import structlog
@@ -58,6 +58,8 @@ class Account:
         self._write = write
         self._reading = asyncio.Lock()
         self._strangers: set[str] = set()
+        self._standing: Sequence[OrderReport] = ()
+        self._complete = False
 
     async def follow(self) -> None:
         """Read the account, then hear what happens to it, for ever."""
@@ -111,7 +113,8 @@ class Account:
             bot = self._wallet.owner(report.order_id)
             if bot is not None:
                 self._sending.tell(bot, partial(bot.reported, report, read_ms=asked))
-        self._tell_strangers(standing)
+        self._standing = standing
+        self._tell_strangers()
         named = {report.order_id for report in standing}
         for bot in self._wallet.bots.values():
             for order_id, order in list(bot.orders.items()):
@@ -177,8 +180,16 @@ class Account:
         size = max([*told, filled])
         bot.adopt(found_order(order_id, instrument, one.side, one.price, size))
 
-    def _tell_strangers(self, standing: Iterable[OrderReport]) -> None:
-        for report in standing:
+    def complete(self) -> None:
+        """Tell strangers' orders from now on: every bot of the wallet is here."""
+        if not self._complete:
+            self._complete = True
+            self._tell_strangers()
+
+    def _tell_strangers(self) -> None:
+        if not self._complete:
+            return
+        for report in self._standing:
             known = report.venue_order_id in self._strangers
             if known or self._wallet.owner(report.order_id) is not None:
                 continue

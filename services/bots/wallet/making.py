@@ -55,8 +55,7 @@ async def make(wallet: Wallet, row: BotRow, *, number: int) -> AnyBot:
         capabilities={first.venue: wallet.venue.gateway.capabilities},
         limits=limits,
     )
-    for sent in await wallet.store.lately(row.bot_id):
-        wallet.venue.gateway.recognise(sent)
+    await _recognise(wallet, row.bot_id)
     known = [(slot, one) for _, slot, one in await wallet.store.unsettled([row.bot_id])]
     return Bot(
         setup,
@@ -76,8 +75,7 @@ async def make_rest(wallet: Wallet, row: BotRow, *, number: int) -> AnyBot:
     Its orders are its own all the same: they are cancelled, and their fills booked.
     """
     await _note_unread(wallet, row.bot_id)
-    for sent in await wallet.store.lately(row.bot_id):
-        wallet.venue.gateway.recognise(sent)
+    await _recognise(wallet, row.bot_id)
     known = [(slot, one) for _, slot, one in await wallet.store.unsettled([row.bot_id])]
     for _, order in known:
         wallet.instruments.setdefault(order.order.instrument.id, order.order.instrument)
@@ -101,6 +99,20 @@ async def make_rest(wallet: Wallet, row: BotRow, *, number: int) -> AnyBot:
         equity=None if row.equity is None else Equity(**row.equity),
         lease_until_ms=0,
     )
+
+
+async def _recognise(wallet: Wallet, bot_id: str) -> None:
+    """Have the venue's words on a bot's orders told by our ids."""
+    gateway = wallet.venue.gateway
+    if not gateway.capabilities.order_id_known_before:
+        return
+    sent = await wallet.store.lately(bot_id)
+    # What a hash depends on is looked up, also of instruments that the bot trades no more.
+    symbols = sorted({one.instrument.symbol for one in sent})
+    if symbols:
+        await answered(wallet.venue.instruments.find, symbols)
+    for one in sent:
+        gateway.recognise(one)
 
 
 def found_order(

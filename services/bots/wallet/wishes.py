@@ -67,6 +67,8 @@ class Wishes:
             for row in await self._store.bots(self._wallet.lease.wallet_id):
                 if not self._is_beginning(row.bot_id):
                     await self._follow(row)
+            if not self._beginning:
+                self._account.complete()
             await self._markets.follow()
             await asyncio.sleep(LOOK_SECONDS)
 
