@@ -10,7 +10,6 @@ from launcher.temporary import create_database
 from tests.bots.clob_world import ClobBots, clob_bots
 from tests.bots.world import until
 
-
 STRANGER = "a stranger's order rests"
 
 
