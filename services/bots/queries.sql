@@ -19,6 +19,7 @@ where w.state = 'ACTIVE' and w.exchange = any(%(venues)s) and w.id <> all(%(mine
               and (b.desired = 'RUNNING' and b.state not in ('RISK_STOPPED', 'ERROR')
                    or b.state in ('STARTING', 'RUNNING', 'PAUSING', 'STOPPING')
                    or b.state = 'PAUSED' and b.desired <> 'PAUSED'
+                   or b.flattening
                    or exists (select from bot_order o where o.bot_id = b.id and not o.settled)))
 order by w.id
 limit %(room)s
@@ -49,7 +50,7 @@ select id, exchange, environment, account, signature_type, signer_address from t
 -- name: bots
 -- The bots of a wallet, as people want them and as they stand.
 select b.id, b.strategy, b.config, b.instruments, b.limits, b.desired, b.version, b.state,
-       s.strategy as strategy_state,
+       b.flattening, s.strategy as strategy_state,
        -- Who resumes a risk stop counts losses anew.
        case when b.from_state <> 'RISK_STOPPED' then s.equity end as equity
 from bot b left join bot_standing s on s.bot_id = b.id
@@ -97,9 +98,27 @@ from bot_fill where bot_id = %(bot)s order by event_seq
 -- name: move
 -- Moves a bot to a state; nothing is returned when it is elsewhere by now.
 update bot set from_state = state, state = %(state)s, reason = %(reason)s, engine = %(engine)s,
-               epoch = %(epoch)s, desired = case when %(finished)s then 'STOPPED' else desired end
+               epoch = %(epoch)s, flattening = %(flattening)s, desired = case when %(finished)s then 'STOPPED' else desired end
 where id = %(bot)s and state = %(source)s
 returning id
+
+-- name: flattening
+update bot set flattening = %(flattening)s where id = %(bot)s
+
+-- name: gaps
+select instrument_id, believed, held, missing, explained from position_gap
+where wallet_id = %(wallet)s
+
+-- name: gap
+-- What a person has explained stays so as long as the difference does.
+insert into position_gap as g (wallet_id, instrument_id, believed, held, missing, explained)
+values (%(wallet)s, %(instrument_id)s, %(believed)s, %(held)s, %(missing)s, false)
+on conflict (wallet_id, instrument_id) do update set believed = excluded.believed,
+    held = excluded.held, missing = excluded.missing, seen_at = clock_timestamp(),
+    explained = g.explained and g.held - g.believed = excluded.held - excluded.believed
+
+-- name: gap_closed
+delete from position_gap where wallet_id = %(wallet)s and instrument_id = %(instrument_id)s
 
 -- name: tell
 insert into bot_event (bot_id, what, actor, reason)

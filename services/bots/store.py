@@ -53,10 +53,25 @@ class BotRow:
     desired: str
     version: int
     state: BotState
+    flattening: bool
+    """What it holds is to be closed, and is not."""
     strategy_state: Any
     """None: it has none yet."""
     equity: Mapping[str, int] | None
     """Result, start of day, peak and day when they were written; None: counted from now."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gap:
+    """A position that is not what the fills of a wallet's bots make. Sizes in its units."""
+
+    instrument_id: str
+    believed: int
+    held: int
+    missing: int
+    """0: a stranger holds more."""
+    explained: bool = False
+    """By a person, so that bots open there again."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -209,6 +224,7 @@ class Store:
         reason: str,
         *,
         finished: bool = False,
+        flattening: bool = False,
     ) -> bool:
         """Move a bot to a state and tell it; return False when it is elsewhere by now.
 
@@ -219,6 +235,7 @@ class Store:
             state: where it goes.
             reason: for a person.
             finished: its strategy has nothing left to do, so nobody wants it to run.
+            flattening: what it holds is to be closed.
 
         Raises:
             LostError: the wallet is another engine's.
@@ -235,6 +252,7 @@ class Store:
                     "engine": self._engine,
                     "epoch": lease.epoch,
                     "finished": finished,
+                    "flattening": flattening,
                 },
             )
             if await cursor.fetchone() is None:
@@ -244,6 +262,36 @@ class Store:
                 {"bot": bot_id, "what": state, "actor": self._engine, "reason": reason},
             )
         return True
+
+    async def flattening(self, lease: WalletLease, bot_id: str, *, wanted: bool) -> None:
+        """Note that what a bot holds is to be closed, or that it is. Raises LostError."""
+        await self._written(lease, [("flattening", {"bot": bot_id, "flattening": wanted})])
+
+    async def gaps(self, wallet_id: str) -> dict[str, Gap]:
+        """Return the positions that are not what fills make, by instrument."""
+        rows = await self._rows("gaps", wallet=wallet_id)
+        return {row["instrument_id"]: Gap(**row) for row in rows}
+
+    async def gap(self, lease: WalletLease, gap: Gap, bots: Iterable[str]) -> None:
+        """Note such a position, and tell it of some bots. Raises LostError."""
+        reason = f"{gap.instrument_id}: {gap.held} held of {gap.believed} units"
+        told = [
+            ("tell", {"bot": one, "what": "position_missing", "actor": self._engine,
+                      "reason": reason})
+            for one in bots
+        ]  # fmt: skip
+        await self._written(lease, [("gap", {"wallet": lease.wallet_id, **asdict(gap)}), *told])
+
+    async def gap_closed(self, lease: WalletLease, instrument_id: str) -> None:
+        """Note that a position is what fills make again. Raises LostError."""
+        values = {"wallet": lease.wallet_id, "instrument_id": instrument_id}
+        await self._written(lease, [("gap_closed", values)])
+
+    async def _written(self, lease: WalletLease, statements: Sequence[tuple[str, Row]]) -> None:
+        async with self._pool.connection() as connection, connection.transaction():
+            await self._check(connection, lease)
+            for query, values in statements:
+                await connection.execute(_QUERIES[query], values)
 
     async def permit(self, lease: WalletLease, given: Permit) -> None:
         """Make a permit durable.
@@ -329,6 +377,7 @@ def _bot(row: Row) -> BotRow:
         desired=row["desired"],
         version=row["version"],
         state=BotState(row["state"]),
+        flattening=row["flattening"],
         strategy_state=row["strategy_state"],
         equity=row["equity"],
     )

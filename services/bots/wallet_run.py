@@ -14,6 +14,7 @@ from services.bots.store import LostError, Store, WalletLease
 from services.bots.wallet.account import Account
 from services.bots.wallet.journal import Journal
 from services.bots.wallet.markets import Markets
+from services.bots.wallet.positions import Positions
 from services.bots.wallet.sending import Sending
 from services.bots.wallet.shared import Venue, Wallet
 from services.bots.wallet.wishes import Wishes
@@ -72,6 +73,7 @@ class WalletRun:
                 group.create_task(wishes.follow())
                 group.create_task(_tick(wallet, sending, markets))
                 group.create_task(journal.keep())
+                group.create_task(Positions(wallet, sending).follow())
         except BaseExceptionGroup as group_:
             lost = group_.subgroup(LostError)
             if lost is not None:

@@ -14,9 +14,12 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import psycopg
+import pytest
 
-from services.bots.core.strategy import Intent, StrategyEvent, View
+from services.bots.core.strategy import Intent, Quote, StrategyEvent, View
 from services.bots.store import Store
+from services.bots.strategies import registry
+from services.bots.strategies.registry import Kind
 from services.bots.wallet_run import Venue, WalletRun
 from tests.unit.bots.samples import AMENDS, book, swap
 from tradingtools import clock
@@ -67,6 +70,7 @@ class Exchange:
     market: list[MarketEvent] = field(default_factory=list)
     silent: bool = False
     """Nothing is told by the socket."""
+    refusing: bool = False
 
     @property
     def venue(self) -> Venue:
@@ -77,6 +81,8 @@ class Exchange:
         return ""
 
     async def place(self, order: NewOrder) -> Receipt:
+        if self.refusing:
+            return Receipt(meaning=Meaning.REJECTED, code="51000")
         self.placed.append(order)
         report = OrderReport(
             order_id=order.order_id,
@@ -147,6 +153,11 @@ class Exchange:
         one = self.trade(order_id, report.side, report.price, size, **more)
         self._tell(self.orders[order_id])
         return one
+
+    def end(self, order_id: str) -> None:
+        """End an order as the exchange does, and tell it."""
+        self.orders[order_id] = replace(self.orders[order_id], status=OrderStatus.CANCELLED)
+        self._tell(self.orders[order_id])
 
     def trade(self, order_id: str, side: Side, price: int, size: int, **more: Any) -> Fill:
         """Let something be traded, and tell it; an empty id is a stranger's."""
@@ -327,3 +338,21 @@ async def until(holds: Any, what: str) -> Any:
             return found
         await asyncio.sleep(0.02)
     raise AssertionError(f"waited too long for {what}")
+
+
+def scripted(monkeypatch: pytest.MonkeyPatch, name: str = "market_making") -> Script:
+    """Let a test say what bots of a strategy do."""
+    script = Script()
+    kinds: Any = registry.KINDS
+    make: Any = lambda: script  # noqa: E731
+    monkeypatch.setitem(kinds, name, Kind(make=make, state=int))
+    return script
+
+
+def quote(size: int = 10, slot: str = "a", **more: Any) -> Quote:
+    values = {"side": "BUY", "price": 639_000, "instrument_id": SWAP.id, **more}
+    return Quote(slot=slot, size=size, **values)
+
+
+def open_orders(desk: Desk) -> list[str]:
+    return [one.order_id for one in desk.exchange.orders.values() if one.status == "OPEN"]

@@ -3,19 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
 import pytest
 
-from launcher.temporary import create_database
-from services.bots import wallet_run
 from services.bots.core.permit import asked, order_id
-from services.bots.core.strategy import FillEvent, Quote, Withdraw
+from services.bots.core.strategy import FillEvent, Withdraw
 from services.bots.store import Store
-from services.bots.strategies import registry
-from services.bots.strategies.registry import Kind
-from services.bots.wallet import account, wishes
-from tests.bots.exchange import SWAP, Desk, Script, until
+from tests.bots.exchange import SWAP, Desk, Script, open_orders, quote, scripted, until
 from tradingtools import clock
 from tradingtools.storage.postgres.pool import open_pool
 from tradingtools.venues.trading import NewOrder
@@ -27,38 +21,6 @@ GRID = {
     "cells": 2,
     "order_size": 10,
 }
-
-
-@pytest.fixture(scope="module")
-def url(postgres_server: str, migrated_template: str) -> str:
-    return create_database(postgres_server, template=migrated_template)
-
-
-@pytest.fixture
-def desk(url: str, monkeypatch: pytest.MonkeyPatch) -> Desk:
-    monkeypatch.setattr(wishes, "LOOK_SECONDS", 0.02)
-    monkeypatch.setattr(wallet_run, "TICK_SECONDS", 0.02)
-    monkeypatch.setattr(account, "DEADLINE_MS", 0)
-    monkeypatch.setattr(account, "CLOCK_ERROR_MS", 0)
-    return Desk(url)
-
-
-def scripted(monkeypatch: pytest.MonkeyPatch, name: str = "market_making") -> Script:
-    """Let a test say what bots of a strategy do."""
-    script = Script()
-    kinds: Any = registry.KINDS
-    make: Any = lambda: script  # noqa: E731
-    monkeypatch.setitem(kinds, name, Kind(make=make, state=int))
-    return script
-
-
-def quote(size: int = 10, slot: str = "a", **more: Any) -> Quote:
-    values = {"side": "BUY", "price": 639_000, "instrument_id": SWAP.id, **more}
-    return Quote(slot=slot, size=size, **values)
-
-
-def open_orders(desk: Desk) -> list[str]:
-    return [one.order_id for one in desk.exchange.orders.values() if one.status == "OPEN"]
 
 
 @pytest.mark.parametrize("defect", ["on", "explain", "intent", "snapshot"])

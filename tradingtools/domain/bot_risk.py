@@ -43,6 +43,7 @@ class RiskLimit(StrEnum):
     MIN_LIQUIDATION_BUFFER = "min_liquidation_buffer"
     STALE_MARKS = "stale_marks"
     ORDER_AFTER_ITS_END = "order_after_its_end"
+    POSITION_MISSING = "position_missing"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,6 +104,11 @@ RULES: Final[Mapping[RiskLimit, Rule]] = {
         action=_A.REDUCE_ONLY,
         meaning="age of an instrument's mark (`mark_age_ms`); what rests is cancelled while its"
         " book is in doubt",
+    ),
+    _L.POSITION_MISSING: Rule(
+        action=_A.REDUCE_ONLY,
+        meaning="the exchange holds less than the fills of the wallet's bots make; of that"
+        " instrument alone, until a fill or a person explains it",
     ),
     _L.ORDER_AFTER_ITS_END: Rule(
         action=_A.CANCEL_AND_STOP, meaning="an order exists that had provably ended"

@@ -20,7 +20,7 @@ from services.bots.core.orders import BotOrder
 from services.bots.core.permit import Permit
 from services.bots.core.quoting import Quoting
 from services.bots.core.requests import Request, Written
-from services.bots.core.risk import Breach, Exposure, RiskAction
+from services.bots.core.risk import Breach, Closed, Exposure, RiskAction
 from services.bots.core.setup import Config, Setup
 from services.bots.core.strategy import (
     EndEvent,
@@ -103,6 +103,7 @@ class Bot(Generic[Config, State]):
         self._booked: list[Fill] = []
         self._wake_ms: int | None = None
         self._flattening = False
+        self._missing: Closed = {}
         self._ran = False
         for slot, order in orders_:
             self._know(order.order)
@@ -247,6 +248,15 @@ class Bot(Generic[Config, State]):
             self._stop([near])
         return self._requests(now_ms)
 
+    def missing(self, closed: Closed, now_ms: int) -> list[Request]:
+        """Open nothing where its exchange holds less than fills make, until it is called again."""
+        self._missing = closed
+        return self._requests(now_ms)
+
+    def flatten(self) -> None:
+        """Go on to close all that it holds, as a former life was to."""
+        self._flattening = True
+
     def funded(self, instrument_id: str, amount: int) -> None:
         """Book a funding payment; above zero: it was got."""
         held = self.holdings.get(instrument_id, Holding())
@@ -287,6 +297,20 @@ class Bot(Generic[Config, State]):
     def refusals(self) -> Mapping[str, str]:
         """Return why the quote of a slot does not stand, by slot."""
         return self._quoting.refusals
+
+    @property
+    def flattening(self) -> bool:
+        """Return whether what it holds is to be closed, and is not."""
+        return self._flattening and not (self.quiet and self.flat)
+
+    @property
+    def flat(self) -> bool:
+        """Return whether nothing is held that its venue would let it close."""
+        return not any(self._closable(one) for one in self.holdings)
+
+    def _closable(self, instrument_id: str) -> int:
+        instrument = self._market.instruments[instrument_id]
+        return instrument.size_in_lots(abs(self.holdings[instrument_id].size))
 
     @property
     def trades(self) -> bool:
@@ -368,13 +392,14 @@ class Bot(Generic[Config, State]):
 
     def _judge(self, now_ms: int) -> None:
         limits, exposure = self.setup.limits, self.exposure(now_ms)
-        self._quoting.closed = risk.closed(
+        own = risk.closed(
             limits,
             exposure,
             fundings=self._market.fundings,
             doubted=self._market.doubted,
             now_ms=now_ms,
         )
+        self._quoting.closed = {**own, **self._missing}
         seen = measured(self.equity, exposure, mark_age_ms=limits.mark_age_ms, now_ms=now_ms)
         if seen is None:
             return
@@ -390,7 +415,8 @@ class Bot(Generic[Config, State]):
             # What has failed stays there: a person looks at it anyway.
             self.life = BotState.RISK_STOPPED
         self._quoting.desired.clear()
-        self._flattening = any(one.action is RiskAction.FLATTEN_AND_STOP for one in found)
+        if any(one.action is RiskAction.FLATTEN_AND_STOP for one in found):
+            self._flattening = True
 
     def _folded(
         self, before: BotOrder, after: BotOrder, now_ms: int, code: str = ""

@@ -51,6 +51,8 @@ class Wallet:
     """The account has been read, and everything that happens to it is told."""
     account: AccountState | None = None
     """As the exchange told it last; None: not yet."""
+    whole: asyncio.Event = field(default_factory=asyncio.Event)
+    """Every bot is here that may hold something, and its orders and fills have been read."""
     unread_ms: dict[str, int] = field(default_factory=dict)
     """By bot, since when orders that left under permits of former owners may be unknown."""
     booked_ms: int = 0

@@ -59,6 +59,8 @@ class Wishes:
         self._journal = journal
         self._numbers: dict[str, int] = {}
         self._beginning: dict[str, asyncio.Task[None]] = {}
+        self._resting: set[tuple[str, BotState, str]] = set()
+        """Bots that nothing may happen to as long as they are where they are."""
 
     async def follow(self) -> None:
         """Do what people want, once the account is known, for ever."""
@@ -67,7 +69,11 @@ class Wishes:
             for row in await self._store.bots(self._wallet.lease.wallet_id):
                 if not self._is_beginning(row.bot_id):
                     await self._follow(row)
-            if not self._beginning:
+            if self._beginning:
+                self._wallet.whole.clear()
+            else:
+                # Those that are not here hold nothing, and nothing can become of them.
+                self._wallet.whole.set()
                 self._account.complete()
             await self._markets.follow()
             await asyncio.sleep(LOOK_SECONDS)
@@ -89,9 +95,13 @@ class Wishes:
     async def _follow(self, row: BotRow) -> None:
         bot = self._wallet.bots.get(row.bot_id)
         if bot is None:
-            # In a task of its own: a venue that does not answer keeps no other bot waiting.
-            self._beginning[row.bot_id] = asyncio.create_task(self._begin(row))
-            return
+            if (row.bot_id, row.state, row.desired) not in self._resting:
+                # In a task of its own: a venue that does not answer keeps no other bot waiting.
+                self._beginning[row.bot_id] = asyncio.create_task(self._begin(row))
+        else:
+            await self._follow_one(bot, row)
+
+    async def _follow_one(self, bot: AnyBot, row: BotRow) -> None:
         if row.state is BotState.STARTING and bot.life in _RESTED:
             # A person has it go on: from the start, once nothing of it may fill any more.
             if bot.quiet:
@@ -100,6 +110,10 @@ class Wishes:
         if bot.life is not row.state:
             await self._moved(bot, row)
             return
+        if bot.flattening != row.flattening:
+            # The fills that closed it are durable before it is called done.
+            await self._journal.flush()
+            await self._store.flattening(self._wallet.lease, row.bot_id, wanted=bot.flattening)
         if row.state is BotState.RUNNING and row.desired in ("PAUSED", "STOPPED", "IDLE"):
             paused = row.desired == "PAUSED"
             self._end(bot, BotState.PAUSING if paused else BotState.STOPPING)
@@ -121,7 +135,13 @@ class Wishes:
             failed = f"it failed: {type(bot.failure).__name__}; the log has the rest"
             reason = f"{reason}; {failed}".removeprefix("; ")
         done = await self._store.move(
-            self._wallet.lease, row.bot_id, row.state, bot.life, reason, finished=bot.finished
+            self._wallet.lease,
+            row.bot_id,
+            row.state,
+            bot.life,
+            reason,
+            finished=bot.finished,
+            flattening=bot.flattening,
         )
         if not done:
             _log.info("a bot was moved meanwhile", bot=row.bot_id)
@@ -135,6 +155,7 @@ class Wishes:
 
     async def _begin(self, row: BotRow) -> None:
         if not (_starts(row) or _ends(row) or await self._store.concerned(row.bot_id)):
+            self._resting.add((row.bot_id, row.state, row.desired))
             return
         number = self._numbers.get(row.bot_id, 1)
         try:
@@ -150,6 +171,8 @@ class Wishes:
             self._sending.tell(bot, partial(bot.account, self._wallet.account))
         # A person may have thought better of it while the venue was read.
         row = await self._store.bot(row.bot_id)
+        if row.flattening and row.state is BotState.RISK_STOPPED:
+            bot.flatten()
         if not _starts(row):
             self._end(bot, _ending(row))
         elif await self._through(row, BotState.RUNNING, ""):
@@ -187,7 +210,7 @@ def _starts(row: BotRow) -> bool:
 
 
 def _ends(row: BotRow) -> bool:
-    return row.state in ACTIVE or (row.state, row.desired) in _STOPS
+    return row.state in ACTIVE or (row.state, row.desired) in _STOPS or row.flattening
 
 
 def _ending(row: BotRow) -> BotState:

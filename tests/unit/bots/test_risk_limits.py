@@ -222,4 +222,5 @@ def test_limits_are_read_in_their_units() -> None:
 def test_each_limit_has_its_row_and_each_number_its_limit() -> None:
     names = {one.name for one in fields(RiskLimits)} - {"mark_age_ms"}
 
-    assert names | {"stale_marks", "order_after_its_end"} == {str(one) for one in RiskLimit}
+    others = {"stale_marks", "order_after_its_end", "position_missing"}
+    assert names | others == {str(one) for one in RiskLimit}

@@ -163,7 +163,8 @@ RIGHTS: Mapping[str, _Rights] = {
     },
     "bots": {
         "trading_wallet_lease": "insert, update",
-        "bot": "update (state, from_state, reason, engine, epoch, desired)",
+        "bot": "update (state, from_state, reason, engine, epoch, desired, flattening)",
+        "position_gap": "insert, update, delete",
         "bot_event": "insert",
         "bot_permit": "insert, update",
         "bot_order": "insert, update",

@@ -29,6 +29,8 @@ create table bot (
     from_state   text not null default '',
     -- Why it is there, for a person; of a risk stop, the limit with its numbers.
     reason       text not null default '',
+    -- A limit demands that what it holds is closed, and that is not done yet.
+    flattening   boolean not null default false,
     -- Of the engine that has it, or had it last.
     engine       text not null default '',
     epoch        bigint not null default 0,
@@ -161,6 +163,21 @@ create table bot_fill (
 );
 create index bot_fill_bot on bot_fill (bot_id, event_seq);
 create index bot_fill_log on bot_fill (event_seq);
+
+-- Positions that are not what the fills of a wallet's bots make, in units of size.
+create table position_gap (
+    wallet_id     text not null references trading_wallet,
+    instrument_id text not null,
+    -- What the bots' fills make, and what the exchange says.
+    believed      bigint not null,
+    held          bigint not null,
+    -- What bots believe in and the exchange does not have: nothing opens there; 0: a stranger holds more.
+    missing       bigint not null check (missing >= 0),
+    -- A person has explained this difference, so that bots open there again.
+    explained     boolean not null default false,
+    seen_at       timestamptz not null default clock_timestamp(),
+    primary key (wallet_id, instrument_id)
+);
 
 -- Where its strategy stood, and what it holds, when its engine wrote it last.
 create table bot_standing (
