@@ -165,7 +165,6 @@ UNREACHED = (
     Entry("tradingtools/storage/postgres/lease.py", "_agree", _CLOCK, "_log.warning"),
     Entry("tradingtools/runtime/cursors.py", "acknowledge", _LOGGED, "raise InvalidField"),
     Entry(f"{_EXECUTOR}/breaker.py", "CircuitBreaker.read", _FIRST, "await store.execute"),
-    Entry(f"{_EXECUTOR}/store.py", "execute", _FIRST),
     Entry(f"{_EXECUTOR}/breaker.py", "CircuitBreaker.pause", _RACE, chance=True),
     Entry(f"{_EXECUTOR}/breaker.py", "CircuitBreaker.give_back", _RACE, chance=True),
     Entry(f"{_EXECUTOR}/breaker.py", "CircuitBreaker._move", _AWAY, '_log.warning("the breaker',
