@@ -219,7 +219,18 @@ class Performance:
             if row["origin"] == subscription:
                 found += row["realised_micros"] - row["fee_micros"] - row["cost_micros"]
                 found += self._worth(row["asset_id"], row["shares_micros"])
-        return found
+        return found + self._gone(subscription)
+
+    def _gone(self, subscription: str) -> int:
+        """Return what shares that were sold by hand were worth at most: a dollar each.
+
+        The ledger books nothing for them, and they are no loss of the subscription.
+        """
+        return sum(
+            row["size_micros"]
+            for row in self._world.database.table("lot_correction").values()
+            if row["origin"] == subscription and row["reason"] == "SOLD_ELSEWHERE"
+        )
 
     def _worth(self, asset: str, shares: int) -> int:
         """At most, as deep books pay."""
