@@ -21,6 +21,7 @@ from services.bots.core.permit import Permit
 from services.bots.core.quoting import Quoting
 from services.bots.core.requests import Request, Written
 from services.bots.core.risk import Breach, Closed, Exposure, RiskAction
+from services.bots.core.risk.shares import ShareKept, result_micros
 from services.bots.core.setup import Config, Setup
 from services.bots.core.strategy import (
     EndEvent,
@@ -100,6 +101,7 @@ class Bot(Generic[Config, State]):
             number=number,
             lease_until_ms=lease_until_ms,
         )
+        self._closed_above: Closed = {}
         self._booked: list[Fill] = []
         self._wake_ms: int | None = None
         self._flattening = False
@@ -262,14 +264,42 @@ class Bot(Generic[Config, State]):
         held = self.holdings.get(instrument_id, Holding())
         self.holdings[instrument_id] = paid_funding(held, amount)
 
-    def granted(self, given: Permit, now_ms: int) -> list[Request]:
-        """Take a permit that is durable now."""
-        self._quoting.granted(given)
+    def granted(self, given: Permit, now_ms: int, share: int | None = None) -> list[Request]:
+        """Take a permit that is durable now, with the whole share of its side if one was asked."""
+        self._quoting.granted(given, share)
         return self._requests(now_ms)
 
-    def denied(self, asked: Permit) -> None:
-        """Take that a permit was not made durable; it is asked for again when it is needed."""
-        self._quoting.denied(asked)
+    def denied(self, asked: Permit, why: str = "", now_ms: int = 0) -> None:
+        """Take that a permit was not made durable; it is asked for again when it is needed.
+
+        Args:
+            asked: which one.
+            why: the limit of many bots that it would pass; empty: nobody has decided.
+            now_ms: milliseconds since the epoch.
+        """
+        self._quoting.denied(asked, why, now_ms)
+
+    def oversee(self, closed: Closed, stops: Sequence[Breach], now_ms: int) -> list[Request]:
+        """Obey the limits of many bots, and the kill switch.
+
+        Args:
+            closed: sides of instruments on which nothing opens, until it is called again.
+            stops: breaches that stop it.
+            now_ms: milliseconds since the epoch.
+        """
+        self._closed_above = closed
+        if stops and self.life is BotState.RUNNING:
+            self._stop(stops)
+        return self._requests(now_ms)
+
+    def kept_shares(self, now_ms: int) -> list[ShareKept]:
+        """Return its shares as they are to be written."""
+        return self._quoting.kept_shares(now_ms, reconciled=self.life is not BotState.STARTING)
+
+    def result_micros(self, now_ms: int) -> int | None:
+        """Return what it has made in micros of USDC; None: not all of it has a mark."""
+        shares = self.setup.shares
+        return None if shares is None else result_micros(self.exposure(now_ms), shares.rates)
 
     def written(self) -> Written:
         """Return what changed since the last call, and let go of what is settled."""
@@ -399,7 +429,7 @@ class Bot(Generic[Config, State]):
             doubted=self._market.doubted,
             now_ms=now_ms,
         )
-        self._quoting.closed = {**own, **self._missing}
+        self._quoting.closed = {**self._closed_above, **own, **self._missing}
         seen = measured(self.equity, exposure, mark_age_ms=limits.mark_age_ms, now_ms=now_ms)
         if seen is None:
             return

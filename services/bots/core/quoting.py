@@ -28,6 +28,7 @@ from services.bots.core.reconcile import (
 )
 from services.bots.core.requests import DEADLINE_MS, REFUSED_PAUSE_MS, PermitAsked, Request
 from services.bots.core.risk import Closed, Exposure
+from services.bots.core.risk.shares import Refused, ShareKept, ShareWanted
 from services.bots.core.setup import Setup
 from services.bots.core.strategy import Quote
 from tradingtools.domain.instrument import Instrument
@@ -99,15 +100,31 @@ class Quoting:
         self._resting_until_ms[slot] = now_ms + REFUSED_PAUSE_MS
         self.refusals[slot] = f"refused by its venue: {receipt.code} {receipt.detail}".strip()
 
-    def granted(self, given: Permit) -> None:
-        """Take a permit that is durable now."""
+    def granted(self, given: Permit, share: int | None) -> None:
+        """Take a permit that is durable now, with the whole share of its side if one was asked."""
         key = given.instrument_id, given.side
         self._asked.discard(key)
         self._permits[key] = given
+        if self._setup.shares is not None and share is not None:
+            self._setup.shares.given(*key, share)
 
-    def denied(self, asked: Permit) -> None:
+    def denied(self, asked: Permit, why: str, now_ms: int) -> None:
         """Take that a permit was not made durable; it is asked for again when it is needed."""
         self._asked.discard((asked.instrument_id, asked.side))
+        if self._setup.shares is not None and why:
+            self._setup.shares.refused(asked.instrument_id, asked.side, why, now_ms)
+
+    def kept_shares(self, now_ms: int, *, reconciled: bool) -> list[ShareKept]:
+        """Return the shares as they are to be written."""
+        if self._setup.shares is None:
+            return []
+        return self._setup.shares.settle(
+            self.exposure(now_ms),
+            asked=self._asked,
+            doubted=self._market.doubted,
+            reconciled=reconciled,
+            now_ms=now_ms,
+        )
 
     def exposure(self, now_ms: int) -> Exposure:
         """Return what risk judges."""
@@ -161,7 +178,10 @@ class Quoting:
         until = now_ms + DEADLINE_MS
         if not self._admits(slot, instrument, quote.side, quote.price, size, now_ms):
             return None
-        given = self._permit(instrument, quote.side, self.number, quote.price, size, until)
+        share = self._lacks(slot, instrument, quote.side, quote.price, size, now_ms)
+        if isinstance(share, Refused):
+            return None
+        given = self._permit(instrument, quote.side, self.number, quote.price, size, until, share)
         if isinstance(given, PermitAsked | None):
             return given
         self._permits[instrument.id, quote.side] = given.spend(size)
@@ -199,7 +219,10 @@ class Quoting:
             slot, instrument, order.order.side, price, left, now_ms, without=order
         ):
             return self._table.cancel(order, now_ms)
-        given = self._permit(instrument, order.order.side, None, price, more, until)
+        share = self._lacks(slot, instrument, order.order.side, price, more, now_ms)
+        if isinstance(share, Refused):
+            return None
+        given = self._permit(instrument, order.order.side, None, price, more, until, share)
         if isinstance(given, PermitAsked | None):
             return given
         self._permits[instrument.id, order.order.side] = given.spend(more)
@@ -264,6 +287,18 @@ class Quoting:
         self.refusals[slot] = f"{breach.limit}: {breach.detail}"
         return False
 
+    def _lacks(
+        self, slot: str, instrument: Instrument, side: Side, price: int, size: int, now_ms: int
+    ) -> ShareWanted | Refused | None:
+        """Return the share that an order needs besides, or why it has to wait."""
+        if self._setup.shares is None:
+            return None
+        seen = self.exposure(now_ms)
+        found = self._setup.shares.lacking(seen, instrument, side, price, size, now_ms)
+        if isinstance(found, Refused) and found.why:
+            self.refusals[slot] = found.why
+        return found
+
     def _permit(
         self,
         instrument: Instrument,
@@ -272,16 +307,21 @@ class Quoting:
         price: int,
         size: int,
         until_ms: int,
+        share: ShareWanted | None,
     ) -> Permit | PermitAsked | None:
         if until_ms > self.lease_until_ms:
             return None
         key = instrument.id, side
         given = self._permits.get(key)
-        if given is not None and given.covers(
-            number=given.first if number is None else number,
-            price=price,
-            size=size,
-            until_ms=until_ms,
+        if (
+            share is None
+            and given is not None
+            and given.covers(
+                number=given.first if number is None else number,
+                price=price,
+                size=size,
+                until_ms=until_ms,
+            )
         ):
             return given
         if key in self._asked:
@@ -297,7 +337,8 @@ class Quoting:
                 price=price,
                 size=max(size, instrument.minimum_size),
                 expires_ms=self.lease_until_ms,
-            )
+            ),
+            share,
         )
 
 

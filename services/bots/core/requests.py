@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from services.bots.core.orders import BotOrder
 from services.bots.core.permit import Permit
+from services.bots.core.risk.shares import ShareWanted
 from services.bots.core.told import Move
 from tradingtools.venues.trading import AmendOrder, CancelOrder, Fill, NewOrder
 
@@ -21,9 +22,11 @@ REFUSED_PAUSE_MS = 1_000
 
 @dataclass(frozen=True, slots=True)
 class PermitAsked:
-    """A permit is to be made durable; the bot is told by ``granted``."""
+    """A permit is to be made durable; the bot is told by ``granted`` or ``denied``."""
 
     permit: Permit
+    share: ShareWanted | None = None
+    """Of the limits of wallet, exchange and tenant, in the same commit; None: it has enough."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
 from services.bots.core.risk import RiskLimits
+from services.bots.core.risk.shares import Shares
 from tradingtools.domain.instrument import Instrument
 from tradingtools.venues.trading import TradingCapabilities
 
@@ -24,4 +25,6 @@ class Setup(Generic[Config]):
     capabilities: Mapping[str, TradingCapabilities]
     """By venue."""
     limits: RiskLimits = field(default_factory=RiskLimits)
+    shares: Shares | None = None
+    """Of the limits of its wallet, exchange and tenant; None: there are no such limits."""
     clock_error_ms: int = 500

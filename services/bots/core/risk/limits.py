@@ -9,6 +9,7 @@ from typing import Final
 
 from tradingtools.domain.bot_risk import RULES, RiskAction, RiskLimit
 from tradingtools.domain.instrument import Instrument
+from tradingtools.domain.portfolio_risk import ScopeLimit
 
 PARTS: Final = 1_000_000
 """A ratio of one, in the unit of ratios."""
@@ -52,7 +53,7 @@ class LimitError(ValueError):
 class Breach:
     """A limit that is reached, or that an order would pass."""
 
-    limit: RiskLimit
+    limit: RiskLimit | ScopeLimit
     action: RiskAction
     detail: str
     """For a person, with numbers."""
