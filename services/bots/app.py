@@ -38,7 +38,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
         pool = await parts.pool(size=6)
         parts.stack.push_async_callback(signer.aclose)
         engine = Engine(
-            Store(pool, settings.name, settings.lease_ms),
+            Store(pool, settings.name, settings.lease_ms, settings.par_currencies),
             open_venue,
             venues=settings.venues,
             capacity=settings.capacity,

@@ -20,7 +20,13 @@ where w.state = 'ACTIVE' and w.exchange = any(%(venues)s) and w.id <> all(%(mine
                    or b.state in ('STARTING', 'RUNNING', 'PAUSING', 'STOPPING')
                    or b.state = 'PAUSED' and b.desired <> 'PAUSED'
                    or b.flattening
-                   or exists (select from bot_order o where o.bot_id = b.id and not o.settled)))
+                   or exists (select from bot_order o where o.bot_id = b.id and not o.settled)
+                   or exists (select from kill_switch k
+                              left join kill_switch_wallet p on p.kill_id = k.id
+                                                            and p.wallet_id = w.id
+                              where k.cleared_at is null and k.tenant = w.tenant
+                                and k.exchange in ('', w.exchange)
+                                and coalesce(p.phase, 'WAITING') <> 'DONE')))
 order by w.id
 limit %(room)s
 on conflict (wallet_id) do update set engine = excluded.engine, epoch = l.epoch + 1,
@@ -40,8 +46,12 @@ update trading_wallet_lease set until = clock_timestamp()
 where wallet_id = %(wallet)s and engine = %(engine)s and epoch = %(epoch)s
 
 -- name: holds
--- Whether a wallet is still this engine's; the row stays locked until the transaction ends.
-select from trading_wallet_lease
+-- Whether a wallet is still this engine's, the row stays locked until the transaction ends; and
+-- whether a kill switch is set for it.
+select exists (select from trading_wallet w
+               join kill_switch k on k.tenant = w.tenant and k.exchange in ('', w.exchange)
+               where w.id = %(wallet)s and k.cleared_at is null) as killed
+from trading_wallet_lease
 where wallet_id = %(wallet)s and engine = %(engine)s and epoch = %(epoch)s for share
 
 -- name: wallet

@@ -50,6 +50,8 @@ class Settings:
     later."""
     poll_ms: int = setting(500, minimum=50, maximum=10_000)
     """How often wishes of people are looked for."""
+    par_currencies: tuple[str, ...] = setting(("USDT", "USD"))
+    """Currencies that count as one USDC each in limits of many bots; others need a mark."""
     write_ms: int = setting(200, minimum=10, maximum=5_000)
     """How long orders and fills wait to be written together."""
     shared: SharedSettings = field(default_factory=SharedSettings)

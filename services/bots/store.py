@@ -15,9 +15,10 @@ import msgspec
 
 from services.bots.core.holding import Holding
 from services.bots.core.orders import BotOrder
-from services.bots.core.permit import Permit
-from services.bots.core.requests import Written
+from services.bots.core.requests import PermitAsked, Written
+from services.bots.core.risk.shares import ShareKept
 from services.bots.core.told import Move
+from services.bots.risk_store import DeniedError, Kill, RiskStore
 from tradingtools.domain.bot_states import BotState
 from tradingtools.storage.postgres.pool import Pool
 from tradingtools.storage.postgres.sql import load_queries
@@ -85,6 +86,10 @@ class Standing:
     explanation: Mapping[str, str]
     holdings: Mapping[str, Holding]
     equity: Mapping[str, int] | None
+    shares: Sequence[ShareKept] = ()
+    """Of the limits of many bots."""
+    result_micros: int | None = None
+    """Of USDC; None: not all that it holds has a mark."""
 
 
 class Store:
@@ -94,12 +99,17 @@ class Store:
         pool: of the deciding database.
         engine: the engine's name.
         lease_ms: for how long a wallet is its own without a renewal.
+        par: currencies that count as one USDC each.
     """
 
-    def __init__(self, pool: Pool, engine: str, lease_ms: int) -> None:
+    def __init__(
+        self, pool: Pool, engine: str, lease_ms: int, par: Sequence[str] = ("USDT", "USD")
+    ) -> None:
         self._pool = pool
         self._engine = engine
         self._lease_ms = lease_ms
+        self.risk = RiskStore(pool, par)
+        """Limits of many bots."""
 
     async def register(
         self, *, venues: Sequence[str], capacity: int, version: str, bots: int
@@ -293,14 +303,25 @@ class Store:
             for query, values in statements:
                 await connection.execute(_QUERIES[query], values)
 
-    async def permit(self, lease: WalletLease, given: Permit) -> None:
-        """Make a permit durable.
+    async def permit(self, lease: WalletLease, tenant: str, asked: PermitAsked) -> int | None:
+        """Make a permit durable, with the share that it needs; return the share of its side.
+
+        Args:
+            lease: of the wallet.
+            tenant: whose the wallet is.
+            asked: the permit, and the share or None.
 
         Raises:
+            DeniedError: the share would pass a limit of many bots, or a kill switch is set.
             LostError: the wallet is another engine's.
         """
+        given, wanted = asked.permit, asked.share
+        share = None
         async with self._pool.connection() as connection, connection.transaction():
-            await self._check(connection, lease)
+            if await self._check(connection, lease) and not asked.closes:
+                raise DeniedError("a kill switch is set")
+            if wanted is not None:
+                share = await self.risk.take(connection, tenant, lease.wallet_id, given, wanted)
             await connection.execute(
                 _QUERIES["permit"],
                 {
@@ -315,12 +336,24 @@ class Store:
                     "expires_ms": given.expires_ms,
                 },
             )
+        return share
+
+    async def kill_step(self, lease: WalletLease, kill: Kill, **progress: Any) -> None:
+        """Write how far a wallet is with a kill switch.
+
+        Raises:
+            LostError: the wallet is another engine's.
+        """
+        async with self._pool.connection() as connection, connection.transaction():
+            await self._check(connection, lease)
+            values = {"wallet": lease.wallet_id, "engine": self._engine, **progress}
+            await self.risk.kill_step(connection, kill, values)
 
     async def write(
         self,
         lease: WalletLease,
         written: Iterable[tuple[str, Written, Mapping[str, int | None]]],
-        standings: Iterable[Standing],
+        standings: Sequence[Standing],
     ) -> None:
         """Write orders, fills and standings of bots in one transaction.
 
@@ -352,14 +385,26 @@ class Store:
             ):
                 if values:
                     await connection.cursor().executemany(_QUERIES[name], values)
+            await self.risk.keep(
+                connection,
+                [(one.bot_id, share) for one in standings for share in one.shares],
+                [
+                    (one.bot_id, one.result_micros)
+                    for one in standings
+                    if one.result_micros is not None
+                ],
+            )
 
-    async def _check(self, connection: Any, lease: WalletLease) -> None:
+    async def _check(self, connection: Any, lease: WalletLease) -> bool:
+        """Return whether a kill switch is set for a wallet. Raises LostError."""
         cursor = await connection.execute(
             _QUERIES["holds"],
             {"wallet": lease.wallet_id, "engine": self._engine, "epoch": lease.epoch},
         )
-        if await cursor.fetchone() is None:
+        row = await cursor.fetchone()
+        if row is None:
             raise LostError(f"{lease.wallet_id} is another engine's")
+        return bool(row["killed"])
 
     async def _rows(self, query: str, /, **values: Any) -> list[Row]:
         async with self._pool.connection() as connection:

@@ -10,10 +10,12 @@ import asyncio
 
 import structlog
 
+from services.bots.core.risk.worth import par
 from services.bots.store import LostError, Store, WalletLease
 from services.bots.wallet.account import Account
 from services.bots.wallet.journal import Journal
 from services.bots.wallet.markets import Markets
+from services.bots.wallet.oversight import Oversight
 from services.bots.wallet.positions import Positions
 from services.bots.wallet.sending import Sending
 from services.bots.wallet.shared import Venue, Wallet
@@ -61,7 +63,14 @@ class WalletRun:
         Raises:
             LostError: it is another engine's.
         """
-        wallet = self._wallet = Wallet(store=self._store, lease=self._lease, venue=venue)
+        tenant = await self._store.risk.tenant(self._lease.wallet_id)
+        wallet = self._wallet = Wallet(
+            store=self._store,
+            lease=self._lease,
+            venue=venue,
+            tenant=tenant,
+            rates=par(self._store.risk.par),
+        )
         journal = self._journal = Journal(wallet, self._write_ms)
         sending = Sending(wallet, journal.flush)
         account = Account(wallet, sending, journal.writing, journal.flush)
@@ -74,6 +83,7 @@ class WalletRun:
                 group.create_task(_tick(wallet, sending, markets))
                 group.create_task(journal.keep())
                 group.create_task(Positions(wallet, sending).follow())
+                group.create_task(Oversight(wallet, sending).follow())
         except BaseExceptionGroup as group_:
             lost = group_.subgroup(LostError)
             if lost is not None:

@@ -44,6 +44,7 @@ class RiskLimit(StrEnum):
     STALE_MARKS = "stale_marks"
     ORDER_AFTER_ITS_END = "order_after_its_end"
     POSITION_MISSING = "position_missing"
+    KILL_SWITCH = "kill_switch"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,6 +113,10 @@ RULES: Final[Mapping[RiskLimit, Rule]] = {
     ),
     _L.ORDER_AFTER_ITS_END: Rule(
         action=_A.CANCEL_AND_STOP, meaning="an order exists that had provably ended"
+    ),
+    _L.KILL_SWITCH: Rule(
+        action=_A.FLATTEN_AND_STOP,
+        meaning="a person has set it for all bots of a tenant, or of one of its exchanges",
     ),
 }
 """Every limit of one bot, and what it does."""

@@ -257,7 +257,7 @@ class Bot(Generic[Config, State]):
 
     def flatten(self) -> None:
         """Go on to close all that it holds, as a former life was to."""
-        self._flattening = True
+        self._flattening = self._quoting.closing = True
 
     def funded(self, instrument_id: str, amount: int) -> None:
         """Book a funding payment; above zero: it was got."""
@@ -269,7 +269,7 @@ class Bot(Generic[Config, State]):
         self._quoting.granted(given, share)
         return self._requests(now_ms)
 
-    def denied(self, asked: Permit, why: str = "", now_ms: int = 0) -> None:
+    def denied(self, asked: Permit, why: str = "", now_ms: int = 0) -> list[Request]:
         """Take that a permit was not made durable; it is asked for again when it is needed.
 
         Args:
@@ -278,6 +278,18 @@ class Bot(Generic[Config, State]):
             now_ms: milliseconds since the epoch.
         """
         self._quoting.denied(asked, why, now_ms)
+        return self._requests(now_ms) if why else []
+
+    def kill(self, why: Breach, now_ms: int) -> list[Request]:
+        """Cancel everything and close what is held, whatever state it is in."""
+        if self.life is not BotState.RISK_STOPPED or not self._flattening:
+            self._stop([why])
+        return self._requests(now_ms)
+
+    @property
+    def left(self) -> Mapping[str, int]:
+        """Return what is held, by instrument."""
+        return {key: one.size for key, one in self.holdings.items() if one.size}
 
     def oversee(self, closed: Closed, stops: Sequence[Breach], now_ms: int) -> list[Request]:
         """Obey the limits of many bots, and the kill switch.
@@ -293,8 +305,13 @@ class Bot(Generic[Config, State]):
         return self._requests(now_ms)
 
     def kept_shares(self, now_ms: int) -> list[ShareKept]:
-        """Return its shares as they are to be written."""
+        """Return its shares as they are to be written; then `shares_written` is called."""
         return self._quoting.kept_shares(now_ms, reconciled=self.life is not BotState.STARTING)
+
+    def shares_written(self) -> None:
+        """Take that what it gave back of its shares is written."""
+        if self.setup.shares is not None:
+            self.setup.shares.settled()
 
     def result_micros(self, now_ms: int) -> int | None:
         """Return what it has made in micros of USDC; None: not all of it has a mark."""
@@ -446,7 +463,7 @@ class Bot(Generic[Config, State]):
             self.life = BotState.RISK_STOPPED
         self._quoting.desired.clear()
         if any(one.action is RiskAction.FLATTEN_AND_STOP for one in found):
-            self._flattening = True
+            self._flattening = self._quoting.closing = True
 
     def _folded(
         self, before: BotOrder, after: BotOrder, now_ms: int, code: str = ""

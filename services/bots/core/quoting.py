@@ -72,6 +72,8 @@ class Quoting:
         """The order that should stand, by slot."""
         self.refusals: dict[str, str] = {}
         """Why the quote of a slot does not stand, by slot."""
+        self.closing = False
+        """Only what reduces a holding is wanted any more."""
         self.closed: Closed = {}
         """Sides of instruments on which nothing opens, and why."""
         self.money: Mapping[str, Decimal] | None = None
@@ -339,6 +341,7 @@ class Quoting:
                 expires_ms=self.lease_until_ms,
             ),
             share,
+            closes=self.closing,
         )
 
 

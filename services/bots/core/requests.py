@@ -27,6 +27,8 @@ class PermitAsked:
     permit: Permit
     share: ShareWanted | None = None
     """Of the limits of wallet, exchange and tenant, in the same commit; None: it has enough."""
+    closes: bool = False
+    """For orders that only reduce a holding."""
 
 
 @dataclass(frozen=True, slots=True)

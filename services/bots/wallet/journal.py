@@ -64,6 +64,8 @@ class Journal:
             due = [bot for bot_id, bot in bots.items() if standings or bot_id in changed]
             rows = [one for bot in due if (one := self._standing(bot, now)) is not None]
             await self._wallet.store.write(self._wallet.lease, written, rows)
+            for bot in due:
+                bot.shares_written()
 
     def _standing(self, bot: AnyBot, now_ms: int) -> Standing | None:
         """Return where a bot stands; None: its strategy cannot say it, which ends it."""
@@ -85,4 +87,6 @@ def _standing(bot: AnyBot, now_ms: int) -> Standing:
         explanation=bot.explain(now_ms),
         holdings=bot.holdings,
         equity=None if equity is None else asdict(equity),
+        shares=bot.kept_shares(now_ms),
+        result_micros=bot.result_micros(now_ms),
     )

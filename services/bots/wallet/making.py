@@ -8,6 +8,7 @@ from dataclasses import replace
 from services.bots.core.bot import AnyBot, Bot
 from services.bots.core.holding import Holding, booked
 from services.bots.core.risk import Equity, LimitError, limits_of
+from services.bots.core.risk.shares import Shares
 from services.bots.core.setup import Setup
 from services.bots.store import BotRow
 from services.bots.strategies import registry
@@ -54,6 +55,7 @@ async def make(wallet: Wallet, row: BotRow, *, number: int) -> AnyBot:
         instruments=instruments,
         capabilities={first.venue: wallet.venue.gateway.capabilities},
         limits=limits,
+        shares=Shares(await wallet.store.risk.shares_of(row.bot_id), wallet.rates),
     )
     await _recognise(wallet, row.bot_id)
     known = [(slot, one) for _, slot, one in await wallet.store.unsettled([row.bot_id])]

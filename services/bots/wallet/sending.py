@@ -10,6 +10,7 @@ import structlog
 
 from services.bots.core.bot import AnyBot
 from services.bots.core.requests import LookUp, PermitAsked, Request
+from services.bots.risk_store import DeniedError
 from services.bots.store import LostError
 from services.bots.wallet.shared import READ_AGAIN_SECONDS, Wallet
 from tradingtools import clock
@@ -84,14 +85,19 @@ class Sending:
             self._failure = self._failure or task.exception()
 
     async def _permit(self, bot: AnyBot, asked: PermitAsked) -> None:
+        wallet, denied = self._wallet, asked.permit
         try:
-            await self._wallet.store.permit(self._wallet.lease, asked.permit)
+            share = await wallet.store.permit(wallet.lease, wallet.tenant, asked)
+        except DeniedError as error:
+            why = str(error)
+            self.tell(bot, lambda now: bot.denied(denied, why, now))
+            return
         except (psycopg.Error, LostError) as error:
             # Nothing leaves without it. Who renews the lease finds out whether the wallet is lost.
             _log.warning("a permit was not written", bot=asked.permit.bot_id, why=str(error))
             bot.denied(asked.permit)
             return
-        self.tell(bot, lambda now: bot.granted(asked.permit, now))
+        self.tell(bot, lambda now: bot.granted(asked.permit, now, share))
 
     async def _send(self, bot: AnyBot, one: NewOrder | AmendOrder | CancelOrder) -> None:
         gateway = self._wallet.venue.gateway

@@ -45,6 +45,9 @@ class Wallet:
     store: Store
     lease: WalletLease
     venue: Venue
+    tenant: str = ""
+    rates: dict[str, int] = field(default_factory=dict)
+    """Of currencies in USDC."""
     bots: dict[str, AnyBot] = field(default_factory=dict)
     instruments: dict[str, Instrument] = field(default_factory=dict)
     sound: asyncio.Event = field(default_factory=asyncio.Event)

@@ -9,9 +9,11 @@ import psycopg
 import structlog
 
 from services.bots.core.bot import AnyBot
+from services.bots.risk_store import Kill
 from services.bots.store import BotRow, LostError
 from services.bots.wallet.account import Account
 from services.bots.wallet.journal import Journal
+from services.bots.wallet.killing import Killing
 from services.bots.wallet.making import SetupError, make, make_rest
 from services.bots.wallet.markets import Markets
 from services.bots.wallet.sending import Sending
@@ -57,6 +59,7 @@ class Wishes:
         self._account = account
         self._markets = markets
         self._journal = journal
+        self._killing = Killing(wallet, sending, account)
         self._numbers: dict[str, int] = {}
         self._beginning: dict[str, asyncio.Task[None]] = {}
         self._resting: set[tuple[str, BotState, str]] = set()
@@ -66,9 +69,17 @@ class Wishes:
         """Do what people want, once the account is known, for ever."""
         await self._wallet.sound.wait()
         while True:
+            # Read before the bots: what starts after it finds no permit.
+            kill = await self._store.risk.kill(self._wallet.lease.wallet_id)
             for row in await self._store.bots(self._wallet.lease.wallet_id):
-                if not self._is_beginning(row.bot_id):
+                if self._is_beginning(row.bot_id):
+                    continue
+                if kill is None:
                     await self._follow(row)
+                else:
+                    await self._kill(row, kill)
+            if kill is not None and not (self._beginning or kill.done):
+                await self._killing.step(kill)
             if self._beginning:
                 self._wallet.whole.clear()
             else:
@@ -124,6 +135,31 @@ class Wishes:
             await self._moved(bot, row)
         elif row.desired == "RUNNING" and row.state in _WAITING:
             await self._again(row)
+
+    async def _kill(self, row: BotRow, kill: Kill) -> None:
+        """Stop a bot by the kill switch; one that is not here is taken up, for it may hold something."""
+        bot = self._wallet.bots.get(row.bot_id)
+        if bot is None:
+            if row.state is not BotState.IDLE and not kill.done:
+                self._beginning[row.bot_id] = asyncio.create_task(self._take_up(row))
+            return
+        self._killing.stop(bot, kill)
+        if bot.life is not row.state:
+            await self._moved(bot, row)
+
+    async def _take_up(self, row: BotRow) -> None:
+        """Have a bot here with its orders and holdings, without letting it trade."""
+        number = self._numbers.get(row.bot_id, 1)
+        try:
+            bot = await make(self._wallet, row, number=number)
+        except (LostError, psycopg.Error):
+            raise
+        except Exception as error:  # noqa: BLE001 - one bot must not stop a wallet's others
+            _log.warning("a bot cannot be made as it was", bot=row.bot_id, exc_info=error)
+            bot = await make_rest(self._wallet, row, number=number)
+        bot.life = row.state
+        self._wallet.bots[row.bot_id] = bot
+        await self._account.read()
 
     def _end(self, bot: AnyBot, life: BotState) -> None:
         self._sending.tell(bot, partial(bot.end, life))

@@ -222,5 +222,5 @@ def test_limits_are_read_in_their_units() -> None:
 def test_each_limit_has_its_row_and_each_number_its_limit() -> None:
     names = {one.name for one in fields(RiskLimits)} - {"mark_age_ms"}
 
-    others = {"stale_marks", "order_after_its_end", "position_missing"}
+    others = {"stale_marks", "order_after_its_end", "position_missing", "kill_switch"}
     assert names | others == {str(one) for one in RiskLimit}

@@ -23,6 +23,7 @@ SUBJECTS = (
     "webhooks",
     "wallets",
     "bots",
+    "risk",
 )
 
 

@@ -67,3 +67,41 @@ create index risk_event_tenant on risk_event (tenant, event_seq);
 create trigger risk_event_append_only
     before update or delete or truncate on risk_event
     for each statement execute function refuse_to_change_audit();
+
+-- A person's wish that all bots of a tenant, or of one exchange of it, cancel, flatten and stay stopped.
+create table kill_switch (
+    id         text primary key check (id ~ '^kil_[0-9a-f]{32}$'),
+    tenant     text not null,
+    -- Empty: at all exchanges.
+    exchange   text not null,
+    reason     text not null,
+    actor      text not null,
+    set_at     timestamptz not null default clock_timestamp(),
+    -- When the last wallet was done.
+    done_at    timestamptz,
+    -- Until then nothing of it starts again.
+    cleared_at timestamptz,
+    cleared_by text
+);
+create unique index kill_switch_standing on kill_switch (tenant, exchange) where cleared_at is null;
+create index kill_switch_set on kill_switch (tenant, set_at, id);
+
+-- How far it is with each wallet that has bots.
+create table kill_switch_wallet (
+    kill_id         text not null references kill_switch,
+    wallet_id       text not null references trading_wallet,
+    phase           text not null default 'WAITING' check (phase in
+                        ('WAITING', 'CANCELLING', 'FLATTENING', 'SECOND_SWEEP', 'DONE')),
+    engine          text not null default '',
+    bots            integer not null default 0,
+    -- That may still fill; that are held still.
+    orders          integer not null default 0,
+    holdings        integer not null default 0,
+    -- After it no request that has left can arrive; the second sweep comes after it.
+    last_arrival_at timestamptz,
+    -- What is left and cannot be sold, for a person.
+    detail          text not null default '',
+    changed_at      timestamptz not null default clock_timestamp(),
+    primary key (kill_id, wallet_id)
+) with (fillfactor = 70);
+create index kill_switch_wallet_wallet on kill_switch_wallet (wallet_id);

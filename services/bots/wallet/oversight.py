@@ -1,0 +1,89 @@
+"""Limits of many bots, obeyed by those of a wallet: looked at each second, and acted on by a table.
+
+When nothing has been read of them for a while nothing opens: cancels and exits go on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Iterable
+from functools import partial
+
+import psycopg
+import structlog
+
+from services.bots.core.bot import AnyBot
+from services.bots.core.risk import Breach, Closed, RiskAction, market_of
+from services.bots.risk_store import VIEW_SECONDS, told
+from services.bots.wallet.sending import Sending
+from services.bots.wallet.shared import Wallet
+from tradingtools.domain.portfolio_risk import Reached, ScopeLimit, Share
+from tradingtools.venues.ports import Side
+
+BLIND_SECONDS = 5.0
+"""What was read longer ago says nothing any more."""
+_SIDES: tuple[Side, Side] = ("BUY", "SELL")
+_STOPS = (RiskAction.CANCEL_AND_STOP, RiskAction.FLATTEN_AND_STOP)
+_log = structlog.get_logger("bots")
+
+
+class Oversight:
+    """See the module.
+
+    Args:
+        wallet: whose bots they are.
+        sending: of the wallet.
+    """
+
+    def __init__(self, wallet: Wallet, sending: Sending) -> None:
+        self._wallet = wallet
+        self._sending = sending
+        self._read_at = time.monotonic()
+        self._reached: tuple[Reached, ...] = ()
+
+    async def follow(self) -> None:
+        """Look and act for ever."""
+        while True:
+            try:
+                async with asyncio.timeout(BLIND_SECONDS):
+                    view = await self._wallet.store.risk.view(self._wallet.tenant)
+                self._reached, self._read_at = tuple(view.reached), view.read_at
+            except (psycopg.Error, TimeoutError) as error:
+                _log.warning("limits of many bots were not read", why=str(error))
+            self._act()
+            await asyncio.sleep(VIEW_SECONDS)
+
+    def _act(self) -> None:
+        blind = time.monotonic() - self._read_at > BLIND_SECONDS
+        for bot in list(self._wallet.bots.values()):
+            closed, stops = self._blind(bot) if blind else self._judged(bot, self._reached)
+            self._sending.tell(bot, partial(bot.oversee, closed, stops))
+
+    def _judged(self, bot: AnyBot, reached: Iterable[Reached]) -> tuple[Closed, tuple[Breach, ...]]:
+        closed: Closed = {}
+        stops: list[Breach] = []
+        for found in reached:
+            breach = Breach(limit=found.limit, action=found.action, detail=told(found))
+            concerned = [one for one in self._shares(bot) if found.concerns(one)]
+            if concerned and found.action in _STOPS:
+                stops.append(breach)
+            closed.update({(one.instrument_id, s): breach for one in concerned for s in _SIDES})
+        return closed, tuple(stops)
+
+    def _blind(self, bot: AnyBot) -> tuple[Closed, tuple[Breach, ...]]:
+        why = Breach(
+            limit=ScopeLimit.STALE_USAGE,
+            action=RiskAction.REDUCE_ONLY,
+            detail="the limits of many bots cannot be read",
+        )
+        return {(one, side): why for one in bot.setup.instruments for side in _SIDES}, ()
+
+    def _shares(self, bot: AnyBot) -> Iterable[Share]:
+        for instrument in bot.setup.instruments.values():
+            yield Share(
+                bot_id=bot.setup.bot_id,
+                wallet_id=self._wallet.lease.wallet_id,
+                instrument_id=instrument.id,
+                market=market_of(instrument),
+            )
