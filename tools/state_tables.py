@@ -16,6 +16,7 @@ from tradingtools.domain import (
     bot_states,
     order_states,
     performance_states,
+    portfolio_risk,
     trigger_states,
 )
 from tradingtools.domain.order_states import OrderState
@@ -49,6 +50,15 @@ _ABOUT_LIMITS = (
     " goes to RISK_STOPPED, its orders are cancelled, what it holds stays. `FLATTEN_AND_STOP`: what"
     " it holds is closed, too. A bot in RISK_STOPPED stays there until a person resumes it. What"
     " could still fill counts as filled, on the side where it is worst; cancels always go."
+)
+_ABOUT_SCOPES = (
+    "Of all bots of a `WALLET`, an `EXCHANGE` or a tenant (`PORTFOLIO`), of a `GROUP` of"
+    " instruments that a person has named, and of a `MARKET`: an instrument, or both outcomes of a"
+    " binary. Amounts are USDC at marks. They are judged on shares: the most that one bot may be"
+    " long and short in one instrument, durable before it orders more. An order that needs a share"
+    " which would pass a limit is refused; what only reduces a holding needs none. Copies never"
+    " wait for bots: they take no shares, and what they have bought acts on bots alone. A limit"
+    " that marks, copies or losses pass acts as the table says until it is passed no more."
 )
 _ABOUT_REASONS = (
     "Why a leader's trade was not copied, was copied in part, or an order ended without a fill."
@@ -132,6 +142,15 @@ def _states() -> str:
                         for limit, rule in bot_risk.RULES.items()
                     ),
                 ),
+                "## Limits of many bots",
+                _ABOUT_SCOPES,
+                _table(
+                    ("limit", "scopes", "action", "measure"),
+                    (
+                        (limit, _scopes(rule), f"`{rule.action}`", rule.meaning)
+                        for limit, rule in portfolio_risk.SCOPE_RULES.items()
+                    ),
+                ),
             ]
         )
         + "\n"
@@ -148,6 +167,11 @@ def _order_row(state: OrderState) -> tuple[str, str]:
         ),
     ]
     return state, "; ".join(text for holds, text in traits if holds)
+
+
+def _scopes(rule: portfolio_risk.ScopeRule) -> str:
+    named = [one for one in portfolio_risk.RiskScope if one in rule.scopes]
+    return "all" if len(named) == len(portfolio_risk.RiskScope) else ", ".join(named)
 
 
 def _trigger_row(status: TriggerStatus) -> tuple[str, str]:

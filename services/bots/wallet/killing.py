@@ -1,7 +1,7 @@
 """The kill switch, obeyed by the bots of a wallet: cancel, flatten, sweep again, then say done.
 
 A request that left a moment before may still arrive, whoever sent it. So the second sweep waits
-until after the last instant at which any could: the end of the last permit, and what the venue adds.
+until after the last instant at which any could: the end of the last permit and the venue's horizon.
 """
 
 from __future__ import annotations

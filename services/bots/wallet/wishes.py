@@ -137,7 +137,7 @@ class Wishes:
             await self._again(row)
 
     async def _kill(self, row: BotRow, kill: Kill) -> None:
-        """Stop a bot by the kill switch; one that is not here is taken up, for it may hold something."""
+        """Stop a bot by the kill switch; one that is not here may hold something: it is taken up."""
         bot = self._wallet.bots.get(row.bot_id)
         if bot is None:
             if row.state is not BotState.IDLE and not kill.done:

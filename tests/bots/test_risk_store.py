@@ -1,0 +1,229 @@
+"""Limits of many bots on a real PostgreSQL, with two engines that race for them."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import psycopg
+import pytest
+
+from launcher.embedded import role_url
+from services.bots import risk_store
+from services.bots.core.permit import Permit
+from services.bots.core.requests import PermitAsked
+from services.bots.core.risk.shares import ShareKept, ShareWanted
+from services.bots.risk_store import DeniedError
+from services.bots.store import Standing, Store, WalletLease
+from tradingtools.domain.bot_risk import RiskAction
+from tradingtools.domain.portfolio_risk import ScopeLimit
+from tradingtools.storage.postgres.pool import open_pool
+
+SWAP = "okx:BTC-USDT-SWAP"
+BOTS = 12
+
+
+def wallet_of(number: int) -> str:
+    return f"wal_{number % 2:032x}"
+
+
+def bot_of(number: int) -> str:
+    return f"bot{number:09d}"
+
+
+@pytest.fixture
+def rows(database_url: str) -> Callable[..., list[tuple[Any, ...]]]:
+    """Asks as the owner; two wallets of two engines have bots by turns."""
+
+    def ask(query: str, *values: Any) -> list[tuple[Any, ...]]:
+        with psycopg.connect(database_url, autocommit=True) as connection:
+            cursor = connection.execute(query, values)
+            return list(cursor.fetchall()) if cursor.description else []
+
+    for number in range(2):
+        ask(
+            "insert into trading_wallet (id, tenant, name, exchange, environment, account,"
+            " permissions, max_order_micros) values (%s, 'default', %s, 'okx', 'demo', %s, '', 1)",
+            wallet_of(number), str(number), str(number),
+        )  # fmt: skip
+        ask(
+            "insert into trading_wallet_lease values (%s, %s, 1, now() + interval '1 hour')",
+            wallet_of(number), f"engine-{number}",
+        )  # fmt: skip
+    for number in range(BOTS):
+        ask(
+            "insert into bot (id, tenant, name, wallet_id, strategy, config, instruments)"
+            " values (%s, 'default', %s, %s, 'grid', '{}', %s)",
+            bot_of(number), bot_of(number), wallet_of(number), [SWAP],
+        )  # fmt: skip
+    return ask
+
+
+@asynccontextmanager
+async def two_engines(database_url: str) -> AsyncIterator[list[Store]]:
+    url = role_url(database_url, "bots")
+    async with open_pool(url, name="a", size=4) as one, open_pool(url, name="b", size=4) as other:
+        yield [Store(one, "engine-0", 10_000), Store(other, "engine-1", 10_000)]
+
+
+def run(database_url: str, work: Callable[[list[Store]], Awaitable[Any]]) -> Any:
+    async def whole() -> Any:
+        async with two_engines(database_url) as stores:
+            return await work(stores)
+
+    return asyncio.run(whole())
+
+
+def limit(rows: Any, scope: str, subject: str, **values: int) -> None:
+    rows(
+        "insert into risk_limit (tenant, scope, subject, limits, changed_by)"
+        " values ('default', %s, %s, %s, 'me')",
+        scope, subject, json.dumps(values),
+    )  # fmt: skip
+
+
+async def ask(
+    store: Store, number: int, need: int, *, side: Any = "BUY", closes: bool = False
+) -> int | str | None:
+    """Return the share that a bot got, or why not."""
+    permit = Permit(
+        bot_id=bot_of(number), epoch=1, instrument_id=SWAP, side=side, first=need, last=need,
+        worst_price=1, size=1, expires_ms=int(time.time() * 1000) + 5_000,
+    )  # fmt: skip
+    share = ShareWanted(
+        instrument_id=SWAP, market=SWAP, side=side, need=need, want=need + need // 4
+    )
+    lease = WalletLease(wallet_id=wallet_of(number), epoch=1, until_ms=0)
+    try:
+        asked = PermitAsked(permit, None if closes else share, closes=closes)
+        return await store.permit(lease, "default", asked)
+    except DeniedError as error:
+        return str(error)
+
+
+def test_two_engines_that_race_never_pass_a_limit(database_url: str, rows: Any) -> None:
+    limit(rows, "PORTFOLIO", "", max_gross=100)
+
+    async def race(stores: list[Store]) -> list[Any]:
+        asks = [ask(stores[n % 2], n, 30, side=("BUY", "SELL")[n // 2 % 2]) for n in range(BOTS)]
+        return await asyncio.gather(*asks)
+
+    answers = run(database_url, race)
+
+    got = [one for one in answers if isinstance(one, int)]
+    assert 2 <= len(got) <= 3
+    ((total,),) = rows("select sum(long_micros + short_micros) from risk_share")
+    assert total == sum(got) <= 100
+    assert rows("select count(*) from bot_permit") == [(len(got),)]
+    assert all("max_gross of portfolio" in one for one in answers if isinstance(one, str))
+
+
+def test_a_share_is_kept_given_back_and_found_by_the_next_owner(
+    database_url: str, rows: Any
+) -> None:
+    limit(rows, "WALLET", wallet_of(0), max_gross=100)
+    lease = WalletLease(wallet_id=wallet_of(0), epoch=1, until_ms=0)
+
+    async def course(stores: list[Store]) -> list[Any]:
+        store = stores[0]
+        first = await ask(store, 0, 80)
+        too_much = await ask(store, 2, 30)
+        kept = ShareKept(
+            instrument_id=SWAP, market=SWAP, long=40, short=None, held=-5,
+            marked_ms=int(time.time() * 1000),
+        )  # fmt: skip
+        standing = Standing(
+            bot_id=bot_of(0), number=1, strategy=b"{}", explanation={}, holdings={}, equity=None,
+            shares=[kept], result_micros=-7,
+        )  # fmt: skip
+        await store.write(lease, [], [standing])
+        return [first, too_much, await ask(store, 2, 30), await store.risk.shares_of(bot_of(0))]
+
+    first, too_much, then, found = run(database_url, course)
+
+    assert (first, then) == (100, 37)
+    assert "max_gross of wallet" in too_much
+    assert found == {(SWAP, "BUY"): 40, (SWAP, "SELL"): 0}
+    assert rows("select held_micros from risk_share where bot_id = %s", bot_of(0)) == [(-5,)]
+    assert rows("select result_micros from risk_result") == [(-7,)]
+
+
+def test_a_kill_switch_lets_nothing_open_and_exits_go(database_url: str, rows: Any) -> None:
+    rows(
+        "insert into kill_switch (id, tenant, exchange, reason, actor)"
+        " values (%s, 'default', 'okx', 'test', 'me')",
+        f"kil_{1:032x}",
+    )
+
+    async def course(stores: list[Store]) -> list[Any]:
+        return [
+            await ask(stores[0], 0, 1),
+            await ask(stores[0], 0, 1, closes=True),
+            await stores[0].risk.kill(wallet_of(0)),
+        ]
+
+    opens, exits, kill = run(database_url, course)
+
+    assert (opens, exits) == ("a kill switch is set", None)
+    assert (kill.reason, kill.phase) == ("test", "WAITING")
+    assert rows("select count(*) from bot_permit") == [(1,)]
+
+
+def test_losses_are_counted_from_where_the_limit_was_set_and_told_once(
+    database_url: str, rows: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(risk_store, "VIEW_SECONDS", 0)
+    limit(rows, "PORTFOLIO", "", max_daily_loss=50)
+    rows("insert into risk_result values (%s, -1000, now())", bot_of(0))
+
+    async def looks(stores: list[Store]) -> list[Any]:
+        found = []
+        for result in (-1_000, -1_049, -1_050):
+            rows("update risk_result set result_micros = %s", result)
+            found.append([await store.risk.view("default") for store in stores])
+        return found
+
+    before, near, lost = run(database_url, looks)
+
+    assert [one.reached for one in (*before, *near)] == [[], [], [], []]
+    for view in lost:
+        (one,) = view.reached
+        assert (one.limit, one.action) == (ScopeLimit.MAX_DAILY_LOSS, RiskAction.CANCEL_AND_STOP)
+    told = rows("select scope, limit_name, action from risk_event")
+    assert told == [("PORTFOLIO", "max_daily_loss", "CANCEL_AND_STOP")]
+
+
+def test_copies_take_no_share_and_leave_bots_what_is_left(database_url: str, rows: Any) -> None:
+    limit(rows, "MARKET", "polymarket:0xm", max_with_copies=100)
+    rows(
+        "insert into lot (follower_proxy, asset_id, origin, condition_id, shares_micros,"
+        " cost_micros) values ('f', 'a', 'o', '0xm', 200, 90)"
+    )
+    rows("update bot set instruments = '{polymarket:yes}'")
+
+    async def course(stores: list[Store]) -> list[Any]:
+        async def yes(need: int) -> Any:
+            share = ShareWanted(
+                instrument_id="polymarket:yes", market="polymarket:0xm", side="BUY", need=need,
+                want=need,
+            )  # fmt: skip
+            permit = Permit(
+                bot_id=bot_of(0), epoch=1, instrument_id="polymarket:yes", side="BUY", first=1,
+                last=1, worst_price=1, size=1, expires_ms=0,
+            )  # fmt: skip
+            lease = WalletLease(wallet_id=wallet_of(0), epoch=1, until_ms=0)
+            try:
+                return await stores[0].permit(lease, "default", PermitAsked(permit, share))
+            except DeniedError as error:
+                return str(error)
+
+        return [await yes(11), await yes(10)]
+
+    too_much, fits = run(database_url, course)
+
+    assert "max_with_copies" in too_much
+    assert fits == 10
