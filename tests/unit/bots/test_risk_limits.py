@@ -79,7 +79,7 @@ def test_leverage_counts_all_contracts_and_needs_the_account() -> None:
     assert asks(limits, exposure(20, money=None), "SELL", 15) is None
 
 
-def closed(limits: RiskLimits, seen: Any, **more: Any) -> dict[tuple[str, Side], RiskLimit]:
+def closed(limits: RiskLimits, seen: Any, **more: Any) -> dict[tuple[str, Side], Any]:
     given_ = {"fundings": {}, "doubted": [], "now_ms": 1_000, **more}
     return {key: one.limit for key, one in risk.closed(limits, seen, **given_).items()}
 
@@ -223,4 +223,5 @@ def test_each_limit_has_its_row_and_each_number_its_limit() -> None:
     names = {one.name for one in fields(RiskLimits)} - {"mark_age_ms"}
 
     others = {"stale_marks", "order_after_its_end", "position_missing", "kill_switch"}
+
     assert names | others == {str(one) for one in RiskLimit}
