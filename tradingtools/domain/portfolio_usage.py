@@ -23,7 +23,7 @@ _S, _L = RiskScope, ScopeLimit
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Usage:
-    """How much of a scope is used. Micros of USDC."""
+    """The use of a scope. Micros of USDC."""
 
     gross_micros: int
     long_micros: int

@@ -26,7 +26,7 @@ _log = structlog.get_logger("bots")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Progress:
-    """How far a wallet is with a kill switch."""
+    """The way of a wallet through a kill switch."""
 
     phase: str
     bots: int
