@@ -137,7 +137,7 @@ class Wishes:
             await self._again(row)
 
     async def _kill(self, row: BotRow, kill: Kill) -> None:
-        """Stop a bot by the kill switch; one that is not here may hold something: it is taken up."""
+        """Stop a bot by the kill switch; one that is not here may hold something: it is made."""
         bot = self._wallet.bots.get(row.bot_id)
         if bot is None:
             if row.state is not BotState.IDLE and not kill.done:
