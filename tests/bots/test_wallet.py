@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from services.bots.core.permit import asked, order_id
+from services.bots.core.requests import PermitAsked
 from services.bots.core.strategy import FillEvent, Withdraw
 from services.bots.store import Store
 from tests.bots.exchange import SWAP, Desk, Script, open_orders, quote, scripted, until
@@ -238,6 +239,7 @@ async def test_the_wider_of_two_permits_under_one_number_counts(desk: Desk) -> N
             price=640_000, size=10, expires_ms=lease.until_ms,
         )  # fmt: skip
         for price, size in ((500, 10), (400, 30), (450, 20)):
-            await store.permit(lease, replace(permit, worst_price=price, size=size))
+            wider = replace(permit, worst_price=price, size=size)
+            await store.permit(lease, "default", PermitAsked(wider))
     query = "select worst_price, size from bot_permit where bot_id = %s"
     assert desk.rows(query, desk.one) == [(400, 30)]

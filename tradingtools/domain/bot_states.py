@@ -52,7 +52,6 @@ TRANSITIONS: Final[Mapping[tuple[BotState | None, BotState], str]] = {
     (_S.STOPPING, _S.RISK_STOPPED): _BREACH,
     (_S.STOPPING, _S.ERROR): _DEFECT,
     (_S.STOPPED, _S.RISK_STOPPED): _BREACH,
-    (_S.ERROR, _S.RISK_STOPPED): "a person sets the kill switch",
 }
 """From and to, and what leads there."""
 

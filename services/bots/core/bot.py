@@ -282,7 +282,7 @@ class Bot(Generic[Config, State]):
 
     def kill(self, why: Breach, now_ms: int) -> list[Request]:
         """Cancel everything and close what is held, whatever state it is in."""
-        if self.life is not BotState.RISK_STOPPED or not self._flattening:
+        if not self._flattening:
             self._stop([why])
         return self._requests(now_ms)
 
