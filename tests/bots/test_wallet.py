@@ -209,7 +209,7 @@ async def test_a_fill_of_an_order_that_nobody_wrote_is_found_however_long_ago_it
         await until(lambda: desk.booked(desk.one) == 10, "the fill")
         unread = "select count(*) from bot_permit where bot_id = %s and read_at is null"
         await until(lambda: desk.rows(unread, desk.one) == [(0,)], "the end of reading")
-        assert desk.state(desk.one) == "RUNNING"
+        await until(lambda: desk.state(desk.one) == "RUNNING", "the start")
 
 
 async def test_an_order_that_appears_after_the_reading_is_adopted_and_cancelled(
