@@ -30,9 +30,16 @@ class Connection:
         self._response = response
         self._request = request
         self._queue: asyncio.Queue[str] = asyncio.Queue(_CAPACITY)
+        self._pushed = False
+
+    def pushed_since(self) -> bool:
+        """Return whether a frame was pushed since the last call."""
+        pushed, self._pushed = self._pushed, False
+        return pushed
 
     def push(self, frame: str) -> None:
         """Queue a frame; a full queue ends the connection."""
+        self._pushed = True
         try:
             self._queue.put_nowait(frame)
         except asyncio.QueueFull:

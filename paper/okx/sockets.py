@@ -8,7 +8,7 @@ from collections.abc import Callable, Hashable
 from contextlib import suppress
 
 import msgspec
-from aiohttp import WSMsgType, web
+from aiohttp import WSMessage, WSMsgType, web
 
 from paper.okx.core.auth import Key, Unauthorized, check_login
 from paper.okx.core.codes import Refusal
@@ -22,6 +22,7 @@ from paper.okx.wire.envelope import Json, operations
 from tradingtools.tasks import alongside
 
 IDLE_S = 30.0
+"""A connection over which nothing went for so long, either way, is closed."""
 _INBOUND = 64 * 1024
 
 BY_INSTRUMENT = frozenset(
@@ -94,7 +95,7 @@ class Sockets:
         async with alongside(connection.write()):
             try:
                 while True:
-                    message = await response.receive(timeout=IDLE_S)
+                    message = await _received(response, connection)
                     if message.type is not WSMsgType.TEXT:
                         break
                     self._heard(connection, path, str(message.data))
@@ -283,6 +284,16 @@ class Sockets:
             "connId": connection.conn_id,
         }
         connection.say({**reply, "id": number} if number else reply)
+
+
+async def _received(response: web.WebSocketResponse, connection: Connection) -> WSMessage:
+    """Return what a client says next. Raises TimeoutError: nobody has said anything for long."""
+    while True:
+        try:
+            return await response.receive(timeout=IDLE_S)
+        except TimeoutError:
+            if not connection.pushed_since():
+                raise
 
 
 class _Denied(Exception):

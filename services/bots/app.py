@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import re
+import secrets
 from contextlib import AbstractAsyncContextManager
 
-from services.bots.engine import Engine
+from services.bots.engine import Engine, Terms
+from services.bots.leases.store import Leases
 from services.bots.settings import Settings
 from services.bots.store import Row, Store, WalletLease
 from services.bots.venues import OPENINGS
@@ -15,6 +18,7 @@ from tradingtools.runtime.composition import composed
 from tradingtools.runtime.process import Startup
 
 VERSION = "0.1.0"
+_NAME = re.compile(r"[a-z]+(-[0-9]{1,4})?")
 
 
 async def run(settings: Settings, stop: asyncio.Event) -> None:
@@ -28,6 +32,8 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
         raise Startup(
             f"TT_BOTS_VENUES: there is no {unknown[0]!r}; there are {', '.join(OPENINGS)}"
         )
+    if not _NAME.fullmatch(settings.name):
+        raise Startup(f"TT_BOTS_NAME: {settings.name!r} is not letters, then - and a number")
     signer = SignerClient(settings.signer_socket)
     ways = {name: OPENINGS[name](settings, signer) for name in settings.venues}
 
@@ -38,14 +44,26 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
         pool = await parts.pool(size=6)
         parts.stack.push_async_callback(signer.aclose)
         engine = Engine(
-            Store(pool, settings.name, settings.lease_ms, settings.par_currencies),
+            Store(pool, settings.name, settings.par_currencies),
+            Leases(pool, settings.name, secrets.token_hex(16), settings.lease_ms),
             open_venue,
-            venues=settings.venues,
-            capacity=settings.capacity,
-            version=VERSION,
-            lease_ms=settings.lease_ms,
-            poll_ms=settings.poll_ms,
-            write_ms=settings.write_ms,
+            Terms(
+                name=settings.name,
+                venues=settings.venues,
+                capacity=settings.capacity,
+                version=VERSION,
+                lease_ms=settings.lease_ms,
+                poll_ms=settings.poll_ms,
+                write_ms=settings.write_ms,
+            ),
         )
         await parts.serve(settings.listen, [], lambda _: None)
-        await parts.run(stop, engine.keep())
+        left = asyncio.Event()
+        await parts.run(left, engine.keep(), _leave(engine, stop, left))
+
+
+async def _leave(engine: Engine, stop: asyncio.Event, left: asyncio.Event) -> None:
+    """Hand the wallets over when the process is told to end, before it ends."""
+    await stop.wait()
+    await engine.leave()
+    left.set()

@@ -1,4 +1,8 @@
-"""An engine: leases wallets, runs the bots of each, and gives them away when it drains."""
+"""An engine: leases wallets, runs the bots of each, and hands them over when it drains or ends.
+
+All that it decides on is in the database: who lives, what each can, who has which wallet. Another
+process of its name is not itself: while that one lives, this one has nothing.
+"""
 
 from __future__ import annotations
 
@@ -7,15 +11,42 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 
+import psycopg
+import psycopg_pool
 import structlog
 
+from services.bots import metrics
+from services.bots.core import assignment
+from services.bots.core.assignment import Fleet
+from services.bots.leases.store import Leases
+from services.bots.loop_lag import LoopLag
 from services.bots.store import LostError, Row, Store, WalletLease
 from services.bots.wallet_run import Venue, WalletRun
+from tradingtools import clock
 from tradingtools.tasks import cancel_all
 
+LEAVE_SECONDS = 8.0
+"""Whoever ends an engine waits for longer."""
+REBALANCE_MS = 10_000
 _log = structlog.get_logger("bots")
 OpenVenue = Callable[[Row, WalletLease], AbstractAsyncContextManager[Venue]]
 """Opens a wallet's way to its exchange for the length of a block."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Terms:
+    """The parts of an engine that its settings say."""
+
+    name: str
+    venues: Sequence[str]
+    """Exchanges that it can; empty: none."""
+    capacity: int
+    """The most bots."""
+    version: str
+    lease_ms: int
+    poll_ms: int
+    write_ms: int
+    """How long a wallet's changes wait to be written together."""
 
 
 @dataclass(slots=True)
@@ -23,43 +54,31 @@ class _Held:
     lease: WalletLease
     run: WalletRun
     task: asyncio.Task[None]
+    moving: asyncio.Task[None] | None = None
 
 
 class Engine:
     """See the module.
 
     Args:
-        store: of this engine.
+        store: of bots.
+        leases: of this process.
         open_venue: by wallet.
-        venues: exchanges that it can; an empty list means none.
-        capacity: the most bots.
-        version: of the program.
-        lease_ms: length of a lease.
-        poll_ms: how often it looks for work.
-        write_ms: how long a wallet's changes wait to be written together.
+        terms: of the engine.
     """
 
-    def __init__(
-        self,
-        store: Store,
-        open_venue: OpenVenue,
-        *,
-        venues: Sequence[str],
-        capacity: int,
-        version: str,
-        lease_ms: int,
-        poll_ms: int,
-        write_ms: int,
-    ) -> None:
+    def __init__(self, store: Store, leases: Leases, open_venue: OpenVenue, terms: Terms) -> None:
         self._store = store
+        self._leases = leases
         self._open_venue = open_venue
-        self._venues = venues
-        self._capacity = capacity
-        self._version = version
-        self._lease_ms = lease_ms
-        self._poll_ms = poll_ms
-        self._write_ms = write_ms
+        self._terms = terms
+        self._lag = LoopLag()
         self._held: dict[str, _Held] = {}
+        self._ended: dict[str, int] = {}
+        """The last epoch of wallets whose run ended here: its lease is left to run out."""
+        self._named: bool | None = None
+        self._leaving = False
+        self._rebalanced_ms = clock.now_ms()
 
     @property
     def bots(self) -> int:
@@ -67,42 +86,89 @@ class Engine:
         return sum(one.run.bots for one in self._held.values())
 
     async def keep(self) -> None:
-        """Take, renew and give back wallets for ever."""
+        """Take, renew and hand over wallets for ever."""
         try:
             async with asyncio.TaskGroup() as group:
+                group.create_task(self._lag.watch())
                 group.create_task(self._renew())
                 group.create_task(self._keep_looking())
         finally:
-            await self._let_go(list(self._held))
+            await self._abandon()
+
+    async def leave(self) -> None:
+        """Hand all wallets over; quotes of one that no other engine takes are cancelled."""
+        self._leaving = True
+        try:
+            async with asyncio.timeout(LEAVE_SECONDS):
+                await self._leases.leaving()
+                fleet = await self._leases.fleet()
+                moves = assignment.moved(self._terms.name, fleet)
+                for wallet_id, held in self._held.items():
+                    self._move(wallet_id, held, withdraw=wallet_id not in moves)
+                while moving := [one.moving for one in self._held.values() if one.moving]:
+                    await asyncio.wait(moving)
+                await self._leases.leave()
+        except (TimeoutError, psycopg.Error, psycopg_pool.PoolTimeout) as error:
+            # The leases run out, and whoever takes the wallets reconciles them.
+            _log.warning("not every wallet was handed over", why=repr(error), left=len(self._held))
+
+    # --------------------------------------------------------------------------------- what is due
 
     async def _keep_looking(self) -> None:
         while True:
-            await self._look()
-            await asyncio.sleep(self._poll_ms / 1000)
+            try:
+                await self._look()
+            except (psycopg.OperationalError, psycopg_pool.PoolTimeout) as error:
+                # Nothing is sent beyond the leases, which end by themselves.
+                _log.warning("the registry of engines was not reached", why=str(error))
+            await asyncio.sleep(self._terms.poll_ms / 1000)
 
     async def _look(self) -> None:
-        draining = await self._store.register(
-            venues=self._venues, capacity=self._capacity, version=self._version, bots=self.bots
+        terms = self._terms
+        draining = await self._leases.register(
+            venues=terms.venues,
+            capacity=terms.capacity,
+            version=terms.version,
+            bots=self.bots,
+            lag_ms=self._lag.worst_ms(),
         )
+        await self._name(named=draining is not None)
+        if draining is None or self._leaving:
+            return
         for wallet_id, held in list(self._held.items()):
-            if held.task.done():
-                self._ended(wallet_id, held)
+            if held.task.done() and held.moving is None:
+                self._end(wallet_id, held)
+        fleet = await self._leases.fleet()
+        metrics.told(fleet, terms.name, bots=self.bots)
         if draining:
-            await self._let_go(list(self._held))
+            self._move_all(fleet)
             return
-        room = self._capacity - self.bots
-        if room <= 0 or not self._venues:
+        if assignment.taken(terms.name, fleet):
+            await self._leases.take()
+        await self._begin_owned()
+        self._rebalance(fleet)
+
+    async def _name(self, *, named: bool) -> None:
+        """Notice who has this engine's name; without it this process has no wallet."""
+        if named is self._named:
             return
-        taken = await self._store.take(
-            venues=self._venues, mine=list(self._held), room=min(room, 20)
-        )
-        for lease in taken:
-            await self._begin(lease)
+        self._named = named
+        if named:
+            _log.info("the engine is registered", engine=self._terms.name)
+        else:
+            _log.error("another process has this engine's name", engine=self._terms.name)
+            await self._abandon()
+
+    async def _begin_owned(self) -> None:
+        for wallet_id, lease in (await self._leases.owned()).items():
+            if wallet_id not in self._held and self._ended.get(wallet_id) != lease.epoch:
+                await self._begin(lease)
 
     async def _begin(self, lease: WalletLease) -> None:
-        row = await self._store.wallet(lease.wallet_id)
-        run = WalletRun(self._store, lease, self._write_ms)
-        _log.info("wallet is ours", wallet=lease.wallet_id, epoch=lease.epoch)
+        row = await self._leases.wallet(lease.wallet_id)
+        run = WalletRun(self._store, lease, self._terms.write_ms)
+        metrics.taken(clean=lease.clean)
+        _log.info("wallet is ours", wallet=lease.wallet_id, epoch=lease.epoch, clean=lease.clean)
         task = asyncio.create_task(self._trade(run, row, lease))
         self._held[lease.wallet_id] = _Held(lease, run, task)
 
@@ -110,31 +176,80 @@ class Engine:
         async with self._open_venue(row, lease) as venue:
             await run.run(venue)
 
-    def _ended(self, wallet_id: str, held: _Held) -> None:
+    def _end(self, wallet_id: str, held: _Held) -> None:
         del self._held[wallet_id]
+        self._ended[wallet_id] = held.lease.epoch
         error = None if held.task.cancelled() else held.task.exception()
-        if isinstance(error, LostError):
+        if held.task.cancelled() or isinstance(error, LostError):
+            metrics.lost()
             _log.warning("wallet is another engine's", wallet=wallet_id)
         elif error is not None:
             # The lease runs out, and whoever takes the wallet reconciles it.
+            metrics.failed()
             _log.error("wallet failed", wallet=wallet_id, exc_info=error)
 
     async def _renew(self) -> None:
         while True:
-            await asyncio.sleep(self._lease_ms / 3000)
-            kept = await self._store.renew(list(self._held))
-            for wallet_id, held in list(self._held.items()):
-                lease = kept.get(wallet_id)
-                if lease is None or lease.epoch != held.lease.epoch:
-                    held.task.cancel()
-                else:
-                    held.lease = lease
-                    held.run.renewed(lease)
+            await asyncio.sleep(self._terms.lease_ms / 3000)
+            try:
+                await self._renew_held()
+            except (psycopg.OperationalError, psycopg_pool.PoolTimeout) as error:
+                _log.warning("leases were not renewed", why=str(error))
 
-    async def _let_go(self, wallets: Sequence[str]) -> None:
-        """Give wallets away: what rests stays, and whoever takes them reconciles it."""
-        for wallet_id in wallets:
-            held = self._held.pop(wallet_id)
+    async def _renew_held(self) -> None:
+        epochs = {one: held.lease.epoch for one, held in self._held.items()}
+        kept = await self._leases.renew(list(epochs))
+        for wallet_id, epoch in epochs.items():
+            held, lease = self._held.get(wallet_id), kept.get(wallet_id)
+            if held is None or held.lease.epoch != epoch:
+                continue
+            if lease is None or lease.epoch != epoch:
+                held.task.cancel()
+            else:
+                held.lease = lease
+                held.run.renewed(lease)
+
+    # ------------------------------------------------------------------------------ handing over
+
+    def _move_all(self, fleet: Fleet) -> None:
+        for wallet_id in assignment.moved(self._terms.name, fleet):
+            if wallet_id in self._held:
+                self._move(wallet_id, self._held[wallet_id], withdraw=False)
+
+    def _rebalance(self, fleet: Fleet) -> None:
+        now = clock.now_ms()
+        if now - self._rebalanced_ms < REBALANCE_MS:
+            return
+        self._rebalanced_ms = now
+        found = assignment.rebalanced(self._terms.name, fleet)
+        if found is not None and found[0] in self._held:
+            self._move(found[0], self._held[found[0]], withdraw=False)
+
+    def _move(self, wallet_id: str, held: _Held, *, withdraw: bool) -> None:
+        if held.moving is None:
+            held.moving = asyncio.create_task(self._hand_over(wallet_id, held, withdraw=withdraw))
+
+    async def _hand_over(self, wallet_id: str, held: _Held, *, withdraw: bool) -> None:
+        begun = clock.monotonic_ns()
+        held.run.leave(withdraw=withdraw)
+        await asyncio.wait([held.task], timeout=LEAVE_SECONDS / 2)
+        successor = ""
+        try:
             await cancel_all([held.task])
-            await held.run.close()
-            await self._store.give_back(held.lease)
+            clean = await held.run.close()
+            successor = await self._leases.hand_over(held.lease, clean=clean)
+        except (psycopg.Error, psycopg_pool.PoolTimeout) as error:
+            # Its lease runs out.
+            _log.warning("a wallet was not handed over", wallet=wallet_id, why=str(error))
+        finally:
+            self._held.pop(wallet_id, None)
+            self._ended[wallet_id] = held.lease.epoch
+        metrics.handed_over(clock.monotonic_ns() - begun, found=bool(successor))
+        _log.info("wallet is handed over", wallet=wallet_id, to=successor or "nobody")
+
+    async def _abandon(self) -> None:
+        """Let go of everything at once: its leases are another's, or run out."""
+        tasks = [one.task for one in self._held.values()]
+        tasks += [one.moving for one in self._held.values() if one.moving is not None]
+        self._held.clear()
+        await cancel_all(tasks)

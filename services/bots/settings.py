@@ -14,8 +14,8 @@ class Settings:
     listen: str = setting("127.0.0.1:0")
     """Address that its gRPC server listens on, ``host:port``."""
     name: str = setting("bots")
-    """Its name, one for each engine, as the signer knows it by its token; under it it takes its
-    wallets again."""
+    """Its name, one for each engine: letters, as the signer knows them by its token, and a number
+    behind them where there are several, ``bots-2``."""
     venues: tuple[str, ...] = setting(())
     """Exchanges that it trades at, parted by commas: ``okx``, ``polymarket``; empty: none."""
     capacity: int = setting(200, minimum=0, maximum=10_000)
@@ -45,7 +45,7 @@ class Settings:
     real_orders: bool = setting(False)
     """Let bots trade at an exchange that is not on this machine: **real orders**. This engine is
     young: docs/operating.md says what it cannot do yet."""
-    lease_ms: int = setting(10_000, minimum=2_000, maximum=60_000)
+    lease_ms: int = setting(8_000, minimum=2_000, maximum=60_000)
     """For how long a wallet is its own without a renewal; nothing leaves that a venue could take
     later."""
     poll_ms: int = setting(500, minimum=50, maximum=10_000)

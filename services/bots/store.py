@@ -40,6 +40,8 @@ class WalletLease:
     epoch: int
     until_ms: int
     """By PostgreSQL's clock, milliseconds since the epoch."""
+    clean: bool = False
+    """The owner before it left nothing under way at the exchange."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,65 +100,14 @@ class Store:
     Args:
         pool: of the deciding database.
         engine: the engine's name.
-        lease_ms: for how long a wallet is its own without a renewal.
         par: currencies that count as one USDC each.
     """
 
-    def __init__(
-        self, pool: Pool, engine: str, lease_ms: int, par: Sequence[str] = ("USDT", "USD")
-    ) -> None:
+    def __init__(self, pool: Pool, engine: str, par: Sequence[str] = ("USDT", "USD")) -> None:
         self._pool = pool
         self._engine = engine
-        self._lease_ms = lease_ms
         self.risk = RiskStore(pool, par)
         """Limits of many bots."""
-
-    async def register(
-        self, *, venues: Sequence[str], capacity: int, version: str, bots: int
-    ) -> bool:
-        """Say that this engine lives; return whether it is to give its wallets away."""
-        rows = await self._rows(
-            "register",
-            name=self._engine,
-            venues=list(venues),
-            capacity=capacity,
-            version=version,
-            bots=bots,
-        )
-        return bool(rows[0]["draining"])
-
-    async def take(
-        self, *, venues: Sequence[str], mine: Sequence[str], room: int
-    ) -> list[WalletLease]:
-        """Take wallets that have something to do, up to a number."""
-        rows = await self._rows(
-            "take",
-            engine=self._engine,
-            lease=self._lease_ms,
-            venues=list(venues),
-            mine=list(mine),
-            room=room,
-        )
-        return [WalletLease(**row) for row in rows]
-
-    async def renew(self, wallets: Sequence[str]) -> dict[str, WalletLease]:
-        """Keep wallets; one that is missing in the answer is lost."""
-        rows = await self._rows(
-            "renew", wallets=list(wallets), engine=self._engine, lease=self._lease_ms
-        )
-        return {row["wallet_id"]: WalletLease(**row) for row in rows}
-
-    async def give_back(self, lease: WalletLease) -> None:
-        """Let another engine take a wallet at once."""
-        async with self._pool.connection() as connection:
-            await connection.execute(
-                _QUERIES["give_back"],
-                {"wallet": lease.wallet_id, "engine": self._engine, "epoch": lease.epoch},
-            )
-
-    async def wallet(self, wallet_id: str) -> Row:
-        """Return id, exchange, environment and account of a wallet."""
-        return (await self._rows("wallet", wallet=wallet_id))[0]
 
     async def bots(self, wallet_id: str) -> list[BotRow]:
         """Return the bots of a wallet."""

@@ -10,6 +10,8 @@ import asyncio
 
 import structlog
 
+from services.bots.core.bot import AnyBot
+from services.bots.core.requests import DEADLINE_MS
 from services.bots.core.risk.worth import par
 from services.bots.store import LostError, Store, WalletLease
 from services.bots.wallet.account import Account
@@ -20,6 +22,9 @@ from services.bots.wallet.positions import Positions
 from services.bots.wallet.sending import Sending
 from services.bots.wallet.shared import Venue, Wallet
 from services.bots.wallet.wishes import Wishes
+from tradingtools import clock
+from tradingtools.domain.bot_order_states import BotOrderState, PendingRequest
+from tradingtools.tasks import cancel_all
 
 __all__ = ["Venue", "WalletRun"]
 
@@ -42,6 +47,9 @@ class WalletRun:
         self._write_ms = write_ms
         self._wallet: Wallet | None = None
         self._journal: Journal | None = None
+        self._left = asyncio.Event()
+        self._withdraws = False
+        self._clean = False
 
     @property
     def bots(self) -> int:
@@ -54,8 +62,17 @@ class WalletRun:
         if self._wallet is not None:
             self._wallet.renewed(lease)
 
+    def leave(self, *, withdraw: bool) -> None:
+        """Let the run end: nothing new is placed, and answers to what is under way are waited for.
+
+        Args:
+            withdraw: cancel what rests, too, since nobody will look after it.
+        """
+        self._withdraws = withdraw
+        self._left.set()
+
     async def run(self, venue: Venue) -> None:
-        """Run the wallet until it is cancelled.
+        """Run the wallet until it is cancelled, or has left.
 
         Args:
             venue: its way to the exchange.
@@ -78,12 +95,29 @@ class WalletRun:
         wishes = Wishes(wallet, sending, account, markets, journal)
         try:
             async with asyncio.TaskGroup() as group:
-                group.create_task(account.follow())
-                group.create_task(wishes.follow())
-                group.create_task(_tick(wallet, sending, markets))
-                group.create_task(journal.keep())
-                group.create_task(Positions(wallet, sending).follow())
-                group.create_task(Oversight(wallet, sending).follow())
+                following = group.create_task(account.follow())
+                deciding = [
+                    group.create_task(wishes.follow()),
+                    group.create_task(_tick(wallet, sending, markets)),
+                    group.create_task(Positions(wallet, sending).follow()),
+                    group.create_task(Oversight(wallet, sending).follow()),
+                ]
+                keeping = group.create_task(journal.keep())
+                await self._left.wait()
+                self._clean = False
+                known = wallet.sound.is_set() or wallet.lease.clean
+                wallet.leave()
+                await cancel_all(deciding)
+                await wishes.close()
+                await markets.close()
+                if self._withdraws:
+                    for bot in wallet.bots.values():
+                        sending.tell(bot, bot.withdraw)
+                settled = await _settled(wallet, sending)
+                async with journal.writing:
+                    # Not in the middle of writing: what it has taken would be lost.
+                    await cancel_all([following, keeping])
+                self._clean = known and settled
         except BaseExceptionGroup as group_:
             lost = group_.subgroup(LostError)
             if lost is not None:
@@ -94,10 +128,14 @@ class WalletRun:
             await sending.close()
             await markets.close()
 
-    async def close(self) -> None:
-        """Write what is not written yet, once nothing is sent any more."""
+    async def close(self) -> bool:
+        """Write what is not written yet, once nothing is sent any more.
+
+        Returns:
+            Whether nothing is under way at the exchange, and everything is written.
+        """
         if self._journal is None:
-            return
+            return self._lease.clean
         try:
             await self._journal.write()
             if self._wallet is not None:
@@ -106,6 +144,26 @@ class WalletRun:
                 await self._store.permits_read(bots, before=lease.epoch + 1)
         except LostError:
             _log.warning("wallet was another engine's at its end", wallet=self._lease.wallet_id)
+            return False
+        return self._clean
+
+
+async def _settled(wallet: Wallet, sending: Sending) -> bool:
+    """Wait until nothing is under way at the exchange; return False if it takes too long."""
+    end = clock.monotonic_ns() + DEADLINE_MS * 1_000_000
+    while sending.busy or any(map(_uncertain, wallet.bots.values())):
+        if clock.monotonic_ns() >= end:
+            return False
+        await asyncio.sleep(0.01)
+    return True
+
+
+def _uncertain(bot: AnyBot) -> bool:
+    return any(
+        one.state in (BotOrderState.SUBMITTING, BotOrderState.UNKNOWN)
+        or one.pending is not PendingRequest.NONE
+        for one in bot.orders.values()
+    )
 
 
 async def _tick(wallet: Wallet, sending: Sending, markets: Markets) -> None:

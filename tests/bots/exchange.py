@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import secrets
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
@@ -17,14 +18,15 @@ import psycopg
 import pytest
 
 from services.bots.core.strategy import Intent, Quote, StrategyEvent, View
-from services.bots.store import Store
+from services.bots.leases.store import Leases
+from services.bots.store import Store, WalletLease
 from services.bots.strategies import registry
 from services.bots.strategies.registry import Kind
 from services.bots.wallet_run import Venue, WalletRun
 from tests.unit.bots.samples import AMENDS, book, swap
 from tradingtools import clock
 from tradingtools.domain.instrument import Instrument
-from tradingtools.storage.postgres.pool import open_pool
+from tradingtools.storage.postgres.pool import Pool, open_pool
 from tradingtools.tasks import alongside
 from tradingtools.venues.ports import Meaning, Side
 from tradingtools.venues.trading import (
@@ -308,14 +310,22 @@ class Desk:
         )
         return int(size)
 
+    async def leased(self, pool: Pool, engine: str = "engine") -> WalletLease:
+        """Take the wallet as a process of an engine does, once those before have run out."""
+        for table in ("bot_engine", "trading_wallet_lease"):
+            self.rows(f"update {table} set until = clock_timestamp()")
+        leases = Leases(pool, engine, secrets.token_hex(16), 60_000)
+        await leases.register(venues=["okx"], capacity=10, version="test", bots=0, lag_ms=0)
+        assert await leases.take(), "nothing is to be done for the wallet"
+        (lease,) = (await leases.owned()).values()
+        return lease
+
     @asynccontextmanager
     async def running(self, engine: str = "engine") -> AsyncIterator[asyncio.Task[None]]:
         """Take the wallet as an engine does, and run it; nothing is given back at the end."""
         async with open_pool(self.url, name="test", size=3) as pool:
-            store = Store(pool, engine, 60_000)
-            leases = await store.take(venues=["okx"], mine=[], room=1)
-            assert leases, "nothing is to be done for the wallet"
-            run = WalletRun(store, leases[0], write_ms=10)
+            lease = await self.leased(pool, engine)
+            run = WalletRun(Store(pool, engine), lease, write_ms=10)
             task = asyncio.create_task(run.run(self.exchange.venue))
             async with alongside(_raised(task)):
                 yield task

@@ -67,7 +67,7 @@ def rows(database_url: str) -> Callable[..., list[tuple[Any, ...]]]:
 async def two_engines(database_url: str) -> AsyncIterator[list[Store]]:
     url = role_url(database_url, "bots")
     async with open_pool(url, name="a", size=4) as one, open_pool(url, name="b", size=4) as other:
-        yield [Store(one, "engine-0", 10_000), Store(other, "engine-1", 10_000)]
+        yield [Store(one, "engine-0"), Store(other, "engine-1")]
 
 
 def run(database_url: str, work: Callable[[list[Store]], Awaitable[Any]]) -> Any:

@@ -232,8 +232,7 @@ async def test_an_order_that_appears_after_the_reading_is_adopted_and_cancelled(
 async def test_the_wider_of_two_permits_under_one_number_counts(desk: Desk) -> None:
     desk.bot(desk.one)
     async with open_pool(desk.url, name="test", size=1) as pool:
-        store = Store(pool, "engine", 60_000)
-        (lease,) = await store.take(venues=["okx"], mine=[], room=1)
+        store, lease = Store(pool, "engine"), await desk.leased(pool)
         permit = asked(
             bot_id=desk.one, epoch=lease.epoch, instrument=SWAP, side="SELL", number=1,
             price=640_000, size=10, expires_ms=lease.until_ms,

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -61,6 +62,16 @@ class Engine:
         self.process.kill()
         self.process.wait()
 
+    def pause(self) -> None:
+        """Let it do nothing until it goes on (SIGSTOP)."""
+        assert self.process is not None
+        self.process.send_signal(signal.SIGSTOP)
+
+    def go_on(self) -> None:
+        """Let a paused one go on, if it has not been ended (SIGCONT)."""
+        if self.process is not None and self.process.poll() is None:
+            self.process.send_signal(signal.SIGCONT)
+
     def stop(self) -> None:
         if self.process is not None and self.process.poll() is None:
             self.process.terminate()
@@ -74,6 +85,8 @@ class BotWorld:
     signer: World
     directory: Path
     wallet: str = field(default="", kw_only=True)
+    wallets: dict[str, str] = field(default_factory=dict, kw_only=True)
+    """By account at the exchange; the first one is ``wallet``."""
     venue: Mapping[str, str] = field(default_factory=dict, kw_only=True)
     """Settings of an engine that trades at the exchange."""
 
@@ -101,14 +114,16 @@ class BotWorld:
             self.directory / f"{name}.log",
         )
 
-    def made(self, bot_id: str, config: Mapping[str, Any], limits: Mapping[str, str]) -> None:
-        """Create a market maker and want it to run."""
+    def made(
+        self, bot_id: str, config: Mapping[str, Any], limits: Mapping[str, str], wallet: str = ""
+    ) -> None:
+        """Create a market maker of a wallet, or of the first one, and want it to run."""
         named = [config["instrument_id"], config.get("complement_id")]
         self.rows(
             "insert into bot (id, tenant, name, wallet_id, strategy, config, instruments, limits,"
             " desired) values (%s, 'default', %s, %s, 'market_making', %s, %s, %s, 'RUNNING')",
-            bot_id, bot_id, self.wallet, json.dumps(config), [one for one in named if one],
-            json.dumps(limits),
+            bot_id, bot_id, wallet or self.wallet, json.dumps(config),
+            [one for one in named if one], json.dumps(limits),
         )  # fmt: skip
 
     def wish(self, bot_id: str, desired: str) -> None:
@@ -136,20 +151,23 @@ class Bots(BotWorld):
             "max_half_spread": 100 * 10**8,
             **more.pop("config", {}),
         }
-        self.made(bot_id, config, {"max_position": "6", **more.pop("limits", {})})
+        wallet = more.pop("wallet", "")
+        limits = {"max_position": "6", **more.pop("limits", {})}
+        self.made(bot_id, config, limits, wallet)
 
-    def asked(self, path: str) -> list[dict[str, str]]:
+    def asked(self, path: str, account: str = "ann") -> list[dict[str, str]]:
         """Return the rows of a private question, asked as another client would."""
-        rest = Rest(self.okx, "ann")
+        rest = Rest(self.okx, account)
         with rest.http:
             answer = rest.get(path)
         assert answer["code"] == "0", answer
         rows: list[dict[str, str]] = answer["data"]
         return rows
 
-    def position(self) -> Decimal:
-        """Return the contracts that the exchange says the wallet holds."""
-        return sum((Decimal(one["pos"] or "0") for one in self.asked("account/positions")), _NONE)
+    def position(self, account: str = "ann") -> Decimal:
+        """Return the contracts that the exchange says an account holds."""
+        rows = self.asked("account/positions", account)
+        return sum((Decimal(one["pos"] or "0") for one in rows), _NONE)
 
     def fills(self) -> dict[str, Decimal]:
         """Return the exchange's fills by trade: contracts, below zero sold."""
@@ -166,14 +184,23 @@ class Bots(BotWorld):
 
     def placed(self, bot_id: str) -> list[str]:
         """Return the client ids of a bot's orders at the exchange, one for each order."""
-        found: list[str] = []
+        return [one["clOrdId"] for one in self.history() if one["clOrdId"].startswith(bot_id)]
+
+    def history(self, account: str = "ann") -> list[dict[str, str]]:
+        """Return the orders of an account that have ended, as the exchange tells them."""
+        found: list[dict[str, str]] = []
         after = ""
         while True:
-            page = self.asked(f"trade/orders-history?instType=SWAP&limit=100{after}")
-            found += [one["clOrdId"] for one in page if one["clOrdId"].startswith(bot_id)]
+            path = f"trade/orders-history?instType=SWAP&limit=100{after}"
+            page = self.asked(path, account)
+            found += page
             if len(page) < 100:
                 return found
             after = f"&after={page[-1]['ordId']}"
+
+    def resting(self, account: str = "ann") -> list[dict[str, str]]:
+        """Return the orders of an account that rest."""
+        return self.asked("trade/orders-pending?limit=100", account)
 
     def booked(self, bot_id: str) -> Decimal:
         """Return the contracts that a bot's fills make."""
@@ -185,21 +212,32 @@ class Bots(BotWorld):
 
 
 @contextmanager
-def bots(database_url: str, directory: Path) -> Iterator[Bots]:
-    """Run a paper OKX and a signer, with one wallet."""
+def bots(
+    database_url: str, directory: Path, accounts: Sequence[str] = ("ann",), **market: str
+) -> Iterator[Bots]:
+    """Run a paper OKX and a signer, with a wallet for each account.
+
+    Args:
+        database_url: of an empty database.
+        directory: for both.
+        accounts: at the exchange.
+        market: settings of the exchange.
+    """
     okx_directory, signer_directory = directory / "okx", directory / "signer"
     for one in (okx_directory, signer_directory):
         one.mkdir(mode=0o700)
-    with okx.okx(okx_directory, feed="seeded", step_ms="50") as live:
-        live.account("ann")
+    with okx.okx(okx_directory, **{"feed": "seeded", "step_ms": "50", **market}) as live:
+        for account in accounts:
+            live.account(account)
         more = {"TT_SIGNER_OKX_URL": live.rest, "SSL_CERT_FILE": str(live.authority)}
         with signers.running(database_url, signer_directory, **more) as signer:
-            wallet = signers.run(_wallet(signer))
+            wallets = {one: signers.run(_wallet(signer, one)) for one in accounts}
             yield Bots(
                 signer,
                 directory,
                 live,
-                wallet=wallet,
+                wallet=wallets[accounts[0]],
+                wallets=wallets,
                 venue={
                     "TT_BOTS_VENUES": "okx",
                     "TT_BOTS_OKX_URL": live.rest,
@@ -209,8 +247,8 @@ def bots(database_url: str, directory: Path) -> Iterator[Bots]:
             )
 
 
-async def _wallet(signer: World) -> str:
-    credentials = OkxCredentials(api_key="ann", secret=okx.SECRET, passphrase=okx.PASSPHRASE)
+async def _wallet(signer: World, account: str) -> str:
+    credentials = OkxCredentials(api_key=account, secret=okx.SECRET, passphrase=okx.PASSPHRASE)
     async with signers.client(signer, "control") as control:
         return await signers.added(control, credentials)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Iterator
 from functools import partial
@@ -274,3 +275,21 @@ async def test_ping_is_answered(live: Live) -> None:
         await public.socket.send("ping")
         await public.say("subscribe", {"channel": "mark-price", "instId": SWAP})
         await public.data("mark-price")
+
+
+async def test_a_connection_over_which_frames_go_is_kept_and_a_silent_one_is_closed(
+    live: Live, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The client of the first one says nothing after it has subscribed."""
+    monkeypatch.setattr("paper.okx.sockets.IDLE_S", 0.3)
+    async with socket(live, "public") as busy, socket(live, "public") as silent:
+        await busy.say("subscribe", {"channel": "books", "instId": SWAP})
+        price = 50_000
+        while not silent.socket.close_code:
+            price += 1
+            live.book(SWAP, str(price), str(price + 10), "5")
+            await asyncio.sleep(0.02)
+        assert silent.socket.close_code == 4004
+        before = len(busy.messages)
+        live.book(SWAP, "50000", "50010", "7")
+        await busy.until(lambda _: len(busy.messages) > before)

@@ -153,6 +153,11 @@ class Bot(Generic[Config, State]):
             self.life = BotState.ERROR
         self._quoting.desired.clear()
 
+    def withdraw(self, now_ms: int) -> list[Request]:
+        """Cancel everything that rests, and stay what it is: its engine leaves."""
+        self._quoting.desired.clear()
+        return self._requests(now_ms)
+
     def leased(self, until_ms: int) -> None:
         """Take the lease's end; nothing leaves that could be taken later."""
         self._quoting.lease_until_ms = until_ms

@@ -63,7 +63,7 @@ class Account:
 
     async def follow(self) -> None:
         """Read the account, then hear what happens to it, for ever."""
-        if self._wallet.lease.epoch > 1:
+        if not self._wallet.lease.clean:
             # What a former owner had under way has arrived or is void by then.
             await asyncio.sleep((DEADLINE_MS + CLOCK_ERROR_MS) / 1000)
         async for event in self._wallet.venue.accounts.events():

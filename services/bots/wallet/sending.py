@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, Coroutine, Iterable
 import psycopg
 import structlog
 
+from services.bots import metrics
 from services.bots.core.bot import AnyBot
 from services.bots.core.requests import LookUp, PermitAsked, Request
 from services.bots.risk_store import DeniedError
@@ -35,6 +36,8 @@ class Sending:
         self._write = write
         self._tasks: set[asyncio.Task[None]] = set()
         self._failure: BaseException | None = None
+        self._orders: set[asyncio.Task[None]] = set()
+        """Those of them that change orders at the exchange."""
 
     def act(self, bot: AnyBot, requests: Iterable[Request]) -> None:
         """Send what a bot asks for; each answer goes back to it."""
@@ -44,7 +47,9 @@ class Sending:
             elif isinstance(one, LookUp):
                 self.look(bot, one.order)
             else:
-                self._start(self._send(bot, one))
+                task = self._start(self._send(bot, one))
+                self._orders.add(task)
+                task.add_done_callback(self._orders.discard)
 
     def tell(self, bot: AnyBot, step: Callable[[int], Iterable[Request]]) -> None:
         """Let a bot take something, as of now, and send what it asks for.
@@ -65,6 +70,11 @@ class Sending:
         """Read an order at the venue; its bot is told what was found."""
         self._start(self._look(bot, order))
 
+    @property
+    def busy(self) -> bool:
+        """Return whether a request about an order is not answered yet."""
+        return bool(self._orders)
+
     async def close(self) -> None:
         """End everything that is under way; what left is found by whoever reconciles."""
         await cancel_all([*self._tasks])
@@ -74,10 +84,11 @@ class Sending:
         if self._failure is not None:
             raise self._failure
 
-    def _start(self, work: Coroutine[None, None, None]) -> None:
+    def _start(self, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._done)
+        return task
 
     def _done(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
@@ -86,6 +97,7 @@ class Sending:
 
     async def _permit(self, bot: AnyBot, asked: PermitAsked) -> None:
         wallet, denied = self._wallet, asked.permit
+        begun = clock.monotonic_ns()
         try:
             share = await wallet.store.permit(wallet.lease, wallet.tenant, asked)
         except DeniedError as error:
@@ -96,7 +108,9 @@ class Sending:
             # Nothing leaves without it. Who renews the lease finds out whether the wallet is lost.
             _log.warning("a permit was not written", bot=asked.permit.bot_id, why=str(error))
             bot.denied(asked.permit)
+            metrics.PERMIT.observe_ns(clock.monotonic_ns() - begun, "false")
             return
+        metrics.PERMIT.observe_ns(clock.monotonic_ns() - begun, "true")
         self.tell(bot, lambda now: bot.granted(asked.permit, now, share))
 
     async def _send(self, bot: AnyBot, one: NewOrder | AmendOrder | CancelOrder) -> None:
@@ -110,6 +124,7 @@ class Sending:
             kind, receipt = PendingRequest.AMEND, await gateway.amend(one)
         else:
             kind, receipt = PendingRequest.CANCEL, await gateway.cancel(one)
+        metrics.SENT.add(1, {"kind": str(kind)})
         self.tell(bot, lambda now: bot.answered(one.order_id, kind, receipt, now))
 
     async def _look(self, bot: AnyBot, order: CancelOrder) -> None:

@@ -58,6 +58,8 @@ class Wallet:
     """Every bot is here that may hold something, and its orders and fills have been read."""
     unread_ms: dict[str, int] = field(default_factory=dict)
     """By bot, since when orders that left under permits of former owners may be unknown."""
+    leaving: bool = False
+    """It is about to be another engine's: nothing is placed any more."""
     booked_ms: int = 0
     """When the last fill that is in the database was traded; 0: there is none."""
 
@@ -71,7 +73,7 @@ class Wallet:
     def renewed(self, lease: WalletLease) -> None:
         """Take the lease's new end."""
         self.lease = lease
-        if self.sound.is_set():
+        if self.sound.is_set() and not self.leaving:
             for bot in self.bots.values():
                 bot.leased(lease.until_ms)
 
@@ -79,6 +81,11 @@ class Wallet:
         """Let bots place orders: the account is known."""
         self.sound.set()
         self.renewed(self.lease)
+
+    def leave(self) -> None:
+        """Let no bot place an order for good."""
+        self.leaving = True
+        self.withhold()
 
     def withhold(self) -> None:
         """Let no bot place an order: the account is not known."""

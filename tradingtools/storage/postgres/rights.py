@@ -123,7 +123,7 @@ RIGHTS: Mapping[str, _Rights] = {
         "trigger_event": "insert",
         "bot": "insert, update (desired, version, from_state, state, reason)",
         "bot_event": "insert",
-        "bot_engine": "update (draining)",
+        "bot_engine": "update (draining, drain_actor, drain_at)",
         "risk_ledger": "insert, update",
         "risk_limit": "insert, update, delete",
         "kill_switch": "insert, update (cleared_at, cleared_by)",

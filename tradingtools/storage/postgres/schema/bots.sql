@@ -197,15 +197,28 @@ create table bot_standing (
     written_at  timestamptz not null default clock_timestamp()
 );
 
--- Engines that run bots, and which venues they can.
+-- Engines that run bots: who has a name, and what it can.
 create table bot_engine (
-    name       text primary key,
-    -- An empty list means none.
-    venues     text[] not null,
-    capacity   integer not null check (capacity >= 0),
-    version    text not null,
-    -- A person wants it to give its wallets away.
-    draining   boolean not null default false,
-    bots       integer not null default 0,
-    seen_at    timestamptz not null default clock_timestamp()
+    name        text primary key check (name ~ '^[a-z]+(-[0-9]{1,4})?$'),
+    -- Of the process that has the name until then; it keeps it by renewals.
+    incarnation text not null,
+    until       timestamptz not null,
+    -- Rises with each process that takes the name.
+    epoch       bigint not null check (epoch > 0),
+    -- Exchanges; an empty list means none.
+    venues      text[] not null,
+    -- The most bots.
+    capacity    integer not null check (capacity >= 0),
+    version     text not null,
+    -- A person wants it to give its wallets away, and who.
+    draining    boolean not null default false,
+    drain_actor text not null default '',
+    drain_at    timestamptz,
+    -- Its process is about to end.
+    leaving     boolean not null default false,
+    -- Bots that run, and how late its loop was at most since it said so last.
+    bots        integer not null default 0,
+    lag_ms      integer not null default 0,
+    started_at  timestamptz not null default clock_timestamp(),
+    seen_at     timestamptz not null default clock_timestamp()
 );

@@ -63,10 +63,15 @@ create table sealing_key (
 
 -- Which engine may have requests of a wallet signed. An engine that has lost it gets no signature.
 create table trading_wallet_lease (
-    wallet_id text primary key references trading_wallet,
-    engine    text not null,
-    epoch     bigint not null check (epoch > 0),
-    until     timestamptz not null
+    wallet_id   text primary key references trading_wallet,
+    engine      text not null,
+    -- Rises with each owner.
+    epoch       bigint not null check (epoch > 0),
+    until       timestamptz not null,
+    -- Of the engine's process (bot_engine): another one of its name has nothing of it.
+    incarnation text not null default '',
+    -- The last epoch whose owner left nothing under way at the exchange: the next one need not wait.
+    clean_epoch bigint not null default 0
 );
 
 -- Each signature, written before it leaves.

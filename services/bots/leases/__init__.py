@@ -1,0 +1,1 @@
+"""Leases of engines' names and of wallets, in PostgreSQL."""

@@ -1,0 +1,100 @@
+-- name: register
+-- Takes or keeps an engine's name, and says what it can. Nothing is returned while another process
+-- has the name.
+insert into bot_engine as e (name, incarnation, epoch, until, venues, capacity, version, bots,
+                             lag_ms)
+values (%(name)s, %(incarnation)s, 1, clock_timestamp() + %(lease)s * interval '1 millisecond',
+        %(venues)s, %(capacity)s, %(version)s, %(bots)s, %(lag_ms)s)
+on conflict (name) do update set
+    epoch = e.epoch + (e.incarnation <> excluded.incarnation)::int,
+    started_at = case when e.incarnation = excluded.incarnation then e.started_at
+                      else clock_timestamp() end,
+    incarnation = excluded.incarnation, until = excluded.until, venues = excluded.venues,
+    capacity = excluded.capacity, version = excluded.version, bots = excluded.bots,
+    lag_ms = excluded.lag_ms, leaving = false, seen_at = clock_timestamp()
+    where e.incarnation = excluded.incarnation or e.until < clock_timestamp()
+returning draining
+
+-- name: leaving
+-- Nobody gives a wallet to an engine that is about to end.
+update bot_engine set leaving = true where name = %(name)s and incarnation = %(incarnation)s
+
+-- name: leave
+-- Gives an engine's name back: the next process of it need not wait.
+update bot_engine set until = clock_timestamp(), bots = 0
+where name = %(name)s and incarnation = %(incarnation)s
+
+-- name: lock
+-- Those that give and take wallets do it one after another, so that no capacity is passed.
+select pg_advisory_xact_lock(7305004)
+
+-- name: engines
+-- All that live.
+select name, venues, capacity, draining or leaving as draining from bot_engine
+where until >= clock_timestamp() order by name
+
+-- name: wallets
+-- Those with an engine, and those whose bots have to run or to end.
+select w.id as wallet_id, w.exchange, coalesce(l.engine, '') as engine, busy.bots
+from trading_wallet w
+left join trading_wallet_lease l on l.wallet_id = w.id and l.until >= clock_timestamp()
+cross join lateral (
+    select count(*) as bots from bot b where b.wallet_id = w.id
+    and (b.desired = 'RUNNING' and b.state not in ('RISK_STOPPED', 'ERROR')
+         or b.state in ('STARTING', 'RUNNING', 'PAUSING', 'STOPPING')
+         or b.state = 'PAUSED' and b.desired <> 'PAUSED' or b.flattening
+         or exists (select from bot_order o where o.bot_id = b.id and not o.settled)
+         or exists (select from kill_switch k
+                    left join kill_switch_wallet p on p.kill_id = k.id and p.wallet_id = w.id
+                    where k.cleared_at is null and k.tenant = w.tenant
+                      and k.exchange in ('', w.exchange) and coalesce(p.phase, 'WAITING') <> 'DONE'))
+) busy
+where w.state = 'ACTIVE' and (busy.bots > 0 or l.wallet_id is not null)
+order by w.id
+
+-- name: take
+-- Takes wallets that nobody has. The epoch rises, so that nothing of the owner before is signed or
+-- written any more.
+insert into trading_wallet_lease as l (wallet_id, engine, incarnation, epoch, until)
+select w.id, e.name, e.incarnation, 1, clock_timestamp() + %(lease)s * interval '1 millisecond'
+from trading_wallet w, bot_engine e
+where w.id = any(%(wallets)s) and w.state = 'ACTIVE'
+  and e.name = %(name)s and e.incarnation = %(incarnation)s and e.until >= clock_timestamp()
+on conflict (wallet_id) do update set engine = excluded.engine, incarnation = excluded.incarnation,
+    epoch = l.epoch + 1, until = excluded.until
+    where l.until < clock_timestamp()
+returning wallet_id
+
+-- name: owned
+-- Those that a process has: taken, or handed over to it.
+select wallet_id, epoch, (extract(epoch from until) * 1000)::bigint as until_ms,
+       clean_epoch = epoch - 1 as clean
+from trading_wallet_lease
+where incarnation = %(incarnation)s and until >= clock_timestamp()
+
+-- name: renew
+-- Keeps wallets; one that is not returned is another's by now.
+update trading_wallet_lease set until = clock_timestamp() + %(lease)s * interval '1 millisecond'
+where wallet_id = any(%(wallets)s) and incarnation = %(incarnation)s and until >= clock_timestamp()
+returning wallet_id, epoch, (extract(epoch from until) * 1000)::bigint as until_ms,
+          clean_epoch = epoch - 1 as clean
+
+-- name: hand_over
+-- Gives a wallet to another engine: it is never without an owner.
+update trading_wallet_lease l set engine = e.name, incarnation = e.incarnation, epoch = l.epoch + 1,
+    until = clock_timestamp() + %(lease)s * interval '1 millisecond',
+    clean_epoch = case when %(clean)s then l.epoch else l.clean_epoch end
+from bot_engine e
+where e.name = %(successor)s and e.until >= clock_timestamp()
+  and l.wallet_id = %(wallet)s and l.incarnation = %(incarnation)s and l.epoch = %(epoch)s
+returning l.wallet_id
+
+-- name: give_back
+-- Lets another engine take a wallet at once.
+update trading_wallet_lease set until = clock_timestamp(),
+    clean_epoch = case when %(clean)s then epoch else clean_epoch end
+where wallet_id = %(wallet)s and incarnation = %(incarnation)s and epoch = %(epoch)s
+
+-- name: wallet
+select id, exchange, environment, account, signature_type, signer_address from trading_wallet
+where id = %(wallet)s

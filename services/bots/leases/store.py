@@ -1,0 +1,144 @@
+"""The names of engines and the leases of wallets, as one process of an engine has them.
+
+A process is an incarnation of its engine: two of one name share nothing. Whoever gives or takes a
+wallet does it under one lock, by what the database says at that moment.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from psycopg import AsyncConnection
+
+from services.bots.core import assignment
+from services.bots.core.assignment import EngineSeat, Fleet, WalletLoad
+from services.bots.store import Row, WalletLease
+from tradingtools.storage.postgres.pool import Pool
+from tradingtools.storage.postgres.sql import load_queries
+
+_QUERIES = load_queries(Path(__file__).parent / "queries.sql")
+
+
+class Leases:
+    """See the module.
+
+    Args:
+        pool: of the deciding database.
+        engine: the engine's name.
+        incarnation: of this process, which no other has.
+        lease_ms: for how long a name or a wallet is its own without a renewal.
+    """
+
+    def __init__(self, pool: Pool, engine: str, incarnation: str, lease_ms: int) -> None:
+        self._pool = pool
+        self._mine = {"name": engine, "incarnation": incarnation, "lease": lease_ms}
+
+    async def register(
+        self, *, venues: Sequence[str], capacity: int, version: str, bots: int, lag_ms: int
+    ) -> bool | None:
+        """Say that this engine lives; return whether a person wants it to drain.
+
+        None: another process has its name.
+        """
+        rows = await self._rows(
+            "register",
+            venues=list(venues),
+            capacity=capacity,
+            version=version,
+            bots=bots,
+            lag_ms=lag_ms,
+        )
+        return bool(rows[0]["draining"]) if rows else None
+
+    async def leaving(self) -> None:
+        """Say that this process is about to end: it is given no wallet any more."""
+        await self._do("leaving")
+
+    async def leave(self) -> None:
+        """Give the engine's name back."""
+        await self._do("leave")
+
+    async def fleet(self) -> Fleet:
+        """Return all engines that live, and the wallets that concern them."""
+        async with self._pool.connection() as connection:
+            return await _fleet(connection)
+
+    async def take(self) -> list[str]:
+        """Take this engine's part of the wallets that nobody has; return which."""
+        async with self._pool.connection() as connection, connection.transaction():
+            await connection.execute(_QUERIES["lock"])
+            wallets = assignment.taken(str(self._mine["name"]), await _fleet(connection))
+            cursor = await connection.execute(_QUERIES["take"], {**self._mine, "wallets": wallets})
+            return [row["wallet_id"] for row in await cursor.fetchall()]
+
+    async def owned(self) -> dict[str, WalletLease]:
+        """Return the wallets of this process, by id."""
+        return _by_wallet(await self._rows("owned"))
+
+    async def renew(self, wallets: Sequence[str]) -> dict[str, WalletLease]:
+        """Keep wallets; one that is missing in the answer is lost."""
+        return _by_wallet(await self._rows("renew", wallets=list(wallets)))
+
+    async def hand_over(self, lease: WalletLease, *, clean: bool) -> str:
+        """Give a wallet to the engine that has the most room; return its name.
+
+        Empty: none has room, or it was lost already; it is given back then.
+
+        Args:
+            lease: of the wallet.
+            clean: nothing is under way at its exchange.
+        """
+        values = {
+            **self._mine,
+            "wallet": lease.wallet_id,
+            "epoch": lease.epoch,
+            "clean": clean,
+        }
+        async with self._pool.connection() as connection, connection.transaction():
+            await connection.execute(_QUERIES["lock"])
+            moves = assignment.moved(str(self._mine["name"]), await _fleet(connection))
+            successor = moves.get(lease.wallet_id, "")
+            if successor:
+                cursor = await connection.execute(
+                    _QUERIES["hand_over"], {**values, "successor": successor}
+                )
+                if await cursor.fetchone() is not None:
+                    return successor
+            await connection.execute(_QUERIES["give_back"], values)
+        return ""
+
+    async def wallet(self, wallet_id: str) -> Row:
+        """Return a wallet: exchange, environment, account, and how its orders are signed."""
+        return (await self._rows("wallet", wallet=wallet_id))[0]
+
+    async def _do(self, query: str) -> None:
+        async with self._pool.connection() as connection:
+            await connection.execute(_QUERIES[query], self._mine)
+
+    async def _rows(self, query: str, /, **values: Any) -> list[Row]:
+        async with self._pool.connection() as connection:
+            cursor = await connection.execute(_QUERIES[query], {**self._mine, **values})
+            return await cursor.fetchall()
+
+
+async def _fleet(connection: AsyncConnection[Row]) -> Fleet:
+    engines = await (await connection.execute(_QUERIES["engines"])).fetchall()
+    wallets = await (await connection.execute(_QUERIES["wallets"])).fetchall()
+    return Fleet(
+        engines=[
+            EngineSeat(
+                name=row["name"],
+                venues=frozenset(row["venues"]),
+                capacity=row["capacity"],
+                draining=row["draining"],
+            )
+            for row in engines
+        ],
+        wallets=[WalletLoad(**row) for row in wallets],
+    )
+
+
+def _by_wallet(rows: Sequence[Mapping[str, Any]]) -> dict[str, WalletLease]:
+    return {row["wallet_id"]: WalletLease(**row) for row in rows}
