@@ -46,6 +46,7 @@ def served(
             trusted=("127.0.0.1/32",),
             console_port=port,
             TT_WEBHOOKS_ALLOWED_NETWORKS="127.0.0.0/8",
+            TT_CONTROL_SIGNER_SOCKET=str(directory / "signer" / "signer.sock"),
             TT_ANALYTICS_DIR=str(directory / "analytics"),
             TT_RECORDING_DIR=str(directory / "recording"),
         ) as world:

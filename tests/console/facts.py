@@ -9,6 +9,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from random import Random
 
+from tests.console.bot_facts import put_bots
 from tests.console.world import Served
 from tests.control.a_day import Day
 from tests.control.leader_documents import DAY_MS, leader, publish
@@ -55,6 +56,7 @@ class Facts:
         body = subscription_body(SEASONED, leader=ADMIRED, sizing={"fixed": {"amount": "10"}})
         self.seasoned: str = served.world.call("POST", "/subscriptions", json=body).json()["id"]
         self._live_a_day()
+        self.wallet, self.bot, self.stopped_bot = put_bots(database, served)
         self._copy_and_miss(served)
         _aside(publish, served.redis_url, _known(ADMIRED))
         _record(served)

@@ -22,32 +22,44 @@ from tests.control.edge import MANAGE, OPERATE, READ
 from tests.control.requests import subscription_body
 from tradingtools.domain.reasons import Reason
 
-PLACES = (
-    ("overview", "Overview"),
-    ("tape", "Live tape"),
-    ("leaders", "Leaders"),
-    (f"leaders/{ADMIRED}", "Leader"),
-    ("subscriptions", "Subscriptions"),
-    ("subscriptions/{subscription}", "Subscription"),
-    ("subscriptions/{seasoned}", "Subscription"),
-    ("orders", "Orders"),
-    ("orders/{order}", "Order"),
-    ("orders/{copy}", "Order"),
-    ("why/{copied}", "Why"),
-    ("guard", "Guard"),
-    ("guard/{trigger}", "Trigger"),
-    ("system", "System"),
-)
+PLACES = {
+    "engine": (
+        ("overview", "Overview"),
+        ("tape", "Live tape"),
+        ("leaders", "Leaders"),
+        (f"leaders/{ADMIRED}", "Leader"),
+        ("guard", "Guard"),
+        ("guard/{trigger}", "Trigger"),
+        ("system", "System"),
+    ),
+    "copies": (
+        ("subscriptions", "Subscriptions"),
+        ("subscriptions/{subscription}", "Subscription"),
+        ("subscriptions/{seasoned}", "Subscription"),
+        ("orders", "Orders"),
+        ("orders/{order}", "Order"),
+        ("orders/{copy}", "Order"),
+        ("why/{copied}", "Why"),
+    ),
+    "bots": (
+        ("bots", "Bots"),
+        ("bots/{bot}", "Bot"),
+        ("bots/{stopped_bot}", "Bot"),
+        ("bots/new", "New bot"),
+        ("wallets", "Wallets"),
+    ),
+}
 WIDTHS = {"light": 1280, "dark": 1280, "narrow": 360}
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("part", PLACES)
 def test_every_page_is_fit_to_be_seen(
-    browser: Browser, served: Served, facts: Facts, pictures: Path
+    browser: Browser, served: Served, facts: Facts, pictures: Path, part: str
 ) -> None:
     for page in opened(browser, served, MANAGE, OPERATE):
         wrong = []
-        for where, title in PLACES:
+        for where, title in PLACES[part]:
             go(page, where.format(**vars(facts)))
             expect(page.get_by_role("heading", level=1, name=title, exact=True)).to_be_visible()
             settled(page)

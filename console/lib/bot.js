@@ -1,0 +1,152 @@
+// One bot: how it stands, why it quotes what it quotes, its orders and fills on the price, its limits.
+
+import { get } from "./api.js";
+import { ago, count, word } from "./format.js";
+import { html, useEffect, useMemo, useRef, useState } from "./html.js";
+import { botsOf, change, Commands, currencyOf, exchangeOf, figure, Near, nearness, State, stateOf, symbolOf, today, toneOf, total } from "./bots.js";
+import { Chart } from "./chart.js";
+import { LIMITS, settingsOf, STRATEGIES } from "./strategies.js";
+import { Figure, Id, Loaded, Panel, Table, Time, useLoaded } from "./ui.js";
+
+const STALE_MS = 30_000, SHOWN = 200, NONE = [];
+const tone = (value) => ({ up: "ok", down: "bad" })[toneOf(value)] || "";
+
+export function Bot({ id, who }) {
+  const bot = useLoaded(() => get(`/bots/${id}`), [id], 2);
+  const orders = useLoaded(() => get(`/bots/${id}/orders`, { pageSize: SHOWN }), [id], 3);
+  const fills = useLoaded(() => get(`/bots/${id}/fills`, { pageSize: SHOWN }), [id], 3);
+  const may = who.rest?.scope === "manage";
+  return html`
+    <div class="top"><h1>Bot</h1><span class="quiet">${bot.data?.name || ""} <${Id} of=${id} /></span>
+      <div class="aside">${bot.data && may && html`<${Commands} of=${bot.data} onDone=${bot.reload} />`} <a class="button" href="#/bots">All bots</a></div></div>
+    <${Loaded} of=${bot}>${(data) => html`<div class="grid">
+      <${Standing} of=${data} orders=${orders.data?.orders} />
+      <${Panel} wide title="Why the present quotes"><${Slots} of=${data} /><//>
+      <${Result} of=${data} />
+      <${Panel} title="Limits" aside="how near they are"><${Limits} of=${data} orders=${orders.data?.orders} /><//>
+      <${Panel} wide title="Orders and fills on the price"><${Trades} of=${data} orders=${orders.data?.orders || NONE} fills=${fills.data?.fills || NONE} /><//>
+      <${Panel} wide title="Holdings"><${Holdings} of=${data} /><//>
+      <${Panel} title="Orders"><${Orders} of=${orders} /><//>
+      <${Panel} title="Fills"><${Fills} of=${fills} /><//>
+      <${Panel} wide title="Settings" aside=${STRATEGIES[data.strategy]?.title || data.strategy}><dl class="facts">${settingsOf(data, exchangeOf(data.instruments[0])).map((one) => html`
+        <dt>${one.label}</dt><dd><span class="num">${one.value}</span> <span class="quiet small">${one.about}</span></dd>`)}</dl><//>
+    </div>`}<//>`;
+}
+
+function Standing({ of: bot, orders }) {
+  const money = currencyOf(bot.instruments[0]), day = today(bot);
+  const stale = stateOf(bot) === "running" && bot.writtenAt && Date.now() - Date.parse(bot.writtenAt) > STALE_MS;
+  return html`<${Panel} wide title="How it stands" aside=${html`<${State} of=${bot} />`}>
+    ${bot.reason && html`<p class="problem">${bot.reason}</p>`}
+    ${stale && html`<p class="problem" role="status">Its engine has written nothing for ${ago(bot.writtenAt)}: what you see may be old.</p>`}
+    <div class="figures">
+      <${Figure} name="today" value=${change(day)} tone=${tone(day)} note=${`${money}, since midnight UTC`} />
+      <${Figure} name="result" value=${change(bot.equity?.result)} tone=${tone(bot.equity?.result)} note="since it began, after fees" />
+      <${Figure} name="below its peak" value=${bot.equity ? figure(Number(bot.equity.peak) - Number(bot.equity.result)) : "–"} />
+      <${Figure} name="fees" value=${figure(total(bot, "fees"))} note=${total(bot, "fees") < 0 ? "rebates are more" : ""} />
+      <${Figure} name="volume" value=${figure(total(bot, "volume"))} />
+      <${Figure} name="open orders" value=${orders ? count(orders.filter((one) => !one.settled).length) : "–"} />
+    </div>
+    <dl class="facts"><dt>trades</dt><dd>${bot.instruments.map((one) => html`<span title=${one}>${exchangeOf(one)} ${symbolOf(one)}</span> `)}</dd>
+      <dt>wallet</dt><dd><${Id} of=${bot.walletId} href=${botsOf(bot.walletId)} /></dd>
+      <dt>engine</dt><dd>${bot.engine || "none so far"}</dd>
+      ${bot.writtenAt && html`<dt>as of</dt><dd><${Time} at=${bot.writtenAt} /></dd>`}</dl>
+  <//>`;
+}
+
+const Slots = ({ of: { slots = [] } }) => (slots.length ? html`<dl class="facts">${slots.map((one) => html`<dt>${one.slot}</dt><dd>${one.explanation}</dd>`)}</dl>`
+  : html`<p class="quiet">It quotes nothing: it does not run, or its engine has not written so far.</p>`);
+
+/** The result as it is told, from when the page was opened. */
+function Result({ of: bot }) {
+  const seen = useRef({ at: [], values: [] });
+  const [lines, draw] = useState(null);
+  const { writtenAt, equity } = bot;
+  useEffect(() => {
+    if (!equity || !writtenAt) return;
+    const { at, values } = seen.current;
+    const now = Date.parse(writtenAt) / 1000;
+    if (now <= (at.at(-1) || 0)) return;
+    seen.current = { at: [...at, now].slice(-2000), values: [...values, Number(equity.result)].slice(-2000) };
+    draw({ times: seen.current.at, lines: [{ name: "result", values: seen.current.values, fill: true }] });
+  }, [writtenAt]);
+  return html`<${Panel} title="Result" aside="since this page was opened">
+    ${lines?.times.length > 1 ? html`<${Chart} times=${lines.times} lines=${lines.lines} value=${figure} label="Result of the bot over time" />`
+      : html`<p class="quiet">A line appears as its engine writes.</p>`}<//>`;
+}
+
+function Limits({ of: bot, orders }) {
+  const rows = nearness(bot, orders);
+  if (!rows.length) return html`<p class="quiet">It has no limits but those of its exchange.</p>`;
+  const labels = new Map(LIMITS.map((one) => [one.name, one.label]));
+  return html`<${Table} label="Limits" rows=${rows.sort((a, b) => (b.part ?? -1) - (a.part ?? -1))} rowKey=${(l) => l.name} columns=${[
+    { name: "limit", cell: (l) => labels.get(l.name) || l.name },
+    { name: "used", right: true, cell: (l) => figure(l.used) },
+    { name: "of", right: true, cell: (l) => figure(l.limit) },
+    { name: "", cell: (l) => html`<${Near} part=${l.part} label=${`${labels.get(l.name) || l.name}: ${figure(l.used)} of ${figure(l.limit)}`} />` },
+  ]} />`;
+}
+
+const at = (instant) => Date.parse(instant) / 1000;
+
+/** One instrument's fills and resting orders over time, beside the middle of its book. */
+function priced(fills, orders) {
+  const points = fills.filter((one) => !one.undone).map((one) => ({ ...one, at: at(one.tradedAt) })).sort((a, b) => a.at - b.at);
+  const resting = orders.filter((one) => !one.settled).slice(0, 8).map((one) => ({ ...one, at: at(one.createdAt) }));
+  const now = Math.max(...resting.map((one) => one.at + 1), points.at(-1)?.at || 0, Date.now() / 1000);
+  const times = [...new Set([...points.map((one) => one.at), ...resting.map((one) => one.at), ...(resting.length ? [now] : [])])].sort((a, b) => a - b);
+  const by = new Map(times.map((time) => [time, {}]));
+  for (const one of points) {
+    const of = by.get(one.at);
+    of[one.side] = Number(one.price);
+    if (one.midPrice != null) of.mid = Number(one.midPrice);
+  }
+  const values = (name) => times.map((time) => by.get(time)[name] ?? null);
+  const lines = [
+    { name: "middle of the book", values: values("mid"), tone: "quiet", through: true },
+    { name: "bought", values: values("SIDE_BUY"), tone: "ok", dots: true },
+    { name: "sold", values: values("SIDE_SELL"), tone: "bad", dots: true },
+    ...resting.map((one) => ({
+      name: `${one.slot} rests at ${figure(one.price)}`, tone: one.side === "SIDE_BUY" ? "ok" : "bad", dash: true, through: true,
+      values: times.map((time) => (time === one.at || time === now ? Number(one.price) : null)),
+    })),
+  ];
+  return { times, lines };
+}
+
+function Trades({ of: bot, orders, fills }) {
+  const [instrument, choose] = useState(bot.instruments[0]);
+  const own = (all) => all.filter((one) => one.instrumentId === instrument);
+  const { times, lines } = useMemo(() => priced(own(fills), own(orders)), [orders, fills, instrument]);
+  return html`${bot.instruments.length > 1 && html`<label class="inline">Instrument <select onChange=${(e) => choose(e.target.value)}>${bot.instruments.map((one) => html`<option value=${one} selected=${one === instrument}>${symbolOf(one)}</option>`)}</select></label>`}
+    ${times.length > 1 ? html`<${Chart} times=${times} lines=${lines} height=${260} value=${figure} label="Fills and resting orders on the price" />`
+      : html`<p class="quiet">Its first fills appear here, beside the middle of the book.</p>`}`;
+}
+
+const Holdings = ({ of: { holdings = [] } }) => (holdings.length ? html`<${Table} label="Holdings" rows=${holdings} rowKey=${(h) => h.instrumentId} columns=${[
+  { name: "instrument", cell: (h) => html`<span title=${h.instrumentId}>${symbolOf(h.instrumentId)}</span>` },
+  { name: "size", right: true, cell: (h) => figure(h.size) },
+  { name: "cost", right: true, cell: (h) => figure(h.cost) },
+  { name: "realised", right: true, cell: (h) => html`<span class=${toneOf(h.realised)}>${change(h.realised)}</span>` },
+  { name: "fees", right: true, hide: "s", cell: (h) => figure(h.fees) },
+  { name: "funding", right: true, hide: "m", cell: (h) => change(h.funding) },
+  { name: "volume", right: true, hide: "m", cell: (h) => figure(h.volume) },
+]} />` : html`<p class="quiet">It holds nothing.</p>`);
+
+const side = (of) => html`<span class=${of.side === "SIDE_BUY" ? "up" : "down"}>${word(of.side, "SIDE_")}</span>`;
+
+const Orders = ({ of: orders }) => html`<${Loaded} of=${orders} empty=${{ when: (d) => !(d.orders || []).length, title: "No orders so far", text: "They come with its first quotes." }}>
+  ${(data) => html`<${Table} label="Orders, newest first" rows=${data.orders.slice(0, 20)} rowKey=${(o) => o.id} columns=${[
+    { name: "at", cell: (o) => html`<${Time} at=${o.createdAt} />` }, { name: "slot", hide: "s", cell: (o) => o.slot }, { name: "side", cell: side },
+    { name: "price", right: true, cell: (o) => figure(o.price) }, { name: "size", right: true, cell: (o) => figure(o.size) },
+    { name: "filled", right: true, hide: "m", cell: (o) => figure(o.filled) },
+    { name: "state", cell: (o) => html`${word(o.state)}${o.pending ? html` <span class="quiet small">${word(o.pending)}</span>` : ""}` },
+  ]} />`}<//>`;
+
+const Fills = ({ of: fills }) => html`<${Loaded} of=${fills} empty=${{ when: (d) => !(d.fills || []).length, title: "No fills so far", text: "They come when somebody takes a quote." }}>
+  ${(data) => html`<${Table} label="Fills, newest first" rows=${data.fills.slice(0, 20)} rowKey=${(f) => f.orderId + f.tradeId + f.undone} columns=${[
+    { name: "at", cell: (f) => html`<${Time} at=${f.tradedAt} />` }, { name: "side", cell: side },
+    { name: "price", right: true, cell: (f) => figure(f.price) }, { name: "size", right: true, cell: (f) => figure(f.size) },
+    { name: "fee", right: true, hide: "s", cell: (f) => `${figure(f.fee)} ${f.feeCurrency}` },
+    { name: "as", hide: "m", cell: (f) => (f.undone ? "undone" : f.maker ? "maker" : "taker") },
+  ]} />`}<//>`;
