@@ -232,19 +232,18 @@ def bots(
         more = {"TT_SIGNER_OKX_URL": live.rest, "SSL_CERT_FILE": str(live.authority)}
         with signers.running(database_url, signer_directory, **more) as signer:
             wallets = {one: signers.run(_wallet(signer, one)) for one in accounts}
-            yield Bots(
-                signer,
-                directory,
-                live,
-                wallet=wallets[accounts[0]],
-                wallets=wallets,
-                venue={
-                    "TT_BOTS_VENUES": "okx",
-                    "TT_BOTS_OKX_URL": live.rest,
-                    "TT_BOTS_OKX_SOCKET_URL": f"wss://localhost:{live.port}",
-                    "SSL_CERT_FILE": str(live.authority),
-                },
-            )
+            first = wallets[accounts[0]]
+            yield Bots(signer, directory, live, wallet=first, wallets=wallets, venue=at_okx(live))
+
+
+def at_okx(live: Live) -> dict[str, str]:
+    """Return an engine's settings to trade there."""
+    return {
+        "TT_BOTS_VENUES": "okx",
+        "TT_BOTS_OKX_URL": live.rest,
+        "TT_BOTS_OKX_SOCKET_URL": f"wss://localhost:{live.port}",
+        "SSL_CERT_FILE": str(live.authority),
+    }
 
 
 async def _wallet(signer: World, account: str) -> str:

@@ -12,7 +12,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from playwright.sync_api import Page, expect
 
-from tests.bots.world import SWAP, Bots
+from tests.bots.world import SWAP, Bots, at_okx
 from tests.console.facts import Facts
 from tests.console.world import Served, go
 from tests.paper_okx import harness as okx
@@ -43,7 +43,7 @@ def market(served: Served, tmp_path_factory: pytest.TempPathFactory) -> Iterator
         more = {"TT_SIGNER_OKX_URL": live.rest, "SSL_CERT_FILE": str(live.authority), **callers}
         url = served.world.database_url
         with signers.running(url, signer_directory, **more) as signer:
-            world = Bots(signer, live, directory)
+            world = Bots(signer, directory, live, venue=at_okx(live))
             token = served.world.environment["TT_BOTS_ENGINE_TOKEN"]
             engine = world.engine("bots", TT_ENGINE_TOKEN=token, **callers)
             engine.start()
