@@ -25,6 +25,7 @@ from launcher.users import reachable
 from tradingtools.rpc import callers
 from tradingtools.rpc.tls import is_loopback
 from tradingtools.v1 import (
+    bot_report_service_pb2,
     bot_service_pb2,
     control_service_pb2,
     error_reason_pb2,
@@ -55,6 +56,7 @@ CONTROL_SERVICES: tuple[ServiceDescriptor, ...] = (
     trigger_service_pb2.DESCRIPTOR.services_by_name["TriggerService"],
     wallet_service_pb2.DESCRIPTOR.services_by_name["WalletService"],
     bot_service_pb2.DESCRIPTOR.services_by_name["BotService"],
+    bot_report_service_pb2.DESCRIPTOR.services_by_name["BotReportService"],
 )
 BEHIND: dict[str, ServiceDescriptor] = {
     "events": event_service_pb2.DESCRIPTOR.services_by_name["EventFeedService"],

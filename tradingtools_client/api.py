@@ -1082,6 +1082,8 @@ class Client:
         | None = None,
         page_size: int | None = None,
         page_token: str | None = None,
+        exchange: str | None = None,
+        strategy: str | None = None,
     ) -> models.ListBotsResponse:
         """List bots. May be repeated at will.
 
@@ -1095,6 +1097,8 @@ class Client:
                 "state": state,
                 "pageSize": page_size,
                 "pageToken": page_token,
+                "exchange": exchange,
+                "strategy": strategy,
             },
         )
         return found
@@ -1117,12 +1121,19 @@ class Client:
         ]
         | None = None,
         page_size: int | None = None,
+        exchange: str | None = None,
+        strategy: str | None = None,
     ) -> Iterator[models.Bot]:
         """Page by page what `list_bots` lists."""
         page_token = ""
         while True:
             page = self.list_bots(
-                wallet_id=wallet_id, state=state, page_size=page_size, page_token=page_token
+                wallet_id=wallet_id,
+                state=state,
+                page_size=page_size,
+                page_token=page_token,
+                exchange=exchange,
+                strategy=strategy,
             )
             yield from page["bots"]
             page_token = page["nextPageToken"]
@@ -1137,40 +1148,66 @@ class Client:
         found: models.Bot = self._session.call("GET", f"/bots/{segment(id_)}")
         return found
 
-    def start_bot(self, id_: str) -> models.Bot:
+    def update_bot(
+        self, id_: str, body: models.UpdateBotRequest, *, if_match: str | None = None
+    ) -> models.Bot:
+        """Change settings or limits of a bot. Its engine takes them between two events: quotes are
+        placed anew by them, and what its strategy remembers stays. May be repeated: what
+        changes nothing leaves the version. 404 NOT_FOUND; 409 CONFLICT on another version; 400
+        INVALID_FIELD names what does not fit, or cannot change any more since the bot has
+        begun.
+
+        Needs scope manage.
+        """
+        found: models.Bot = self._session.call(
+            "PATCH", f"/bots/{segment(id_)}", body=body, if_match=if_match
+        )
+        return found
+
+    def start_bot(self, id_: str, *, if_match: str | None = None) -> models.Bot:
         """Want a bot to run that is IDLE, STOPPED or in ERROR. 400 WRONG_STATE when it has to be
         resumed.
 
         Needs scope manage.
         """
-        found: models.Bot = self._session.call("POST", f"/bots/{segment(id_)}/start")
+        found: models.Bot = self._session.call(
+            "POST", f"/bots/{segment(id_)}/start", if_match=if_match
+        )
         return found
 
-    def stop_bot(self, id_: str) -> models.Bot:
+    def stop_bot(self, id_: str, *, if_match: str | None = None) -> models.Bot:
         """Want a bot to cancel its orders and to stop; what it holds stays. Possible in every
         state.
 
         Needs scope manage.
         """
-        found: models.Bot = self._session.call("POST", f"/bots/{segment(id_)}/stop")
+        found: models.Bot = self._session.call(
+            "POST", f"/bots/{segment(id_)}/stop", if_match=if_match
+        )
         return found
 
-    def pause_bot(self, id_: str) -> models.Bot:
+    def pause_bot(self, id_: str, *, if_match: str | None = None) -> models.Bot:
         """Want a running bot to cancel its orders and to wait. 400 WRONG_STATE when it does not
         run.
 
         Needs scope manage.
         """
-        found: models.Bot = self._session.call("POST", f"/bots/{segment(id_)}/pause")
+        found: models.Bot = self._session.call(
+            "POST", f"/bots/{segment(id_)}/pause", if_match=if_match
+        )
         return found
 
-    def resume_bot(self, id_: str, body: models.ResumeBotRequest) -> models.Bot:
+    def resume_bot(
+        self, id_: str, body: models.ResumeBotRequest, *, if_match: str | None = None
+    ) -> models.Bot:
         """Want a bot to go on that is paused, or, with a reason, one in RISK_STOPPED. 400
         WRONG_STATE when it is neither.
 
         Needs scope manage.
         """
-        found: models.Bot = self._session.call("POST", f"/bots/{segment(id_)}/resume", body=body)
+        found: models.Bot = self._session.call(
+            "POST", f"/bots/{segment(id_)}/resume", body=body, if_match=if_match
+        )
         return found
 
     def list_bot_orders(
@@ -1229,6 +1266,129 @@ class Client:
             page_token = page["nextPageToken"]
             if not page_token:
                 return
+
+    def list_bot_positions(self, id_: str) -> models.ListBotPositionsResponse:
+        """List positions of a bot with their marks. May be repeated at will. 404 NOT_FOUND.
+
+        Needs scope read.
+        """
+        found: models.ListBotPositionsResponse = self._session.call(
+            "GET", f"/bots/{segment(id_)}/positions"
+        )
+        return found
+
+    def list_bot_pnl(
+        self,
+        id_: str,
+        *,
+        from_ms: int | str | None = None,
+        to_ms: int | str | None = None,
+        step: Literal["PNL_STEP_UNSPECIFIED", "PNL_STEP_MINUTE", "PNL_STEP_HOUR", "PNL_STEP_DAY"]
+        | None = None,
+        page_size: int | None = None,
+        page_token: str | None = None,
+    ) -> models.ListBotPnlResponse:
+        """List what a bot had made, minute by minute. May be repeated at will. 404 NOT_FOUND.
+
+        Needs scope read.
+        """
+        found: models.ListBotPnlResponse = self._session.call(
+            "GET",
+            f"/bots/{segment(id_)}/pnl",
+            query={
+                "fromMs": from_ms,
+                "toMs": to_ms,
+                "step": step,
+                "pageSize": page_size,
+                "pageToken": page_token,
+            },
+        )
+        return found
+
+    def all_bot_pnl(
+        self,
+        id_: str,
+        *,
+        from_ms: int | str | None = None,
+        to_ms: int | str | None = None,
+        step: Literal["PNL_STEP_UNSPECIFIED", "PNL_STEP_MINUTE", "PNL_STEP_HOUR", "PNL_STEP_DAY"]
+        | None = None,
+        page_size: int | None = None,
+    ) -> Iterator[models.BotPnlPoint]:
+        """Page by page what `list_bot_pnl` lists."""
+        page_token = ""
+        while True:
+            page = self.list_bot_pnl(
+                id_,
+                from_ms=from_ms,
+                to_ms=to_ms,
+                step=step,
+                page_size=page_size,
+                page_token=page_token,
+            )
+            yield from page["points"]
+            page_token = page["nextPageToken"]
+            if not page_token:
+                return
+
+    def list_bot_events(
+        self, id_: str, *, page_size: int | None = None, page_token: str | None = None
+    ) -> models.ListBotEventsResponse:
+        """List events of a bot. May be repeated at will. 404 NOT_FOUND.
+
+        Needs scope read.
+        """
+        found: models.ListBotEventsResponse = self._session.call(
+            "GET",
+            f"/bots/{segment(id_)}/events",
+            query={"pageSize": page_size, "pageToken": page_token},
+        )
+        return found
+
+    def all_bot_events(
+        self, id_: str, *, page_size: int | None = None
+    ) -> Iterator[models.BotEvent]:
+        """Page by page what `list_bot_events` lists."""
+        page_token = ""
+        while True:
+            page = self.list_bot_events(id_, page_size=page_size, page_token=page_token)
+            yield from page["events"]
+            page_token = page["nextPageToken"]
+            if not page_token:
+                return
+
+    def get_bot_explanation(self, id_: str) -> models.BotExplanation:
+        """Explain why a bot quotes what it quotes, or nothing. May be repeated at will. 404
+        NOT_FOUND.
+
+        Needs scope read.
+        """
+        found: models.BotExplanation = self._session.call("GET", f"/bots/{segment(id_)}/explain")
+        return found
+
+    def list_strategies(self) -> models.ListStrategiesResponse:
+        """List strategies with their settings. May be repeated at will.
+
+        Needs scope read.
+        """
+        found: models.ListStrategiesResponse = self._session.call("GET", "/strategies")
+        return found
+
+    def get_strategy(self, name: str) -> models.Strategy:
+        """Get a strategy with its settings. May be repeated at will. 404 NOT_FOUND.
+
+        Needs scope read.
+        """
+        found: models.Strategy = self._session.call("GET", f"/strategies/{segment(name)}")
+        return found
+
+    def get_portfolio(self, *, tenant: str | None = None) -> models.Portfolio:
+        """Get what all bots hold and have made. May be repeated at will.
+
+        Needs scope read.
+        """
+        found: models.Portfolio = self._session.call("GET", "/portfolio", query={"tenant": tenant})
+        return found
 
     def list_event_page(
         self,

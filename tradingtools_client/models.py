@@ -59,6 +59,10 @@ class Bot(TypedDict):
     """When slots, holdings and equity were written."""
     createdAt: NotRequired[str]
     changedAt: NotRequired[str]
+    version: str
+    """Of what people want of it; rises with each change of theirs."""
+    appliedVersion: NotRequired[str]
+    """The version whose settings and limits its engine goes by; left out: none yet."""
 
 
 class BotConfig(TypedDict):
@@ -86,6 +90,35 @@ class BotEquity(TypedDict):
     """The highest since the bot began."""
     dayStart: str
     """At the start of the day, UTC."""
+
+
+class BotEvent(TypedDict):
+    """An event of a bot or of one of its orders, as the log has it (docs/events.md)."""
+
+    sequence: str
+    """Its number in the log."""
+    type: str
+    """"bot.started", "bot.order_filled"."""
+    time: NotRequired[str]
+    data: NotRequired[dict[str, Any]]
+    """By the schema of its type."""
+
+
+class BotExplanation(TypedDict):
+    """Why a bot does what it does."""
+
+    id: str
+    strategy: str
+    state: str
+    """Where a bot stands (docs/order-states.md).
+    `BOT_STATE_RISK_STOPPED`: A loss has reached its limit; a person resumes it, and says
+    why.
+    """
+    reason: str
+    """Why it is in its state."""
+    reasons: list[BotReason]
+    writtenAt: NotRequired[str]
+    """When its engine wrote the reasons; left out: never yet."""
 
 
 class BotFill(TypedDict):
@@ -233,6 +266,80 @@ class BotOrder(TypedDict):
     """Nothing is expected of it any more."""
     createdAt: NotRequired[str]
     changedAt: NotRequired[str]
+
+
+class BotPnlPoint(TypedDict):
+    """What a bot had made in one currency since it was created, as of one minute. Decimal."""
+
+    at: NotRequired[str]
+    """The minute."""
+    currency: str
+    realised: str
+    """Gains less losses of what was closed, before fees and funding."""
+    unrealised: NotRequired[str]
+    """Of what was held; left out: a mark was missing."""
+    fees: str
+    """Paid; below 0: rebates are more."""
+    funding: str
+    """Got; below 0: paid."""
+    volume: str
+    """Notional of all fills."""
+    result: NotRequired[str]
+    """Realised and unrealised, after fees and funding; left out: a mark was missing."""
+    markAgeMs: NotRequired[str]
+    """How old the oldest mark of what was held was, in milliseconds; left out: nothing was
+    held.
+    """
+    sources: list[BotProfitSource]
+    """The result by source; empty: the strategy does not say."""
+
+
+class BotPosition(TypedDict):
+    """A position of a bot in one instrument. Decimal; money in the currency."""
+
+    instrumentId: str
+    size: str
+    """Below 0: short."""
+    cost: str
+    """What was paid or got for it."""
+    averagePrice: NotRequired[str]
+    """Cost of one, at the prices paid or got; left out: nothing is held."""
+    mark: NotRequired[str]
+    """The price that it is judged by; left out: there was none yet."""
+    markedAt: NotRequired[str]
+    """When the exchange told the mark."""
+    markAgeMs: NotRequired[str]
+    """How old the mark is now, in milliseconds."""
+    notional: NotRequired[str]
+    """Worth of what is held at the mark, below 0: short."""
+    unrealised: NotRequired[str]
+    """Gain of closing all of it at the mark, before fees."""
+    realised: str
+    """Gains less losses of what was closed, before fees and funding."""
+    fees: str
+    """Paid; below 0: rebates are more."""
+    funding: str
+    """Got; below 0: paid."""
+    currency: str
+    """The currency that it settles in."""
+
+
+class BotProfitSource(TypedDict):
+    """A part of what a bot has made. Decimal."""
+
+    source: str
+    """As its strategy says it: "spread", "inventory", "fees", "funding"."""
+    amount: str
+
+
+class BotReason(TypedDict):
+    """Why the quote of a slot is what it is, with what stands there."""
+
+    slot: str
+    explanation: str
+    """As its strategy says it; with the limit or the refusal that keeps a quote away."""
+    orders: list[BotOrder]
+    """Orders of the slot that may still fill."""
 
 
 class BotSlot(TypedDict):
@@ -1410,6 +1517,14 @@ class LimitsInput(TypedDict):
     """How long DOUBTFUL_BOOK_WAIT waits, milliseconds. Absent: 500. Only with it."""
 
 
+class ListBotEventsResponse(TypedDict):
+    """Events of a bot, the newest first."""
+
+    events: list[BotEvent]
+    nextPageToken: str
+    """Empty: there are no more."""
+
+
 class ListBotFillsResponse(TypedDict):
     """Fills of a bot, the last booked first."""
 
@@ -1424,6 +1539,22 @@ class ListBotOrdersResponse(TypedDict):
     orders: list[BotOrder]
     nextPageToken: str
     """Empty: there are no more."""
+
+
+class ListBotPnlResponse(TypedDict):
+    """The series of a bot's profit, the newest first."""
+
+    points: list[BotPnlPoint]
+    nextPageToken: str
+    """Empty: there are no more."""
+
+
+class ListBotPositionsResponse(TypedDict):
+    """The positions of a bot, by instrument."""
+
+    positions: list[BotPosition]
+    writtenAt: NotRequired[str]
+    """When its engine wrote them; left out: never yet."""
 
 
 class ListBotsResponse(TypedDict):
@@ -1485,6 +1616,12 @@ class ListSimpleTriggersResponse(TypedDict):
     """Oldest first; other kinds are left out."""
     nextPageToken: str
     """Empty on the last page."""
+
+
+class ListStrategiesResponse(TypedDict):
+    """The strategies, by name."""
+
+    strategies: list[Strategy]
 
 
 class ListSubscriptionDecisionsResponse(TypedDict):
@@ -1809,6 +1946,51 @@ class PerformanceRulesInput(TypedDict):
 
     lossStop: NotRequired[LossStopInput]
     profitScale: NotRequired[ProfitScaleInput]
+
+
+class Portfolio(TypedDict):
+    """What all bots hold and have made. Paper and live, and different currencies, are never
+    summed.
+    """
+
+    parts: list[PortfolioPart]
+
+
+class PortfolioPart(TypedDict):
+    """All bots of one kind of money: paper or live, in one currency. Decimal."""
+
+    live: bool
+    """Orders of these bots are real."""
+    currency: str
+    bots: int
+    """Bots that have traded in it."""
+    result: str
+    """Realised and unrealised, after fees and funding, since the bots were created."""
+    today: str
+    """Of today, UTC; bots whose marks were never fresh are not in it."""
+    gross: str
+    """Worth of all that is held, long and short added."""
+    net: str
+    """Worth of what is held long less what is held short."""
+    byExchange: list[PortfolioSlice]
+    byInstrument: list[PortfolioSlice]
+    markAgeMs: NotRequired[str]
+    """How old the oldest mark of what is held is, in milliseconds; left out: nothing is held."""
+    unmarked: int
+    """Positions that are held and have no mark: they count as worth nothing."""
+
+
+class PortfolioSlice(TypedDict):
+    """A part of a portfolio. Decimal, in the currency of the part that it belongs to."""
+
+    name: str
+    """The exchange or the instrument."""
+    result: str
+    """Realised and unrealised, after fees and funding, since the bots were created."""
+    gross: str
+    """Worth of all that is held, long and short added."""
+    net: str
+    """Worth of what is held long less what is held short."""
 
 
 class Position(TypedDict):
@@ -2194,6 +2376,43 @@ class SizingTierInput(TypedDict):
     ratio: NotRequired[RatioSizingInput]
 
 
+class Strategy(TypedDict):
+    """A strategy."""
+
+    name: str
+    """As bots have it: "market_making"."""
+    configKey: str
+    """Its key in "config": "marketMaking"."""
+    description: str
+    settings: list[StrategySetting]
+
+
+class StrategySetting(TypedDict):
+    """A setting of a strategy."""
+
+    name: str
+    """As "config" has it."""
+    type: str
+    """"string", "integer", "decimal", "boolean"."""
+    unit: str
+    """"price units", "size units", "money units", "seconds", "milliseconds", "millionths",
+    ...; empty: a plain number or text.
+    """
+    required: bool
+    """A bot needs it."""
+    default: NotRequired[str]
+    """When it is left out; left out: none, or it is required."""
+    minimum: NotRequired[str]
+    """Bounds, both included; left out: there is none."""
+    maximum: NotRequired[str]
+    pattern: str
+    """A regular expression that a text has to match."""
+    description: str
+    """What it means."""
+    changeable: bool
+    """May be changed while a bot has something under way (PATCH /bots/{id})."""
+
+
 class Subscription(TypedDict):
     """One follower follows one leader."""
 
@@ -2427,6 +2646,15 @@ class TriggerHistoryEntry(TypedDict):
     """
     orderId: str
     """The exit order, when there is one."""
+
+
+class UpdateBotRequest(TypedDict):
+    config: NotRequired[BotConfigInput]
+    """Present: replaces all settings, of the same strategy. Absent: unchanged."""
+    limits: NotRequired[BotLimitsInput]
+    """Present: replaces all limits. Absent: unchanged."""
+    version: NotRequired[int | str]
+    """Present: the change is refused (409) unless the bot has this version."""
 
 
 class UpdateSubscriptionRequest(TypedDict):

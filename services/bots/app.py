@@ -7,6 +7,9 @@ import re
 import secrets
 from contextlib import AbstractAsyncContextManager
 
+import psycopg
+import structlog
+
 from services.bots.engine import Engine, Terms
 from services.bots.leases.store import Leases
 from services.bots.settings import Settings
@@ -19,6 +22,8 @@ from tradingtools.runtime.process import Startup
 
 VERSION = "0.1.0"
 _NAME = re.compile(r"[a-z]+(-[0-9]{1,4})?")
+FORGET_SECONDS = 3_600
+_log = structlog.get_logger("bots")
 
 
 async def run(settings: Settings, stop: asyncio.Event) -> None:
@@ -43,8 +48,9 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
     async with composed("bots", settings) as parts:
         pool = await parts.pool(size=6)
         parts.stack.push_async_callback(signer.aclose)
+        store = Store(pool, settings.name, settings.par_currencies)
         engine = Engine(
-            Store(pool, settings.name, settings.par_currencies),
+            store,
             Leases(pool, settings.name, secrets.token_hex(16), settings.lease_ms),
             open_venue,
             Terms(
@@ -59,7 +65,9 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
         )
         await parts.serve(settings.listen, [], lambda _: None)
         left = asyncio.Event()
-        await parts.run(left, engine.keep(), _leave(engine, stop, left))
+        await parts.run(
+            left, engine.keep(), _leave(engine, stop, left), _forget(store, settings.pnl_days)
+        )
 
 
 async def _leave(engine: Engine, stop: asyncio.Event, left: asyncio.Event) -> None:
@@ -67,3 +75,13 @@ async def _leave(engine: Engine, stop: asyncio.Event, left: asyncio.Event) -> No
     await stop.wait()
     await engine.leave()
     left.set()
+
+
+async def _forget(store: Store, days: int) -> None:
+    """Forget what is older than it is kept, for ever."""
+    while True:
+        try:
+            await store.forget_pnl(days)
+        except psycopg.OperationalError as error:
+            _log.warning("old figures are kept for now", why=str(error))
+        await asyncio.sleep(FORGET_SECONDS)

@@ -123,9 +123,22 @@ values (%(order_id)s, %(bot)s, %(slot)s, %(instrument)s, %(side)s, %(source)s, %
         %(price)s, %(size)s, %(filled)s)
 
 -- name: standing
-insert into bot_standing (bot_id, epoch, number, strategy, explanation, holdings, equity, written_at)
+insert into bot_standing (bot_id, epoch, number, strategy, explanation, holdings, equity,
+                          positions, version, live, written_at)
 values (%(bot)s, %(epoch)s, %(number)s, %(strategy)s, %(explanation)s, %(holdings)s, %(equity)s,
-        clock_timestamp())
+        %(positions)s, %(version)s, %(live)s, clock_timestamp())
 on conflict (bot_id) do update set epoch = excluded.epoch, number = excluded.number,
     strategy = excluded.strategy, explanation = excluded.explanation, holdings = excluded.holdings,
-    equity = excluded.equity, written_at = excluded.written_at
+    equity = excluded.equity, positions = excluded.positions, version = excluded.version,
+    live = excluded.live, written_at = excluded.written_at
+
+-- name: pnl
+-- What a bot had made as of this minute.
+insert into bot_pnl (bot_id, at, currency, realised, unrealised, fees, funding, volume, mark_age_ms,
+                     sources)
+values (%(bot)s, date_trunc('minute', clock_timestamp()), %(currency)s, %(realised)s, %(unrealised)s,
+        %(fees)s, %(funding)s, %(volume)s, %(mark_age_ms)s, %(sources)s)
+on conflict do nothing
+
+-- name: forget_pnl
+delete from bot_pnl where at < clock_timestamp() - %(days)s * interval '1 day'

@@ -54,4 +54,6 @@ class Settings:
     """Currencies that count as one USDC each in limits of many bots; others need a mark."""
     write_ms: int = setting(200, minimum=10, maximum=5_000)
     """How long orders and fills wait to be written together."""
+    pnl_days: int = setting(90, minimum=1, maximum=3_650)
+    """For how long what bots had made, minute by minute, is kept."""
     shared: SharedSettings = field(default_factory=SharedSettings)

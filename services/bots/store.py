@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ import msgspec
 
 from services.bots.core.holding import Holding
 from services.bots.core.orders import BotOrder
+from services.bots.core.profit import PnlPoint, Position
 from services.bots.core.requests import PermitAsked, Written
 from services.bots.core.risk.shares import ShareKept
 from services.bots.core.told import Move
@@ -92,6 +93,11 @@ class Standing:
     """Of the limits of many bots."""
     result_micros: int | None = None
     """Of USDC; None: not all that it holds has a mark."""
+    positions: Mapping[str, Position] = field(default_factory=dict)
+    version: int = 0
+    """Of what people want, that it goes by."""
+    live: bool = False
+    """Its orders are real."""
 
 
 class Store:
@@ -305,6 +311,7 @@ class Store:
         lease: WalletLease,
         written: Iterable[tuple[str, Written, Mapping[str, int | None]]],
         standings: Sequence[Standing],
+        points: Iterable[tuple[str, PnlPoint]] = (),
     ) -> None:
         """Write orders, fills and standings of bots in one transaction.
 
@@ -312,6 +319,7 @@ class Store:
             lease: of their wallet.
             written: bot, what changed of it, and the mark of each instrument.
             standings: of the bots that are due.
+            points: bot and what it has made, once a minute.
 
         Raises:
             LostError: the wallet is another engine's.
@@ -324,7 +332,8 @@ class Store:
             fills += [_fill_row(bot_id, fill, marks) for fill in changed.fills]
             moves += [_move_row(bot_id, one) for one in changed.moves]
         rows = [_standing_row(lease.epoch, one) for one in standings]
-        if not (orders or fills or rows):
+        series = [_point_row(bot_id, one) for bot_id, one in points]
+        if not (orders or fills or rows or series):
             return
         async with self._pool.connection() as connection, connection.transaction():
             await self._check(connection, lease)
@@ -333,6 +342,7 @@ class Store:
                 ("fill", fills),
                 ("order_moved", moves),
                 ("standing", rows),
+                ("pnl", series),
             ):
                 if values:
                     await connection.cursor().executemany(_QUERIES[name], values)
@@ -345,6 +355,11 @@ class Store:
                     if one.result_micros is not None
                 ],
             )
+
+    async def forget_pnl(self, days: int) -> None:
+        """Forget what bots had made longer ago than that."""
+        async with self._pool.connection() as connection:
+            await connection.execute(_QUERIES["forget_pnl"], {"days": days})
 
     async def _check(self, connection: Any, lease: WalletLease) -> bool:
         """Return whether a kill switch is set for a wallet. Raises LostError."""
@@ -434,6 +449,10 @@ def _fill_row(bot_id: str, fill: Fill, marks: Mapping[str, int | None]) -> Row:
     }
 
 
+def _point_row(bot_id: str, one: PnlPoint) -> Row:
+    return {"bot": bot_id, **asdict(one), "sources": json.dumps(dict(one.sources))}
+
+
 def _standing_row(epoch: int, one: Standing) -> Row:
     return {
         "bot": one.bot_id,
@@ -443,4 +462,7 @@ def _standing_row(epoch: int, one: Standing) -> Row:
         "explanation": json.dumps(dict(one.explanation)),
         "holdings": json.dumps({key: asdict(held) for key, held in one.holdings.items()}),
         "equity": None if one.equity is None else json.dumps(dict(one.equity)),
+        "positions": json.dumps({key: asdict(held) for key, held in one.positions.items()}),
+        "version": one.version,
+        "live": one.live,
     }

@@ -12,6 +12,8 @@ import grpc
 
 from ext_authz import external_auth_pb2_grpc
 from services.control.auth.rotation import follow
+from services.control.bot_reports.service import BotReportServicer
+from services.control.bot_reports.store import BotReports
 from services.control.bots.service import BotServicer
 from services.control.bots.store import Bots
 from services.control.edge.admission import Gate
@@ -55,6 +57,7 @@ from tradingtools.rpc.signer_client import SignerClient
 from tradingtools.rpc.transport import serving
 from tradingtools.runtime.process import Startup, until_stopped
 from tradingtools.v1 import (
+    bot_report_service_pb2_grpc,
     bot_service_pb2_grpc,
     control_service_pb2_grpc,
     holding_service_pb2_grpc,
@@ -112,6 +115,7 @@ async def run(settings: Settings, stop: asyncio.Event, *, internal: InternalProc
         )
         wallet = WalletServicer(Wallets(store), signer)
         bot = BotServicer(Bots(store))
+        report = BotReportServicer(BotReports(store), openapi)
         names = [service.full_name for service in OWN_SERVICES]
 
         def register_edge(server: grpc.aio.Server) -> None:
@@ -123,6 +127,7 @@ async def run(settings: Settings, stop: asyncio.Event, *, internal: InternalProc
             simulation_service_pb2_grpc.add_SimulationServiceServicer_to_server(simulation, server)
             wallet_service_pb2_grpc.add_WalletServiceServicer_to_server(wallet, server)
             bot_service_pb2_grpc.add_BotServiceServicer_to_server(bot, server)
+            bot_report_service_pb2_grpc.add_BotReportServiceServicer_to_server(report, server)
             external_auth_pb2_grpc.add_AuthorizationServicer_to_server(gateway, server)
 
         async with serving(

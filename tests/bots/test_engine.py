@@ -65,6 +65,7 @@ def test_a_bot_that_is_resumed_uses_no_order_id_again(world: Bots) -> None:
     engine.start()
     try:
         until(lambda: fills(world, bot_id) >= 1, "a fill")
+        retuned(world, bot_id)
         world.wish(bot_id, "PAUSED")
         until(lambda: world.state(bot_id)[0] == "PAUSED", "the pause")
         before = fills(world, bot_id)
@@ -115,6 +116,34 @@ def unwritten(world: Bots, bot_id: str) -> set[str]:
     rows = [*world.asked("trade/orders-pending"), *world.asked("trade/fills?instType=SWAP")]
     known = {one for (one,) in world.rows("select order_id from bot_order")}
     return {one["clOrdId"] for one in rows if one["clOrdId"].startswith(bot_id)} - known
+
+
+def retuned(world: Bots, bot_id: str) -> None:
+    """Change a running bot's settings and limits, and see it go on by them with its memory."""
+    world.rows(
+        "update bot set config = config || '{\"order_size\": 50000000}', version = version + 1"
+        " where id = %s",
+        bot_id,
+    )
+    limits(world, bot_id, max_open_orders="2")
+
+    def applied() -> bool:
+        rows = world.rows(
+            "select s.version = b.version and s.positions <> '{}' from bot b join bot_standing s"
+            " on s.bot_id = b.id where b.id = %s", bot_id,
+        )  # fmt: skip
+        return bool(rows and rows[0][0])
+
+    until(applied, "the change")
+    before = fills(world, bot_id)
+    half = "select max(size) from bot_order where bot_id = %s and size <= 50000000"
+    until(lambda: world.rows(half, bot_id)[0][0], "an order of the new size")
+    until(lambda: fills(world, bot_id) > before, "a fill by the new settings")
+    ((realised, sources),) = world.rows(
+        "select realised, sources from bot_pnl where bot_id = %s order by at desc limit 1", bot_id
+    )
+    assert realised is not None
+    assert set(sources) == {"spread", "inventory", "fees", "funding"}
 
 
 def limits(world: Bots, bot_id: str, **more: str) -> None:

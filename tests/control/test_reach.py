@@ -52,9 +52,9 @@ ROUTES = {route.method: route for route in public_routes()}
 OF_NO_FOLLOWER = (
     "GetHealth", "GetReadiness", "GetOpenApi", "GetEngineHealth", "ListLeaders", "GetLeader",
     "GetBacktest",
-    "GetSealingKey", "ListExchanges",
+    "GetSealingKey", "ListExchanges", "ListStrategies", "GetStrategy",
 )  # fmt: skip
-OF_NO_FOLLOWERS = ("WebhookService", "WalletService", "BotService")
+OF_NO_FOLLOWERS = ("WebhookService", "WalletService", "BotService", "BotReportService")
 """Services that a token of some followers may not call."""
 SIMPLE = {
     "conditionId": "0x" + "c0" * 32, "assetId": "7", "triggerType": "take_profit",
@@ -119,7 +119,7 @@ class World:
         return {
             "subscriptions": subscription, "triggers": trigger, "resyncs": resync,
             "orders": order, "webhook-endpoints": "whk_" + "0" * 32, "leaders": leader,
-            "wallets": "wal_" + "0" * 32, "bots": "0" * 12,
+            "wallets": "wal_" + "0" * 32, "bots": "0" * 12, "strategies": "grid",
         }  # fmt: skip
 
     def ask(
@@ -158,6 +158,7 @@ class World:
         "CreateWallet": lambda *_: dict(EXAMPLES["CreateWallet"]),
         "RotateWallet": lambda *_: {},
         "CreateBot": lambda *_: dict(EXAMPLES["CreateBot"]),
+        "UpdateBot": lambda *_: {"limits": {}},
         "ResumeBot": lambda *_: {},
         "ReplayWebhookEvents": lambda *_: {"after": "1"},
     }  # fmt: skip

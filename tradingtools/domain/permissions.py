@@ -107,7 +107,12 @@ PERMISSIONS: dict[str, Permission] = {
     **_of(
         "BotService",
         read="ListBots GetBot ListBotOrders ListBotFills",
-        manage="CreateBot StartBot StopBot PauseBot ResumeBot",
+        manage="CreateBot UpdateBot StartBot StopBot PauseBot ResumeBot",
+    ),
+    **_of(
+        "BotReportService",
+        read="ListBotPositions ListBotPnl ListBotEvents GetBotExplanation ListStrategies"
+        " GetStrategy GetPortfolio",
     ),
     **_of(
         "WebhookService",

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Final, get_type_hints
 import msgspec
 from msgspec import Meta
 
+_INSTRUMENT = ("instrument_id", "complement_id")
 Positive = Annotated[int, Meta(gt=0)]
 NotNegative = Annotated[int, Meta(ge=0)]
 PositiveFloat = Annotated[float, Meta(gt=0)]
@@ -310,6 +311,28 @@ CONFIGS: Final[Mapping[str, type[Any]]] = {
     "signal": SignalConfig,
 }
 """The types of settings by the names of their strategies."""
+
+
+_FIXED: Final[Mapping[str, frozenset[str]]] = {
+    "dca": frozenset(),
+    # Its position says what each cell holds: other cells would hold something else.
+    "grid": frozenset({"lower", "upper", "cells", "order_size"}),
+    "market_making": frozenset(),
+    "signal": frozenset(),
+}
+"""Settings on which the meaning of a bot's state or position depends, besides its instruments."""
+
+
+def fixed(strategy: str) -> frozenset[str]:
+    """Return the settings that cannot change once a bot has begun.
+
+    Raises:
+        KeyError: there is no such strategy.
+    """
+    kind = CONFIGS[strategy]
+    traded = {one.name for one in fields(kind) if one.name.endswith(_INSTRUMENT)}
+    # Of one that says nothing, nothing may change.
+    return _FIXED.get(strategy, frozenset(one.name for one in fields(kind))) | traded
 
 
 def config(strategy: str, values: Mapping[str, Any], *, texts: bool = False) -> Any:

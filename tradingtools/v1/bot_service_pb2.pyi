@@ -580,6 +580,8 @@ class Bot(_message.Message):
     WRITTEN_AT_FIELD_NUMBER: _builtins.int
     CREATED_AT_FIELD_NUMBER: _builtins.int
     CHANGED_AT_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    APPLIED_VERSION_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     tenant: _builtins.str
     name: _builtins.str
@@ -594,6 +596,10 @@ class Bot(_message.Message):
     """Why it is in its state; of RISK_STOPPED the limit with its numbers."""
     engine: _builtins.str
     """The engine that has it, or had it last; empty: none yet."""
+    version: _builtins.int
+    """Of what people want of it; rises with each change of theirs."""
+    applied_version: _builtins.int
+    """The version whose settings and limits its engine goes by; left out: none yet."""
     @_builtins.property
     def config(self) -> Global___BotConfig: ...
     @_builtins.property
@@ -639,12 +645,16 @@ class Bot(_message.Message):
         written_at: _timestamp_pb2.Timestamp | None = ...,
         created_at: _timestamp_pb2.Timestamp | None = ...,
         changed_at: _timestamp_pb2.Timestamp | None = ...,
+        version: _builtins.int = ...,
+        applied_version: _builtins.int | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["changed_at", b"changed_at", "config", b"config", "created_at", b"created_at", "equity", b"equity", "limits", b"limits", "written_at", b"written_at"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_applied_version", b"_applied_version", "applied_version", b"applied_version", "changed_at", b"changed_at", "config", b"config", "created_at", b"created_at", "equity", b"equity", "limits", b"limits", "written_at", b"written_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["changed_at", b"changed_at", "config", b"config", "created_at", b"created_at", "desired", b"desired", "engine", b"engine", "equity", b"equity", "holdings", b"holdings", "id", b"id", "instruments", b"instruments", "limits", b"limits", "name", b"name", "reason", b"reason", "slots", b"slots", "state", b"state", "strategy", b"strategy", "tenant", b"tenant", "wallet_id", b"wallet_id", "written_at", b"written_at"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_applied_version", b"_applied_version", "applied_version", b"applied_version", "changed_at", b"changed_at", "config", b"config", "created_at", b"created_at", "desired", b"desired", "engine", b"engine", "equity", b"equity", "holdings", b"holdings", "id", b"id", "instruments", b"instruments", "limits", b"limits", "name", b"name", "reason", b"reason", "slots", b"slots", "state", b"state", "strategy", b"strategy", "tenant", b"tenant", "version", b"version", "wallet_id", b"wallet_id", "written_at", b"written_at"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__applied_version: _TypeAlias = _typing.Literal["applied_version"]  # noqa: Y015
+    _WhichOneofArgType__applied_version: _TypeAlias = _typing.Literal["_applied_version", b"_applied_version"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__applied_version) -> _WhichOneofReturnType__applied_version | None: ...
 
 Global___Bot: _TypeAlias = Bot  # noqa: Y015
 
@@ -698,6 +708,8 @@ class ListBotsRequest(_message.Message):
     STATE_FIELD_NUMBER: _builtins.int
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    EXCHANGE_FIELD_NUMBER: _builtins.int
+    STRATEGY_FIELD_NUMBER: _builtins.int
     wallet_id: _builtins.str
     """Of this wallet; empty: of all."""
     state: Global___BotState.ValueType
@@ -706,6 +718,10 @@ class ListBotsRequest(_message.Message):
     """At most so many; 0: 50."""
     page_token: _builtins.str
     """nextPageToken of the page before; empty: the first."""
+    exchange: _builtins.str
+    """At this exchange; empty: at any."""
+    strategy: _builtins.str
+    """Of this strategy; empty: of any."""
     def __init__(
         self,
         *,
@@ -713,10 +729,12 @@ class ListBotsRequest(_message.Message):
         state: Global___BotState.ValueType = ...,
         page_size: _builtins.int = ...,
         page_token: _builtins.str = ...,
+        exchange: _builtins.str = ...,
+        strategy: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token", "state", b"state", "wallet_id", b"wallet_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["exchange", b"exchange", "page_size", b"page_size", "page_token", b"page_token", "state", b"state", "strategy", b"strategy", "wallet_id", b"wallet_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -767,6 +785,44 @@ class GetBotRequest(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___GetBotRequest: _TypeAlias = GetBotRequest  # noqa: Y015
+
+@_typing.final
+class UpdateBotRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ID_FIELD_NUMBER: _builtins.int
+    CONFIG_FIELD_NUMBER: _builtins.int
+    LIMITS_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    id: _builtins.str
+    """Of the bot."""
+    version: _builtins.int
+    """Present: the change is refused (409) unless the bot has this version."""
+    @_builtins.property
+    def config(self) -> Global___BotConfig:
+        """Present: replaces all settings, of the same strategy. Absent: unchanged."""
+
+    @_builtins.property
+    def limits(self) -> Global___BotLimits:
+        """Present: replaces all limits. Absent: unchanged."""
+
+    def __init__(
+        self,
+        *,
+        id: _builtins.str = ...,
+        config: Global___BotConfig | None = ...,
+        limits: Global___BotLimits | None = ...,
+        version: _builtins.int | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_version", b"_version", "config", b"config", "limits", b"limits", "version", b"version"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_version", b"_version", "config", b"config", "id", b"id", "limits", b"limits", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__version: _TypeAlias = _typing.Literal["version"]  # noqa: Y015
+    _WhichOneofArgType__version: _TypeAlias = _typing.Literal["_version", b"_version"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__version) -> _WhichOneofReturnType__version | None: ...
+
+Global___UpdateBotRequest: _TypeAlias = UpdateBotRequest  # noqa: Y015
 
 @_typing.final
 class StartBotRequest(_message.Message):

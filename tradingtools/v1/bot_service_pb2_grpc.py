@@ -50,6 +50,11 @@ class BotServiceStub:
                 request_serializer=tradingtools_dot_v1_dot_bot__service__pb2.GetBotRequest.SerializeToString,
                 response_deserializer=tradingtools_dot_v1_dot_bot__service__pb2.Bot.FromString,
                 _registered_method=True)
+        self.UpdateBot = channel.unary_unary(
+                '/tradingtools.v1.BotService/UpdateBot',
+                request_serializer=tradingtools_dot_v1_dot_bot__service__pb2.UpdateBotRequest.SerializeToString,
+                response_deserializer=tradingtools_dot_v1_dot_bot__service__pb2.Bot.FromString,
+                _registered_method=True)
         self.StartBot = channel.unary_unary(
                 '/tradingtools.v1.BotService/StartBot',
                 request_serializer=tradingtools_dot_v1_dot_bot__service__pb2.StartBotRequest.SerializeToString,
@@ -104,6 +109,16 @@ class BotServiceServicer:
 
     def GetBot(self, request, context):
         """Get a bot. May be repeated at will.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def UpdateBot(self, request, context):
+        """Change settings or limits of a bot. Its engine takes them between two events: quotes are placed
+        anew by them, and what its strategy remembers stays. May be repeated: what changes nothing leaves
+        the version. 404 NOT_FOUND; 409 CONFLICT on another version; 400 INVALID_FIELD names what does not
+        fit, or cannot change any more since the bot has begun.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -168,6 +183,11 @@ def add_BotServiceServicer_to_server(servicer, server):
             'GetBot': grpc.unary_unary_rpc_method_handler(
                     servicer.GetBot,
                     request_deserializer=tradingtools_dot_v1_dot_bot__service__pb2.GetBotRequest.FromString,
+                    response_serializer=tradingtools_dot_v1_dot_bot__service__pb2.Bot.SerializeToString,
+            ),
+            'UpdateBot': grpc.unary_unary_rpc_method_handler(
+                    servicer.UpdateBot,
+                    request_deserializer=tradingtools_dot_v1_dot_bot__service__pb2.UpdateBotRequest.FromString,
                     response_serializer=tradingtools_dot_v1_dot_bot__service__pb2.Bot.SerializeToString,
             ),
             'StartBot': grpc.unary_unary_rpc_method_handler(
@@ -282,6 +302,33 @@ class BotService:
             target,
             '/tradingtools.v1.BotService/GetBot',
             tradingtools_dot_v1_dot_bot__service__pb2.GetBotRequest.SerializeToString,
+            tradingtools_dot_v1_dot_bot__service__pb2.Bot.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UpdateBot(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tradingtools.v1.BotService/UpdateBot',
+            tradingtools_dot_v1_dot_bot__service__pb2.UpdateBotRequest.SerializeToString,
             tradingtools_dot_v1_dot_bot__service__pb2.Bot.FromString,
             options,
             channel_credentials,

@@ -44,6 +44,12 @@ class BotServiceStub:
     """List bots. May be repeated at will."""
     GetBot: _grpc.UnaryUnaryMultiCallable[_bot_service_pb2.GetBotRequest, _bot_service_pb2.Bot]
     """Get a bot. May be repeated at will."""
+    UpdateBot: _grpc.UnaryUnaryMultiCallable[_bot_service_pb2.UpdateBotRequest, _bot_service_pb2.Bot]
+    """Change settings or limits of a bot. Its engine takes them between two events: quotes are placed
+    anew by them, and what its strategy remembers stays. May be repeated: what changes nothing leaves
+    the version. 404 NOT_FOUND; 409 CONFLICT on another version; 400 INVALID_FIELD names what does not
+    fit, or cannot change any more since the bot has begun.
+    """
     StartBot: _grpc.UnaryUnaryMultiCallable[_bot_service_pb2.StartBotRequest, _bot_service_pb2.Bot]
     """Want a bot to run that is IDLE, STOPPED or in ERROR. 400 WRONG_STATE when it has to be resumed."""
     StopBot: _grpc.UnaryUnaryMultiCallable[_bot_service_pb2.StopBotRequest, _bot_service_pb2.Bot]
@@ -73,6 +79,12 @@ class BotServiceAsyncStub(BotServiceStub):
     """List bots. May be repeated at will."""
     GetBot: _aio.UnaryUnaryMultiCallable[_bot_service_pb2.GetBotRequest, _bot_service_pb2.Bot]  # type: ignore[assignment]
     """Get a bot. May be repeated at will."""
+    UpdateBot: _aio.UnaryUnaryMultiCallable[_bot_service_pb2.UpdateBotRequest, _bot_service_pb2.Bot]  # type: ignore[assignment]
+    """Change settings or limits of a bot. Its engine takes them between two events: quotes are placed
+    anew by them, and what its strategy remembers stays. May be repeated: what changes nothing leaves
+    the version. 404 NOT_FOUND; 409 CONFLICT on another version; 400 INVALID_FIELD names what does not
+    fit, or cannot change any more since the bot has begun.
+    """
     StartBot: _aio.UnaryUnaryMultiCallable[_bot_service_pb2.StartBotRequest, _bot_service_pb2.Bot]  # type: ignore[assignment]
     """Want a bot to run that is IDLE, STOPPED or in ERROR. 400 WRONG_STATE when it has to be resumed."""
     StopBot: _aio.UnaryUnaryMultiCallable[_bot_service_pb2.StopBotRequest, _bot_service_pb2.Bot]  # type: ignore[assignment]
@@ -117,6 +129,18 @@ class BotServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_bot_service_pb2.Bot, _abc.Awaitable[_bot_service_pb2.Bot]]:
         """Get a bot. May be repeated at will."""
+
+    @_abc_1.abstractmethod
+    def UpdateBot(
+        self,
+        request: _bot_service_pb2.UpdateBotRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_bot_service_pb2.Bot, _abc.Awaitable[_bot_service_pb2.Bot]]:
+        """Change settings or limits of a bot. Its engine takes them between two events: quotes are placed
+        anew by them, and what its strategy remembers stays. May be repeated: what changes nothing leaves
+        the version. 404 NOT_FOUND; 409 CONFLICT on another version; 400 INVALID_FIELD names what does not
+        fit, or cannot change any more since the bot has begun.
+        """
 
     @_abc_1.abstractmethod
     def StartBot(

@@ -11,13 +11,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Generic, TypeVar
 
-from services.bots.core import orders, risk
+from services.bots.core import orders, profit, risk
 from services.bots.core.holding import Holding, booked, paid_funding
 from services.bots.core.losses import flattening, measured
 from services.bots.core.market import Market
 from services.bots.core.order_table import OrderTable, named
 from services.bots.core.orders import BotOrder
 from services.bots.core.permit import Permit
+from services.bots.core.profit import PnlPoint, Position
 from services.bots.core.quoting import Quoting
 from services.bots.core.requests import Request, Written
 from services.bots.core.risk import Breach, Closed, Exposure, RiskAction
@@ -157,6 +158,20 @@ class Bot(Generic[Config, State]):
         """Cancel everything that rests, and stay what it is: its engine leaves."""
         self._quoting.desired.clear()
         return self._requests(now_ms)
+
+    def retune(self, setup: Setup[Config], now_ms: int) -> list[Request]:
+        """Go by other settings and limits from now on; what the strategy remembers stays.
+
+        Under other limits nothing keeps standing that was let in by the old ones: all is cancelled,
+        and what is still wanted is judged anew.
+        """
+        before, self.setup = self.setup, setup
+        self._quoting.retune(setup)
+        if (before.config, before.limits) == (setup.config, setup.limits):
+            return []
+        limited = before.limits != setup.limits
+        cancels = self._quoting.cancel_all(now_ms) if limited else []
+        return [*cancels, *self._decide(TimerEvent(), now_ms)]
 
     def leased(self, until_ms: int) -> None:
         """Take the lease's end; nothing leaves that could be taken later."""
@@ -398,6 +413,16 @@ class Bot(Generic[Config, State]):
         for slot, why in self.refusals.items():
             said[slot] = f"{said.get(slot, '')}; {why}".removeprefix("; ")
         return said
+
+    def positions(self) -> dict[str, Position]:
+        """Return what it holds, by instrument."""
+        return profit.positions(self.holdings, self._market.instruments, self._market.marks)
+
+    def pnl(self, sources: Mapping[str, int], now_ms: int) -> tuple[PnlPoint, ...]:
+        """Return what it has made, by currency; ``sources`` as its strategy says them."""
+        return profit.pnl(
+            self.holdings, self._market.instruments, self._market.marks, sources, now_ms=now_ms
+        )
 
     def mid(self, instrument_id: str) -> int | None:
         """Return the last mark of an instrument, in units of price."""

@@ -31,6 +31,7 @@ from services.bots.core.risk import Closed, Exposure
 from services.bots.core.risk.shares import Refused, ShareKept, ShareWanted
 from services.bots.core.setup import Setup
 from services.bots.core.strategy import Quote
+from tradingtools.domain.bot_order_states import BotOrderState, PendingRequest
 from tradingtools.domain.instrument import Instrument
 from tradingtools.venues.ports import Side
 from tradingtools.venues.trading import (
@@ -42,6 +43,7 @@ from tradingtools.venues.trading import (
 )
 
 MINUTE_MS = 60_000
+_RESTING = (BotOrderState.OPEN, BotOrderState.PARTIALLY_FILLED)
 
 
 class Quoting:
@@ -101,6 +103,20 @@ class Quoting:
         """Let a slot rest whose order its venue has refused."""
         self._resting_until_ms[slot] = now_ms + REFUSED_PAUSE_MS
         self.refusals[slot] = f"refused by its venue: {receipt.code} {receipt.detail}".strip()
+
+    def retune(self, setup: Setup[Any]) -> None:
+        """Go by other settings and limits from now on."""
+        self._setup = setup
+
+    def cancel_all(self, now_ms: int) -> list[Request]:
+        """Return the cancels of all orders that rest with no request under way."""
+        resting = [
+            one
+            for one in self._table.unsettled()
+            if one.state in _RESTING and one.pending is PendingRequest.NONE
+        ]
+        asked = [self._table.cancel(one, now_ms) for one in resting]
+        return [one for one in asked if one is not None]
 
     def granted(self, given: Permit, share: int | None) -> None:
         """Take a permit that is durable now, with the whole share of its side if one was asked."""

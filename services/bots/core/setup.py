@@ -1,4 +1,4 @@
-"""The parts of a bot that do not change while it runs."""
+"""The parts of a bot that change only when a person changes them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Config = TypeVar("Config")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Setup(Generic[Config]):
-    """The parts of a bot that do not change while it runs."""
+    """The parts of a bot that change only when a person changes them."""
 
     bot_id: str
     epoch: int
@@ -28,3 +28,5 @@ class Setup(Generic[Config]):
     shares: Shares | None = None
     """Of the limits of its wallet, exchange and tenant; None: there are no such limits."""
     clock_error_ms: int = 500
+    version: int = 0
+    """Of what people want of the bot, that config and limits are of."""

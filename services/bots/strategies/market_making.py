@@ -61,6 +61,11 @@ class MarketMakingState:
     fills: int = 0
 
 
+def sources(state: MarketMakingState) -> dict[str, int]:
+    """Return the gains whose source is known: against the mid at the time of each fill."""
+    return {"spread": state.spread_gain}
+
+
 class MarketMaking:
     """The strategy; see the module."""
 

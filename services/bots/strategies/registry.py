@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import msgspec
 
 from services.bots.core.strategy import Strategy
+from services.bots.strategies import market_making
 from services.bots.strategies.arbitrage import Arbitrage, ArbitrageState
 from services.bots.strategies.dca import Dca, DcaState
 from services.bots.strategies.delta_hedge import DeltaHedge, DeltaHedgeState
@@ -50,6 +51,18 @@ def strategy(name: str) -> Strategy[Any, Any]:
 def state(name: str, values: Any) -> Any:
     """Read a snapshot of a strategy's state; None: it has none yet."""
     return None if values is None else msgspec.convert(values, _kind(name).state, strict=False)
+
+
+_SOURCES: Mapping[type[Any], Callable[[Any], Mapping[str, int]]] = {
+    MarketMakingState: market_making.sources,
+}
+"""By the type of a state, how its gains are told by source."""
+
+
+def sources(values: Any) -> Mapping[str, int]:
+    """Return gains by source, in units of money; empty: the strategy does not say."""
+    told = _SOURCES.get(type(values))
+    return {} if told is None else told(values)
 
 
 def snapshot(values: Any) -> bytes:

@@ -8,6 +8,12 @@ from tradingtools.rpc.tls import is_loopback
 from tradingtools.runtime.process import Startup
 
 
+def is_here(url: str) -> bool:
+    """Return whether an address is on this machine: what trades there is a paper exchange."""
+    split = urlsplit(url)
+    return is_loopback(f"{split.hostname}:{split.port or 0}")
+
+
 def checked(name: str, url: str, *, real_orders: bool) -> str:
     """Return the address of a setting.
 
@@ -15,7 +21,7 @@ def checked(name: str, url: str, *, real_orders: bool) -> str:
         Startup: it is plain and not on this machine, or would be traded at by mistake.
     """
     split = urlsplit(url)
-    if is_loopback(f"{split.hostname}:{split.port or 0}"):
+    if is_here(url):
         return url
     if split.scheme in ("http", "ws"):
         raise Startup(f"{name}: plain {split.scheme} is for this machine alone")

@@ -10,7 +10,7 @@ from dataclasses import replace
 from services.bots.engine import OpenVenue
 from services.bots.settings import Settings
 from services.bots.store import Row, WalletLease
-from services.bots.venues.addresses import checked
+from services.bots.venues.addresses import checked, is_here
 from services.bots.wallet.shared import Venue
 from tradingtools.domain.signing import Travelling
 from tradingtools.rpc.signer_client import SignerClient
@@ -37,6 +37,7 @@ def opening(settings: Settings, signer: SignerClient) -> OpenVenue:
                 accounts=way.accounts,
                 instruments=way.instruments,
                 feed=way.markets,
+                live=wallet["environment"] == "live" and not is_here(settings.okx_url),
             )
 
     return opened

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from services.bots.engine import OpenVenue
 from services.bots.settings import Settings
 from services.bots.store import Row, WalletLease
-from services.bots.venues.addresses import checked
+from services.bots.venues.addresses import checked, is_here
 from services.bots.wallet.shared import Venue
 from tradingtools.domain.signing import Travelling
 from tradingtools.rpc.signer_client import SignerClient
@@ -42,6 +42,7 @@ def opening(settings: Settings, signer: SignerClient) -> OpenVenue:
                 accounts=way.accounts,
                 instruments=way.instruments,
                 feed=way.markets,
+                live=not is_here(settings.polymarket_url),
             )
 
     return opened

@@ -8,6 +8,7 @@ from dataclasses import asdict
 import structlog
 
 from services.bots.core.bot import AnyBot
+from services.bots.core.profit import PnlPoint
 from services.bots.store import Standing
 from services.bots.strategies import registry
 from services.bots.wallet.shared import Wallet
@@ -15,6 +16,7 @@ from tradingtools import clock
 
 STANDING_SECONDS = 1.0
 _log = structlog.get_logger("bots")
+MINUTE_MS = 60_000
 
 
 class Journal:
@@ -28,6 +30,7 @@ class Journal:
     def __init__(self, wallet: Wallet, write_ms: int) -> None:
         self._wallet = wallet
         self._write_seconds = write_ms / 1000
+        self._minutes: dict[str, int] = {}
         self.writing = asyncio.Lock()
         """Held while what is settled is neither in a bot nor in the database."""
 
@@ -63,14 +66,26 @@ class Journal:
             changed = {bot_id for bot_id, one, _ in written if one.orders or one.fills}
             due = [bot for bot_id, bot in bots.items() if standings or bot_id in changed]
             rows = [one for bot in due if (one := self._standing(bot, now)) is not None]
-            await self._wallet.store.write(self._wallet.lease, written, rows)
+            points = [(bot_id, one) for bot_id, bot in bots.items() for one in self._due(bot, now)]
+            await self._wallet.store.write(self._wallet.lease, written, rows, points)
+            self._minutes.update((bot_id, now // MINUTE_MS) for bot_id, _ in points)
             for bot in due:
                 bot.shares_written()
+
+    def _due(self, bot: AnyBot, now_ms: int) -> tuple[PnlPoint, ...]:
+        """Return what a bot has made, once a minute."""
+        if self._minutes.get(bot.setup.bot_id) == now_ms // MINUTE_MS:
+            return ()
+        try:
+            return bot.pnl(registry.sources(bot.state), now_ms)
+        except Exception as error:  # noqa: BLE001 - one bot must not stop a wallet's others
+            _log.error("what a bot has made is not known", bot=bot.setup.bot_id, exc_info=error)
+            return ()
 
     def _standing(self, bot: AnyBot, now_ms: int) -> Standing | None:
         """Return where a bot stands; None: its strategy cannot say it, which ends it."""
         try:
-            return _standing(bot, now_ms)
+            return _standing(bot, now_ms, live=self._wallet.venue.live)
         except Exception as error:  # noqa: BLE001 - one bot must not stop a wallet's others
             if bot.failure is None:
                 _log.error("a bot cannot say where it stands", bot=bot.setup.bot_id, exc_info=error)
@@ -78,7 +93,7 @@ class Journal:
             return None
 
 
-def _standing(bot: AnyBot, now_ms: int) -> Standing:
+def _standing(bot: AnyBot, now_ms: int, *, live: bool) -> Standing:
     equity = bot.equity
     return Standing(
         bot_id=bot.setup.bot_id,
@@ -89,4 +104,7 @@ def _standing(bot: AnyBot, now_ms: int) -> Standing:
         equity=None if equity is None else asdict(equity),
         shares=bot.kept_shares(now_ms),
         result_micros=bot.result_micros(now_ms),
+        positions=bot.positions(),
+        version=bot.setup.version,
+        live=live,
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from typing import Any
 
 from services.bots.core.bot import AnyBot, Bot
 from services.bots.core.holding import Holding, booked
@@ -39,24 +40,11 @@ async def make(wallet: Wallet, row: BotRow, *, number: int) -> AnyBot:
     """
     await _note_unread(wallet, row.bot_id)
     await _find_instruments(wallet, row.instruments)
-    instruments = {one: wallet.instruments[one] for one in row.instruments}
     strategy = registry.strategy(row.strategy)
-    config = strategies.config(row.strategy, row.config)
+    shares = Shares(await wallet.store.risk.shares_of(row.bot_id), wallet.rates)
+    setup = setup_of(wallet, row, shares)
+    config, instruments = setup.config, setup.instruments
     before = registry.state(row.strategy, row.strategy_state)
-    first = next(iter(instruments.values()))
-    try:
-        limits = limits_of(row.limits, first)
-    except LimitError as error:
-        raise SetupError(str(error)) from None
-    setup = Setup(
-        bot_id=row.bot_id,
-        epoch=wallet.lease.epoch,
-        config=config,
-        instruments=instruments,
-        capabilities={first.venue: wallet.venue.gateway.capabilities},
-        limits=limits,
-        shares=Shares(await wallet.store.risk.shares_of(row.bot_id), wallet.rates),
-    )
     await _recognise(wallet, row.bot_id)
     known = [(slot, one) for _, slot, one in await wallet.store.unsettled([row.bot_id])]
     return Bot(
@@ -89,6 +77,7 @@ async def make_rest(wallet: Wallet, row: BotRow, *, number: int) -> AnyBot:
         config=None,
         instruments=instruments,
         capabilities={one.venue: wallet.venue.gateway.capabilities for one in instruments.values()},
+        version=row.version,
     )
     return Bot(
         setup,
@@ -115,6 +104,36 @@ async def _recognise(wallet: Wallet, bot_id: str) -> None:
         await answered(wallet.venue.instruments.find, symbols)
     for one in sent:
         gateway.recognise(one)
+
+
+def setup_of(wallet: Wallet, row: BotRow, shares: Shares | None) -> Setup[Any]:
+    """Return what a bot goes by, as people want it; its instruments are known.
+
+    Args:
+        wallet: whose bot it is.
+        row: as people want it.
+        shares: of the limits of many bots, which its engine keeps.
+
+    Raises:
+        ConfigError: its settings do not fit its strategy.
+        SetupError: its limits do not fit its instruments.
+    """
+    instruments = {one: wallet.instruments[one] for one in row.instruments}
+    first = next(iter(instruments.values()))
+    try:
+        limits = limits_of(row.limits, first)
+    except LimitError as error:
+        raise SetupError(str(error)) from None
+    return Setup(
+        bot_id=row.bot_id,
+        epoch=wallet.lease.epoch,
+        config=strategies.config(row.strategy, row.config),
+        instruments=instruments,
+        capabilities={first.venue: wallet.venue.gateway.capabilities},
+        limits=limits,
+        version=row.version,
+        shares=shares,
+    )
 
 
 def found_order(

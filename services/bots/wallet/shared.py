@@ -36,6 +36,8 @@ class Venue:
     accounts: Accounts
     instruments: Instruments
     feed: MarketFeed
+    live: bool = False
+    """Its orders are real."""
 
 
 @dataclass(slots=True, kw_only=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from functools import partial
 
 import psycopg
@@ -14,7 +15,7 @@ from services.bots.store import BotRow, LostError
 from services.bots.wallet.account import Account
 from services.bots.wallet.journal import Journal
 from services.bots.wallet.killing import Killing
-from services.bots.wallet.making import SetupError, make, make_rest
+from services.bots.wallet.making import SetupError, make, make_rest, setup_of
 from services.bots.wallet.markets import Markets
 from services.bots.wallet.sending import Sending
 from services.bots.wallet.shared import Wallet
@@ -125,6 +126,8 @@ class Wishes:
             # The fills that closed it are durable before it is called done.
             await self._journal.flush()
             await self._store.flattening(self._wallet.lease, row.bot_id, wanted=bot.flattening)
+        if row.version != bot.setup.version and row.state is BotState.RUNNING:
+            self._retune(bot, row)
         if row.state is BotState.RUNNING and row.desired in ("PAUSED", "STOPPED", "IDLE"):
             paused = row.desired == "PAUSED"
             self._end(bot, BotState.PAUSING if paused else BotState.STOPPING)
@@ -160,6 +163,15 @@ class Wishes:
         bot.life = row.state
         self._wallet.bots[row.bot_id] = bot
         await self._account.read()
+
+    def _retune(self, bot: AnyBot, row: BotRow) -> None:
+        """Let a bot go by what a person has changed; what does not fit leaves it as it is."""
+        try:
+            setup = setup_of(self._wallet, row, bot.setup.shares)
+        except (ConfigError, SetupError) as error:
+            _log.warning("a change of a bot does not fit", bot=row.bot_id, why=str(error))
+            setup = replace(bot.setup, version=row.version)
+        self._sending.tell(bot, partial(bot.retune, setup))
 
     def _end(self, bot: AnyBot, life: BotState) -> None:
         self._sending.tell(bot, partial(bot.end, life))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import secrets
 import string
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from decimal import Decimal
 from typing import Any
@@ -17,6 +17,7 @@ from services.control.auth.tokens import Caller
 from services.control.messages import Fields, timestamp
 from services.control.store import Row
 from tradingtools.domain import strategies
+from tradingtools.domain.bot_states import BotState
 from tradingtools.v1 import bot_service_pb2 as pb
 
 _ALPHABET = string.digits + string.ascii_lowercase
@@ -67,16 +68,69 @@ def new_bot(request: pb.CreateBotRequest, caller: Caller, key: str | None) -> Ne
         name=request.name,
         wallet_id=request.wallet_id,
         strategy=strategy,
-        config=_config(request, strategy),
+        config=_config(request.config, request.instruments),
         instruments=tuple(request.instruments),
-        limits={field.name: str(value) for field, value in request.limits.ListFields()},
+        limits=limits(request.limits),
         request_key=None if key is None else _digest(f"{caller.namespace}:{key}".encode()),
         request_hash=None if key is None else _digest(asked),
     )
 
 
-def _config(request: pb.CreateBotRequest, strategy: str) -> Mapping[str, Any]:
-    message = getattr(request.config, strategy)
+def limits(message: pb.BotLimits) -> Mapping[str, str]:
+    """Return limits as they are kept."""
+    return {field.name: str(value) for field, value in message.ListFields()}
+
+
+def changed(
+    request: pb.UpdateBotRequest, row: Row
+) -> tuple[Mapping[str, Any], Mapping[str, str], str]:
+    """Return the settings and limits of a bot after a change, and what has changed, for people.
+
+    Raises:
+        InvalidField: a setting is out of its range, of another strategy, or cannot change any more.
+    """
+    config, kept = row["config"], row["limits"]
+    if request.HasField("config"):
+        asked = str(request.config.WhichOneof("strategy"))
+        if asked != row["strategy"]:
+            expected = f"settings of {row['strategy']}: a bot keeps its strategy"
+            raise parsing.refuse("config", expected)
+        config = _config(request.config, row["instruments"])
+    if request.HasField("limits"):
+        kept = limits(request.limits)
+    moved = _moved("config", row["config"], config)
+    if row["state"] != BotState.IDLE:
+        _refuse_fixed(row["strategy"], row["config"], config)
+    return config, kept, "; ".join([*moved, *_moved("limits", row["limits"], kept)])
+
+
+def _moved(where: str, before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
+    names = sorted({*before, *after})
+    return [
+        f"{where}.{one}: {_said(before.get(one))} -> {_said(after.get(one))}"
+        for one in names
+        if before.get(one) != after.get(one)
+    ]
+
+
+def _said(value: Any) -> str:
+    return "none" if value is None else str(value)
+
+
+def _refuse_fixed(strategy: str, before: Mapping[str, Any], after: Mapping[str, Any]) -> None:
+    names = getattr(pb.BotConfig(), strategy).DESCRIPTOR.fields_by_name
+    for name in strategies.fixed(strategy):
+        if before.get(name) != after.get(name):
+            raise parsing.refuse(
+                f"config.{_CONFIGS[strategy].json_name}.{names[name].json_name}",
+                f"{_said(before.get(name))}, as it began: what it holds depends on it; for another"
+                " value make another bot",
+            )
+
+
+def _config(config: pb.BotConfig, instruments: Sequence[str]) -> Mapping[str, Any]:
+    strategy = str(config.WhichOneof("strategy"))
+    message = getattr(config, strategy)
     values = {field.name: value for field, value in message.ListFields()}
     names = message.DESCRIPTOR.fields_by_name
     where = f"config.{_CONFIGS[strategy].json_name}"
@@ -85,7 +139,7 @@ def _config(request: pb.CreateBotRequest, strategy: str) -> Mapping[str, Any]:
     except strategies.ConfigError as error:
         raise parsing.refuse(f"{where}.{names[error.field].json_name}", error.expected) from None
     for field, instrument in found.traded().items():
-        if instrument not in request.instruments:
+        if instrument not in instruments:
             raise parsing.refuse(f"{where}.{names[field].json_name}", 'one of "instruments"')
     return asdict(found)
 
@@ -96,7 +150,7 @@ def bot(row: Row) -> Fields:
     found: Fields = {
         name: row[name]
         for name in ("id", "tenant", "name", "wallet_id", "strategy", "instruments", "reason",
-                     "engine")
+                     "engine", "version")
     }  # fmt: skip
     found |= {
         "config": _stored_config(row["strategy"], row["config"]),
@@ -115,6 +169,8 @@ def bot(row: Row) -> Fields:
         "created_at": timestamp(row["created_at"]),
         "changed_at": timestamp(row["changed_at"]),
     }
+    if row["applied_version"]:
+        found["applied_version"] = row["applied_version"]
     if row["written_at"] is not None:
         found["written_at"] = timestamp(row["written_at"])
     if row["equity"] is not None:

@@ -29,11 +29,24 @@ with moved as (
         reason = case when state = %(restarts)s then '' else reason end,
         state = case when state = %(restarts)s then 'STARTING' else state end
     where id = %(id)s and state = any(%(states)s)
+      and (%(version)s::integer is null or version = %(version)s)
       and (desired <> %(desired)s or state = %(restarts)s)
     returning id
 ), told as (
     insert into bot_event (bot_id, what, actor, reason)
     select id, %(word)s, %(actor)s, %(reason)s from moved
+)
+select id from moved;
+
+-- name: change
+-- Other settings and limits, with the word of who wants them; nothing when its version is another.
+with moved as (
+    update bot set config = %(config)s, limits = %(limits)s, version = version + 1
+    where id = %(id)s and version = %(version)s
+    returning id
+), told as (
+    insert into bot_event (bot_id, what, actor, reason)
+    select id, 'changed', %(actor)s, %(reason)s from moved
 )
 select id from moved;
 
@@ -44,7 +57,7 @@ select state from bot where id = %(id)s;
 -- Bots as they stand, with the units of what they have traded.
 select b.id, b.tenant, b.name, b.wallet_id, b.strategy, b.config, b.instruments, b.limits, b.desired,
        b.state, b.reason, b.engine, b.created_at, b.changed_at, s.explanation, s.holdings, s.equity,
-       s.written_at,
+       s.written_at, b.version, s.version as applied_version,
        (select jsonb_object_agg(one, units.instrument)
         from unnest(b.instruments) one
         cross join lateral (select o.detail -> 'order' -> 'instrument' as instrument
@@ -59,6 +72,9 @@ where b.id = %(id)s;
 -- name: page
 where (%(wallet)s::text = '' or b.wallet_id = %(wallet)s)
   and (%(state)s::text = '' or b.state = %(state)s)
+  and (%(strategy)s::text = '' or b.strategy = %(strategy)s)
+  and (%(exchange)s::text = '' or exists (
+      select from trading_wallet w where w.id = b.wallet_id and w.exchange = %(exchange)s))
   and (%(at)s::timestamptz is null or (b.created_at, b.id) > (%(at)s, %(after)s::text))
 order by b.created_at, b.id limit %(limit)s;
 

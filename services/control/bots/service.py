@@ -6,13 +6,16 @@ from datetime import UTC, datetime
 
 from services.control import paging
 from services.control.bots import codec
-from services.control.bots.rules import PAUSE, RESUME, START, STOP
+from services.control.bots.rules import PAUSE, RESUME, START, STOP, Wish
 from services.control.bots.store import Bots
 from services.control.edge.interceptors import caller_of
 from services.control.messages import Fields
+from services.control.preconditions import expected_version
 from tradingtools.rpc.headers import Context, idempotency_key
 from tradingtools.v1 import bot_service_pb2 as pb
 from tradingtools.v1 import bot_service_pb2_grpc as pb_grpc
+
+_Wished = pb.StartBotRequest | pb.StopBotRequest | pb.PauseBotRequest | pb.ResumeBotRequest
 
 
 class BotServicer(pb_grpc.BotServiceServicer):
@@ -36,9 +39,13 @@ class BotServicer(pb_grpc.BotServiceServicer):
         """Return a page, the oldest first."""
         size = paging.size(request.page_size)
         state = pb.BotState.Name(request.state).removeprefix("BOT_STATE_") if request.state else ""
-        scope = f"bots:{request.wallet_id}:{state}"
+        asked = request.wallet_id, state, request.exchange, request.strategy
+        scope = ":".join(("bots", *asked))
         after = paging.decode(scope, request.page_token, 1)
-        rows = await self._bots.page(request.wallet_id, state, after, size + 1)
+        rows = await self._bots.page(
+            wallet=request.wallet_id, state=state, exchange=request.exchange,
+            strategy=request.strategy, after=after, limit=size + 1,
+        )  # fmt: skip
         page = rows[:size]
         answer: Fields = {"bots": [codec.bot(row) for row in page]}
         if len(rows) > size:
@@ -49,24 +56,34 @@ class BotServicer(pb_grpc.BotServiceServicer):
         """Return one."""
         return pb.Bot(**codec.bot(await self._bots.one(request.id)))
 
+    async def UpdateBot(self, request: pb.UpdateBotRequest, context: Context) -> pb.Bot:
+        """Change settings or limits."""
+        version = expected_version(context, request)
+        row = await self._bots.change(request, caller_of(context).id, version)
+        return pb.Bot(**codec.bot(row))
+
     async def StartBot(self, request: pb.StartBotRequest, context: Context) -> pb.Bot:
         """Want it to run."""
-        row = await self._bots.want(START, request.id, caller_of(context).id)
-        return pb.Bot(**codec.bot(row))
+        return await self._want(START, request, context)
 
     async def StopBot(self, request: pb.StopBotRequest, context: Context) -> pb.Bot:
         """Want it to end."""
-        row = await self._bots.want(STOP, request.id, caller_of(context).id)
-        return pb.Bot(**codec.bot(row))
+        return await self._want(STOP, request, context)
 
     async def PauseBot(self, request: pb.PauseBotRequest, context: Context) -> pb.Bot:
         """Want it to wait."""
-        row = await self._bots.want(PAUSE, request.id, caller_of(context).id)
-        return pb.Bot(**codec.bot(row))
+        return await self._want(PAUSE, request, context)
 
     async def ResumeBot(self, request: pb.ResumeBotRequest, context: Context) -> pb.Bot:
         """Want it to go on."""
-        row = await self._bots.want(RESUME, request.id, caller_of(context).id, request.reason)
+        return await self._want(RESUME, request, context, request.reason)
+
+    async def _want(
+        self, wish: Wish, request: _Wished, context: Context, reason: str = ""
+    ) -> pb.Bot:
+        version = expected_version(context, request)
+        caller = caller_of(context).id
+        row = await self._bots.want(wish, request.id, caller, version=version, reason=reason)
         return pb.Bot(**codec.bot(row))
 
     async def ListBotOrders(

@@ -7,13 +7,16 @@ from __future__ import annotations
 
 from psycopg.types.json import Jsonb
 
+from services.control.bots import codec
 from services.control.bots.codec import NewBot
 from services.control.bots.rules import Wish, refused
 from services.control.paging import Key
 from services.control.parsing import refuse
+from services.control.preconditions import refuse_other_version
 from services.control.store import Row, Store, queries
 from tradingtools.domain.bot_states import BotState
 from tradingtools.domain.errors import Conflict, NotFound, RequestIdReused, WrongState
+from tradingtools.v1 import bot_service_pb2 as pb
 
 _SQL = queries("bots/queries")
 _ONE = _SQL["bots"] + "\n" + _SQL["one"]
@@ -64,11 +67,14 @@ class Bots:
         await self._check_wallet(new)
         raise Conflict(f"another bot is called {new.name}", kind="bot", field="name")
 
-    async def want(self, wish: Wish, bot_id: str, actor: str, reason: str = "") -> Row:
+    async def want(
+        self, wish: Wish, bot_id: str, actor: str, *, version: int | None, reason: str = ""
+    ) -> Row:
         """Give a command; what is wanted already changes nothing. Return the bot.
 
         Raises:
             NotFound: there is no such bot.
+            Conflict: it has another version.
             WrongState: the command does not fit its state.
             InvalidField: it needs a reason.
         """
@@ -78,15 +84,39 @@ class Bots:
         moved = await self._store.write(
             _SQL["want"],
             id=bot_id, desired=wish.desired, states=states, restarts=restarts, word=wish.word,
-            actor=actor, reason=reason,
+            actor=actor, reason=reason, version=version,
         )  # fmt: skip
         row = await self.one(bot_id)
+        if not moved:
+            refuse_other_version("bot", row, version)
         state = BotState(row["state"])
         if not moved and state not in wish.states:
             raise refused(wish, bot_id, state)
         if not moved and state is wish.restarts and not reasoned:
             raise refuse("reason", f"why a bot in {state} is resumed")
         return row
+
+    async def change(self, request: pb.UpdateBotRequest, actor: str, version: int | None) -> Row:
+        """Change settings or limits; what is so already changes nothing. Return the bot.
+
+        Raises:
+            NotFound: there is no such bot.
+            Conflict: it has another version.
+            InvalidField: a setting does not fit, or cannot change any more.
+        """
+        while True:
+            row = await self.one(request.id)
+            refuse_other_version("bot", row, version)
+            config, limits, reason = codec.changed(request, row)
+            if not reason:
+                return row
+            moved = await self._store.write(
+                _SQL["change"],
+                id=request.id, version=row["version"], config=Jsonb(config), limits=Jsonb(limits),
+                actor=actor, reason=reason,
+            )  # fmt: skip
+            if moved:
+                return await self.one(request.id)
 
     async def one(self, bot_id: str) -> Row:
         """Return a bot. Raises NotFound, Unavailable."""
@@ -95,18 +125,36 @@ class Bots:
             raise NotFound(f"no bot {bot_id}", kind="bot", id=bot_id)
         return rows[0]
 
-    async def page(self, wallet: str, state: str, after: Key | None, limit: int) -> list[Row]:
+    async def page(
+        self,
+        *,
+        wallet: str,
+        state: str,
+        exchange: str,
+        strategy: str,
+        after: Key | None,
+        limit: int,
+    ) -> list[Row]:
         """Return bots after a place, the oldest first.
 
         Args:
             wallet: of them; empty: any.
             state: of them; empty: any.
+            exchange: of their wallets; empty: any.
+            strategy: of them; empty: any.
             after: the last one of the page before; None: from the first one on.
             limit: at most so many.
         """
         at, (last,) = after or (None, [""])
         return await self._store.rows(
-            _PAGE, wallet=wallet, state=state, at=at, after=last, limit=limit
+            _PAGE,
+            wallet=wallet,
+            state=state,
+            exchange=exchange,
+            strategy=strategy,
+            at=at,
+            after=last,
+            limit=limit,
         )
 
     async def orders(

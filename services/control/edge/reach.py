@@ -93,8 +93,12 @@ ABOUT: dict[str, tuple[About, ...]] = {
         "CreateWallet ListWallets GetWallet DeleteWallet RotateWallet CheckWallet": (Everybody(),),
     }),
     **_of("BotService", {
-        "CreateBot ListBots GetBot StartBot StopBot PauseBot ResumeBot ListBotOrders ListBotFills":
-            (Everybody(),),
+        "CreateBot UpdateBot ListBots GetBot StartBot StopBot PauseBot ResumeBot ListBotOrders"
+        " ListBotFills": (Everybody(),),
+    }),
+    **_of("BotReportService", {
+        "ListBotPositions ListBotPnl ListBotEvents GetBotExplanation GetPortfolio": (Everybody(),),
+        "ListStrategies GetStrategy": (),
     }),
     **_of("WebhookService", {
         "CreateWebhookEndpoint ListWebhookEndpoints GetWebhookEndpoint UpdateWebhookEndpoint"

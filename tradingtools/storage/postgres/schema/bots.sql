@@ -192,10 +192,35 @@ create table bot_standing (
     holdings    jsonb not null default '{}',
     -- Result, its unrealised part, peak and start of day, in units of money; null: no fresh marks.
     equity      jsonb,
+    -- By instrument, as people read them: size, mark and what was made, decimal.
+    positions   jsonb not null default '{}',
+    -- The version of the bot that its engine goes by.
+    version     integer not null default 0,
+    -- Its orders are real.
+    live        boolean not null default false,
     -- The last fill that is in the holdings.
     fill_seq    bigint not null default 0,
     written_at  timestamptz not null default clock_timestamp()
 );
+
+-- What a running bot had made since it was created, a row a minute and currency; pruned by age.
+create table bot_pnl (
+    bot_id      text not null references bot,
+    at          timestamptz not null,
+    currency    text not null,
+    realised    numeric not null,
+    -- Null: something was held that had no mark.
+    unrealised  numeric,
+    fees        numeric not null,
+    funding     numeric not null,
+    volume      numeric not null,
+    -- Of the oldest mark of what was held; null: nothing was, or had one.
+    mark_age_ms bigint,
+    -- Decimal texts by source; empty: the strategy does not say.
+    sources     jsonb not null default '{}',
+    primary key (bot_id, at, currency)
+);
+create index bot_pnl_at on bot_pnl (at);
 
 -- Engines that run bots: who has a name, and what it can.
 create table bot_engine (

@@ -1,0 +1,1 @@
+"""Reports on bots: positions, profit over time, events, reasons, the portfolio; strategies."""
