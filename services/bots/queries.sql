@@ -65,6 +65,42 @@ returning id
 -- name: flattening
 update bot set flattening = %(flattening)s where id = %(bot)s
 
+-- name: held_before_forced
+-- What each bot of a wallet held when the exchange closed a position; nothing if that is booked.
+select f.bot_id, sum(case when (f.side = 'BUY') <> f.undone then f.size else -f.size end)::bigint as size
+from bot_fill f join bot b on b.id = f.bot_id
+where b.wallet_id = %(wallet)s and f.instrument_id = %(instrument)s
+  and f.traded_at <= to_timestamp(%(venue_ms)s / 1000.0)
+  and not exists (select from bot_fill k join bot o on o.id = k.bot_id
+                  where o.wallet_id = %(wallet)s and k.venue = f.venue and k.trade_id = %(trade)s
+                    and k.order_id = %(cause)s || ':' || k.bot_id)
+group by f.bot_id
+
+-- name: held_before_funding
+select f.bot_id, sum(case when (f.side = 'BUY') <> f.undone then f.size else -f.size end)::bigint as size
+from bot_fill f join bot b on b.id = f.bot_id
+where b.wallet_id = %(wallet)s and f.instrument_id = %(instrument)s
+  and f.traded_at <= to_timestamp(%(venue_ms)s / 1000.0)
+group by f.bot_id
+
+-- name: funding_since
+-- An hour before the last payment that is booked, or when something was traded first.
+select (extract(epoch from coalesce(
+    (select max(p.paid_at) - interval '1 hour' from bot_funding p join bot b on b.id = p.bot_id
+     where b.wallet_id = %(wallet)s),
+    (select min(f.traded_at) from bot_fill f join bot b on b.id = f.bot_id
+     where b.wallet_id = %(wallet)s))) * 1000)::bigint as since_ms
+
+-- name: funded
+insert into bot_funding (bot_id, venue, payment_id, instrument_id, amount, paid_at)
+values (%(bot)s, %(venue)s, %(payment)s, %(instrument)s, %(amount)s,
+        to_timestamp(%(venue_ms)s / 1000.0))
+on conflict do nothing returning bot_id
+
+-- name: funding
+select instrument_id, sum(amount)::bigint as amount from bot_funding where bot_id = %(bot)s
+group by instrument_id
+
 -- name: gaps
 select instrument_id, believed, held, missing, explained from position_gap
 where wallet_id = %(wallet)s

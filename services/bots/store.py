@@ -23,7 +23,7 @@ from services.bots.risk_store import DeniedError, Kill, RiskStore
 from tradingtools.domain.bot_states import BotState
 from tradingtools.storage.postgres.pool import Pool
 from tradingtools.storage.postgres.sql import load_queries
-from tradingtools.venues.trading import Fill, NewOrder
+from tradingtools.venues.trading import Fill, FundingPayment, NewOrder
 
 _QUERIES = load_queries(Path(__file__).parent / "queries.sql")
 Row = dict[str, Any]
@@ -233,6 +233,64 @@ class Store:
     async def flattening(self, lease: WalletLease, bot_id: str, *, wanted: bool) -> None:
         """Note that what a bot holds is to be closed, or that it is. Raises LostError."""
         await self._written(lease, [("flattening", {"bot": bot_id, "flattening": wanted})])
+
+    async def held_before_forced(self, wallet_id: str, fill: Fill) -> dict[str, int]:
+        """Return what each bot held when the exchange closed a position; {} if that is booked."""
+        return await self._sizes(
+            "held_before_forced",
+            wallet=wallet_id,
+            instrument=fill.instrument_id,
+            venue_ms=fill.venue_ms,
+            trade=fill.trade_id,
+            cause=fill.forced,
+        )
+
+    async def held_before_funding(self, wallet_id: str, one: FundingPayment) -> dict[str, int]:
+        """Return what each bot held when funding was paid."""
+        return await self._sizes(
+            "held_before_funding",
+            wallet=wallet_id,
+            instrument=one.instrument_id,
+            venue_ms=one.venue_ms,
+        )
+
+    async def _sizes(self, query: str, **values: Any) -> dict[str, int]:
+        return {row["bot_id"]: row["size"] for row in await self._rows(query, **values)}
+
+    async def funding_since(self, wallet_id: str) -> int | None:
+        """Return since when funding is to be read; None: nothing was traded yet."""
+        since: int | None = (await self._rows("funding_since", wallet=wallet_id))[0]["since_ms"]
+        return since
+
+    async def funded(
+        self, lease: WalletLease, one: FundingPayment, amounts: Mapping[str, int]
+    ) -> list[str]:
+        """Book each bot's part of a payment; return those of whom it was not booked before.
+
+        Raises:
+            LostError: the wallet is another engine's.
+        """
+        new = []
+        async with self._pool.connection() as connection, connection.transaction():
+            await self._check(connection, lease)
+            for bot_id, amount in amounts.items():
+                values = {
+                    "bot": bot_id,
+                    "venue": one.instrument_id.partition(":")[0],
+                    "payment": one.payment_id,
+                    "instrument": one.instrument_id,
+                    "amount": amount,
+                    "venue_ms": one.venue_ms,
+                }
+                cursor = await connection.execute(_QUERIES["funded"], values)
+                if await cursor.fetchone() is not None:
+                    new.append(bot_id)
+        return new
+
+    async def funding(self, bot_id: str) -> dict[str, int]:
+        """Return all funding of a bot, by instrument."""
+        rows = await self._rows("funding", bot=bot_id)
+        return {row["instrument_id"]: row["amount"] for row in rows}
 
     async def gaps(self, wallet_id: str) -> dict[str, Gap]:
         """Return the positions that are not what fills make, by instrument."""

@@ -15,6 +15,7 @@ from services.bots.core.requests import DEADLINE_MS
 from services.bots.core.risk.worth import par
 from services.bots.store import LostError, Store, WalletLease
 from services.bots.wallet.account import Account
+from services.bots.wallet.forced import Forced
 from services.bots.wallet.journal import Journal
 from services.bots.wallet.markets import Markets
 from services.bots.wallet.oversight import Oversight
@@ -90,9 +91,10 @@ class WalletRun:
         )
         journal = self._journal = Journal(wallet, self._write_ms)
         sending = Sending(wallet, journal.flush)
-        account = Account(wallet, sending, journal.writing, journal.flush)
+        forced = Forced(wallet, sending, journal.flush)
+        account = Account(wallet, sending, journal.writing, journal.flush, forced)
         markets = Markets(wallet, sending)
-        wishes = Wishes(wallet, sending, account, markets, journal)
+        wishes = Wishes(wallet, sending, account, markets, journal, forced)
         try:
             async with asyncio.TaskGroup() as group:
                 following = group.create_task(account.follow())
@@ -101,6 +103,7 @@ class WalletRun:
                     group.create_task(_tick(wallet, sending, markets)),
                     group.create_task(Positions(wallet, sending).follow()),
                     group.create_task(Oversight(wallet, sending).follow()),
+                    group.create_task(forced.follow_funding()),
                 ]
                 keeping = group.create_task(journal.keep())
                 await self._left.wait()

@@ -37,6 +37,7 @@ from tradingtools.venues.trading import (
     CancelOrder,
     Connected,
     Fill,
+    FundingPayment,
     MarketEvent,
     NewOrder,
     OrderReport,
@@ -52,6 +53,15 @@ CONFIG = {
     "order_size": 10**8,
     "max_position": 5 * 10**8,
     "max_half_spread": 100 * 10**8,
+}
+
+
+GRID = {
+    "instrument_id": SWAP.id,
+    "lower": 600_000,
+    "upper": 700_000,
+    "cells": 2,
+    "order_size": 10,
 }
 
 
@@ -73,6 +83,7 @@ class Exchange:
     silent: bool = False
     """Nothing is told by the socket."""
     refusing: bool = False
+    payments: list[FundingPayment] = field(default_factory=list)
 
     @property
     def venue(self) -> Venue:
@@ -128,6 +139,10 @@ class Exchange:
     async def fills(self, since_ms: int) -> Sequence[Fill]:
         self._readable()
         return [one for one in self.traded if one.venue_ms >= since_ms]
+
+    async def funding(self, since_ms: int) -> Sequence[FundingPayment]:
+        self._readable()
+        return [one for one in self.payments if one.venue_ms >= since_ms]
 
     async def state(self) -> AccountState:
         self._readable()

@@ -10,18 +10,10 @@ from services.bots.core.permit import asked, order_id
 from services.bots.core.requests import PermitAsked
 from services.bots.core.strategy import FillEvent, Withdraw
 from services.bots.store import Store
-from tests.bots.exchange import SWAP, Desk, Script, open_orders, quote, scripted, until
+from tests.bots.exchange import GRID, SWAP, Desk, Script, open_orders, quote, scripted, until
 from tradingtools import clock
 from tradingtools.storage.postgres.pool import open_pool
 from tradingtools.venues.trading import NewOrder
-
-GRID = {
-    "instrument_id": SWAP.id,
-    "lower": 600_000,
-    "upper": 700_000,
-    "cells": 2,
-    "order_size": 10,
-}
 
 
 @pytest.mark.parametrize("defect", ["on", "explain", "intent", "snapshot"])

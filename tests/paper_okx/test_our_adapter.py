@@ -209,6 +209,26 @@ async def test_a_forced_end_of_a_position_is_told(live: Live) -> None:
         live.tell("/marks", instId=SWAP, px="48005")
         forced = await told.until(Liquidation, lambda one: one.cause == "liquidation")
         assert forced.instrument_id == swap.id
+        heard = [one for one in told.events if isinstance(one, Fill) and one.forced]
+        assert {one.forced for one in heard} == {"liquidation"}
+        assert {one.side for one in heard} == {"SELL"}
+        read = await wallet.accounts.fills(clock.now_ms() - 60_000)
+        assert [one.forced for one in read].count("liquidation") == len(heard)
+        assert sum(one.size if one.side == "BUY" else -one.size for one in read) == sum(
+            one.size for one in (await wallet.accounts.state()).positions
+        )
+
+
+async def test_funding_is_read_as_it_was_paid(live: Live) -> None:
+    async with opened(live, "our-holder") as (wallet, told, swap):
+        before = clock.now_ms() - 60_000
+        await wallet.orders.place(order(swap, "h1", "50010", "10"))
+        await told.until(Fill)
+        live.tell("/funding", instId=SWAP, rate="0.001", due=True)
+        (paid,) = await wallet.accounts.funding(before)
+        # Ten contracts of 0.01 BTC at a mark of 50,000: a thousandth of 5,000.
+        assert (paid.instrument_id, swap.money_text(paid.amount)) == (swap.id, "-5")
+        assert await wallet.accounts.funding(paid.venue_ms + 1) == []
 
 
 async def test_markets_are_told_as_the_exchange_makes_them(live: Live) -> None:

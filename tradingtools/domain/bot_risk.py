@@ -45,6 +45,7 @@ class RiskLimit(StrEnum):
     ORDER_AFTER_ITS_END = "order_after_its_end"
     POSITION_MISSING = "position_missing"
     KILL_SWITCH = "kill_switch"
+    CLOSED_BY_EXCHANGE = "closed_by_exchange"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,6 +106,10 @@ RULES: Final[Mapping[RiskLimit, Rule]] = {
         action=_A.REDUCE_ONLY,
         meaning="age of an instrument's mark (`mark_age_ms`); what rests is cancelled while its"
         " book is in doubt",
+    ),
+    _L.CLOSED_BY_EXCHANGE: Rule(
+        action=_A.CANCEL_AND_STOP,
+        meaning="a liquidation, or a deleveraging by the exchange, of what the bot held",
     ),
     _L.POSITION_MISSING: Rule(
         action=_A.REDUCE_ONLY,

@@ -231,6 +231,20 @@ class Fill:
     venue_ms: int
     undone: bool = False
     """Its settlement failed (Polymarket): it never was."""
+    forced: str = ""
+    """The venue's own closing of a position: liquidation, adl, delivery; empty: an order's."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FundingPayment:
+    """Funding that an account was paid, or paid, for a position in a swap."""
+
+    payment_id: str
+    """Of the venue, one for each payment."""
+    instrument_id: str
+    amount: int
+    """In the instrument's units of money, rounded down; below zero: paid."""
+    venue_ms: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -367,6 +381,10 @@ class Accounts(Protocol):
 
     async def fills(self, since_ms: int) -> Sequence[Fill]:
         """Return every fill from that instant of the venue's clock on, oldest first."""
+        ...
+
+    async def funding(self, since_ms: int) -> Sequence[FundingPayment]:
+        """Return every funding payment from that instant of the venue's clock on, oldest first."""
         ...
 
     async def state(self) -> AccountState:

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Generic, TypeVar
 
-from services.bots.core import orders, profit, risk
+from services.bots.core import forced, orders, profit, risk
 from services.bots.core.holding import Holding, booked, paid_funding
 from services.bots.core.losses import flattening, measured
 from services.bots.core.market import Market
@@ -268,6 +268,18 @@ class Bot(Generic[Config, State]):
         near = risk.near_liquidation(self.setup.limits, mine)
         if near is not None and self.life is BotState.RUNNING:
             self._stop([near])
+        return self._requests(now_ms)
+
+    def closed_by_exchange(self, fill: Fill, now_ms: int) -> list[Request]:
+        """Book a trade by which its exchange closed what it held; a liquidation stops it."""
+        self._book(fill)
+        if fill.forced in forced.STOPS:
+            instrument = self._market.instruments[fill.instrument_id]
+            text = (
+                f"{fill.forced} of {instrument.size_text(fill.size)} {instrument.id}"
+                f" at {instrument.price_text(fill.price)}"
+            )
+            self._stop([risk.breach(risk.RiskLimit.CLOSED_BY_EXCHANGE, text)])
         return self._requests(now_ms)
 
     def missing(self, closed: Closed, now_ms: int) -> list[Request]:

@@ -14,6 +14,7 @@ import structlog
 from services.bots.core.bot import AnyBot
 from services.bots.core.orders import BotOrder
 from services.bots.core.requests import DEADLINE_MS
+from services.bots.wallet.forced import Forced
 from services.bots.wallet.making import found_order, instrument_of
 from services.bots.wallet.sending import Sending
 from services.bots.wallet.shared import Wallet, answered
@@ -25,6 +26,7 @@ from tradingtools.venues.trading import (
     Connected,
     Disconnected,
     Fill,
+    Liquidation,
     OrderReport,
     OrderStatus,
 )
@@ -43,6 +45,7 @@ class Account:
         sending: of the wallet.
         writing: held while what is settled is neither in a bot nor in the database.
         write: makes durable what the bots have.
+        forced: books what the exchange does by itself.
     """
 
     def __init__(
@@ -51,11 +54,13 @@ class Account:
         sending: Sending,
         writing: asyncio.Lock,
         write: Callable[[], Awaitable[None]],
+        forced: Forced,
     ) -> None:
         self._wallet = wallet
         self._sending = sending
         self._writing = writing
         self._write = write
+        self._forced = forced
         self._reading = asyncio.Lock()
         self._strangers: set[str] = set()
         self._standing: Sequence[OrderReport] = ()
@@ -77,7 +82,9 @@ class Account:
                 await self._hear(event)
 
     async def _hear(self, event: AccountEvent) -> None:
-        if isinstance(event, Fill | OrderReport):
+        if isinstance(event, Fill) and event.forced:
+            await self._forced.closed(event)
+        elif isinstance(event, Fill | OrderReport):
             bot = self._wallet.owner(event.order_id)
             if bot is None:
                 return
@@ -88,6 +95,14 @@ class Account:
             self._wallet.account = event
             for one in self._wallet.bots.values():
                 self._sending.tell(one, partial(one.account, event))
+        elif isinstance(event, Liquidation):
+            _log.warning(
+                "the exchange warns of a liquidation, or did it",
+                wallet=self._wallet.lease.wallet_id,
+                instrument=event.instrument_id,
+                cause=event.cause,
+                detail=event.detail,
+            )
 
     def _tell(self, bot: AnyBot, event: Fill | OrderReport) -> None:
         take = bot.filled if isinstance(event, Fill) else bot.reported
@@ -107,7 +122,9 @@ class Account:
         await self._find_again([*fills, *standing])
         for fill in fills:
             bot = self._wallet.owner(fill.order_id)
-            if bot is not None:
+            if fill.forced:
+                await self._forced.closed(fill)
+            elif bot is not None:
                 self._tell(bot, fill)
         for report in standing:
             bot = self._wallet.owner(report.order_id)

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from services.bots.core.bot import AnyBot, Bot
-from services.bots.core.holding import Holding, booked
+from services.bots.core.holding import Holding, booked, paid_funding
 from services.bots.core.risk import Equity, LimitError, limits_of
 from services.bots.core.risk.shares import Shares
 from services.bots.core.setup import Setup
@@ -187,6 +187,8 @@ async def _held(
         before = held.get(fill.instrument_id, Holding())
         held[fill.instrument_id] = booked(before, instrument, _as_booked(fill))
         wallet.booked_ms = max(wallet.booked_ms, fill.venue_ms)
+    for instrument_id, amount in (await wallet.store.funding(bot_id)).items():
+        held[instrument_id] = paid_funding(held.get(instrument_id, Holding()), amount)
     return held
 
 

@@ -13,6 +13,7 @@ from services.bots.core.bot import AnyBot
 from services.bots.risk_store import Kill
 from services.bots.store import BotRow, LostError
 from services.bots.wallet.account import Account
+from services.bots.wallet.forced import Forced
 from services.bots.wallet.journal import Journal
 from services.bots.wallet.killing import Killing
 from services.bots.wallet.making import SetupError, make, make_rest, setup_of
@@ -49,10 +50,17 @@ class Wishes:
         account: of the wallet.
         markets: of the wallet.
         journal: of the wallet.
+        forced: of the wallet.
     """
 
     def __init__(
-        self, wallet: Wallet, sending: Sending, account: Account, markets: Markets, journal: Journal
+        self,
+        wallet: Wallet,
+        sending: Sending,
+        account: Account,
+        markets: Markets,
+        journal: Journal,
+        forced: Forced,
     ) -> None:
         self._wallet = wallet
         self._store = wallet.store
@@ -61,6 +69,7 @@ class Wishes:
         self._markets = markets
         self._journal = journal
         self._killing = Killing(wallet, sending, account)
+        self._forced = forced
         self._numbers: dict[str, int] = {}
         self._beginning: dict[str, asyncio.Task[None]] = {}
         self._resting: set[tuple[str, BotState, str]] = set()
@@ -87,6 +96,7 @@ class Wishes:
                 # Those that are not here hold nothing, and nothing can become of them.
                 self._wallet.whole.set()
                 self._account.complete()
+                await self._forced.settle()
             await self._markets.follow()
             await asyncio.sleep(LOOK_SECONDS)
 

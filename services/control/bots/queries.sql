@@ -92,6 +92,11 @@ order by created_at desc, order_id desc limit %(limit)s;
 select f.event_seq, f.trade_id, f.order_id, f.instrument_id, f.side, f.price, f.size, f.fee,
        f.fee_currency, f.maker, f.undone, f.mid_price, f.traded_at,
        o.detail -> 'order' -> 'instrument' as instrument
-from bot_fill f join bot_order o on o.order_id = f.order_id
+from bot_fill f
+-- The exchange's own trades have no order: any of that instrument knows its units.
+join lateral (select detail from bot_order o
+              where o.bot_id = f.bot_id
+                and (o.order_id = f.order_id or o.instrument_id = f.instrument_id)
+              order by o.order_id = f.order_id desc limit 1) o on true
 where f.bot_id = %(bot)s and (%(before)s::bigint is null or f.event_seq < %(before)s)
 order by f.event_seq desc limit %(limit)s;

@@ -223,5 +223,5 @@ def test_each_limit_has_its_row_and_each_number_its_limit() -> None:
     names = {one.name for one in fields(RiskLimits)} - {"mark_age_ms"}
 
     others = {"stale_marks", "order_after_its_end", "position_missing", "kill_switch"}
-
+    others |= {"closed_by_exchange"}
     assert names | others == {str(one) for one in RiskLimit}

@@ -169,6 +169,7 @@ RIGHTS: Mapping[str, _Rights] = {
         "trading_wallet_lease": "insert, update",
         "bot": "update (state, from_state, reason, engine, epoch, desired, flattening)",
         "position_gap": "insert, update, delete",
+        "bot_funding": "insert",
         "bot_event": "insert",
         "bot_permit": "insert, update",
         "bot_order": "insert, update",

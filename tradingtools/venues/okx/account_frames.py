@@ -18,7 +18,7 @@ from tradingtools.venues.okx.instruments import Directory
 from tradingtools.venues.okx.numbers import NumberError
 from tradingtools.venues.okx.wire import WireError, decode_rows
 from tradingtools.venues.ports import Side
-from tradingtools.venues.trading import Fill, Liquidation, OrderReport, OrderStatus
+from tradingtools.venues.trading import Fill, FundingPayment, Liquidation, OrderReport, OrderStatus
 
 TRADED = frozenset({"SPOT", "FUTURES", "SWAP"})
 """Types of instruments that are read here; options and margin are left alone."""
@@ -30,6 +30,12 @@ _STATES = {
     "canceled": OrderStatus.CANCELLED,
     "mmp_canceled": OrderStatus.CANCELLED,
 }
+_FORCED_TYPES = {
+    **dict.fromkeys(("100", "101", "102", "103", "104", "105", "106", "107"), "liquidation"),
+    **dict.fromkeys(("112", "113"), "delivery"),
+    **dict.fromkeys(("125", "126", "127", "128"), "adl"),
+}
+"""By the type of a fill, as REST tells it."""
 _FORCED = {
     "full_liquidation": "liquidation",
     "partial_liquidation": "liquidation",
@@ -96,10 +102,25 @@ class FillRow(msgspec.Struct, frozen=True, rename="camel"):
     bill_id: str = ""
     exec_type: str = ""
     fill_time: str = ""
+    sub_type: str = ""
+
+
+class BillRow(msgspec.Struct, frozen=True, rename="camel"):
+    """A row of `/account/bills` about funding."""
+
+    bill_id: str
+    inst_id: str
+    inst_type: str
+    bal_chg: str
+    ts: str
+    type: str
 
 
 _ORDERS = msgspec.json.Decoder(list[OrderStateRow])
 _FILLS = msgspec.json.Decoder(list[FillRow])
+_BILLS = msgspec.json.Decoder(list[BillRow])
+_FUNDING = "8"
+"""The type of bills about funding."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -139,6 +160,23 @@ def read_fills(data: msgspec.Raw, directory: Directory, tag: str) -> Iterator[Fi
                 yield _fill_of_rest(row, instrument, tag)
             except NumberError as error:
                 raise WireError(f"fill {row.trade_id}: {error}") from None
+
+
+def read_funding(data: msgspec.Raw, directory: Directory) -> Iterator[FundingPayment]:
+    """Yield the funding payments of an answer of REST, in its order. Raises as `read_orders`."""
+    for row in decode_rows(data, _BILLS):
+        if row.type == _FUNDING and row.inst_type in TRADED and not directory.refused(row.inst_id):
+            instrument = _instrument(directory, row.inst_id)
+            try:
+                yield FundingPayment(
+                    payment_id=row.bill_id,
+                    instrument_id=instrument.id,
+                    # What is paid is rounded up, what is got is rounded down.
+                    amount=-_paid(row.bal_chg, instrument),
+                    venue_ms=numbers.whole("ts", row.ts),
+                )
+            except NumberError as error:
+                raise WireError(f"bill {row.bill_id}: {error}") from None
 
 
 def _instrument(directory: Directory, symbol: str) -> Instrument:
@@ -209,6 +247,7 @@ def _fill_of_order(
         fee_currency=currency,
         maker=row.exec_type == "M",
         venue_ms=numbers.whole("fillTime", row.fill_time or row.u_time),
+        forced=_FORCED.get(row.category, ""),
     ), False
 
 
@@ -225,6 +264,7 @@ def _fill_of_rest(row: FillRow, instrument: Instrument, tag: str) -> Fill:
         fee_currency=row.fee_ccy,
         maker=row.exec_type == "M",
         venue_ms=numbers.whole("fillTime", row.fill_time or row.ts),
+        forced=_FORCED_TYPES.get(row.sub_type, ""),
     )
 
 

@@ -18,10 +18,12 @@ from tradingtools import clock
 from tradingtools.tasks import alongside
 from tradingtools.venues.okx import questions
 from tradingtools.venues.okx.account_frames import (
+    BillRow,
     FillRow,
     OrderStateRow,
     UnknownInstrument,
     read_fills,
+    read_funding,
     read_orders,
 )
 from tradingtools.venues.okx.balances import AccountBook
@@ -36,6 +38,7 @@ from tradingtools.venues.trading import (
     AccountState,
     CancelOrder,
     Fill,
+    FundingPayment,
     OrderReport,
     ReadError,
 )
@@ -43,6 +46,7 @@ from tradingtools.venues.trading import (
 _RECENT_MS = 3 * 86_400_000 - 60_000
 """Fills that are older are in another list."""
 _PAGES_MAX = 200
+_BILL_IDS = msgspec.json.Decoder(list[BillRow])
 _FILL_IDS = msgspec.json.Decoder(list[FillRow])
 _ORDER_IDS = msgspec.json.Decoder(list[OrderStateRow])
 Found = TypeVar("Found")
@@ -107,6 +111,27 @@ class OkxAccounts:
             for inst_type in TYPES:
                 found += await self._fills(partial(questions.fills_history, inst_type, since_ms))
         return sorted(found, key=lambda fill: fill.venue_ms)
+
+    async def funding(self, since_ms: int) -> Sequence[FundingPayment]:
+        """Return the funding payments since, of the last seven days, oldest first.
+
+        Raises:
+            ReadError: a page did not come.
+        """
+        found: list[FundingPayment] = []
+        after = ""
+        for _ in range(_PAGES_MAX):
+            answer = await self._rest.ask(questions.funding_bills(since_ms, after))
+            ids = [row.bill_id for row in _rows(answer.data, _BILL_IDS)]
+            found += [one async for one in self._read(self._payments, answer.data)]
+            if len(ids) < questions.PAGE:
+                break
+            after = ids[-1]
+        else:
+            raise ReadError(f"more than {_PAGES_MAX} pages of bills")
+        return sorted(
+            (one for one in found if one.venue_ms >= since_ms), key=lambda one: one.venue_ms
+        )
 
     async def history(self, since_ms: int) -> Sequence[OrderReport]:
         """Return the ended ones of the orders that were made since, of the last seven days.
@@ -238,6 +263,9 @@ class OkxAccounts:
     def _reports(self, data: msgspec.Raw) -> Iterable[OrderReport]:
         for news in read_orders(data, self._instruments.directory, self._tag):
             yield news.report
+
+    def _payments(self, data: msgspec.Raw) -> Iterable[FundingPayment]:
+        return read_funding(data, self._instruments.directory)
 
     def _trades(self, data: msgspec.Raw) -> Iterable[Fill]:
         return read_fills(data, self._instruments.directory, self._tag)

@@ -46,6 +46,7 @@ class Scope(Enum):
     ORDER_HISTORY = "order-history"
     FILLS = "fills"
     FILLS_HISTORY = "fills-history"
+    BILLS = "bills"
     TIME = "time"
     """By address, as those below."""
     INSTRUMENTS = "instruments"
@@ -74,6 +75,7 @@ LIMITS = {
     Scope.ORDER_HISTORY: Limit(40),
     Scope.FILLS: Limit(60),
     Scope.FILLS_HISTORY: Limit(10),
+    Scope.BILLS: Limit(5, 1_000),
     Scope.TIME: Limit(10),
     Scope.INSTRUMENTS: Limit(20),
     Scope.BOOK: Limit(40),

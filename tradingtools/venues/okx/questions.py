@@ -83,6 +83,18 @@ def fills_history(inst_type: str, since_ms: int, after: str = "") -> RestRequest
     )
 
 
+def funding_bills(since_ms: int, after: str = "") -> RestRequest:
+    """Return the question for a page of funding payments of the last seven days, newest first."""
+    return _get(
+        "/api/v5/account/bills",
+        Charge(Scope.BILLS),
+        type="8",
+        begin=str(since_ms),
+        after=after,
+        limit=str(PAGE),
+    )
+
+
 def venue_time() -> RestRequest:
     """Return the question for the venue's clock."""
     return _get("/api/v5/public/time", Charge(Scope.TIME), public=True)

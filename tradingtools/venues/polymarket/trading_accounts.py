@@ -40,6 +40,7 @@ from tradingtools.venues.trading import (
     Balance,
     CancelOrder,
     Fill,
+    FundingPayment,
     OrderReport,
     ReadError,
 )
@@ -139,6 +140,10 @@ class PolymarketAccounts:
             except RowUnreadable as error:
                 raise ReadError(str(error)) from None
         return sorted(found, key=lambda fill: fill.venue_ms)
+
+    async def funding(self, since_ms: int) -> Sequence[FundingPayment]:  # noqa: ARG002
+        """Return nothing: shares pay no funding."""
+        return ()
 
     async def state(self) -> AccountState:
         """Return USDC, less what resting buys may cost, and the shares that are held. Raises

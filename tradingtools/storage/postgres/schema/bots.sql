@@ -143,6 +143,7 @@ create table bot_fill (
     venue         text not null,
     -- The trade at the venue with the order that took part in it.
     trade_id      text not null,
+    -- Of a trade of the exchange's own: its cause with the bot, such as liquidation:<bot>.
     order_id      text not null,
     undone        boolean not null default false,
     bot_id        text not null references bot,
@@ -163,6 +164,18 @@ create table bot_fill (
 );
 create index bot_fill_bot on bot_fill (bot_id, event_seq);
 create index bot_fill_log on bot_fill (event_seq);
+
+-- Funding payments of the exchange, each bot's part; in units of money, below zero: paid.
+create table bot_funding (
+    bot_id        text not null references bot,
+    venue         text not null,
+    payment_id    text not null,
+    instrument_id text not null,
+    amount        bigint not null,
+    paid_at       timestamptz not null,
+    event_seq     bigint not null default log_number(),
+    primary key (bot_id, venue, payment_id)
+);
 
 -- Positions that are not what the fills of a wallet's bots make, in units of size.
 create table position_gap (

@@ -1,0 +1,65 @@
+"""What the exchange does to a wallet's positions by itself, as its bots book it."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.bots.exchange import GRID, SWAP, Desk, Script, open_orders, quote, scripted, until
+from tradingtools import clock
+from tradingtools.venues.trading import FundingPayment
+
+
+async def filled(desk: Desk, script: Script, bot_id: str, size: int) -> None:
+    """Let one bot buy, and quote no more."""
+    script.intents = (quote(size),)
+    mine = await until(lambda: [o for o in open_orders(desk) if o.startswith(bot_id)], "a quote")
+    desk.exchange.fill(mine[0], size)
+    script.intents = ()
+    await until(lambda: desk.booked(bot_id) == size, "the fill")
+
+
+async def test_a_liquidation_is_booked_once_by_those_who_held_and_stops_them(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, other = scripted(monkeypatch), scripted(monkeypatch, "grid")
+    desk.bot(desk.one)
+    desk.bot(desk.other, "grid", config=GRID)
+    async with desk.running():
+        await filled(desk, one, desk.one, 6)
+        await filled(desk, other, desk.other, 3)
+        desk.exchange.trade("", "SELL", 600_000, 6, forced="liquidation", fee=30)
+        await until(lambda: desk.state(desk.one) == "RISK_STOPPED", "the stop")
+        await until(lambda: desk.state(desk.other) == "RISK_STOPPED", "the other's")
+        assert (desk.booked(desk.one), desk.booked(desk.other)) == (2, 1)
+        assert "liquidation of 0.04" in desk.reason(desk.one)
+    fees = "select sum(fee) from bot_fill where bot_id = any(%s)"
+    assert desk.rows(fees, [desk.one, desk.other]) == [(30,)]
+
+    # Another owner reads it again, with one that nobody has heard of.
+    desk.exchange.trade("", "SELL", 590_000, 3, forced="adl")
+    desk.rows("update bot set desired = 'STOPPED' where wallet_id = %s", desk.wallet)
+    desk.rows("update bot set flattening = true where id = %s", desk.one)
+    async with desk.running():
+        await until(lambda: desk.booked(desk.one) == 0, "the rest")
+        await until(lambda: desk.booked(desk.other) == 0, "the other's")
+    assert desk.rows(fees, [desk.one, desk.other]) == [(30,)]
+
+
+async def test_funding_is_booked_once_and_known_to_the_next_life(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("services.bots.wallet.forced.FUNDING_SECONDS", 0.02)
+    script = scripted(monkeypatch)
+    desk.bot(desk.one)
+    result = "select (holdings -> %s ->> 'funding')::bigint from bot_standing where bot_id = %s"
+    async with desk.running():
+        await filled(desk, script, desk.one, 6)
+        paid = FundingPayment(
+            payment_id="p1", instrument_id=SWAP.id, amount=-77, venue_ms=clock.now_ms()
+        )
+        desk.exchange.payments.append(paid)
+        await until(lambda: desk.rows(result, SWAP.id, desk.one) == [(-77,)], "the payment")
+    async with desk.running():
+        heard = len(script.heard)
+        await until(lambda: len(script.heard) > heard + 20, "some time")
+        assert desk.rows(result, SWAP.id, desk.one) == [(-77,)]
