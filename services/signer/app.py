@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from services.signer import hardening, rotation, sealing_keys
+from services.signer import forgetting, hardening, rotation, sealing_keys
 from services.signer.audit import Audit
 from services.signer.checking import Checker
 from services.signer.custody import Custody
@@ -50,7 +50,8 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
         await parts.stack.enter_async_context(
             listening(Path(settings.socket), server, others=bool(settings.uids))
         )
-        await parts.run(stop, audit.run(), rotation.keep(store, masters))
+        forgets = forgetting.keep(store, settings.signature_days)
+        await parts.run(stop, audit.run(), rotation.keep(store, masters), forgets)
 
 
 def _harden(settings: Settings) -> None:

@@ -75,6 +75,20 @@ update trading_wallet set state = 'RETIRED', changed_at = clock_timestamp()
 where id = %(id)s and state = 'ACTIVE'
 returning id
 
+-- name: hold_wallet
+select from trading_wallet where id = %(id)s for update
+
+-- name: busy_bots
+-- Bots of a wallet that trade, are wanted to, or have orders that may still fill.
+select b.id from bot b
+where b.wallet_id = %(id)s
+  and (b.desired = 'RUNNING' or b.state not in ('IDLE', 'STOPPED')
+       or exists (select from bot_order o where o.bot_id = b.id and not o.settled))
+order by b.id
+
+-- name: forget_signatures
+select forget_signatures(%(days)s::integer) as gone
+
 -- name: note
 -- What was done, and by whom.
 insert into wallet_event (wallet_id, action, actor, reason)

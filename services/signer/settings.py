@@ -29,6 +29,8 @@ class Settings:
     """OKX, which is asked whether credentials work; http to this machine alone."""
     clob_url: str = setting("https://clob.polymarket.com", schemes=("http", "https"))
     """The same of Polymarket's CLOB."""
+    signature_days: int = setting(400, minimum=90, maximum=3_650)
+    """For how long it is kept what was signed for whom."""
     unlocked_memory: bool = setting(False)
     """Run although memory cannot be locked, so that secrets may reach a swap device; for a
     demonstration."""

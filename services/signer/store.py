@@ -180,14 +180,36 @@ class Store:
             await _note(connection, place.wallet, "checked", actor, problem)
 
     async def retire(self, wallet_id: str, actor: str) -> None:
-        """Erase a wallet's keys and secrets. Raises WrongState."""
+        """Erase a wallet's keys and secrets.
+
+        Raises:
+            WrongState: it is retired.
+            Conflict: bots of it are not stopped; the message names them.
+        """
         async with self._pool.connection() as connection, connection.transaction():
             await journal.check_lease(connection, self._lease)
+            # A bot that is made meanwhile waits for it, and finds the wallet retired.
+            await connection.execute(_SQL["hold_wallet"], {"id": wallet_id})
+            cursor = await connection.execute(_SQL["busy_bots"], {"id": wallet_id})
+            busy = [str(row["id"]) for row in await cursor.fetchall()]
+            if busy:
+                raise Conflict(
+                    f"bots of the wallet are not stopped: {', '.join(busy)}",
+                    kind="wallet", id=wallet_id, bots=",".join(busy),
+                )  # fmt: skip
             if not await _returned(connection, "retire", {"id": wallet_id}):
                 raise _retired(wallet_id)
             await connection.execute(_SQL["drop_secrets"], {"id": wallet_id})
             await connection.execute(_SQL["drop_key"], {"id": wallet_id})
             await _note(connection, wallet_id, "retired", actor)
+
+    async def forget_signatures(self, days: int) -> int:
+        """Forget signatures that are older than that, some at a time; return how many."""
+        async with self._pool.connection() as connection:
+            cursor = await connection.execute(_SQL["forget_signatures"], {"days": days})
+            row = await cursor.fetchone()
+        assert row is not None  # noqa: S101 - a function call always has a row
+        return int(row["gone"])
 
     async def rewrap(self, wallet_id: str, was: str, key: Wrapped, actor: str) -> bool:
         """Write a key that was wrapped anew; return whether it was still the one before."""

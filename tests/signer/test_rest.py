@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import psycopg
 import pytest
 from jsonschema import Draft202012Validator
 
@@ -289,3 +290,52 @@ def test_tt_seals_and_does_the_rest(both: Both, tmp_path: Path) -> None:
         said = _tt(edge, *add, stdin=wrong)
         assert said.status == 2
         assert "PLANTED" not in said.err
+
+
+def test_a_wallet_whose_bots_are_not_stopped_is_not_retired(both: Both) -> None:
+    world, edge = both
+    wallet = valid(edge.call("POST", "/wallets", json=body(edge)), "Wallet", 201)["id"]
+    bot, idle = "busy00000001", "idle00000001"
+    for one in (bot, idle):
+        world.rows(
+            "insert into bot (id, tenant, name, wallet_id, strategy, config, instruments) values"
+            " (%s, 'default', %s, %s, 'grid', '{}', '{okx:BTC-USDT-SWAP}') returning id",
+            one, one, wallet,
+        )  # fmt: skip
+    wishes = ("desired = 'RUNNING'", "desired = 'STOPPED', from_state = state, state = 'STARTING'")
+    for wish in wishes:
+        world.rows(f"update bot set {wish} where id = %s returning id", bot)
+        status, reason, metadata = error_of(edge.call("DELETE", f"/wallets/{wallet}"))
+        assert (status, reason, metadata["bots"]) == (409, "CONFLICT", bot)
+    for state in ("STOPPING", "STOPPED"):
+        world.rows(
+            "update bot set from_state = state, state = %s where id = %s returning id", state, bot
+        )
+    left = "insert into bot_order (order_id, bot_id, epoch, slot, instrument_id, side, price, size,"
+    world.rows(
+        f"{left} state, detail) values ('o1', %s, 1, 'a', 'okx:X', 'BUY', 1, 1, 'UNKNOWN', '{{}}')"
+        " returning order_id", bot,
+    )  # fmt: skip
+    assert error_of(edge.call("DELETE", f"/wallets/{wallet}"))[2]["bots"] == bot, "it may fill"
+    world.rows("update bot_order set settled = true where bot_id = %s returning order_id", bot)
+    retired = valid(edge.call("DELETE", f"/wallets/{wallet}"), "Wallet")
+    assert retired["state"] == "WALLET_STATE_RETIRED"
+
+
+def test_signatures_are_kept_for_their_time_and_by_nobody_forgotten_before(both: Both) -> None:
+    world, edge = both
+    wallet = valid(edge.call("POST", "/wallets", json=body(edge)), "Wallet", 201)["id"]
+    put = (
+        "insert into wallet_signature (wallet_id, kind, summary, digest, engine, epoch, pid, uid,"
+        " signed_at) values (%s, 'okx', %s, '', 'e', 1, 1, 1, now() - %s * interval '1 day')"
+        " returning id"
+    )
+    for days in (500, 399, 1):
+        world.rows(put, wallet, f"{days} days old", days)
+    assert world.rows("select forget_signatures(400)") == [(1,)]
+    left = "select summary from wallet_signature where wallet_id = %s order by id"
+    assert world.rows(left, wallet) == [("399 days old",), ("1 days old",)]
+    with pytest.raises(psycopg.errors.InsufficientPrivilege, match="90 days"):
+        world.rows("delete from wallet_signature where wallet_id = %s returning id", wallet)
+    with pytest.raises(psycopg.errors.Error):
+        world.rows("update wallet_signature set summary = '' returning id")

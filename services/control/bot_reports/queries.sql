@@ -23,7 +23,7 @@ order by step desc, currency desc limit %(limit)s;
 -- name: events
 -- Events of a bot before a number, the newest first.
 select number, type, occurred_at, data from event
-where subject = %(subject)s and subject like 'bots/%%'
+where left(subject, 17) = %(subject)s and subject like 'bots/%%'
   and (%(before)s::bigint is null or number < %(before)s)
 order by number desc limit %(limit)s;
 

@@ -407,7 +407,7 @@ def _(row: BotOrderMoved) -> Iterator[_Told]:
             _bot_order(row.bot, row, row.filled), price=row.price, size=row.size,
             state=row.to_state, previous_state=row.from_state, code=row.code,
         )  # fmt: skip
-        yield _Told(type=kind, subject=f"bots/{row.bot.bot_id}", data=data)
+        yield _Told(type=kind, subject=_of_bot_order(row), data=data)
 
 
 @_tell.register
@@ -424,9 +424,13 @@ def _(row: BotFilled) -> Iterator[_Told]:
     undone = EventType.BOT_ORDER_FILL_REVERSED
     yield _Told(
         type=undone if row.undone else EventType.BOT_ORDER_FILLED,
-        subject=f"bots/{row.bot.bot_id}",
+        subject=_of_bot_order(row),
         data=structs.replace(filled, fill=fill),
     )
+
+
+def _of_bot_order(row: BotOrderMoved | BotFilled) -> str:
+    return f"bots/{row.bot.bot_id}/orders/{row.order_id}"
 
 
 def _bot_order(bot: BotFacts, row: BotOrderMoved | BotFilled, filled: str) -> BotOrderData:

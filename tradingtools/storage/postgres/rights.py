@@ -201,6 +201,7 @@ SECRET: tuple[LiteralString, ...] = (
 OWNERS_HANDS: Mapping[LiteralString, tuple[str, ...]] = {
     "append_control_change(text, text, text, text, text, jsonb, jsonb)": ("control",),
     "audit_correction(bigint)": ("confirm",),
+    "forget_signatures(integer)": ("signer",),
     "is_perfmon(integer, bigint)": ("control",),
     "halt_by_engine(text, text, text, text, text)": (
         "router",

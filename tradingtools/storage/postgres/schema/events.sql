@@ -16,7 +16,8 @@ create table event (
     unique (log_number, part)
 );
 create index event_follower on event (follower_proxy, number) where follower_proxy <> '';
-create index event_bot on event (subject, number) where subject like 'bots/%';
+-- bots/<id>, with its orders.
+create index event_bot on event (left(subject, 17), number) where subject like 'bots/%';
 create index event_subscription on event (subscription_id, number) where subscription_id <> '';
 
 -- Up to which number of a row the log is made.

@@ -90,9 +90,32 @@ create table wallet_signature (
     signed_at timestamptz not null default clock_timestamp()
 );
 create index wallet_signature_wallet on wallet_signature (wallet_id, id);
+create index wallet_signature_signed on wallet_signature using brin (signed_at);
 create trigger wallet_signature_append_only
-    before update or delete or truncate on wallet_signature
+    before update or truncate on wallet_signature
     for each statement execute function refuse_to_change_audit();
+
+-- Nobody forgets a signature within 90 days, the owner of the database neither.
+create function keep_signature() returns trigger language plpgsql as $$
+begin
+    if old.signed_at > clock_timestamp() - interval '90 days' then
+        raise insufficient_privilege using message = 'a signature is kept for 90 days at least';
+    end if;
+    return old;
+end $$;
+create trigger wallet_signature_kept before delete on wallet_signature
+    for each row execute function keep_signature();
+
+-- Forgets signatures of more than so many days ago, some at a time; how many they were.
+create function forget_signatures(days integer) returns bigint language sql as $$
+    with gone as (
+        delete from wallet_signature where id in (
+            select id from wallet_signature
+            where signed_at < clock_timestamp() - days * interval '1 day' order by id limit 10000
+        ) returning id
+    )
+    select count(*) from gone
+$$;
 
 -- What has been done to wallets, and by whom.
 create table wallet_event (
