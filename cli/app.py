@@ -44,6 +44,7 @@ SECTIONS: dict[str, dict[str, _Entry]] = {
         "exchanges": _Entry("exchanges", "List exchanges and what their credentials are"),
     },
     "act when something is wrong": {
+        "risk": _Entry("risk", "Kill all bots at once; show and set limits of many bots"),
         "halt": _Entry("halt", "Stop sending, at once: all, a wallet, a leader or a market"),
         "breakers": _Entry("breakers", "List circuit breakers, or close one"),
         "dead-letters": _Entry("dead_letters", "List messages that were set aside, or replay one"),

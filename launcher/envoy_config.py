@@ -33,6 +33,7 @@ from tradingtools.v1 import (
     holding_service_pb2,
     leader_service_pb2,
     quality_service_pb2,
+    risk_service_pb2,
     simulation_service_pb2,
     trigger_service_pb2,
     wallet_service_pb2,
@@ -57,6 +58,7 @@ CONTROL_SERVICES: tuple[ServiceDescriptor, ...] = (
     wallet_service_pb2.DESCRIPTOR.services_by_name["WalletService"],
     bot_service_pb2.DESCRIPTOR.services_by_name["BotService"],
     bot_report_service_pb2.DESCRIPTOR.services_by_name["BotReportService"],
+    risk_service_pb2.DESCRIPTOR.services_by_name["RiskService"],
 )
 BEHIND: dict[str, ServiceDescriptor] = {
     "events": event_service_pb2.DESCRIPTOR.services_by_name["EventFeedService"],

@@ -1390,6 +1390,103 @@ class Client:
         found: models.Portfolio = self._session.call("GET", "/portfolio", query={"tenant": tenant})
         return found
 
+    def list_risk_limits(self, *, tenant: str | None = None) -> models.ListRiskLimitsResponse:
+        """List limits. May be repeated at will.
+
+        Needs scope read.
+        """
+        found: models.ListRiskLimitsResponse = self._session.call(
+            "GET", "/risk/limits", query={"tenant": tenant}
+        )
+        return found
+
+    def set_risk_limits(self, body: models.SetRiskLimitsRequest) -> models.RiskLimits:
+        """Set the limits of a scope; its losses are counted from now on. May be repeated. 400
+        INVALID_FIELD names what does not fit the scope. 404 NOT_FOUND when the tenant has no
+        such wallet.
+
+        Needs scope manage.
+        """
+        found: models.RiskLimits = self._session.call("PUT", "/risk/limits", body=body)
+        return found
+
+    def get_risk_usage(self, *, tenant: str | None = None) -> models.GetRiskUsageResponse:
+        """Get how much of each scope is used. May be repeated at will.
+
+        Needs scope read.
+        """
+        found: models.GetRiskUsageResponse = self._session.call(
+            "GET", "/risk/usage", query={"tenant": tenant}
+        )
+        return found
+
+    def list_risk_breaches(
+        self,
+        *,
+        tenant: str | None = None,
+        page_size: int | None = None,
+        page_token: str | None = None,
+    ) -> models.ListRiskBreachesResponse:
+        """List limits that were reached. May be repeated at will.
+
+        Needs scope read.
+        """
+        found: models.ListRiskBreachesResponse = self._session.call(
+            "GET",
+            "/risk/breaches",
+            query={"tenant": tenant, "pageSize": page_size, "pageToken": page_token},
+        )
+        return found
+
+    def all_risk_breaches(
+        self, *, tenant: str | None = None, page_size: int | None = None
+    ) -> Iterator[models.RiskBreach]:
+        """Page by page what `list_risk_breaches` lists."""
+        page_token = ""
+        while True:
+            page = self.list_risk_breaches(
+                tenant=tenant, page_size=page_size, page_token=page_token
+            )
+            yield from page["breaches"]
+            page_token = page["nextPageToken"]
+            if not page_token:
+                return
+
+    def set_kill_switch(self, body: models.SetKillSwitchRequest) -> models.KillSwitch:
+        """Have all bots of a tenant, or of one of its exchanges, cancel their orders and close
+        what they hold. May be repeated: one that stands is answered as it is.
+
+        Needs scope manage.
+        """
+        found: models.KillSwitch = self._session.call("POST", "/risk/kill-switch", body=body)
+        return found
+
+    def list_kill_switches(self, *, tenant: str | None = None) -> models.ListKillSwitchesResponse:
+        """List kill switches with their progress. May be repeated at will.
+
+        Needs scope read.
+        """
+        found: models.ListKillSwitchesResponse = self._session.call(
+            "GET", "/risk/kill-switch", query={"tenant": tenant}
+        )
+        return found
+
+    def get_kill_switch(self, id_: str) -> models.KillSwitch:
+        """Get a kill switch with its progress. May be repeated at will.
+
+        Needs scope read.
+        """
+        found: models.KillSwitch = self._session.call("GET", f"/risk/kill-switch/{segment(id_)}")
+        return found
+
+    def clear_kill_switch(self, id_: str) -> models.KillSwitch:
+        """Clear a kill switch: bots may be resumed, each by a person. May be repeated.
+
+        Needs scope manage.
+        """
+        found: models.KillSwitch = self._session.call("DELETE", f"/risk/kill-switch/{segment(id_)}")
+        return found
+
     def list_event_page(
         self,
         *,

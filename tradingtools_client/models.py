@@ -1160,6 +1160,12 @@ class GetBacktestRequest(TypedDict):
     """And up to it; absent: now."""
 
 
+class GetRiskUsageResponse(TypedDict):
+    """Usage of each scope with limits, and of the portfolio."""
+
+    usage: list[RiskUsage]
+
+
 class GetSettingsPreviewRequest(TypedDict):
     sizing: NotRequired[SizingInput]
     """Each as an update takes it: present, it replaces the whole of its group."""
@@ -1230,6 +1236,47 @@ class Health(TypedDict):
 
     status: str
     """Always "ok"."""
+
+
+class KillSwitch(TypedDict):
+    """A kill switch: bots cancel, close what they hold, and look again after the last possible
+    arrival.
+    """
+
+    id: str
+    tenant: str
+    exchange: str
+    """Empty: all of them."""
+    reason: str
+    actor: str
+    """Who set it."""
+    wallets: list[KillSwitchWallet]
+    setAt: NotRequired[str]
+    doneAt: NotRequired[str]
+    """When the last wallet was done; left out: it goes on."""
+    clearedAt: NotRequired[str]
+    """When it was cleared; left out: nothing of it may start."""
+    clearedBy: str
+    """Who cleared it."""
+
+
+class KillSwitchWallet(TypedDict):
+    """How far a kill switch is with one wallet."""
+
+    walletId: str
+    phase: str
+    """"WAITING" (no engine has begun), "CANCELLING", "FLATTENING", "SECOND_SWEEP", "DONE"."""
+    engine: str
+    bots: int
+    orders: int
+    """That may still fill."""
+    holdings: int
+    """Bots that hold something still."""
+    lastArrivalAt: NotRequired[str]
+    """After it nothing that has left can arrive any more; left out: not known yet."""
+    detail: str
+    """What is held still, in words."""
+    changedAt: NotRequired[str]
 
 
 class Leader(TypedDict):
@@ -1591,6 +1638,12 @@ class ListFollowerOrdersResponse(TypedDict):
     """Empty on the last page."""
 
 
+class ListKillSwitchesResponse(TypedDict):
+    """Kill switches that stand, and the last twenty that were cleared, the newest first."""
+
+    killSwitches: list[KillSwitch]
+
+
 class ListLeadersResponse(TypedDict):
     leaders: list[Leader]
     """The best first, without `days`."""
@@ -1609,6 +1662,20 @@ class ListResyncsResponse(TypedDict):
     """Newest first."""
     nextPageToken: str
     """Empty on the last page."""
+
+
+class ListRiskBreachesResponse(TypedDict):
+    """Breaches, the newest first."""
+
+    breaches: list[RiskBreach]
+    nextPageToken: str
+    """Empty: there are no more."""
+
+
+class ListRiskLimitsResponse(TypedDict):
+    """Limits, by scope and subject."""
+
+    limits: list[RiskLimits]
 
 
 class ListSimpleTriggersResponse(TypedDict):
@@ -2116,6 +2183,19 @@ class RatioSizingInput(TypedDict):
     """Factor on the leader's notional, decimal string, e.g. "0.1" for a tenth; at most 100."""
 
 
+class ReachedLimit(TypedDict):
+    """A limit that is reached."""
+
+    limit: str
+    """"max_gross", "stale_copies" (docs/order-states.md)."""
+    action: str
+    """"REDUCE_ONLY", "CANCEL_AND_STOP"."""
+    market: str
+    """The only market that it is about; empty: all of the scope."""
+    detail: str
+    """With numbers."""
+
+
 class Readiness(TypedDict):
     """Whether the surface can do its work."""
 
@@ -2234,6 +2314,67 @@ class ResyncLine(TypedDict):
     """Shares of it that were filled."""
 
 
+class RiskBreach(TypedDict):
+    """A limit that was reached once."""
+
+    scope: str
+    """"BOT", or a scope without its prefix: "PORTFOLIO"."""
+    subject: str
+    """Of a bot its id."""
+    limit: str
+    action: str
+    detail: str
+    occurredAt: NotRequired[str]
+
+
+class RiskLimits(TypedDict):
+    """The limits of one scope."""
+
+    tenant: str
+    scope: str
+    """The bots, or the part of their holdings, that a limit is about (docs/order-states.md).
+    `RISK_SCOPE_PORTFOLIO`: All of a tenant.
+    `RISK_SCOPE_GROUP`: Instruments that a person has named.
+    `RISK_SCOPE_MARKET`: An instrument, or both outcomes of a binary.
+    """
+    subject: str
+    """Wallet, exchange, name of the group, or market; "*": each market by itself; empty: the
+    portfolio.
+    """
+    instruments: list[str]
+    """Of a group."""
+    limits: NotRequired[ScopeLimits]
+    changedBy: str
+    """Who changed them last."""
+    changedAt: NotRequired[str]
+
+
+class RiskUsage(TypedDict):
+    """How much of a scope is used."""
+
+    limits: NotRequired[RiskLimits]
+    gross: str
+    """All that bots hold and that could still open for them, both sides together."""
+    net: str
+    """The worse of long and short."""
+    long: str
+    """Longs that there could be, less shorts that are held."""
+    short: str
+    """Shorts that there could be, less longs that are held."""
+    market: str
+    """The largest one; of every market, the one that all else is about. Empty: none."""
+    marketGross: str
+    copies: str
+    """What copies hold and have ordered in that market; of the scope MARKET."""
+    result: str
+    """Of all bots, open gains included. Below 0: a loss."""
+    dayLoss: str
+    drawdown: str
+    oldestMs: str
+    """Age of the oldest holdings of a bot that trades; 0: there are none."""
+    reached: list[ReachedLimit]
+
+
 class RotateWalletRequest(TypedDict):
     sealed: NotRequired[str]
     """Other credentials of the same account, sealed for this wallet and edition, Base64;
@@ -2268,6 +2409,40 @@ class RungInput(TypedDict):
     """
 
 
+class ScopeLimits(TypedDict):
+    """Limits of a scope; one that is left out does not exist, one of 0 lets nothing in."""
+
+    maxGross: NotRequired[str]
+    """Of both sides together."""
+    maxNet: NotRequired[str]
+    """Of one side, less what is held on the other; not of a market."""
+    maxConcentration: NotRequired[str]
+    """Part of maxGross that one market may take, at most 1; not of a market."""
+    maxDailyLoss: NotRequired[str]
+    """Of a wallet, an exchange or the portfolio; it stops their bots."""
+    maxDrawdown: NotRequired[str]
+    """The same, from the highest result since the limits were set."""
+    maxWithCopies: NotRequired[str]
+    """Of a market: bots and copies together; it acts on bots alone."""
+
+
+class ScopeLimitsInput(TypedDict):
+    """Limits of a scope; one that is left out does not exist, one of 0 lets nothing in."""
+
+    maxGross: NotRequired[str]
+    """Of both sides together."""
+    maxNet: NotRequired[str]
+    """Of one side, less what is held on the other; not of a market."""
+    maxConcentration: NotRequired[str]
+    """Part of maxGross that one market may take, at most 1; not of a market."""
+    maxDailyLoss: NotRequired[str]
+    """Of a wallet, an exchange or the portfolio; it stops their bots."""
+    maxDrawdown: NotRequired[str]
+    """The same, from the highest result since the limits were set."""
+    maxWithCopies: NotRequired[str]
+    """Of a market: bots and copies together; it acts on bots alone."""
+
+
 class SealingKey(TypedDict):
     """The public key that credentials are sealed to: HPKE (RFC 9180) with X25519, HKDF-SHA256
     and AES-256-GCM, base mode.
@@ -2277,6 +2452,40 @@ class SealingKey(TypedDict):
     """32 hex digits of the key's SHA-256. The signer's log says it, too: compare."""
     publicKey: str
     """32 bytes, Base64."""
+
+
+class SetKillSwitchRequest(TypedDict):
+    tenant: NotRequired[str]
+    """Empty: "default"."""
+    exchange: NotRequired[str]
+    """Empty: all of them."""
+    reason: NotRequired[str]
+    """Why; empty: "by hand"."""
+
+
+class SetRiskLimitsRequest(TypedDict):
+    tenant: NotRequired[str]
+    """Empty: "default"."""
+    scope: Literal[
+        "RISK_SCOPE_WALLET",
+        "RISK_SCOPE_EXCHANGE",
+        "RISK_SCOPE_PORTFOLIO",
+        "RISK_SCOPE_GROUP",
+        "RISK_SCOPE_MARKET",
+    ]
+    """The bots, or the part of their holdings, that a limit is about (docs/order-states.md).
+    `RISK_SCOPE_PORTFOLIO`: All of a tenant.
+    `RISK_SCOPE_GROUP`: Instruments that a person has named.
+    `RISK_SCOPE_MARKET`: An instrument, or both outcomes of a binary.
+    """
+    subject: NotRequired[str]
+    """Wallet, exchange, name of the group, or market; "*": each market by itself; empty: the
+    portfolio.
+    """
+    instruments: NotRequired[list[str]]
+    """Of a group alone: "okx:BTC-USDT-SWAP", "polymarket:<asset>"."""
+    limits: NotRequired[ScopeLimitsInput]
+    """All of them, in the place of those before; without any, there are none any more."""
 
 
 class SettingsPreview(TypedDict):

@@ -21,16 +21,16 @@ from tradingtools.domain.portfolio_risk import (
     Ledger,
     Reached,
     Result,
-    RiskScope,
     ScopeLimit,
     ScopeLimits,
     Share,
 )
+from tradingtools.storage.postgres import risk_ledger
 from tradingtools.storage.postgres.direct import Connection
 from tradingtools.storage.postgres.pool import Pool
 from tradingtools.storage.postgres.sql import load_queries
 
-_SQL = load_queries(Path(__file__).parent / "risk.sql")
+_SQL = {**risk_ledger.QUERIES, **load_queries(Path(__file__).parent / "risk.sql")}
 _DAY_MS = 86_400_000
 VIEW_SECONDS = 1.0
 """What is read of a tenant is read again after so long."""
@@ -213,8 +213,7 @@ class RiskStore:
 
     async def _ledger(self, connection: Connection, tenant: str) -> Ledger:
         """Read what limits are judged by; nothing more than limits where there are none."""
-        rows = await _read(connection, "limits", tenant=tenant)
-        limits = [_limits(row) for row in rows]
+        limits = await _limits(connection, tenant)
         if not limits:
             return Ledger()
         shares = [Share(**row) for row in await _read(connection, "shares", tenant=tenant)]
@@ -247,8 +246,7 @@ class RiskStore:
                 key = {"tenant": tenant, "scope": limits.scope, "subject": limits.subject}
                 await connection.execute(_SQL["count"], {**key, "day": day, "result": result})
         if any(limits.day_start_micros is None for limits in ledger.limits):
-            fresh = [_limits(row) for row in await _read(connection, "limits", tenant=tenant)]
-            ledger = replace(ledger, limits=fresh)
+            ledger = replace(ledger, limits=await _limits(connection, tenant))
         reached = portfolio_usage.reached(ledger)
         await self._tell(connection, tenant, reached)
         return reached
@@ -290,15 +288,9 @@ async def _read(connection: Connection, query: str, /, **values: Any) -> list[Ro
     return await (await connection.execute(_SQL[query], values)).fetchall()
 
 
-def _limits(row: Row) -> ScopeLimits:
-    return ScopeLimits(
-        scope=RiskScope(row["scope"]),
-        subject=row["subject"],
-        values={ScopeLimit(name): value for name, value in row["limits"].items()},
-        instruments=frozenset(row["instruments"]),
-        day_start_micros=row["day_start_micros"],
-        peak_micros=row["peak_micros"],
-    )
+async def _limits(connection: Connection, tenant: str) -> list[ScopeLimits]:
+    rows = await _read(connection, "limits", tenant=tenant)
+    return [risk_ledger.limits_of(row) for row in rows]
 
 
 def _name(one: Reached) -> str:

@@ -33,6 +33,8 @@ from services.control.quality import keeping
 from services.control.quality.service import QualityServicer
 from services.control.quality.store import Quality
 from services.control.resyncs.store import Resyncs
+from services.control.risk.service import RiskServicer
+from services.control.risk.store import Risk
 from services.control.settings import Settings
 from services.control.simulations.runner import Runner
 from services.control.simulations.service import SimulationServicer
@@ -63,6 +65,7 @@ from tradingtools.v1 import (
     holding_service_pb2_grpc,
     leader_service_pb2_grpc,
     quality_service_pb2_grpc,
+    risk_service_pb2_grpc,
     simulation_service_pb2_grpc,
     trigger_service_pb2_grpc,
     wallet_service_pb2_grpc,
@@ -116,6 +119,7 @@ async def run(settings: Settings, stop: asyncio.Event, *, internal: InternalProc
         wallet = WalletServicer(Wallets(store), signer)
         bot = BotServicer(Bots(store))
         report = BotReportServicer(BotReports(store), openapi)
+        risk = RiskServicer(Risk(store))
         names = [service.full_name for service in OWN_SERVICES]
 
         def register_edge(server: grpc.aio.Server) -> None:
@@ -128,6 +132,7 @@ async def run(settings: Settings, stop: asyncio.Event, *, internal: InternalProc
             wallet_service_pb2_grpc.add_WalletServiceServicer_to_server(wallet, server)
             bot_service_pb2_grpc.add_BotServiceServicer_to_server(bot, server)
             bot_report_service_pb2_grpc.add_BotReportServiceServicer_to_server(report, server)
+            risk_service_pb2_grpc.add_RiskServiceServicer_to_server(risk, server)
             external_auth_pb2_grpc.add_AuthorizationServicer_to_server(gateway, server)
 
         async with serving(

@@ -26,6 +26,7 @@ IDS = {
     "webhook-endpoints": "whk_" + "0" * 32,
     "wallets": "wal_" + "0" * 32,
     "bots": "0" * 12,
+    "risk": "kil_" + "0" * 32,
 }
 MORE: Mapping[str, Mapping[str, Any]] = {
     "CreateSubscription": EVERYTHING,

@@ -56,6 +56,7 @@ IDS = {
     "leaders": "0x" + "0" * 40,
     "wallets": "wal_" + "0" * 32,
     "bots": "0" * 12,
+    "risk": "kil_" + "0" * 32,
 }
 KINDS = (
     ("Content-Type: application/json",),

@@ -54,7 +54,9 @@ OF_NO_FOLLOWER = (
     "GetBacktest",
     "GetSealingKey", "ListExchanges", "ListStrategies", "GetStrategy",
 )  # fmt: skip
-OF_NO_FOLLOWERS = ("WebhookService", "WalletService", "BotService", "BotReportService")
+OF_NO_FOLLOWERS = (
+    "WebhookService", "WalletService", "BotService", "BotReportService", "RiskService",
+)  # fmt: skip
 """Services that a token of some followers may not call."""
 SIMPLE = {
     "conditionId": "0x" + "c0" * 32, "assetId": "7", "triggerType": "take_profit",
@@ -120,6 +122,7 @@ class World:
             "subscriptions": subscription, "triggers": trigger, "resyncs": resync,
             "orders": order, "webhook-endpoints": "whk_" + "0" * 32, "leaders": leader,
             "wallets": "wal_" + "0" * 32, "bots": "0" * 12, "strategies": "grid",
+            "risk": "kil_" + "0" * 32,
         }  # fmt: skip
 
     def ask(
@@ -160,6 +163,8 @@ class World:
         "CreateBot": lambda *_: dict(EXAMPLES["CreateBot"]),
         "UpdateBot": lambda *_: {"limits": {}},
         "ResumeBot": lambda *_: {},
+        "SetRiskLimits": lambda *_: dict(EXAMPLES["SetRiskLimits"]),
+        "SetKillSwitch": lambda *_: {},
         "ReplayWebhookEvents": lambda *_: {"after": "1"},
     }  # fmt: skip
 

@@ -103,6 +103,12 @@ EXAMPLES: Mapping[str, Mapping[str, Any]] = {
     "GetPortfolio": {"tenant": "default"},
     "ResumeBot": {"reason": "the loss was a wrong mark"},
     "ListBotOrders": {"pageSize": 20},
+    "SetRiskLimits": {
+        "scope": "RISK_SCOPE_PORTFOLIO",
+        "limits": {"maxGross": "50000", "maxNet": "20000", "maxDailyLoss": "1000"},
+    },
+    "ListRiskBreaches": {"pageSize": 20},
+    "SetKillSwitch": {"exchange": "okx", "reason": "prices are wrong"},
     "ListSimpleTriggers": {"walletAddress": WALLET},
     "ListTriggers": {"wallet": WALLET},
     "ListCopyQuality": {"followerProxy": WALLET, "by": "leader"},

@@ -115,6 +115,11 @@ PERMISSIONS: dict[str, Permission] = {
         " GetStrategy GetPortfolio",
     ),
     **_of(
+        "RiskService",
+        read="ListRiskLimits GetRiskUsage ListRiskBreaches ListKillSwitches GetKillSwitch",
+        manage="SetRiskLimits SetKillSwitch ClearKillSwitch",
+    ),
+    **_of(
         "WebhookService",
         read="ListWebhookEndpoints GetWebhookEndpoint ListWebhookDeliveries",
         manage="CreateWebhookEndpoint UpdateWebhookEndpoint DeleteWebhookEndpoint"

@@ -50,6 +50,13 @@ with moved as (
 )
 select id from moved;
 
+-- name: killed
+-- The kill switch that a bot is under.
+select k.id from bot b
+join trading_wallet w on w.id = b.wallet_id
+join kill_switch k on k.tenant = w.tenant and k.exchange in ('', w.exchange)
+where b.id = %(id)s and k.cleared_at is null limit 1;
+
 -- name: state
 select state from bot where id = %(id)s;
 

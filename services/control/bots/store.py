@@ -75,9 +75,11 @@ class Bots:
         Raises:
             NotFound: there is no such bot.
             Conflict: it has another version.
-            WrongState: the command does not fit its state.
+            WrongState: the command does not fit its state, or a kill switch is set.
             InvalidField: it needs a reason.
         """
+        if wish.desired == "RUNNING":
+            await self._check_kill(bot_id)
         reasoned = bool(reason) or not wish.reasoned
         restarts = str(wish.restarts or "") if reasoned else ""
         states = [str(one) for one in wish.states if reasoned or one is not wish.restarts]
@@ -117,6 +119,15 @@ class Bots:
             )  # fmt: skip
             if moved:
                 return await self.one(request.id)
+
+    async def _check_kill(self, bot_id: str) -> None:
+        found = await self._store.rows(_SQL["killed"], id=bot_id)
+        if found:
+            kill = found[0]["id"]
+            raise WrongState(
+                f"bot {bot_id} is under kill switch {kill}: clear it first",
+                kind="kill switch", id=kill, state="SET",
+            )  # fmt: skip
 
     async def one(self, bot_id: str) -> Row:
         """Return a bot. Raises NotFound, Unavailable."""

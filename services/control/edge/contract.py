@@ -28,6 +28,7 @@ from tradingtools.v1 import (
     holding_service_pb2,
     leader_service_pb2,
     quality_service_pb2,
+    risk_service_pb2,
     simulation_service_pb2,
     trigger_service_pb2,
     wallet_service_pb2,
@@ -44,6 +45,7 @@ OWN_SERVICES: tuple[ServiceDescriptor, ...] = (
     wallet_service_pb2.DESCRIPTOR.services_by_name["WalletService"],
     bot_service_pb2.DESCRIPTOR.services_by_name["BotService"],
     bot_report_service_pb2.DESCRIPTOR.services_by_name["BotReportService"],
+    risk_service_pb2.DESCRIPTOR.services_by_name["RiskService"],
 )
 """Served by control itself."""
 PUBLIC_SERVICES: tuple[ServiceDescriptor, ...] = (
@@ -53,7 +55,7 @@ PUBLIC_SERVICES: tuple[ServiceDescriptor, ...] = (
 )
 """Services that the gate admits, also those of other processes behind the same edge."""
 
-_VERBS = ("get", "post", "patch", "delete")
+_VERBS = ("get", "post", "put", "patch", "delete")
 _SEGMENT = re.compile(r"[a-z]+([.-][a-z]+)*|\{[a-z]+\}")
 _KINDS = {
     FieldDescriptor.TYPE_STRING: Kind.STRING,

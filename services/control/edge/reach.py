@@ -100,6 +100,10 @@ ABOUT: dict[str, tuple[About, ...]] = {
         "ListBotPositions ListBotPnl ListBotEvents GetBotExplanation GetPortfolio": (Everybody(),),
         "ListStrategies GetStrategy": (),
     }),
+    **_of("RiskService", {
+        "ListRiskLimits SetRiskLimits GetRiskUsage ListRiskBreaches SetKillSwitch ListKillSwitches"
+        " GetKillSwitch ClearKillSwitch": (Everybody(),),
+    }),
     **_of("WebhookService", {
         "CreateWebhookEndpoint ListWebhookEndpoints GetWebhookEndpoint UpdateWebhookEndpoint"
         " DeleteWebhookEndpoint RotateWebhookSecret TestWebhookEndpoint ListWebhookDeliveries"

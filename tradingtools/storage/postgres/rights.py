@@ -126,6 +126,7 @@ RIGHTS: Mapping[str, _Rights] = {
         "bot_engine": "update (draining, drain_actor, drain_at)",
         "risk_ledger": "insert, update",
         "risk_limit": "insert, update, delete",
+        "risk_event": "insert",
         "kill_switch": "insert, update (cleared_at, cleared_by)",
         "kill_switch_wallet": "insert",
     },

@@ -1,0 +1,1 @@
+"""Risk of many bots as people set and see it: limits, usage, breaches, the kill switch."""

@@ -1,0 +1,105 @@
+-- name: wallet
+select tenant from trading_wallet where id = %(id)s;
+
+-- name: set
+-- Limits in the place of those before. Whoever takes a share waits, or has taken it before: so each
+-- share is either judged by them, or counted by them. Losses are counted from now.
+with locked as (
+    insert into risk_ledger (tenant) values (%(tenant)s)
+    on conflict (tenant) do update set taken_at = clock_timestamp()
+    returning tenant
+), told as (
+    insert into risk_event (tenant, scope, subject, limit_name, action, detail)
+    select tenant, %(scope)s, %(subject)s, 'limits', 'SET', %(detail)s from locked
+)
+insert into risk_limit (tenant, scope, subject, limits, instruments, changed_by)
+select tenant, %(scope)s, %(subject)s, %(limits)s, %(instruments)s, %(actor)s from locked
+on conflict (tenant, scope, subject) do update set limits = excluded.limits,
+    instruments = excluded.instruments, changed_by = excluded.changed_by,
+    version = risk_limit.version + 1, changed_at = clock_timestamp(), day = null,
+    day_start_micros = null, peak_micros = null, reached = '{}'
+returning tenant, scope, subject, limits, instruments, changed_by, changed_at;
+
+-- name: remove
+with locked as (
+    insert into risk_ledger (tenant) values (%(tenant)s)
+    on conflict (tenant) do update set taken_at = clock_timestamp()
+    returning tenant
+), told as (
+    insert into risk_event (tenant, scope, subject, limit_name, action, detail)
+    select tenant, %(scope)s, %(subject)s, 'limits', 'SET', %(detail)s from locked
+)
+delete from risk_limit l using locked
+where l.tenant = locked.tenant and l.scope = %(scope)s and l.subject = %(subject)s
+returning l.tenant;
+
+-- name: breaches
+select event_seq, scope, subject, limit_name, action, detail, occurred_at
+from risk_event
+where tenant = %(tenant)s and action <> 'SET'
+  and (%(before)s::bigint is null or event_seq < %(before)s)
+order by event_seq desc limit %(limit)s;
+
+-- name: kill
+-- One that stands stays as it is. What has not begun does not begin by itself later.
+with stands as (
+    select id from kill_switch
+    where tenant = %(tenant)s and exchange = %(exchange)s and cleared_at is null
+), made as (
+    insert into kill_switch (id, tenant, exchange, reason, actor)
+    select %(id)s, %(tenant)s, %(exchange)s, %(reason)s, %(actor)s
+    where not exists (select from stands)
+    on conflict do nothing
+    returning id
+), reached as (
+    select w.id from trading_wallet w
+    where w.tenant = %(tenant)s and %(exchange)s in ('', w.exchange) and w.state = 'ACTIVE'
+), wallets as (
+    insert into kill_switch_wallet (kill_id, wallet_id)
+    select made.id, r.id from made cross join reached r
+    where exists (select from bot b where b.wallet_id = r.id and b.state <> 'IDLE')
+), idle as (
+    update bot set desired = 'IDLE', version = version + 1
+    where state = 'IDLE' and desired = 'RUNNING' and exists (select from made)
+      and wallet_id in (select id from reached)
+), told as (
+    insert into risk_event (tenant, scope, subject, limit_name, action, detail)
+    select %(tenant)s, case when %(exchange)s = '' then 'PORTFOLIO' else 'EXCHANGE' end, %(exchange)s,
+           'kill_switch', 'FLATTEN_AND_STOP', %(actor)s || ': ' || %(reason)s
+    from made
+)
+select id from made union all select id from stands;
+
+-- name: clear
+with cleared as (
+    update kill_switch set cleared_at = clock_timestamp(), cleared_by = %(actor)s
+    where id = %(id)s and cleared_at is null
+    returning tenant, exchange
+)
+insert into risk_event (tenant, scope, subject, limit_name, action, detail)
+select tenant, case when exchange = '' then 'PORTFOLIO' else 'EXCHANGE' end, exchange, 'kill_switch',
+       'SET', 'cleared by ' || %(actor)s
+from cleared returning tenant;
+
+-- name: kills
+-- With their wallets. One that reached no wallet was done at once.
+select k.id, k.tenant, k.exchange, k.reason, k.actor, k.set_at, k.cleared_at, k.cleared_by,
+       case when w.wallets is null then k.set_at else k.done_at end as done_at, w.wallets
+from kill_switch k
+left join lateral (
+    select jsonb_agg(jsonb_build_object(
+               'wallet_id', p.wallet_id, 'phase', p.phase, 'engine', p.engine, 'bots', p.bots,
+               'orders', p.orders, 'holdings', p.holdings, 'detail', p.detail,
+               'last_arrival_at', p.last_arrival_at, 'changed_at', p.changed_at)
+               order by p.wallet_id) as wallets
+    from kill_switch_wallet p where p.kill_id = k.id
+) w on true
+
+-- name: one
+where k.id = %(id)s;
+
+-- name: page
+where k.tenant = %(tenant)s and (k.cleared_at is null or k.id in (
+    select id from kill_switch where tenant = %(tenant)s and cleared_at is not null
+    order by set_at desc, id limit 20))
+order by k.set_at desc, k.id;
