@@ -28,10 +28,13 @@ SEALED = frozenset(
         "POST /bots/{id}/resume",
         "GET /bots/{id}/orders",
         "GET /bots/{id}/fills",
+        "PUT /risk/limits",
+        "GET /risk/kill-switch/{id}",
+        "DELETE /risk/kill-switch/{id}",
     }
 )
-"""Need credentials that an exchange takes, or a wallet of them; tests/signer and tests/bots have
-both."""
+"""Need credentials that an exchange takes, a wallet of them, or a kill switch; tests/signer,
+tests/bots and tests/control/test_risk.py have them."""
 
 
 @schemathesis.check

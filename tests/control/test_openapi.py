@@ -29,8 +29,8 @@ OPERATIONS = [
     pytest.param(path, verb, operation, id=operation["operationId"])
     for path, verbs in STORED["paths"].items()
     for verb, operation in verbs.items()
-    # Behind this edge is control alone; tests/events, tests/signer and tests/bots ask the others.
-    if not operation["tags"][0].startswith(("eventfeed", "webhook", "wallet", "bot"))
+    # Behind this edge is control alone; tests of their own ask the others.
+    if not operation["tags"][0].startswith(("eventfeed", "webhook", "wallet", "bot", "risk"))
 ]
 VERSIONED = [
     (path, verb, operation["operationId"])
