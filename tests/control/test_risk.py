@@ -148,8 +148,8 @@ def test_a_kill_switch_is_one_shows_its_progress_and_lets_nothing_start(
     assert "doneAt" not in made
     assert edge.call("GET", f"/bots/{sleeping}").json()["desired"] == "BOT_STATE_IDLE"
     moved(database, bot, "RISK_STOPPED")
-    for path, more in ((f"{sleeping}/start", {}), (f"{bot}/resume", {"json": {"reason": "x"}})):
-        refused = error_of(edge.call("POST", f"/bots/{path}", **more))
+    for path, more in ((f"{sleeping}/start", None), (f"{bot}/resume", {"reason": "x"})):
+        refused = error_of(edge.call("POST", f"/bots/{path}", json=more))
         assert refused[:2] == (400, "WRONG_STATE")
         assert refused[2]["id"] == made["id"]
 
