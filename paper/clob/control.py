@@ -6,6 +6,7 @@ one. Amounts and prices are decimal text.
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TypeVar
 
 import msgspec
@@ -124,6 +125,13 @@ class Control:
                 "deposited": text(ledger.deposited),
                 "backed": text(ledger.backed()),
                 "orders": len(exchange.orders),
+                "orders_of": Counter(order.wallet for order in exchange.orders.values()),
+                "fills": [
+                    {"order": leg.order_id, "trade": trade.id, "size": text(leg.size)}
+                    for trade in exchange.trades.values()
+                    if trade.status != "FAILED"
+                    for leg in trade.legs
+                ],
                 "resting": [order.id for order in exchange.orders.values() if order.resting],
                 "trades": [
                     {"id": trade.id, "status": trade.status} for trade in exchange.trades.values()
@@ -212,7 +220,7 @@ class Control:
         return reply({})
 
     async def _release(self, _: web.Request) -> web.Response:
-        self._venue.faults.released.set()
+        self._venue.faults.release()
         return reply({})
 
     async def _drop(self, _: web.Request) -> web.Response:

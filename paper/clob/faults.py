@@ -35,6 +35,11 @@ class Faults:
         self.released = asyncio.Event()
         """Requests that are held go on."""
 
+    def release(self) -> None:
+        """Let the requests go on that are held; those that come are held again."""
+        self.released.set()
+        self.released = asyncio.Event()
+
     def add(self, fault: Fault) -> None:
         """Let the next requests go wrong."""
         self._waiting.append(fault)
