@@ -35,6 +35,7 @@ from tradingtools.venues.trading import (
     CancelOrder,
     Connected,
     Fill,
+    FundingPayment,
     NewOrder,
     OrderReport,
     OrderStatus,
@@ -195,6 +196,10 @@ class InsidersAccounts:
             order = await self._order(new.order_id) if new.created_ms >= since_ms else None
             found += [_fill(new, order, trade) for trade in order.trades] if order else []
         return found
+
+    async def funding(self, since_ms: int) -> Sequence[FundingPayment]:  # noqa: ARG002
+        """Return nothing: shares pay no funding."""
+        return ()
 
     async def state(self) -> AccountState:
         """Return cash and shares. Raises ReadError."""
