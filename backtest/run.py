@@ -14,11 +14,12 @@ from heapq import heappop, heappush
 from typing import Any
 
 from backtest.exchange import Exchange, FeeRates, Told
+from backtest.tape import TapeEvent, moment
 from services.bots.core.bot import Bot
 from services.bots.core.requests import LookUp, PermitAsked, Request
 from services.bots.core.risk import RiskLimits, result
 from services.bots.core.setup import Setup
-from services.bots.core.strategy import Strategy
+from services.bots.core.strategy import SignalEvent, Strategy
 from tradingtools.domain.bot_order_states import PendingRequest
 from tradingtools.domain.instrument import Instrument
 from tradingtools.venues.trading import (
@@ -26,7 +27,6 @@ from tradingtools.venues.trading import (
     CancelOrder,
     Fill,
     Funding,
-    MarketEvent,
     NewOrder,
     Receipt,
     TradingCapabilities,
@@ -121,12 +121,12 @@ class Backtest:
         self._curve: list[tuple[int, int]] = []
         self._held_funding: dict[str, Funding] = {}
 
-    def run(self, tape: Iterable[MarketEvent]) -> Outcome:
+    def run(self, tape: Iterable[TapeEvent]) -> Outcome:
         """Play a tape to its end; return what became of the bot."""
         events, now = 0, 0
         ticked = sampled = 0
         for event in tape:
-            now = _at_ms(event, now)
+            now = max(now, moment(event))
             if not events:
                 ticked = sampled = now
                 self._ask(self.bot.run(now), now)
@@ -139,6 +139,9 @@ class Backtest:
                     self._sample(ticked)
             self._until(now)
             events += 1
+            if isinstance(event, SignalEvent):
+                self._ask(self.bot.heard(event, now), now)
+                continue
             if isinstance(event, Funding):
                 self._fund(event, now)
             self._tell(self._exchange.market(event), now)
@@ -250,7 +253,3 @@ class Backtest:
             state=self.bot.state,
             breaches=tuple(f"{one.limit}: {one.detail}" for one in self.bot.breaches),
         )
-
-
-def _at_ms(event: MarketEvent, now_ms: int) -> int:
-    return max(now_ms, now_ms if isinstance(event, Funding) else event.venue_ms)

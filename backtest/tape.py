@@ -5,13 +5,17 @@ from __future__ import annotations
 import random
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from heapq import merge
 from pathlib import Path
 
 import msgspec
 
+from services.bots.core.strategy import SignalEvent
 from tradingtools.domain.book import BookStatus
 from tradingtools.domain.instrument import Instrument
-from tradingtools.venues.trading import MarketEvent, Print, TradingBook
+from tradingtools.venues.trading import Funding, MarketEvent, Print, TradingBook
+
+TapeEvent = MarketEvent | SignalEvent
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,6 +90,18 @@ def _book(dice: random.Random, market: SeededMarket, mid: int, at_ms: int) -> Tr
         asks=tuple(((mid + edge + n) * tick, sizes[-1 - n]) for n in range(market.levels)),
         venue_ms=at_ms,
     )
+
+
+def moment(event: TapeEvent) -> int:
+    """Return when an event is told: a funding rate as its interval begins."""
+    if isinstance(event, Funding):
+        return event.at_ms - event.interval_ms
+    return event.made_ms if isinstance(event, SignalEvent) else event.venue_ms
+
+
+def merged(*tapes: Iterable[TapeEvent]) -> Iterator[TapeEvent]:
+    """Return the events of several tapes as one, in order of time."""
+    return merge(*tapes, key=moment)
 
 
 class _Line(msgspec.Struct, omit_defaults=True):

@@ -1267,6 +1267,50 @@ class Client:
             if not page_token:
                 return
 
+    def create_signal(
+        self, body: models.CreateSignalRequest, *, idempotency_key: str | None = None
+    ) -> models.Signal:
+        """Tell a signal to the running bots of a tenant that trade by it; they hear it within a
+        second. May be repeated at will. 409 CONFLICT when another signal has its id, 400
+        INVALID_FIELD when its times do not fit.
+
+        Needs scope manage.
+        """
+        found: models.Signal = self._session.create("/signals", body, idempotency_key)
+        return found
+
+    def list_signals(
+        self,
+        *,
+        instrument_id: str | None = None,
+        page_size: int | None = None,
+        page_token: str | None = None,
+    ) -> models.ListSignalsResponse:
+        """List signals, the last received first. May be repeated at will.
+
+        Needs scope read.
+        """
+        found: models.ListSignalsResponse = self._session.call(
+            "GET",
+            "/signals",
+            query={"instrumentId": instrument_id, "pageSize": page_size, "pageToken": page_token},
+        )
+        return found
+
+    def all_signals(
+        self, *, instrument_id: str | None = None, page_size: int | None = None
+    ) -> Iterator[models.Signal]:
+        """Page by page what `list_signals` lists."""
+        page_token = ""
+        while True:
+            page = self.list_signals(
+                instrument_id=instrument_id, page_size=page_size, page_token=page_token
+            )
+            yield from page["signals"]
+            page_token = page["nextPageToken"]
+            if not page_token:
+                return
+
     def list_bot_positions(self, id_: str) -> models.ListBotPositionsResponse:
         """List positions of a bot with their marks. May be repeated at will. 404 NOT_FOUND.
 

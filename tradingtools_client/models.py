@@ -5,6 +5,62 @@ from __future__ import annotations
 from typing import Any, Literal, NotRequired, TypedDict
 
 
+class ArbitrageConfig(TypedDict):
+    """Complete sets of a binary market: both outcomes are bought where they cost less than 1
+    together, and sold where they bring more, fees taken off. Units as in
+    MarketMakingConfig.
+    """
+
+    instrumentId: str
+    """One of "instruments"."""
+    complementId: str
+    """The other outcome."""
+    orderSize: str
+    """Largest number of sets of one tranche."""
+    maxSets: str
+    """Largest number of sets that are held; at least orderSize."""
+    minEdge: NotRequired[str]
+    """Least gain of a set after fees, in units of price."""
+    takerFee: NotRequired[int]
+    """Of both legs, in parts of a million of the notional."""
+    maxLoss: str
+    """Of one tranche whose second leg fails, at the books of its entry; in units of money."""
+    hedgeDeadlineMs: NotRequired[int]
+    """From the first fill of one leg alone; after it, that leg is flattened; left out: 3000."""
+    maxSlippage: NotRequired[int]
+    """Of hedges and flattening beyond the best price, in parts of a million; left out: 10000."""
+    sellSets: NotRequired[bool]
+    """Sets are sold where bids bring more than 1 by minEdge; left out: true."""
+
+
+class ArbitrageConfigInput(TypedDict):
+    """Complete sets of a binary market: both outcomes are bought where they cost less than 1
+    together, and sold where they bring more, fees taken off. Units as in
+    MarketMakingConfig.
+    """
+
+    instrumentId: str
+    """One of "instruments"."""
+    complementId: str
+    """The other outcome."""
+    orderSize: int | str
+    """Largest number of sets of one tranche."""
+    maxSets: int | str
+    """Largest number of sets that are held; at least orderSize."""
+    minEdge: int | str
+    """Least gain of a set after fees, in units of price."""
+    takerFee: int
+    """Of both legs, in parts of a million of the notional."""
+    maxLoss: int | str
+    """Of one tranche whose second leg fails, at the books of its entry; in units of money."""
+    hedgeDeadlineMs: NotRequired[int]
+    """From the first fill of one leg alone; after it, that leg is flattened; left out: 3000."""
+    maxSlippage: NotRequired[int]
+    """Of hedges and flattening beyond the best price, in parts of a million; left out: 10000."""
+    sellSets: NotRequired[bool]
+    """Sets are sold where bids bring more than 1 by minEdge; left out: true."""
+
+
 class Backtest(TypedDict):
     """What a follower would have made of a leader at the books that were recorded."""
 
@@ -31,7 +87,7 @@ class Bot(TypedDict):
     """Unique within a tenant."""
     walletId: str
     strategy: str
-    """The strategy of "config": "market_making", "grid", "dca"."""
+    """The strategy of "config": "market_making", "funding_arbitrage"."""
     config: NotRequired[BotConfig]
     instruments: list[str]
     limits: NotRequired[BotLimits]
@@ -71,6 +127,10 @@ class BotConfig(TypedDict):
     marketMaking: NotRequired[MarketMakingConfig]
     grid: NotRequired[GridConfig]
     dca: NotRequired[DcaConfig]
+    signal: NotRequired[SignalConfig]
+    arbitrage: NotRequired[ArbitrageConfig]
+    fundingArbitrage: NotRequired[FundingArbitrageConfig]
+    deltaHedge: NotRequired[DeltaHedgeConfig]
 
 
 class BotConfigInput(TypedDict):
@@ -79,6 +139,10 @@ class BotConfigInput(TypedDict):
     marketMaking: NotRequired[MarketMakingConfigInput]
     grid: NotRequired[GridConfigInput]
     dca: NotRequired[DcaConfigInput]
+    signal: NotRequired[SignalConfigInput]
+    arbitrage: NotRequired[ArbitrageConfigInput]
+    fundingArbitrage: NotRequired[FundingArbitrageConfigInput]
+    deltaHedge: NotRequired[DeltaHedgeConfigInput]
 
 
 class BotEquity(TypedDict):
@@ -478,6 +542,27 @@ class CreateBotRequest(TypedDict):
     limits: NotRequired[BotLimitsInput]
 
 
+class CreateSignalRequest(TypedDict):
+    id: str
+    """Of the sender, unique within a tenant: the same signal may be sent again, and is heard
+    once.
+    """
+    tenant: NotRequired[str]
+    """Whose bots hear it; empty: "default"."""
+    instrumentId: str
+    """"okx:BTC-USDT-SWAP", "polymarket:<asset>"."""
+    direction: Literal["SIGNAL_DIRECTION_UP", "SIGNAL_DIRECTION_DOWN", "SIGNAL_DIRECTION_NEUTRAL"]
+    """The direction of a price.
+    `SIGNAL_DIRECTION_NEUTRAL`: Neither: a position that a signal opened is closed.
+    """
+    confidence: str
+    """From 0 to 1."""
+    madeAt: NotRequired[str]
+    """By the sender's clock, within the day before now; left out: now."""
+    expiresAt: NotRequired[str]
+    """After madeAt, by at most a day; left out: a day after it."""
+
+
 class CreateSimpleTriggerRequest(TypedDict):
     walletAddress: str
     """The follower's wallet, in any case."""
@@ -798,6 +883,102 @@ class DefaultTriggersInput(TypedDict):
     """Sells a part at each rung, the lowest first."""
     timeStopSeconds: NotRequired[int | str]
     """From so many seconds after the first fill on, at any price."""
+
+
+class DeltaHedgeConfig(TypedDict):
+    """A binary on a price, bought below its worth by a model and hedged by its delta: a hedge
+    with model risk. It trades at two exchanges, which no wallet does yet: backtests alone.
+    Units as in MarketMakingConfig.
+    """
+
+    binaryId: str
+    """One of "instruments"; pays 1 when the price ends above the strike, or below it."""
+    hedgeId: str
+    """One of "instruments": a linear swap or future on that price."""
+    strike: str
+    """In the hedge's units of price."""
+    paysAbove: NotRequired[bool]
+    """Left out: true."""
+    expiresMs: str
+    """When the binary is decided, milliseconds since 1970."""
+    volatility: str
+    """Of the price, a year: 0.5 is 50 %; more than 0 and at most 10."""
+    orderSize: str
+    """Shares of one tranche."""
+    maxPosition: str
+    """Shares in all; at least orderSize."""
+    minEdge: NotRequired[str]
+    """Least worth above the cost of a share, fees included, in the binary's units of price."""
+    exitEdge: NotRequired[str]
+    """Shares are sold where the bid, fee taken off, is above their worth by this; left out: 0."""
+    stopBeforeS: NotRequired[int]
+    """All is closed so many seconds before the end; left out: 3600."""
+    rebalanceBand: NotRequired[int]
+    """Difference of hedge and delta that is let be, in parts of a million of the delta; left
+    out: 100000.
+    """
+    binaryFee: NotRequired[int]
+    """A taker's, in parts of a million of the notional."""
+    hedgeFee: NotRequired[int]
+    """A taker's, in parts of a million of the notional."""
+    maxLoss: str
+    """Of one tranche whose hedge fails, at the book of its entry; in the binary's units of
+    money.
+    """
+    hedgeDeadlineMs: NotRequired[int]
+    """From the first share that is not hedged; after it, the shares are flattened; left out:
+    5000.
+    """
+    maxSlippage: NotRequired[int]
+    """Of each order beyond the best price, in parts of a million; left out: 10000."""
+
+
+class DeltaHedgeConfigInput(TypedDict):
+    """A binary on a price, bought below its worth by a model and hedged by its delta: a hedge
+    with model risk. It trades at two exchanges, which no wallet does yet: backtests alone.
+    Units as in MarketMakingConfig.
+    """
+
+    binaryId: str
+    """One of "instruments"; pays 1 when the price ends above the strike, or below it."""
+    hedgeId: str
+    """One of "instruments": a linear swap or future on that price."""
+    strike: int | str
+    """In the hedge's units of price."""
+    paysAbove: NotRequired[bool]
+    """Left out: true."""
+    expiresMs: int | str
+    """When the binary is decided, milliseconds since 1970."""
+    volatility: str
+    """Of the price, a year: 0.5 is 50 %; more than 0 and at most 10."""
+    orderSize: int | str
+    """Shares of one tranche."""
+    maxPosition: int | str
+    """Shares in all; at least orderSize."""
+    minEdge: int | str
+    """Least worth above the cost of a share, fees included, in the binary's units of price."""
+    exitEdge: NotRequired[int | str]
+    """Shares are sold where the bid, fee taken off, is above their worth by this; left out: 0."""
+    stopBeforeS: NotRequired[int]
+    """All is closed so many seconds before the end; left out: 3600."""
+    rebalanceBand: NotRequired[int]
+    """Difference of hedge and delta that is let be, in parts of a million of the delta; left
+    out: 100000.
+    """
+    binaryFee: int
+    """A taker's, in parts of a million of the notional."""
+    hedgeFee: int
+    """A taker's, in parts of a million of the notional."""
+    maxLoss: int | str
+    """Of one tranche whose hedge fails, at the book of its entry; in the binary's units of
+    money.
+    """
+    hedgeDeadlineMs: NotRequired[int]
+    """From the first share that is not hedged; after it, the shares are flattened; left out:
+    5000.
+    """
+    maxSlippage: NotRequired[int]
+    """Of each order beyond the best price, in parts of a million; left out: 10000."""
 
 
 class Drift(TypedDict):
@@ -1141,6 +1322,80 @@ class FollowerOrder(TypedDict):
     filledNotional: str
     fees: str
     times: NotRequired[OrderTimes]
+
+
+class FundingArbitrageConfig(TypedDict):
+    """Funding-rate arbitrage: long spot and short the linear swap of the same coin. Units as
+    in MarketMakingConfig.
+    """
+
+    spotId: str
+    """One of "instruments"."""
+    swapId: str
+    """One of "instruments"."""
+    orderSize: str
+    """Of spot in one tranche."""
+    maxPosition: str
+    """Of spot in all; at least orderSize."""
+    horizonH: NotRequired[int]
+    """Hours over which the fees of all four orders are spread; left out: 168."""
+    entryRate: NotRequired[int]
+    """Least rate a year after costs to open, in parts of a million."""
+    exitRate: NotRequired[int]
+    """Rate a year before costs below which all is closed, in parts of a million, at most
+    entryRate; left out: 0.
+    """
+    spotFee: NotRequired[int]
+    """A taker's, in parts of a million of the notional."""
+    swapFee: NotRequired[int]
+    """A taker's, in parts of a million of the notional."""
+    rebalanceBand: NotRequired[int]
+    """Difference of the legs that is let be, in parts of a million of the position; left out:
+    10000.
+    """
+    maxLoss: str
+    """Of one tranche whose second leg fails, at the books of its entry; in units of money."""
+    hedgeDeadlineMs: NotRequired[int]
+    """From the first fill of one leg alone; after it, that leg is flattened; left out: 5000."""
+    maxSlippage: NotRequired[int]
+    """Of each order beyond the best price, in parts of a million; left out: 1000."""
+
+
+class FundingArbitrageConfigInput(TypedDict):
+    """Funding-rate arbitrage: long spot and short the linear swap of the same coin. Units as
+    in MarketMakingConfig.
+    """
+
+    spotId: str
+    """One of "instruments"."""
+    swapId: str
+    """One of "instruments"."""
+    orderSize: int | str
+    """Of spot in one tranche."""
+    maxPosition: int | str
+    """Of spot in all; at least orderSize."""
+    horizonH: NotRequired[int]
+    """Hours over which the fees of all four orders are spread; left out: 168."""
+    entryRate: int
+    """Least rate a year after costs to open, in parts of a million."""
+    exitRate: NotRequired[int]
+    """Rate a year before costs below which all is closed, in parts of a million, at most
+    entryRate; left out: 0.
+    """
+    spotFee: int
+    """A taker's, in parts of a million of the notional."""
+    swapFee: int
+    """A taker's, in parts of a million of the notional."""
+    rebalanceBand: NotRequired[int]
+    """Difference of the legs that is let be, in parts of a million of the position; left out:
+    10000.
+    """
+    maxLoss: int | str
+    """Of one tranche whose second leg fails, at the books of its entry; in units of money."""
+    hedgeDeadlineMs: NotRequired[int]
+    """From the first fill of one leg alone; after it, that leg is flattened; left out: 5000."""
+    maxSlippage: NotRequired[int]
+    """Of each order beyond the best price, in parts of a million; left out: 1000."""
 
 
 class GetBacktestRequest(TypedDict):
@@ -1676,6 +1931,14 @@ class ListRiskLimitsResponse(TypedDict):
     """Limits, by scope and subject."""
 
     limits: list[RiskLimits]
+
+
+class ListSignalsResponse(TypedDict):
+    """Signals, the last received first."""
+
+    signals: list[Signal]
+    nextPageToken: str
+    """Empty: there are no more."""
 
 
 class ListSimpleTriggersResponse(TypedDict):
@@ -2502,6 +2765,73 @@ class SettingsPreview(TypedDict):
     proposed: NotRequired[CopyOutcome]
     unknown: list[str]
     """What is assumed, and what is not known, a sentence each."""
+
+
+class Signal(TypedDict):
+    """An outside opinion on the price of an instrument, for the bots of a tenant that trade by
+    signals.
+    """
+
+    id: str
+    """Of its sender, unique within a tenant."""
+    tenant: str
+    instrumentId: str
+    direction: str
+    """The direction of a price.
+    `SIGNAL_DIRECTION_NEUTRAL`: Neither: a position that a signal opened is closed.
+    """
+    confidence: str
+    """From 0 to 1."""
+    madeAt: NotRequired[str]
+    expiresAt: NotRequired[str]
+    """Nothing opens by it afterwards."""
+    receivedAt: NotRequired[str]
+
+
+class SignalConfig(TypedDict):
+    """A position that outside signals set (POST /signals). Sizes are whole numbers of units,
+    as in MarketMakingConfig.
+    """
+
+    instrumentId: str
+    """One of "instruments"."""
+    position: str
+    """Held, long or short, when a signal says so."""
+    minConfidence: NotRequired[int]
+    """Least confidence of a signal that counts, in parts of a million; left out: 600000."""
+    maxAgeMs: NotRequired[int]
+    """An older signal is not heard, and a position grows no longer than this; left out: 10000."""
+    holdS: NotRequired[int]
+    """When a position is closed that no signal has renewed, in seconds; left out: 3600."""
+    reverse: NotRequired[bool]
+    """An opposite signal turns the position, otherwise it only closes it; left out: false."""
+    maxSlippage: NotRequired[int]
+    """How far beyond the best price an order may go, in parts of a million; left out: 1000."""
+    halfLifeS: NotRequired[int]
+    """In so many seconds a signal's confidence halves; 0: it stays; left out: 0."""
+
+
+class SignalConfigInput(TypedDict):
+    """A position that outside signals set (POST /signals). Sizes are whole numbers of units,
+    as in MarketMakingConfig.
+    """
+
+    instrumentId: str
+    """One of "instruments"."""
+    position: int | str
+    """Held, long or short, when a signal says so."""
+    minConfidence: NotRequired[int]
+    """Least confidence of a signal that counts, in parts of a million; left out: 600000."""
+    maxAgeMs: NotRequired[int]
+    """An older signal is not heard, and a position grows no longer than this; left out: 10000."""
+    holdS: NotRequired[int]
+    """When a position is closed that no signal has renewed, in seconds; left out: 3600."""
+    reverse: NotRequired[bool]
+    """An opposite signal turns the position, otherwise it only closes it; left out: false."""
+    maxSlippage: NotRequired[int]
+    """How far beyond the best price an order may go, in parts of a million; left out: 1000."""
+    halfLifeS: NotRequired[int]
+    """In so many seconds a signal's confidence halves; 0: it stays; left out: 0."""
 
 
 class SimpleTrigger(TypedDict):

@@ -178,3 +178,15 @@ on conflict do nothing
 
 -- name: forget_pnl
 delete from bot_pnl where at < clock_timestamp() - %(days)s * interval '1 day'
+
+-- name: signals
+-- Signals for the bots of a wallet that are young enough, the youngest first.
+select id, instrument_id, direction, confidence,
+       (extract(epoch from made_at) * 1000)::bigint as made_ms,
+       (extract(epoch from expires_at) * 1000)::bigint as expires_ms
+from bot_signal
+where tenant = (select tenant from trading_wallet where id = %(wallet)s)
+  and instrument_id = any(%(instruments)s)
+  and made_at >= clock_timestamp() - %(age)s * interval '1 millisecond'
+order by made_at desc, id
+limit 1000

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from services.bots.core.orders import BotOrder
 from services.bots.core.profit import PnlPoint, Position
 from services.bots.core.requests import PermitAsked, Written
 from services.bots.core.risk.shares import ShareKept
+from services.bots.core.strategy import SignalEvent
 from services.bots.core.told import Move
 from services.bots.risk_store import DeniedError, Kill, RiskStore
 from tradingtools.domain.bot_states import BotState
@@ -27,6 +29,7 @@ from tradingtools.venues.trading import Fill, FundingPayment, NewOrder
 
 _QUERIES = load_queries(Path(__file__).parent / "queries.sql")
 Row = dict[str, Any]
+_MILLION = 1_000_000
 
 
 class LostError(Exception):
@@ -123,6 +126,31 @@ class Store:
         """Return a bot that exists."""
         (row,) = await self._rows("bots", wallet=None, bot=bot_id)
         return _bot(row)
+
+    async def signals(
+        self, wallet_id: str, instruments: Sequence[str], age_ms: int
+    ) -> list[SignalEvent]:
+        """Return the signals for bots of a wallet, the one made first first.
+
+        Args:
+            wallet_id: of the bots.
+            instruments: that they listen for.
+            age_ms: the greatest age.
+        """
+        rows = await self._rows(
+            "signals", wallet=wallet_id, instruments=list(instruments), age=age_ms
+        )
+        return [
+            SignalEvent(
+                signal_id=row["id"],
+                instrument_id=row["instrument_id"],
+                direction=row["direction"],
+                confidence=Decimal(row["confidence"]) / _MILLION,
+                made_ms=row["made_ms"],
+                expires_ms=row["expires_ms"],
+            )
+            for row in reversed(rows)
+        ]
 
     async def unsettled(self, bots: Sequence[str]) -> list[tuple[str, str, BotOrder]]:
         """Return bot, slot and order of each that may fill, or has fills that are not booked."""

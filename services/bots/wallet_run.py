@@ -22,6 +22,7 @@ from services.bots.wallet.oversight import Oversight
 from services.bots.wallet.positions import Positions
 from services.bots.wallet.sending import Sending
 from services.bots.wallet.shared import Venue, Wallet
+from services.bots.wallet.signals import Signals
 from services.bots.wallet.wishes import Wishes
 from tradingtools import clock
 from tradingtools.domain.bot_order_states import BotOrderState, PendingRequest
@@ -104,6 +105,7 @@ class WalletRun:
                     group.create_task(Positions(wallet, sending).follow()),
                     group.create_task(Oversight(wallet, sending).follow()),
                     group.create_task(forced.follow_funding()),
+                    group.create_task(Signals(wallet, sending).follow()),
                 ]
                 keeping = group.create_task(journal.keep())
                 await self._left.wait()

@@ -15,6 +15,7 @@ from services.control.auth.rotation import follow
 from services.control.bot_reports.service import BotReportServicer
 from services.control.bot_reports.store import BotReports
 from services.control.bots.service import BotServicer
+from services.control.bots.signals import Signals
 from services.control.bots.store import Bots
 from services.control.edge.admission import Gate
 from services.control.edge.contract import OWN_SERVICES, public_routes
@@ -117,7 +118,7 @@ async def run(settings: Settings, stop: asyncio.Event, *, internal: InternalProc
             subscriptions, Runner(settings.shared, settings.simulation_ms / 1000)
         )
         wallet = WalletServicer(Wallets(store), signer)
-        bot = BotServicer(Bots(store))
+        bot = BotServicer(Bots(store), Signals(store))
         report = BotReportServicer(BotReports(store), openapi)
         risk = RiskServicer(Risk(store))
         names = [service.full_name for service in OWN_SERVICES]

@@ -149,3 +149,45 @@ def retuned(world: Bots, bot_id: str) -> None:
 def limits(world: Bots, bot_id: str, **more: str) -> None:
     query = "update bot set limits = %s, version = version + 1 where id = %s"
     world.rows(query, json.dumps({"max_position": "6", **more}), bot_id)
+
+
+def test_a_signal_sets_the_position_of_a_bot_that_hears_it_once(world: Bots) -> None:
+    bot_id = "sg0000000001"
+    swap = "okx:BTC-USDT-SWAP"
+    world.bot(
+        bot_id,
+        strategy="signal",
+        config={
+            "instrument_id": swap,
+            "position": 2 * 10**8,
+            "max_slippage": 10_000,
+            "max_age_ms": 300_000,
+        },
+    )
+    engine = world.engine()
+    engine.start()
+    try:
+        until(lambda: world.state(bot_id)[0] == "RUNNING", "the start")
+        signal(world, "up", swap, 1, age_s=0)
+        signal(world, "another market", "okx:ETH-USDT-SWAP", -1, age_s=0)
+        signal(world, "old", swap, -1, age_s=600)
+        until(lambda: world.booked(bot_id) == 2, "the position")
+        engine.kill()
+        engine.start()
+        signal(world, "neither", swap, 0, age_s=0)
+        until(lambda: world.booked(bot_id) == 0, "its end")
+        # The second life reads "up" again, and has heard it.
+        stopped(world, bot_id)
+        assert world.booked(bot_id) == 0
+    finally:
+        engine.stop()
+
+
+def signal(world: Bots, name: str, instrument: str, direction: int, *, age_s: int) -> None:
+    world.rows(
+        "insert into bot_signal (tenant, id, instrument_id, direction, confidence, made_at,"
+        " expires_at, actor) values ('default', %s, %s, %s, 800000,"
+        " clock_timestamp() - %s * interval '1 second', clock_timestamp() + interval '1 hour',"
+        " 'x')",
+        name, instrument, direction, age_s,
+    )  # fmt: skip

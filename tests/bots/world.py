@@ -115,14 +115,19 @@ class BotWorld:
         )
 
     def made(
-        self, bot_id: str, config: Mapping[str, Any], limits: Mapping[str, str], wallet: str = ""
+        self,
+        bot_id: str,
+        config: Mapping[str, Any],
+        limits: Mapping[str, str],
+        wallet: str = "",
+        strategy: str = "market_making",
     ) -> None:
-        """Create a market maker of a wallet, or of the first one, and want it to run."""
+        """Create a bot of a wallet, or of the first one, and want it to run."""
         named = [config["instrument_id"], config.get("complement_id")]
         self.rows(
             "insert into bot (id, tenant, name, wallet_id, strategy, config, instruments, limits,"
-            " desired) values (%s, 'default', %s, %s, 'market_making', %s, %s, %s, 'RUNNING')",
-            bot_id, bot_id, wallet or self.wallet, json.dumps(config),
+            " desired) values (%s, 'default', %s, %s, %s, %s, %s, %s, 'RUNNING')",
+            bot_id, bot_id, wallet or self.wallet, strategy, json.dumps(config),
             [one for one in named if one], json.dumps(limits),
         )  # fmt: skip
 
@@ -141,19 +146,22 @@ class Bots(BotWorld):
     okx: Live
 
     def bot(self, bot_id: str, **more: Any) -> None:
-        """Create a market maker and want it to run."""
-        config = {
-            "instrument_id": f"okx:{SWAP}",
-            "order_size": 10**8,
-            "max_position": 5 * 10**8,
-            "risk_aversion": 0.01,
-            "arrival_decay": 0.05,
-            "max_half_spread": 100 * 10**8,
-            **more.pop("config", {}),
-        }
+        """Create a bot, without a strategy a market maker, and want it to run."""
+        strategy = more.pop("strategy", "market_making")
+        config = more.pop("config", {})
+        if strategy == "market_making":
+            config = {
+                "instrument_id": f"okx:{SWAP}",
+                "order_size": 10**8,
+                "max_position": 5 * 10**8,
+                "risk_aversion": 0.01,
+                "arrival_decay": 0.05,
+                "max_half_spread": 100 * 10**8,
+                **config,
+            }
         wallet = more.pop("wallet", "")
         limits = {"max_position": "6", **more.pop("limits", {})}
-        self.made(bot_id, config, limits, wallet)
+        self.made(bot_id, config, limits, wallet, strategy)
 
     def asked(self, path: str, account: str = "ann") -> list[dict[str, str]]:
         """Return the rows of a private question, asked as another client would."""

@@ -26,7 +26,7 @@ from tradingtools.domain.strategies import CONFIGS
 from tradingtools.v1 import bot_service_pb2 as pb
 
 SCHEMAS = json.loads(DOCUMENT.read_text(encoding="utf-8"))["components"]["schemas"]
-SWAP = "okx:BTC-USDT-SWAP"
+SWAP, SPOT = "okx:BTC-USDT-SWAP", "okx:BTC-USDT"
 UNITS = {"price_digits": 10, "size_digits": 8, "money_digits": 8}
 COMMANDS = ("start", "stop", "pause", "resume")
 
@@ -132,7 +132,17 @@ def test_every_strategy_of_the_contract_is_told_as_it_was_asked(
            "finishWhen": "BUDGET"}  # fmt: skip
     shown = created(edge, mine, config={"dca": dca})
     assert shown["config"] == {"dca": {**dca, "maxSlippage": 1000}}
+    signal = {"instrumentId": SWAP, "position": "5", "minConfidence": 0, "halfLifeS": 30}
+    shown = created(edge, mine, config={"signal": signal})
+    assert shown["config"]["signal"].items() >= {**signal, "maxAgeMs": 10_000}.items()
+    carry = {"spotId": SPOT, "swapId": SWAP, "orderSize": "5", "maxPosition": "9", "spotFee": 0,
+             "entryRate": 0, "exitRate": -5, "swapFee": 7, "maxLoss": "1"}  # fmt: skip
+    shown = created(edge, mine, config={"fundingArbitrage": carry}, instruments=[SWAP, SPOT])
+    assert shown["config"]["fundingArbitrage"].items() >= {**carry, "horizonH": 168}.items()
     for wrong, field in (
+        ({"fundingArbitrage": {**carry, "exitRate": 1}}, "config.fundingArbitrage.exitRate"),
+        ({"fundingArbitrage": {**carry, "spotFee": None}}, "config.fundingArbitrage.spotFee"),
+        ({"signal": {**signal, "minConfidence": 1_000_001}}, "config.signal.minConfidence"),
         ({"grid": {**grid, "upper": "4"}}, "config.grid.upper"),
         ({"dca": {**dca, "finishWhen": "SOLD"}}, "config.dca.takeProfit"),
         ({"dca": {**dca, "finishWhen": "x"}}, "config.dca.finishWhen"),
@@ -375,3 +385,52 @@ def test_tt_does_all_of_it(
     assert "65000.5" in call("bots", "fills", bot, environ=environ).out
     file.write_text("[]")
     as_json("bots", "create", "x", "-w", mine, "-f", str(file), status=2)
+
+
+def test_a_signal_is_kept_once_and_listed(edge: RunningEdge, database: Database) -> None:
+    instrument = f"okx:{secrets.token_hex(4)}"
+    asked = {
+        "id": secrets.token_hex(8), "instrumentId": instrument,
+        "direction": "SIGNAL_DIRECTION_DOWN", "confidence": "0.65",
+    }  # fmt: skip
+    first = valid(edge.call("POST", "/signals", MANAGE, json=asked), "Signal", 201)
+    again = valid(edge.call("POST", "/signals", MANAGE, json=asked), "Signal", 201)
+    assert again == first
+    assert (first["confidence"], first["tenant"]) == ("0.65", "default")
+    row = database.execute(
+        "select direction, confidence, actor, expires_at - made_at = interval '1 day'"
+        " from bot_signal where id = %s",
+        (asked["id"],),
+    ).fetchone()
+    assert row is not None
+    assert list(row.values()) == [-1, 650_000, "backend", True]
+    other = edge.call("POST", "/signals", MANAGE, json={**asked, "confidence": "0.7"})
+    assert error_of(other)[:2] == (409, "CONFLICT")
+    # Another tenant's is another one.
+    second = edge.call("POST", "/signals", MANAGE, json={**asked, "tenant": "desk"})
+    path = f"/signals?instrumentId={instrument}&pageSize=1"
+    page = valid(edge.call("GET", path, READ), "ListSignalsResponse")
+    more = edge.call("GET", f"{path}&pageToken={page['nextPageToken']}", READ).json()
+    assert [*page["signals"], *more["signals"]] == [second.json(), first]
+
+
+def test_a_signal_that_does_not_fit_is_refused(edge: RunningEdge) -> None:
+    good = {
+        "id": secrets.token_hex(8), "instrumentId": SWAP, "direction": "SIGNAL_DIRECTION_UP",
+        "confidence": "1",
+    }  # fmt: skip
+    for change, field in (
+        ({"madeAt": "2020-01-01T00:00:00Z"}, "madeAt"),
+        ({"madeAt": "2999-01-01T00:00:00Z"}, "madeAt"),
+        ({"expiresAt": "2020-01-01T00:00:00Z"}, "expiresAt"),
+        ({"expiresAt": "2999-01-01T00:00:00Z"}, "expiresAt"),
+        ({"confidence": "1.1"}, "confidence"),
+        ({"direction": "SIGNAL_DIRECTION_UNSPECIFIED"}, "direction"),
+        ({"id": ""}, "id"),
+        ({"instrumentId": "BTC"}, "instrumentId"),
+    ):
+        status, reason, metadata = error_of(
+            edge.call("POST", "/signals", MANAGE, json={**good, **change})
+        )
+        assert (status, reason, metadata["field"]) == (400, "INVALID_FIELD", field)
+    assert edge.call("POST", "/signals", READ, json=good).status_code == 403

@@ -109,6 +109,13 @@ EXAMPLES: Mapping[str, Mapping[str, Any]] = {
     },
     "ListRiskBreaches": {"pageSize": 20},
     "SetKillSwitch": {"exchange": "okx", "reason": "prices are wrong"},
+    "CreateSignal": {
+        "id": "desk-2026-11-25-17",
+        "instrumentId": "okx:BTC-USDT-SWAP",
+        "direction": "SIGNAL_DIRECTION_UP",
+        "confidence": "0.8",
+    },
+    "ListSignals": {"instrumentId": "okx:BTC-USDT-SWAP", "pageSize": 20},
     "ListSimpleTriggers": {"walletAddress": WALLET},
     "ListTriggers": {"wallet": WALLET},
     "ListCopyQuality": {"followerProxy": WALLET, "by": "leader"},

@@ -106,8 +106,8 @@ PERMISSIONS: dict[str, Permission] = {
     ),
     **_of(
         "BotService",
-        read="ListBots GetBot ListBotOrders ListBotFills",
-        manage="CreateBot UpdateBot StartBot StopBot PauseBot ResumeBot",
+        read="ListBots GetBot ListBotOrders ListBotFills ListSignals",
+        manage="CreateBot UpdateBot StartBot StopBot PauseBot ResumeBot CreateSignal",
     ),
     **_of(
         "BotReportService",

@@ -12,6 +12,7 @@ from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from tradingtools.v1 import common_pb2 as _common_pb2
+from tradingtools.v1 import strategy_settings_pb2 as _strategy_settings_pb2
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -56,6 +57,28 @@ BOT_STATE_RISK_STOPPED: BotState.ValueType  # 8
 """A loss has reached its limit; a person resumes it, and says why."""
 BOT_STATE_ERROR: BotState.ValueType  # 9
 Global___BotState: _TypeAlias = BotState  # noqa: Y015
+
+class _SignalDirection:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _SignalDirectionEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_SignalDirection.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    SIGNAL_DIRECTION_UNSPECIFIED: _SignalDirection.ValueType  # 0
+    SIGNAL_DIRECTION_UP: _SignalDirection.ValueType  # 1
+    SIGNAL_DIRECTION_DOWN: _SignalDirection.ValueType  # 2
+    SIGNAL_DIRECTION_NEUTRAL: _SignalDirection.ValueType  # 3
+    """Neither: a position that a signal opened is closed."""
+
+class SignalDirection(_SignalDirection, metaclass=_SignalDirectionEnumTypeWrapper):
+    """The direction of a price."""
+
+SIGNAL_DIRECTION_UNSPECIFIED: SignalDirection.ValueType  # 0
+SIGNAL_DIRECTION_UP: SignalDirection.ValueType  # 1
+SIGNAL_DIRECTION_DOWN: SignalDirection.ValueType  # 2
+SIGNAL_DIRECTION_NEUTRAL: SignalDirection.ValueType  # 3
+"""Neither: a position that a signal opened is closed."""
+Global___SignalDirection: _TypeAlias = SignalDirection  # noqa: Y015
 
 @_typing.final
 class MarketMakingConfig(_message.Message):
@@ -301,24 +324,40 @@ class BotConfig(_message.Message):
     MARKET_MAKING_FIELD_NUMBER: _builtins.int
     GRID_FIELD_NUMBER: _builtins.int
     DCA_FIELD_NUMBER: _builtins.int
+    SIGNAL_FIELD_NUMBER: _builtins.int
+    ARBITRAGE_FIELD_NUMBER: _builtins.int
+    FUNDING_ARBITRAGE_FIELD_NUMBER: _builtins.int
+    DELTA_HEDGE_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def market_making(self) -> Global___MarketMakingConfig: ...
     @_builtins.property
     def grid(self) -> Global___GridConfig: ...
     @_builtins.property
     def dca(self) -> Global___DcaConfig: ...
+    @_builtins.property
+    def signal(self) -> _strategy_settings_pb2.SignalConfig: ...
+    @_builtins.property
+    def arbitrage(self) -> _strategy_settings_pb2.ArbitrageConfig: ...
+    @_builtins.property
+    def funding_arbitrage(self) -> _strategy_settings_pb2.FundingArbitrageConfig: ...
+    @_builtins.property
+    def delta_hedge(self) -> _strategy_settings_pb2.DeltaHedgeConfig: ...
     def __init__(
         self,
         *,
         market_making: Global___MarketMakingConfig | None = ...,
         grid: Global___GridConfig | None = ...,
         dca: Global___DcaConfig | None = ...,
+        signal: _strategy_settings_pb2.SignalConfig | None = ...,
+        arbitrage: _strategy_settings_pb2.ArbitrageConfig | None = ...,
+        funding_arbitrage: _strategy_settings_pb2.FundingArbitrageConfig | None = ...,
+        delta_hedge: _strategy_settings_pb2.DeltaHedgeConfig | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["dca", b"dca", "grid", b"grid", "market_making", b"market_making", "strategy", b"strategy"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["arbitrage", b"arbitrage", "dca", b"dca", "delta_hedge", b"delta_hedge", "funding_arbitrage", b"funding_arbitrage", "grid", b"grid", "market_making", b"market_making", "signal", b"signal", "strategy", b"strategy"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["dca", b"dca", "grid", b"grid", "market_making", b"market_making", "strategy", b"strategy"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["arbitrage", b"arbitrage", "dca", b"dca", "delta_hedge", b"delta_hedge", "funding_arbitrage", b"funding_arbitrage", "grid", b"grid", "market_making", b"market_making", "signal", b"signal", "strategy", b"strategy"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_strategy: _TypeAlias = _typing.Literal["market_making", "grid", "dca"]  # noqa: Y015
+    _WhichOneofReturnType_strategy: _TypeAlias = _typing.Literal["market_making", "grid", "dca", "signal", "arbitrage", "funding_arbitrage", "delta_hedge"]  # noqa: Y015
     _WhichOneofArgType_strategy: _TypeAlias = _typing.Literal["strategy", b"strategy"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_strategy) -> _WhichOneofReturnType_strategy | None: ...
 
@@ -588,7 +627,7 @@ class Bot(_message.Message):
     """Unique within a tenant."""
     wallet_id: _builtins.str
     strategy: _builtins.str
-    """The strategy of "config": "market_making", "grid", "dca"."""
+    """The strategy of "config": "market_making", "funding_arbitrage"."""
     desired: Global___BotState.ValueType
     """What a person wants of it: IDLE, RUNNING, PAUSED or STOPPED."""
     state: Global___BotState.ValueType
@@ -1145,3 +1184,153 @@ class ListBotFillsResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ListBotFillsResponse: _TypeAlias = ListBotFillsResponse  # noqa: Y015
+
+@_typing.final
+class Signal(_message.Message):
+    """An outside opinion on the price of an instrument, for the bots of a tenant that trade by signals."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ID_FIELD_NUMBER: _builtins.int
+    TENANT_FIELD_NUMBER: _builtins.int
+    INSTRUMENT_ID_FIELD_NUMBER: _builtins.int
+    DIRECTION_FIELD_NUMBER: _builtins.int
+    CONFIDENCE_FIELD_NUMBER: _builtins.int
+    MADE_AT_FIELD_NUMBER: _builtins.int
+    EXPIRES_AT_FIELD_NUMBER: _builtins.int
+    RECEIVED_AT_FIELD_NUMBER: _builtins.int
+    id: _builtins.str
+    """Of its sender, unique within a tenant."""
+    tenant: _builtins.str
+    instrument_id: _builtins.str
+    direction: Global___SignalDirection.ValueType
+    confidence: _builtins.str
+    """From 0 to 1."""
+    @_builtins.property
+    def made_at(self) -> _timestamp_pb2.Timestamp: ...
+    @_builtins.property
+    def expires_at(self) -> _timestamp_pb2.Timestamp:
+        """Nothing opens by it afterwards."""
+
+    @_builtins.property
+    def received_at(self) -> _timestamp_pb2.Timestamp: ...
+    def __init__(
+        self,
+        *,
+        id: _builtins.str = ...,
+        tenant: _builtins.str = ...,
+        instrument_id: _builtins.str = ...,
+        direction: Global___SignalDirection.ValueType = ...,
+        confidence: _builtins.str = ...,
+        made_at: _timestamp_pb2.Timestamp | None = ...,
+        expires_at: _timestamp_pb2.Timestamp | None = ...,
+        received_at: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["expires_at", b"expires_at", "made_at", b"made_at", "received_at", b"received_at"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["confidence", b"confidence", "direction", b"direction", "expires_at", b"expires_at", "id", b"id", "instrument_id", b"instrument_id", "made_at", b"made_at", "received_at", b"received_at", "tenant", b"tenant"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Signal: _TypeAlias = Signal  # noqa: Y015
+
+@_typing.final
+class CreateSignalRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ID_FIELD_NUMBER: _builtins.int
+    TENANT_FIELD_NUMBER: _builtins.int
+    INSTRUMENT_ID_FIELD_NUMBER: _builtins.int
+    DIRECTION_FIELD_NUMBER: _builtins.int
+    CONFIDENCE_FIELD_NUMBER: _builtins.int
+    MADE_AT_FIELD_NUMBER: _builtins.int
+    EXPIRES_AT_FIELD_NUMBER: _builtins.int
+    id: _builtins.str
+    """Of the sender, unique within a tenant: the same signal may be sent again, and is heard once."""
+    tenant: _builtins.str
+    """Whose bots hear it; empty: "default"."""
+    instrument_id: _builtins.str
+    """"okx:BTC-USDT-SWAP", "polymarket:<asset>"."""
+    direction: Global___SignalDirection.ValueType
+    confidence: _builtins.str
+    """From 0 to 1."""
+    @_builtins.property
+    def made_at(self) -> _timestamp_pb2.Timestamp:
+        """By the sender's clock, within the day before now; left out: now."""
+
+    @_builtins.property
+    def expires_at(self) -> _timestamp_pb2.Timestamp:
+        """After madeAt, by at most a day; left out: a day after it."""
+
+    def __init__(
+        self,
+        *,
+        id: _builtins.str = ...,
+        tenant: _builtins.str = ...,
+        instrument_id: _builtins.str = ...,
+        direction: Global___SignalDirection.ValueType = ...,
+        confidence: _builtins.str = ...,
+        made_at: _timestamp_pb2.Timestamp | None = ...,
+        expires_at: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["expires_at", b"expires_at", "made_at", b"made_at"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["confidence", b"confidence", "direction", b"direction", "expires_at", b"expires_at", "id", b"id", "instrument_id", b"instrument_id", "made_at", b"made_at", "tenant", b"tenant"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CreateSignalRequest: _TypeAlias = CreateSignalRequest  # noqa: Y015
+
+@_typing.final
+class ListSignalsRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    INSTRUMENT_ID_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    instrument_id: _builtins.str
+    """Of this instrument; empty: of all."""
+    page_size: _builtins.int
+    """At most so many; 0: 50."""
+    page_token: _builtins.str
+    """nextPageToken of the page before; empty: the first."""
+    def __init__(
+        self,
+        *,
+        instrument_id: _builtins.str = ...,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["instrument_id", b"instrument_id", "page_size", b"page_size", "page_token", b"page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListSignalsRequest: _TypeAlias = ListSignalsRequest  # noqa: Y015
+
+@_typing.final
+class ListSignalsResponse(_message.Message):
+    """Signals, the last received first."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SIGNALS_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """Empty: there are no more."""
+    @_builtins.property
+    def signals(self) -> _containers.RepeatedCompositeFieldContainer[Global___Signal]: ...
+    def __init__(
+        self,
+        *,
+        signals: _abc.Iterable[Global___Signal] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["next_page_token", b"next_page_token", "signals", b"signals"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListSignalsResponse: _TypeAlias = ListSignalsResponse  # noqa: Y015

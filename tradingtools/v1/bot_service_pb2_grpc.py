@@ -85,6 +85,16 @@ class BotServiceStub:
                 request_serializer=tradingtools_dot_v1_dot_bot__service__pb2.ListBotFillsRequest.SerializeToString,
                 response_deserializer=tradingtools_dot_v1_dot_bot__service__pb2.ListBotFillsResponse.FromString,
                 _registered_method=True)
+        self.CreateSignal = channel.unary_unary(
+                '/tradingtools.v1.BotService/CreateSignal',
+                request_serializer=tradingtools_dot_v1_dot_bot__service__pb2.CreateSignalRequest.SerializeToString,
+                response_deserializer=tradingtools_dot_v1_dot_bot__service__pb2.Signal.FromString,
+                _registered_method=True)
+        self.ListSignals = channel.unary_unary(
+                '/tradingtools.v1.BotService/ListSignals',
+                request_serializer=tradingtools_dot_v1_dot_bot__service__pb2.ListSignalsRequest.SerializeToString,
+                response_deserializer=tradingtools_dot_v1_dot_bot__service__pb2.ListSignalsResponse.FromString,
+                _registered_method=True)
 
 
 class BotServiceServicer:
@@ -167,6 +177,22 @@ class BotServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def CreateSignal(self, request, context):
+        """Tell a signal to the running bots of a tenant that trade by it; they hear it within a second.
+        May be repeated at will. 409 CONFLICT when another signal has its id, 400 INVALID_FIELD when its
+        times do not fit.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListSignals(self, request, context):
+        """List signals, the last received first. May be repeated at will.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_BotServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -219,6 +245,16 @@ def add_BotServiceServicer_to_server(servicer, server):
                     servicer.ListBotFills,
                     request_deserializer=tradingtools_dot_v1_dot_bot__service__pb2.ListBotFillsRequest.FromString,
                     response_serializer=tradingtools_dot_v1_dot_bot__service__pb2.ListBotFillsResponse.SerializeToString,
+            ),
+            'CreateSignal': grpc.unary_unary_rpc_method_handler(
+                    servicer.CreateSignal,
+                    request_deserializer=tradingtools_dot_v1_dot_bot__service__pb2.CreateSignalRequest.FromString,
+                    response_serializer=tradingtools_dot_v1_dot_bot__service__pb2.Signal.SerializeToString,
+            ),
+            'ListSignals': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListSignals,
+                    request_deserializer=tradingtools_dot_v1_dot_bot__service__pb2.ListSignalsRequest.FromString,
+                    response_serializer=tradingtools_dot_v1_dot_bot__service__pb2.ListSignalsResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -492,6 +528,60 @@ class BotService:
             '/tradingtools.v1.BotService/ListBotFills',
             tradingtools_dot_v1_dot_bot__service__pb2.ListBotFillsRequest.SerializeToString,
             tradingtools_dot_v1_dot_bot__service__pb2.ListBotFillsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CreateSignal(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tradingtools.v1.BotService/CreateSignal',
+            tradingtools_dot_v1_dot_bot__service__pb2.CreateSignalRequest.SerializeToString,
+            tradingtools_dot_v1_dot_bot__service__pb2.Signal.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListSignals(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tradingtools.v1.BotService/ListSignals',
+            tradingtools_dot_v1_dot_bot__service__pb2.ListSignalsRequest.SerializeToString,
+            tradingtools_dot_v1_dot_bot__service__pb2.ListSignalsResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -64,6 +64,13 @@ class BotServiceStub:
     """List orders of a bot. May be repeated at will."""
     ListBotFills: _grpc.UnaryUnaryMultiCallable[_bot_service_pb2.ListBotFillsRequest, _bot_service_pb2.ListBotFillsResponse]
     """List fills of a bot. May be repeated at will."""
+    CreateSignal: _grpc.UnaryUnaryMultiCallable[_bot_service_pb2.CreateSignalRequest, _bot_service_pb2.Signal]
+    """Tell a signal to the running bots of a tenant that trade by it; they hear it within a second.
+    May be repeated at will. 409 CONFLICT when another signal has its id, 400 INVALID_FIELD when its
+    times do not fit.
+    """
+    ListSignals: _grpc.UnaryUnaryMultiCallable[_bot_service_pb2.ListSignalsRequest, _bot_service_pb2.ListSignalsResponse]
+    """List signals, the last received first. May be repeated at will."""
 
 @_typing.type_check_only
 class BotServiceAsyncStub(BotServiceStub):
@@ -99,6 +106,13 @@ class BotServiceAsyncStub(BotServiceStub):
     """List orders of a bot. May be repeated at will."""
     ListBotFills: _aio.UnaryUnaryMultiCallable[_bot_service_pb2.ListBotFillsRequest, _bot_service_pb2.ListBotFillsResponse]  # type: ignore[assignment]
     """List fills of a bot. May be repeated at will."""
+    CreateSignal: _aio.UnaryUnaryMultiCallable[_bot_service_pb2.CreateSignalRequest, _bot_service_pb2.Signal]  # type: ignore[assignment]
+    """Tell a signal to the running bots of a tenant that trade by it; they hear it within a second.
+    May be repeated at will. 409 CONFLICT when another signal has its id, 400 INVALID_FIELD when its
+    times do not fit.
+    """
+    ListSignals: _aio.UnaryUnaryMultiCallable[_bot_service_pb2.ListSignalsRequest, _bot_service_pb2.ListSignalsResponse]  # type: ignore[assignment]
+    """List signals, the last received first. May be repeated at will."""
 
 class BotServiceServicer(metaclass=_abc_1.ABCMeta):
     """Bots, behind the edge."""
@@ -191,5 +205,24 @@ class BotServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_bot_service_pb2.ListBotFillsResponse, _abc.Awaitable[_bot_service_pb2.ListBotFillsResponse]]:
         """List fills of a bot. May be repeated at will."""
+
+    @_abc_1.abstractmethod
+    def CreateSignal(
+        self,
+        request: _bot_service_pb2.CreateSignalRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_bot_service_pb2.Signal, _abc.Awaitable[_bot_service_pb2.Signal]]:
+        """Tell a signal to the running bots of a tenant that trade by it; they hear it within a second.
+        May be repeated at will. 409 CONFLICT when another signal has its id, 400 INVALID_FIELD when its
+        times do not fit.
+        """
+
+    @_abc_1.abstractmethod
+    def ListSignals(
+        self,
+        request: _bot_service_pb2.ListSignalsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_bot_service_pb2.ListSignalsResponse, _abc.Awaitable[_bot_service_pb2.ListSignalsResponse]]:
+        """List signals, the last received first. May be repeated at will."""
 
 def add_BotServiceServicer_to_server(servicer: BotServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -71,6 +71,8 @@ class SignalEvent(msgspec.Struct, frozen=True, gc=False):
     confidence: Decimal
     """From 0 to 1."""
     made_ms: int
+    expires_ms: int | None = None
+    """Nothing opens by it from then on; None: never."""
 
 
 StrategyEvent = (

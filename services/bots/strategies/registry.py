@@ -19,6 +19,8 @@ from services.bots.strategies.market_making import MarketMaking, MarketMakingSta
 from services.bots.strategies.signal import Signal, SignalState
 from tradingtools.domain.strategies import ConfigError
 
+OKX, POLYMARKET = "okx", "polymarket"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Kind:
@@ -26,16 +28,40 @@ class Kind:
 
     make: type[Any]
     state: type[Any]
+    source: str = ""
+    """The paper or definition that it follows."""
+    venues: tuple[tuple[str, ...], ...] = ((OKX,), (POLYMARKET,))
+    """Where it trades; a place with two exchanges is for backtests alone, since a bot has one
+    wallet."""
 
 
 KINDS: Mapping[str, Kind] = {
-    "arbitrage": Kind(make=Arbitrage, state=ArbitrageState),
-    "dca": Kind(make=Dca, state=DcaState),
-    "delta_hedge": Kind(make=DeltaHedge, state=DeltaHedgeState),
-    "funding_arbitrage": Kind(make=FundingArbitrage, state=FundingArbitrageState),
-    "grid": Kind(make=Grid, state=GridState),
-    "market_making": Kind(make=MarketMaking, state=MarketMakingState),
-    "signal": Kind(make=Signal, state=SignalState),
+    "arbitrage": Kind(
+        make=Arbitrage,
+        state=ArbitrageState,
+        source="Saguillo and others (2025), single-condition arbitrage",
+        venues=((POLYMARKET,),),
+    ),
+    "dca": Kind(make=Dca, state=DcaState, source="Constantinides (1979)"),
+    "delta_hedge": Kind(
+        make=DeltaHedge,
+        state=DeltaHedgeState,
+        source="Rubinstein and Reiner (1991), cash-or-nothing options",
+        venues=((POLYMARKET, OKX),),
+    ),
+    "funding_arbitrage": Kind(
+        make=FundingArbitrage,
+        state=FundingArbitrageState,
+        source="He, Manela, Ross and von Wachter (2022)",
+        venues=((OKX,),),
+    ),
+    "grid": Kind(make=Grid, state=GridState, source="Taranto and Khan (2020)"),
+    "market_making": Kind(
+        make=MarketMaking, state=MarketMakingState, source="Avellaneda and Stoikov (2008)"
+    ),
+    "signal": Kind(
+        make=Signal, state=SignalState, source="Lopez de Prado (2018), vertical barrier"
+    ),
 }
 
 

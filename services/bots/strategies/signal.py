@@ -1,8 +1,9 @@
 """A position by outside signals: up, down or neither, each with a confidence.
 
 A signal that is sure enough and young enough sets the target position; an opposite or neutral one,
-or a timeout, ends it. The timeout is the vertical barrier of Lopez de Prado, "Advances in Financial
-Machine Learning" (2018), chapter 3.
+or a timeout, ends it. Its confidence may fade with its age, by half in each half-life. The timeout
+is the vertical barrier of Lopez de Prado, "Advances in Financial Machine Learning" (2018), chapter
+3.
 
 Orders are IOCs at the best price within a bound of slippage, tried again until what is held is the
 target. A position grows only while its signal is young; it shrinks at any time. Each signal is
@@ -11,6 +12,7 @@ heard once: its id is kept for as long as its age would let it in.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
@@ -115,18 +117,35 @@ def _heard(config: SignalConfig, state: SignalState, event: SignalEvent, view: V
     if len(young) >= MOST_HEARD:
         return replace(state, last=f"{name} is one more than {MOST_HEARD} within the age limit")
     state = replace(state, heard=(*young, (event.signal_id, event.made_ms)))
-    if event.confidence * _MILLION < config.min_confidence:
-        least = config.min_confidence / _MILLION
-        return replace(state, last=f"{name} has confidence {event.confidence}, below {least:g}")
+    if event.expires_ms is not None and now >= event.expires_ms:
+        return replace(state, last=f"{name} has expired")
+    sure_ms = _sure_ms(config, event)
+    if sure_ms is None or (sure_ms and age > sure_ms):
+        least, faded = config.min_confidence / _MILLION, "" if sure_ms is None else " by its age"
+        why = f"{name} has confidence {event.confidence}, below {least:g}{faded}"
+        return replace(state, last=why)
     turns = event.direction * state.direction < 0
     direction = 0 if turns and not config.reverse else event.direction
     return replace(
         state,
         direction=direction,
-        grow_until_ms=event.made_ms + config.max_age_ms,
+        grow_until_ms=min(
+            event.made_ms + min(config.max_age_ms, sure_ms or config.max_age_ms),
+            event.expires_ms or event.made_ms + config.max_age_ms,
+        ),
         hold_until_ms=now + config.hold_s * 1000,
         last=f"{name} says {event.direction:+d} with confidence {event.confidence}",
     )
+
+
+def _sure_ms(config: SignalConfig, event: SignalEvent) -> int | None:
+    """Return the age up to which a signal is sure enough; 0: for ever, None: never."""
+    if event.confidence * _MILLION < config.min_confidence:
+        return None
+    if not config.half_life_s or not config.min_confidence:
+        return 0
+    halves = math.log2(float(event.confidence) * _MILLION / config.min_confidence)
+    return max(int(halves * config.half_life_s * 1000), 1)
 
 
 def _intents(config: SignalConfig, state: SignalState, view: View) -> tuple[Intent, ...]:

@@ -34,8 +34,17 @@ _UNITS: Mapping[str, str] = {
     "min_confidence": "millionths",
     "requote_ticks": "ticks",
     "toxic_imbalance": "part of 1",
+    "max_sets": "size units",
+    "min_edge": "price units",
+    "exit_edge": "price units",
+    "strike": "price units",
+    "max_loss": "money units",
+    "rebalance_band": "millionths",
 }
 _SUFFIXES: Mapping[str, str] = {
+    "_fee": "millionths",
+    "_rate": "millionths a year",
+    "_h": "hours",
     "_ms": "milliseconds",
     "_s": "seconds",
     "_millionths": "millionths",

@@ -23,7 +23,7 @@ from tradingtools.v1 import bot_service_pb2 as pb
 _ALPHABET = string.digits + string.ascii_lowercase
 _ID_LENGTH = 12
 _LONGEST_NUMBER = 18
-_DEFAULT_TENANT = "default"
+DEFAULT_TENANT = "default"
 _CONFIGS = pb.BotConfig.DESCRIPTOR.fields_by_name
 Units = Mapping[str, Any]
 """An instrument as an order of it was written."""
@@ -64,7 +64,7 @@ def new_bot(request: pb.CreateBotRequest, caller: Caller, key: str | None) -> Ne
     asked = request.SerializeToString(deterministic=True)
     return NewBot(
         id="".join(secrets.choice(_ALPHABET) for _ in range(_ID_LENGTH)),
-        tenant=request.tenant or _DEFAULT_TENANT,
+        tenant=request.tenant or DEFAULT_TENANT,
         name=request.name,
         wallet_id=request.wallet_id,
         strategy=strategy,

@@ -107,3 +107,20 @@ join lateral (select detail from bot_order o
               order by o.order_id = f.order_id desc limit 1) o on true
 where f.bot_id = %(bot)s and (%(before)s::bigint is null or f.event_seq < %(before)s)
 order by f.event_seq desc limit %(limit)s;
+
+-- name: tell_signal
+-- Keeps a signal under its id, once; returns the one that is kept.
+insert into bot_signal (tenant, id, instrument_id, direction, confidence, made_at, expires_at, actor)
+values (%(tenant)s, %(id)s, %(instrument)s, %(direction)s, %(confidence)s, %(made_at)s,
+        %(expires_at)s, %(actor)s)
+on conflict (tenant, id) do update set id = excluded.id
+returning tenant, id, instrument_id, direction, confidence, made_at, expires_at, received_at;
+
+-- name: signals
+-- Signals before a place, the last received first.
+select tenant, id, instrument_id, direction, confidence, made_at, expires_at, received_at
+from bot_signal
+where (%(instrument)s::text = '' or instrument_id = %(instrument)s)
+  and (%(at)s::timestamptz is null
+       or (received_at, tenant, id) < (%(at)s, %(tenant)s::text, %(id)s::text))
+order by received_at desc, tenant desc, id desc limit %(limit)s;

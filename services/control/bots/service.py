@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from services.control import paging
 from services.control.bots import codec
 from services.control.bots.rules import PAUSE, RESUME, START, STOP, Wish
+from services.control.bots.signals import Signals, new_signal, signal
 from services.control.bots.store import Bots
 from services.control.edge.interceptors import caller_of
 from services.control.messages import Fields
@@ -23,10 +24,12 @@ class BotServicer(pb_grpc.BotServiceServicer):
 
     Args:
         bots: as they are stored.
+        signals: as they are stored.
     """
 
-    def __init__(self, bots: Bots) -> None:
+    def __init__(self, bots: Bots, signals: Signals) -> None:
         self._bots = bots
+        self._signals = signals
 
     async def CreateBot(self, request: pb.CreateBotRequest, context: Context) -> pb.Bot:
         """Make one."""
@@ -117,3 +120,26 @@ class BotServicer(pb_grpc.BotServiceServicer):
             last = str(page[-1]["event_seq"])
             answer["next_page_token"] = paging.encode(scope, datetime.fromtimestamp(0, UTC), last)
         return pb.ListBotFillsResponse(**answer)
+
+    async def CreateSignal(self, request: pb.CreateSignalRequest, context: Context) -> pb.Signal:
+        """Keep one for the bots of a tenant."""
+        tenant = request.tenant or codec.DEFAULT_TENANT
+        new = new_signal(request, tenant, datetime.now(UTC))
+        return pb.Signal(**signal(await self._signals.create(new, caller_of(context).id)))
+
+    async def ListSignals(
+        self, request: pb.ListSignalsRequest, _context: Context
+    ) -> pb.ListSignalsResponse:
+        """Return a page, the last received first."""
+        size = paging.size(request.page_size)
+        scope = f"signals:{request.instrument_id}"
+        before = paging.decode(scope, request.page_token, 2)
+        rows = await self._signals.page(request.instrument_id, before, size + 1)
+        page = rows[:size]
+        answer: Fields = {"signals": [signal(row) for row in page]}
+        if len(rows) > size:
+            last = page[-1]
+            answer["next_page_token"] = paging.encode(
+                scope, last["received_at"], last["tenant"], last["id"]
+            )
+        return pb.ListSignalsResponse(**answer)

@@ -129,6 +129,7 @@ RIGHTS: Mapping[str, _Rights] = {
         "risk_event": "insert",
         "kill_switch": "insert, update (cleared_at, cleared_by)",
         "kill_switch_wallet": "insert",
+        "bot_signal": "insert, update (id)",
     },
     "events": {
         **_STREAM,

@@ -260,3 +260,22 @@ create table bot_engine (
     started_at  timestamptz not null default clock_timestamp(),
     seen_at     timestamptz not null default clock_timestamp()
 );
+
+-- Outside opinions on a price that bots of a tenant hear, each once.
+create table bot_signal (
+    tenant        text not null,
+    -- Of its sender.
+    id            text not null,
+    instrument_id text not null,
+    -- 1 up, -1 down, 0 neither.
+    direction     smallint not null check (direction between -1 and 1),
+    -- In parts of a million.
+    confidence    integer not null check (confidence between 0 and 1000000),
+    made_at       timestamptz not null,
+    expires_at    timestamptz not null check (expires_at > made_at),
+    actor         text not null,
+    received_at   timestamptz not null default clock_timestamp(),
+    primary key (tenant, id)
+);
+create index bot_signal_heard on bot_signal (tenant, instrument_id, made_at);
+create index bot_signal_received on bot_signal (received_at, tenant, id);
