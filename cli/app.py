@@ -40,6 +40,7 @@ SECTIONS: dict[str, dict[str, _Entry]] = {
     },
     "look after bots and their wallets": {
         "bots": _Entry("bots", "List, create, start, stop, pause and resume bots"),
+        "engines": _Entry("engines", "List engines of bots; drain one"),
         "wallets": _Entry("wallets", "List, add, check, replace and retire trading wallets"),
         "exchanges": _Entry("exchanges", "List exchanges and what their credentials are"),
     },

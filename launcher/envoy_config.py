@@ -25,6 +25,7 @@ from launcher.users import reachable
 from tradingtools.rpc import callers
 from tradingtools.rpc.tls import is_loopback
 from tradingtools.v1 import (
+    bot_engine_service_pb2,
     bot_report_service_pb2,
     bot_service_pb2,
     control_service_pb2,
@@ -59,6 +60,7 @@ CONTROL_SERVICES: tuple[ServiceDescriptor, ...] = (
     bot_service_pb2.DESCRIPTOR.services_by_name["BotService"],
     bot_report_service_pb2.DESCRIPTOR.services_by_name["BotReportService"],
     risk_service_pb2.DESCRIPTOR.services_by_name["RiskService"],
+    bot_engine_service_pb2.DESCRIPTOR.services_by_name["BotEngineService"],
 )
 BEHIND: dict[str, ServiceDescriptor] = {
     "events": event_service_pb2.DESCRIPTOR.services_by_name["EventFeedService"],

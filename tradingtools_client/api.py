@@ -1531,6 +1531,33 @@ class Client:
         found: models.KillSwitch = self._session.call("DELETE", f"/risk/kill-switch/{segment(id_)}")
         return found
 
+    def list_bot_engines(self) -> models.ListBotEnginesResponse:
+        """List engines and the wallets that each has. May be repeated at will.
+
+        Needs scope read.
+        """
+        found: models.ListBotEnginesResponse = self._session.call("GET", "/engines")
+        return found
+
+    def drain_bot_engine(self, name: str) -> models.BotEngine:
+        """Want an engine to hand its wallets over and to take none; it is DRAINED once it has
+        none. May be repeated at will. 404 NOT_FOUND when no engine of this name has ever
+        registered.
+
+        Needs scope manage.
+        """
+        found: models.BotEngine = self._session.call("POST", f"/engines/{segment(name)}/drain")
+        return found
+
+    def undrain_bot_engine(self, name: str) -> models.BotEngine:
+        """Let a drained engine take wallets again. May be repeated at will. 404 NOT_FOUND as for a
+        drain.
+
+        Needs scope manage.
+        """
+        found: models.BotEngine = self._session.call("POST", f"/engines/{segment(name)}/undrain")
+        return found
+
     def list_event_page(
         self,
         *,

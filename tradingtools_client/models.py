@@ -145,6 +145,41 @@ class BotConfigInput(TypedDict):
     deltaHedge: NotRequired[DeltaHedgeConfigInput]
 
 
+class BotEngine(TypedDict):
+    """An engine of bots."""
+
+    name: str
+    """Of its processes, one at a time."""
+    state: str
+    """Where an engine stands.
+    `BOT_ENGINE_STATE_LIVE`: It lives, and takes wallets up to its capacity.
+    `BOT_ENGINE_STATE_DRAINING`: It hands its wallets over; it keeps those for which no
+    other engine has room.
+    `BOT_ENGINE_STATE_DRAINED`: It has no wallet, and takes none until it is undrained.
+    `BOT_ENGINE_STATE_LEAVING`: Its process is about to end.
+    `BOT_ENGINE_STATE_GONE`: Its process has ended, or has not been heard of for longer than
+    its lease.
+    """
+    exchanges: list[str]
+    """Exchanges that it can; empty: none."""
+    capacity: int
+    """The most bots."""
+    bots: int
+    """Bots that it runs now."""
+    programVersion: str
+    loopLagMs: int
+    """How late its event loop was at most within the last half second."""
+    wallets: list[LeasedWallet]
+    draining: bool
+    """A person wants it drained."""
+    drainActor: str
+    """Who wanted a drain or its end last, and when; left out: nobody ever."""
+    drainAt: NotRequired[str]
+    startedAt: NotRequired[str]
+    """Of the process that has the name, or had it last."""
+    seenAt: NotRequired[str]
+
+
 class BotEquity(TypedDict):
     """The result of a bot at its last fresh marks, decimal, in the currency it settles in."""
 
@@ -1735,6 +1770,17 @@ class LeaderSimulation(TypedDict):
     """What is assumed, and what is not known, a sentence each."""
 
 
+class LeasedWallet(TypedDict):
+    """A wallet that an engine has."""
+
+    id: str
+    exchange: str
+    bots: int
+    """All bots of it, also those that rest."""
+    epoch: str
+    """Rises with each engine that takes it."""
+
+
 class Limits(TypedDict):
     """What a copy must respect. An absent limit does not limit; "0" allows nothing."""
 
@@ -1817,6 +1863,16 @@ class LimitsInput(TypedDict):
     """
     doubtfulBookWaitMs: NotRequired[int]
     """How long DOUBTFUL_BOOK_WAIT waits, milliseconds. Absent: 500. Only with it."""
+
+
+class ListBotEnginesResponse(TypedDict):
+    """Engines by name."""
+
+    engines: list[BotEngine]
+    waitingWallets: list[str]
+    """Wallets whose bots have to run and that no engine has: none lives, has room, or can
+    their exchange.
+    """
 
 
 class ListBotEventsResponse(TypedDict):

@@ -23,7 +23,7 @@ from services.bots.loop_lag import LoopLag
 from services.bots.store import LostError, Row, Store, WalletLease
 from services.bots.wallet_run import Venue, WalletRun
 from tradingtools import clock
-from tradingtools.tasks import cancel_all
+from tradingtools.tasks import cancel_all, until_one_ends
 
 LEAVE_SECONDS = 8.0
 """Whoever ends an engine waits for longer."""
@@ -88,10 +88,7 @@ class Engine:
     async def keep(self) -> None:
         """Take, renew and hand over wallets for ever."""
         try:
-            async with asyncio.TaskGroup() as group:
-                group.create_task(self._lag.watch())
-                group.create_task(self._renew())
-                group.create_task(self._keep_looking())
+            await until_one_ends(self._lag.watch(), self._renew(), self._keep_looking())
         finally:
             await self._abandon()
 
@@ -125,6 +122,9 @@ class Engine:
 
     async def _look(self) -> None:
         terms = self._terms
+        ended = await self._leases.end_standing()
+        if ended:
+            _log.warning("transactions of an engine that stood still were ended", count=ended)
         draining = await self._leases.register(
             venues=terms.venues,
             capacity=terms.capacity,
@@ -177,7 +177,7 @@ class Engine:
             await run.run(venue)
 
     def _end(self, wallet_id: str, held: _Held) -> None:
-        del self._held[wallet_id]
+        self._held.pop(wallet_id, None)
         self._ended[wallet_id] = held.lease.epoch
         error = None if held.task.cancelled() else held.task.exception()
         if held.task.cancelled() or isinstance(error, LostError):
@@ -204,10 +204,18 @@ class Engine:
             if held is None or held.lease.epoch != epoch:
                 continue
             if lease is None or lease.epoch != epoch:
-                held.task.cancel()
+                self._lose(wallet_id, held)
             else:
                 held.lease = lease
                 held.run.renewed(lease)
+
+    def _lose(self, wallet_id: str, held: _Held) -> None:
+        if held.moving is None:
+            held.moving = asyncio.create_task(self._lost(wallet_id, held))
+
+    async def _lost(self, wallet_id: str, held: _Held) -> None:
+        await cancel_all([held.task])
+        self._end(wallet_id, held)
 
     # ------------------------------------------------------------------------------ handing over
 

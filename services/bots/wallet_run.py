@@ -7,6 +7,7 @@ sent, open orders, fills and positions are read; the parts are in `services/bots
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Coroutine
 
 import structlog
 
@@ -96,39 +97,36 @@ class WalletRun:
         account = Account(wallet, sending, journal.writing, journal.flush, forced)
         markets = Markets(wallet, sending)
         wishes = Wishes(wallet, sending, account, markets, journal, forced)
+        deciding = _begun(
+            wishes.follow(),
+            _tick(wallet, sending, markets),
+            Positions(wallet, sending).follow(),
+            Oversight(wallet, sending).follow(),
+            forced.follow_funding(),
+            Signals(wallet, sending).follow(),
+        )
+        following = _begun(account.follow(), journal.keep())
+        left = _begun(self._left.wait())
         try:
-            async with asyncio.TaskGroup() as group:
-                following = group.create_task(account.follow())
-                deciding = [
-                    group.create_task(wishes.follow()),
-                    group.create_task(_tick(wallet, sending, markets)),
-                    group.create_task(Positions(wallet, sending).follow()),
-                    group.create_task(Oversight(wallet, sending).follow()),
-                    group.create_task(forced.follow_funding()),
-                    group.create_task(Signals(wallet, sending).follow()),
-                ]
-                keeping = group.create_task(journal.keep())
-                await self._left.wait()
-                self._clean = False
-                known = wallet.sound.is_set() or wallet.lease.clean
-                wallet.leave()
-                await cancel_all(deciding)
-                await wishes.close()
-                await markets.close()
-                if self._withdraws:
-                    for bot in wallet.bots.values():
-                        sending.tell(bot, bot.withdraw)
-                settled = await _settled(wallet, sending)
-                async with journal.writing:
-                    # Not in the middle of writing: what it has taken would be lost.
-                    await cancel_all([following, keeping])
-                self._clean = known and settled
-        except BaseExceptionGroup as group_:
-            lost = group_.subgroup(LostError)
-            if lost is not None:
-                raise LostError(wallet.lease.wallet_id) from None
-            raise
+            await _first_end(*deciding, *following, *left)
+            self._clean = False
+            known = wallet.sound.is_set() or wallet.lease.clean
+            wallet.leave()
+            await cancel_all(deciding)
+            await wishes.close()
+            await markets.close()
+            if self._withdraws:
+                for bot in wallet.bots.values():
+                    sending.tell(bot, bot.withdraw)
+            settled = await _settled(wallet, sending)
+            async with journal.writing:
+                # Not in the middle of writing: what it has taken would be lost.
+                await cancel_all(following)
+            self._clean = known and settled
         finally:
+            # Not by a group of asyncio's: that cancels once, and a connection that breaks at that
+            # moment swallows it.
+            await cancel_all([*deciding, *following, *left])
             await wishes.close()
             await sending.close()
             await markets.close()
@@ -151,6 +149,18 @@ class WalletRun:
             _log.warning("wallet was another engine's at its end", wallet=self._lease.wallet_id)
             return False
         return self._clean
+
+
+def _begun(*works: Coroutine[None, None, object]) -> list[asyncio.Task[object]]:
+    return [asyncio.create_task(work) for work in works]
+
+
+async def _first_end(*tasks: asyncio.Task[object]) -> None:
+    """Wait until one ends. Raises what it died of; that the wallet is lost before all else."""
+    await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    errors = [error for one in tasks if one.done() and (error := one.exception())]
+    for error in sorted(errors, key=lambda one: not isinstance(one, LostError)):
+        raise error
 
 
 async def _settled(wallet: Wallet, sending: Sending) -> bool:

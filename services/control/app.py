@@ -23,6 +23,8 @@ from services.control.edge.ext_authz import Gateway
 from services.control.edge.interceptors import EtagInterceptor, SealInterceptor
 from services.control.edge.reach import StoredOwners
 from services.control.engine.watch import EngineWatch, targets_of
+from services.control.engines.service import BotEngineServicer
+from services.control.engines.store import Engines
 from services.control.leaders.service import LeaderServicer
 from services.control.leaders.store import Leaders
 from services.control.orders.store import Orders
@@ -60,6 +62,7 @@ from tradingtools.rpc.signer_client import SignerClient
 from tradingtools.rpc.transport import serving
 from tradingtools.runtime.process import Startup, until_stopped
 from tradingtools.v1 import (
+    bot_engine_service_pb2_grpc,
     bot_report_service_pb2_grpc,
     bot_service_pb2_grpc,
     control_service_pb2_grpc,
@@ -121,6 +124,7 @@ async def run(settings: Settings, stop: asyncio.Event, *, internal: InternalProc
         bot = BotServicer(Bots(store), Signals(store))
         report = BotReportServicer(BotReports(store), openapi)
         risk = RiskServicer(Risk(store))
+        bot_engine = BotEngineServicer(Engines(store))
         names = [service.full_name for service in OWN_SERVICES]
 
         def register_edge(server: grpc.aio.Server) -> None:
@@ -134,6 +138,7 @@ async def run(settings: Settings, stop: asyncio.Event, *, internal: InternalProc
             bot_service_pb2_grpc.add_BotServiceServicer_to_server(bot, server)
             bot_report_service_pb2_grpc.add_BotReportServiceServicer_to_server(report, server)
             risk_service_pb2_grpc.add_RiskServiceServicer_to_server(risk, server)
+            bot_engine_service_pb2_grpc.add_BotEngineServiceServicer_to_server(bot_engine, server)
             external_auth_pb2_grpc.add_AuthorizationServicer_to_server(gateway, server)
 
         async with serving(

@@ -371,7 +371,12 @@ def test_other_settings_and_leaders_of_the_past_are_tried(
 def test_every_command_is_called_here_or_beside_what_it_asks() -> None:
     """Check what a new command is to be: with a schema, and through a real edge."""
     here = Path(__file__).parent
-    others = ("control/test_bots.py", "control/test_risk.py", "signer/test_rest.py")
+    others = (
+        "control/test_bots.py",
+        "control/test_engines.py",
+        "control/test_risk.py",
+        "signer/test_rest.py",
+    )
     beside = [here.parent / one for one in others]
     texts = "".join(path.read_text() for path in (*here.glob("test_*.py"), *beside))
     texts = re.sub(r"json\((edge,)?\s*", "json(", texts)

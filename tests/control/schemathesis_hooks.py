@@ -31,6 +31,8 @@ SEALED = frozenset(
         "PUT /risk/limits",
         "GET /risk/kill-switch/{id}",
         "DELETE /risk/kill-switch/{id}",
+        "POST /engines/{name}/drain",
+        "POST /engines/{name}/undrain",
     }
 )
 """Need credentials that an exchange takes, a wallet of them, or a kill switch; tests/signer,

@@ -27,6 +27,7 @@ IDS = {
     "wallets": "wal_" + "0" * 32,
     "bots": "0" * 12,
     "risk": "kil_" + "0" * 32,
+    "engines": "bots-1",
 }
 MORE: Mapping[str, Mapping[str, Any]] = {
     "CreateSubscription": EVERYTHING,

@@ -57,6 +57,7 @@ IDS = {
     "wallets": "wal_" + "0" * 32,
     "bots": "0" * 12,
     "risk": "kil_" + "0" * 32,
+    "engines": "bots-1",
 }
 KINDS = (
     ("Content-Type: application/json",),

@@ -56,6 +56,7 @@ OF_NO_FOLLOWER = (
 )  # fmt: skip
 OF_NO_FOLLOWERS = (
     "WebhookService", "WalletService", "BotService", "BotReportService", "RiskService",
+    "BotEngineService",
 )  # fmt: skip
 """Services that a token of some followers may not call."""
 SIMPLE = {
@@ -122,7 +123,7 @@ class World:
             "subscriptions": subscription, "triggers": trigger, "resyncs": resync,
             "orders": order, "webhook-endpoints": "whk_" + "0" * 32, "leaders": leader,
             "wallets": "wal_" + "0" * 32, "bots": "0" * 12, "strategies": "grid",
-            "risk": "kil_" + "0" * 32,
+            "risk": "kil_" + "0" * 32, "engines": "bots-1",
         }  # fmt: skip
 
     def ask(

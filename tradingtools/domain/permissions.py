@@ -120,6 +120,11 @@ PERMISSIONS: dict[str, Permission] = {
         manage="SetRiskLimits SetKillSwitch ClearKillSwitch",
     ),
     **_of(
+        "BotEngineService",
+        read="ListBotEngines",
+        manage="DrainBotEngine UndrainBotEngine",
+    ),
+    **_of(
         "WebhookService",
         read="ListWebhookEndpoints GetWebhookEndpoint ListWebhookDeliveries",
         manage="CreateWebhookEndpoint UpdateWebhookEndpoint DeleteWebhookEndpoint"

@@ -24,6 +24,13 @@ update bot_engine set leaving = true where name = %(name)s and incarnation = %(i
 update bot_engine set until = clock_timestamp(), bots = 0
 where name = %(name)s and incarnation = %(incarnation)s
 
+-- name: end_standing
+-- Ends transactions of engines that wait for their process in the middle of several statements: a
+-- process that is stopped there holds its locks, and no timeout of PostgreSQL 15 sees it.
+select pg_terminate_backend(pid) from pg_stat_activity
+where usename = current_user and pid <> pg_backend_pid() and wait_event = 'ClientRead'
+  and xact_start is not null and query_start < clock_timestamp() - %(standing)s * interval '1 millisecond'
+
 -- name: lock
 -- Those that give and take wallets do it one after another, so that no capacity is passed.
 select pg_advisory_xact_lock(7305004)

@@ -18,6 +18,8 @@ from services.bots.store import Row, WalletLease
 from tradingtools.storage.postgres.pool import Pool
 from tradingtools.storage.postgres.sql import load_queries
 
+STANDING_MS = 2_000
+"""Sound work stands for milliseconds between two statements."""
 _QUERIES = load_queries(Path(__file__).parent / "queries.sql")
 
 
@@ -51,6 +53,10 @@ class Leases:
             lag_ms=lag_ms,
         )
         return bool(rows[0]["draining"]) if rows else None
+
+    async def end_standing(self) -> int:
+        """End transactions of engines whose process stands still; return how many there were."""
+        return len(await self._rows("end_standing", standing=STANDING_MS))
 
     async def leaving(self) -> None:
         """Say that this process is about to end: it is given no wallet any more."""

@@ -21,6 +21,7 @@ from services.control.edge.admission_rules import Route
 from services.control.edge.shapes import Field, Kind, Shape
 from tradingtools.rpc import validation, wording
 from tradingtools.v1 import (
+    bot_engine_service_pb2,
     bot_report_service_pb2,
     bot_service_pb2,
     control_service_pb2,
@@ -46,6 +47,7 @@ OWN_SERVICES: tuple[ServiceDescriptor, ...] = (
     bot_service_pb2.DESCRIPTOR.services_by_name["BotService"],
     bot_report_service_pb2.DESCRIPTOR.services_by_name["BotReportService"],
     risk_service_pb2.DESCRIPTOR.services_by_name["RiskService"],
+    bot_engine_service_pb2.DESCRIPTOR.services_by_name["BotEngineService"],
 )
 """Served by control itself."""
 PUBLIC_SERVICES: tuple[ServiceDescriptor, ...] = (

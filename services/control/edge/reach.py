@@ -104,6 +104,9 @@ ABOUT: dict[str, tuple[About, ...]] = {
         "ListRiskLimits SetRiskLimits GetRiskUsage ListRiskBreaches SetKillSwitch ListKillSwitches"
         " GetKillSwitch ClearKillSwitch": (Everybody(),),
     }),
+    **_of("BotEngineService", {
+        "ListBotEngines DrainBotEngine UndrainBotEngine": (Everybody(),),
+    }),
     **_of("WebhookService", {
         "CreateWebhookEndpoint ListWebhookEndpoints GetWebhookEndpoint UpdateWebhookEndpoint"
         " DeleteWebhookEndpoint RotateWebhookSecret TestWebhookEndpoint ListWebhookDeliveries"

@@ -1,0 +1,1 @@
+"""Engines of bots as people see and drain them (`services/bots`)."""
