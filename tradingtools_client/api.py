@@ -1243,6 +1243,33 @@ class Client:
             if not page_token:
                 return
 
+    def settle_bot_order(self, id_: str, body: models.SettleBotOrderRequest) -> models.BotOrder:
+        """Settle an order in state DEAD or RESURRECTED, which nobody could: what it has filled is
+        booked at its own price by the bot's engine, and its reservation ends. 400 WRONG_STATE
+        when its exchange may still tell, 400 INVALID_FIELD when it cannot have filled that
+        much. May be repeated.
+
+        Needs scope manage.
+        """
+        found: models.BotOrder = self._session.call(
+            "POST", f"/bots/{segment(id_)}/settle-order", body=body
+        )
+        return found
+
+    def explain_bot_position(
+        self, id_: str, body: models.ExplainBotPositionRequest
+    ) -> models.ExplainBotPositionResponse:
+        """Explain that the exchange holds less of an instrument than the fills of the wallet's
+        bots make: they open there again, as long as the difference stays what it is. 404
+        NOT_FOUND when nothing is missing. May be repeated.
+
+        Needs scope manage.
+        """
+        found: models.ExplainBotPositionResponse = self._session.call(
+            "POST", f"/bots/{segment(id_)}/explain-position", body=body
+        )
+        return found
+
     def list_bot_fills(
         self, id_: str, *, page_size: int | None = None, page_token: str | None = None
     ) -> models.ListBotFillsResponse:

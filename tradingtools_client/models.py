@@ -1170,6 +1170,17 @@ class ExitsInput(TypedDict):
     """
 
 
+class ExplainBotPositionRequest(TypedDict):
+    instrumentId: str
+    reason: str
+    """Where the position went; it is kept for ever."""
+
+
+class ExplainBotPositionResponse(TypedDict):
+    instrumentId: str
+    """Where bots open again."""
+
+
 class Fill(TypedDict):
     """One fill as the follower sees it."""
 
@@ -2821,6 +2832,15 @@ class SettingsPreview(TypedDict):
     proposed: NotRequired[CopyOutcome]
     unknown: list[str]
     """What is assumed, and what is not known, a sentence each."""
+
+
+class SettleBotOrderRequest(TypedDict):
+    orderId: str
+    """Its client order id."""
+    filled: str
+    """The size that it has filled in all, decimal; 0: it never was."""
+    reason: str
+    """The evidence; it is kept for ever."""
 
 
 class Signal(TypedDict):

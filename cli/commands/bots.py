@@ -151,6 +151,35 @@ def orders(
     return Shown(data=engine.first(rows, limit), columns=_ORDERS, empty="no order")
 
 
+@command(app, "settle", schemas.rest("BotOrder"))
+def settle(
+    bot: _Bot,
+    order: Annotated[str, typer.Argument(help="Id of an order that is DEAD or RESURRECTED.")],
+    filled: Annotated[str, typer.Option("--filled", help="Size that it has filled; 0: none.")],
+    reason: Annotated[str, typer.Option("--reason", help="The evidence; it is kept.")],
+    yes: Yes = False,
+) -> Shown:
+    """Settle an order that nobody could: book what it has filled, end its reservation."""
+    engine.acting()
+    ask(f"Book {filled} for order {order} of {bot}, for good?", yes=yes)
+    body: Any = {"orderId": order, "filled": filled, "reason": reason}
+    return Shown(data=dict(engine.rest().settle_bot_order(bot, body)))
+
+
+@command(app, "explain-position", schemas.rest("ExplainBotPositionResponse"))
+def explain_position(
+    bot: _Bot,
+    instrument: Annotated[str, typer.Argument(help="For example okx:BTC-USDT-SWAP.")],
+    reason: Annotated[str, typer.Option("--reason", help="Where it went; it is kept.")],
+    yes: Yes = False,
+) -> Shown:
+    """Let bots open again where the exchange holds less than their fills make."""
+    engine.acting()
+    ask(f"Let the bots of {bot}'s wallet open {instrument} again?", yes=yes)
+    body: Any = {"instrumentId": instrument, "reason": reason}
+    return Shown(data=dict(engine.rest().explain_bot_position(bot, body)))
+
+
 @command(app, "fills", schemas.rest("BotFill", many=True))
 def fills(bot: _Bot, limit: Limit = 50) -> Shown:
     """List fills of a bot, the last booked first."""

@@ -10,7 +10,10 @@ where wallet_id = %(wallet)s and engine = %(engine)s and epoch = %(epoch)s for s
 -- name: bots
 -- The bots of a wallet, as people want them and as they stand.
 select b.id, b.strategy, b.config, b.instruments, b.limits, b.desired, b.version, b.state,
-       b.flattening, s.strategy as strategy_state,
+       b.flattening,
+       exists (select from bot_order_settlement o where o.bot_id = b.id and o.done_at is null)
+           as to_settle,
+       s.strategy as strategy_state,
        -- Who resumes a risk stop counts losses anew.
        case when b.from_state <> 'RISK_STOPPED' then s.equity end as equity
 from bot b left join bot_standing s on s.bot_id = b.id
@@ -100,6 +103,13 @@ on conflict do nothing returning bot_id
 -- name: funding
 select instrument_id, sum(amount)::bigint as amount from bot_funding where bot_id = %(bot)s
 group by instrument_id
+
+-- name: settlements
+select order_id, filled from bot_order_settlement where bot_id = %(bot)s and done_at is null
+order by order_id
+
+-- name: settled
+update bot_order_settlement set done_at = clock_timestamp() where order_id = %(order_id)s
 
 -- name: gaps
 select instrument_id, believed, held, missing, explained from position_gap

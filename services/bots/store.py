@@ -62,6 +62,8 @@ class BotRow:
     state: BotState
     flattening: bool
     """What it holds is to be closed, and is not."""
+    to_settle: bool
+    """An operator has settled orders of it that it has not heard of."""
     strategy_state: Any
     """None: it has none yet."""
     equity: Mapping[str, int] | None
@@ -320,6 +322,15 @@ class Store:
         rows = await self._rows("funding", bot=bot_id)
         return {row["instrument_id"]: row["amount"] for row in rows}
 
+    async def settlements(self, bot_id: str) -> dict[str, int]:
+        """Return the sizes that an operator says orders have filled, by order."""
+        rows = await self._rows("settlements", bot=bot_id)
+        return {row["order_id"]: row["filled"] for row in rows}
+
+    async def settled(self, lease: WalletLease, orders: Iterable[str]) -> None:
+        """Note that an operator's word on orders is booked. Raises LostError."""
+        await self._written(lease, [("settled", {"order_id": one}) for one in orders])
+
     async def gaps(self, wallet_id: str) -> dict[str, Gap]:
         """Return the positions that are not what fills make, by instrument."""
         rows = await self._rows("gaps", wallet=wallet_id)
@@ -475,6 +486,7 @@ def _bot(row: Row) -> BotRow:
         version=row["version"],
         state=BotState(row["state"]),
         flattening=row["flattening"],
+        to_settle=row["to_settle"],
         strategy_state=row["strategy_state"],
         equity=row["equity"],
     )

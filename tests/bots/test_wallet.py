@@ -234,3 +234,39 @@ async def test_the_wider_of_two_permits_under_one_number_counts(desk: Desk) -> N
             await store.permit(lease, "default", PermitAsked(wider))
     query = "select worst_price, size from bot_permit where bot_id = %s"
     assert desk.rows(query, desk.one) == [(400, 30)]
+
+
+@pytest.mark.parametrize("filled", [0, 4, 10])
+async def test_an_operator_settles_what_nobody_could_and_its_reservation_ends_then(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, filled: int
+) -> None:
+    script = scripted(monkeypatch)
+    script.intents = (quote(10),)
+    desk.bot(desk.one)
+    async with desk.running():
+        await until(lambda: open_orders(desk), "the quote")
+        script.intents = ()
+        (name,) = open_orders(desk)
+        written = "select 1 from bot_order where order_id = %s and state = 'OPEN'"
+        await until(lambda: desk.rows(written, name), "the row")
+    # Its exchange has forgotten it, and nobody knows what became of it.
+    del desk.exchange.orders[name]
+    dead = "jsonb_set(jsonb_set(detail, '{state}', '\"DEAD\"'), '{pending}', '\"NONE\"')"
+    desk.rows(f"update bot_order set state = 'DEAD', detail = {dead} where order_id = %s", name)
+    where = "select state, filled, settled from bot_order where order_id = %s"
+    async with desk.running():
+        heard = len(script.heard)
+        await until(lambda: len(script.heard) > heard + 10, "some time")
+        assert desk.rows(where, name) == [("DEAD", 0, False)]
+        desk.rows(
+            "insert into bot_order_settlement (order_id, bot_id, filled, actor, reason)"
+            " values (%s, %s, %s, 'ann', 'a statement')",
+            name, desk.one, filled,
+        )  # fmt: skip
+        ended = {0: "REJECTED", 4: "CANCELLED", 10: "FILLED"}[filled]
+        await until(lambda: desk.rows(where, name) == [(ended, filled, True)], "the end")
+        done = "select count(*) from bot_order_settlement where bot_id = %s and done_at is null"
+        await until(lambda: desk.rows(done, desk.one) == [(0,)], "the word that it is done")
+        assert desk.booked(desk.one) == filled
+        told = [one.fill.size for one in script.heard if isinstance(one, FillEvent)]
+        assert told == ([filled] if filled else [])

@@ -434,3 +434,47 @@ def test_a_signal_that_does_not_fit_is_refused(edge: RunningEdge) -> None:
         )
         assert (status, reason, metadata["field"]) == (400, "INVALID_FIELD", field)
     assert edge.call("POST", "/signals", READ, json=good).status_code == 403
+
+
+def test_an_operator_settles_what_nobody_could_and_explains_what_is_missing(
+    edge: RunningEdge, database: Database, wallet: Callable[..., str]
+) -> None:
+    mine = wallet()
+    bot = created(edge, mine)["id"]
+    units = {"price_digits": 1, "size_digits": 2, "money_digits": 8}
+    for name, state in (("dead1", "DEAD"), ("open1", "OPEN")):
+        database.execute(
+            "insert into bot_order (order_id, bot_id, epoch, slot, instrument_id, side, price,"
+            " size, filled, state, detail)"
+            " values (%s, %s, 1, 'a', %s, 'BUY', 10, 500, 100, %s, %s)",
+            (name, bot, SWAP, state, json.dumps({"order": {"instrument": units}})),
+        )
+    path = f"/bots/{bot}/settle-order"
+
+    def settled(order: str, filled: str, reason: str = "a statement") -> httpx.Response:
+        body = {"orderId": order, "filled": filled, "reason": reason}
+        return edge.call("POST", path, json=body)
+
+    for wrong in (settled("dead1", "0.99"), settled("dead1", "5.01"), settled("dead1", "1.001")):
+        assert error_of(wrong)[:2] == (400, "INVALID_FIELD")
+    assert error_of(settled("open1", "1"))[:2] == (400, "WRONG_STATE")
+    assert settled("none1", "1").status_code == 404
+    assert settled("dead1", "1", reason="").status_code == 400
+    shown = valid(settled("dead1", "2.5"), "BotOrder")
+    # The engine books it: until then it stands where it stood.
+    assert (shown["id"], shown["state"], shown["settled"]) == ("dead1", "DEAD", False)
+    row = database.execute("select filled, actor, done_at from bot_order_settlement").fetchone()
+    assert row is not None
+    assert (row["filled"], row["actor"], row["done_at"]) == (250, "backend", None)
+    assert told(database, bot)[-1] == ("order_settled", "backend", "dead1: 2.5: a statement")
+
+    where = {"instrumentId": SWAP, "reason": "sold by hand"}
+    path = f"/bots/{bot}/explain-position"
+    assert edge.call("POST", path, json=where).status_code == 404
+    database.execute("insert into position_gap values (%s, %s, 10, 4, 6)", (mine, SWAP))
+    answer = valid(edge.call("POST", path, json=where), "ExplainBotPositionResponse")
+    assert answer == {"instrumentId": SWAP}
+    row = database.execute("select explained from position_gap").fetchone()
+    assert row is not None
+    assert row["explained"]
+    assert told(database, bot)[-1][0] == "position_explained"

@@ -102,6 +102,15 @@ EXAMPLES: Mapping[str, Mapping[str, Any]] = {
     "ListBotEvents": {"pageSize": 20},
     "GetPortfolio": {"tenant": "default"},
     "ResumeBot": {"reason": "the loss was a wrong mark"},
+    "SettleBotOrder": {
+        "orderId": "mm1e1n7",
+        "filled": "0.5",
+        "reason": "the exchange's statement of the day shows it",
+    },
+    "ExplainBotPosition": {
+        "instrumentId": "okx:BTC-USDT-SWAP",
+        "reason": "sold by hand in the exchange's own application",
+    },
     "ListBotOrders": {"pageSize": 20},
     "SetRiskLimits": {
         "scope": "RISK_SCOPE_PORTFOLIO",

@@ -92,22 +92,25 @@ TRANSITIONS: tuple[Transition, ...] = (
     Transition(_S.UNKNOWN, _S.DEAD, "cannot be decided any more: it stays reserved"),
     Transition(_S.DEAD, _S.OPEN, _TOLD),
     Transition(_S.DEAD, _S.PARTIALLY_FILLED, _TOLD),
-    Transition(_S.DEAD, _S.FILLED, _TOLD),
-    Transition(_S.DEAD, _S.CANCELLED, _TOLD),
+    Transition(_S.DEAD, _S.FILLED, _TOLD + "; or " + BY_OPERATOR),
+    Transition(_S.DEAD, _S.CANCELLED, _TOLD + "; or " + BY_OPERATOR),
     Transition(_S.DEAD, _S.EXPIRED, _TOLD),
     Transition(_S.DEAD, _S.REJECTED, BY_OPERATOR),
     Transition(_S.LOST, _S.RESURRECTED, _BREACH),
     Transition(_S.REJECTED, _S.RESURRECTED, _BREACH),
     Transition(_S.CANCELLED, _S.RESURRECTED, _MORE),
     Transition(_S.EXPIRED, _S.RESURRECTED, _MORE),
-    Transition(_S.RESURRECTED, _S.FILLED, _TOLD),
-    Transition(_S.RESURRECTED, _S.CANCELLED, _TOLD),
+    Transition(_S.RESURRECTED, _S.FILLED, _TOLD + "; or " + BY_OPERATOR),
+    Transition(_S.RESURRECTED, _S.CANCELLED, _TOLD + "; or " + BY_OPERATOR),
     Transition(_S.RESURRECTED, _S.EXPIRED, _TOLD),
 )
 
 LEGAL: frozenset[tuple[BotOrderState | None, BotOrderState]] = frozenset(
     (t.source, t.target) for t in TRANSITIONS
 )
+
+FOR_OPERATORS: frozenset[BotOrderState] = frozenset({_S.DEAD, _S.RESURRECTED})
+"""States that nothing but the venue's word, or an operator, ends."""
 
 ENDED: frozenset[BotOrderState] = frozenset(
     {_S.FILLED, _S.CANCELLED, _S.REJECTED, _S.EXPIRED, _S.LOST}

@@ -107,7 +107,8 @@ PERMISSIONS: dict[str, Permission] = {
     **_of(
         "BotService",
         read="ListBots GetBot ListBotOrders ListBotFills ListSignals",
-        manage="CreateBot UpdateBot StartBot StopBot PauseBot ResumeBot CreateSignal",
+        manage="CreateBot UpdateBot StartBot StopBot PauseBot ResumeBot CreateSignal"
+        " SettleBotOrder ExplainBotPosition",
     ),
     **_of(
         "BotReportService",

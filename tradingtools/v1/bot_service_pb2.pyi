@@ -1132,6 +1132,85 @@ class BotFill(_message.Message):
 Global___BotFill: _TypeAlias = BotFill  # noqa: Y015
 
 @_typing.final
+class SettleBotOrderRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ID_FIELD_NUMBER: _builtins.int
+    ORDER_ID_FIELD_NUMBER: _builtins.int
+    FILLED_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    id: _builtins.str
+    """Of the bot."""
+    order_id: _builtins.str
+    """Its client order id."""
+    filled: _builtins.str
+    """The size that it has filled in all, decimal; 0: it never was."""
+    reason: _builtins.str
+    """The evidence; it is kept for ever."""
+    def __init__(
+        self,
+        *,
+        id: _builtins.str = ...,
+        order_id: _builtins.str = ...,
+        filled: _builtins.str = ...,
+        reason: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["filled", b"filled", "id", b"id", "order_id", b"order_id", "reason", b"reason"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SettleBotOrderRequest: _TypeAlias = SettleBotOrderRequest  # noqa: Y015
+
+@_typing.final
+class ExplainBotPositionRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ID_FIELD_NUMBER: _builtins.int
+    INSTRUMENT_ID_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    id: _builtins.str
+    """Of a bot of the wallet."""
+    instrument_id: _builtins.str
+    reason: _builtins.str
+    """Where the position went; it is kept for ever."""
+    def __init__(
+        self,
+        *,
+        id: _builtins.str = ...,
+        instrument_id: _builtins.str = ...,
+        reason: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["id", b"id", "instrument_id", b"instrument_id", "reason", b"reason"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ExplainBotPositionRequest: _TypeAlias = ExplainBotPositionRequest  # noqa: Y015
+
+@_typing.final
+class ExplainBotPositionResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    INSTRUMENT_ID_FIELD_NUMBER: _builtins.int
+    instrument_id: _builtins.str
+    """Where bots open again."""
+    def __init__(
+        self,
+        *,
+        instrument_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["instrument_id", b"instrument_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ExplainBotPositionResponse: _TypeAlias = ExplainBotPositionResponse  # noqa: Y015
+
+@_typing.final
 class ListBotFillsRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 

@@ -80,6 +80,16 @@ class BotServiceStub:
                 request_serializer=tradingtools_dot_v1_dot_bot__service__pb2.ListBotOrdersRequest.SerializeToString,
                 response_deserializer=tradingtools_dot_v1_dot_bot__service__pb2.ListBotOrdersResponse.FromString,
                 _registered_method=True)
+        self.SettleBotOrder = channel.unary_unary(
+                '/tradingtools.v1.BotService/SettleBotOrder',
+                request_serializer=tradingtools_dot_v1_dot_bot__service__pb2.SettleBotOrderRequest.SerializeToString,
+                response_deserializer=tradingtools_dot_v1_dot_bot__service__pb2.BotOrder.FromString,
+                _registered_method=True)
+        self.ExplainBotPosition = channel.unary_unary(
+                '/tradingtools.v1.BotService/ExplainBotPosition',
+                request_serializer=tradingtools_dot_v1_dot_bot__service__pb2.ExplainBotPositionRequest.SerializeToString,
+                response_deserializer=tradingtools_dot_v1_dot_bot__service__pb2.ExplainBotPositionResponse.FromString,
+                _registered_method=True)
         self.ListBotFills = channel.unary_unary(
                 '/tradingtools.v1.BotService/ListBotFills',
                 request_serializer=tradingtools_dot_v1_dot_bot__service__pb2.ListBotFillsRequest.SerializeToString,
@@ -170,6 +180,24 @@ class BotServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def SettleBotOrder(self, request, context):
+        """Settle an order in state DEAD or RESURRECTED, which nobody could: what it has filled is booked at
+        its own price by the bot's engine, and its reservation ends. 400 WRONG_STATE when its exchange may
+        still tell, 400 INVALID_FIELD when it cannot have filled that much. May be repeated.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ExplainBotPosition(self, request, context):
+        """Explain that the exchange holds less of an instrument than the fills of the wallet's bots make:
+        they open there again, as long as the difference stays what it is. 404 NOT_FOUND when nothing is
+        missing. May be repeated.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ListBotFills(self, request, context):
         """List fills of a bot. May be repeated at will.
         """
@@ -240,6 +268,16 @@ def add_BotServiceServicer_to_server(servicer, server):
                     servicer.ListBotOrders,
                     request_deserializer=tradingtools_dot_v1_dot_bot__service__pb2.ListBotOrdersRequest.FromString,
                     response_serializer=tradingtools_dot_v1_dot_bot__service__pb2.ListBotOrdersResponse.SerializeToString,
+            ),
+            'SettleBotOrder': grpc.unary_unary_rpc_method_handler(
+                    servicer.SettleBotOrder,
+                    request_deserializer=tradingtools_dot_v1_dot_bot__service__pb2.SettleBotOrderRequest.FromString,
+                    response_serializer=tradingtools_dot_v1_dot_bot__service__pb2.BotOrder.SerializeToString,
+            ),
+            'ExplainBotPosition': grpc.unary_unary_rpc_method_handler(
+                    servicer.ExplainBotPosition,
+                    request_deserializer=tradingtools_dot_v1_dot_bot__service__pb2.ExplainBotPositionRequest.FromString,
+                    response_serializer=tradingtools_dot_v1_dot_bot__service__pb2.ExplainBotPositionResponse.SerializeToString,
             ),
             'ListBotFills': grpc.unary_unary_rpc_method_handler(
                     servicer.ListBotFills,
@@ -501,6 +539,60 @@ class BotService:
             '/tradingtools.v1.BotService/ListBotOrders',
             tradingtools_dot_v1_dot_bot__service__pb2.ListBotOrdersRequest.SerializeToString,
             tradingtools_dot_v1_dot_bot__service__pb2.ListBotOrdersResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SettleBotOrder(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tradingtools.v1.BotService/SettleBotOrder',
+            tradingtools_dot_v1_dot_bot__service__pb2.SettleBotOrderRequest.SerializeToString,
+            tradingtools_dot_v1_dot_bot__service__pb2.BotOrder.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ExplainBotPosition(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tradingtools.v1.BotService/ExplainBotPosition',
+            tradingtools_dot_v1_dot_bot__service__pb2.ExplainBotPositionRequest.SerializeToString,
+            tradingtools_dot_v1_dot_bot__service__pb2.ExplainBotPositionResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -62,6 +62,16 @@ class BotServiceStub:
     """
     ListBotOrders: _grpc.UnaryUnaryMultiCallable[_bot_service_pb2.ListBotOrdersRequest, _bot_service_pb2.ListBotOrdersResponse]
     """List orders of a bot. May be repeated at will."""
+    SettleBotOrder: _grpc.UnaryUnaryMultiCallable[_bot_service_pb2.SettleBotOrderRequest, _bot_service_pb2.BotOrder]
+    """Settle an order in state DEAD or RESURRECTED, which nobody could: what it has filled is booked at
+    its own price by the bot's engine, and its reservation ends. 400 WRONG_STATE when its exchange may
+    still tell, 400 INVALID_FIELD when it cannot have filled that much. May be repeated.
+    """
+    ExplainBotPosition: _grpc.UnaryUnaryMultiCallable[_bot_service_pb2.ExplainBotPositionRequest, _bot_service_pb2.ExplainBotPositionResponse]
+    """Explain that the exchange holds less of an instrument than the fills of the wallet's bots make:
+    they open there again, as long as the difference stays what it is. 404 NOT_FOUND when nothing is
+    missing. May be repeated.
+    """
     ListBotFills: _grpc.UnaryUnaryMultiCallable[_bot_service_pb2.ListBotFillsRequest, _bot_service_pb2.ListBotFillsResponse]
     """List fills of a bot. May be repeated at will."""
     CreateSignal: _grpc.UnaryUnaryMultiCallable[_bot_service_pb2.CreateSignalRequest, _bot_service_pb2.Signal]
@@ -104,6 +114,16 @@ class BotServiceAsyncStub(BotServiceStub):
     """
     ListBotOrders: _aio.UnaryUnaryMultiCallable[_bot_service_pb2.ListBotOrdersRequest, _bot_service_pb2.ListBotOrdersResponse]  # type: ignore[assignment]
     """List orders of a bot. May be repeated at will."""
+    SettleBotOrder: _aio.UnaryUnaryMultiCallable[_bot_service_pb2.SettleBotOrderRequest, _bot_service_pb2.BotOrder]  # type: ignore[assignment]
+    """Settle an order in state DEAD or RESURRECTED, which nobody could: what it has filled is booked at
+    its own price by the bot's engine, and its reservation ends. 400 WRONG_STATE when its exchange may
+    still tell, 400 INVALID_FIELD when it cannot have filled that much. May be repeated.
+    """
+    ExplainBotPosition: _aio.UnaryUnaryMultiCallable[_bot_service_pb2.ExplainBotPositionRequest, _bot_service_pb2.ExplainBotPositionResponse]  # type: ignore[assignment]
+    """Explain that the exchange holds less of an instrument than the fills of the wallet's bots make:
+    they open there again, as long as the difference stays what it is. 404 NOT_FOUND when nothing is
+    missing. May be repeated.
+    """
     ListBotFills: _aio.UnaryUnaryMultiCallable[_bot_service_pb2.ListBotFillsRequest, _bot_service_pb2.ListBotFillsResponse]  # type: ignore[assignment]
     """List fills of a bot. May be repeated at will."""
     CreateSignal: _aio.UnaryUnaryMultiCallable[_bot_service_pb2.CreateSignalRequest, _bot_service_pb2.Signal]  # type: ignore[assignment]
@@ -197,6 +217,28 @@ class BotServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_bot_service_pb2.ListBotOrdersResponse, _abc.Awaitable[_bot_service_pb2.ListBotOrdersResponse]]:
         """List orders of a bot. May be repeated at will."""
+
+    @_abc_1.abstractmethod
+    def SettleBotOrder(
+        self,
+        request: _bot_service_pb2.SettleBotOrderRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_bot_service_pb2.BotOrder, _abc.Awaitable[_bot_service_pb2.BotOrder]]:
+        """Settle an order in state DEAD or RESURRECTED, which nobody could: what it has filled is booked at
+        its own price by the bot's engine, and its reservation ends. 400 WRONG_STATE when its exchange may
+        still tell, 400 INVALID_FIELD when it cannot have filled that much. May be repeated.
+        """
+
+    @_abc_1.abstractmethod
+    def ExplainBotPosition(
+        self,
+        request: _bot_service_pb2.ExplainBotPositionRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_bot_service_pb2.ExplainBotPositionResponse, _abc.Awaitable[_bot_service_pb2.ExplainBotPositionResponse]]:
+        """Explain that the exchange holds less of an instrument than the fills of the wallet's bots make:
+        they open there again, as long as the difference stays what it is. 404 NOT_FOUND when nothing is
+        missing. May be repeated.
+        """
 
     @_abc_1.abstractmethod
     def ListBotFills(

@@ -37,7 +37,7 @@ from services.bots.core.strategy import (
     Wake,
     Withdraw,
 )
-from tradingtools.domain.bot_order_states import BotOrderState, PendingRequest
+from tradingtools.domain.bot_order_states import FOR_OPERATORS, BotOrderState, PendingRequest
 from tradingtools.domain.bot_states import ACTIVE, BotState
 from tradingtools.venues.ports import Side
 from tradingtools.venues.trading import (
@@ -230,6 +230,34 @@ class Bot(Generic[Config, State]):
             clock_error_ms=self.setup.clock_error_ms,
         )
         return self._folded(before, after, now_ms, "NOT_FOUND")
+
+    def settle(self, order_id: str, size: int, now_ms: int) -> list[Request]:
+        """Take an operator's word on an order that nobody could settle: it has filled a size.
+
+        What is not booked of it is booked at the order's own price, without a fee.
+        """
+        before = self.orders.get(order_id)
+        if before is None or before.state not in FOR_OPERATORS:
+            # Its venue has told meanwhile, or it is done.
+            return []
+        found = self._folded(before, orders.settled_as(before, size), now_ms, "OPERATOR")
+        if size == before.filled:
+            return found
+        new = before.order
+        fill = Fill(
+            trade_id=f"operator:{order_id}",
+            order_id=order_id,
+            venue_order_id=before.venue_order_id,
+            instrument_id=new.instrument.id,
+            side=new.side,
+            price=before.price,
+            size=size - before.filled,
+            fee=0,
+            fee_currency=new.instrument.settle,
+            maker=True,
+            venue_ms=now_ms,
+        )
+        return found + self.filled(fill, now_ms)
 
     def filled(self, fill: Fill, now_ms: int) -> list[Request]:
         """Book a fill, or undo one."""

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 
 from tradingtools.domain.bot_order_states import (
     ENDED,
+    FOR_OPERATORS,
     LEGAL,
     BotOrderState,
     PendingRequest,
@@ -265,6 +266,27 @@ def filled(order: BotOrder, fill: Fill) -> BotOrder:
     if order.state in (_S.SUBMITTING, _S.OPEN, _S.UNKNOWN, _S.DEAD):
         order = _moved(order, _S.PARTIALLY_FILLED)
     return order
+
+
+def settled_as(order: BotOrder, size: int) -> BotOrder:
+    """Return it as an operator has found it to be: filled to a size, and ended.
+
+    What is not booked of that size stays reserved until it is.
+
+    Raises:
+        OrderError: its venue may still tell, or it cannot have filled that much.
+    """
+    if order.state not in FOR_OPERATORS:
+        raise OrderError(f"{order.order.order_id} is {order.state}: nobody has to settle it")
+    if not order.filled <= size <= order.largest_size:
+        raise OrderError(f"{order.order.order_id} has filled {order.filled} at least")
+    if size == order.largest_size:
+        target = _S.FILLED
+    else:
+        target = _S.CANCELLED if size or order.state is _S.RESURRECTED else _S.REJECTED
+    told = size + sum(order.undone.values())
+    order = replace(order, told_filled=told, change=None, size=order.largest_size)
+    return _moved(order, target)
 
 
 def last_arrival_ms(order: BotOrder, capabilities: TradingCapabilities) -> int:

@@ -121,6 +121,8 @@ class Wishes:
                 # In a task of its own: a venue that does not answer keeps no other bot waiting.
                 self._beginning[row.bot_id] = asyncio.create_task(self._begin(row))
         else:
+            if row.to_settle:
+                await self._settle(bot)
             await self._follow_one(bot, row)
 
     async def _follow_one(self, bot: AnyBot, row: BotRow) -> None:
@@ -182,6 +184,14 @@ class Wishes:
             _log.warning("a change of a bot does not fit", bot=row.bot_id, why=str(error))
             setup = replace(bot.setup, version=row.version)
         self._sending.tell(bot, partial(bot.retune, setup))
+
+    async def _settle(self, bot: AnyBot) -> None:
+        """Book what an operator has found of orders that nobody could settle."""
+        found = await self._store.settlements(bot.setup.bot_id)
+        for order_id, size in found.items():
+            self._sending.tell(bot, partial(bot.settle, order_id, size))
+        await self._journal.flush()
+        await self._store.settled(self._wallet.lease, found)
 
     def _end(self, bot: AnyBot, life: BotState) -> None:
         self._sending.tell(bot, partial(bot.end, life))

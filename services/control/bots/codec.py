@@ -181,6 +181,14 @@ def bot(row: Row) -> Fields:
     return found
 
 
+def size_units(field: str, text: str, units: Row) -> int:
+    """Return a size in an instrument's units. Raises InvalidField: it has too many digits."""
+    exact = Decimal(text).scaleb(int(units["size_digits"]))
+    if exact != exact.to_integral_value():
+        raise parsing.refuse(field, f"at most {units['size_digits']} decimal digits")
+    return int(exact)
+
+
 def order(row: Row) -> Fields:
     """Return an order's fields."""
     units = row["instrument"]

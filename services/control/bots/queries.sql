@@ -94,6 +94,43 @@ where bot_id = %(bot)s and (not %(unsettled)s or not settled)
   and (%(at)s::timestamptz is null or (created_at, order_id) < (%(at)s, %(after)s::text))
 order by created_at desc, order_id desc limit %(limit)s;
 
+-- name: order
+select order_id as id, slot, instrument_id, side, price, size, filled, state, pending, venue_order_id,
+       settled, created_at, changed_at, detail -> 'order' -> 'instrument' as instrument
+from bot_order where bot_id = %(bot)s and order_id = %(order_id)s;
+
+-- name: settle
+-- An operator's word on an order that nobody could settle; nothing when it is settled by now.
+with asked as (
+    insert into bot_order_settlement (order_id, bot_id, filled, actor, reason)
+    select order_id, bot_id, %(filled)s, %(actor)s, %(reason)s from bot_order
+    where bot_id = %(bot)s and order_id = %(order_id)s and state = any(%(states)s)
+      and %(filled)s between filled
+          and greatest(size, coalesce((detail #>> '{change,size}')::bigint, 0))
+    on conflict (order_id) do update set filled = excluded.filled, actor = excluded.actor,
+        reason = excluded.reason, asked_at = clock_timestamp(), done_at = null
+    returning bot_id, order_id
+), told as (
+    insert into bot_event (bot_id, what, actor, reason)
+    select bot_id, 'order_settled', %(actor)s, order_id || ': ' || %(told)s || ': ' || %(reason)s
+    from asked
+)
+select order_id from asked;
+
+-- name: explain
+with explained as (
+    update position_gap g set explained = true from bot b
+    where b.id = %(bot)s and g.wallet_id = b.wallet_id and g.instrument_id = %(instrument)s
+      and g.missing > 0
+    returning b.id, g.believed, g.held
+), told as (
+    insert into bot_event (bot_id, what, actor, reason)
+    select id, 'position_explained', %(actor)s,
+           %(instrument)s || ', ' || held || ' of ' || believed || ' units: ' || %(reason)s
+    from explained
+)
+select id from explained;
+
 -- name: fills
 -- Fills of a bot before a place, the last booked first.
 select f.event_seq, f.trade_id, f.order_id, f.instrument_id, f.side, f.price, f.size, f.fee,

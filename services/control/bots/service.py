@@ -105,6 +105,20 @@ class BotServicer(pb_grpc.BotServiceServicer):
             answer["next_page_token"] = paging.encode(scope, page[-1]["created_at"], page[-1]["id"])
         return pb.ListBotOrdersResponse(**answer)
 
+    async def SettleBotOrder(
+        self, request: pb.SettleBotOrderRequest, context: Context
+    ) -> pb.BotOrder:
+        """Say what an order has filled that nobody could settle."""
+        row = await self._bots.settle(request, caller_of(context).id)
+        return pb.BotOrder(**codec.order(row))
+
+    async def ExplainBotPosition(
+        self, request: pb.ExplainBotPositionRequest, context: Context
+    ) -> pb.ExplainBotPositionResponse:
+        """Say where a position went that the exchange does not have."""
+        await self._bots.explain(request, caller_of(context).id)
+        return pb.ExplainBotPositionResponse(instrument_id=request.instrument_id)
+
     async def ListBotFills(
         self, request: pb.ListBotFillsRequest, _context: Context
     ) -> pb.ListBotFillsResponse:

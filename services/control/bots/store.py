@@ -14,6 +14,7 @@ from services.control.paging import Key
 from services.control.parsing import refuse
 from services.control.preconditions import refuse_other_version
 from services.control.store import Row, Store, queries
+from tradingtools.domain.bot_order_states import FOR_OPERATORS
 from tradingtools.domain.bot_states import BotState
 from tradingtools.domain.errors import Conflict, NotFound, RequestIdReused, WrongState
 from tradingtools.v1 import bot_service_pb2 as pb
@@ -177,6 +178,54 @@ class Bots:
         return await self._store.rows(
             _SQL["orders"], bot=bot_id, unsettled=unsettled, at=at, after=last, limit=limit
         )
+
+    async def settle(self, request: pb.SettleBotOrderRequest, actor: str) -> Row:
+        """Write an operator's word on an order that nobody could settle. Return the order.
+
+        Raises:
+            NotFound: the bot has no such order.
+            InvalidField: it cannot have filled that much.
+            WrongState: its exchange may still tell, or it has ended.
+        """
+        row = await self._order(request.id, request.order_id)
+        filled = codec.size_units("filled", request.filled, row["instrument"])
+        done = await self._store.write(
+            _SQL["settle"],
+            bot=request.id, order_id=request.order_id, filled=filled, told=request.filled,
+            states=sorted(FOR_OPERATORS), actor=actor, reason=request.reason,
+        )  # fmt: skip
+        row = await self._order(request.id, request.order_id)
+        if not done and row["state"] not in FOR_OPERATORS:
+            raise WrongState(
+                f"order {request.order_id} is {row['state']}: nobody has to settle it",
+                kind="order", id=request.order_id, state=row["state"],
+            )  # fmt: skip
+        if not done:
+            raise refuse("filled", "at least what is booked, at most the order's size")
+        return row
+
+    async def _order(self, bot_id: str, order_id: str) -> Row:
+        rows = await self._store.rows(_SQL["order"], bot=bot_id, order_id=order_id)
+        if not rows:
+            raise NotFound(f"bot {bot_id} has no order {order_id}", kind="order", id=order_id)
+        return rows[0]
+
+    async def explain(self, request: pb.ExplainBotPositionRequest, actor: str) -> None:
+        """Write where a position went that the exchange does not have.
+
+        Raises:
+            NotFound: there is no such bot, or nothing is missing there.
+        """
+        await self._known_bot(request.id)
+        done = await self._store.write(
+            _SQL["explain"],
+            bot=request.id, instrument=request.instrument_id, actor=actor, reason=request.reason,
+        )  # fmt: skip
+        if not done:
+            raise NotFound(
+                f"nothing is missing of {request.instrument_id}", kind="position",
+                id=request.instrument_id,
+            )  # fmt: skip
 
     async def fills(self, bot_id: str, before: int | None, limit: int) -> list[Row]:
         """Return fills that were booked before one, the last first. Raises NotFound."""

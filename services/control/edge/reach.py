@@ -94,6 +94,7 @@ ABOUT: dict[str, tuple[About, ...]] = {
     }),
     **_of("BotService", {
         "CreateBot UpdateBot ListBots GetBot StartBot StopBot PauseBot ResumeBot ListBotOrders"
+        " SettleBotOrder ExplainBotPosition"
         " ListBotFills": (Everybody(),),
     }),
     **_of("BotReportService", {

@@ -138,6 +138,19 @@ create trigger bot_order_event_append_only
     before update or delete or truncate on bot_order_event
     for each statement execute function refuse_to_change_audit();
 
+-- An operator's word on an order that nobody could settle; its engine books it, and says when.
+create table bot_order_settlement (
+    order_id text primary key references bot_order,
+    bot_id   text not null references bot,
+    -- In units of size.
+    filled   bigint not null check (filled >= 0),
+    actor    text not null,
+    reason   text not null check (reason <> ''),
+    asked_at timestamptz not null default clock_timestamp(),
+    done_at  timestamptz
+);
+create index bot_order_settlement_due on bot_order_settlement (bot_id) where done_at is null;
+
 -- Booked once; an undone one has a row of its own.
 create table bot_fill (
     venue         text not null,
