@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from services.bots.core.orders import BotOrder
 from services.bots.core.strategy import Quote
 from tradingtools.domain.bot_order_states import ENDED, BotOrderState, PendingRequest
-from tradingtools.domain.instrument import Instrument
+from tradingtools.domain.instrument import Instrument, TradingPhase
 from tradingtools.venues.trading import RestingTime, TradingCapabilities
 
 
@@ -41,6 +41,7 @@ class CancelWanted:
 
 Wanted = PlaceWanted | AmendWanted | CancelWanted
 
+_CLOSED = (TradingPhase.SUSPENDED, TradingPhase.ENDED)
 _RESTS = (BotOrderState.OPEN, BotOrderState.PARTIALLY_FILLED)
 AT_ONCE = (RestingTime.IOC, RestingTime.FOK)
 """Orders that never rest: there is nothing to cancel or to change, their end is waited for."""
@@ -109,4 +110,8 @@ def _another(quote: Quote, order: BotOrder, capabilities: TradingCapabilities) -
 
 
 def _placeable(quote: Quote, instrument: Instrument) -> bool:
+    if instrument.phase in _CLOSED:
+        return False
+    if instrument.phase is TradingPhase.POST_ONLY and not quote.post_only:
+        return False
     return quote.size >= instrument.minimum_size and quote.size % instrument.lot_size == 0

@@ -12,6 +12,7 @@ from services.bots.core.reconcile import AmendWanted, CancelWanted, PlaceWanted,
 from services.bots.core.strategy import Quote
 from tests.unit.bots.samples import AMENDS, CANCELS, swap
 from tradingtools.domain.bot_order_states import BotOrderState, PendingRequest
+from tradingtools.domain.instrument import TradingPhase
 from tradingtools.venues.ports import Meaning
 from tradingtools.venues.trading import AmendOrder, NewOrder, Receipt
 
@@ -110,3 +111,21 @@ def test_an_ended_order_with_unbooked_fills_keeps_its_slot() -> None:
 
 def test_a_quote_below_the_smallest_order_is_not_placed() -> None:
     assert wanted(replace(QUOTE, size=0), None, ONE, AMENDS) is None
+
+
+@pytest.mark.parametrize(
+    ("phase", "post_only", "placed"),
+    [
+        (TradingPhase.OPEN, False, True),
+        (TradingPhase.POST_ONLY, True, True),
+        (TradingPhase.POST_ONLY, False, False),
+        (TradingPhase.SUSPENDED, True, False),
+        (TradingPhase.ENDED, True, False),
+    ],
+)
+def test_nothing_is_placed_that_the_phase_of_a_market_does_not_take(
+    phase: TradingPhase, post_only: bool, placed: bool
+) -> None:
+    quote = replace(QUOTE, post_only=post_only)
+    found = wanted(quote, None, replace(ONE, phase=phase), AMENDS)
+    assert found == (PlaceWanted(quote) if placed else None)

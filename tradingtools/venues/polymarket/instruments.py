@@ -33,6 +33,7 @@ class ClobMarket:
     min_size_micros: int
     fee_rate_micros: int | None
     outcomes: dict[str, str]
+    game_start_ms: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,8 +60,9 @@ class _Token(msgspec.Struct, frozen=True):
     o: str = ""
 
 
-class _Clob(msgspec.Struct, frozen=True):
+class _Clob(msgspec.Struct, frozen=True, kw_only=True):
     mts: msgspec.Raw
+    gst: msgspec.Raw = msgspec.Raw(b"null")
     mos: msgspec.Raw
     t: list[_Token] = []
     fd: _Fee | None = None
@@ -126,7 +128,19 @@ def decode_clob_market(body: bytes) -> ClobMarket:
         min_size_micros=least,
         fee_rate_micros=rate,
         outcomes={token.t: token.o for token in market.t},
+        game_start_ms=_game_start(market.gst),
     )
+
+
+def _game_start(raw: msgspec.Raw) -> int | None:
+    """Return an instant that is written as ISO or as a number; None: there is none to be read."""
+    text = numbers.text(raw)
+    if "T" in text:
+        return instant_ms(text)
+    try:
+        return numbers.epoch_ms("gst", text) or None
+    except NumberError:
+        return None
 
 
 def decode_gamma_markets(body: bytes) -> list[GammaMarket]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass
 
 import msgspec
 import structlog
@@ -19,6 +20,7 @@ from tradingtools.domain.instrument import Instrument
 from tradingtools.tasks import alongside, until_one_ends
 from tradingtools.venues.mailbox import Mailbox
 from tradingtools.venues.polymarket.clob_api import ClobApi
+from tradingtools.venues.polymarket.engine_watch import EngineWatch
 from tradingtools.venues.polymarket.market_channel import MessageError
 from tradingtools.venues.polymarket.market_session import MarketSession
 from tradingtools.venues.polymarket.socket import CLOSED, open_socket
@@ -42,6 +44,13 @@ class _Doubt(Exception):
     """A book is in doubt: a new connection brings a whole one."""
 
 
+@dataclass(slots=True)
+class _Following:
+    """The session of the connection that there is, or of the next one."""
+
+    session: MarketSession
+
+
 class PolymarketFeed:
     """The port of market data.
 
@@ -51,6 +60,8 @@ class PolymarketFeed:
         ping_seconds: how often the venue is asked for a sign of life.
         silent_seconds: a socket that gives none for so long is given up.
         compare_seconds: how often a book is compared.
+        engine: the matching engine, whose restarts are told; None: nobody tells of them.
+        game_start: when the game of an asset's market starts, ms since the epoch; None: never.
     """
 
     def __init__(
@@ -61,24 +72,47 @@ class PolymarketFeed:
         ping_seconds: float = PING_SECONDS,
         silent_seconds: float = SILENT_SECONDS,
         compare_seconds: float = COMPARE_SECONDS,
+        engine: EngineWatch | None = None,
+        game_start: Callable[[str], int | None] = lambda _: None,
     ) -> None:
         self._url = url
         self._api = api
         self._ping_seconds = ping_seconds
         self._silent_seconds = silent_seconds
         self._compare_seconds = compare_seconds
+        self._engine = engine or EngineWatch()
+        self._game_start = game_start
 
     async def events(self, instruments: Sequence[Instrument]) -> AsyncIterator[MarketEvent]:
         """Tell each change, for ever; a book in doubt is told as STALE at once."""
-        mail = Mailbox()
-        async with alongside(self._run(instruments, mail.put)):
+        mail, following = Mailbox(), _Following(MarketSession(instruments))
+        async with (
+            alongside(self._run(following, mail.put)),
+            alongside(self._follow_engine(following, mail.put)),
+            alongside(self._follow_games(following, mail.put)),
+        ):
             while True:
                 yield await mail.get()
 
-    async def _run(self, instruments: Sequence[Instrument], tell: Tell) -> None:
-        failures, known = 0, list(instruments)
+    async def _follow_engine(self, following: _Following, tell: Tell) -> None:
+        async for phase in self._engine.phases():
+            for event in following.session.engine(phase, clock.now_ms()):
+                tell(event)
+
+    async def _follow_games(self, following: _Following, tell: Tell) -> None:
+        """Tell of each game that starts from now on."""
+        symbols = [one.symbol for one in following.session.instruments()]
+        begun = clock.now_ms()
+        starts = [(at, one) for one in symbols if (at := self._game_start(one) or 0) > begun]
+        for at, symbol in sorted(starts):
+            await asyncio.sleep(max(at - clock.now_ms(), 0) / 1000)
+            tell(following.session.started(symbol, at))
+        await asyncio.Event().wait()
+
+    async def _run(self, following: _Following, tell: Tell) -> None:
+        failures = 0
         while True:
-            session = MarketSession(known)
+            session = following.session
             try:
                 await self._connected(session, tell)
             except (*CLOSED, MessageError, _Doubt) as error:
@@ -86,7 +120,7 @@ class PolymarketFeed:
             told = session.lost(clock.now_ns())
             for event in told:
                 tell(event)
-            known = session.instruments()
+            following.session = MarketSession(session.instruments())
             failures = 0 if told else failures + 1
             await asyncio.sleep(_PAUSES[min(failures, len(_PAUSES) - 1)])
 

@@ -109,6 +109,17 @@ class MarketSession:
         seen = [state for state in self._states.values() if state.seen]
         return [_told(state, BookStatus.STALE, now_ns) for state in seen]
 
+    def engine(self, phase: TradingPhase, now_ms: int) -> Iterator[MarketEvent]:
+        """Return the phase of each market that has not ended, by the matching engine's."""
+        for state in self._states.values():
+            if state.instrument.phase is not TradingPhase.ENDED:
+                state.instrument = replace(state.instrument, phase=phase)
+                yield _phase(state, "restart", now_ms)
+
+    def started(self, symbol: str, now_ms: int) -> MarketEvent:
+        """Return that a market's game has started: its orders were wiped, and it goes on."""
+        return _phase(self._states[symbol], "game_start", now_ms)
+
     def instruments(self) -> list[Instrument]:
         """Return the instruments with the rules that they have now."""
         return [state.instrument for state in self._states.values()]
@@ -154,11 +165,14 @@ class MarketSession:
             if state is None:
                 continue
             state.instrument = replace(state.instrument, phase=TradingPhase.ENDED)
+            payout = MICROS if message.winner == symbol else 0
             yield PhaseChange(
                 instrument=state.instrument,
                 phase=TradingPhase.ENDED,
                 cause="resolution",
                 venue_ms=state.venue_ms,
+                # Without a winner of its own, Gamma alone says what a share pays.
+                payout=None if message.winner is None else payout,
             )
 
     def _prints(self, frame: bytes) -> Iterator[MarketEvent]:
@@ -186,11 +200,12 @@ def _tick_changed(state: _State, tick: int, venue_ms: int) -> Iterable[MarketEve
     if tick == state.instrument.tick_size:
         return
     state.instrument = replace(state.instrument, tick_size=tick)
-    yield PhaseChange(
-        instrument=state.instrument,
-        phase=state.instrument.phase,
-        cause="tick_change",
-        venue_ms=venue_ms,
+    yield _phase(state, "tick_change", venue_ms)
+
+
+def _phase(state: _State, cause: str, venue_ms: int) -> PhaseChange:
+    return PhaseChange(
+        instrument=state.instrument, phase=state.instrument.phase, cause=cause, venue_ms=venue_ms
     )
 
 

@@ -11,6 +11,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from tradingtools.domain.instrument import TradingPhase
+
 _PERMILLE = 1_000
 
 
@@ -91,6 +93,14 @@ class EngineWindow:
     def post_only(self, now_ms: int, wait_ms: int) -> EngineWindow:
         """Return the window after an order was refused because only post-only ones are taken."""
         return replace(self, post_only_until_ms=max(self.post_only_until_ms, now_ms + wait_ms))
+
+    def phase(self, now_ms: int) -> tuple[TradingPhase, int | None]:
+        """Return its phase, and in how many ms it ends; None: nothing says so."""
+        if now_ms < self.down_until_ms:
+            return TradingPhase.SUSPENDED, self.down_until_ms - now_ms
+        if now_ms < self.post_only_until_ms:
+            return TradingPhase.POST_ONLY, self.post_only_until_ms - now_ms
+        return TradingPhase.OPEN, None
 
     def wait_ms(self, now_ms: int, *, post_only: bool) -> int:
         """Return for how long such an order is not to be sent; 0: it may be."""

@@ -14,6 +14,7 @@ from contextlib import AsyncExitStack
 from tradingtools import clock
 from tradingtools.venues.polymarket import order_answers, order_requests
 from tradingtools.venues.polymarket.account_rows import Facts
+from tradingtools.venues.polymarket.engine_watch import EngineWatch
 from tradingtools.venues.polymarket.order_answers import not_sent, refused_here, unknown
 from tradingtools.venues.polymarket.order_index import (
     EARLIER_MS,
@@ -28,7 +29,6 @@ from tradingtools.venues.polymarket.order_limits import (
     CANCELS,
     ORDERS,
     POST_ONLY_MS,
-    EngineWindow,
     TokenBucket,
 )
 from tradingtools.venues.polymarket.order_requests import ClobRequest
@@ -68,6 +68,7 @@ class PolymarketGateway:
         api_key: the key's name, which owns the orders.
         facts: what is known of an asset; orders of others are refused.
         index: our orders by hash, shared with the account.
+        engine: the matching engine, shared with the feed; None: the gateway's own.
     """
 
     def __init__(
@@ -78,6 +79,7 @@ class PolymarketGateway:
         api_key: str,
         facts: Facts,
         index: OrderIndex,
+        engine: EngineWatch | None = None,
     ) -> None:
         self._clob = clob
         self._wallet = wallet
@@ -87,7 +89,7 @@ class PolymarketGateway:
         now_ms = clock.monotonic_ms()
         self._orders = TokenBucket.full(ORDERS, now_ms)
         self._cancels = TokenBucket.full(CANCELS, now_ms)
-        self._engine = EngineWindow()
+        self._engine = engine or EngineWatch()
         self._orders_out = asyncio.Semaphore(ORDERS.on_their_way)
         self._cancels_out = asyncio.Semaphore(CANCELS.on_their_way)
         self._one_batch = asyncio.Lock()
@@ -213,7 +215,7 @@ class PolymarketGateway:
         if order.expires_ms is not None and order.expires_ms - clock.now_ms() < SOONEST_EXPIRY_MS:
             return refused_here("BAD_EXPIRY", f"ends in less than {SOONEST_EXPIRY_MS} ms")
         rests = order.post_only and order.time_in_force not in TAKING
-        wait_ms = self._engine.wait_ms(clock.monotonic_ms(), post_only=rests)
+        wait_ms = self._engine.window.wait_ms(clock.monotonic_ms(), post_only=rests)
         if wait_ms:
             code = "POST_ONLY_MODE" if not rests else "ENGINE_RESTART"
             return not_sent(code, "the matching engine has restarted", wait_ms)
@@ -241,9 +243,10 @@ class PolymarketGateway:
         if receipt.meaning is not Meaning.NOT_ACCEPTED:
             return
         if receipt.code == "ENGINE_RESTART":
-            self._engine = self._engine.restarting(now_ms, wait_ms)
+            self._engine.learn(self._engine.window.restarting(now_ms, wait_ms))
         elif receipt.code == "POST_ONLY_MODE":
-            self._engine = self._engine.post_only(now_ms, min(wait_ms, POST_ONLY_MS))
+            wait_ms = min(wait_ms, POST_ONLY_MS)
+            self._engine.learn(self._engine.window.post_only(now_ms, wait_ms))
         elif receipt.code == "RATE_LIMIT":
             self._orders = self._orders.shut(now_ms, wait_ms)
 
@@ -252,7 +255,8 @@ class PolymarketGateway:
         if receipt.code == "RATE_LIMIT":
             self._cancels = self._cancels.shut(now_ms, receipt.retry_after_ms or 0)
         elif receipt.code == "ENGINE_RESTART":
-            self._engine = self._engine.restarting(now_ms, receipt.retry_after_ms or 0)
+            wait_ms = receipt.retry_after_ms or 0
+            self._engine.learn(self._engine.window.restarting(now_ms, wait_ms))
 
 
 def _too_late(not_after_ms: int) -> Receipt | None:

@@ -35,6 +35,8 @@ class MarketFacts:
     condition_id: str
     neg_risk: bool
     fee_rate_micros: int
+    game_start_ms: int | None = None
+    """When all resting orders of its market are wiped; None: never."""
 
     @staticmethod
     def unknown(asset_id: str) -> MarketFacts:
@@ -93,6 +95,11 @@ class PolymarketInstruments:
         """Return what is known of an asset that was found before."""
         return self._facts.get(asset_id)
 
+    def game_start_ms(self, asset_id: str) -> int | None:
+        """Return when a market's game starts; None: it is about none, or was not looked up."""
+        facts = self._facts.get(asset_id)
+        return None if facts is None else facts.game_start_ms
+
     async def find(self, symbols: Sequence[str]) -> Sequence[Instrument]:
         """Return those that exist; a symbol is an asset's id. Raises ReadError."""
         found = [await self._find(symbol) for symbol in symbols]
@@ -117,5 +124,6 @@ class PolymarketInstruments:
             neg_risk=gamma.neg_risk,
             # A fee that is not said is taken to be the dearest one.
             fee_rate_micros=max(rates, default=HIGHEST_FEE_RATE_MICROS),
+            game_start_ms=clob.game_start_ms,
         )
         return instrument_of(asset_id, clob, gamma)

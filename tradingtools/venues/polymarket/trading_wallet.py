@@ -10,6 +10,7 @@ from tradingtools.tasks import alongside
 from tradingtools.venues.polymarket.clob_api import ClobApi
 from tradingtools.venues.polymarket.clob_auth import ApiKey
 from tradingtools.venues.polymarket.data_api import DataApi
+from tradingtools.venues.polymarket.engine_watch import EngineWatch
 from tradingtools.venues.polymarket.heartbeats import keep_beating
 from tradingtools.venues.polymarket.http import Http, open_client
 from tradingtools.venues.polymarket.market_feed import PolymarketFeed
@@ -72,14 +73,19 @@ async def open_wallet(
             Http(client, venue.clob_url, name="clob"), Http(client, venue.gamma_url, name="gamma")
         )
         instruments = PolymarketInstruments(api)
-        index = OrderIndex()
+        index, engine = OrderIndex(), EngineWatch()
         clob = PrivateClob(
             client, venue.clob_url, signer=signer, address=wallet.signer, api_key=api_key
         )
         sockets = venue.sockets_url.rstrip("/")
         opened = PolymarketWallet(
             orders=PolymarketGateway(
-                clob, wallet=wallet, api_key=api_key.key, facts=instruments.facts, index=index
+                clob,
+                wallet=wallet,
+                api_key=api_key.key,
+                facts=instruments.facts,
+                index=index,
+                engine=engine,
             ),
             accounts=PolymarketAccounts(
                 clob,
@@ -91,7 +97,9 @@ async def open_wallet(
                 index=index,
             ),
             instruments=instruments,
-            markets=PolymarketFeed(f"{sockets}/market", api),
+            markets=PolymarketFeed(
+                f"{sockets}/market", api, engine=engine, game_start=instruments.game_start_ms
+            ),
         )
         if not heartbeats:
             yield opened

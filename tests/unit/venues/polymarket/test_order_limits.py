@@ -7,6 +7,7 @@ from heapq import heappop, heappush
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from tradingtools.domain.instrument import TradingPhase
 from tradingtools.venues.polymarket.order_limits import (
     CANCELS,
     ORDERS,
@@ -85,3 +86,10 @@ def test_after_a_restart_takers_wait_for_two_minutes() -> None:
     told = EngineWindow().post_only(1_000, 30_000)
     assert told.wait_ms(1_000, post_only=True) == 0
     assert told.wait_ms(1_000, post_only=False) == 30_000
+
+
+def test_a_restart_has_phases() -> None:
+    window = EngineWindow().restarting(1_000, 5_000)
+    assert window.phase(1_000) == (TradingPhase.SUSPENDED, 5_000)
+    assert window.phase(6_000) == (TradingPhase.POST_ONLY, POST_ONLY_MS - 5_000)
+    assert window.phase(1_000 + POST_ONLY_MS) == (TradingPhase.OPEN, None)
