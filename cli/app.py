@@ -39,8 +39,10 @@ SECTIONS: dict[str, dict[str, _Entry]] = {
         "backtest": _Entry("backtest", "Try other settings on recorded trades"),
     },
     "look after bots and their wallets": {
-        "bots": _Entry("bots", "List, create, start, stop, pause and resume bots"),
+        "bots": _Entry("bots", "List, create, edit, start, stop and explain bots"),
         "engines": _Entry("engines", "List engines of bots; drain one"),
+        "portfolio": _Entry("portfolio", "Show what all bots hold and have made"),
+        "strategies": _Entry("strategies", "List strategies of bots; show what their settings are"),
         "wallets": _Entry("wallets", "List, add, check, replace and retire trading wallets"),
         "exchanges": _Entry("exchanges", "List exchanges and what their credentials are"),
     },

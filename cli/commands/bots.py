@@ -10,12 +10,13 @@ from typing import Annotated, Any
 import typer
 
 from cli import engine, schemas
+from cli.bot_columns import EVENTS, PNL, POSITIONS, STEPS
 from cli.command import Limit, Yes, ask, command, noun
 from cli.core.words import bare, clock
 from cli.errors import Failure, Status
 from cli.output import Column, Json, Shown
 
-app = noun("List, create, start, stop, pause and resume bots; list their orders and fills.")
+app = noun("List, create, edit, start, stop and explain bots; list their orders, fills and gains.")
 _STATE, _SIDE = "BOT_STATE_", "SIDE_"
 _Bot = Annotated[str, typer.Argument(metavar="BOT", help="Its id, 12 letters and digits.")]
 
@@ -65,11 +66,15 @@ _FILLS = (
 def list_(
     wallet: Annotated[str, typer.Option("--wallet", "-w", help="Of this wallet.")] = "",
     state: Annotated[str, typer.Option("--state", help="running, risk_stopped, ...")] = "",
+    exchange: Annotated[str, typer.Option("--exchange", help="okx, polymarket.")] = "",
+    strategy: Annotated[str, typer.Option("--strategy", help="market_making, grid, ...")] = "",
     limit: Limit = 50,
 ) -> Shown:
     """List bots, the oldest first."""
     named: Any = f"{_STATE}{state.upper()}" if state else None
-    rows = engine.rest().all_bots(wallet_id=wallet or None, state=named)
+    rows = engine.rest().all_bots(
+        wallet_id=wallet or None, state=named, exchange=exchange or None, strategy=strategy or None
+    )
     return Shown(data=engine.first(rows, limit), columns=_COLUMNS, empty="no bot")
 
 
@@ -185,6 +190,75 @@ def fills(bot: _Bot, limit: Limit = 50) -> Shown:
     """List fills of a bot, the last booked first."""
     rows = engine.rest().all_bot_fills(bot)
     return Shown(data=engine.first(rows, limit), columns=_FILLS, empty="no fill")
+
+
+@command(app, "edit", schemas.rest("Bot"))
+def edit(
+    bot: _Bot,
+    file: Annotated[
+        str,
+        typer.Option(
+            "--file", "-f", metavar="FILE|-",
+            help="JSON with config, limits or both as PATCH /bots/{id} takes them; -: stdin.",
+        ),
+    ],
+    version: Annotated[
+        str, typer.Option("--version", help="Only if it still has this one, as `show` tells.")
+    ] = "",
+    yes: Yes = False,
+) -> Shown:  # fmt: skip
+    """Change settings or limits of a bot, also while it runs."""
+    engine.acting()
+    body: Any = _read(file)
+    before = engine.rest().get_bot(bot)
+    ask(f"Change {', '.join(body) or 'nothing'} of {before['name']}?", yes=yes)
+    return _told(engine.rest().update_bot(bot, body, if_match=version or None))
+
+
+@command(app, "positions", schemas.rest("BotPosition", many=True))
+def positions(bot: _Bot) -> Shown:
+    """List what a bot holds, with marks and their age."""
+    rows = [dict(one) for one in engine.rest().list_bot_positions(bot)["positions"]]
+    return Shown(data=rows, columns=POSITIONS, empty="it holds nothing")
+
+
+@command(app, "pnl", schemas.rest("BotPnlPoint", many=True))
+def pnl(
+    bot: _Bot,
+    step: Annotated[str, typer.Option("--step", help="minute, hour or day.")] = "hour",
+    limit: Limit = 50,
+) -> Shown:
+    """List what a bot had made, the newest first."""
+    if step not in STEPS:
+        raise Failure(f"--step {step}: expected minute, hour or day", Status.USAGE)
+    named: Any = STEPS[step]
+    rows = engine.rest().all_bot_pnl(bot, step=named)
+    return Shown(data=engine.first(rows, limit), columns=PNL, empty="nothing was written yet")
+
+
+@command(app, "events", schemas.rest("BotEvent", many=True))
+def events(bot: _Bot, limit: Limit = 50) -> Shown:
+    """List events of a bot and its orders, the newest first."""
+    rows = engine.rest().all_bot_events(bot)
+    return Shown(data=engine.first(rows, limit), columns=EVENTS, empty="no event")
+
+
+@command(app, "explain", schemas.rest("BotExplanation"))
+def explain(bot: _Bot) -> Shown:
+    """Say why a bot quotes what it quotes, or nothing."""
+    found = dict(engine.rest().get_bot_explanation(bot))
+    because = f", because {found['reason']}" if found["reason"] else ""
+    lines = [f"{found['strategy']} is {bare(str(found['state']), _STATE).lower()}{because}"]
+    reasons: Any = found["reasons"]
+    for one in reasons:
+        lines.append(f"  {one['slot']}: {one['explanation']}")
+        lines += [
+            f"    {bare(has['side'], _SIDE)} {has['size']} at {has['price']}, {has['state']}"
+            for has in one["orders"]
+        ]
+    return Shown(
+        data=found, lines=lines if reasons else [*lines, "  its engine has said nothing yet"]
+    )
 
 
 def _told(bot: Any) -> Shown:

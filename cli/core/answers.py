@@ -30,7 +30,8 @@ _OWN = re.compile(
     r"|[A-Z][A-Z0-9]*(_[A-Z0-9]+)*"  # states, reasons
     r"|[a-z]{1,24}(_[a-z]{1,24}){0,3}(-[0-9]{1,3})?"  # processes, kinds, categories
     r"|[a-z_]{1,24}(\.[a-z_]{1,32}){1,2}"  # types of events
-    r"|(subscriptions|orders|triggers|halts|breakers|wallets)/[0-9a-zA-Z_:-]{1,80}"
+    r"|(subscriptions|orders|triggers|halts|breakers|wallets|bots)/[0-9a-zA-Z_:/-]{1,80}"
+    r"|[0-9a-z]{12}(e[0-9]{1,9}n[0-9]{1,9})?|okx:[A-Z0-9-]{1,40}|polymarket:[0-9]{1,80}"  # bots
     r"|",
 )
 

@@ -1,5 +1,5 @@
 """Tools that read. Their names are those that assistants are promised; strategies are
-subscriptions.
+subscriptions and bots.
 
 Each asks what a command of `tt` asks, with the caller's own tokens, and answers a part that a model
 can hold: see `cli.mcp.answers`.
@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Literal
 
 import msgspec
+from mcp.server.mcpserver.exceptions import ToolError
 from pydantic import Field
 
 from cli import decisions, event_log
@@ -18,6 +19,7 @@ from cli.core import timeline
 from cli.core.answers import Json
 from cli.core.words import bare, sizing
 from cli.engine import Engine
+from cli.mcp import bots
 from cli.mcp.answers import PageAnswer, RecordAnswer, page_of, record_of
 from cli.mcp.serving import Ctx, engine_of, plainly
 
@@ -30,7 +32,10 @@ _LOOKS = 10
 
 Strategy = Annotated[
     str,
-    Field(pattern="^sub_[0-9a-f]{32}$", description="Id of a strategy, as list_strategies has."),
+    Field(
+        pattern="^(sub_[0-9a-f]{32}|[a-z0-9]{12})$",
+        description="Id of a strategy, as list_strategies has.",
+    ),
 ]
 Wallet = Annotated[str, Field(pattern="^(0x[0-9a-fA-F]{40})?$", description="Empty: any.")]
 Limit = Annotated[int, Field(ge=1, le=50, description="At most so many rows.")]
@@ -39,7 +44,7 @@ PageToken = Annotated[
 ]
 OrderState = Literal[
     "", "CLAIMED", "SUBMITTING", "SUBMITTED", "CONFIRMED", "FAILED", "UNKNOWN", "LOST", "DEAD",
-    "RESURRECTED",
+    "RESURRECTED", "OPEN", "PARTIALLY_FILLED", "FILLED", "CANCELLED", "REJECTED", "EXPIRED",
 ]  # fmt: skip
 
 
@@ -47,10 +52,12 @@ OrderState = Literal[
 def list_strategies(
     ctx: Ctx, wallet: Wallet = "", leader: Wallet = "",
     state: Literal["", "ACTIVE", "PAUSED", "DELETED"] = "", limit: Limit = 20,
-    page: PageToken = "",
+    page: PageToken = "", kind: Literal["copy", "bot"] = "copy",
 ) -> PageAnswer:  # fmt: skip
-    """List strategies: subscriptions, by which a follower's wallet copies a leader. Deleted ones
-    only by their state."""
+    """List strategies: subscriptions, by which a follower's wallet copies a leader (deleted ones
+    only by their state), or with the kind "bot" bots, which trade by themselves."""
+    if kind == "bot":
+        return bots.listed(engine_of(ctx), limit, page)
     rest = engine_of(ctx).rest
 
     def fetch(rows: int) -> tuple[list[Json], str]:
@@ -93,7 +100,10 @@ def _sizing(sub: Any) -> Json:
 @plainly
 def get_strategy(ctx: Ctx, strategy_id: Strategy) -> RecordAnswer:
     """Get a strategy: settings, state, what it has done so far (`statistics`: copies, orders,
-    USDC bought, sold, realised, held, profit after fees)."""
+    USDC bought, sold, realised, held, profit after fees); of a bot its positions, and why each
+    quote is where it is."""
+    if bots.is_bot(strategy_id):
+        return bots.shown(engine_of(ctx), strategy_id)
     found = dict(engine_of(ctx).rest.get_subscription(strategy_id))
     left = ["orders: get_strategy_orders", "results over time: get_strategy_performance"]
     return record_of(found, left, said={"kind": "copy", "copiesInWords": sizing(found)})
@@ -105,8 +115,12 @@ def get_strategy_orders(
     page: PageToken = "",
 ) -> PageAnswer:  # fmt: skip
     """List the orders of a strategy, the newest first: side, shares, limit price, state, the reason
-    of a failure, what was filled, and fees."""
+    of a failure, what was filled, and fees. Those of a bot have a slot, and other states."""
     engine = engine_of(ctx)
+    if bots.is_bot(strategy_id):
+        return bots.orders(engine, strategy_id, state, limit, page)
+    if state in _OF_BOTS:
+        raise ToolError(f"state: {state} is one of a bot's orders")
     states: Any = [f"ORDER_STATE_{state}"] if state else None
 
     def fetch(rows: int) -> tuple[list[Json], str]:
@@ -118,6 +132,7 @@ def get_strategy_orders(
     return page_of(fetch, limit, ["the way of an order and its latencies: get_order"])
 
 
+_OF_BOTS = ("OPEN", "PARTIALLY_FILLED", "FILLED", "CANCELLED", "REJECTED", "EXPIRED")
 _OF_AN_ORDER = (
     "id", "purpose", "side", "state", "reason", "size", "limitPrice", "filledSize",
     "filledNotional", "fees", "conditionId", "assetId", "leaderTx",
@@ -136,7 +151,9 @@ def get_strategy_performance(
     days: Annotated[int, Field(ge=1, le=90, description="So many days back from now.")] = _DAYS,
 ) -> RecordAnswer:  # fmt: skip
     """Get what a strategy has gained: a series of equity (realised and marked, less fees) with its
-    drawdown, and the sums so far."""
+    drawdown, and the sums so far; of a bot realised, unrealised, fees, funding, and by source."""
+    if bots.is_bot(strategy_id):
+        return bots.performance(engine_of(ctx), strategy_id, interval, days)
     rest = engine_of(ctx).rest
     since = datetime.now(UTC) - timedelta(days=days)
     found = rest.get_subscription_performance(

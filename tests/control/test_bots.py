@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import secrets
 from collections.abc import Callable
@@ -15,6 +16,9 @@ import psycopg
 import pytest
 from jsonschema import Draft202012Validator
 
+from cli.engine import Engine
+from cli.mcp import bots as assistants
+from cli.places import Place
 from services.bots.core.risk import RiskLimits
 from tests.cli.world import call, fits
 from tests.control.edge import MANAGE, READ, RunningEdge
@@ -339,6 +343,23 @@ def test_orders_fills_and_standing_are_decimals(
         assert error_of(edge.call("GET", f"/bots/{'0' * 12}/{one}"))[:2] == (404, "NOT_FOUND")
 
 
+def reported(database: psycopg.Connection[Any], bot: str) -> None:
+    """Write a position and a point of a series as an engine would."""
+    position = {
+        "size": "-1.5", "cost": "97500.75", "realised": "4", "fees": "-0.03", "funding": "0",
+        "currency": "USDT", "average_price": "65000.5", "mark": "65001", "notional": "-97501.5",
+        "unrealised": "-0.75", "mark_ms": 1_764_000_000_000,
+    }  # fmt: skip
+    database.execute(
+        "update bot_standing set positions = %s where bot_id = %s",
+        (json.dumps({SWAP: position}), bot),
+    )
+    database.execute(
+        "insert into bot_pnl (bot_id, at, currency, realised, fees, funding, volume)"
+        " values (%s, now(), 'USDT', 4, 0, 0, 1)", (bot,),
+    )  # fmt: skip
+
+
 def test_the_contract_has_the_fields_that_engines_read() -> None:
     for strategy in pb.BotConfig.DESCRIPTOR.fields:
         names = {field.name for field in fields(CONFIGS[strategy.name])}
@@ -383,6 +404,22 @@ def test_tt_does_all_of_it(
     environ = {"TT_URL": edge.url, "TT_TOKEN": MANAGE}
     assert "holds -1.5" in call("bots", "show", bot, environ=environ).out
     assert "65000.5" in call("bots", "fills", bot, environ=environ).out
+    file.write_text(json.dumps({"limits": {"maxPosition": "9"}}))
+    edited = as_json("bots", "edit", bot, "-f", str(file), "--yes")
+    assert edited["limits"] == {"maxPosition": "9"}
+    as_json("bots", "edit", bot, "-f", str(file), "--yes", "--version", "1", status=5)
+    reported(database, bot)
+    assert as_json("bots", "positions", bot)[0]["unrealised"] == "-0.75"
+    assert as_json("bots", "pnl", bot, "--step", "day")[0]["realised"] == "4"
+    as_json("bots", "pnl", bot, "--step", "year", status=2)
+    assert [one["slot"] for one in as_json("bots", "explain", bot)["reasons"]] == ["ask", "bid"]
+    assert as_json("bots", "events", bot) == []
+    assert as_json("bots", "list", "-w", mine, "--exchange", "polymarket") == []
+    assert "-97501.5" in call("portfolio", "--json", environ=environ).out
+    assert "grid" in [one["name"] for one in as_json("strategies", "list")]
+    assert as_json("strategies", "show", "grid")["configKey"] == "grid"
+    assert "millionths" in call("strategies", "show", "dca", environ=environ).out
+    assert "reservation price" in call("bots", "explain", bot, environ=environ).out
     file.write_text("[]")
     as_json("bots", "create", "x", "-w", mine, "-f", str(file), status=2)
 
@@ -478,3 +515,39 @@ def test_an_operator_settles_what_nobody_could_and_explains_what_is_missing(
     assert row is not None
     assert row["explained"]
     assert told(database, bot)[-1][0] == "position_explained"
+
+
+def test_assistants_read_bots_as_strategies(
+    edge: RunningEdge, database: Database, wallet: Callable[..., str]
+) -> None:
+    bot = created(edge, wallet())["id"]
+    written(database, bot)
+    reported(database, bot)
+    engine = Engine(Place(name="test", url=edge.url, token=READ))
+    with contextlib.closing(engine):
+        _read_as_strategies(engine, bot)
+
+
+def _read_as_strategies(engine: Engine, bot: str) -> None:
+
+    def record(answer: Any) -> dict[str, Any]:
+        found: dict[str, Any] = answer.structured_content["record"]
+        return found
+
+    rows, page = [], ""
+    while True:
+        found = assistants.listed(engine, 50, page).structured_content
+        assert found is not None
+        rows += found["rows"]
+        page = found["next_page"]
+        if not page:
+            break
+    (mine,) = [one for one in rows if one["id"] == bot]
+    assert (mine["kind"], mine["state"], mine["result"]) == ("bot", "IDLE", "-2.5")
+    shown = record(assistants.shown(engine, bot))
+    assert shown["positions"][0]["unrealised"] == "-0.75"
+    orders = assistants.orders(engine, bot, "FILLED", 20, "").structured_content
+    assert orders is not None
+    assert [one["state"] for one in orders["rows"]] == ["FILLED"]
+    points = record(assistants.performance(engine, bot, "1h", 1))["pointsNewestFirst"]
+    assert [one["realised"] for one in points] == ["4"]
