@@ -8,6 +8,7 @@ build/console.
 from __future__ import annotations
 
 import gzip
+import json
 import re
 from pathlib import Path
 from typing import Any
@@ -86,6 +87,12 @@ def _looked_at(page: Page, picture: Path) -> list[str]:
             for node in one["nodes"]
         ]
     return wrong
+
+
+_PAINT = """() => Object.fromEntries([
+    ...performance.getEntriesByType("paint").map((one) => [one.name, one.startTime]),
+    ["bytes", performance.getEntriesByType("resource").reduce((n, one) => n + one.transferSize, 0)],
+])"""
 
 
 def test_a_wrong_token_is_told_and_a_right_one_lets_in(browser: Browser, served: Served) -> None:
@@ -384,6 +391,17 @@ def test_a_webhook_endpoint_is_added_disabled_and_deleted(page: Page, served: Se
     page.get_by_role("dialog").get_by_role("button", name="Delete").click()
     expect(page.get_by_text("Nobody is told of events by webhooks.")).to_be_visible()
     assert not served.world.call("GET", "/webhook-endpoints").json().get("endpoints")
+
+
+def test_the_first_paint_is_measured(browser: Browser, served: Served, pictures: Path) -> None:
+    """By the browser's own timing, with an empty cache; the figures are in build/console."""
+    painted = []
+    for _ in range(3):
+        for page in opened(browser, served, MANAGE, OPERATE):
+            expect(page.get_by_role("heading", level=1)).to_be_visible()
+            painted.append(page.evaluate(_PAINT))
+    (pictures / "paint.json").write_text(json.dumps(painted))
+    assert all(one["first-contentful-paint"] > 0 for one in painted)
 
 
 def test_the_script_is_small() -> None:

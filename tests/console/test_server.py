@@ -330,7 +330,7 @@ def test_an_edge_that_is_away_is_named(served: Served, client: httpx.Client) -> 
 
 
 def test_the_edge_serves_the_console_where_it_is_switched_on(served: Served) -> None:
-    """Where it is not, `tests/control` sees 404."""
+    """Where it is not, `tests/control/test_access.py` sees 404."""
     with served.client(edge=True) as client:
         page = client.get("")
         assert (page.status_code, "frame-ancestors 'none'" in page.text) == (200, False)
