@@ -7,7 +7,7 @@ import { Problem } from "./lib/ui.js";
 
 const PAGES = [
   ["overview", "Overview"], ["tape", "Live tape"], ["leaders", "Leaders"], ["subscriptions", "Subscriptions"],
-  ["orders", "Orders"], ["guard", "Guard"], ["bots", "Bots"], ["wallets", "Wallets"], ["system", "System"],
+  ["orders", "Orders"], ["guard", "Guard"], ["bots", "Bots"], ["wallets", "Wallets"], ["risk", "Risk"], ["system", "System"],
 ];
 const OTHERS = [["why", "Why"]]; // Reached by links.
 const TITLES = new Map([...PAGES, ...OTHERS]);

@@ -1,7 +1,7 @@
 """Take the README's picture of the console from a run that goes on.
 
-``make run`` in one terminal, ``python -m tools.console_picture`` in another: it logs in as `tt console` does, waits until
-copies are shown, and writes docs/console.png.
+``make run`` in one terminal, ``python -m tools.console_picture`` in another: it logs in as
+`tt console` does, waits until copies are shown, and writes docs/console.png.
 """
 
 from __future__ import annotations

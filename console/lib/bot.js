@@ -2,10 +2,12 @@
 
 import { get } from "./api.js";
 import { ago, count, word } from "./format.js";
-import { html, useEffect, useMemo, useRef, useState } from "./html.js";
+import { html, useMemo, useState } from "./html.js";
 import { botsOf, change, Commands, currencyOf, exchangeOf, figure, Near, nearness, State, stateOf, symbolOf, today, toneOf, total } from "./bots.js";
 import { Chart } from "./chart.js";
-import { LIMITS, settingsOf, STRATEGIES } from "./strategies.js";
+import { BotSettings } from "./bot_form.js";
+import { Choices } from "./gains.js";
+import { LIMITS } from "./strategies.js";
 import { Figure, Id, Loaded, Panel, Table, Time, useLoaded } from "./ui.js";
 
 const STALE_MS = 30_000, SHOWN = 200, NONE = [];
@@ -21,15 +23,15 @@ export function Bot({ id, who }) {
       <div class="aside">${bot.data && may && html`<${Commands} of=${bot.data} onDone=${bot.reload} />`} <a class="button" href="#/bots">All bots</a></div></div>
     <${Loaded} of=${bot}>${(data) => html`<div class="grid">
       <${Standing} of=${data} orders=${orders.data?.orders} />
-      <${Panel} wide title="Why the present quotes"><${Slots} of=${data} /><//>
+      <${Panel} wide title="Why the present quotes"><${Slots} id=${id} /><//>
       <${Result} of=${data} />
       <${Panel} title="Limits" aside="how near they are"><${Limits} of=${data} orders=${orders.data?.orders} /><//>
       <${Panel} wide title="Orders and fills on the price"><${Trades} of=${data} orders=${orders.data?.orders || NONE} fills=${fills.data?.fills || NONE} /><//>
-      <${Panel} wide title="Holdings"><${Holdings} of=${data} /><//>
+      <${Panel} wide title="Positions"><${Positions} id=${id} /><//>
       <${Panel} title="Orders"><${Orders} of=${orders} /><//>
       <${Panel} title="Fills"><${Fills} of=${fills} /><//>
-      <${Panel} wide title="Settings" aside=${STRATEGIES[data.strategy]?.title || data.strategy}><dl class="facts">${settingsOf(data, exchangeOf(data.instruments[0])).map((one) => html`
-        <dt>${one.label}</dt><dd><span class="num">${one.value}</span> <span class="quiet small">${one.about}</span></dd>`)}</dl><//>
+      <${Panel} wide title="What happened"><${Events} id=${id} /><//>
+      <${BotSettings} of=${data} may=${may} onSaved=${bot.reload} />
     </div>`}<//>`;
 }
 
@@ -54,25 +56,42 @@ function Standing({ of: bot, orders }) {
   <//>`;
 }
 
-const Slots = ({ of: { slots = [] } }) => (slots.length ? html`<dl class="facts">${slots.map((one) => html`<dt>${one.slot}</dt><dd>${one.explanation}</dd>`)}</dl>`
-  : html`<p class="quiet">It quotes nothing: it does not run, or its engine has not written so far.</p>`);
+function Slots({ id }) {
+  const why = useLoaded(() => get(`/bots/${id}/explain`), [id], 2);
+  return html`<${Loaded} of=${why} empty=${{ when: (d) => !(d.reasons || []).length, title: "It quotes nothing", text: "It does not run, or its engine has not written so far." }}>
+    ${({ reasons }) => html`<${Table} label="Quotes" rows=${reasons} rowKey=${(r) => r.slot} columns=${[
+      { name: "slot", cell: (r) => r.slot },
+      { name: "stands", cell: (r) => (r.orders || []).map((o) => html`<div class="num"><span class=${o.side === "SIDE_BUY" ? "up" : "down"}>${word(o.side, "SIDE_")}</span> ${figure(o.size)} at ${figure(o.price)}</div>`) },
+      { name: "because", cell: (r) => r.explanation },
+    ]} />`}<//>`;
+}
 
-/** The result as it is told, from when the page was opened. */
+const STEPS = [["PNL_STEP_MINUTE", "minutes"], ["PNL_STEP_HOUR", "hours"], ["PNL_STEP_DAY", "days"]];
+
+/** What it has made over time, and by source. */
 function Result({ of: bot }) {
-  const seen = useRef({ at: [], values: [] });
-  const [lines, draw] = useState(null);
-  const { writtenAt, equity } = bot;
-  useEffect(() => {
-    if (!equity || !writtenAt) return;
-    const { at, values } = seen.current;
-    const now = Date.parse(writtenAt) / 1000;
-    if (now <= (at.at(-1) || 0)) return;
-    seen.current = { at: [...at, now].slice(-2000), values: [...values, Number(equity.result)].slice(-2000) };
-    draw({ times: seen.current.at, lines: [{ name: "result", values: seen.current.values, fill: true }] });
-  }, [writtenAt]);
-  return html`<${Panel} title="Result" aside="since this page was opened">
-    ${lines?.times.length > 1 ? html`<${Chart} times=${lines.times} lines=${lines.lines} value=${figure} label="Result of the bot over time" />`
-      : html`<p class="quiet">A line appears as its engine writes.</p>`}<//>`;
+  const [step, choose] = useState("PNL_STEP_MINUTE");
+  const series = useLoaded(() => get(`/bots/${bot.id}/pnl`, { step, pageSize: 1500 }), [bot.id, step], 20);
+  const points = series.data?.points || NONE;
+  const { times, lines } = useMemo(() => {
+    const money = points[0]?.currency;
+    const own = points.filter((one) => one.currency === money).reverse();
+    const number = (text) => (text == null ? null : Number(text));
+    return {
+      times: own.map((one) => at(one.at)),
+      lines: [
+        { name: "result", values: own.map((one) => number(one.result)), fill: true },
+        { name: "realised", values: own.map((one) => Number(one.realised) - Number(one.fees) + Number(one.funding)), tone: "quiet", dash: true },
+      ],
+    };
+  }, [points]);
+  return html`<${Panel} title="Profit over time" aside=${html`<${Choices} label="Step" of=${STEPS} chosen=${step} onChoose=${choose} />`}>
+    <${Loaded} of=${series} empty=${{ when: (d) => (d.points || []).length < 2, title: "No line so far", text: "A point is written each minute." }}>
+      ${() => html`<${Chart} times=${times} lines=${lines} value=${figure} label="Profit of the bot over time" />
+        ${points[0].sources?.length > 0 && html`<${Table} label="Profit by source" rows=${points[0].sources} rowKey=${(one) => one.source} columns=${[
+          { name: "source", cell: (one) => word(one.source) },
+          { name: `made, ${points[0].currency}`, right: true, cell: (one) => html`<span class=${toneOf(one.amount)}>${change(one.amount)}</span>` },
+        ]} />`}`}<//><//>`;
 }
 
 function Limits({ of: bot, orders }) {
@@ -123,15 +142,33 @@ function Trades({ of: bot, orders, fills }) {
       : html`<p class="quiet">Its first fills appear here, beside the middle of the book.</p>`}`;
 }
 
-const Holdings = ({ of: { holdings = [] } }) => (holdings.length ? html`<${Table} label="Holdings" rows=${holdings} rowKey=${(h) => h.instrumentId} columns=${[
-  { name: "instrument", cell: (h) => html`<span title=${h.instrumentId}>${symbolOf(h.instrumentId)}</span>` },
-  { name: "size", right: true, cell: (h) => figure(h.size) },
-  { name: "cost", right: true, cell: (h) => figure(h.cost) },
-  { name: "realised", right: true, cell: (h) => html`<span class=${toneOf(h.realised)}>${change(h.realised)}</span>` },
-  { name: "fees", right: true, hide: "s", cell: (h) => figure(h.fees) },
-  { name: "funding", right: true, hide: "m", cell: (h) => change(h.funding) },
-  { name: "volume", right: true, hide: "m", cell: (h) => figure(h.volume) },
-]} />` : html`<p class="quiet">It holds nothing.</p>`);
+function Positions({ id }) {
+  const positions = useLoaded(() => get(`/bots/${id}/positions`), [id], 3);
+  return html`<${Loaded} of=${positions} empty=${{ when: (d) => !(d.positions || []).length, title: "It holds nothing", text: "Positions appear with the first fill." }}>
+    ${(data) => html`<${Table} label="Positions" rows=${data.positions} rowKey=${(p) => p.instrumentId} columns=${[
+      { name: "instrument", cell: (p) => html`<span title=${p.instrumentId}>${symbolOf(p.instrumentId)}</span>` },
+      { name: "size", right: true, cell: (p) => figure(p.size) },
+      { name: "average", right: true, hide: "s", cell: (p) => figure(p.averagePrice) },
+      { name: "mark", right: true, cell: (p) => figure(p.mark) },
+      { name: "unrealised", right: true, cell: (p) => html`<span class=${toneOf(p.unrealised)}>${change(p.unrealised)}</span>` },
+      { name: "realised", right: true, cell: (p) => html`<span class=${toneOf(p.realised)}>${change(p.realised)}</span>` },
+      { name: "fees", right: true, hide: "m", cell: (p) => figure(p.fees) },
+      { name: "funding", right: true, hide: "m", cell: (p) => change(p.funding) },
+      { name: "in", hide: "m", cell: (p) => p.currency },
+    ]} />`}<//>`;
+}
+
+function Events({ id }) {
+  const events = useLoaded(() => get(`/bots/${id}/events`, { pageSize: 20 }), [id], 5);
+  const said = ({ actor, reason, code, slot, side, price, size }) =>
+    [reason || code, slot && `${slot}: ${word(side || "")} ${size ?? ""} at ${price ?? ""}`, actor && `by ${actor}`].filter(Boolean).join("; ");
+  return html`<${Loaded} of=${events} empty=${{ when: (d) => !(d.events || []).length, title: "Nothing so far", text: "Commands, changes of state and orders' ends are told here." }}>
+    ${(data) => html`<${Table} label="Events, newest first" rows=${data.events} rowKey=${(e) => e.sequence} columns=${[
+      { name: "at", cell: (e) => html`<${Time} at=${e.time} />` },
+      { name: "what", cell: (e) => e.type.replace("bot.", "").replaceAll("_", " ") },
+      { name: "", cell: (e) => said(e.data || {}) },
+    ]} />`}<//>`;
+}
 
 const side = (of) => html`<span class=${of.side === "SIDE_BUY" ? "up" : "down"}>${word(of.side, "SIDE_")}</span>`;
 

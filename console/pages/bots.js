@@ -5,8 +5,8 @@ import { count } from "../lib/format.js";
 import { html } from "../lib/html.js";
 import { allBots, change, currencyOf, exchangeOf, ExchangeChoice, figure, State, stateOf, symbolOf, today, toneOf, useExchange } from "../lib/bots.js";
 import { Bot } from "../lib/bot.js";
-import { NewBot } from "../lib/new_bot.js";
-import { STRATEGIES } from "../lib/strategies.js";
+import { NewBot } from "../lib/bot_form.js";
+import { titleOf } from "../lib/strategies.js";
 import { Badge, Id, Loaded, Panel, Table, useLoaded } from "../lib/ui.js";
 
 export default function Bots({ id, query, who }) {
@@ -38,7 +38,7 @@ function List({ query, who }) {
         ${wallet && html`<span class="quiet">of the wallet <${Id} of=${wallet} href="#/wallets" />; <a href="#/bots">all</a></span>`}</p>
       <${Loaded} of=${bots} empty=${{ when: (d) => !d.bots.length, title: "No bots", text: "A bot trades by a strategy for a wallet. Add a wallet first, then a bot." }}>
         ${({ bots: rows, open }) => html`<${Table} label="Bots" rows=${rows} rowKey=${(b) => b.id} onRow=${(b) => { location.hash = `#/bots/${b.id}`; }} columns=${[
-          { name: "bot", cell: (b) => html`<a href=${`#/bots/${b.id}`}>${b.name}</a><div class="quiet small">${STRATEGIES[b.strategy]?.title || b.strategy}</div>` },
+          { name: "bot", cell: (b) => html`<a href=${`#/bots/${b.id}`}>${b.name}</a><div class="quiet small">${titleOf(b.strategy)}</div>` },
           { name: "state", cell: (b) => html`<${State} of=${b} />${b.reason && html`<div class="small down">${b.reason}</div>`}` },
           { name: "trades", hide: "s", cell: (b) => html`${symbolOf(b.instruments[0])}${b.instruments.length > 1 ? ` +${b.instruments.length - 1}` : ""}<div class="quiet small">${exchangeOf(b.instruments[0])}</div>` },
           { name: "today", right: true, cell: (b) => html`<span class=${toneOf(today(b))}>${change(today(b))}</span><div class="quiet small">${currencyOf(b.instruments[0])}</div>` },

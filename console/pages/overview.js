@@ -8,6 +8,7 @@ import { Halts } from "../lib/halts.js";
 import { Badge, Figure, Id, Loaded, Panel, Table, Time, useLoaded } from "../lib/ui.js";
 import { Chart } from "../lib/chart.js";
 import { hops } from "../lib/hops.js";
+import { Portfolio } from "../lib/portfolio.js";
 
 const OPEN = ["CLAIMED", "SUBMITTING", "SUBMITTED", "UNKNOWN"];
 const MINUTES = 15;
@@ -38,6 +39,7 @@ export default function Overview({ who }) {
           empty=${{ when: (d) => !(d.orders || []).length, title: "No orders so far", text: "They appear with the leaders' next trades." }}>
           ${(data) => html`<${States} orders=${data.orders} />`}<//>
       <//>
+      ${who.rest && html`<${Portfolio} subscriptions=${subscriptions.data?.subscriptions} />`}
       <${Panel} wide title="Halts"><${Halts} who=${who} /><//>
       ${who.operator && html`<${Panel} wide title="Circuit breakers"><${Breakers} who=${who} /><//>`}
     </div>`;
@@ -68,7 +70,7 @@ function OwnTime({ orders }) {
     () => [copies.map((c) => c.at), [{ name: "ms", values: copies.map((c) => c.ms), fill: true }]],
     [copies],
   );
-  if (!copies.length) return html`<p class="quiet">None of the newest orders copies a trade.</p>`;
+  if (copies.length < 2) return html`<p class="quiet">Less than two of the newest orders copy a trade.</p>`;
   return html`<div class="figures">
       <${Figure} name="p50" value=${`${at(0.5).toFixed(1)} ms`} />
       <${Figure} name="p99" value=${`${at(0.99).toFixed(1)} ms`} />

@@ -48,6 +48,7 @@ PLACES = {
         ("bots/{stopped_bot}", "Bot"),
         ("bots/new", "New bot"),
         ("wallets", "Wallets"),
+        ("risk", "Risk"),
     ),
 }
 WIDTHS = {"light": 1280, "dark": 1280, "narrow": 360}

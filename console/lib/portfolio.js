@@ -1,0 +1,35 @@
+// The portfolio: what copies and bots have made and hold. Paper and live, and currencies, are never summed.
+
+import { get } from "./api.js";
+import { count } from "./format.js";
+import { change, figure, toneOf } from "./bots.js";
+import { html } from "./html.js";
+import { Badge, Loaded, Panel, Table, useLoaded } from "./ui.js";
+
+const sum = (all, name) => all.reduce((total, one) => total + Number(one.statistics?.[name] || 0), 0);
+
+/** Copies of subscriptions as parts of the portfolio; shadows are on paper. */
+function copies(subscriptions) {
+  return [[true, (one) => !one.shadow], [false, (one) => one.shadow]].map(([live, fits]) => {
+    const own = subscriptions.filter(fits);
+    return { what: "copies", live, currency: "USDC", number: own.length, result: sum(own, "profit"), gross: sum(own, "value"), net: sum(own, "value") };
+  }).filter((part) => part.number);
+}
+
+export function Portfolio({ subscriptions }) {
+  const portfolio = useLoaded(() => get("/portfolio"), [], 10);
+  return html`<${Panel} wide title="Portfolio" aside="paper and live are never summed">
+    <${Loaded} of=${portfolio}>${({ parts = [] }) => {
+      const rows = [...copies(subscriptions || []), ...parts.map((part) => ({ ...part, what: "bots", number: part.bots }))]
+        .sort((a, b) => Number(b.live) - Number(a.live));
+      return rows.length ? html`<${Table} label="Portfolio" rows=${rows} rowKey=${(r) => r.what + r.live + r.currency} columns=${[
+        { name: "", cell: (r) => html`<${Badge} tone=${r.live ? "ok" : "warn"} text=${r.live ? "live" : "paper"} />` },
+        { name: "of", cell: (r) => html`<a href=${r.what === "bots" ? "#/bots" : "#/subscriptions"}>${count(r.number)} ${r.what}</a>` },
+        { name: "in", cell: (r) => r.currency },
+        { name: "today", right: true, hide: "s", cell: (r) => html`<span class=${toneOf(r.today)}>${change(r.today)}</span>` },
+        { name: "result", right: true, cell: (r) => html`<span class=${toneOf(r.result)}>${change(r.result)}</span>` },
+        { name: "held", right: true, cell: (r) => figure(r.gross) },
+        { name: "long less short", right: true, hide: "m", cell: (r) => figure(r.net) },
+      ]} />` : html`<p class="quiet">Nobody copies, and no bot has traded.</p>`;
+    }}<//><//>`;
+}
