@@ -12,12 +12,12 @@ import subprocess
 import sys
 from pathlib import Path
 
-from playwright.sync_api import sync_playwright
+from playwright.sync_api import ViewportSize, sync_playwright
 
 ROOT = Path(__file__).resolve().parent.parent
 PICTURE = ROOT / "docs" / "console.png"
 _SECONDS = 100
-_SIZE = {"width": 1200, "height": 860}
+_SIZE = ViewportSize(width=1200, height=860)
 _CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
 
 

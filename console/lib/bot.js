@@ -160,8 +160,9 @@ function Positions({ id }) {
 
 function Events({ id }) {
   const events = useLoaded(() => get(`/bots/${id}/events`, { pageSize: 20 }), [id], 5);
-  const said = ({ actor, reason, code, slot, side, price, size }) =>
-    [reason || code, slot && `${slot}: ${word(side || "")} ${size ?? ""} at ${price ?? ""}`, actor && `by ${actor}`].filter(Boolean).join("; ");
+  const said = ({ command, actor, reason, code, side, price, size, fill }) => [
+    command, side && `${word(side)} ${fill?.size ?? size ?? ""} at ${fill?.price ?? price ?? "?"}`, reason || code, actor && `by ${actor}`,
+  ].filter(Boolean).join("; ");
   return html`<${Loaded} of=${events} empty=${{ when: (d) => !(d.events || []).length, title: "Nothing so far", text: "Commands, changes of state and orders' ends are told here." }}>
     ${(data) => html`<${Table} label="Events, newest first" rows=${data.events} rowKey=${(e) => e.sequence} columns=${[
       { name: "at", cell: (e) => html`<${Time} at=${e.time} />` },

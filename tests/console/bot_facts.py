@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import secrets
+import time
 from random import Random
 
 from tests.console.world import Served
@@ -92,8 +93,23 @@ def _traded(database: Database, bot: str) -> None:
         side: f"mid 65000, inventory 2 orders: 65000 is the reservation price of the {side}"
         for side in ("bid", "ask")
     }
+    position = {
+        "size": "2", "cost": "130000", "average_price": "65000", "mark": "64904.5", "notional":
+        "129809", "unrealised": "-191", "realised": "40", "fees": "-1", "funding": "0",
+        "currency": "USDT", "mark_ms": int(time.time() * 1000),
+    }  # fmt: skip
     database.execute(
-        "insert into bot_standing (bot_id, epoch, number, strategy, explanation, holdings, equity)"
-        " values (%s, 1, 3, '{}', %s, %s, %s)",
-        [bot, json.dumps(said), json.dumps({SWAP: held}), json.dumps(equity)],
-    )
+        "insert into bot_standing (bot_id, epoch, number, strategy, explanation, holdings, equity,"
+        " positions, version) values (%s, 1, 3, '{}', %s, %s, %s, %s, 1)",
+        [bot, json.dumps(said), json.dumps({SWAP: held}), json.dumps(equity),
+         json.dumps({SWAP: position})],
+    )  # fmt: skip
+    for number in range(60):
+        spread, inventory = 2 * number, chance.randint(-90, 40) - 3 * number
+        database.execute(
+            "insert into bot_pnl (bot_id, at, currency, realised, unrealised, fees, funding,"
+            " volume, mark_age_ms, sources) values (%s, date_trunc('minute', now())"
+            " - make_interval(mins => %s), 'USDT', %s, %s, -1, 0, %s, 40, %s)",
+            [bot, 60 - number, spread, inventory, 65_000 * number,
+             json.dumps({"spread": str(spread), "inventory": str(inventory), "fees": "1"})],
+        )  # fmt: skip

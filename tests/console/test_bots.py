@@ -153,6 +153,11 @@ def test_a_bot_shows_its_trades_and_how_near_its_limits_are(page: Page, facts: F
     legend = page.locator(".chart .u-legend")
     expect(legend.filter(has_text="bid rests at 64,990")).to_be_visible()
     expect(page.get_by_label("order size")).to_have_value("1")
+    expect(page.get_by_role("img", name="Profit of the bot over time")).to_be_visible()
+    sources = page.get_by_role("region", name="Profit by source")
+    expect(sources.get_by_role("row", name="spread")).to_contain_text("+118")
+    positions = page.get_by_role("region", name="Positions")
+    expect(positions.get_by_role("row", name="ETH-USDT-SWAP")).to_contain_text("64,904.5-191")
     expect(page.locator(".figure", has_text="today")).to_contain_text("-150")
 
 
@@ -177,6 +182,12 @@ def test_risk_shows_who_is_stopped_and_who_is_near_a_limit(page: Page, facts: Fa
     go(page, "risk")
     near = page.get_by_role("region", name="Limits").get_by_role("row")
     expect(near.nth(1)).to_contain_text("eth maker")
+    exposure = page.get_by_role("region", name="Exposure by instrument, USDT")
+    expect(exposure.get_by_role("row", name="ETH-USDT-SWAP")).to_contain_text("129,809")
+    go(page, "overview")
+    portfolio = page.get_by_role("region", name="Portfolio").get_by_role("row")
+    expect(portfolio.filter(has_text="paper").filter(has_text="USDT")).to_contain_text("129,809")
+    go(page, "risk")
     page.get_by_role("combobox", name="Exchange").select_option("polymarket")
     expect(page.get_by_text("No bot uses any part of a limit.")).to_be_visible()
     # The choice is kept for the other pages of bots.
