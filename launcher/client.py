@@ -6,15 +6,19 @@ for the first time in a lot makes it guard that lot with a take-profit and a sto
 
 from __future__ import annotations
 
+import base64
 import itertools
 from collections.abc import Iterator
 
 from launcher.core.followers import Bought, idempotency_key, subscriptions, triggers
+from launcher.core.paper_bot import MOST_USDC, NAME, TENANT, market_maker
 from launcher.core.summary import RankedLeader
-from tradingtools.domain.money import parse_exact
+from tradingtools.codec import sealing
+from tradingtools.domain.credentials import OkxCredentials
+from tradingtools.domain.money import MICROS, parse_exact
 from tradingtools_client import Client as RestClient
 from tradingtools_client import Session
-from tradingtools_client.models import Leader, Subscription
+from tradingtools_client.models import CreateWalletRequest, Leader, Subscription
 
 _PAGE = 100
 
@@ -58,6 +62,34 @@ class Client:
         """Return the leaders with the best records, the best first."""
         found = self._rest.list_leaders(window="all", page_size=most)
         return tuple(_ranked(leader) for leader in found["leaders"])
+
+    def show_bot(self, credentials: OkxCredentials) -> str:
+        """Let a bot make a market for a wallet of its own, unless the run has it; return its id."""
+        for one in self._rest.all_bots():
+            if one["name"] == NAME:
+                return one["id"]
+        wallet = self._rest.create_wallet(
+            self._sealed(credentials), idempotency_key=f"{self._run_id}-wallet"
+        )
+        bot = self._rest.create_bot(
+            market_maker(wallet["id"]), idempotency_key=f"{self._run_id}-bot"
+        )
+        self._rest.start_bot(bot["id"])
+        return bot["id"]
+
+    def _sealed(self, credentials: OkxCredentials) -> CreateWalletRequest:
+        key = self._rest.get_sealing_key()
+        bound = sealing.for_new(TENANT, NAME, "okx", "live", MOST_USDC * MICROS)
+        sealed = sealing.seal(credentials, base64.b64decode(key["publicKey"]), bound)
+        return {
+            "name": NAME,
+            "exchange": "okx",
+            "environment": "live",
+            "tenant": TENANT,
+            "maxOrder": str(MOST_USDC),
+            "keyId": key["keyId"],
+            "sealed": base64.b64encode(sealed).decode(),
+        }
 
     def _guard(self, bought: Bought) -> None:
         for body in triggers(bought):

@@ -9,7 +9,7 @@ from typing import Any
 import psycopg
 from psycopg.rows import DictRow, dict_row
 
-from launcher.core.summary import INSTANTS, Numbers, hops
+from launcher.core.summary import INSTANTS, BotNumbers, Numbers, hops
 from tradingtools.storage.postgres.sql import load_queries
 
 QUERIES = load_queries(Path(__file__).with_name("observe.sql"))
@@ -51,6 +51,7 @@ class Observer:
                 row["trigger_type"]: (row["fired"], row["confirmed"]) for row in self._rows("fired")
             },
             alerts=tuple(row["title"] for row in self._rows("alerts")),
+            bots=tuple(BotNumbers(**row) for row in self._rows("bots")),
             backlogs=tuple((row["role"], row["oldest_ms"]) for row in self._rows("backlogs")),
             hops=hops([{name: row[name] for name in INSTANTS} for row in self._rows("latencies")]),
         )

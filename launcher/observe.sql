@@ -15,6 +15,13 @@ select (select count(distinct (leader_tx, leader, asset_id, side)) from leader_r
 -- The newest messages, whoever is told.
 select title from alert_message where made_at >= %(since)s order by seq desc limit 5;
 
+-- name: bots
+select name, state,
+       (select count(*) from bot_order o where o.bot_id = b.id
+        and o.state in ('OPEN', 'PARTIALLY_FILLED'))::int as quotes,
+       (select count(*) from bot_fill f where f.bot_id = b.id)::int as fills
+from bot b order by created_at, id limit 5;
+
 -- name: skips
 select reason, count(*)::int as number from decision
 where not copied and decided_at >= %(since)s group by reason order by 2 desc, 1;

@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from launcher import embedded, envoy_config, envoy_tls, ports, users
+from launcher import embedded, envoy_config, envoy_tls, paper_bot, ports, users
 from launcher.core import programs as core
 from launcher.core.followers import subscriptions
 from launcher.engine_tokens import engine_tokens
@@ -57,6 +57,8 @@ class Prepared:
     block: ports.Block
     directory: Path
     """Of the state."""
+    paper_bot: bool = False
+    """The run shows a bot at a paper OKX of its own."""
     as_root: str = ""
     """Why our own processes run as root, which was asked to start them; empty: they do not."""
 
@@ -91,6 +93,7 @@ def prepare(settings: Settings, state: State, environ: Mapping[str, str]) -> Pre
             edge_user=user,
             redis_password=kept(state.directory / "valkey-password"),
             optional=_optional(settings),
+            paper_okx=settings.bots and not _trades_elsewhere(environ),
             signer_socket=str(state.sockets / "signer" / "socket"),
         )
         token = kept(state.directory / "token")
@@ -130,6 +133,8 @@ def prepare(settings: Settings, state: State, environ: Mapping[str, str]) -> Pre
         health["insiders"] = f"{at['insiders']}/health"
     if layout.paper_venue:
         health["venue"] = f"{at['venue_control']}/state"
+    if layout.paper_okx:
+        health["paper_okx"] = f"{at['paper_okx_control']}/health"
     note = Note(
         run_id=state.run_id,
         begun_ms=earlier.begun_ms if earlier else time.time_ns() // 1_000_000,
@@ -158,6 +163,7 @@ def prepare(settings: Settings, state: State, environ: Mapping[str, str]) -> Pre
         operator_token=operators,
         block=block,
         directory=state.directory,
+        paper_bot=layout.paper_okx,
         as_root=as_root,
     )
 
@@ -186,6 +192,9 @@ def _programs(
         users.hand_over(directory, layout.edge_user)
     if settings.signer or settings.bots:
         _make_signer(layout, state)
+    if layout.paper_okx:
+        paper_bot.make_account(state.directory)
+        users.hand_over(state.directory / "paper_okx", layout.user)
     for name in ("insiders", "venue", "analytics", "recording", CONSOLE):
         users.hand_over(state.directory / name, layout.user)
     return core.programs(
@@ -204,6 +213,12 @@ def _optional(settings: Settings) -> tuple[str, ...]:
     if settings.bots:
         return "signer", "bots"
     return ("signer",) if settings.signer else ()
+
+
+def _trades_elsewhere(environ: Mapping[str, str]) -> bool:
+    """Return whether the environment says where bots trade."""
+    names = ("TT_BOTS_VENUES", "TT_BOTS_OKX_URL", "TT_BOTS_OKX_SOCKET_URL", "TT_SIGNER_OKX_URL")
+    return any(environ.get(name) for name in names)
 
 
 def _make_signer(layout: core.Layout, state: State) -> None:

@@ -19,7 +19,7 @@ import msgspec
 import psycopg
 from rich.console import Console
 
-from launcher import gather, supervision, view, web
+from launcher import gather, paper_bot, supervision, view, web
 from launcher.client import Client
 from launcher.core.invariants import Breach, judged
 from launcher.core.programs import own_environment
@@ -182,6 +182,8 @@ class _Live:
                 verify=web.context(),
             )
             begun.raise_for_status()
+        if self._prepared.paper_bot:
+            self._show_bot()
         self._watch(stop)
         view.say(self._console, "ending: no more leader trades, waiting until nothing is open")
         ending = end(
@@ -208,6 +210,14 @@ class _Live:
         checks = judged(ending.evidence)
         view.verdict(self._console, broken, ending.evidence.notes, judged=len(checks))
         return 1 if broken else 0
+
+    def _show_bot(self) -> None:
+        try:
+            bot = self._client.show_bot(paper_bot.credentials(self._state.directory))
+        except (ApiError, Unreachable) as error:
+            view.say(self._console, f"no bot is shown: {error}")
+            return
+        view.say(self._console, f"bot {bot} makes a market at the paper OKX: tt bots show {bot}")
 
     def _watch(self, stop: Event) -> None:
         begun = time.monotonic()

@@ -45,7 +45,8 @@ class Settings:
     signer: bool = setting(False)
     """Run the signer, too, which keeps credentials of trading wallets (`SIGNER=1`)."""
     bots: bool = setting(False)
-    """Run an engine of bots, and the signer (`BOTS=1`); `TT_BOTS_VENUES` says where it trades."""
+    """Run an engine of bots, and the signer (`BOTS=1`). Where the environment does not say where it
+    trades (`TT_BOTS_VENUES`), there is a paper OKX, too, and a bot that makes a market at it."""
     edge_nice: int = setting(10, minimum=0, maximum=19)
     """How far Envoy and control stand back where the money path wants the same core."""
     settle_seconds: int = setting(45, minimum=1, maximum=600)

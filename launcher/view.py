@@ -68,6 +68,7 @@ class LiveView:
         body = Group(
             Columns([_trades(numbers), _orders(numbers), _triggers(numbers), _money(numbers)]),
             Columns([_latency(numbers), _backlogs(numbers), _processes(states)]),
+            _bots(numbers),
             _leaders(numbers),
             _alerts(numbers),
         )
@@ -100,7 +101,11 @@ class PlainView:
         self._next = elapsed + _LINE_EVERY_SECONDS
         restarts = sum(state.restarts for state in states)
         again = f"; restarts {restarts}" if restarts else ""
-        say(self._console, f"{elapsed:4.0f} s  {brief(numbers)}{again}")
+        bots = "".join(
+            f"; bot {one.name} {one.state}: {one.quotes} quotes, {one.fills} fills"
+            for one in numbers.bots
+        )
+        say(self._console, f"{elapsed:4.0f} s  {brief(numbers)}{bots}{again}")
         if numbers.leaders and not self._ranked:
             self._ranked = True
             for place, leader in enumerate(numbers.leaders, 1):
@@ -143,6 +148,15 @@ def _leaders(numbers: Numbers) -> Table:
         ratios = (leader.roi or "-", leader.win_rate or "-")
         evidence = "no" if leader.gaps else "yes"
         table.add_row(leader.wallet, leader.trades, leader.realised, *ratios, evidence)
+    return table
+
+
+def _bots(numbers: Numbers) -> Table:
+    """Bots, if there are any."""
+    titles = ("bot", "state", "quotes", "fills") if numbers.bots else ()
+    table = _table("bots" if numbers.bots else "", *titles)
+    for bot in numbers.bots:
+        table.add_row(bot.name, bot.state, str(bot.quotes), str(bot.fills))
     return table
 
 

@@ -71,11 +71,12 @@ CONSOLE_PORT = "console_http"
 PORTS = (
     "postgres", "valkey", "insiders", "insiders_control", "venue", "venue_control",
     *ALL[:7], "control_internal", "rest", CONSOLE_PORT, *ENGINE[7:], "inside_rest", *OPTIONAL,
+    "paper_okx", "paper_okx_control",
 )  # fmt: skip
 """What needs a port, in the order in which a block is dealt out. Only append."""
 
 
-_NAMED = (*ALL, "insiders", "venue", "launcher", "edge", "test")
+_NAMED = (*ALL, "insiders", "venue", "paper_okx", "launcher", "edge", "test")
 """Programs whose settings begin with their own name."""
 _PLAIN = frozenset({"PATH", "HOME", "USER", "LANG", "TZ", "TMPDIR", "VIRTUAL_ENV"})
 _PLAIN_PREFIXES = ("LC_", "PYTHON", "GRPC_", "SSL_CERT_", "MALLOC_", "COVERAGE_")
@@ -85,6 +86,7 @@ _PLAIN_PREFIXES = ("LC_", "PYTHON", "GRPC_", "SSL_CERT_", "MALLOC_", "COVERAGE_"
 _SERVED = {
     "insiders": ("insiders", "insiders_control"),
     "venue": ("venue", "venue_control"),
+    "paper_okx": ("paper_okx", "paper_okx_control"),
     "control": ("control", *CONTROL_PORTS),
     "console": ("console", CONSOLE_PORT),
     "envoy": ("rest", "inside_rest"),
@@ -132,6 +134,8 @@ class Layout:
     """Of the embedded Valkey."""
     optional: tuple[str, ...] = ()
     """Optional processes that the run has."""
+    paper_okx: bool = False
+    """Bots trade at a paper OKX of the run."""
     signer_socket: str = ""
     """Where the signer listens, if the run has one."""
 
@@ -212,6 +216,8 @@ def environment(
         filled |= _paper_insiders(layout, at["bookfeed"], environ)
     if layout.paper_venue:
         filled |= _paper_venue(layout)
+    if layout.paper_okx:
+        filled |= _paper_okx(layout)
     tokens = f"launcher:manage:{token_digest},operator:operate:{operator_digest}"
     for name, token in (inside or {}).items():
         filled[f"TT_{name.upper()}_CONTROL_TARGET"] = at["control_internal"]
@@ -346,6 +352,22 @@ def _paper_venue(layout: Layout) -> dict[str, str]:
     }
 
 
+def _paper_okx(layout: Layout) -> dict[str, str]:
+    http = f"http://127.0.0.1:{layout.ports['paper_okx']}"
+    return {
+        "TT_PAPER_OKX_PORT": str(layout.ports["paper_okx"]),
+        "TT_PAPER_OKX_CONTROL_PORT": str(layout.ports["paper_okx_control"]),
+        "TT_PAPER_OKX_STATE_DIR": f"{layout.directory}/paper_okx",
+        "TT_PAPER_OKX_ACCOUNTS": f"{layout.directory}/paper_okx/accounts",
+        # A few books a second are enough to look at, and leave the cores to the copies.
+        "TT_PAPER_OKX_STEP_MS": "250",
+        "TT_SIGNER_OKX_URL": http,
+        "TT_BOTS_VENUES": "okx",
+        "TT_BOTS_OKX_URL": http,
+        "TT_BOTS_OKX_SOCKET_URL": http.replace("http:", "ws:"),
+    }
+
+
 def programs(
     layout: Layout,
     *,
@@ -396,6 +418,7 @@ def programs(
     modules = [("insiders", "paper.insiders")] if layout.paper_insiders else []
     modules += [("venue", "paper.venue")] if layout.paper_venue else []
     modules += [(name, f"services.{name}") for name in layout.engine]
+    modules += [("paper_okx", "paper.okx")] if layout.paper_okx else []
     for offset, (name, module) in enumerate(modules):
         own = {"TT_METRICS_PORT": str(metrics_port + offset)} if metrics_port else {}
         found.append(

@@ -58,6 +58,17 @@ class RankedLeader:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class BotNumbers:
+    """A bot of the run."""
+
+    name: str
+    state: str
+    quotes: int
+    """Orders of it that rest."""
+    fills: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Numbers:
     """Everything that is shown. Amounts in micros."""
 
@@ -87,6 +98,7 @@ class Numbers:
     """Process, and milliseconds that the oldest of what waits there has waited."""
     alerts: tuple[str, ...] = ()
     """The newest alerts that a person got, or would have got with a target."""
+    bots: tuple[BotNumbers, ...] = ()
     hops: tuple[Hop, ...] = ()
     leaders: tuple[RankedLeader, ...] = ()
     """The best first."""

@@ -260,9 +260,9 @@ async def _wallet(signer: World, account: str) -> str:
         return await signers.added(control, credentials)
 
 
-def until(holds: Callable[[], Any], what: str) -> Any:
+def until(holds: Callable[[], Any], what: str, seconds: float = WAIT_SECONDS) -> Any:
     """Return the first true answer."""
-    end = time.monotonic() + WAIT_SECONDS
+    end = time.monotonic() + seconds
     while time.monotonic() < end:
         found = holds()
         if found:

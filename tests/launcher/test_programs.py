@@ -162,7 +162,7 @@ def test_everybody_is_told_where_to_find_the_programs_of_this_run() -> None:
     layout = replace(LAYOUT, embedded_redis=False, paper_venue=False)
     environ = {"TT_GUARD_LISTEN": "10.0.0.1:7000", "TT_CONTROL_METRICS_PORT": "9999"}
     told = core.told_ports(layout, _programs(layout, metrics_port=9_400), environ)
-    left_out = ("valkey", "guard", *core.OPTIONAL)
+    left_out = ("valkey", "guard", *core.OPTIONAL, "paper_okx", "paper_okx_control")
     served = {name: PORTS[name] for name in core.PORTS if name not in left_out}
     assert told == {
         **{name: port for name, port in served.items() if "venue" not in name},
@@ -186,3 +186,17 @@ def test_hops_skip_orders_without_both_instants() -> None:
 
 def test_amounts_for_people() -> None:
     assert [usdc(micros) for micros in (1_239_999, -5_000, 0)] == ["1.23", "-0.00", "0.00"]
+
+
+def test_bots_of_a_run_trade_at_its_paper_okx() -> None:
+    layout = replace(LAYOUT, optional=("signer", "bots"), paper_okx=True)
+    found = core.environment(layout, {}, token_digest="d", operator_digest="o")
+    assert found["TT_BOTS_VENUES"] == "okx"
+    assert found["TT_BOTS_OKX_URL"] == found["TT_SIGNER_OKX_URL"]
+    assert found["TT_BOTS_OKX_URL"].endswith(f":{PORTS['paper_okx']}")
+    program = next(one for one in _programs(layout) if one.name == "paper_okx")
+    assert (program.group, program.command[-1]) == ("world", "paper.okx")
+    assert "paper_okx" not in {one.name for one in _programs(LAYOUT)}
+    own = core.own_environment("paper_okx", found)
+    assert own["TT_PAPER_OKX_PORT"] == str(PORTS["paper_okx"])
+    assert "TT_PAPER_OKX_PORT" not in core.own_environment("bots", found)

@@ -7,7 +7,7 @@ import io
 from rich.console import Console
 
 from launcher import view
-from launcher.core.summary import Numbers, RankedLeader, brief
+from launcher.core.summary import BotNumbers, Numbers, RankedLeader, brief
 from launcher.supervision import ProcessState
 
 
@@ -69,3 +69,17 @@ def test_leaders_are_shown_in_their_order_and_told_once() -> None:
         "leader 1: 0xa 12 trades, realised -3.5 USDC, ROI -4.0%; no evidence yet",
         "leader 2: 0xb 3 trades, realised 7 USDC, 60% won",
     ]
+
+
+def test_bots_are_shown_with_their_quotes_and_fills() -> None:
+    numbers = Numbers(bots=(BotNumbers(name="paper", state="RUNNING", quotes=2, fills=7),))
+    console = Console(file=io.StringIO(), width=200)
+    view.PlainView(console).show(1.0, numbers, [])
+    assert isinstance(console.file, io.StringIO)
+    assert "bot paper RUNNING: 2 quotes, 7 fills" in console.file.getvalue()
+    live = Console(file=io.StringIO(), width=200, force_terminal=True)
+    with view.LiveView(live, "http://127.0.0.1:1") as shown:
+        shown.show(1.0, numbers, [])
+    assert isinstance(live.file, io.StringIO)
+    words = [line.split() for line in live.file.getvalue().splitlines()]
+    assert any(line[1:5] == ["paper", "RUNNING", "2", "7"] for line in words)

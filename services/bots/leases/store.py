@@ -18,8 +18,8 @@ from services.bots.store import Row, WalletLease
 from tradingtools.storage.postgres.pool import Pool
 from tradingtools.storage.postgres.sql import load_queries
 
-STANDING_MS = 2_000
-"""Sound work stands for milliseconds between two statements."""
+STANDING_MS = 5_000
+"""Shorter than a lease; sound work stands for milliseconds between two statements."""
 _QUERIES = load_queries(Path(__file__).parent / "queries.sql")
 
 
