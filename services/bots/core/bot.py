@@ -65,9 +65,11 @@ class Bot(Generic[Config, State]):
         number: of the next order.
         equity: of its former life, so that a loss is not forgotten; None: counted from now.
         lease_until_ms: nothing leaves that could be taken later.
+        inherits_until_ms: quotes that a former owner handed over stand until the strategy has seen
+            its books, and no longer than that.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913
         self,
         setup: Setup[Config],
         strategy: Strategy[Config, State],
@@ -78,6 +80,7 @@ class Bot(Generic[Config, State]):
         number: int = 1,
         equity: risk.Equity | None = None,
         lease_until_ms: int,
+        inherits_until_ms: int = 0,
     ) -> None:
         self.setup = setup
         self.strategy = strategy
@@ -102,6 +105,7 @@ class Bot(Generic[Config, State]):
             number=number,
             lease_until_ms=lease_until_ms,
         )
+        self._quoting.inherits_until_ms = inherits_until_ms
         self._closed_above: Closed = {}
         self._booked: list[Fill] = []
         self._wake_ms: int | None = None
@@ -139,7 +143,7 @@ class Bot(Generic[Config, State]):
     def end(self, life: BotState, now_ms: int) -> list[Request]:
         """Cancel everything on the way to PAUSED, STOPPED or ERROR."""
         self.life = life
-        self._quoting.desired.clear()
+        self._quoting.clear()
         return self._requests(now_ms)
 
     def fail(self, error: Exception, now_ms: int) -> list[Request]:
@@ -152,11 +156,11 @@ class Bot(Generic[Config, State]):
         self.failure = error
         if self.life in ACTIVE:
             self.life = BotState.ERROR
-        self._quoting.desired.clear()
+        self._quoting.clear()
 
     def withdraw(self, now_ms: int) -> list[Request]:
         """Cancel everything that rests, and stay what it is: its engine leaves."""
-        self._quoting.desired.clear()
+        self._quoting.clear()
         return self._requests(now_ms)
 
     def retune(self, setup: Setup[Config], now_ms: int) -> list[Request]:
@@ -472,10 +476,22 @@ class Bot(Generic[Config, State]):
     # ---------------------------------------------------------------------------------- decisions
 
     def _decide(self, event: StrategyEvent, now_ms: int) -> list[Request]:
-        if self.life is BotState.RUNNING:
+        if self.life is BotState.RUNNING and not self._waits(event, now_ms):
             for intent in self._learn(event, now_ms):
                 self._take(intent)
         return self._requests(now_ms)
+
+    def _waits(self, event: StrategyEvent, now_ms: int) -> bool:
+        """Return whether the strategy is asked later: without its books it would want no quote."""
+        until = self._quoting.inherits_until_ms
+        if now_ms >= until or isinstance(event, FillEvent | EndEvent):
+            return False
+        if all(self._market.is_trusted(one) for one in self.setup.instruments):
+            self._quoting.inherits_until_ms = 0
+            return False
+        if isinstance(event, TimerEvent):
+            self._wake_ms = until
+        return True
 
     def _learn(self, event: StrategyEvent, now_ms: int) -> tuple[Intent, ...]:
         """Let the strategy know of an event; return what it wants. Its defect ends the bot."""
@@ -499,7 +515,7 @@ class Bot(Generic[Config, State]):
         elif isinstance(intent, Finished):
             self.life = BotState.STOPPING
             self.finished = True
-            self._quoting.desired.clear()
+            self._quoting.clear()
 
     def _requests(self, now_ms: int) -> list[Request]:
         if self.life is BotState.RUNNING:
@@ -531,7 +547,7 @@ class Bot(Generic[Config, State]):
         if self.life is not BotState.ERROR:
             # What has failed stays there: a person looks at it anyway.
             self.life = BotState.RISK_STOPPED
-        self._quoting.desired.clear()
+        self._quoting.clear()
         if any(one.action is RiskAction.FLATTEN_AND_STOP for one in found):
             self._flattening = self._quoting.closing = True
 

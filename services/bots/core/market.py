@@ -39,6 +39,11 @@ class Market:
         """Return the instruments whose book may not be trusted at the moment."""
         return [key for key, book in self.books.items() if book.status not in _TRUSTED]
 
+    def is_trusted(self, instrument_id: str) -> bool:
+        """Return whether there is a book that may be believed."""
+        book = self.books.get(instrument_id)
+        return book is not None and book.status in _TRUSTED
+
     def take(self, event: MarketEvent, now_ms: int) -> StrategyEvent | None:
         """Keep what a market tells; return what the strategy hears of it, if anything."""
         if isinstance(event, TradingBook):

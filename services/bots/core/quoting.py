@@ -72,6 +72,8 @@ class Quoting:
         self.lease_until_ms = lease_until_ms
         self.desired: dict[str, Quote] = {}
         """The order that should stand, by slot."""
+        self.inherits_until_ms = 0
+        """Orders of former owners stand until then, unless something else is wanted."""
         self.refusals: dict[str, str] = {}
         """Why the quote of a slot does not stand, by slot."""
         self.closing = False
@@ -93,6 +95,11 @@ class Quoting:
         """Let quotes stand from now on, each in its slot."""
         for quote in quotes:
             self.desired[quote.slot] = quote
+
+    def clear(self) -> None:
+        """Let nothing stand any more."""
+        self.desired.clear()
+        self.inherits_until_ms = 0
 
     def withdraw(self, slot: str) -> None:
         """Let nothing stand in a slot any more."""
@@ -167,6 +174,9 @@ class Quoting:
                 found.append(one)
         return found
 
+    def _inherits(self, order: BotOrder, now_ms: int) -> bool:
+        return order.epoch < self._setup.epoch and now_ms < self.inherits_until_ms
+
     def _request(self, slot: str, now_ms: int) -> Request | None:
         quote = self.desired.get(slot)
         order = self._table.last_of(slot)
@@ -176,6 +186,8 @@ class Quoting:
         instrument = self._market.instruments[named]
         if self.closed and order is not None and self._is_closed(slot, order, now_ms):
             quote = None
+        elif quote is None and order is not None and self._inherits(order, now_ms):
+            return None
         able = self._setup.capabilities[instrument.venue]
         want = wanted(quote, order, instrument, able)
         if want is None:

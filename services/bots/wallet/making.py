@@ -21,6 +21,9 @@ from tradingtools.domain.instrument import Instrument
 from tradingtools.venues.ports import Side
 from tradingtools.venues.trading import Fill, NewOrder
 
+INHERITS_MS = 5_000
+"""How long quotes that were handed over stand, at most, until their strategy has its books."""
+
 
 class SetupError(ValueError):
     """A bot that does not fit its wallet or venue; the text names the field."""
@@ -56,6 +59,7 @@ async def make(wallet: Wallet, row: BotRow, *, number: int) -> AnyBot:
         number=number,
         equity=None if row.equity is None else Equity(**row.equity),
         lease_until_ms=wallet.lease.until_ms if wallet.sound.is_set() else 0,
+        inherits_until_ms=clock.now_ms() + INHERITS_MS if wallet.lease.clean else 0,
     )
 
 

@@ -1,0 +1,123 @@
+"""Quotes that were handed over stand until their strategy has its book, or for a while."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from services.bots.core.bot import Bot
+from services.bots.core.orders import BotOrder, answered, intend, reported, sending
+from services.bots.core.requests import PermitAsked, Request
+from services.bots.core.setup import Setup
+from services.bots.core.strategy import Intent, Quote, StrategyEvent, View, Withdraw
+from tests.unit.bots.samples import AMENDS, book, swap
+from tradingtools.domain.bot_order_states import PendingRequest
+from tradingtools.domain.bot_states import BotState
+from tradingtools.venues.ports import Meaning
+from tradingtools.venues.trading import (
+    AmendOrder,
+    CancelOrder,
+    NewOrder,
+    OrderReport,
+    OrderStatus,
+    Receipt,
+)
+
+ONE = swap()
+NOW = 1_000_000
+LEASE_MS = NOW + 60_000
+UNTIL_MS = NOW + 5_000
+FRESH = book(ONE, [(640_000, 9)], [(640_001, 9)])
+
+
+class NeedsBook:
+    """Quotes beside the book; without one it wants nothing."""
+
+    def begin(self, config: int) -> int:
+        return 0
+
+    def on(
+        self, config: int, state: int, event: StrategyEvent, view: View
+    ) -> tuple[int, tuple[Intent, ...]]:
+        seen = view.books.get(ONE.id)
+        if seen is None:
+            return state, (Withdraw(slot="bid"),)
+        price = seen.bids[0][0] - config
+        quote = Quote(slot="bid", instrument_id=ONE.id, side="BUY", price=price, size=10)
+        return state, (quote,)
+
+    def explain(self, config: int, state: int, view: View) -> Mapping[str, str]:
+        return {}
+
+
+def resting(price: int) -> BotOrder:
+    """Return an order that the owner before left in the book."""
+    new = NewOrder(
+        order_id="bot1e1n1", instrument=ONE, side="BUY", price=price, size=10, not_after_ms=NOW
+    )
+    sent = sending(intend(new, bot_id="bot1", epoch=1))
+    taken = answered(sent, PendingRequest.PLACE, Receipt(meaning=Meaning.ACCEPTED))
+    report = OrderReport(
+        order_id="bot1e1n1", venue_order_id="v1", instrument_id=ONE.id, side="BUY",
+        status=OrderStatus.OPEN, price=price, size=10, filled_size=0, venue_ms=NOW,
+    )  # fmt: skip
+    return reported(taken, report)
+
+
+def handed_over(away: int, *, until_ms: int = UNTIL_MS) -> Bot[int, int]:
+    setup = Setup(
+        bot_id="bot1", epoch=2, config=away, instruments={ONE.id: ONE}, capabilities={"okx": AMENDS}
+    )
+    return Bot(
+        setup,
+        NeedsBook(),
+        0,
+        orders_=[("bid", resting(639_990))],
+        lease_until_ms=LEASE_MS,
+        inherits_until_ms=until_ms,
+    )
+
+
+def sent(bot: Bot[int, int], requests: list[Request]) -> list[Request]:
+    """Return the requests about orders, once permits are granted."""
+    found: list[Request] = []
+    for one in requests:
+        if isinstance(one, PermitAsked):
+            found += sent(bot, bot.granted(one.permit, NOW))
+        else:
+            found.append(one)
+    return found
+
+
+def test_a_quote_stands_until_the_book_is_there_and_is_changed_then() -> None:
+    bot = handed_over(20)
+    assert sent(bot, bot.run(NOW)) == []
+    assert sent(bot, bot.tick(NOW + 1_000)) == []
+    (change,) = sent(bot, bot.market(FRESH, NOW + 1_200))
+    assert isinstance(change, AmendOrder)
+    assert change.price == 639_980
+
+
+def test_a_quote_that_is_still_right_is_not_touched() -> None:
+    bot = handed_over(10)
+    assert sent(bot, bot.run(NOW)) == []
+    assert sent(bot, bot.market(FRESH, NOW + 1_200)) == []
+
+
+def test_without_a_book_it_is_cancelled_in_the_end() -> None:
+    bot = handed_over(20)
+    assert sent(bot, bot.run(NOW)) == []
+    assert sent(bot, bot.tick(UNTIL_MS - 1)) == []
+    (gone,) = sent(bot, bot.tick(UNTIL_MS))
+    assert isinstance(gone, CancelOrder)
+
+
+def test_who_is_told_to_end_cancels_at_once() -> None:
+    bot = handed_over(20)
+    (gone,) = sent(bot, bot.end(BotState.STOPPING, NOW))
+    assert isinstance(gone, CancelOrder)
+
+
+def test_after_a_death_nothing_that_nobody_looked_after_stands() -> None:
+    bot = handed_over(20, until_ms=0)
+    (gone,) = sent(bot, bot.run(NOW))
+    assert isinstance(gone, CancelOrder)
