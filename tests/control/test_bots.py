@@ -374,7 +374,9 @@ def test_the_contract_has_the_fields_that_engines_read() -> None:
 def test_tt_does_all_of_it(
     edge: RunningEdge, database: Database, wallet: Callable[..., str], tmp_path: Path
 ) -> None:
-    mine, file = wallet(), tmp_path / "bot.json"
+    # Of its own: other tests have written what the portfolio of all tenants sums.
+    tenant = f"t-{secrets.token_hex(4)}"
+    mine, file = wallet(tenant=tenant), tmp_path / "bot.json"
     file.write_text(
         json.dumps({key: EXAMPLES["CreateBot"][key] for key in ("config", "instruments", "limits")})
     )
@@ -386,7 +388,7 @@ def test_tt_does_all_of_it(
             fits(said.json, *arguments[:2])
         return said.json if status == 0 else said
 
-    bot = as_json("bots", "create", "by tt", "-w", mine, "-f", str(file))["id"]
+    bot = as_json("bots", "create", "by tt", "-w", mine, "-f", str(file), "--tenant", tenant)["id"]
     assert [one["id"] for one in as_json("bots", "list", "-w", mine)] == [bot]
     assert as_json("bots", "start", bot, "--yes")["desired"] == "BOT_STATE_RUNNING"
     moved(database, bot, "STARTING", "RUNNING")
@@ -415,7 +417,7 @@ def test_tt_does_all_of_it(
     assert [one["slot"] for one in as_json("bots", "explain", bot)["reasons"]] == ["ask", "bid"]
     assert as_json("bots", "events", bot) == []
     assert as_json("bots", "list", "-w", mine, "--exchange", "polymarket") == []
-    assert "-97501.5" in call("portfolio", "--json", environ=environ).out
+    assert "-97501.5" in call("portfolio", "--tenant", tenant, "--json", environ=environ).out
     assert "grid" in [one["name"] for one in as_json("strategies", "list")]
     assert as_json("strategies", "show", "grid")["configKey"] == "grid"
     assert "millionths" in call("strategies", "show", "dca", environ=environ).out
