@@ -6,6 +6,7 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
@@ -44,13 +45,21 @@ def _write(url: str, statement: str, *values: object) -> None:
         connection.execute(statement.encode(), values)
 
 
-def test_tt_takes_a_backup_and_checks_it(server: str, tmp_path: Path) -> None:
-    said = call("backup", "take", str(tmp_path / "one"), "--database", server, "--json", environ={})
+def as_json(*arguments: str) -> Any:
+    """Return what a command answers, as its schema says it."""
+    said = call(*arguments, "--json", environ={})
     assert said.status == 0, said.err
-    assert said.json["audited"] == 1
-    fits(said.json, "backup", "take")
-    assert not [path for path in tmp_path.iterdir() if path.name != "one"]
-    again = call("backup", "take", str(tmp_path / "one"), "--database", server, environ={})
+    fits(said.json, *arguments[:2])
+    return said.json
+
+
+def test_tt_takes_a_backup_and_checks_it(server: str, tmp_path: Path) -> None:
+    one = str(tmp_path / "one")
+    taken = as_json("backup", "take", one, "--database", server)
+    assert taken["audited"] == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["one"]
+    assert as_json("backup", "check", one) == taken
+    again = call("backup", "take", one, "--database", server, environ={})
     assert (again.status, "is there already" in again.err) == (5, True)
 
 
@@ -101,7 +110,7 @@ def _restored_twice(backup: Path, state: Path) -> None:
         restore(backup, state)
     held.close()
 
-    first = restore(backup, state)
+    first = as_json("backup", "restore", str(backup), "--state", str(state), "--yes")
     assert first["replaced"] == ""
     assert _halts(Path(first["data"]), state) == [("GLOBAL", "HALTED"), ("WALLET", "REDUCING")]
 

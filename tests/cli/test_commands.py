@@ -372,6 +372,7 @@ def test_every_command_is_called_here_or_beside_what_it_asks() -> None:
     """Check what a new command is to be: with a schema, and through a real edge."""
     here = Path(__file__).parent
     others = (
+        "backup/test_backup.py",
         "control/test_bots.py",
         "control/test_engines.py",
         "control/test_risk.py",
