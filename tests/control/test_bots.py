@@ -518,6 +518,18 @@ def test_an_operator_settles_what_nobody_could_and_explains_what_is_missing(
     assert row["explained"]
     assert told(database, bot)[-1][0] == "position_explained"
 
+    def as_json(*arguments: str) -> Any:
+        said = call(*arguments, "--json", environ={"TT_URL": edge.url, "TT_TOKEN": MANAGE})
+        fits(said.json, *arguments[:2])
+        return said.json
+
+    why = ("--reason", "a statement", "--yes")
+    assert as_json("bots", "settle", bot, "dead1", "--filled", "3", *why)["id"] == "dead1"
+    row = database.execute("select filled from bot_order_settlement").fetchone()
+    assert row is not None
+    assert row["filled"] == 300
+    assert as_json("bots", "explain-position", bot, SWAP, *why) == {"instrumentId": SWAP}
+
 
 def test_assistants_read_bots_as_strategies(
     edge: RunningEdge, database: Database, wallet: Callable[..., str]

@@ -166,6 +166,7 @@ class World:
         "ResumeBot": lambda *_: {},
         "SetRiskLimits": lambda *_: dict(EXAMPLES["SetRiskLimits"]),
         "SetKillSwitch": lambda *_: {},
+        "CreateSignal": lambda *_: dict(EXAMPLES["CreateSignal"]),
         "SettleBotOrder": lambda *_: {"orderId": "a1", "filled": "0", "reason": "x"},
         "ExplainBotPosition": lambda *_: {"instrumentId": "okx:BTC-USDT-SWAP", "reason": "x"},
         "ReplayWebhookEvents": lambda *_: {"after": "1"},

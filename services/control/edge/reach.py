@@ -94,8 +94,8 @@ ABOUT: dict[str, tuple[About, ...]] = {
     }),
     **_of("BotService", {
         "CreateBot UpdateBot ListBots GetBot StartBot StopBot PauseBot ResumeBot ListBotOrders"
-        " SettleBotOrder ExplainBotPosition"
-        " ListBotFills": (Everybody(),),
+        " ListBotFills SettleBotOrder ExplainBotPosition CreateSignal ListSignals":
+            (Everybody(),),
     }),
     **_of("BotReportService", {
         "ListBotPositions ListBotPnl ListBotEvents GetBotExplanation GetPortfolio": (Everybody(),),

@@ -1,4 +1,4 @@
-"""What is known of the matching engine: the gateway learns it by refusals, feeds tell it to bots.
+"""The matching engine as it is known: the gateway learns by refusals, feeds tell it to bots.
 
 Polymarket announces no restart. A refusal with 425 says that the engine is down, and after it two
 minutes pass in which it takes post-only orders alone.
