@@ -13,7 +13,7 @@ from cli.output import Json, Shown
 app = noun("Show what all bots hold and have made.")
 
 
-@command(app, "show", schemas.rest("Portfolio"))
+@command(app, "portfolio", schemas.rest("Portfolio"))
 def show(
     tenant: Annotated[str, typer.Option("--tenant", help="Of this one; empty: of all.")] = "",
 ) -> Shown:
