@@ -42,6 +42,8 @@ async def test_a_liquidation_is_booked_once_by_those_who_held_and_stops_them(
     async with desk.running():
         await until(lambda: desk.booked(desk.one) == 0, "the rest")
         await until(lambda: desk.booked(desk.other) == 0, "the other's")
+    held = "select holdings -> %s ->> 'size' from bot_standing where bot_id = any(%s)"
+    assert desk.rows(held, SWAP.id, [desk.one, desk.other]) == [("0",), ("0",)]
     assert desk.rows(fees, [desk.one, desk.other]) == [(30,)]
 
 
