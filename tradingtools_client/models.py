@@ -1172,6 +1172,7 @@ class ExitsInput(TypedDict):
 
 class ExplainBotPositionRequest(TypedDict):
     instrumentId: str
+    """The instrument in which nothing opens."""
     reason: str
     """Where the position went; it is kept for ever."""
 

@@ -7,7 +7,9 @@ import re
 
 from tests.control.edge import ROOT, RunningEdge
 
-_CALL = re.compile(r"curl -s \"\$EDGE(/\S+)\".*?-d '(\{.*?\})'\n```", re.DOTALL)
+_CALL = re.compile(
+    r"curl -s \"\$EDGE(/\S+)\"(?:(?!```).)*?-d '(\{(?:(?!```).)*?\})'\n```", re.DOTALL
+)
 
 
 def test_every_create_in_the_text_is_answered_with_201(edge: RunningEdge) -> None:
@@ -25,6 +27,7 @@ def test_every_create_in_the_text_is_answered_with_201(edge: RunningEdge) -> Non
         "/triggers",
         "/triggers",
         "/simple-triggers",
+        "/signals",
     ]
     # One of each kind of lot.
     assert ["manualLot" in body for path, body in calls if path == "/triggers"] == [False, True]

@@ -58,6 +58,7 @@ IDS = {
     "bots": "0" * 12,
     "risk": "kil_" + "0" * 32,
     "engines": "bots-1",
+    "strategies": "grid",
 }
 KINDS = (
     ("Content-Type: application/json",),
