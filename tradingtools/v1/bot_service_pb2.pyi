@@ -1173,6 +1173,7 @@ class ExplainBotPositionRequest(_message.Message):
     id: _builtins.str
     """Of a bot of the wallet."""
     instrument_id: _builtins.str
+    """The instrument in which nothing opens."""
     reason: _builtins.str
     """Where the position went; it is kept for ever."""
     def __init__(
