@@ -270,6 +270,7 @@ class Desk:
     exchange: Exchange = field(default_factory=Exchange)
     wallet: str = ""
     number: int = 0
+    lease_ms: int = 60_000
 
     def rows(self, query: str, *values: Any) -> list[Any]:
         with psycopg.connect(self.url, autocommit=True) as connection:
@@ -329,7 +330,7 @@ class Desk:
         """Take the wallet as a process of an engine does, once those before have run out."""
         for table in ("bot_engine", "trading_wallet_lease"):
             self.rows(f"update {table} set until = clock_timestamp()")
-        leases = Leases(pool, engine, secrets.token_hex(16), 60_000)
+        leases = Leases(pool, engine, secrets.token_hex(16), self.lease_ms)
         await leases.register(venues=["okx"], capacity=10, version="test", bots=0, lag_ms=0)
         assert await leases.take(), "nothing is to be done for the wallet"
         (lease,) = (await leases.owned()).values()

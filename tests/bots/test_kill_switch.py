@@ -1,0 +1,129 @@
+"""The kill switch on a wallet of an exchange that takes an order late."""
+
+from __future__ import annotations
+
+import pytest
+
+from services.bots.core.permit import order_id
+from services.bots.wallet import killing
+from tests.bots.exchange import SWAP, Desk, open_orders, quote, scripted, until
+from tradingtools import clock
+from tradingtools.venues.trading import NewOrder, RestingTime
+
+KILL = f"kil_{7:032x}"
+
+
+@pytest.fixture(autouse=True)
+def exact(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(killing, "CLOCK_ERROR_MS", 0)
+
+
+def kill(desk: Desk, exchange: str = "okx") -> None:
+    desk.rows(
+        "insert into kill_switch (id, tenant, exchange, reason, actor)"
+        " values (%s, 'default', %s, 'prices are wrong', 'me')",
+        KILL, exchange,
+    )  # fmt: skip
+
+
+def clear(desk: Desk) -> None:
+    desk.rows("delete from kill_switch_wallet where kill_id = %s", KILL)
+    desk.rows("delete from kill_switch where id = %s", KILL)
+
+
+def phase(desk: Desk) -> str:
+    rows = desk.rows("select phase from kill_switch_wallet where kill_id = %s", KILL)
+    return str(rows[0][0]) if rows else ""
+
+
+def flattening(desk: Desk) -> list[NewOrder]:
+    return [one for one in desk.exchange.placed if one.time_in_force is RestingTime.IOC]
+
+
+async def test_a_killed_wallet_is_done_after_a_second_sweep_alone(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    script = scripted(monkeypatch)
+    desk.lease_ms = 4_000
+    desk.bot(desk.one)
+    desk.bot(desk.other, desired="IDLE")
+    async with desk.running():
+        script.intents = (quote(10), quote(20, "b", price=638_000))
+        await until(lambda: len(open_orders(desk)) == 2, "the quotes")
+        first = next(one.order_id for one in desk.exchange.placed if one.size == 10)
+        script.intents = (quote(20, "b", price=638_000),)
+        desk.exchange.fill(first, 10)
+        await until(lambda: desk.booked(desk.one) == 10, "the fill")
+
+        kill(desk)
+        (exit_,) = await until(lambda: flattening(desk), "the exit")
+        await until(lambda: phase(desk) == "CANCELLING", "the progress")
+        assert (exit_.side, exit_.size, exit_.reduce_only) == ("SELL", 10, True)
+        assert [one for one in open_orders(desk) if one != exit_.order_id] == []
+        desk.exchange.fill(exit_.order_id, 10)
+        await until(lambda: phase(desk) == "SECOND_SWEEP", "the second sweep")
+
+        # It left before the kill switch was set, and nobody is told that it has arrived.
+        desk.exchange.silent = True
+        late = NewOrder(
+            order_id=order_id(desk.one, 0xFF, 7), instrument=SWAP, side="BUY", price=639_000,
+            size=10, not_after_ms=clock.now_ms(),
+        )  # fmt: skip
+        await desk.exchange.place(late)
+        await until(lambda: late.order_id in desk.exchange.cancelled, "its end")
+        desk.exchange.silent = False
+        await until(lambda: phase(desk) == "DONE", "the end")
+
+    assert open_orders(desk) == []
+    assert desk.exchange.positions == {SWAP.id: 0}
+    ((last_ms, done_ms),) = desk.rows(
+        "select extract(epoch from p.last_arrival_at) * 1000, extract(epoch from k.done_at) * 1000"
+        " from kill_switch k join kill_switch_wallet p on p.kill_id = k.id where k.id = %s",
+        KILL,
+    )
+    ((permit_ms,),) = desk.rows(
+        "select max(extract(epoch from expires_at) * 1000) from bot_permit where bot_id = %s",
+        desk.one,
+    )
+    assert permit_ms <= last_ms <= done_ms
+    assert desk.state(desk.one) == "RISK_STOPPED"
+    assert desk.reason(desk.one) == "kill_switch: prices are wrong"
+    assert desk.state(desk.other) == "IDLE"
+    clear(desk)
+
+
+async def test_a_stopped_bot_that_holds_something_is_flattened_too(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    script = scripted(monkeypatch)
+    desk.bot(desk.one)
+    async with desk.running():
+        script.intents = (quote(10),)
+        (first,) = await until(lambda: open_orders(desk), "the quote")
+        desk.exchange.fill(first, 10)
+        await until(lambda: desk.booked(desk.one) == 10, "the fill")
+        script.intents = ()
+        desk.wish(desk.one, "STOPPED")
+        await until(lambda: desk.state(desk.one) == "STOPPED", "the stop")
+
+    kill(desk, exchange="")
+    async with desk.running("another"):
+        (exit_,) = await until(lambda: flattening(desk), "the exit")
+        desk.exchange.fill(exit_.order_id, 10)
+        await until(lambda: phase(desk) == "SECOND_SWEEP", "the second sweep")
+        assert desk.state(desk.one) == "RISK_STOPPED"
+    clear(desk)
+
+
+async def test_nothing_starts_under_a_kill_switch(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    script = scripted(monkeypatch)
+    script.intents = (quote(10),)
+    desk.bot(desk.one)
+    desk.rows("update bot set from_state = 'IDLE', state = 'STARTING' where id = %s", desk.one)
+    kill(desk)
+    async with desk.running():
+        await until(lambda: desk.state(desk.one) == "RISK_STOPPED", "the stop")
+    assert desk.exchange.placed == []
+    clear(desk)
