@@ -9,6 +9,7 @@ from opentelemetry.metrics import CallbackOptions, Observation
 
 from services.bots.core import assignment
 from services.bots.core.assignment import Fleet
+from tradingtools.domain.portfolio_risk import RiskScope
 from tradingtools.runtime.instruments import Histogram, counter, each
 
 _SCOPE = "tradingtools.bots"
@@ -39,6 +40,16 @@ PERMIT = Histogram(
     "bots_permit_seconds", "From a permit being asked for to its commit", label="written",
     values=("true", "false"),
 )  # fmt: skip
+SHARES = _counter(
+    "bots.shares.asked",
+    "Shares of limits of many bots that were asked for with a permit, by whether they were given",
+    each(given=(True, False)),
+)
+LIMITS = _counter(
+    "bots.limits.reached",
+    "Limits of many bots that were newly reached, by scope",
+    each(scope=tuple(RiskScope)),
+)
 LAG = Histogram("bots_loop_lag_seconds", "How late the event loop wakes what sleeps")
 
 _levels = {"wallets": 0, "running": 0, "waiting": 0, "engines": 0}

@@ -13,8 +13,9 @@ import structlog
 from psycopg.types.json import Jsonb
 
 from services.bots.core.permit import Permit
-from services.bots.core.risk import Breach
+from services.bots.core.risk import Breach, RiskLimit
 from services.bots.core.risk.shares import Key, ShareKept, ShareWanted
+from services.bots.metrics import LIMITS
 from tradingtools import clock
 from tradingtools.domain import portfolio_usage
 from tradingtools.domain.portfolio_risk import (
@@ -168,14 +169,23 @@ class RiskStore:
             if rows:
                 await connection.cursor().executemany(_SQL[name], rows)
 
-    async def tell_bot(self, bot_id: str, breaches: Iterable[Breach]) -> None:
-        """Write that limits of one bot were reached."""
+    async def tell_bot(
+        self, connection: Connection, bot_id: str, breaches: Iterable[Breach]
+    ) -> None:
+        """Write that limits of one bot were reached, in the caller's transaction."""
         rows = [
             {"bot": bot_id, "limit": one.limit, "action": one.action, "detail": one.detail}
             for one in breaches
+            # The kill switch tells of itself, once for all bots.
+            if one.limit is not RiskLimit.KILL_SWITCH and isinstance(one.limit, RiskLimit)
         ]
-        async with self._pool.connection() as connection:
+        if rows:
             await connection.cursor().executemany(_SQL["tell_bot"], rows)
+
+    async def tell_closed(self, bot_id: str, breaches: Iterable[Breach]) -> None:
+        """Write that limits of one bot let nothing open any more."""
+        async with self._pool.connection() as connection:
+            await self.tell_bot(connection, bot_id, breaches)
 
     async def kill(self, wallet_id: str) -> Kill | None:
         """Return the kill switch that a wallet is under, an unfinished one first."""
@@ -271,6 +281,7 @@ class RiskStore:
                     one = now[name]
                     about = {"limit": one.limit, "action": one.action, "detail": one.detail}
                     await connection.execute(_SQL["tell"], {**key, **about})
+                    LIMITS.add(1, {"scope": row["scope"]})
                     _log.warning("a limit of many bots is reached", **key, **about)
 
     async def _rows(self, query: str, /, **values: Any) -> list[Row]:

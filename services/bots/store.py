@@ -18,6 +18,7 @@ from services.bots.core.holding import Holding
 from services.bots.core.orders import BotOrder
 from services.bots.core.profit import PnlPoint, Position
 from services.bots.core.requests import PermitAsked, Written
+from services.bots.core.risk import Breach
 from services.bots.core.risk.shares import ShareKept
 from services.bots.core.strategy import SignalEvent
 from services.bots.core.told import Move
@@ -222,6 +223,7 @@ class Store:
         *,
         finished: bool = False,
         flattening: bool = False,
+        breaches: Sequence[Breach] = (),
     ) -> bool:
         """Move a bot to a state and tell it; return False when it is elsewhere by now.
 
@@ -233,6 +235,7 @@ class Store:
             reason: for a person.
             finished: its strategy has nothing left to do, so nobody wants it to run.
             flattening: what it holds is to be closed.
+            breaches: limits that have stopped it.
 
         Raises:
             LostError: the wallet is another engine's.
@@ -258,6 +261,7 @@ class Store:
                 _QUERIES["tell"],
                 {"bot": bot_id, "what": state, "actor": self._engine, "reason": reason},
             )
+            await self.risk.tell_bot(connection, bot_id, breaches)
         return True
 
     async def flattening(self, lease: WalletLease, bot_id: str, *, wanted: bool) -> None:

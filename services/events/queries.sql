@@ -101,6 +101,12 @@ from bot_event e join bot b on b.id = e.bot_id join trading_wallet w on w.id = b
 where e.event_seq > %(after)s and e.event_seq <= %(to)s
 order by e.event_seq
 
+-- name: risk_moved
+select event_seq as number, occurred_at as at, tenant, scope, subject, limit_name, action, detail
+from risk_event
+where event_seq > %(after)s and event_seq <= %(to)s
+order by event_seq
+
 -- name: bot_orders_moved
 select e.event_seq as number, e.occurred_at as at, e.order_id, e.slot, e.instrument_id, e.side,
        e.price, e.size, e.filled, e.from_state, e.to_state, e.code,

@@ -368,6 +368,11 @@ class Bot(Generic[Config, State]):
             self._stop(stops)
         return self._requests(now_ms)
 
+    @property
+    def closing_limits(self) -> list[Breach]:
+        """Return its own limits that let nothing open just now, each once."""
+        return list({one.limit: one for one in self._quoting.closed.values()}.values())
+
     def kept_shares(self, now_ms: int) -> list[ShareKept]:
         """Return its shares as they are to be written; then `shares_written` is called."""
         return self._quoting.kept_shares(now_ms, reconciled=self.life is not BotState.STARTING)

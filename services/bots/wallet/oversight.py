@@ -14,7 +14,7 @@ import psycopg
 import structlog
 
 from services.bots.core.bot import AnyBot
-from services.bots.core.risk import Breach, Closed, RiskAction, market_of
+from services.bots.core.risk import Breach, Closed, RiskAction, RiskLimit, market_of
 from services.bots.risk_store import VIEW_SECONDS, told
 from services.bots.wallet.sending import Sending
 from services.bots.wallet.shared import Wallet
@@ -25,6 +25,8 @@ BLIND_SECONDS = 5.0
 """What was read longer ago says nothing any more."""
 _SIDES: tuple[Side, Side] = ("BUY", "SELL")
 _STOPS = (RiskAction.CANCEL_AND_STOP, RiskAction.FLATTEN_AND_STOP)
+_TOLD = (RiskLimit.MAX_FUNDING_RATE, RiskLimit.MAX_MARKET_LOSS)
+"""Limits of a bot of which nothing else tells."""
 _log = structlog.get_logger("bots")
 
 
@@ -41,6 +43,7 @@ class Oversight:
         self._sending = sending
         self._read_at = time.monotonic()
         self._reached: tuple[Reached, ...] = ()
+        self._told: dict[str, frozenset[RiskLimit | ScopeLimit]] = {}
 
     async def follow(self) -> None:
         """Look and act for ever."""
@@ -52,6 +55,7 @@ class Oversight:
             except (psycopg.Error, TimeoutError) as error:
                 _log.warning("limits of many bots were not read", why=str(error))
             self._act()
+            await self._tell()
             await asyncio.sleep(VIEW_SECONDS)
 
     def _act(self) -> None:
@@ -59,6 +63,18 @@ class Oversight:
         for bot in list(self._wallet.bots.values()):
             closed, stops = self._blind(bot) if blind else self._judged(bot, self._reached)
             self._sending.tell(bot, partial(bot.oversee, closed, stops))
+
+    async def _tell(self) -> None:
+        """Tell of limits of a bot that let nothing open, once until they are reached anew."""
+        for bot_id, bot in list(self._wallet.bots.items()):
+            now = {one.limit: one for one in bot.closing_limits if one.limit in _TOLD}
+            new = [one for limit, one in now.items() if limit not in self._told.get(bot_id, ())]
+            try:
+                if new:
+                    await self._wallet.store.risk.tell_closed(bot_id, new)
+                self._told[bot_id] = frozenset(now)
+            except psycopg.Error as error:
+                _log.warning("a reached limit was not told", bot=bot_id, why=str(error))
 
     def _judged(self, bot: AnyBot, reached: Iterable[Reached]) -> tuple[Closed, tuple[Breach, ...]]:
         closed: Closed = {}

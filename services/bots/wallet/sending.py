@@ -102,6 +102,7 @@ class Sending:
             share = await wallet.store.permit(wallet.lease, wallet.tenant, asked)
         except DeniedError as error:
             why = str(error)
+            metrics.SHARES.add(1, {"given": False})
             self.tell(bot, lambda now: bot.denied(denied, why, now))
             return
         except (psycopg.Error, LostError) as error:
@@ -111,6 +112,8 @@ class Sending:
             metrics.PERMIT.observe_ns(clock.monotonic_ns() - begun, "false")
             return
         metrics.PERMIT.observe_ns(clock.monotonic_ns() - begun, "true")
+        if share is not None:
+            metrics.SHARES.add(1, {"given": True})
         self.tell(bot, lambda now: bot.granted(asked.permit, now, share))
 
     async def _send(self, bot: AnyBot, one: NewOrder | AmendOrder | CancelOrder) -> None:

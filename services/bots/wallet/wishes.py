@@ -210,6 +210,7 @@ class Wishes:
             reason,
             finished=bot.finished,
             flattening=bot.flattening,
+            breaches=bot.breaches,
         )
         if not done:
             _log.info("a bot was moved meanwhile", bot=row.bot_id)

@@ -28,6 +28,7 @@ from services.events.core.payloads import (
     OrderData,
     Payload,
     PositionData,
+    RiskData,
     SkipData,
     TriggerData,
     WebhookData,
@@ -50,6 +51,7 @@ from services.events.core.sources import (
     PaidOut,
     ProcessMoved,
     Quarantined,
+    RiskMoved,
     Source,
     TriggerMoved,
     WebhookChanged,
@@ -396,6 +398,17 @@ def _bot_type(row: BotMoved) -> tuple[EventType | None, str, str]:
     elif kind is EventType.BOT_STARTED and row.before in _RESUMED:
         kind = EventType.BOT_RESUMED
     return kind, row.what, ""
+
+
+@_tell.register
+def _(row: RiskMoved) -> Iterator[_Told]:
+    changed = row.action == "SET"
+    data = RiskData(
+        tenant=row.tenant, scope=row.scope, subject=row.subject, limit=row.limit_name,
+        action="" if changed else row.action, detail=row.detail,
+    )  # fmt: skip
+    kind = EventType.RISK_CHANGED if changed else EventType.RISK_LIMIT_REACHED
+    yield _Told(type=kind, subject=f"risk/{row.tenant}/{row.scope}/{row.subject}", data=data)
 
 
 @_tell.register

@@ -191,6 +191,17 @@ class BotData(Payload, frozen=True, kw_only=True, omit_defaults=True):
     reason: str = ""
 
 
+class RiskData(Payload, frozen=True, kw_only=True, omit_defaults=True):
+    """A limit of bots, and what became of it."""
+
+    tenant: str
+    scope: Annotated[str, Meta(description="BOT, WALLET, EXCHANGE, PORTFOLIO, GROUP or MARKET")]
+    subject: Annotated[str, Meta(description="of the scope: a bot, a wallet, a market")]
+    limit: Annotated[str, Meta(description="max_gross, kill_switch; limits: all of the scope")]
+    action: Annotated[str, Meta(description="what reaching it does")] = ""
+    detail: Annotated[str, Meta(description="with numbers, or with who changed it")]
+
+
 class BotFillData(Payload, frozen=True, kw_only=True):
     """One trade of a bot's order at its exchange."""
 
@@ -247,6 +258,7 @@ _OF_SUBJECT: Final[Mapping[str, type[Payload]]] = {
     "credentials": CredentialsData,
     "engine": EngineData,
     "bot": BotData,
+    "risk": RiskData,
 }
 
 

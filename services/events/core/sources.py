@@ -183,6 +183,18 @@ class BotMoved(Source, frozen=True, kw_only=True):
     reason: str
 
 
+class RiskMoved(Source, frozen=True, kw_only=True):
+    """A limit that was reached, or set by a person."""
+
+    tenant: str
+    scope: str
+    subject: str
+    limit_name: str
+    action: str
+    """SET: a person has changed it."""
+    detail: str
+
+
 class BotOrderMoved(Source, frozen=True, kw_only=True):
     """A transition of a bot's order that readers are told of; amounts are decimal texts."""
 

@@ -20,6 +20,7 @@ from services.events.core.sources import (
     ControlChanged,
     CredentialsChanged,
     ProcessMoved,
+    RiskMoved,
     WebhookChanged,
 )
 from services.executor.core.breaker import BreakerState
@@ -193,6 +194,27 @@ def test_an_order_of_a_bot_is_told_when_a_person_has_to_know() -> None:
             assert told == [], "no flood by quotes"
         else:
             assert told == ["bot.order_resolved"], (source, target)
+
+
+def test_a_limit_that_is_reached_and_one_that_is_set_are_told() -> None:
+    def told(action: str, limit: str) -> tuple[str, dict[str, str]]:
+        row = RiskMoved(
+            number=1, at=_AT, tenant="default", scope="WALLET", subject="wal_1", limit_name=limit,
+            action=action, detail="7 USDC of 6",
+        )  # fmt: skip
+        (event,) = derive(row)
+        assert event.subject == "risk/default/WALLET/wal_1"
+        return event.type, json.loads(event.data)
+
+    kind, data = told("REDUCE_ONLY", "max_gross")
+    assert (kind, data["limit"], data["action"]) == (
+        "risk.limit_reached",
+        "max_gross",
+        "REDUCE_ONLY",
+    )
+    kind, data = told("SET", "limits")
+    assert kind == "risk.changed"
+    assert "action" not in data
 
 
 def _change(kind: str, action: str) -> ControlChanged:
