@@ -110,7 +110,7 @@ http.server.HTTPServer(("127.0.0.1", int(sys.argv[1])), Receiver).serve_forever(
 | `id` | stable: the same event has the same one, however and whenever it is read |
 | `source` | `/tradingtools` |
 | `type` | see below |
-| `subject` | what it is about: `orders/<key>`, `subscriptions/<id>`, `bots/<id>/orders/<key>`, `risk/<tenant>/<scope>/<subject>` |
+| `subject` | what it is about: `orders/<key>`, `bots/<id>`, `risk/<tenant>/...` |
 | `time` | when it was written down |
 | `sequence` | its number in the log |
 | `traceparent` | W3C trace context of the leader's trade behind it; may be empty |

@@ -185,8 +185,8 @@ MEANINGS: Final[Mapping[EventType, str]] = {
     _E.ENGINE_STOPPED: "A process was told to end.",
     _E.ENGINE_DEGRADED: "Something that a process depends on does not answer.",
     _E.ENGINE_RECOVERED: "It answers again.",
-    _E.RISK_LIMIT_REACHED: "A limit of many bots, or one of a bot that stops it or lets nothing open,"
-    " is reached; or the kill switch is set. Told once until it is reached anew.",
+    _E.RISK_LIMIT_REACHED: "A limit of many bots, or one of a bot that stops it or lets nothing"
+    " open, is reached; or the kill switch is set. Told once until it is reached anew.",
     _E.RISK_CHANGED: "A person has set limits of many bots, or cleared the kill switch.",
 }
 """What each type tells, for people."""
