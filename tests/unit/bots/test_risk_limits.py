@@ -225,3 +225,13 @@ def test_each_limit_has_its_row_and_each_number_its_limit() -> None:
     others = {"stale_marks", "order_after_its_end", "position_missing", "kill_switch"}
     others |= {"closed_by_exchange"}
     assert names | others == {str(one) for one in RiskLimit}
+
+
+def test_nothing_opens_on_a_closed_side_and_exits_go() -> None:
+    why = risk.breach(RiskLimit.MAX_FUNDING_RATE, "test")
+    seen = exposure(10, closed={(ONE.id, "BUY"): why})
+
+    assert asks(RiskLimits(), seen, "BUY", 1) is RiskLimit.MAX_FUNDING_RATE
+    assert asks(RiskLimits(), seen, "SELL", 20) is None
+    short = exposure(-10, closed={(ONE.id, "BUY"): why})
+    assert asks(RiskLimits(), short, "BUY", 10) is None
