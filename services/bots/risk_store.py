@@ -34,7 +34,7 @@ from tradingtools.storage.postgres.sql import load_queries
 _SQL = {**risk_ledger.QUERIES, **load_queries(Path(__file__).parent / "risk.sql")}
 _DAY_MS = 86_400_000
 VIEW_SECONDS = 1.0
-"""What is read of a tenant is read again after so long."""
+"""Time for which a tenant's limits and usage are taken from memory."""
 _log = structlog.get_logger("bots")
 Row = dict[str, Any]
 

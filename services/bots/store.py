@@ -62,7 +62,7 @@ class BotRow:
     version: int
     state: BotState
     flattening: bool
-    """What it holds is to be closed, and is not."""
+    """A flattening that a former life has not finished."""
     to_settle: bool
     """An operator has settled orders of it that it has not heard of."""
     strategy_state: Any

@@ -14,8 +14,8 @@ from dataclasses import dataclass, replace
 
 from services.bots.core.holding import Holding, traded
 from services.bots.core.strategy import EndEvent, Quote, Standing, StrategyEvent, TimerEvent, View
-from services.bots.strategies.arbitrage import Arbitrage, ArbitrageState
-from services.bots.strategies.pair import SECOND
+from services.bots.strategies.arbitrage import Arbitrage
+from services.bots.strategies.pair import SECOND, TrancheState
 from tests.unit.bots.samples import book, outcome
 from tradingtools.domain.strategies import ArbitrageConfig
 from tradingtools.venues.ports import Side
@@ -57,7 +57,7 @@ class Flying:
 class World:
     """What the engine has booked, what is on its way, and what has been seen."""
 
-    state: ArbitrageState
+    state: TrancheState
     yes: Holding = NOTHING
     no: Holding = NOTHING
     flying: tuple[Flying, ...] = ()

@@ -24,14 +24,14 @@ class EngineSeat:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WalletLoad:
-    """A wallet that has something to do, or an engine."""
+    """A wallet with a bot to run, or with an engine that holds its lease."""
 
     wallet_id: str
     exchange: str
     bots: int
-    """Those that have something to do."""
+    """Count of bots to run or to end."""
     engine: str = ""
-    """Which has its lease; empty: none."""
+    """Holder of its lease; empty: nobody."""
 
     @property
     def weight(self) -> int:

@@ -14,7 +14,7 @@ is bought and sold again at once.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from fractions import Fraction
 
 from services.bots.core.legs import LegStep
@@ -28,20 +28,11 @@ from services.bots.core.strategy import (
     Withdraw,
 )
 from services.bots.strategies import pair
-from services.bots.strategies.pair import FIRST, SECOND, LegTerms, PairState, Terms
+from services.bots.strategies.pair import FIRST, SECOND, LegTerms, Terms, TrancheState
 from tradingtools.domain.book import BookStatus
 from tradingtools.domain.instrument import Instrument
 from tradingtools.domain.strategies import ArbitrageConfig
 from tradingtools.venues.trading import Level
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ArbitrageState:
-    """All that an arbitrage remembers; what is held is booked elsewhere."""
-
-    legs: PairState = field(default_factory=PairState)
-    closing: bool = False
-    """A tranche is being sold."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,13 +47,13 @@ class Tranche:
 class Arbitrage:
     """The strategy; see the module."""
 
-    def begin(self, config: ArbitrageConfig) -> ArbitrageState:  # noqa: ARG002
+    def begin(self, config: ArbitrageConfig) -> TrancheState:  # noqa: ARG002
         """Return the state of one that has seen nothing."""
-        return ArbitrageState()
+        return TrancheState()
 
     def on(
-        self, config: ArbitrageConfig, state: ArbitrageState, event: StrategyEvent, view: View
-    ) -> tuple[ArbitrageState, tuple[Intent, ...]]:
+        self, config: ArbitrageConfig, state: TrancheState, event: StrategyEvent, view: View
+    ) -> tuple[TrancheState, tuple[Intent, ...]]:
         """Return what is remembered, and the orders that should be tried."""
         if isinstance(event, PrintEvent | FundingEvent | SignalEvent):
             return state, ()
@@ -82,7 +73,7 @@ class Arbitrage:
         )
 
     def explain(
-        self, config: ArbitrageConfig, state: ArbitrageState, view: View
+        self, config: ArbitrageConfig, state: TrancheState, view: View
     ) -> Mapping[str, str]:
         """Return what a set costs and brings, and how the legs stand."""
         stands = pair.look(_terms(config), state.legs, None, view, closing=state.closing)

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from fractions import Fraction
 
 from services.bots.core.legs import LegStep
@@ -33,7 +33,14 @@ from services.bots.core.strategy import (
     Withdraw,
 )
 from services.bots.strategies import pair
-from services.bots.strategies.pair import FIRST, MILLION, SECOND, LegTerms, PairState, Terms
+from services.bots.strategies.pair import (
+    FIRST,
+    MILLION,
+    SECOND,
+    LegTerms,
+    Terms,
+    TrancheState,
+)
 from tradingtools.domain.book import BookStatus
 from tradingtools.domain.instrument import Instrument, InstrumentKind
 from tradingtools.domain.strategies import DeltaHedgeConfig
@@ -41,14 +48,6 @@ from tradingtools.venues.trading import Level
 
 YEAR_MS = 31_536_000_000
 _PARTS = 10**12
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DeltaHedgeState:
-    """All that it remembers; what is held is booked elsewhere."""
-
-    legs: PairState = field(default_factory=PairState)
-    closing: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,13 +74,13 @@ def model(price: float, strike: float, years: float, volatility: float) -> tuple
 class DeltaHedge:
     """The strategy; see the module."""
 
-    def begin(self, config: DeltaHedgeConfig) -> DeltaHedgeState:  # noqa: ARG002
+    def begin(self, config: DeltaHedgeConfig) -> TrancheState:  # noqa: ARG002
         """Return the state of one that has seen nothing."""
-        return DeltaHedgeState()
+        return TrancheState()
 
     def on(
-        self, config: DeltaHedgeConfig, state: DeltaHedgeState, event: StrategyEvent, view: View
-    ) -> tuple[DeltaHedgeState, tuple[Intent, ...]]:
+        self, config: DeltaHedgeConfig, state: TrancheState, event: StrategyEvent, view: View
+    ) -> tuple[TrancheState, tuple[Intent, ...]]:
         """Return what is remembered, and the orders that should be tried."""
         if isinstance(event, PrintEvent | FundingEvent | SignalEvent):
             return state, ()
@@ -109,7 +108,7 @@ class DeltaHedge:
         return replace(state, closing=False), (opened, Withdraw(slot=SECOND), wake)
 
     def explain(
-        self, config: DeltaHedgeConfig, state: DeltaHedgeState, view: View
+        self, config: DeltaHedgeConfig, state: TrancheState, view: View
     ) -> Mapping[str, str]:
         """Return the model's figures beside the book's, and how the legs stand."""
         worth = _worth(config, view)

@@ -13,7 +13,7 @@ liquidation and ADL make the legs uneven: beyond the band they are made even, as
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from fractions import Fraction
 
 from services.bots.core.legs import LegStep
@@ -25,7 +25,14 @@ from services.bots.core.strategy import (
     View,
 )
 from services.bots.strategies import pair
-from services.bots.strategies.pair import FIRST, MILLION, SECOND, LegTerms, PairState, Terms
+from services.bots.strategies.pair import (
+    FIRST,
+    MILLION,
+    SECOND,
+    LegTerms,
+    Terms,
+    TrancheState,
+)
 from tradingtools.domain.instrument import Instrument, InstrumentKind
 from tradingtools.domain.strategies import FundingArbitrageConfig
 
@@ -34,19 +41,11 @@ HOUR_MS = 3_600_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class FundingArbitrageState:
-    """All that it remembers; what is held is booked elsewhere."""
-
-    legs: PairState = field(default_factory=PairState)
-    closing: bool = False
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Rates:
     """Rates in parts of a million, rounded against opening."""
 
     annual: int
-    """What longs pay a year, at the rate of the next funding."""
+    """Funding that longs pay in a year, at the next rate."""
     costs: int
     """Fees of all four orders, and what the books cost now, of the notional."""
     net: int
@@ -56,17 +55,17 @@ class Rates:
 class FundingArbitrage:
     """The strategy; see the module."""
 
-    def begin(self, config: FundingArbitrageConfig) -> FundingArbitrageState:  # noqa: ARG002
+    def begin(self, config: FundingArbitrageConfig) -> TrancheState:  # noqa: ARG002
         """Return the state of one that has seen nothing."""
-        return FundingArbitrageState()
+        return TrancheState()
 
     def on(
         self,
         config: FundingArbitrageConfig,
-        state: FundingArbitrageState,
+        state: TrancheState,
         event: StrategyEvent,
         view: View,
-    ) -> tuple[FundingArbitrageState, tuple[Intent, ...]]:
+    ) -> tuple[TrancheState, tuple[Intent, ...]]:
         """Return what is remembered, and the orders that should be tried."""
         if isinstance(event, PrintEvent | SignalEvent):
             return state, ()
@@ -93,7 +92,7 @@ class FundingArbitrage:
         return state, _opened(config, view, terms, stands)
 
     def explain(
-        self, config: FundingArbitrageConfig, state: FundingArbitrageState, view: View
+        self, config: FundingArbitrageConfig, state: TrancheState, view: View
     ) -> Mapping[str, str]:
         """Return the rate with its costs, and how the legs stand."""
         wrong = _unfit(config, view)

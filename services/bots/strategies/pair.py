@@ -8,7 +8,7 @@ are the worst that an order can get.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 
 from services.bots.core.legs import Balance, Leg, LegState, LegStep, balance, step
@@ -32,6 +32,15 @@ class PairState:
     """Since when one leg has been ahead; 0: none is."""
     next_ms: int = 0
     """When the next order may be sent."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrancheState:
+    """All that a strategy of two legs remembers; what is held is booked elsewhere."""
+
+    legs: PairState = field(default_factory=PairState)
+    closing: bool = False
+    """A tranche is being closed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

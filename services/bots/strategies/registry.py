@@ -10,12 +10,13 @@ import msgspec
 
 from services.bots.core.strategy import Strategy
 from services.bots.strategies import market_making
-from services.bots.strategies.arbitrage import Arbitrage, ArbitrageState
+from services.bots.strategies.arbitrage import Arbitrage
 from services.bots.strategies.dca import Dca, DcaState
-from services.bots.strategies.delta_hedge import DeltaHedge, DeltaHedgeState
-from services.bots.strategies.funding_arbitrage import FundingArbitrage, FundingArbitrageState
+from services.bots.strategies.delta_hedge import DeltaHedge
+from services.bots.strategies.funding_arbitrage import FundingArbitrage
 from services.bots.strategies.grid import Grid, GridState
 from services.bots.strategies.market_making import MarketMaking, MarketMakingState
+from services.bots.strategies.pair import TrancheState
 from services.bots.strategies.signal import Signal, SignalState
 from tradingtools.domain.strategies import ConfigError
 
@@ -38,20 +39,20 @@ class Kind:
 KINDS: Mapping[str, Kind] = {
     "arbitrage": Kind(
         make=Arbitrage,
-        state=ArbitrageState,
+        state=TrancheState,
         source="Saguillo and others (2025), single-condition arbitrage",
         venues=((POLYMARKET,),),
     ),
     "dca": Kind(make=Dca, state=DcaState, source="Constantinides (1979)"),
     "delta_hedge": Kind(
         make=DeltaHedge,
-        state=DeltaHedgeState,
+        state=TrancheState,
         source="Rubinstein and Reiner (1991), cash-or-nothing options",
         venues=((POLYMARKET, OKX),),
     ),
     "funding_arbitrage": Kind(
         make=FundingArbitrage,
-        state=FundingArbitrageState,
+        state=TrancheState,
         source="He, Manela, Ross and von Wachter (2022)",
         venues=((OKX,),),
     ),

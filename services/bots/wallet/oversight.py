@@ -22,7 +22,7 @@ from tradingtools.domain.portfolio_risk import Reached, ScopeLimit, Share
 from tradingtools.venues.ports import Side
 
 BLIND_SECONDS = 5.0
-"""What was read longer ago says nothing any more."""
+"""Age at which the last reading of limits is too old: nothing opens."""
 _SIDES: tuple[Side, Side] = ("BUY", "SELL")
 _STOPS = (RiskAction.CANCEL_AND_STOP, RiskAction.FLATTEN_AND_STOP)
 _TOLD = (RiskLimit.MAX_FUNDING_RATE, RiskLimit.MAX_MARKET_LOSS)

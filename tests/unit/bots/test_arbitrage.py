@@ -18,8 +18,8 @@ from services.bots.core.strategy import (
     TimerEvent,
     View,
 )
-from services.bots.strategies.arbitrage import Arbitrage, ArbitrageState
-from services.bots.strategies.pair import FIRST, RETRY_MS, SECOND, PairState
+from services.bots.strategies.arbitrage import Arbitrage
+from services.bots.strategies.pair import FIRST, RETRY_MS, SECOND, PairState, TrancheState
 from services.bots.strategies.registry import snapshot, state
 from tests.unit.bots.samples import book, outcome
 from tradingtools.domain.book import BookStatus
@@ -70,9 +70,9 @@ def flying(slot: str) -> dict[str, Standing]:
 
 
 def decided(
-    seen: View, before: ArbitrageState | None = None, settings: ArbitrageConfig = CONFIG
-) -> tuple[ArbitrageState, dict[str, tuple[str, int, int]]]:
-    after, intents = SETS.on(settings, before or ArbitrageState(), BookEvent(YES.id), seen)
+    seen: View, before: TrancheState | None = None, settings: ArbitrageConfig = CONFIG
+) -> tuple[TrancheState, dict[str, tuple[str, int, int]]]:
+    after, intents = SETS.on(settings, before or TrancheState(), BookEvent(YES.id), seen)
     return after, orders(intents)
 
 
@@ -88,7 +88,7 @@ def test_both_ladders_are_walked_while_a_set_has_its_gain() -> None:
     _, found = decided(view())
 
     assert found == {FIRST: ("BUY", 470_000, 15 * ONE), SECOND: ("BUY", 500_000, 15 * ONE)}
-    assert SETS.explain(CONFIG, ArbitrageState(), view())["sets"] == (
+    assert SETS.explain(CONFIG, TrancheState(), view())["sets"] == (
         "a set costs 0.95 and fees of 0.0095: a gain of 0.0405; "
         "a set brings 0.91 and fees of 0.0091: a gain of -0.0991; "
         "at least 0.01 is wanted; 0 of 200 sets are held"
@@ -145,8 +145,8 @@ def test_beyond_the_bound_the_lesser_loss_is_taken() -> None:
 
 
 def test_after_the_deadline_the_lone_leg_is_flattened() -> None:
-    lone = ArbitrageState(legs=PairState(lone_since_ms=NOW - CONFIG.hedge_deadline_ms))
-    almost = ArbitrageState(legs=PairState(lone_since_ms=NOW - CONFIG.hedge_deadline_ms + 1))
+    lone = TrancheState(legs=PairState(lone_since_ms=NOW - CONFIG.hedge_deadline_ms))
+    almost = TrancheState(legs=PairState(lone_since_ms=NOW - CONFIG.hedge_deadline_ms + 1))
 
     assert decided(view(10 * ONE), lone)[1] == {FIRST: ("SELL", 430_000, 10 * ONE)}
     assert decided(view(10 * ONE), almost)[1] == {SECOND: ("BUY", 500_000, 10 * ONE)}
@@ -155,7 +155,7 @@ def test_after_the_deadline_the_lone_leg_is_flattened() -> None:
 @pytest.mark.parametrize("slot", [FIRST, SECOND])
 @pytest.mark.parametrize("held", [(0, 0), (10, 0), (0, 10), (10, 10)])
 def test_nothing_is_sent_while_an_order_may_fill(slot: str, held: tuple[int, int]) -> None:
-    late = ArbitrageState(legs=PairState(lone_since_ms=1))
+    late = TrancheState(legs=PairState(lone_since_ms=1))
     seen = view(held[0] * ONE, held[1] * ONE, standing=flying(slot))
 
     after, intents = SETS.on(CONFIG, late, TimerEvent(), seen)
@@ -170,7 +170,7 @@ def test_nothing_is_sent_while_an_order_may_fill(slot: str, held: tuple[int, int
 
 def test_an_order_that_got_nothing_is_not_repeated_at_once() -> None:
     lone = view(10 * ONE)
-    after, intents = SETS.on(CONFIG, ArbitrageState(), EndEvent(SECOND, "a", 0, ""), lone)
+    after, intents = SETS.on(CONFIG, TrancheState(), EndEvent(SECOND, "a", 0, ""), lone)
     assert orders(intents) == {}
 
     later = replace(lone, now_ms=NOW + RETRY_MS)
@@ -208,5 +208,5 @@ def test_settings_are_checked_and_a_snapshot_is_the_state() -> None:
         config("arbitrage", msgspec.to_builtins(replace(CONFIG, complement_id=YES.id)))
     with pytest.raises(ConfigError, match="max_sets"):
         config("arbitrage", msgspec.to_builtins(replace(CONFIG, max_sets=1)))
-    one = ArbitrageState(legs=PairState(lone_since_ms=3, next_ms=4), closing=True)
+    one = TrancheState(legs=PairState(lone_since_ms=3, next_ms=4), closing=True)
     assert state("arbitrage", msgspec.json.decode(snapshot(one))) == one

@@ -10,8 +10,8 @@ import pytest
 
 from services.bots.core.holding import Holding
 from services.bots.core.strategy import BookEvent, Quote, View
-from services.bots.strategies.delta_hedge import YEAR_MS, DeltaHedge, DeltaHedgeState, model
-from services.bots.strategies.pair import FIRST, SECOND, PairState
+from services.bots.strategies.delta_hedge import YEAR_MS, DeltaHedge, model
+from services.bots.strategies.pair import FIRST, SECOND, PairState, TrancheState
 from services.bots.strategies.registry import snapshot, state
 from tests.unit.bots.samples import book, outcome, swap
 from tradingtools.domain.strategies import ConfigError, DeltaHedgeConfig, config
@@ -54,9 +54,9 @@ def view(shares: int = 0, contracts: int = 0, ask: int = 420_000, **changes: Any
 
 
 def decided(
-    seen: View, settings: DeltaHedgeConfig = CONFIG, before: DeltaHedgeState | None = None
-) -> tuple[DeltaHedgeState, dict[str, tuple[Side, int, bool]]]:
-    after, intents = HEDGE.on(settings, before or DeltaHedgeState(), BookEvent(YES.id), seen)
+    seen: View, settings: DeltaHedgeConfig = CONFIG, before: TrancheState | None = None
+) -> tuple[TrancheState, dict[str, tuple[Side, int, bool]]]:
+    after, intents = HEDGE.on(settings, before or TrancheState(), BookEvent(YES.id), seen)
     found = {
         one.slot: (one.side, one.size, one.reduce_only) for one in intents if isinstance(one, Quote)
     }
@@ -81,7 +81,7 @@ def test_shares_below_their_worth_are_bought_first() -> None:
     # A tranche that is sold again at 0.41 loses 0.01 and fees of 0.0083: 50 for 2732 shares.
     bound = replace(CONFIG, max_loss=5 * ONE)
     assert decided(view(), bound)[1] == {FIRST: ("BUY", 273_220_000, False)}
-    said = HEDGE.explain(CONFIG, DeltaHedgeState(), view())["model"]
+    said = HEDGE.explain(CONFIG, TrancheState(), view())["model"]
     assert said == (
         "price 64001, strike 64001, 91.25 days at 0.5 a year: worth 0.4503, ask 0.42; "
         "delta 2.474e-05 BTC a share (model risk: no arbitrage)"
@@ -103,7 +103,7 @@ def test_a_hedge_that_is_too_large_is_reduced_and_never_matched() -> None:
 
 
 def test_shares_whose_hedge_fails_are_sold() -> None:
-    late = DeltaHedgeState(legs=PairState(lone_since_ms=1))
+    late = TrancheState(legs=PairState(lone_since_ms=1))
 
     assert decided(view(1_000 * ONE), before=late)[1] == {FIRST: ("SELL", 1_000 * ONE, False)}
 
@@ -144,5 +144,5 @@ def test_shares_are_not_bought_that_no_hedge_is_small_enough_for() -> None:
 def test_settings_are_checked_and_a_snapshot_is_the_state() -> None:
     with pytest.raises(ConfigError, match="volatility"):
         config("delta_hedge", msgspec.to_builtins(replace(CONFIG, volatility=0.0)))
-    one = DeltaHedgeState(legs=PairState(lone_since_ms=3), closing=True)
+    one = TrancheState(legs=PairState(lone_since_ms=3), closing=True)
     assert state("delta_hedge", msgspec.json.decode(snapshot(one))) == one

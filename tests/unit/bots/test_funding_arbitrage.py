@@ -11,8 +11,8 @@ import pytest
 
 from services.bots.core.holding import Holding
 from services.bots.core.strategy import BookEvent, Quote, View
-from services.bots.strategies.funding_arbitrage import FundingArbitrage, FundingArbitrageState
-from services.bots.strategies.pair import FIRST, SECOND, PairState
+from services.bots.strategies.funding_arbitrage import FundingArbitrage
+from services.bots.strategies.pair import FIRST, SECOND, PairState, TrancheState
 from services.bots.strategies.registry import snapshot, state
 from tests.unit.bots.samples import book, spot, swap
 from tradingtools.domain.strategies import ConfigError, FundingArbitrageConfig, config
@@ -60,10 +60,10 @@ def view(coins: int = 0, contracts: int = 0, rate: str = "0.0001", **changes: An
 def decided(
     seen: View,
     settings: FundingArbitrageConfig = CONFIG,
-    before: FundingArbitrageState | None = None,
-) -> tuple[FundingArbitrageState, dict[str, tuple[Side, int, bool]]]:
+    before: TrancheState | None = None,
+) -> tuple[TrancheState, dict[str, tuple[Side, int, bool]]]:
     event = BookEvent(COIN.id)
-    after, intents = CARRY.on(settings, before or FundingArbitrageState(), event, seen)
+    after, intents = CARRY.on(settings, before or TrancheState(), event, seen)
     found = {
         one.slot: (one.side, one.size, one.reduce_only) for one in intents if isinstance(one, Quote)
     }
@@ -79,7 +79,7 @@ def test_it_opens_by_the_rate_a_year_after_costs_over_the_horizon() -> None:
     # 0.105 BTC are 10.5 contracts of 0.01.
     assert found == {FIRST: ("BUY", 10_500_000, False), SECOND: ("SELL", 1_050, False)}
     assert dear == {}
-    assert CARRY.explain(CONFIG, FundingArbitrageState(), view())["rate"] == (
+    assert CARRY.explain(CONFIG, TrancheState(), view())["rate"] == (
         "10.95 % a year, costs of 0.3 % within 720 h: net 7.3 % a year; opens at 7 % net, "
         "closes below 2 % before costs"
     )
@@ -119,7 +119,7 @@ def test_what_liquidation_took_from_the_swap_is_made_even() -> None:
 
     assert found == {SECOND: ("SELL", 250, False)}
     assert after.legs.lone_since_ms == HOUR
-    late = FundingArbitrageState(legs=PairState(lone_since_ms=1))
+    late = TrancheState(legs=PairState(lone_since_ms=1))
     _, found = decided(view(10_500_000, 800), before=late)
     assert found == {FIRST: ("SELL", 2_500_000, False)}
 
@@ -155,11 +155,11 @@ def test_instruments_that_do_not_hedge_each_other_are_named(
     seen = view(instruments=instruments)
 
     assert decided(seen)[1] == {}
-    assert why in CARRY.explain(CONFIG, FundingArbitrageState(), seen)["rate"]
+    assert why in CARRY.explain(CONFIG, TrancheState(), seen)["rate"]
 
 
 def test_settings_are_checked_and_a_snapshot_is_the_state() -> None:
     with pytest.raises(ConfigError, match="exit_rate"):
         config("funding_arbitrage", msgspec.to_builtins(replace(CONFIG, exit_rate=70_001)))
-    one = FundingArbitrageState(legs=PairState(lone_since_ms=3), closing=True)
+    one = TrancheState(legs=PairState(lone_since_ms=3), closing=True)
     assert state("funding_arbitrage", msgspec.json.decode(snapshot(one))) == one
