@@ -384,7 +384,7 @@ def test_without_the_database_nothing_leaves(world: World, wallets: tuple[str, s
             assert await engine.sign(balance(okx))
 
     run(work())
-    with pytest.raises(Exception, match="append-only"):
+    with pytest.raises(Exception, match="kept for 90 days"):
         world.rows("delete from wallet_signature")
 
 

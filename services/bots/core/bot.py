@@ -25,6 +25,7 @@ from services.bots.core.risk import Breach, Closed, Exposure, RiskAction
 from services.bots.core.risk.shares import ShareKept, result_micros
 from services.bots.core.setup import Config, Setup
 from services.bots.core.strategy import (
+    BookEvent,
     EndEvent,
     FillEvent,
     Finished,
@@ -481,13 +482,19 @@ class Bot(Generic[Config, State]):
     # ---------------------------------------------------------------------------------- decisions
 
     def _decide(self, event: StrategyEvent, now_ms: int) -> list[Request]:
-        if self.life is BotState.RUNNING and not self._waits(event, now_ms):
-            for intent in self._learn(event, now_ms):
+        if self.life is not BotState.RUNNING:
+            return self._requests(now_ms)
+        waits = self._waits(event, now_ms)
+        if waits and isinstance(event, BookEvent | TimerEvent):
+            return self._requests(now_ms)
+        # What is told once is heard even then; its wishes come again with the next book.
+        for intent in self._learn(event, now_ms):
+            if not waits or isinstance(intent, Wake):
                 self._take(intent)
         return self._requests(now_ms)
 
     def _waits(self, event: StrategyEvent, now_ms: int) -> bool:
-        """Return whether the strategy is asked later: without its books it would want no quote."""
+        """Return whether quotes are decided later: without its books a strategy would want none."""
         until = self._quoting.inherits_until_ms
         if now_ms >= until or isinstance(event, FillEvent | EndEvent):
             return False

@@ -29,7 +29,7 @@ with moved as (
         reason = case when state = %(restarts)s then '' else reason end,
         state = case when state = %(restarts)s then 'STARTING' else state end
     where id = %(id)s and state = any(%(states)s)
-      and (%(version)s::integer is null or version = %(version)s)
+      and (%(version)s::bigint is null or version = %(version)s)
       and (desired <> %(desired)s or state = %(restarts)s)
     returning id
 ), told as (

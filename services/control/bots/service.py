@@ -136,7 +136,8 @@ class BotServicer(pb_grpc.BotServiceServicer):
         return pb.ListBotFillsResponse(**answer)
 
     async def CreateSignal(self, request: pb.CreateSignalRequest, context: Context) -> pb.Signal:
-        """Keep one for the bots of a tenant."""
+        """Keep one for the bots of a tenant; its id is what makes it repeatable, not the key."""
+        idempotency_key(context)
         tenant = request.tenant or codec.DEFAULT_TENANT
         new = new_signal(request, tenant, datetime.now(UTC))
         return pb.Signal(**signal(await self._signals.create(new, caller_of(context).id)))

@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from decimal import Decimal
 
 from services.bots.core.bot import Bot
 from services.bots.core.orders import BotOrder, answered, intend, reported, sending
 from services.bots.core.requests import PermitAsked, Request
 from services.bots.core.setup import Setup
-from services.bots.core.strategy import Intent, Quote, StrategyEvent, View, Withdraw
+from services.bots.core.strategy import (
+    Intent,
+    Quote,
+    SignalEvent,
+    StrategyEvent,
+    View,
+    Withdraw,
+)
 from tests.unit.bots.samples import AMENDS, book, swap
 from tradingtools.domain.bot_order_states import PendingRequest
 from tradingtools.domain.bot_states import BotState
@@ -30,7 +38,7 @@ FRESH = book(ONE, [(640_000, 9)], [(640_001, 9)])
 
 
 class NeedsBook:
-    """Quotes beside the book; without one it wants nothing."""
+    """Quotes beside the book; without one it wants nothing. It counts the signals it hears."""
 
     def begin(self, config: int) -> int:
         return 0
@@ -38,6 +46,7 @@ class NeedsBook:
     def on(
         self, config: int, state: int, event: StrategyEvent, view: View
     ) -> tuple[int, tuple[Intent, ...]]:
+        state += isinstance(event, SignalEvent)
         seen = view.books.get(ONE.id)
         if seen is None:
             return state, (Withdraw(slot="bid"),)
@@ -101,6 +110,18 @@ def test_a_quote_that_is_still_right_is_not_touched() -> None:
     bot = handed_over(10)
     assert sent(bot, bot.run(NOW)) == []
     assert sent(bot, bot.market(FRESH, NOW + 1_200)) == []
+
+
+def test_a_signal_is_heard_at_once_and_the_quote_stands() -> None:
+    bot = handed_over(20)
+    assert sent(bot, bot.run(NOW)) == []
+    signal = SignalEvent(
+        signal_id="up", instrument_id=ONE.id, direction=1, confidence=Decimal("0.8"), made_ms=NOW
+    )
+    assert sent(bot, bot.heard(signal, NOW + 1_000)) == []
+    assert bot.state == 1
+    (change,) = sent(bot, bot.market(FRESH, NOW + 1_200))
+    assert isinstance(change, AmendOrder)
 
 
 def test_without_a_book_it_is_cancelled_in_the_end() -> None:

@@ -24,7 +24,7 @@ create table bot (
     desired      text not null default 'IDLE'
                      check (desired in ('IDLE', 'RUNNING', 'PAUSED', 'STOPPED')),
     -- Rises with each change that a person makes.
-    version      integer not null default 1,
+    version      bigint not null default 1,
     state        text not null default 'IDLE',
     from_state   text not null default '',
     -- Why it is there, for a person; of a risk stop, the limit with its numbers.
@@ -221,7 +221,7 @@ create table bot_standing (
     -- By instrument, as people read them: size, mark and what was made, decimal.
     positions   jsonb not null default '{}',
     -- The version of the bot that its engine goes by.
-    version     integer not null default 0,
+    version     bigint not null default 0,
     -- Its orders are real.
     live        boolean not null default false,
     -- The last fill that is in the holdings.
