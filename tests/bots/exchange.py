@@ -195,7 +195,8 @@ class Exchange:
         one = Fill(**values)
         self.traded.append(one)
         signed = size if side == "BUY" else -size
-        self.positions[SWAP.id] = self.positions.get(SWAP.id, 0) + signed
+        held = self.positions.get(one.instrument_id, 0)
+        self.positions[one.instrument_id] = held + signed
         self._tell(one)
         return one
 
