@@ -264,6 +264,11 @@ class Store:
             await self.risk.tell_bot(connection, bot_id, breaches)
         return True
 
+    async def refuse_change(self, lease: WalletLease, bot_id: str, why: str) -> None:
+        """Tell that a bot cannot go by what a person has changed. Raises LostError."""
+        told = {"bot": bot_id, "what": "change_refused", "actor": self._engine, "reason": why}
+        await self._written(lease, [("tell", told)])
+
     async def flattening(self, lease: WalletLease, bot_id: str, *, wanted: bool) -> None:
         """Note that what a bot holds is to be closed, or that it is. Raises LostError."""
         await self._written(lease, [("flattening", {"bot": bot_id, "flattening": wanted})])

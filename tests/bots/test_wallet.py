@@ -61,6 +61,30 @@ async def test_a_state_that_cannot_be_read_ends_its_bot_and_its_orders(
     assert kept == "no number"
 
 
+async def test_a_change_that_does_not_fit_is_told_once_and_not_applied(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    script = scripted(monkeypatch)
+    script.intents = (quote(),)
+    desk.bot(desk.one)
+    change = "update bot set limits = %s, version = version + 1 where id = %s"
+    applied = "select version from bot_standing where bot_id = %s"
+    told = "select reason from bot_event where bot_id = %s and what = 'change_refused'"
+    async with desk.running():
+        await until(lambda: desk.rows(applied, desk.one) == [(1,)], "the first version")
+        desk.rows(change, '{"max_position": "much"}', desk.one)
+        await until(lambda: desk.rows(told, desk.one), "the refusal")
+        # It is written each second, and looked at fifty times in one.
+        written = "select written_at from bot_standing where bot_id = %s"
+        before = desk.rows(written, desk.one)
+        await until(lambda: desk.rows(written, desk.one) != before, "another standing")
+        assert desk.rows(applied, desk.one) == [(1,)]
+        assert desk.rows(told, desk.one) == [("limits.max_position: 'much' is no number",)]
+        assert len(open_orders(desk)) == 1
+        desk.rows(change, '{"max_position": "6"}', desk.one)
+        await until(lambda: desk.rows(applied, desk.one) == [(3,)], "what fits")
+
+
 async def test_a_bot_that_cannot_begin_yet_keeps_no_other_waiting(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:

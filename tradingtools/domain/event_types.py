@@ -71,6 +71,8 @@ class EventType(StrEnum):
     CREDENTIALS_RETIRED = "credentials.retired"
     BOT_CREATED = "bot.created"
     BOT_CHANGED = "bot.changed"
+    BOT_CHANGE_REFUSED = "bot.change_refused"
+    BOT_POSITION_MISSING = "bot.position_missing"
     BOT_COMMANDED = "bot.commanded"
     BOT_STARTED = "bot.started"
     BOT_RESUMED = "bot.resumed"
@@ -88,7 +90,11 @@ class EventType(StrEnum):
     BOT_ORDER_DEAD = "bot.order_dead"
     BOT_ORDER_RESURRECTED = "bot.order_resurrected"
     RISK_LIMIT_REACHED = "risk.limit_reached"
+    RISK_LIMIT_LEFT = "risk.limit_left"
     RISK_CHANGED = "risk.changed"
+    RISK_KILL_SWITCH_SET = "risk.kill_switch_set"
+    RISK_KILL_SWITCH_DONE = "risk.kill_switch_done"
+    RISK_KILL_SWITCH_CLEARED = "risk.kill_switch_cleared"
     ENGINE_STARTED = "engine.started"
     ENGINE_STOPPED = "engine.stopped"
     ENGINE_DEGRADED = "engine.degraded"
@@ -157,6 +163,10 @@ MEANINGS: Final[Mapping[EventType, str]] = {
     _E.CREDENTIALS_RETIRED: "A trading wallet's credentials were erased.",
     _E.BOT_CREATED: "A bot was made; it is idle until a person starts it.",
     _E.BOT_CHANGED: "A person has changed settings or limits of a bot; `reason` says which.",
+    _E.BOT_CHANGE_REFUSED: "A running bot cannot go by a change: `reason` says why. It goes by its"
+    " settings and limits of before.",
+    _E.BOT_POSITION_MISSING: "The exchange holds less of an instrument than the bots of a wallet have"
+    " bought: nothing opens there.",
     _E.BOT_COMMANDED: "A person wants something of a bot: `command` says what. What becomes of it"
     " has an event of its own.",
     _E.BOT_STARTED: "A bot trades: its account is read and its orders are reconciled.",
@@ -186,8 +196,14 @@ MEANINGS: Final[Mapping[EventType, str]] = {
     _E.ENGINE_DEGRADED: "Something that a process depends on does not answer.",
     _E.ENGINE_RECOVERED: "It answers again.",
     _E.RISK_LIMIT_REACHED: "A limit of many bots, or one of a bot that stops it or lets nothing"
-    " open, is reached; or the kill switch is set. Told once until it is reached anew.",
-    _E.RISK_CHANGED: "A person has set limits of many bots, or cleared the kill switch.",
+    " open, is reached. Told once until it is reached anew.",
+    _E.RISK_LIMIT_LEFT: "A limit of many bots is not reached any more.",
+    _E.RISK_CHANGED: "A person has set or removed limits of many bots.",
+    _E.RISK_KILL_SWITCH_SET: "A person has set the kill switch: bots cancel everything, close what"
+    " they hold and stay stopped.",
+    _E.RISK_KILL_SWITCH_DONE: "Every wallet is done with the kill switch: nothing rests, nothing is"
+    " held, and nothing that had left before can arrive any more.",
+    _E.RISK_KILL_SWITCH_CLEARED: "A person has cleared the kill switch: bots may be resumed.",
 }
 """What each type tells, for people."""
 
@@ -318,8 +334,23 @@ BOT_EVENTS: Final[Mapping[BotState, EventType | None]] = {
 BOT_WORDS: Final[Mapping[str, EventType]] = {
     "created": _E.BOT_CREATED,
     "changed": _E.BOT_CHANGED,
+    "change_refused": _E.BOT_CHANGE_REFUSED,
+    "position_missing": _E.BOT_POSITION_MISSING,
 }
-"""By what a person does; every other word is a command."""
+"""By what a person or an engine says; every other word is a command."""
+
+RISK_EVENTS: Final[Mapping[str, EventType]] = {
+    "SET": _E.RISK_CHANGED,
+    "LEFT": _E.RISK_LIMIT_LEFT,
+}
+"""By what becomes of a limit; every other action is what reaching it does."""
+
+KILL_SWITCH_EVENTS: Final[Mapping[str, EventType]] = {
+    "FLATTEN_AND_STOP": _E.RISK_KILL_SWITCH_SET,
+    "DONE": _E.RISK_KILL_SWITCH_DONE,
+    "CLEARED": _E.RISK_KILL_SWITCH_CLEARED,
+}
+"""By what becomes of a kill switch."""
 
 _B = BotOrderState
 _SILENT: Final[frozenset[tuple[BotOrderState | None, BotOrderState]]] = frozenset(

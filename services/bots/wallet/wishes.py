@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import replace
 from functools import partial
 
 import psycopg
@@ -71,6 +70,8 @@ class Wishes:
         self._killing = Killing(wallet, sending, account)
         self._forced = forced
         self._numbers: dict[str, int] = {}
+        self._refused: dict[str, int] = {}
+        """By bot, the version whose settings do not fit: it goes by those before."""
         self._beginning: dict[str, asyncio.Task[None]] = {}
         self._resting: set[tuple[str, BotState, str]] = set()
         """Bots that nothing may happen to as long as they are where they are."""
@@ -138,8 +139,9 @@ class Wishes:
             # The fills that closed it are durable before it is called done.
             await self._journal.flush()
             await self._store.flattening(self._wallet.lease, row.bot_id, wanted=bot.flattening)
-        if row.version != bot.setup.version and row.state is BotState.RUNNING:
-            self._retune(bot, row)
+        seen = bot.setup.version, self._refused.get(row.bot_id)
+        if row.version not in seen and row.state is BotState.RUNNING:
+            await self._retune(bot, row)
         if row.state is BotState.RUNNING and row.desired in ("PAUSED", "STOPPED", "IDLE"):
             paused = row.desired == "PAUSED"
             self._end(bot, BotState.PAUSING if paused else BotState.STOPPING)
@@ -176,13 +178,16 @@ class Wishes:
         self._wallet.bots[row.bot_id] = bot
         await self._account.read()
 
-    def _retune(self, bot: AnyBot, row: BotRow) -> None:
+    async def _retune(self, bot: AnyBot, row: BotRow) -> None:
         """Let a bot go by what a person has changed; what does not fit leaves it as it is."""
         try:
             setup = setup_of(self._wallet, row, bot.setup.shares)
         except (ConfigError, SetupError) as error:
-            _log.warning("a change of a bot does not fit", bot=row.bot_id, why=str(error))
-            setup = replace(bot.setup, version=row.version)
+            why = str(error)
+            _log.warning("a change of a bot does not fit", bot=row.bot_id, why=why)
+            await self._store.refuse_change(self._wallet.lease, row.bot_id, why)
+            self._refused[row.bot_id] = row.version
+            return
         self._sending.tell(bot, partial(bot.retune, setup))
 
     async def _settle(self, bot: AnyBot) -> None:

@@ -57,6 +57,7 @@ from services.events.core.sources import (
     WebhookChanged,
 )
 from tradingtools.domain.bot_order_states import BotOrderState
+from tradingtools.domain.bot_risk import RiskLimit
 from tradingtools.domain.bot_states import BotState
 from tradingtools.domain.event import Event
 from tradingtools.domain.event_types import (
@@ -67,7 +68,9 @@ from tradingtools.domain.event_types import (
     CREDENTIALS_EVENTS,
     ENGINE_EVENTS,
     HALT_EVENTS,
+    KILL_SWITCH_EVENTS,
     ORDER_EVENTS,
+    RISK_EVENTS,
     SUBSCRIPTION_EVENTS,
     TRIGGER_EVENTS,
     WEBHOOK_EVENTS,
@@ -402,13 +405,17 @@ def _bot_type(row: BotMoved) -> tuple[EventType | None, str, str]:
 
 @_tell.register
 def _(row: RiskMoved) -> Iterator[_Told]:
-    changed = row.action == "SET"
+    if row.limit_name == RiskLimit.KILL_SWITCH:
+        kind = KILL_SWITCH_EVENTS[row.action]
+    else:
+        kind = RISK_EVENTS.get(row.action, EventType.RISK_LIMIT_REACHED)
+    reaching = kind in (EventType.RISK_LIMIT_REACHED, EventType.RISK_KILL_SWITCH_SET)
     data = RiskData(
         tenant=row.tenant, scope=row.scope, subject=row.subject, limit=row.limit_name,
-        action="" if changed else row.action, detail=row.detail,
+        action=row.action if reaching else "", detail=row.detail,
     )  # fmt: skip
-    kind = EventType.RISK_CHANGED if changed else EventType.RISK_LIMIT_REACHED
-    yield _Told(type=kind, subject=f"risk/{row.tenant}/{row.scope}/{row.subject}", data=data)
+    subject = "/".join(("risk", row.tenant, row.scope, row.subject, row.limit_name))
+    yield _Told(type=kind, subject=subject, data=data)
 
 
 @_tell.register

@@ -184,14 +184,14 @@ class BotMoved(Source, frozen=True, kw_only=True):
 
 
 class RiskMoved(Source, frozen=True, kw_only=True):
-    """A limit that was reached, or set by a person."""
+    """A limit or kill switch, and what became of it."""
 
     tenant: str
     scope: str
     subject: str
     limit_name: str
     action: str
-    """SET: a person has changed it."""
+    """Keys of RISK_EVENTS and KILL_SWITCH_EVENTS, or what reaching it does."""
     detail: str
 
 

@@ -7,6 +7,7 @@ import re
 from datetime import UTC, datetime
 from pathlib import Path
 
+import pytest
 from jsonschema import Draft202012Validator
 
 from services.control.bots.rules import WISHES
@@ -167,6 +168,8 @@ def test_every_step_of_a_bot_is_told_when_it_arrives() -> None:
 def test_every_word_of_a_person_about_a_bot_is_told() -> None:
     assert _of_bot("created") == ["bot.created"]
     assert _of_bot("changed") == ["bot.changed"]
+    assert _of_bot("change_refused") == ["bot.change_refused"]
+    assert _of_bot("position_missing") == ["bot.position_missing"]
     for word in WISHES:
         row = BotMoved(number=1, at=_AT, bot=_BOT, what=word, before="", actor="a", reason="")
         (event,) = derive(row)
@@ -196,25 +199,27 @@ def test_an_order_of_a_bot_is_told_when_a_person_has_to_know() -> None:
             assert told == ["bot.order_resolved"], (source, target)
 
 
-def test_a_limit_that_is_reached_and_one_that_is_set_are_told() -> None:
-    def told(action: str, limit: str) -> tuple[str, dict[str, str]]:
-        row = RiskMoved(
-            number=1, at=_AT, tenant="default", scope="WALLET", subject="wal_1", limit_name=limit,
-            action=action, detail="7 USDC of 6",
-        )  # fmt: skip
-        (event,) = derive(row)
-        assert event.subject == "risk/default/WALLET/wal_1"
-        return event.type, json.loads(event.data)
-
-    kind, data = told("REDUCE_ONLY", "max_gross")
-    assert (kind, data["limit"], data["action"]) == (
-        "risk.limit_reached",
-        "max_gross",
-        "REDUCE_ONLY",
-    )
-    kind, data = told("SET", "limits")
-    assert kind == "risk.changed"
-    assert "action" not in data
+@pytest.mark.parametrize(
+    ("limit", "action", "told", "acts"),
+    [
+        ("max_gross", "REDUCE_ONLY", "risk.limit_reached", "REDUCE_ONLY"),
+        ("max_gross", "LEFT", "risk.limit_left", ""),
+        ("limits", "SET", "risk.changed", ""),
+        ("kill_switch", "FLATTEN_AND_STOP", "risk.kill_switch_set", "FLATTEN_AND_STOP"),
+        ("kill_switch", "DONE", "risk.kill_switch_done", ""),
+        ("kill_switch", "CLEARED", "risk.kill_switch_cleared", ""),
+    ],
+)
+def test_what_becomes_of_a_limit_is_told(limit: str, action: str, told: str, acts: str) -> None:
+    row = RiskMoved(
+        number=1, at=_AT, tenant="default", scope="WALLET", subject="wal_1", limit_name=limit,
+        action=action, detail="7 USDC of 6",
+    )  # fmt: skip
+    (event,) = derive(row)
+    # Each limit of a scope begins and ends by itself.
+    assert event.subject == f"risk/default/WALLET/wal_1/{limit}"
+    data = json.loads(event.data)
+    assert (event.type, data["limit"], data.get("action", "")) == (told, limit, acts)
 
 
 def _change(kind: str, action: str) -> ControlChanged:
