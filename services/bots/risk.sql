@@ -81,9 +81,17 @@ where (p.phase, p.engine, p.bots, p.orders, p.holdings, p.detail, p.last_arrival
                         excluded.holdings, excluded.detail, excluded.last_arrival_at)
 
 -- name: kill_done
-update kill_switch k set done_at = clock_timestamp()
-where id = %(kill)s and done_at is null
-  and not exists (select from kill_switch_wallet p where p.kill_id = k.id and p.phase <> 'DONE')
+-- Whoever comes last tells it.
+with done as (
+    update kill_switch k set done_at = clock_timestamp()
+    where id = %(kill)s and done_at is null
+      and not exists (select from kill_switch_wallet p where p.kill_id = k.id and p.phase <> 'DONE')
+    returning tenant, exchange
+)
+insert into risk_event (tenant, scope, subject, limit_name, action, detail)
+select tenant, case when exchange = '' then 'PORTFOLIO' else 'EXCHANGE' end, exchange, 'kill_switch',
+       'DONE', 'every wallet is done'
+from done
 
 -- name: last_permit
 -- The end of the last permit of a wallet: nothing of its bots leaves after it.

@@ -283,6 +283,11 @@ class RiskStore:
                     await connection.execute(_SQL["tell"], {**key, **about})
                     LIMITS.add(1, {"scope": row["scope"]})
                     _log.warning("a limit of many bots is reached", **key, **about)
+                # Of several markets that one limit holds for, the last one ends it.
+                still = {str(one.limit) for one in now.values()}
+                for limit in sorted({name.partition(":")[0] for name in before} - still):
+                    about = {"limit": limit, "action": "LEFT", "detail": "it is not reached now"}
+                    await connection.execute(_SQL["tell"], {**key, **about})
 
     async def _rows(self, query: str, /, **values: Any) -> list[Row]:
         async with self._pool.connection() as connection:

@@ -89,6 +89,8 @@ async def test_a_killed_wallet_is_done_after_a_second_sweep_alone(
     assert desk.state(desk.one) == "RISK_STOPPED"
     assert desk.reason(desk.one) == "kill_switch: prices are wrong"
     assert desk.state(desk.other) == "IDLE"
+    told = "select action from risk_event where limit_name = 'kill_switch'"
+    assert desk.rows(told) == [("DONE",)]
     clear(desk)
 
 

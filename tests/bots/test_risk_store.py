@@ -182,19 +182,22 @@ def test_losses_are_counted_from_where_the_limit_was_set_and_told_once(
 
     async def looks(stores: list[Store]) -> list[Any]:
         found = []
-        for result in (-1_000, -1_049, -1_050):
+        for result in (-1_000, -1_049, -1_050, -1_001):
             rows("update risk_result set result_micros = %s", result)
             found.append([await store.risk.view("default") for store in stores])
         return found
 
-    before, near, lost = run(database_url, looks)
+    before, near, lost, better = run(database_url, looks)
 
-    assert [one.reached for one in (*before, *near)] == [[], [], [], []]
+    assert [one.reached for one in (*before, *near, *better)] == [[], [], [], [], [], []]
     for view in lost:
         (one,) = view.reached
         assert (one.limit, one.action) == (ScopeLimit.MAX_DAILY_LOSS, RiskAction.CANCEL_AND_STOP)
-    told = rows("select scope, limit_name, action from risk_event")
-    assert told == [("PORTFOLIO", "max_daily_loss", "CANCEL_AND_STOP")]
+    told = rows("select scope, limit_name, action from risk_event order by event_seq")
+    assert told == [
+        ("PORTFOLIO", "max_daily_loss", "CANCEL_AND_STOP"),
+        ("PORTFOLIO", "max_daily_loss", "LEFT"),
+    ]
 
 
 def test_copies_take_no_share_and_leave_bots_what_is_left(database_url: str, rows: Any) -> None:

@@ -172,12 +172,34 @@ def test_a_kill_switch_is_one_shows_its_progress_and_lets_nothing_start(
     assert edge.call("POST", "/risk/kill-switch", READ, json={}).status_code == 403
     told = edge.call("GET", f"/risk/breaches?tenant={tenant}").json()["breaches"]
     assert [(one["limit"], one["scope"]) for one in told] == [("kill_switch", "EXCHANGE")]
+    assert actions(database, tenant) == ["FLATTEN_AND_STOP", "CLEARED"]
 
 
-def test_one_that_reaches_no_wallet_is_done(edge: RunningEdge, tenant: str) -> None:
+def actions(database: Database, tenant: str) -> list[str]:
+    query = "select action from risk_event where tenant = %s order by event_seq"
+    return [row["action"] for row in database.execute(query, (tenant,))]
+
+
+def test_limits_that_are_set_anew_are_not_reached_any_more(
+    edge: RunningEdge, database: Database, tenant: str
+) -> None:
+    put(edge, "PORTFOLIO", "", tenant=tenant, limits={"maxGross": "6"})
+    database.execute(
+        """update risk_limit set reached = '{"max_gross:a": "7 of 6", "max_gross:b": "8 of 6"}'"""
+        " where tenant = %s",
+        (tenant,),
+    )
+    put(edge, "PORTFOLIO", "", tenant=tenant, limits={"maxGross": "9"})
+    assert sorted(actions(database, tenant)) == ["LEFT", "SET", "SET"]
+
+
+def test_one_that_reaches_no_wallet_is_done(
+    edge: RunningEdge, database: Database, tenant: str
+) -> None:
     made = edge.call("POST", "/risk/kill-switch", json={"tenant": tenant}).json()
 
     assert made["doneAt"] == made["setAt"]
+    assert actions(database, tenant) == ["FLATTEN_AND_STOP", "DONE"]
     assert error_of(edge.call("GET", "/risk/kill-switch/kil_" + "0" * 32))[0] == 404
 
 

@@ -11,6 +11,12 @@ with locked as (
 ), told as (
     insert into risk_event (tenant, scope, subject, limit_name, action, detail)
     select tenant, %(scope)s, %(subject)s, 'limits', 'SET', %(detail)s from locked
+), left_now as (
+    -- What was reached is judged anew.
+    insert into risk_event (tenant, scope, subject, limit_name, action, detail)
+    select distinct l.tenant, l.scope, l.subject, split_part(name, ':', 1), 'LEFT', %(detail)s
+    from risk_limit l cross join jsonb_object_keys(l.reached) name
+    where l.tenant = %(tenant)s and l.scope = %(scope)s and l.subject = %(subject)s
 )
 insert into risk_limit (tenant, scope, subject, limits, instruments, changed_by)
 select tenant, %(scope)s, %(subject)s, %(limits)s, %(instruments)s, %(actor)s from locked
@@ -28,6 +34,12 @@ with locked as (
 ), told as (
     insert into risk_event (tenant, scope, subject, limit_name, action, detail)
     select tenant, %(scope)s, %(subject)s, 'limits', 'SET', %(detail)s from locked
+), left_now as (
+    -- What was reached is judged anew.
+    insert into risk_event (tenant, scope, subject, limit_name, action, detail)
+    select distinct l.tenant, l.scope, l.subject, split_part(name, ':', 1), 'LEFT', %(detail)s
+    from risk_limit l cross join jsonb_object_keys(l.reached) name
+    where l.tenant = %(tenant)s and l.scope = %(scope)s and l.subject = %(subject)s
 )
 delete from risk_limit l using locked
 where l.tenant = locked.tenant and l.scope = %(scope)s and l.subject = %(subject)s
@@ -36,7 +48,7 @@ returning l.tenant;
 -- name: breaches
 select event_seq, scope, subject, limit_name, action, detail, occurred_at
 from risk_event
-where tenant = %(tenant)s and action <> 'SET'
+where tenant = %(tenant)s and action not in ('SET', 'LEFT', 'DONE', 'CLEARED')
   and (%(before)s::bigint is null or event_seq < %(before)s)
 order by event_seq desc limit %(limit)s;
 
@@ -45,19 +57,23 @@ order by event_seq desc limit %(limit)s;
 with stands as (
     select id from kill_switch
     where tenant = %(tenant)s and exchange = %(exchange)s and cleared_at is null
-), made as (
-    insert into kill_switch (id, tenant, exchange, reason, actor)
-    select %(id)s, %(tenant)s, %(exchange)s, %(reason)s, %(actor)s
-    where not exists (select from stands)
-    on conflict do nothing
-    returning id
 ), reached as (
     select w.id from trading_wallet w
     where w.tenant = %(tenant)s and %(exchange)s in ('', w.exchange) and w.state = 'ACTIVE'
+), concerned as (
+    select r.id from reached r
+    where exists (select from bot b where b.wallet_id = r.id and b.state <> 'IDLE')
+), made as (
+    -- One that concerns no wallet is done at once.
+    insert into kill_switch (id, tenant, exchange, reason, actor, set_at, done_at)
+    select %(id)s, %(tenant)s, %(exchange)s, %(reason)s, %(actor)s, statement_timestamp(),
+           case when not exists (select from concerned) then statement_timestamp() end
+    where not exists (select from stands)
+    on conflict do nothing
+    returning id, done_at
 ), wallets as (
     insert into kill_switch_wallet (kill_id, wallet_id)
-    select made.id, r.id from made cross join reached r
-    where exists (select from bot b where b.wallet_id = r.id and b.state <> 'IDLE')
+    select made.id, c.id from made cross join concerned c
 ), idle as (
     update bot set desired = 'IDLE', version = version + 1
     where state = 'IDLE' and desired = 'RUNNING' and exists (select from made)
@@ -65,8 +81,13 @@ with stands as (
 ), told as (
     insert into risk_event (tenant, scope, subject, limit_name, action, detail)
     select %(tenant)s, case when %(exchange)s = '' then 'PORTFOLIO' else 'EXCHANGE' end, %(exchange)s,
-           'kill_switch', 'FLATTEN_AND_STOP', %(actor)s || ': ' || %(reason)s
-    from made
+           'kill_switch', one.action, one.detail
+    from made cross join lateral (
+        values (1, 'FLATTEN_AND_STOP', %(actor)s || ': ' || %(reason)s),
+               (2, 'DONE', 'no wallet has anything to close')
+    ) one (place, action, detail)
+    where one.action <> 'DONE' or made.done_at is not null
+    order by one.place
 )
 select id from made union all select id from stands;
 
@@ -78,13 +99,13 @@ with cleared as (
 )
 insert into risk_event (tenant, scope, subject, limit_name, action, detail)
 select tenant, case when exchange = '' then 'PORTFOLIO' else 'EXCHANGE' end, exchange, 'kill_switch',
-       'SET', 'cleared by ' || %(actor)s
+       'CLEARED', 'cleared by ' || %(actor)s
 from cleared returning tenant;
 
 -- name: kills
--- With their wallets. One that reached no wallet was done at once.
-select k.id, k.tenant, k.exchange, k.reason, k.actor, k.set_at, k.cleared_at, k.cleared_by,
-       case when w.wallets is null then k.set_at else k.done_at end as done_at, w.wallets
+-- With their wallets.
+select k.id, k.tenant, k.exchange, k.reason, k.actor, k.set_at, k.done_at, k.cleared_at, k.cleared_by,
+       w.wallets
 from kill_switch k
 left join lateral (
     select jsonb_agg(jsonb_build_object(
