@@ -165,8 +165,8 @@ MEANINGS: Final[Mapping[EventType, str]] = {
     _E.BOT_CHANGED: "A person has changed settings or limits of a bot; `reason` says which.",
     _E.BOT_CHANGE_REFUSED: "A running bot cannot go by a change: `reason` says why. It goes by its"
     " settings and limits of before.",
-    _E.BOT_POSITION_MISSING: "The exchange holds less of an instrument than the bots of a wallet have"
-    " bought: nothing opens there.",
+    _E.BOT_POSITION_MISSING: "The exchange holds less of an instrument than the bots of a wallet"
+    " have bought: nothing opens there.",
     _E.BOT_COMMANDED: "A person wants something of a bot: `command` says what. What becomes of it"
     " has an event of its own.",
     _E.BOT_STARTED: "A bot trades: its account is read and its orders are reconciled.",
