@@ -126,6 +126,7 @@ def _kill_and_see_again(run: Run, name: str) -> None:
     time.sleep(0.5)
 
 
+@pytest.mark.long
 def test_two_copies_run_side_by_side_and_kill_9_of_one_leaves_nothing_of_it(
     directory: Path,
 ) -> None:

@@ -48,7 +48,7 @@ def test_setups_that_only_one_run_has_are_not_compared() -> None:
     assert compare([_line([4.0])], [_line([9.0], setup=other)]) == []
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.timeout(180)
 async def test_every_follower_of_all_contestants_posts_in_every_round() -> None:
     said: list[str] = []
