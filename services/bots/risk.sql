@@ -20,7 +20,7 @@ on conflict (bot_id, instrument_id) do update set
                         else risk_share.short_micros end
 
 -- name: keep_share
--- A side that is null stays: more of it is asked for just now.
+-- A side that is null stays: a permit may change it at this moment.
 insert into risk_share (bot_id, instrument_id, market, long_micros, short_micros, held_micros,
                         marked_at)
 values (%(bot)s, %(instrument)s, %(market)s, coalesce(%(long)s::bigint, 0),

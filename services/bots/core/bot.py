@@ -379,7 +379,7 @@ class Bot(Generic[Config, State]):
         return self._quoting.kept_shares(now_ms, reconciled=self.life is not BotState.STARTING)
 
     def shares_written(self) -> None:
-        """Take that what it gave back of its shares is written."""
+        """Take that its shares are written as they were told last."""
         if self.setup.shares is not None:
             self.setup.shares.settled()
 

@@ -69,8 +69,10 @@ class Journal:
             points = [(bot_id, one) for bot_id, bot in bots.items() for one in self._due(bot, now)]
             await self._wallet.store.write(self._wallet.lease, written, rows, points)
             self._minutes.update((bot_id, now // MINUTE_MS) for bot_id, _ in points)
+            told = {one.bot_id for one in rows}
             for bot in due:
-                bot.shares_written()
+                if bot.setup.bot_id in told:
+                    bot.shares_written()
 
     def _due(self, bot: AnyBot, now_ms: int) -> tuple[PnlPoint, ...]:
         """Return what a bot has made, once a minute."""

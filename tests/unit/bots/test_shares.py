@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from fractions import Fraction
+from functools import partial
 
 import pytest
 from hypothesis import given, settings
@@ -27,7 +29,7 @@ SWAP = swap()
 RATES = par(["USDT", "USD"])
 SIDES: tuple[Side, Side] = ("BUY", "SELL")
 STEP = st.tuples(
-    st.sampled_from(["order", "order", "fill", "cancel", "mark", "keep"]),
+    st.sampled_from(["order", "order", "fill", "cancel", "mark", "keep", "race"]),
     st.sampled_from(["BUY", "SELL"]),
     st.integers(1, 60),
 )
@@ -83,12 +85,16 @@ class Course:
             if fill:
                 self.held += one.reserved if one.order.side == "BUY" else -one.reserved
 
-    def keep(self) -> None:
+    def keep(self, amid: Callable[[], None] = lambda: None) -> None:
+        """Have the shares written; something else happens before they arrive."""
         now = self.now
         seen = self.seen()
-        for kept in self.mine.settle(seen, asked=(), doubted=(), reconciled=True, now_ms=now):
-            self.ledger.rows[SWAP.id, "BUY"] = kept.long or 0
-            self.ledger.rows[SWAP.id, "SELL"] = kept.short or 0
+        told = self.mine.settle(seen, asked=(), doubted=(), reconciled=True, now_ms=now)
+        amid()
+        for kept in told:
+            for side, micros in (("BUY", kept.long), ("SELL", kept.short)):
+                if micros is not None:
+                    self.ledger.rows[SWAP.id, side] = micros
         self.mine.settled()
 
 
@@ -104,6 +110,8 @@ def test_what_could_be_held_is_always_written_before(steps: list[tuple[str, Side
             course.end(amount, fill=what == "fill")
         elif what == "mark":
             course.price, moved = 640_000 + amount * 1_000, True
+        elif what == "race":
+            course.keep(partial(course.order, side, amount))
         else:
             course.keep()
         using = {one: shares.used(course.seen(), SWAP, one, RATES) or 0 for one in SIDES}
@@ -240,4 +248,36 @@ def test_what_is_not_used_is_given_back_before_another_may_spend_it() -> None:
     kept = Shares({(SWAP.id, "BUY"): 100 * one}, RATES).settle(
         seen, asked=(), doubted=(), reconciled=False, now_ms=5
     )
-    assert [found.long for found in kept] == [100 * one]
+    assert [found.long for found in kept] == [None]
+
+
+def test_a_share_that_is_asked_for_while_shares_are_written_stays() -> None:
+    """The journal has read the bot, and a permit is committed before it writes."""
+    course = Course()
+    course.order("BUY", 1)
+
+    course.keep(partial(course.order, "BUY", 50))
+
+    assert course.ledger.rows[SWAP.id, "BUY"] == course.mine.granted[SWAP.id, "BUY"]
+    assert sum(one.reserved for one in course.standing) == 51
+
+
+def test_a_share_that_grew_is_written_until_it_is() -> None:
+    one = worth_micros(SWAP, 640_000, 1, RATES, up=True) or 0
+    mine = Shares({(SWAP.id, "BUY"): one}, RATES)
+
+    assert seen_by(mine, exposure(4)) == [(4 * one, None, 4 * one)]
+    assert seen_by(mine, exposure(4)) == [(4 * one, None, 4 * one)]
+    mine.settled()
+    assert seen_by(mine, exposure(4)) == [(None, None, 4 * one)]
+
+
+def test_a_share_stays_when_its_currency_has_no_rate_any_more() -> None:
+    mine = Shares({(SWAP.id, "BUY"): 100}, {})
+
+    told = mine.settle(
+        exposure(0, order("BUY", 3)), asked=(), doubted=(), reconciled=True, now_ms=5
+    )
+
+    assert [one.long for one in told] == [None]
+    assert mine.granted[SWAP.id, "BUY"] == 100

@@ -42,7 +42,7 @@ class ShareKept:
     market: str
     long: int | None
     short: int | None
-    """None: more of it is asked for just now; it stays as it is written."""
+    """None: it stays as it is written."""
     held: int
     """Worth of what is held; below zero: short."""
     marked_ms: int
@@ -67,7 +67,9 @@ class Shares:
         self.granted = dict(granted)
         self.rates = rates
         self._refused: dict[Key, tuple[int, str]] = {}
-        self._returning: set[Key] = set()
+        self._written = dict(granted)
+        self._writing: dict[Key, int] = {}
+        """On their way to the database, where a permit must not change them meanwhile."""
 
     def lacking(
         self,
@@ -94,10 +96,10 @@ class Shares:
         if need is None:
             currency = instrument.quote if instrument.inverse else instrument.settle
             return Refused(f"stale_marks: there is no mark of {currency} in USDC")
-        if need <= has and key not in self._returning:
-            return None
-        if key in self._returning:
+        if key in self._writing:
             return Refused()
+        if need <= has:
+            return None
         until, why = self._refused.get(key, (0, ""))
         if now_ms < until:
             return Refused(why)
@@ -112,7 +114,7 @@ class Shares:
 
     def given(self, instrument_id: str, side: Side, micros: int) -> None:
         """Take a share that is durable now: the whole of that side."""
-        self.granted[instrument_id, side] = micros
+        self.granted[instrument_id, side] = self._written[instrument_id, side] = micros
         self._refused.pop((instrument_id, side), None)
 
     def refused(self, instrument_id: str, side: Side, why: str, now_ms: int) -> None:
@@ -130,7 +132,7 @@ class Shares:
     ) -> list[ShareKept]:
         """Return the shares as they are to be written: grown by marks, or given back in part.
 
-        What is given back is not spent any more from here on; :meth:`settled` ends that.
+        A side that changes is neither spent nor asked for from here on; :meth:`settled` ends that.
 
         Args:
             exposure: as of now.
@@ -162,8 +164,9 @@ class Shares:
         return found
 
     def settled(self) -> None:
-        """Take that what was given back is written."""
-        self._returning.clear()
+        """Take that the shares are written as they were told last."""
+        self._written.update(self._writing)
+        self._writing.clear()
 
     def _kept(
         self,
@@ -174,16 +177,20 @@ class Shares:
         reconciled: bool,
     ) -> int | None:
         key = instrument.id, side
-        if key in asked:
+        using = used(exposure, instrument, side, self.rates)
+        if key in asked or using is None:
+            # A permit writes it, or nobody knows how much of it is in use.
             return None
         has = self.granted.get(key, 0)
-        using = used(exposure, instrument, side, self.rates) or 0
         if using > has:
             self.granted[key] = using
         elif reconciled and has > 2 * (using + using // 4):
             self.granted[key] = using + using // 4
-            self._returning.add(key)
-        return self.granted.get(key, 0)
+        now = self.granted.get(key, 0)
+        if now == self._written.get(key, 0):
+            return None
+        self._writing[key] = now
+        return now
 
 
 _SIDES: tuple[Side, Side] = ("BUY", "SELL")
