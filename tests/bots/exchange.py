@@ -338,11 +338,13 @@ class Desk:
         return lease
 
     @asynccontextmanager
-    async def running(self, engine: str = "engine") -> AsyncIterator[asyncio.Task[None]]:
+    async def running(
+        self, engine: str = "engine", *, write_ms: int = 10
+    ) -> AsyncIterator[asyncio.Task[None]]:
         """Take the wallet as an engine does, and run it; nothing is given back at the end."""
         async with open_pool(self.url, name="test", size=3) as pool:
             lease = await self.leased(pool, engine)
-            run = WalletRun(Store(pool, engine), lease, write_ms=10)
+            run = WalletRun(Store(pool, engine), lease, write_ms=write_ms)
             task = asyncio.create_task(run.run(self.exchange.venue))
             async with alongside(_raised(task)):
                 yield task

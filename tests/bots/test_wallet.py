@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
+from typing import Any
 
+import psycopg
 import pytest
 
+from services.bots import wallet_run
 from services.bots.core.permit import asked, order_id
 from services.bots.core.requests import PermitAsked
 from services.bots.core.strategy import FillEvent, Withdraw
 from services.bots.store import Store
 from tests.bots.exchange import GRID, SWAP, Desk, Script, open_orders, quote, scripted, until
+from tests.unit.bots.samples import AMENDS
 from tradingtools import clock
 from tradingtools.storage.postgres.pool import open_pool
 from tradingtools.venues.trading import NewOrder
@@ -294,3 +299,32 @@ async def test_an_operator_settles_what_nobody_could_and_its_reservation_ends_th
         assert desk.booked(desk.one) == filled
         told = [one.fill.size for one in script.heard if isinstance(one, FillEvent)]
         assert told == ([filled] if filled else [])
+
+
+async def test_no_order_leaves_that_a_failed_write_has_taken_along(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two orders wait to be written at once; the first one's write has both, and fails."""
+    script = scripted(monkeypatch)
+    desk.exchange.capabilities = replace(AMENDS, order_id_known_before=True)
+    real, failed = Store.write, []
+
+    async def write(self: Store, lease: Any, written: Any, *more: Any) -> None:
+        if not failed and any(one.orders for _, one, _ in written):
+            failed.append(written)
+            await asyncio.sleep(0)
+            raise psycopg.OperationalError("the connection broke")
+        await real(self, lease, written, *more)
+
+    monkeypatch.setattr(Store, "write", write)
+    monkeypatch.setattr(wallet_run, "TICK_SECONDS", 0.25)
+    script.intents = (quote(10), quote(10, "b"))
+    desk.bot(desk.one)
+
+    with pytest.raises(psycopg.OperationalError):
+        async with desk.running(write_ms=60_000) as task:
+            await task
+
+    assert failed
+    written = {name for (name,) in desk.rows("select order_id from bot_order")}
+    assert {one.order_id for one in desk.exchange.placed} <= written

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from dataclasses import asdict
 
 import structlog
 
 from services.bots.core.bot import AnyBot
 from services.bots.core.profit import PnlPoint
+from services.bots.core.requests import Written
 from services.bots.store import Standing
 from services.bots.strategies import registry
 from services.bots.wallet.shared import Wallet
@@ -31,6 +33,8 @@ class Journal:
         self._wallet = wallet
         self._write_seconds = write_ms / 1000
         self._minutes: dict[str, int] = {}
+        self._unwritten: list[tuple[str, Written, Mapping[str, int | None]]] = []
+        """Taken from bots and not known to be written, oldest first; by bot, with its marks."""
         self.writing = asyncio.Lock()
         """Held while what is settled is neither in a bot nor in the database."""
 
@@ -57,17 +61,19 @@ class Journal:
         bots = self._wallet.bots
         async with self.writing:
             now = clock.now_ms()
-            written = [
-                (bot_id, bot.written(), {one: bot.mid(one) for one in bot.setup.instruments})
-                for bot_id, bot in bots.items()
-            ]
+            for bot_id, bot in bots.items():
+                marks = {one: bot.mid(one) for one in bot.setup.instruments}
+                self._unwritten.append((bot_id, bot.written(), marks))
             # A strategy's state goes with the orders and fills that made it: else a death between
             # them would have it want the same again.
-            changed = {bot_id for bot_id, one, _ in written if one.orders or one.fills}
+            changed = {bot_id for bot_id, one, _ in self._unwritten if one.orders or one.fills}
             due = [bot for bot_id, bot in bots.items() if standings or bot_id in changed]
             rows = [one for bot in due if (one := self._standing(bot, now)) is not None]
             points = [(bot_id, one) for bot_id, bot in bots.items() for one in self._due(bot, now)]
-            await self._wallet.store.write(self._wallet.lease, written, rows, points)
+            # A write that fails is repeated with the next one: what waits for it must not leave
+            # because somebody else has taken it.
+            await self._wallet.store.write(self._wallet.lease, self._unwritten, rows, points)
+            self._unwritten.clear()
             self._minutes.update((bot_id, now // MINUTE_MS) for bot_id, _ in points)
             told = {one.bot_id for one in rows}
             for bot in due:
