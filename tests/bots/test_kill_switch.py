@@ -6,7 +6,7 @@ import pytest
 
 from services.bots.core.permit import order_id
 from services.bots.wallet import killing
-from tests.bots.exchange import SWAP, Desk, open_orders, quote, scripted, until
+from tests.bots.exchange import GRID, SWAP, Desk, open_orders, quote, scripted, until
 from tradingtools import clock
 from tradingtools.venues.trading import NewOrder, RestingTime
 
@@ -128,4 +128,28 @@ async def test_nothing_starts_under_a_kill_switch(
     async with desk.running():
         await until(lambda: desk.state(desk.one) == "RISK_STOPPED", "the stop")
     assert desk.exchange.placed == []
+    clear(desk)
+
+
+async def test_bots_on_opposite_sides_of_one_account_are_both_closed(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The exchange would cut reduce-only exits to the 6 that the account holds."""
+    long, short = scripted(monkeypatch), scripted(monkeypatch, "grid")
+    desk.bot(desk.one)
+    desk.bot(desk.other, "grid", config=GRID)
+    async with desk.running():
+        long.intents, short.intents = (quote(10),), (quote(4, side="SELL", price=641_000),)
+        for bot, size in ((desk.one, 10), (desk.other, 4)):
+            quoted = await until(
+                lambda b=bot: [o for o in open_orders(desk) if o.startswith(b)], bot
+            )
+            desk.exchange.fill(quoted[0], size)
+        long.intents = short.intents = ()
+        await until(lambda: (desk.booked(desk.one), desk.booked(desk.other)) == (10, -4), "fills")
+
+        kill(desk)
+        exits = await until(lambda: len(flattening(desk)) == 2 and flattening(desk), "the exits")
+    told = {(one.side, one.size, one.reduce_only) for one in exits}
+    assert told == {("SELL", 10, False), ("BUY", 4, False)}
     clear(desk)

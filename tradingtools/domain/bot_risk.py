@@ -74,7 +74,9 @@ RULES: Final[Mapping[RiskLimit, Rule]] = {
     ),
     _L.MAX_ORDER_NOTIONAL: Rule(action=_A.REFUSE, meaning="worth of one order"),
     _L.MAX_ORDERS_PER_MINUTE: Rule(
-        action=_A.REFUSE, meaning="orders and changes within a minute; reducing ones, too"
+        action=_A.REFUSE,
+        meaning="orders and changes within a minute; reducing ones, too, but not those with which a"
+        " stop closes what is held",
     ),
     _L.MAX_OPEN_ORDERS: Rule(action=_A.REFUSE, meaning="orders that may still fill"),
     _L.MAX_LEVERAGE: Rule(

@@ -7,7 +7,7 @@ has made is measured in `losses`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Generic, TypeVar
 
@@ -96,6 +96,8 @@ class Bot(Generic[Config, State]):
         """Its strategy has nothing left to do."""
         self.failure: Exception | None = None
         """A defect that ended it."""
+        self.opposed: Collection[str] = ()
+        """Instruments in which other bots of its account hold the other side."""
         self._market = Market(setup.instruments)
         self._table = OrderTable()
         self._quoting = Quoting(
@@ -198,9 +200,10 @@ class Bot(Generic[Config, State]):
         if self._wake_ms is not None and now_ms >= self._wake_ms:
             self._wake_ms = None
             return self._decide(TimerEvent(), now_ms)
-        if self._flattening and self.quiet:
-            # Again and again until it is flat.
-            self._quoting.want(flattening(self.holdings, self._market))
+        if self._flattening and not self._table.underway:
+            # Again and again until it is flat. What nobody can settle is not waited for.
+            seen = self.exposure(now_ms)
+            self._quoting.want(flattening(seen, self._market, opposed=self.opposed))
         return self._requests(now_ms)
 
     def answered(
@@ -545,7 +548,12 @@ class Bot(Generic[Config, State]):
             now_ms=now_ms,
         )
         self._quoting.closed = {**self._closed_above, **own, **self._missing}
-        seen = measured(self.equity, exposure, mark_age_ms=limits.mark_age_ms, now_ms=now_ms)
+        fresh = [
+            one
+            for one in exposure.holdings
+            if self._market.is_fresh(one, limits.mark_age_ms, now_ms)
+        ]
+        seen = measured(self.equity, exposure, fresh=fresh, now_ms=now_ms)
         if seen is None:
             return
         self.equity, open_gain = seen

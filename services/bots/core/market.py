@@ -44,6 +44,13 @@ class Market:
         book = self.books.get(instrument_id)
         return book is not None and book.status in _TRUSTED
 
+    def is_fresh(self, instrument_id: str, age_ms: int, now_ms: int) -> bool:
+        """Return whether a mark may be believed: it is young, or its book is whole and quiet."""
+        mark = self.marks.get(instrument_id)
+        if mark is None:
+            return False
+        return now_ms - mark.at_ms <= age_ms or self.is_trusted(instrument_id)
+
     def take(self, event: MarketEvent, now_ms: int) -> StrategyEvent | None:
         """Keep what a market tells; return what the strategy hears of it, if anything."""
         if isinstance(event, TradingBook):

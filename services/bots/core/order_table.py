@@ -18,6 +18,12 @@ from tradingtools.domain.bot_order_states import ENDED, BotOrderState, PendingRe
 from tradingtools.venues.ports import Meaning
 from tradingtools.venues.trading import CancelOrder, Receipt
 
+_UNDERWAY = (
+    BotOrderState.INTENDED,
+    BotOrderState.SUBMITTING,
+    BotOrderState.OPEN,
+    BotOrderState.PARTIALLY_FILLED,
+)
 _NO_ANSWER = Receipt(meaning=Meaning.UNKNOWN, code="NO_ANSWER")
 
 
@@ -46,6 +52,11 @@ class OrderTable:
     def quiet(self) -> bool:
         """Return whether no order may fill, and all fills are booked."""
         return all(one.settled for one in self.orders.values())
+
+    @property
+    def underway(self) -> bool:
+        """Return whether an order is on its way or rests, so that its end will be told."""
+        return any(one.state in _UNDERWAY for one in self.orders.values())
 
     def slot_of(self, order_id: str) -> str:
         """Return the slot of an order that is here."""

@@ -310,6 +310,7 @@ class Quoting:
             price=price,
             size=size,
             now_ms=now_ms,
+            stopping=self.closing,
         )
         if breach is None:
             self.refusals.pop(slot, None)

@@ -72,6 +72,15 @@ class Wallet:
             None,
         )
 
+    def opposed(self, bot: AnyBot) -> frozenset[str]:
+        """Return the instruments in which other bots hold the other side of what a bot holds."""
+        others = [one.left for one in self.bots.values() if one is not bot]
+        return frozenset(
+            key
+            for key, size in bot.left.items()
+            if any(one.get(key, 0) * size < 0 for one in others)
+        )
+
     def renewed(self, lease: WalletLease) -> None:
         """Take the lease's new end."""
         self.lease = lease

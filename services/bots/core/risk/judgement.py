@@ -37,6 +37,7 @@ def admits(
     price: int,
     size: int,
     now_ms: int,
+    stopping: bool = False,
 ) -> Breach | None:
     """Return the limit that an order, or the increase of one, would pass; None: it may go.
 
@@ -50,9 +51,10 @@ def admits(
         price: its limit.
         size: what it adds to what could fill.
         now_ms: milliseconds since the epoch.
+        stopping: all that is held is being closed, which no number of orders keeps waiting.
     """
     most = limits.max_orders_per_minute
-    if most is not None and exposure.sent_last_minute >= most:
+    if most is not None and not stopping and exposure.sent_last_minute >= most:
         return breach(_L.MAX_ORDERS_PER_MINUTE, f"{most} orders left within a minute")
     if reduces(exposure, instrument.id, side, size):
         return None

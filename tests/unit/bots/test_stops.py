@@ -1,0 +1,110 @@
+"""Stops: no unknown order, quiet book, count of orders or other bot keeps one from closing."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from services.bots.core.bot import Bot
+from services.bots.core.holding import Holding
+from services.bots.core.risk import MarkPoint, RiskLimit, RiskLimits, breach
+from tests.unit.bots.samples import AMENDS, book, outcome
+from tests.unit.bots.test_bot import FRESH, ONE, Run, begun, quoted
+from tests.unit.bots.test_risk import asks, exposure
+from tradingtools.domain.book import BookStatus
+from tradingtools.domain.bot_order_states import PendingRequest
+from tradingtools.domain.bot_states import BotState
+from tradingtools.venues.ports import Meaning, Side
+from tradingtools.venues.trading import NewOrder, Receipt
+
+HELD = {ONE.id: Holding(size=10, cost=64 * 10**8)}
+UNKNOWN = Receipt(meaning=Meaning.UNKNOWN, code="TIMEOUT")
+KILL = breach(RiskLimit.KILL_SWITCH, "test")
+
+
+def stopped(side: Side, **more: Any) -> tuple[Run, Bot[int, int]]:
+    """Return a bot that is to close 10, with an order for 4 of which nobody knows what it did."""
+    run = Run(1, AMENDS)
+    price = 639_000 if side == "BUY" else 641_000
+    lost = replace(quoted(4, price), side=side)
+    bot = begun(run, lost, limits=RiskLimits(**more), holdings=HELD)
+    run.act(bot.market(FRESH, run.now))
+    (order_id,) = bot.orders
+    bot.answered(order_id, PendingRequest.PLACE, UNKNOWN, run.now)
+    run.venue.flying.clear()
+    bot.kill(KILL, run.now)
+    return run, bot
+
+
+def exits(run: Run) -> list[tuple[str, int, bool]]:
+    sent = [one for one in run.venue.flying if isinstance(one, NewOrder)]
+    return [(one.side, one.size, one.reduce_only) for one in sent]
+
+
+@pytest.mark.parametrize(("side", "size"), [("BUY", 10), ("SELL", 6)])
+def test_an_order_that_nobody_knows_keeps_no_stop_waiting(side: Side, size: int) -> None:
+    """What it may close is not closed twice, whatever becomes of it."""
+    run, bot = stopped(side)
+
+    run.act(bot.tick(run.now))
+
+    assert exits(run) == [("SELL", size, True)]
+    assert not bot.quiet
+
+
+def test_no_count_of_orders_keeps_a_stop_waiting() -> None:
+    run, bot = stopped("BUY", max_orders_per_minute=1)
+
+    run.act(bot.tick(run.now))
+
+    assert exits(run) == [("SELL", 10, True)]
+    rated = RiskLimits(max_orders_per_minute=0)
+    assert asks(rated, exposure(100), "SELL", 1) is RiskLimit.MAX_ORDERS_PER_MINUTE
+
+
+def test_an_exit_is_not_cut_to_a_position_that_other_bots_have_a_part_in() -> None:
+    run, bot = stopped("BUY")
+    bot.opposed = {ONE.id}
+
+    run.act(bot.tick(run.now))
+
+    assert exits(run) == [("SELL", 10, False)]
+
+
+@pytest.mark.parametrize(("status", "stops"), [(BookStatus.FRESH, True), (BookStatus.STALE, False)])
+def test_a_quiet_book_that_is_whole_keeps_no_loss_limit_from_stopping(
+    status: BookStatus, stops: bool
+) -> None:
+    """Two legs: one has told nothing for a minute, and the other one loses."""
+    quiet, run = outcome(), Run(1, AMENDS)
+    setup = run.bot.setup
+    both = {**setup.instruments, quiet.id: quiet}
+    able = {**setup.capabilities, quiet.venue: AMENDS}
+    run.bot.setup = replace(setup, instruments=both, capabilities=able)
+    held = {**HELD, quiet.id: Holding(size=10, cost=5)}
+    bot = begun(run, limits=RiskLimits(max_unrealised_loss=10**8), holdings=held)
+    run.act(
+        bot.market(book(quiet, [(400_000, 9)], [(410_000, 9)], status=BookStatus.FRESH), run.now)
+    )
+    if status is not BookStatus.FRESH:
+        run.act(bot.market(book(quiet, [(400_000, 9)], [(410_000, 9)], status=status), run.now))
+    run.act(bot.market(FRESH, run.now))
+    assert bot.life is BotState.RUNNING
+
+    run.now += 60_000
+    run.act(bot.market(book(ONE, [(600_000, 900)], [(600_001, 900)]), run.now))
+
+    assert (bot.life is BotState.RISK_STOPPED) is stops
+
+
+def test_a_mark_of_no_book_is_believed_while_it_is_young() -> None:
+    run = Run(1, AMENDS)
+    bot = begun(run, limits=RiskLimits(max_unrealised_loss=10**8), holdings=HELD)
+    bot._market.marks[ONE.id] = MarkPoint(price=600_000, at_ms=run.now)
+
+    bot.tick(run.now + 5_001)
+    assert bot.life is BotState.RUNNING
+    bot.tick(run.now + 5_000)
+    assert bot.life is BotState.RISK_STOPPED
