@@ -307,7 +307,8 @@ async def test_no_order_leaves_that_a_failed_write_has_taken_along(
     """Two orders wait to be written at once; the first one's write has both, and fails."""
     script = scripted(monkeypatch)
     desk.exchange.capabilities = replace(AMENDS, order_id_known_before=True)
-    real, failed = Store.write, []
+    real = Store.write
+    failed: list[Any] = []
 
     async def write(self: Store, lease: Any, written: Any, *more: Any) -> None:
         if not failed and any(one.orders for _, one, _ in written):

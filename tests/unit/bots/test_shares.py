@@ -92,9 +92,10 @@ class Course:
         told = self.mine.settle(seen, asked=(), doubted=(), reconciled=True, now_ms=now)
         amid()
         for kept in told:
-            for side, micros in (("BUY", kept.long), ("SELL", kept.short)):
-                if micros is not None:
-                    self.ledger.rows[SWAP.id, side] = micros
+            if kept.long is not None:
+                self.ledger.rows[SWAP.id, "BUY"] = kept.long
+            if kept.short is not None:
+                self.ledger.rows[SWAP.id, "SELL"] = kept.short
         self.mine.settled()
 
 
