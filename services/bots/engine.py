@@ -28,6 +28,8 @@ from tradingtools.tasks import cancel_all, until_one_ends
 LEAVE_SECONDS = 8.0
 """Whoever ends an engine waits for longer."""
 REBALANCE_MS = 10_000
+LONGEST_TAKE_OVER_NS = 600_000_000_000
+"""A wallet that was without an engine for longer was not needed, or an alert of its own told it."""
 _log = structlog.get_logger("bots")
 OpenVenue = Callable[[Row, WalletLease], AbstractAsyncContextManager[Venue]]
 """Opens a wallet's way to its exchange for the length of a block."""
@@ -54,6 +56,9 @@ class _Held:
     lease: WalletLease
     run: WalletRun
     task: asyncio.Task[None]
+    exchange: str
+    ended_ns: int | None = None
+    """When the lease of its dead owner had ended, until it is told how long that took."""
     moving: asyncio.Task[None] | None = None
 
 
@@ -113,6 +118,7 @@ class Engine:
 
     async def _keep_looking(self) -> None:
         while True:
+            self._measure()
             try:
                 await self._look()
             except (psycopg.OperationalError, psycopg_pool.PoolTimeout) as error:
@@ -148,6 +154,18 @@ class Engine:
         await self._begin_owned()
         self._rebalance(fleet)
 
+    def _measure(self) -> None:
+        """Note how the wallets stand, and how long takeovers took."""
+        looks: dict[str, list[metrics.WalletLook]] = {}
+        for held in self._held.values():
+            look = held.run.look()
+            if look is not None:
+                looks.setdefault(held.exchange, []).append(look)
+            if held.ended_ns is not None and held.run.trusted_ns:
+                metrics.taken_over(held.run.trusted_ns - held.ended_ns)
+                held.ended_ns = None
+        metrics.looked(looks)
+
     async def _name(self, *, named: bool) -> None:
         """Notice who has this engine's name; without it this process has no wallet."""
         if named is self._named:
@@ -167,10 +185,15 @@ class Engine:
     async def _begin(self, lease: WalletLease) -> None:
         row = await self._leases.wallet(lease.wallet_id)
         run = WalletRun(self._store, lease, self._terms.write_ms)
+        begun = clock.monotonic_ns()
         metrics.taken(clean=lease.clean)
         _log.info("wallet is ours", wallet=lease.wallet_id, epoch=lease.epoch, clean=lease.clean)
         task = asyncio.create_task(self._trade(run, row, lease))
-        self._held[lease.wallet_id] = _Held(lease, run, task)
+        ended_ns = self._leases.ended_ns.pop(lease.wallet_id, None)
+        held = _Held(lease, run, task, row["exchange"])
+        if ended_ns is not None and not lease.clean and begun - ended_ns < LONGEST_TAKE_OVER_NS:
+            held.ended_ns = ended_ns
+        self._held[lease.wallet_id] = held
 
     async def _trade(self, run: WalletRun, row: Row, lease: WalletLease) -> None:
         async with self._open_venue(row, lease) as venue:

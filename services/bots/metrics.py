@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 
 from opentelemetry import metrics
@@ -9,8 +11,11 @@ from opentelemetry.metrics import CallbackOptions, Observation
 
 from services.bots.core import assignment
 from services.bots.core.assignment import Fleet
+from tradingtools.domain.bot_order_states import PendingRequest
+from tradingtools.domain.exchanges import BY_NAME
 from tradingtools.domain.portfolio_risk import RiskScope
 from tradingtools.runtime.instruments import Histogram, counter, each
+from tradingtools.venues.ports import Meaning
 
 _SCOPE = "tradingtools.bots"
 _counter = partial(counter, _SCOPE)
@@ -31,10 +36,26 @@ _ENDED = _counter(
 _MOVING = Histogram(
     "bots_hand_over_seconds", "From the wish to hand a wallet over to its lease being another's"
 )
-SENT = _counter(
+_TAKE_OVER = Histogram(
+    "bots_take_over_seconds",
+    "From the end of a lease that nobody gave away to the account being known to another engine",
+)
+_NAMES = tuple(BY_NAME)
+_KINDS = (PendingRequest.PLACE, PendingRequest.AMEND, PendingRequest.CANCEL)
+_SENT = _counter(
     "bots.requests",
-    "Requests about orders that went to an exchange, by kind",
-    each(kind=("PLACE", "AMEND", "CANCEL")),
+    "Requests about orders, by exchange, kind and what the answer means",
+    each(exchange=_NAMES, kind=map(str, _KINDS), meaning=(one.name for one in Meaning)),
+)
+_ANSWER = Histogram(
+    "bots_request_seconds",
+    "From a request about an order to its answer, with the wait for limits and the signature",
+    label="exchange", values=_NAMES,
+)  # fmt: skip
+DOUBTS = _counter(
+    "bots.books.doubts",
+    "Books of bots that could be trusted and then could not: gaps, silence, a lost connection",
+    each(exchange=_NAMES),
 )
 PERMIT = Histogram(
     "bots_permit_seconds", "From a permit being asked for to its commit", label="written",
@@ -52,7 +73,52 @@ LIMITS = _counter(
 )
 LAG = Histogram("bots_loop_lag_seconds", "How late the event loop wakes what sleeps")
 
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WalletLook:
+    """A wallet as its engine sees it just now."""
+
+    known: bool
+    """Its account is: until then nothing is placed."""
+    unquoted_ms: int
+    """The longest that a running bot wants orders to stand and none does."""
+    doubted: int
+    """Books of running bots that may not be trusted."""
+    free: float
+    """The part that is free of the fullest limit of order requests."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Gauge:
+    name: str
+    description: str
+    of: Callable[[Sequence[WalletLook]], float]
+
+
+_GAUGES = (
+    _Gauge(
+        name="bots.accounts_unknown",
+        description="Wallets of which nothing is placed, since their account is not known",
+        of=lambda looks: sum(not one.known for one in looks),
+    ),
+    _Gauge(
+        name="bots.unquoted_seconds",
+        description="The longest that a running bot wants orders to stand and none does",
+        of=lambda looks: max((one.unquoted_ms for one in looks), default=0) / 1000,
+    ),
+    _Gauge(
+        name="bots.books_doubted",
+        description="Books of running bots that may not be trusted",
+        of=lambda looks: sum(one.doubted for one in looks),
+    ),
+    _Gauge(
+        name="bots.requests_free_ratio",
+        description="The part that is free of the fullest limit of order requests of a wallet",
+        of=lambda looks: min((one.free for one in looks), default=1.0),
+    ),
+)
 _levels = {"wallets": 0, "running": 0, "waiting": 0, "engines": 0}
+_looks: dict[str, dict[str, float]] = {}
 
 
 def told(fleet: Fleet, engine: str, *, bots: int) -> None:
@@ -67,6 +133,23 @@ def told(fleet: Fleet, engine: str, *, bots: int) -> None:
     _levels["running"] = bots
     _levels["waiting"] = len(assignment.homeless(fleet))
     _levels["engines"] = len(fleet.engines)
+
+
+def looked(looks: Mapping[str, Sequence[WalletLook]]) -> None:
+    """Take how the wallets of this engine stand, by exchange."""
+    for name in _NAMES:
+        _looks[name] = {one.name: one.of(looks.get(name, ())) for one in _GAUGES}
+
+
+def sent(exchange: str, kind: PendingRequest, meaning: Meaning, nanoseconds: int) -> None:
+    """Count a request about an order that was answered, or will not be."""
+    _SENT.add(1, {"exchange": exchange, "kind": str(kind), "meaning": meaning.name})
+    _ANSWER.observe_ns(nanoseconds, exchange)
+
+
+def taken_over(nanoseconds: int) -> None:
+    """Note how long a wallet was without an engine that knows its account."""
+    _TAKE_OVER.observe_ns(nanoseconds)
 
 
 def taken(*, clean: bool) -> None:
@@ -94,6 +177,10 @@ def _observed(name: str, _: CallbackOptions) -> list[Observation]:
     return [Observation(_levels[name])]
 
 
+def _seen(gauge: str, _: CallbackOptions) -> list[Observation]:
+    return [Observation(values[gauge], {"exchange": name}) for name, values in _looks.items()]
+
+
 for _name, _description in (
     ("wallets", "Wallets that this engine has"),
     ("running", "Bots that it runs"),
@@ -103,3 +190,9 @@ for _name, _description in (
     metrics.get_meter(_SCOPE).create_observable_gauge(
         f"bots.{_name}", [partial(_observed, _name)], description=_description
     )
+
+for _gauge in _GAUGES:
+    metrics.get_meter(_SCOPE).create_observable_gauge(
+        _gauge.name, [partial(_seen, _gauge.name)], description=_gauge.description
+    )
+looked({})

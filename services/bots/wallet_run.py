@@ -11,6 +11,7 @@ from collections.abc import Coroutine
 
 import structlog
 
+from services.bots import metrics
 from services.bots.core.bot import AnyBot
 from services.bots.core.requests import DEADLINE_MS
 from services.bots.core.risk.worth import par
@@ -27,6 +28,7 @@ from services.bots.wallet.signals import Signals
 from services.bots.wallet.wishes import Wishes
 from tradingtools import clock
 from tradingtools.domain.bot_order_states import BotOrderState, PendingRequest
+from tradingtools.domain.bot_states import BotState
 from tradingtools.tasks import cancel_all
 
 __all__ = ["Venue", "WalletRun"]
@@ -53,11 +55,35 @@ class WalletRun:
         self._left = asyncio.Event()
         self._withdraws = False
         self._clean = False
+        self._unquoted_ms: dict[str, int] = {}
+        """By bot, since when it wants orders and none stands."""
 
     @property
     def bots(self) -> int:
         """Return how many bots it has."""
         return 0 if self._wallet is None else len(self._wallet.bots)
+
+    @property
+    def trusted_ns(self) -> int:
+        """Return when its account was known first, by the monotonic clock; 0: it is not yet."""
+        return 0 if self._wallet is None else self._wallet.trusted_ns
+
+    def look(self) -> metrics.WalletLook | None:
+        """Return how it stands just now, for metrics; None: it has no way to its exchange yet."""
+        wallet = self._wallet
+        if wallet is None:
+            return None
+        now, bots = clock.now_ms(), wallet.bots
+        self._unquoted_ms = {
+            key: self._unquoted_ms.get(key, now) for key, bot in bots.items() if bot.unquoted
+        }
+        trading = [bot for bot in bots.values() if bot.life is BotState.RUNNING]
+        return metrics.WalletLook(
+            known=wallet.sound.is_set(),
+            unquoted_ms=max((now - since for since in self._unquoted_ms.values()), default=0),
+            doubted=len({one for bot in trading for one in bot.doubted}),
+            free=wallet.venue.free(),
+        )
 
     def renewed(self, lease: WalletLease) -> None:
         """Take the lease's new end."""

@@ -25,6 +25,7 @@ from services.control.edge.reach import StoredOwners
 from services.control.engine.watch import EngineWatch, targets_of
 from services.control.engines.service import BotEngineServicer
 from services.control.engines.store import Engines
+from services.control.fleet import watch as fleet
 from services.control.leaders.service import LeaderServicer
 from services.control.leaders.store import Leaders
 from services.control.orders.store import Orders
@@ -123,7 +124,8 @@ async def run(settings: Settings, stop: asyncio.Event, *, internal: InternalProc
         wallet = WalletServicer(Wallets(store), signer)
         bot = BotServicer(Bots(store), Signals(store))
         report = BotReportServicer(BotReports(store), openapi)
-        risk = RiskServicer(Risk(store))
+        risks = Risk(store)
+        risk = RiskServicer(risks)
         bot_engine = BotEngineServicer(Engines(store))
         names = [service.full_name for service in OWN_SERVICES]
 
@@ -160,6 +162,7 @@ async def run(settings: Settings, stop: asyncio.Event, *, internal: InternalProc
                 compaction.keep(store, keeping.FOLD),
                 keeping.look(store, books.known),
                 engine.watch(),
+                fleet.keep(store, risks),
             )
 
 

@@ -70,6 +70,22 @@ def usage(limits: ScopeLimits, ledger: Ledger) -> Usage:
     )
 
 
+def used(found: Usage, limit: ScopeLimit, limits: ScopeLimits) -> int | None:
+    """Return what a scope uses of one of its limits, in micros; None: the limit has no use.
+
+    Of the concentration it is the part of the largest market, in millionths.
+    """
+    most = limits.values.get(_L.MAX_GROSS)
+    return {
+        _L.MAX_GROSS: found.gross_micros,
+        _L.MAX_NET: found.net_micros,
+        _L.MAX_CONCENTRATION: found.market_micros * PARTS // most if most else 0,
+        _L.MAX_DAILY_LOSS: found.day_loss_micros,
+        _L.MAX_DRAWDOWN: found.drawdown_micros,
+        _L.MAX_WITH_COPIES: found.market_micros + found.copies_micros,
+    }.get(limit)
+
+
 def refused(ledger: Ledger, asked: Share) -> Reached | None:
     """Return the limit that a share would pass; None: it may be taken.
 

@@ -419,6 +419,16 @@ class Bot(Generic[Config, State]):
         return self._quoting.refusals
 
     @property
+    def unquoted(self) -> bool:
+        """Return whether it trades, wants orders to stand, and none does."""
+        return self.life is BotState.RUNNING and self._quoting.unquoted
+
+    @property
+    def doubted(self) -> list[str]:
+        """Return the instruments whose book may not be trusted."""
+        return self._market.doubted
+
+    @property
     def flattening(self) -> bool:
         """Return whether what it holds is to be closed, and is not."""
         return self._flattening and not (self.quiet and self.flat)

@@ -18,7 +18,7 @@ from tradingtools.venues.trading import (
     TradingBook,
 )
 
-_TRUSTED = (BookStatus.FRESH, BookStatus.EMPTY)
+TRUSTED = (BookStatus.FRESH, BookStatus.EMPTY)
 
 
 class Market:
@@ -37,12 +37,12 @@ class Market:
     @property
     def doubted(self) -> list[str]:
         """Return the instruments whose book may not be trusted at the moment."""
-        return [key for key, book in self.books.items() if book.status not in _TRUSTED]
+        return [key for key, book in self.books.items() if book.status not in TRUSTED]
 
     def is_trusted(self, instrument_id: str) -> bool:
         """Return whether there is a book that may be believed."""
         book = self.books.get(instrument_id)
-        return book is not None and book.status in _TRUSTED
+        return book is not None and book.status in TRUSTED
 
     def is_fresh(self, instrument_id: str, age_ms: int, now_ms: int) -> bool:
         """Return whether a mark may be believed: it is young, or its book is whole and quiet."""

@@ -91,6 +91,11 @@ class Quoting:
         self._sent: deque[int] = deque()
         self._resting_until_ms: dict[str, int] = {}
 
+    @property
+    def unquoted(self) -> bool:
+        """Return whether orders are wanted and none stands."""
+        return bool(self.desired) and not self._table.standing
+
     def want(self, quotes: Iterable[Quote]) -> None:
         """Let quotes stand from now on, each in its slot."""
         for quote in quotes:

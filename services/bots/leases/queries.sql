@@ -59,6 +59,11 @@ cross join lateral (
 where w.state = 'ACTIVE' and (busy.bots > 0 or l.wallet_id is not null)
 order by w.id
 
+-- name: ended
+-- For how long wallets of a former owner have had none, in nanoseconds.
+select wallet_id, (extract(epoch from clock_timestamp() - until) * 1e9)::bigint as ns
+from trading_wallet_lease where wallet_id = any(%(wallets)s)
+
 -- name: take
 -- Takes wallets that nobody has. The epoch rises, so that nothing of the owner before is signed or
 -- written any more.

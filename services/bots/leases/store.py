@@ -15,6 +15,7 @@ from psycopg import AsyncConnection
 from services.bots.core import assignment
 from services.bots.core.assignment import EngineSeat, Fleet, WalletLoad
 from services.bots.store import Row, WalletLease
+from tradingtools import clock
 from tradingtools.storage.postgres.pool import Pool
 from tradingtools.storage.postgres.sql import load_queries
 
@@ -36,6 +37,8 @@ class Leases:
     def __init__(self, pool: Pool, engine: str, incarnation: str, lease_ms: int) -> None:
         self._pool = pool
         self._mine = {"name": engine, "incarnation": incarnation, "lease": lease_ms}
+        self.ended_ns: dict[str, int] = {}
+        """By wallet that was taken, when its former lease had ended, by the monotonic clock."""
 
     async def register(
         self, *, venues: Sequence[str], capacity: int, version: str, bots: int, lag_ms: int
@@ -76,7 +79,11 @@ class Leases:
         async with self._pool.connection() as connection, connection.transaction():
             await connection.execute(_QUERIES["lock"])
             wallets = assignment.taken(str(self._mine["name"]), await _fleet(connection))
-            cursor = await connection.execute(_QUERIES["take"], {**self._mine, "wallets": wallets})
+            values = {**self._mine, "wallets": wallets}
+            ended = await (await connection.execute(_QUERIES["ended"], values)).fetchall()
+            cursor = await connection.execute(_QUERIES["take"], values)
+            now_ns = clock.monotonic_ns()
+            self.ended_ns.update((row["wallet_id"], now_ns - row["ns"]) for row in ended)
             return [row["wallet_id"] for row in await cursor.fetchall()]
 
     async def owned(self) -> dict[str, WalletLease]:

@@ -37,6 +37,7 @@ def opening(settings: Settings, signer: SignerClient) -> OpenVenue:
                 accounts=way.accounts,
                 instruments=way.instruments,
                 feed=way.markets,
+                free=way.limits.free,
                 live=wallet["environment"] == "live" and not is_here(settings.okx_url),
             )
 

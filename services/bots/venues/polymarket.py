@@ -42,6 +42,7 @@ def opening(settings: Settings, signer: SignerClient) -> OpenVenue:
                 accounts=way.accounts,
                 instruments=way.instruments,
                 feed=way.markets,
+                free=way.orders.free,
                 live=not is_here(settings.polymarket_url),
             )
 

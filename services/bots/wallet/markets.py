@@ -6,10 +6,12 @@ import asyncio
 from collections.abc import Sequence
 from functools import partial
 
+from services.bots import metrics
+from services.bots.core.market import TRUSTED
 from services.bots.wallet.sending import Sending
 from services.bots.wallet.shared import Wallet
 from tradingtools.tasks import cancel_all
-from tradingtools.venues.trading import PhaseChange
+from tradingtools.venues.trading import PhaseChange, TradingBook
 
 
 class Markets:
@@ -25,6 +27,7 @@ class Markets:
         self._sending = sending
         self._feeding: asyncio.Task[None] | None = None
         self._fed: frozenset[str] = frozenset()
+        self._doubted: set[str] = set()
 
     async def follow(self) -> None:
         """Follow the markets of all bots; another set of them is followed anew."""
@@ -50,7 +53,17 @@ class Markets:
     async def _follow(self, wanted: Sequence[str]) -> None:
         instruments = [self._wallet.instruments[one] for one in wanted]
         async for event in self._wallet.venue.feed.events(instruments):
+            if isinstance(event, TradingBook):
+                self._note(event)
             named = event.instrument.id if isinstance(event, PhaseChange) else event.instrument_id
             for bot in self._wallet.bots.values():
                 if named in bot.setup.instruments:
                     self._sending.tell(bot, partial(bot.market, event))
+
+    def _note(self, book: TradingBook) -> None:
+        """Count that a book, which was trusted, is not any more."""
+        if book.status in TRUSTED:
+            self._doubted.discard(book.instrument_id)
+        elif book.instrument_id not in self._doubted:
+            self._doubted.add(book.instrument_id)
+            metrics.DOUBTS.add(1, {"exchange": book.instrument_id.partition(":")[0]})

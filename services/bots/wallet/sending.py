@@ -117,7 +117,7 @@ class Sending:
         self.tell(bot, lambda now: bot.granted(asked.permit, now, share))
 
     async def _send(self, bot: AnyBot, one: NewOrder | AmendOrder | CancelOrder) -> None:
-        gateway = self._wallet.venue.gateway
+        gateway, begun = self._wallet.venue.gateway, clock.monotonic_ns()
         if isinstance(one, NewOrder):
             if gateway.capabilities.order_id_known_before:
                 gateway.recognise(one)
@@ -127,7 +127,7 @@ class Sending:
             kind, receipt = PendingRequest.AMEND, await gateway.amend(one)
         else:
             kind, receipt = PendingRequest.CANCEL, await gateway.cancel(one)
-        metrics.SENT.add(1, {"kind": str(kind)})
+        metrics.sent(one.instrument.venue, kind, receipt.meaning, clock.monotonic_ns() - begun)
         self.tell(bot, lambda now: bot.answered(one.order_id, kind, receipt, now))
 
     async def _look(self, bot: AnyBot, order: CancelOrder) -> None:

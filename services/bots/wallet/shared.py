@@ -12,6 +12,7 @@ import structlog
 from services.bots.core.bot import AnyBot
 from services.bots.core.permit import number_of
 from services.bots.store import Store, WalletLease
+from tradingtools import clock
 from tradingtools.domain.instrument import Instrument
 from tradingtools.venues.trading import (
     Accounts,
@@ -28,6 +29,10 @@ Asked = ParamSpec("Asked")
 Answer = TypeVar("Answer")
 
 
+def _all_free() -> float:
+    return 1.0
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Venue:
     """A wallet's way to its exchange."""
@@ -38,6 +43,8 @@ class Venue:
     feed: MarketFeed
     live: bool = False
     """Its orders are real."""
+    free: Callable[[], float] = _all_free
+    """Returns the part that is free of its limits of order requests, of the fullest one."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -62,6 +69,8 @@ class Wallet:
     """By bot, since when orders that left under permits of former owners may be unknown."""
     leaving: bool = False
     """It is about to be another engine's: nothing is placed any more."""
+    trusted_ns: int = 0
+    """When the account was known first, by the monotonic clock; 0: it is not yet."""
     booked_ms: int = 0
     """When the last fill that is in the database was traded; 0: there is none."""
 
@@ -91,6 +100,7 @@ class Wallet:
     def trust(self) -> None:
         """Let bots place orders: the account is known."""
         self.sound.set()
+        self.trusted_ns = self.trusted_ns or clock.monotonic_ns()
         self.renewed(self.lease)
 
     def leave(self) -> None:

@@ -85,6 +85,19 @@ LIMITS = {
 }
 
 
+_OF_ORDERS = frozenset(
+    {
+        Scope.PLACE,
+        Scope.AMEND,
+        Scope.CANCEL,
+        Scope.PLACE_BATCH,
+        Scope.AMEND_BATCH,
+        Scope.CANCEL_BATCH,
+        Scope.SUB_ACCOUNT,
+    }
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Charge:
     """The share of a limit that one request takes."""
@@ -127,6 +140,9 @@ class _Window:
                 return ended_ms + self._limit.window_ms + 1 - now_ms
         return None
 
+    def free(self, now_ms: int) -> float:
+        return max(self.room(now_ms), 0) / self._limit.count
+
     def idle(self, now_ms: int) -> bool:
         return self.room(now_ms) == self._limit.count
 
@@ -156,6 +172,11 @@ class RateLimits:
                 return None
             longest = max(longest, wait)
         return longest
+
+    def free(self, now_ms: int) -> float:
+        """Return the part that is free of the fullest limit of orders; 1: no order has used it."""
+        used = [one for key, one in self._windows.items() if key[0] in _OF_ORDERS]
+        return min((one.free(now_ms) for one in used), default=1.0)
 
     def begin(self, charges: Sequence[Charge]) -> None:
         """Count a request whose first byte is about to leave."""

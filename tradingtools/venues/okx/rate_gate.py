@@ -18,6 +18,10 @@ class RateGate:
         self._limits = RateLimits()
         self._ended = asyncio.Event()
 
+    def free(self) -> float:
+        """Return the part that is free of the fullest limit of orders."""
+        return self._limits.free(clock.monotonic_ms())
+
     @asynccontextmanager
     async def passing(
         self, charges: Sequence[Charge], not_after_ms: int | None = None

@@ -46,6 +46,8 @@ class OkxWallet:
     instruments: OkxInstruments
     markets: OkxMarketFeed
     rest: OkxRest
+    limits: RateGate
+    """Of its user's requests."""
 
 
 @asynccontextmanager
@@ -105,4 +107,5 @@ async def open_wallet(
                     venue.path("public"), rest=rest, address=gates.address, directory=directory
                 ),
                 rest=rest,
+                limits=gates.user,
             )

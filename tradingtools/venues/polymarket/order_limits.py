@@ -58,6 +58,13 @@ class TokenBucket:
             return filled, -(-lacking // self.rate.per_second)
         return replace(filled, permille=filled.permille - cost * _PERMILLE), 0
 
+    def free(self, now_ms: int) -> float:
+        """Return the part of it that is there; 0: it is empty, or shut."""
+        filled = self._at(now_ms)
+        if now_ms < filled.shut_until_ms:
+            return 0.0
+        return max(filled.permille, 0) / (self.rate.at_once * _PERMILLE)
+
     def shut(self, now_ms: int, wait_ms: int) -> TokenBucket:
         """Return the bucket after the venue refused a request: empty, and shut so long."""
         filled = self._at(now_ms)

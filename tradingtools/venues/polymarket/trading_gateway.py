@@ -99,6 +99,11 @@ class PolymarketGateway:
         """Return what this venue can do."""
         return CAPABILITIES
 
+    def free(self) -> float:
+        """Return the part that is free of the fuller limit, of orders or of cancels."""
+        now_ms = clock.monotonic_ms()
+        return min(self._orders.free(now_ms), self._cancels.free(now_ms))
+
     def recognise(self, order: NewOrder) -> str:
         """Return an order's hash, and tell it by our id from now on; empty: it is never sent."""
         try:

@@ -1,0 +1,1 @@
+"""How bots, their orders, engines and limits stand, looked at for metrics."""
