@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from launcher.core.programs import ENGINE
+from launcher.core.programs import ALL, ENGINE
 
 DOCUMENT = Path(__file__).resolve().parent.parent / "deploy" / "observability" / "prometheus.yml"
 _FIRST = 9400
@@ -30,13 +30,21 @@ scrape_configs:
     static_configs:
 """
 
+_OPTIONAL = """  # With BOTS=1 or SIGNER=1; away, they call a person where bots need them.
+  - job_name: tradingtools-optional
+    static_configs:
+"""
+
 
 def document() -> str:
     """Return the text of prometheus.yml."""
-    return _HEAD + "".join(
-        f'      - {{targets: ["127.0.0.1:{port}"], labels: {{service: {name}}}}}\n'
-        for port, name in enumerate(ENGINE, _FIRST + _PAPER)
-    )
+    targets = [
+        (name, f'      - {{targets: ["127.0.0.1:{port}"], labels: {{service: {name}}}}}\n')
+        for port, name in enumerate(ALL, _FIRST + _PAPER)
+    ]
+    always = "".join(line for name, line in targets if name in ENGINE)
+    optional = "".join(line for name, line in targets if name not in ENGINE)
+    return _HEAD + always + _OPTIONAL + optional
 
 
 if __name__ == "__main__":

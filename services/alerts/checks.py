@@ -128,6 +128,9 @@ class Checks:
         for rule in self._judge.rules.of_probe("daily_loss"):
             day, micros = await self._day.realised(self._pool)
             await self._judge.on_check(rule, probes.lost_too_much(rule, day, micros))
+        for rule in self._judge.rules.of_probe("bots"):
+            unowned = await store.without_engine(self._pool)
+            await self._judge.on_check(rule, probes.without_engine(unowned))
 
     async def _check_counters(self) -> None:
         rules = list(self._judge.rules.of_probe("counter"))

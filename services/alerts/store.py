@@ -18,7 +18,7 @@ from services.alerts.core.grouping import Counts, Kind
 from services.alerts.core.open_alerts import Alert, Group, Key, OpenAlerts
 from services.alerts.core.states import State
 from services.alerts.core.texts import Message
-from tradingtools.storage.postgres import journal
+from tradingtools.storage.postgres import fleet, journal
 from tradingtools.storage.postgres.direct import Connection
 from tradingtools.storage.postgres.lease import Lease
 from tradingtools.storage.postgres.pool import Pool
@@ -170,6 +170,12 @@ async def end_delivery(
 async def drop_other_targets(pool: Pool, targets: Iterable[str]) -> None:
     """Give up what targets were to be told that there are no more."""
     await _execute(pool, "drop_targets", {"targets": list(targets)})
+
+
+async def without_engine(pool: Pool) -> list[dict[str, Any]]:
+    """Return the wallets whose bots need an engine and have none, each with who had it last."""
+    async with pool.connection() as connection:
+        return await (await connection.execute(fleet.QUERIES["unowned"])).fetchall()
 
 
 async def log_position(pool: Pool) -> tuple[int, int]:

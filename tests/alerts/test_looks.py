@@ -94,3 +94,23 @@ async def test_a_counter_that_rises_is_told_but_for_those_that_have_rules_of_the
         await made.told("router calls for a person: exit_unjudged")
         assert len(made.slack.bodies) == 1
         assert "otel" not in made.slack.texts()[0]
+
+
+async def test_bots_without_an_engine_are_told_until_one_has_them(
+    database_url: str, tmp_path: Path
+) -> None:
+    async with world(database_url, tmp_path) as made:
+        wallet = f"wal_{1:032x}"
+        made.sql("insert into trading_wallet (id, tenant, name, exchange, environment, account,"
+                 f" permissions, max_order_micros) values ('{wallet}', 'default', 'w', 'okx',"
+                 " 'live', 'w', '', 1)")  # fmt: skip
+        made.sql("insert into bot (id, tenant, name, wallet_id, strategy, config, instruments,"
+                 f" desired) values ('bot000000001', 'default', 'b', '{wallet}', 'grid', '{{}}',"
+                 " '{okx:X}', 'RUNNING')")  # fmt: skip
+        made.write_rules(rules=[shipped("bots-without-engine", for_seconds=1)])
+        made.start()
+        words = f"The bots of the wallet {wallet} at okx have had no engine"
+        await made.told(words)
+        made.sql("insert into trading_wallet_lease (wallet_id, engine, epoch, until) values"
+                 f" ('{wallet}', 'bots-1', 1, now() + interval '1 hour')")  # fmt: skip
+        await made.told(f"Over: {words}")

@@ -14,6 +14,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+import msgspec
 import psycopg
 import pytest
 
@@ -25,6 +26,7 @@ from services.bots.strategies.registry import Kind
 from services.bots.wallet_run import Venue, WalletRun
 from tests.unit.bots.samples import AMENDS, book, swap
 from tradingtools import clock
+from tradingtools.domain.book import BookStatus
 from tradingtools.domain.instrument import Instrument
 from tradingtools.storage.postgres.pool import Pool, open_pool
 from tradingtools.tasks import alongside
@@ -83,6 +85,8 @@ class Exchange:
     silent: bool = False
     """Nothing is told by the socket."""
     refusing: bool = False
+    doubted: bool = False
+    """Books are told as stale."""
     payments: list[FundingPayment] = field(default_factory=list)
 
     @property
@@ -233,7 +237,9 @@ class Feed:
             while self.exchange.market:
                 yield self.exchange.market.pop(0)
             for one in instruments:
-                yield book(one, [(640_000, 900)], [(640_010, 900)], venue_ms=clock.now_ms())
+                told = book(one, [(640_000, 900)], [(640_010, 900)], venue_ms=clock.now_ms())
+                doubted = self.exchange.doubted
+                yield msgspec.structs.replace(told, status=BookStatus.STALE) if doubted else told
             await asyncio.sleep(0.02)
 
 
@@ -272,6 +278,8 @@ class Desk:
     wallet: str = ""
     number: int = 0
     lease_ms: int = 60_000
+    run: WalletRun | None = None
+    """The one that runs, or ran last."""
 
     def rows(self, query: str, *values: Any) -> list[Any]:
         with psycopg.connect(self.url, autocommit=True) as connection:
@@ -344,7 +352,7 @@ class Desk:
         """Take the wallet as an engine does, and run it; nothing is given back at the end."""
         async with open_pool(self.url, name="test", size=3) as pool:
             lease = await self.leased(pool, engine)
-            run = WalletRun(Store(pool, engine), lease, write_ms=write_ms)
+            run = self.run = WalletRun(Store(pool, engine), lease, write_ms=write_ms)
             task = asyncio.create_task(run.run(self.exchange.venue))
             async with alongside(_raised(task)):
                 yield task

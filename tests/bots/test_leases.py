@@ -11,6 +11,7 @@ import pytest
 
 from launcher.embedded import role_url
 from services.bots.leases.store import Leases
+from tradingtools import clock
 from tradingtools.storage.postgres.pool import open_pool
 
 WALLET = f"wal_{'0' * 32}"
@@ -54,6 +55,7 @@ async def test_a_second_process_of_a_name_has_nothing_while_the_first_one_lives(
     ):
         assert await registered(first) is False
         assert await first.take() == [WALLET]
+        assert first.ended_ns == {}, "nobody had it before"
         assert await registered(second) is None
         assert await second.owned() == {}
         assert await second.renew([WALLET]) == {}
@@ -122,3 +124,4 @@ async def test_a_process_that_stands_still_keeps_no_wallet_from_its_next_owner(
                     await asyncio.sleep(0.05)
             await registered(second)
             assert await second.take() == [WALLET]
+            assert 0 < second.ended_ns[WALLET] < clock.monotonic_ns()

@@ -9,7 +9,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from services.bots import wallet_run
+from services.bots import metrics, wallet_run
 from services.bots.core.permit import asked, order_id
 from services.bots.core.requests import PermitAsked
 from services.bots.core.strategy import FillEvent, Withdraw
@@ -329,3 +329,35 @@ async def test_no_order_leaves_that_a_failed_write_has_taken_along(
     assert failed
     written = {name for (name,) in desk.rows("select order_id from bot_order")}
     assert {one.order_id for one in desk.exchange.placed} <= written
+
+
+async def test_an_engine_sees_who_wants_orders_and_has_none_and_which_books_are_in_doubt(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    doubts: list[dict[str, str]] = []
+    monkeypatch.setattr(metrics.DOUBTS, "add", lambda _, labels: doubts.append(labels))
+    script = scripted(monkeypatch)
+    desk.bot(desk.one)
+
+    def look() -> metrics.WalletLook:
+        assert desk.run is not None
+        found = desk.run.look()
+        assert found is not None
+        return found
+
+    async with desk.running():
+        await until(lambda: desk.state(desk.one) == "RUNNING", "the start")
+        # It wants nothing, and its account is known.
+        assert look() == metrics.WalletLook(known=True, unquoted_ms=0, doubted=0, free=1.0)
+        desk.exchange.refusing = True
+        script.intents = (quote(),)
+        await until(lambda: look().unquoted_ms > 0, "a quote that does not stand")
+        desk.exchange.refusing = False
+        await until(lambda: open_orders(desk), "the quote")
+        await until(lambda: look().unquoted_ms == 0, "its acknowledgement")
+        desk.exchange.doubted = True
+        await until(lambda: look().doubted == 1, "the doubt")
+        desk.exchange.doubted = False
+        await until(lambda: look().doubted == 0, "its end")
+    # Told again and again, it is one doubt.
+    assert doubts == [{"exchange": "okx"}]

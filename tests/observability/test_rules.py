@@ -18,7 +18,7 @@ import promql_parser
 import pytest
 import yaml
 
-from launcher.core.programs import ENGINE
+from launcher.core.programs import ALL
 from launcher.ports import claim, free_port
 from launcher.state import read_note
 from tests.acceptance.harness import END_SECONDS, running, until
@@ -122,7 +122,7 @@ def _nodes(node: Any) -> Iterator[Any]:
 def shown() -> dict[str, str]:
     """Return what each process shows from the start, before anything happens."""
     found: dict[str, str] = {}
-    for process in ENGINE:
+    for process in ALL:
         done = subprocess.run(
             [sys.executable, "-c", _PROCESS, process, str(free_port())],
             env={name: value for name, value in os.environ.items() if not name.startswith("TT_")},
@@ -184,7 +184,9 @@ def test_a_run_shows_all_that_rules_and_boards_read() -> None:
     parent.chmod(0o755)
     block = claim([str(number) for number in range(20)])
     try:
-        with running(parent / "run", TT_METRICS_PORT=str(block.base)) as run:
+        with running(
+            parent / "run", TT_METRICS_PORT=str(block.base), TT_LAUNCHER_BOTS="true"
+        ) as run:
             until(lambda: read_note(run.directory), END_SECONDS, "the run has its ports")
 
             def missing() -> set[str]:

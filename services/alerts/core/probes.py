@@ -7,6 +7,7 @@ could not be checked says nothing: it neither begins nor ends an alert.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
 
 from msgspec import Struct
 
@@ -91,6 +92,19 @@ def lost_too_much(rule: Rule, day: str, realised_micros: int) -> Holds:
     if -realised_micros <= (rule.usdc or 0) * MICROS:
         return {}
     return {day: {"day": day, "money": to_text(-realised_micros), "most": str(rule.usdc)}}
+
+
+def without_engine(wallets: Iterable[Mapping[str, Any]]) -> Holds:
+    """Return the wallets whose bots need an engine and have none, as the query tells them."""
+    return {
+        row["wallet"]: {
+            "wallet": row["wallet"],
+            "exchange": row["exchange"],
+            "bots": str(row["bots"]),
+            "engine": row["engine"] or "none yet",
+        }
+        for row in wallets
+    }
 
 
 def changes(rule: Rule, holds: Holds, known: Iterable[str], now_ms: int) -> Iterator[Signal]:

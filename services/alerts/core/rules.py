@@ -17,7 +17,7 @@ from tradingtools.domain.event_types import EventType
 from tradingtools.domain.money import AmountError, parse_exact
 
 Severity = Literal["critical", "warning"]
-Probe = Literal["process", "dependency", "event_lag", "disk", "daily_loss", "counter"]
+Probe = Literal["process", "dependency", "event_lag", "disk", "daily_loss", "bots", "counter"]
 Name = Annotated[str, Meta(pattern=r"^[a-z][a-z0-9-]{0,63}$")]
 Seconds = Annotated[int, Meta(ge=0, le=7 * 86_400)]
 Path = tuple[str | int, ...]
@@ -31,6 +31,7 @@ _NEEDS: Mapping[Probe, tuple[str, ...]] = {
     "event_lag": ("seconds",),
     "disk": ("percent",),
     "daily_loss": ("usdc",),
+    "bots": (),
     "counter": ("counters",),
 }
 """Fields that a rule must have besides, by its probe."""

@@ -411,11 +411,18 @@ def _(row: RiskMoved) -> Iterator[_Told]:
         kind = RISK_EVENTS.get(row.action, EventType.RISK_LIMIT_REACHED)
     reaching = kind in (EventType.RISK_LIMIT_REACHED, EventType.RISK_KILL_SWITCH_SET)
     data = RiskData(
-        tenant=row.tenant, scope=row.scope, subject=row.subject, limit=row.limit_name,
+        tenant=row.tenant, scope=row.scope, subject=row.subject, about=_about(row),
+        limit=row.limit_name,
         action=row.action if reaching else "", detail=row.detail,
     )  # fmt: skip
     subject = "/".join(("risk", row.tenant, row.scope, row.subject, row.limit_name))
     yield _Told(type=kind, subject=subject, data=data)
+
+
+def _about(row: RiskMoved) -> str:
+    if row.scope == "PORTFOLIO":
+        return f"all bots of {row.tenant}"
+    return "each market" if row.subject == "*" else f"the {row.scope.lower()} {row.subject}"
 
 
 @_tell.register

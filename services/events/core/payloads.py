@@ -197,6 +197,7 @@ class RiskData(Payload, frozen=True, kw_only=True, omit_defaults=True):
     tenant: str
     scope: Annotated[str, Meta(description="BOT, WALLET, EXCHANGE, PORTFOLIO, GROUP or MARKET")]
     subject: Annotated[str, Meta(description="of the scope: a bot, a wallet, a market")]
+    about: Annotated[str, Meta(description="the scope and its subject, in words")]
     limit: Annotated[str, Meta(description="max_gross, kill_switch; limits: all of the scope")]
     action: Annotated[str, Meta(description="what reaching it does")] = ""
     detail: Annotated[str, Meta(description="with numbers, or with who changed it")]

@@ -113,3 +113,66 @@ def test_what_ends_an_alert_does_so_by_its_subject() -> None:
         event("order.settled", "orders/a"), [rule(events=("order.dead",), until=("order.settled",))]
     )
     assert (ended.began, ended.key) == (False, "orders/a")
+
+
+def risk(kind: str, limit: str, **data: str) -> Event:
+    values = {
+        "tenant": "default", "scope": "PORTFOLIO", "subject": "", "about": "all bots of default",
+        "limit": limit, "detail": "ann: prices are wrong", **data,
+    }  # fmt: skip
+    subject = "/".join(("risk", "default", values["scope"], values["subject"], limit))
+    return Event(
+        type=f"risk.{kind}", subject=subject, at_ms=0, data=msgspec.json.encode(values).decode()
+    )
+
+
+def begun_and_ended(one: Event) -> dict[str, bool]:
+    return {told.rule: told.began for told in of_event(one, SHIPPED.rules.values())}
+
+
+def test_a_kill_switch_is_told_at_once_and_again_when_it_is_not_done() -> None:
+    was_set = risk("kill_switch_set", "kill_switch", action="FLATTEN_AND_STOP")
+    done, cleared = (risk(f"kill_switch_{one}", "kill_switch") for one in ("done", "cleared"))
+    assert begun_and_ended(was_set) == {"kill-switch": True, "kill-switch-not-done": True}
+    assert begun_and_ended(done) == {"kill-switch-not-done": False}
+    assert begun_and_ended(cleared) == {"kill-switch": False, "kill-switch-not-done": False}
+    assert SHIPPED.rules["kill-switch"].for_seconds == 0
+    told = worded("kill-switch", was_set)
+    assert told.title == ("The kill switch of all bots of default is set by ann: prices are wrong")
+    late = worded("kill-switch-not-done", was_set)
+    assert late.title == "The kill switch of all bots of default is not done after 600 seconds"
+
+
+def test_a_reached_limit_is_told_by_whose_it_is_and_ends_alone() -> None:
+    wallet = {"scope": "WALLET", "subject": "wal_1", "about": "the wallet wal_1"}
+    reached = risk("limit_reached", "max_gross", action="REDUCE_ONLY", **wallet)
+    assert begun_and_ended(reached) == {"limit-reached": True}
+    assert begun_and_ended(risk("limit_left", "max_net", **wallet)) == {"limit-reached": False}
+    told = worded("limit-reached", risk(
+        "limit_reached", "max_gross", action="REDUCE_ONLY", **{**wallet, "detail": "7 USDC of 6"}
+    ))  # fmt: skip
+    assert told.title == "max_gross of the wallet wal_1 is reached: 7 USDC of 6"
+    own = {"scope": "BOT", "subject": "b1", "about": "the bot b1"}
+    funding = risk("limit_reached", "max_funding_rate", action="REDUCE_ONLY", **own)
+    assert begun_and_ended(funding) == {"bot-limit-reached": True}
+    assert "tt bots edit b1" in worded("bot-limit-reached", funding).body
+    # What stops a bot is told by its own rule.
+    stops = risk("limit_reached", "max_drawdown", action="CANCEL_AND_STOP", **own)
+    assert begun_and_ended(stops) == {}
+
+
+def test_no_text_of_bots_lacks_a_fact() -> None:
+    bot = {
+        "botId": "b1", "tenant": "default", "name": "n", "walletId": "w", "exchange": "okx",
+        "strategy": "grid", "actor": "bots-1", "reason": "why",
+    }  # fmt: skip
+    order = {
+        "orderId": "o", "slot": "a", "instrumentId": "okx:X", "side": "BUY", "price": "1",
+        "size": "2", "code": "NO_ANSWER",
+    }  # fmt: skip
+    for rule in SHIPPED.rules.values():
+        for kind in rule.events:
+            if kind.startswith("bot."):
+                data = {**bot, **order} if kind.startswith("bot.order") else bot
+                told = worded(rule.name, event(kind, "bots/b1", **data))
+                assert "(not known)" not in told.title + told.body, rule.name

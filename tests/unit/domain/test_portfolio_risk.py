@@ -185,3 +185,32 @@ def test_losses_of_a_scope_stop_it(
     told = [(one.limit, one.action) for one in found]
     assert told == ([(limit, RiskAction.CANCEL_AND_STOP)] if stops else [])
     assert portfolio_usage.reached(Ledger(limits=[of], results=[replace(lost, micros=-29)])) == []
+
+
+def test_the_use_of_each_limit_reaches_it_where_it_is_reached() -> None:
+    one = limits(
+        max_gross=1_000, max_net=600, max_concentration=PARTS // 2, max_daily_loss=100,
+        max_drawdown=300,
+    )  # fmt: skip
+    one = replace(one, day_start_micros=0, peak_micros=200)
+    ledger = Ledger(
+        limits=(one,),
+        shares=(share("a", long_micros=700), share("b", "okx:ETH", short_micros=300)),
+        results=(Result(bot_id="a", wallet_id="w-a", exchange="okx", micros=-100),),
+    )
+    found = portfolio_usage.usage(one, ledger)
+    used = {limit: portfolio_usage.used(found, limit, one) for limit in one.values}
+    assert used == {
+        L.MAX_GROSS: 1_000,
+        L.MAX_NET: 700,
+        L.MAX_CONCENTRATION: 7 * PARTS // 10,
+        L.MAX_DAILY_LOSS: 100,
+        L.MAX_DRAWDOWN: 300,
+    }
+    reached = {passed.limit for passed in portfolio_usage.reached(ledger)}
+    assert reached == {L.MAX_NET, L.MAX_CONCENTRATION, L.MAX_DAILY_LOSS, L.MAX_DRAWDOWN}
+    market = limits(S.MARKET, "*", max_with_copies=300)
+    beside = replace(ledger, limits=(market,), copies={"okx:BTC": 50})
+    of_market = portfolio_usage.usage(market, beside)
+    assert portfolio_usage.used(of_market, L.MAX_WITH_COPIES, market) == 750
+    assert portfolio_usage.used(of_market, L.STALE_USAGE, market) is None

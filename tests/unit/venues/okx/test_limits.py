@@ -139,3 +139,17 @@ def test_what_is_never_allowed_is_said_at_once() -> None:
 
 def test_every_scope_has_a_limit() -> None:
     assert set(LIMITS) == set(Scope)
+
+
+def test_what_is_free_is_that_of_the_fullest_limit_of_orders() -> None:
+    limits = RateLimits()
+    assert limits.free(0) == 1.0
+    place = [Charge(Scope.PLACE, "BTC-USDT-SWAP", 45), Charge(Scope.SUB_ACCOUNT, cost=45)]
+    limits.begin(place)
+    assert limits.free(0) == 0.25
+    # Questions have limits of their own, which orders do not wait for.
+    limits.begin([Charge(Scope.CANCEL_ALL_AFTER)])
+    assert limits.free(0) == 0.25
+    limits.end(place, 10)
+    assert limits.free(2_010) == 0.25
+    assert limits.free(2_011) == 1.0

@@ -93,3 +93,11 @@ def test_a_restart_has_phases() -> None:
     assert window.phase(1_000) == (TradingPhase.SUSPENDED, 5_000)
     assert window.phase(6_000) == (TradingPhase.POST_ONLY, POST_ONLY_MS - 5_000)
     assert window.phase(1_000 + POST_ONLY_MS) == (TradingPhase.OPEN, None)
+
+
+def test_what_is_free_of_a_bucket() -> None:
+    bucket, _ = TokenBucket.full(ORDERS, 0).take(0, 30)
+    assert bucket.free(0) == 0.25
+    assert bucket.free(250) == 0.5
+    assert bucket.shut(250, 1_000).free(1_249) == 0.0
+    assert TokenBucket.full(ORDERS, 0).free(9) == 1.0
