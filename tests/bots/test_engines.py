@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import urllib.request
 from collections.abc import Iterator
 
 import pytest
 
+from launcher.ports import free_port
 from launcher.temporary import create_database
 from tests.bots.world import Bots, Engine, bots, until
 
@@ -52,12 +54,21 @@ def quote(world: Bots, accounts: tuple[str, ...] = ACCOUNTS) -> None:
     until(all_of_now, "quotes of all bots")
 
 
+def shown(engine: Engine, series: str) -> float:
+    """Return what an engine shows of itself."""
+    url = f"http://127.0.0.1:{engine.settings['TT_METRICS_PORT']}/metrics"
+    with urllib.request.urlopen(url, timeout=5) as answer:
+        lines = answer.read().decode().splitlines()
+    return sum(float(one.rpartition(" ")[2]) for one in lines if one.startswith(f"{series} "))
+
+
 def drain(world: Bots, name: str, *, draining: bool) -> None:
     world.rows("update bot_engine set draining = %s where name = %s", draining, name)
 
 
 def test_wallets_move_by_drain_pause_and_death_and_nothing_is_lost(world: Bots) -> None:
-    first, second = world.engine("engine-1"), world.engine("engine-2")
+    first = world.engine("engine-1", TT_METRICS_PORT=str(free_port()))
+    second = world.engine("engine-2")
     try:
         _walk(world, first, second)
     finally:
@@ -91,6 +102,9 @@ def _walk(world: Bots, first: Engine, second: Engine) -> None:
     drain(world, "engine-2", draining=True)
     until(lambda: set(owners(world).values()) == {"engine-1"}, "the takeover from a paused one")
     quote(world)
+    # Each was taken over after a lease that nobody gave away, and is measured from its end.
+    until(lambda: shown(first, "bots_take_over_seconds_count") >= 1, "the takeover being measured")
+    assert shown(first, 'bots_take_over_seconds_bucket{le="60.0"}') >= 1
     before = leases(world)
     second.go_on()
     bots_of = "select bots from bot_engine where name = 'engine-2' and until >= clock_timestamp()"
