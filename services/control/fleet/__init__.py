@@ -1,1 +1,1 @@
-"""How bots, their orders, engines and limits stand, looked at for metrics."""
+"""Look at how bots, their orders, engines and limits stand, for metrics."""

@@ -1,4 +1,4 @@
-"""Looks at how bots, orders, engines and limits stand, for metrics that outlive every engine.
+"""Look at how bots, orders, engines and limits stand, for metrics that outlive every engine.
 
 Before it: the tables that engines write. After it: Prometheus. No series is about one bot or one
 wallet: their number has no bound, and a name that has gone stays in the store of metrics.
