@@ -14,8 +14,6 @@ from tests.paper_clob.harness import CONDITION, KEYS, NO, YES, Live, exchange
 from tests.paper_clob.trader import Trader, trading
 from tradingtools import clock
 from tradingtools.venues.polymarket.heartbeats import keep_beating
-from tradingtools.venues.polymarket.order_resolver import resolve
-from tradingtools.venues.polymarket.unknown_orders import Conclusion, UnknownOrder
 from tradingtools.venues.ports import Meaning
 from tradingtools.venues.trading import (
     Connected,
@@ -33,20 +31,6 @@ from tradingtools.venues.trading import (
 async def live(tmp_path: Path) -> AsyncIterator[Live]:
     async with exchange(tmp_path) as running:
         yield running
-
-
-def unknown(trader: Trader, order: NewOrder) -> UnknownOrder:
-    return UnknownOrder(
-        order_id=order.order_id,
-        venue_order_id=trader.gateway.prepare(order).venue_order_id,
-        time_in_force=order.time_in_force,
-        sent_ms=clock.now_ms(),
-        expires_ms=order.expires_ms,
-    )
-
-
-def cancels(entries: list[dict[str, object]]) -> int:
-    return sum(entry["method"] == "DELETE" for entry in entries)
 
 
 async def orders_at(live: Live) -> int:
@@ -147,40 +131,22 @@ async def test_an_answer_that_proves_nothing_is_unknown_and_reading_resolves_it(
         assert len([entry for entry in posts if entry["path"] == "/order"]) == 1
 
 
-async def test_a_cancel_that_overtakes_its_place_is_repeated_until_it_has_worked(
-    live: Live,
-) -> None:
-    """The place arrives after it was given up, and after cancels and looks have found nothing."""
+async def test_a_cancel_that_overtakes_its_place_works_when_it_is_repeated(live: Live) -> None:
+    """The place arrives after it was given up, and after a cancel and a look have found nothing."""
     async with trading(live) as trader:
         order = trader.order()
         await live.tell("/faults", kind="hold", path="/order")
         assert (await trader.gateway.place(order)).meaning is Meaning.UNKNOWN
         early = await trader.gateway.cancel(trader.cancel(order))
         assert (early.meaning, early.code) == (Meaning.REJECTED, "ENDED")
-        resolving = asyncio.create_task(
-            resolve(unknown(trader, order), order.instrument, trader.gateway, trader.accounts)
-        )
-        await live.until_journal(lambda entries: cancels(entries) > 2)
-        assert not resolving.done()
-        assert await orders_at(live) == 0
+        assert await trader.accounts.find(trader.cancel(order)) is None
         await live.tell("/release")
-        conclusion, report = await asyncio.wait_for(resolving, 60)
-        assert conclusion is Conclusion.ENDED
+        await live.until(lambda state: state["orders"] == 1)
+        again = await trader.gateway.cancel(trader.cancel(order))
+        assert again.meaning is Meaning.ACCEPTED
+        report = await trader.accounts.find(trader.cancel(order))
         assert report is not None
         assert (report.order_id, report.status) == (order.order_id, OrderStatus.CANCELLED)
-        assert (await live.state())["resting"] == []
-
-
-async def test_an_order_that_never_came_is_lost_after_its_end_alone(live: Live) -> None:
-    async with trading(live) as trader:
-        order = trader.order()
-        await live.tell("/faults", kind="drop", path="/order")
-        assert (await trader.gateway.place(order)).meaning is Meaning.UNKNOWN
-        long_ago = replace(unknown(trader, order), expires_ms=clock.now_ms() - 179_000)
-        conclusion, report = await asyncio.wait_for(
-            resolve(long_ago, order.instrument, trader.gateway, trader.accounts), 60
-        )
-        assert (conclusion, report) == (Conclusion.LOST, None)
 
 
 async def test_a_restart_keeps_takers_back_without_a_request(live: Live) -> None:

@@ -346,8 +346,9 @@ class OrderGateway(Protocol):
     def recognise(self, order: NewOrder) -> str:
         """Return the venue's id of an order, and tell it by ours from now on.
 
-        It needs no network, and is called before the order is sent and again after a crash. Empty:
-        the venue knows it by our own id.
+        It needs no network, and is called before the order is sent, again after a crash, and before
+        each question about it: a gateway may forget an order some time after it could trade last.
+        Empty: the venue knows it by our own id.
         """
         ...
 

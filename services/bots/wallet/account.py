@@ -117,6 +117,7 @@ class Account:
         accounts, asked = self._wallet.venue.accounts, clock.now_ms()
         # Of bots that are here by now: their permits are read when this is.
         unread = dict(self._wallet.unread_ms)
+        self._sending.recognise()
         fills = await answered(accounts.fills, self._unread_since(asked))
         standing = await answered(accounts.open_orders)
         await self._find_again([*fills, *standing])

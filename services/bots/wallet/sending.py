@@ -126,11 +126,25 @@ class Sending:
         elif isinstance(one, AmendOrder):
             kind, receipt = PendingRequest.AMEND, await gateway.amend(one)
         else:
+            self._recognise(bot, one.order_id)
             kind, receipt = PendingRequest.CANCEL, await gateway.cancel(one)
         metrics.sent(one.instrument.venue, kind, receipt.meaning, clock.monotonic_ns() - begun)
         self.tell(bot, lambda now: bot.answered(one.order_id, kind, receipt, now))
 
+    def _recognise(self, bot: AnyBot, order_id: str) -> None:
+        """Have the venue's words on an order told by our id, which it may have forgotten by now."""
+        mine = bot.orders.get(order_id)
+        if mine is not None and self._wallet.venue.gateway.capabilities.order_id_known_before:
+            self._wallet.venue.gateway.recognise(mine.order)
+
+    def recognise(self) -> None:
+        """Have the venue's words on all orders that are not settled told by our ids."""
+        for bot in self._wallet.bots.values():
+            for order_id in bot.orders:
+                self._recognise(bot, order_id)
+
     async def _look(self, bot: AnyBot, order: CancelOrder) -> None:
+        self._recognise(bot, order.order_id)
         while True:
             asked = clock.now_ms()
             try:

@@ -6,6 +6,7 @@ durable, and what is at the venue is recognised.
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import dataclass
 
 from tradingtools.venues.polymarket.contracts import Exchange, exchange_of
@@ -113,20 +114,42 @@ def _check(new: NewOrder) -> None:
 
 
 class OrderIndex:
-    """Our orders by hash, and hashes by our ids."""
+    """Our orders by hash, and hashes by our ids, as long as anything may be told of them."""
 
     def __init__(self) -> None:
         self._order_ids: dict[str, str] = {}
         self._hashes: dict[str, str] = {}
+        self._until_ms: dict[str, int | None] = {}
+        self._oldest: deque[str] = deque()
+        """Our ids in the order in which they are looked at, those that have an end."""
 
-    def note(self, order_id: str, venue_order_id: str) -> None:
-        """Remember an order, before it is sent, and again after a crash."""
+    def note(self, order_id: str, venue_order_id: str, until_ms: int | None = None) -> None:
+        """Remember an order, before it is sent, and again after a crash.
+
+        Args:
+            order_id: ours.
+            venue_order_id: its hash.
+            until_ms: it may be dropped from then on; None: never. Noted again, the later counts.
+        """
         self._order_ids[venue_order_id] = order_id
         self._hashes[order_id] = venue_order_id
+        if order_id not in self._until_ms:
+            self._oldest.append(order_id)
+        before = self._until_ms.get(order_id, until_ms)
+        both = None if before is None or until_ms is None else max(before, until_ms)
+        self._until_ms[order_id] = both
 
-    def forget(self, order_id: str) -> None:
-        """Drop an order of which nothing more can be told."""
-        self._order_ids.pop(self._hashes.pop(order_id, ""), None)
+    def prune(self, now_ms: int) -> None:
+        """Drop the oldest orders of which nothing more can be told."""
+        while self._oldest:
+            order_id = self._oldest[0]
+            until_ms = self._until_ms[order_id]
+            if until_ms is not None and until_ms >= now_ms:
+                return
+            self._oldest.popleft()
+            if until_ms is not None:
+                del self._until_ms[order_id]
+                del self._order_ids[self._hashes.pop(order_id)]
 
     def order_id(self, venue_order_id: str) -> str:
         """Return our id of an order; empty: a stranger's."""

@@ -2,7 +2,7 @@
 
 Before: who owns the wallet, and has made durable what is to be sent. After: `order_transport`. No
 request has a deadline at this venue: what was not answered may arrive as long as the order has not
-expired (`unknown_orders`).
+expired, so its cancel may overtake it.
 """
 
 from __future__ import annotations
@@ -33,18 +33,22 @@ from tradingtools.venues.polymarket.order_limits import (
 )
 from tradingtools.venues.polymarket.order_requests import ClobRequest
 from tradingtools.venues.polymarket.order_transport import NoAnswer, PrivateClob, SigningError
-from tradingtools.venues.polymarket.unknown_orders import HORIZON_MS
 from tradingtools.venues.ports import Meaning
 from tradingtools.venues.trading import (
     AmendOrder,
     CancelOrder,
     NewOrder,
     Receipt,
+    RestingTime,
     TradingCapabilities,
 )
 
 SOONEST_EXPIRY_MS = 180_000 - EARLIER_MS
 """The venue takes no order that would end sooner."""
+HORIZON_MS = 180_000
+"""After an order's end: the venue's minute, clocks that differ, and what settles late."""
+KNOWN_MS = 3_600_000
+"""An order is recognised for so long after it could trade last: its trades may still fail."""
 
 CAPABILITIES = TradingCapabilities(
     resting=True,
@@ -121,7 +125,9 @@ class PolymarketGateway:
         if facts is None:
             raise OrderError("UNKNOWN_MARKET", "the instrument was not looked up")
         prepared = prepare(order, self._wallet, facts)
-        self._index.note(order.order_id, prepared.venue_order_id)
+        now_ms = clock.now_ms()
+        self._index.prune(now_ms)
+        self._index.note(order.order_id, prepared.venue_order_id, _known_until(order, now_ms))
         return prepared
 
     async def place(self, order: NewOrder) -> Receipt:
@@ -262,6 +268,14 @@ class PolymarketGateway:
         elif receipt.code == "ENGINE_RESTART":
             wait_ms = receipt.retry_after_ms or 0
             self._engine.learn(self._engine.window.restarting(now_ms, wait_ms))
+
+
+def _known_until(order: NewOrder, now_ms: int) -> int | None:
+    """Return until when something may be told of an order; None: there is no end."""
+    if order.time_in_force is RestingTime.GTC:
+        return None
+    last_ms = order.not_after_ms if order.expires_ms is None else order.expires_ms
+    return max(last_ms, now_ms) + KNOWN_MS
 
 
 def _too_late(not_after_ms: int) -> Receipt | None:

@@ -121,6 +121,44 @@ def unreachable(_: httpx.Request) -> httpx.Response:
     raise httpx.ConnectError("refused")
 
 
+def test_an_order_is_forgotten_when_nothing_more_can_be_told_of_it() -> None:
+    """Its last trade may fail long after it has ended; what never ends is never forgotten."""
+    index = OrderIndex()
+    for number, until_ms in enumerate((2_000, None, 1_000, 3_000)):
+        index.note(f"o{number}", f"0x{number}", until_ms)
+    index.prune(2_000)
+    assert [index.order_id(f"0x{number}") for number in range(4)] == ["o0", "o1", "o2", "o3"]
+    index.prune(2_001)
+    assert [index.order_id(f"0x{number}") for number in range(4)] == ["", "o1", "", "o3"]
+    assert index.venue_order_id("o2") == ""
+    # What is asked for again is known again, and no sooner forgotten.
+    index.note("o2", "0x2", 9_000)
+    index.note("o3", "0x3", 9_000)
+    index.note("o3", "0x3", 1_000)
+    index.prune(9_000)
+    assert (index.order_id("0x2"), index.order_id("0x3")) == ("o2", "o3")
+    index.prune(9_001)
+    assert index.order_id("0x2") == index.order_id("0x3") == ""
+    assert index.order_id("0x1") == "o1"
+
+
+async def test_a_gateway_knows_an_order_an_hour_beyond_its_last_trade(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    trader, _ = gateway(lambda _: httpx.Response(200, json={}))
+    first = new_order()
+    hash_ = trader.recognise(first)
+    assert first.expires_ms is not None
+    index = trader._index  # noqa: SLF001
+    for after_ms, known in ((3_600_000, "mm1"), (3_600_001, "")):
+        now_ms = first.expires_ms + after_ms
+        monkeypatch.setattr(clock, "now_ms", lambda now=now_ms: now)
+        trader.recognise(new_order(order_id="another"))
+        assert index.order_id(hash_) == (known and first.order_id)
+    trader.recognise(first)
+    assert index.order_id(hash_) == first.order_id
+
+
 async def test_an_order_is_known_by_its_hash_before_it_is_sent_and_after_a_crash() -> None:
     order = new_order()
     expected = ""
