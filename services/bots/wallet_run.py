@@ -22,6 +22,7 @@ from services.bots.wallet.journal import Journal
 from services.bots.wallet.markets import Markets
 from services.bots.wallet.oversight import Oversight
 from services.bots.wallet.positions import Positions
+from services.bots.wallet.resolutions import Resolutions
 from services.bots.wallet.sending import Sending
 from services.bots.wallet.shared import Venue, Wallet
 from services.bots.wallet.signals import Signals
@@ -129,6 +130,7 @@ class WalletRun:
             Positions(wallet, sending).follow(),
             Oversight(wallet, sending).follow(),
             forced.follow_funding(),
+            Resolutions(wallet, sending).follow(),
             Signals(wallet, sending).follow(),
         )
         following = _begun(account.follow(), journal.keep())

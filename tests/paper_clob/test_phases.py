@@ -119,7 +119,7 @@ async def test_a_resolution_tells_what_each_share_pays(tmp_path: Path) -> None:
         await live.level("BUY", "0.3", "10")
         await live.tell("/resolve", condition=CONDITION, payouts=["0", "1"])
         await bot.until(lambda: len(bot.phases) == 2)
-        pays = {one.instrument.id: one.payout for one in bot.phases}
+        pays = {one.instrument.id: one.instrument.payout for one in bot.phases}
         assert pays == {bot.yes.id: 0, bot.no.id: 1_000_000}
         assert {one.phase for one in bot.phases} == {TradingPhase.ENDED}
         await bot.until(lambda: bot.reports[-1].status is OrderStatus.CANCELLED)

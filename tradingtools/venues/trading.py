@@ -91,11 +91,9 @@ class PhaseChange(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     tick_change: orders off the new tick were ended. game_start: all orders were ended, new ones are
     taken. restart: the matching engine is down (SUSPENDED), takes resting orders alone (POST_ONLY),
     or is back (OPEN). expiry, suspension, delisting: the venue's own. resolution: each share pays
-    ``payout``.
+    the instrument's ``payout``.
     """
     venue_ms: int
-    payout: int | None = None
-    """Of a resolution: what one share of the outcome pays, in units of price; None: not told."""
 
 
 MarketEvent = TradingBook | Print | Funding | MarkPrice | IndexPrice | PhaseChange
@@ -232,7 +230,8 @@ class Fill:
     undone: bool = False
     """Its settlement failed (Polymarket): it never was."""
     forced: str = ""
-    """The venue's own closing of a position: liquidation, adl, delivery; empty: an order's."""
+    """The venue's own closing of a position: liquidation, adl, delivery, resolution; empty: an
+    order's."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -40,6 +40,7 @@ from services.bots.core.strategy import (
 )
 from tradingtools.domain.bot_order_states import FOR_OPERATORS, BotOrderState, PendingRequest
 from tradingtools.domain.bot_states import ACTIVE, BotState
+from tradingtools.domain.instrument import Instrument
 from tradingtools.venues.ports import Side
 from tradingtools.venues.trading import (
     AccountState,
@@ -48,6 +49,7 @@ from tradingtools.venues.trading import (
     MarketEvent,
     NewOrder,
     OrderReport,
+    PhaseChange,
     Receipt,
 )
 
@@ -92,8 +94,8 @@ class Bot(Generic[Config, State]):
         """The result at the last fresh marks; None: there were none yet."""
         self.breaches: list[Breach] = []
         """Limits that stopped it; a person reads them before it is resumed."""
-        self.finished = False
-        """Its strategy has nothing left to do."""
+        self.finished = ""
+        """Why there is nothing left to do; empty: there is."""
         self.failure: Exception | None = None
         """A defect that ended it."""
         self.opposed: Collection[str] = ()
@@ -189,7 +191,25 @@ class Bot(Generic[Config, State]):
     def market(self, event: MarketEvent, now_ms: int) -> list[Request]:
         """Take what a market tells."""
         heard = self._market.take(event, now_ms)
+        if isinstance(event, PhaseChange):
+            named = event.instrument.id
+            self._pay_out(named, now_ms)
+            # What rested may be gone, and whoever ended it may not tell.
+            return [*self._table.look_at(named, now_ms), *self._decide(BookEvent(named), now_ms)]
         return [] if heard is None else self._decide(heard, now_ms)
+
+    def resolved(self, instrument: Instrument, now_ms: int) -> list[Request]:
+        """Book what each share pays of a market that is resolved, whoever told it."""
+        self._market.instruments[instrument.id] = instrument
+        self._pay_out(instrument.id, now_ms)
+        return self._requests(now_ms)
+
+    def _pay_out(self, instrument_id: str, now_ms: int) -> None:
+        instrument = self._market.instruments[instrument_id]
+        held = self.holdings.get(instrument_id, Holding())
+        paid = forced.payout(self.setup.bot_id, instrument, held, now_ms)
+        if paid is not None:
+            self._book(paid)
 
     def heard(self, event: StrategyEvent, now_ms: int) -> list[Request]:
         """Take what is meant for the strategy alone, such as a signal."""
@@ -296,6 +316,8 @@ class Bot(Generic[Config, State]):
         instrument = self._market.instruments[fill.instrument_id]
         held = self.holdings.get(fill.instrument_id, Holding())
         self.holdings[fill.instrument_id] = booked(held, instrument, fill)
+        # Told late, after its market was resolved.
+        self._pay_out(fill.instrument_id, fill.venue_ms)
 
     def account(self, state: AccountState, now_ms: int) -> list[Request]:
         """Take what the venue tells of the account: its money, and how near liquidation is."""
@@ -438,6 +460,13 @@ class Bot(Generic[Config, State]):
         """Return whether nothing is held that its venue would let it close."""
         return not any(self._closable(one) for one in self.holdings)
 
+    @property
+    def _outlived(self) -> bool:
+        """Return whether all its markets have ended, and nothing of them is left."""
+        mine = self.setup.instruments
+        ended = bool(mine) and all(map(self._market.is_ended, mine))
+        return ended and self.quiet and not self.left
+
     def _closable(self, instrument_id: str) -> int:
         instrument = self._market.instruments[instrument_id]
         return instrument.size_in_lots(abs(self.holdings[instrument_id].size))
@@ -538,11 +567,16 @@ class Bot(Generic[Config, State]):
             earliest = self._wake_ms
             self._wake_ms = intent.at_ms if earliest is None else min(earliest, intent.at_ms)
         elif isinstance(intent, Finished):
-            self.life = BotState.STOPPING
-            self.finished = True
-            self._quoting.clear()
+            self._finish(intent.why)
+
+    def _finish(self, why: str) -> None:
+        self.life = BotState.STOPPING
+        self.finished = why
+        self._quoting.clear()
 
     def _requests(self, now_ms: int) -> list[Request]:
+        if self.life is BotState.RUNNING and self._outlived:
+            self._finish("its markets have ended")
         if self.life is BotState.RUNNING:
             self._judge(now_ms)
         self._table.give_up_waiting(now_ms)

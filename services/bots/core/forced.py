@@ -8,15 +8,43 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from services.bots.core.holding import Holding
+from tradingtools.domain.instrument import Instrument
 from tradingtools.venues.ports import Side
+from tradingtools.venues.trading import Fill
 
 STOPS = frozenset({"liquidation", "adl"})
-"""Causes that stop a bot; the delivery of a contract that expires is its ordinary end."""
+"""Causes that stop a bot; a delivery or a resolution is the ordinary end of what it held."""
+_RESOLUTION = "resolution"
 
 
 def order_id(cause: str, bot_id: str) -> str:
     """Return the id under which a bot books a trade that no order of it made."""
     return f"{cause}:{bot_id}"
+
+
+def payout(bot_id: str, instrument: Instrument, held: Holding, now_ms: int) -> Fill | None:
+    """Return the trade that a resolution is: all shares for what each pays; None: there is none.
+
+    Its id says up to which trade it pays, so that each share is paid once however often it is told
+    and a trade that comes later, or is undone, is paid for itself.
+    """
+    if instrument.payout is None or not held.size:
+        return None
+    return Fill(
+        trade_id=f"{instrument.symbol}:{held.volume}",
+        order_id=order_id(_RESOLUTION, bot_id),
+        venue_order_id="",
+        instrument_id=instrument.id,
+        side="SELL" if held.size > 0 else "BUY",
+        price=instrument.payout,
+        size=abs(held.size),
+        fee=0,
+        fee_currency=instrument.settle,
+        maker=True,
+        venue_ms=now_ms,
+        forced=_RESOLUTION,
+    )
 
 
 def closed_sizes(sizes: Mapping[str, int], side: Side, size: int) -> dict[str, int]:

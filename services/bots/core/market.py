@@ -8,7 +8,7 @@ from dataclasses import replace
 from services.bots.core.risk import MarkPoint
 from services.bots.core.strategy import BookEvent, FundingEvent, PrintEvent, StrategyEvent
 from tradingtools.domain.book import BookStatus
-from tradingtools.domain.instrument import Instrument
+from tradingtools.domain.instrument import Instrument, TradingPhase
 from tradingtools.venues.trading import (
     Funding,
     MarketEvent,
@@ -50,6 +50,10 @@ class Market:
         if mark is None:
             return False
         return now_ms - mark.at_ms <= age_ms or self.is_trusted(instrument_id)
+
+    def is_ended(self, instrument_id: str) -> bool:
+        """Return whether an instrument is traded never again."""
+        return self.instruments[instrument_id].phase is TradingPhase.ENDED
 
     def take(self, event: MarketEvent, now_ms: int) -> StrategyEvent | None:
         """Keep what a market tells; return what the strategy hears of it, if anything."""

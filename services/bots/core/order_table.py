@@ -166,6 +166,16 @@ class OrderTable:
                 found.append(LookUp(named(order, now_ms)))
         return found
 
+    def look_at(self, instrument_id: str, now_ms: int) -> list[LookUp]:
+        """Return a question for each order of an instrument that may fill."""
+        found = []
+        for order in self.unsettled():
+            new = order.order
+            if new.instrument.id == instrument_id and order.state is not BotOrderState.INTENDED:
+                self._looked_ms[new.order_id] = now_ms
+                found.append(LookUp(named(order, now_ms)))
+        return found
+
     def _doubtful(self, order: BotOrder, now_ms: int) -> bool:
         """Return whether only reading can tell where an order stands."""
         if order.state in (BotOrderState.UNKNOWN, BotOrderState.RESURRECTED):

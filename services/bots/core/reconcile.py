@@ -61,6 +61,8 @@ def wanted(
         instrument: of both.
         capabilities: of its venue.
     """
+    if instrument.phase is TradingPhase.ENDED:
+        quote = None
     if order is None or order.settled:
         return PlaceWanted(quote) if quote is not None and _placeable(quote, instrument) else None
     if order.state in ENDED or order.order.time_in_force in AT_ONCE:

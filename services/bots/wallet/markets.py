@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 
 from services.bots import metrics
 from services.bots.core.market import TRUSTED
 from services.bots.wallet.sending import Sending
 from services.bots.wallet.shared import Wallet
+from tradingtools.domain.instrument import TradingPhase
 from tradingtools.tasks import cancel_all
 from tradingtools.venues.trading import PhaseChange, TradingBook
 
@@ -56,6 +58,8 @@ class Markets:
             if isinstance(event, TradingBook):
                 self._note(event)
             named = event.instrument.id if isinstance(event, PhaseChange) else event.instrument_id
+            if isinstance(event, PhaseChange) and event.phase is TradingPhase.ENDED:
+                self._wallet.instruments[named] = replace(event.instrument, phase=event.phase)
             for bot in self._wallet.bots.values():
                 if named in bot.setup.instruments:
                     self._sending.tell(bot, partial(bot.market, event))

@@ -61,7 +61,9 @@ class Positions:
         if not self._wallet.whole.is_set():
             return
         concerned = {**self._told, **self._believed()}
-        instruments = [one for key, one in self._wallet.instruments.items() if key in concerned]
+        known = self._wallet.instruments.items()
+        # Shares that were paid out are nobody's position, whenever they are redeemed.
+        instruments = [one for key, one in known if key in concerned and one.payout is None]
         told = positions.held(account, instruments)
         now = clock.now_ms()
         self._known = positions.compared(before, self._believed(), told, self._known, now)

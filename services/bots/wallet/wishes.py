@@ -207,13 +207,14 @@ class Wishes:
         if bot.failure is not None:
             failed = f"it failed: {type(bot.failure).__name__}; the log has the rest"
             reason = f"{reason}; {failed}".removeprefix("; ")
+        reason = reason or bot.finished
         done = await self._store.move(
             self._wallet.lease,
             row.bot_id,
             row.state,
             bot.life,
             reason,
-            finished=bot.finished,
+            finished=bool(bot.finished),
             flattening=bot.flattening,
             breaches=bot.breaches,
         )

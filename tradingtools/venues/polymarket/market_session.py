@@ -164,16 +164,14 @@ class MarketSession:
             state = self._states.get(symbol)
             if state is None:
                 continue
-            state.instrument = replace(state.instrument, phase=TradingPhase.ENDED)
             payout = MICROS if message.winner == symbol else 0
-            yield PhaseChange(
-                instrument=state.instrument,
+            state.instrument = replace(
+                state.instrument,
                 phase=TradingPhase.ENDED,
-                cause="resolution",
-                venue_ms=state.venue_ms,
                 # Without a winner of its own, Gamma alone says what a share pays.
                 payout=None if message.winner is None else payout,
             )
+            yield _phase(state, "resolution", state.venue_ms)
 
     def _prints(self, frame: bytes) -> Iterator[MarketEvent]:
         for raw in split(frame):

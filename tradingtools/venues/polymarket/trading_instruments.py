@@ -81,6 +81,7 @@ def instrument_of(asset_id: str, clob: ClobMarket, gamma: GammaMarket) -> Instru
         group=gamma.condition_id,
         ends_ms=gamma.end_ms,
         phase=TradingPhase.ENDED if ended else TradingPhase.OPEN,
+        payout=gamma.payouts.get(asset_id),
     )
 
 
