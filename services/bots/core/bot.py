@@ -116,6 +116,8 @@ class Bot(Generic[Config, State]):
         self._wake_ms: int | None = None
         self._flattening = False
         self._missing: Closed = {}
+        self._unheard: dict[str, BookEvent] = {}
+        """Of books, by instrument, that came while it waited for all of them."""
         self._ran = False
         for slot, order in orders_:
             self._know(order.order)
@@ -527,12 +529,19 @@ class Bot(Generic[Config, State]):
         if self.life is not BotState.RUNNING:
             return self._requests(now_ms)
         waits = self._waits(event, now_ms)
+        if waits and isinstance(event, BookEvent):
+            # A book that nobody changes tells nothing more.
+            self._unheard[event.instrument_id] = event
         if waits and isinstance(event, BookEvent | TimerEvent):
             return self._requests(now_ms)
-        # What is told once is heard even then; its wishes come again with the next book.
-        for intent in self._learn(event, now_ms):
-            if not waits or isinstance(intent, Wake):
-                self._take(intent)
+        unheard = () if waits else tuple(self._unheard.values())
+        if unheard:
+            self._unheard.clear()
+        # What is told once is heard even while it waits; its wishes come again with the books.
+        for one in (*unheard, event):
+            for intent in self._learn(one, now_ms):
+                if not waits or isinstance(intent, Wake):
+                    self._take(intent)
         return self._requests(now_ms)
 
     def _waits(self, event: StrategyEvent, now_ms: int) -> bool:

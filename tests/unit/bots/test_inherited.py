@@ -10,6 +10,7 @@ from services.bots.core.orders import BotOrder, answered, intend, reported, send
 from services.bots.core.requests import PermitAsked, Request
 from services.bots.core.setup import Setup
 from services.bots.core.strategy import (
+    BookEvent,
     Intent,
     Quote,
     SignalEvent,
@@ -104,6 +105,33 @@ def test_a_quote_stands_until_the_book_is_there_and_is_changed_then() -> None:
     (change,) = sent(bot, bot.market(FRESH, NOW + 1_200))
     assert isinstance(change, AmendOrder)
     assert change.price == 639_980
+
+
+class HearsBooks(NeedsBook):
+    """Counts the books that it is told of, each by its event."""
+
+    def on(
+        self, config: int, state: int, event: StrategyEvent, view: View
+    ) -> tuple[int, tuple[Intent, ...]]:
+        del config, view
+        return state + isinstance(event, BookEvent), ()
+
+
+def test_books_that_came_while_it_waited_are_heard_though_they_never_change() -> None:
+    other = swap(inverse=True)
+    instruments = {one.id: one for one in (ONE, other)}
+    setup = Setup(
+        bot_id="bot1", epoch=2, config=0, instruments=instruments, capabilities={"okx": AMENDS}
+    )
+    bot = Bot(setup, HearsBooks(), 0, lease_until_ms=LEASE_MS, inherits_until_ms=UNTIL_MS)
+    bot.run(NOW)
+    bot.market(FRESH, NOW)
+    bot.market(FRESH, NOW)
+    assert bot.state == 0
+    bot.market(book(other, [(640_000, 9)], [(640_001, 9)]), NOW + 10)
+    assert bot.state == 2  # each of the two, once
+    bot.market(FRESH, NOW + 20)
+    assert bot.state == 3
 
 
 def test_a_quote_that_is_still_right_is_not_touched() -> None:
