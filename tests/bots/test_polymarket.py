@@ -7,8 +7,10 @@ from collections.abc import Iterator
 import pytest
 
 from launcher.temporary import create_database
-from tests.bots.clob_world import ClobBots, clob_bots
+from tests.bots.clob_world import MICROS, ClobBots, clob_bots
 from tests.bots.world import until
+from tests.paper_clob.harness import WALLETS
+from tradingtools import clock
 
 STRANGER = "a stranger's order rests"
 
@@ -72,3 +74,80 @@ def test_a_bot_quotes_and_fills_and_knows_all_of_it_after_a_kill(world: ClobBots
         assert log.count(STRANGER) == 2  # once in each life, and none of its own
     finally:
         engine.stop()
+
+
+LATER = "0x" + "1a7e" * 16
+YES, NO = "7001", "7002"
+
+
+def rests(world: ClobBots) -> dict[str, tuple[str, int]]:
+    """Return what is written of the later market's quotes that rest: state and price, by id."""
+    found = world.rows(
+        "select venue_order_id, state, (detail->>'price')::int from bot_order"
+        " where not settled and pending = 'NONE' and instrument_id in (%s, %s)",
+        f"polymarket:{YES}", f"polymarket:{NO}",
+    )  # fmt: skip
+    there = world.far()["resting"]
+    return {order: (state, price) for order, state, price in found if order in there}
+
+
+def test_a_market_s_ends_meet_a_bot_and_what_it_pays_is_booked(world: ClobBots) -> None:
+    """A game's start, another tick, a restart; then its resolution while the engine is dead."""
+    bot_id = "mm0000000002"
+    start = (clock.now_ms() // 1000 + 8) * 1000
+    market = {"condition": LATER, "assets": (YES, NO), "tick": "0.001", "game_start_ms": start}
+    world.tell("/markets", **market)
+    for side, price in (("BUY", "0.491"), ("SELL", "0.512")):
+        world.tell("/levels", condition=LATER, side=side, price=price, size="100")
+    config = {"instrument_id": f"polymarket:{YES}", "complement_id": f"polymarket:{NO}"}
+    # Nobody trades there but by the test.
+    world.bot(bot_id, config=config, limits={"mark_age_ms": "60000"})
+    engine = world.engine()
+    engine.start()
+    try:
+        before = until(lambda: rests(world), "quotes")
+        assert any(price % 10_000 for _, price in before.values())
+
+        until(lambda: clock.now_ms() > start, "the game's start")
+        after = until(lambda: not before.keys() & rests(world).keys() and rests(world), "a wipe")
+        world.tell("/tick", condition=LATER, tick="0.01")
+        until(lambda: not any(one[1] % 10_000 for one in rests(world).values()), "the tick")
+        after = until(lambda: rests(world), "quotes on the tick")
+        assert not any(price % 10_000 for _, price in after.values())
+
+        world.tell("/restart", ms=200, post_only_ms=500)
+        for side, price in (("SELL", "0.40"), ("BUY", "0.60")):
+            world.tell("/prints", condition=LATER, side=side, price=price, size="6")
+        traded = "select count(*) from bot_fill where bot_id = %s having count(*) > 0"
+        until(lambda: world.rows(traded, bot_id), "fills")
+        until(lambda: rests(world).keys() - after.keys(), "a quote after the restart")
+
+        engine.kill()
+        world.tell("/resolve", condition=LATER, payouts=["1", "0"])
+        engine.start()
+        ended = ("STOPPED", "its markets have ended")
+        until(lambda: world.state(bot_id) == ended, "the end")
+        paid = world.rows(
+            "select instrument_id, side, price from bot_fill"
+            " where order_id = 'resolution:' || bot_id"
+        )
+        assert paid
+        assert set(paid) <= {
+            (f"polymarket:{YES}", "SELL", 1_000_000),
+            (f"polymarket:{NO}", "SELL", 0),
+        }
+        size = "sum(case side when 'BUY' then size else -size end)"
+        held = f"select 1 from bot_fill where bot_id = %s group by instrument_id having {size} <> 0"
+        assert world.rows(held, bot_id) == []
+        # To the micro what the exchange has paid out.
+        assert round(float(world.far()["usdc"][WALLETS[0].lower()]) * MICROS) == cash(world)
+        assert "a stranger's position" not in engine.log.read_text()
+    finally:
+        engine.stop()
+
+
+def cash(world: ClobBots) -> int:
+    """Return the wallet's USDC by what is booked, in micros."""
+    got = "case when (side = 'SELL') <> undone then price * size else -price * size end"
+    ((total,),) = world.rows(f"select sum({got}) / 1000000 - sum(fee) from bot_fill")
+    return 1_000 * MICROS + int(total)

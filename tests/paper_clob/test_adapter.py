@@ -11,15 +11,13 @@ from pathlib import Path
 import pytest
 
 from tests.paper_clob.harness import CONDITION, KEYS, NO, YES, Live, exchange
-from tests.paper_clob.trader import Trader, trading
-from tradingtools import clock
+from tests.paper_clob.trader import trading
 from tradingtools.venues.polymarket.heartbeats import keep_beating
 from tradingtools.venues.ports import Meaning
 from tradingtools.venues.trading import (
     Connected,
     Disconnected,
     Fill,
-    NewOrder,
     OrderReport,
     OrderStatus,
     ReadError,

@@ -90,9 +90,7 @@ def life(made: AnyBot) -> tuple[BotState, str]:
 
 def resolution(of: Instrument, payout: int | None) -> PhaseChange:
     ended = replace(of, phase=TradingPhase.ENDED, payout=payout)
-    return PhaseChange(
-        instrument=ended, phase=TradingPhase.ENDED, cause="resolution", venue_ms=NOW
-    )
+    return PhaseChange(instrument=ended, phase=TradingPhase.ENDED, cause="resolution", venue_ms=NOW)
 
 
 @pytest.mark.parametrize("payout", [1_000_000, 0, 500_000])

@@ -149,7 +149,7 @@ async def test_a_gateway_knows_an_order_an_hour_beyond_its_last_trade(
     first = new_order()
     hash_ = trader.recognise(first)
     assert first.expires_ms is not None
-    index = trader._index  # noqa: SLF001
+    index = trader._index
     for after_ms, known in ((3_600_000, "mm1"), (3_600_001, "")):
         now_ms = first.expires_ms + after_ms
         monkeypatch.setattr(clock, "now_ms", lambda now=now_ms: now)
