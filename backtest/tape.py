@@ -31,7 +31,9 @@ class SeededMarket:
     start_price: int
     """In units of price, on a tick."""
     drift: float = 0.0
-    """Ticks a second: above zero, the market trends up."""
+    """Ticks a second: above zero, the market trends up, and more takers buy."""
+    turn_s: float = 0.0
+    """After so many seconds the trend turns round, again and again; 0: never."""
     level_size: int
     """Mean size of a level."""
     levels: int = 5
@@ -52,9 +54,10 @@ def seeded(market: SeededMarket) -> Iterator[MarketEvent]:
         if clock >= end:
             return
         at_ms = int(clock)
+        drift = market.drift * _direction(market, clock)
         if dice.random() < market.prints_per_second / rate:
             trades += 1
-            buying = dice.random() < 0.5 + max(min(market.drift / 4, 0.4), -0.4)
+            buying = dice.random() < 0.5 + max(min(drift / 4, 0.4), -0.4)
             edge = (market.spread_ticks + 1) // 2
             price = (mid + edge if buying else mid - edge) * tick
             size = _size(dice, instrument, market.level_size)
@@ -67,11 +70,16 @@ def seeded(market: SeededMarket) -> Iterator[MarketEvent]:
                 venue_ms=at_ms,
             )
             continue
-        carry += market.drift * gap / 1000
+        carry += drift * gap / 1000
         whole = int(carry)
         carry -= whole
         mid = max(mid + whole + dice.choice((-1, 0, 0, 1)), market.spread_ticks + market.levels)
         yield _book(dice, market, mid, at_ms)
+
+
+def _direction(market: SeededMarket, clock: float) -> int:
+    turns = int((clock - market.start_ms) / 1000 / market.turn_s) if market.turn_s else 0
+    return -1 if turns % 2 else 1
 
 
 def _size(dice: random.Random, instrument: Instrument, mean: int) -> int:

@@ -2218,6 +2218,12 @@ class MarketMakingConfig(TypedDict):
     """Seconds, more than 0; left out: 10."""
     backOffMs: NotRequired[int]
     """Left out: 5000."""
+    markoutS: NotRequired[str]
+    """Seconds from a fill to the mid that judges it, more than 0; left out: 10."""
+    adverseWeight: NotRequired[str]
+    """How much wider quotes are by the mean loss of fills within that time, at most 10; 0:
+    they are not; left out: 1.
+    """
 
 
 class MarketMakingConfigInput(TypedDict):
@@ -2257,6 +2263,12 @@ class MarketMakingConfigInput(TypedDict):
     """Seconds, more than 0; left out: 10."""
     backOffMs: NotRequired[int]
     """Left out: 5000."""
+    markoutS: NotRequired[str]
+    """Seconds from a fill to the mid that judges it, more than 0; left out: 10."""
+    adverseWeight: NotRequired[str]
+    """How much wider quotes are by the mean loss of fills within that time, at most 10; 0:
+    they are not; left out: 1.
+    """
 
 
 class MissedCopies(TypedDict):

@@ -17,7 +17,8 @@ from services.bots.strategies.delta_hedge import YEAR_MS, model
 from tests.unit.bots.samples import outcome, spot, swap
 from tradingtools.domain import strategies as settings
 from tradingtools.domain.instrument import Instrument
-from tradingtools.venues.trading import Funding, TradingBook
+from tradingtools.venues.ports import Side
+from tradingtools.venues.trading import Funding, Print, TradingBook
 
 SWAP, SPOT = swap(), spot()
 YES, NO = (replace(outcome(one), tick_size=1_000) for one in ("yes", "no"))
@@ -59,6 +60,11 @@ def mirrored(tape: Iterable[TapeEvent], *, seed: int, dislocated: int) -> Iterat
     """Return the other outcome's books: now and then its asks are too low, or its bids too high."""
     dice = random.Random(seed)  # noqa: S311
     for event in tape:
+        if isinstance(event, Print):
+            # Who buys one outcome sells the other one.
+            side: Side = "SELL" if event.side == "BUY" else "BUY"
+            price = ONE - event.price
+            yield msgspec.structs.replace(event, instrument_id=NO.id, side=side, price=price)
         if not isinstance(event, TradingBook):
             continue
         moved = dice.choice((-dislocated, 0, dislocated)) if dice.random() < 0.1 else 0

@@ -102,6 +102,8 @@ class MarketMakingConfig(_message.Message):
     TOXIC_IMBALANCE_FIELD_NUMBER: _builtins.int
     TOXIC_HALF_LIFE_S_FIELD_NUMBER: _builtins.int
     BACK_OFF_MS_FIELD_NUMBER: _builtins.int
+    MARKOUT_S_FIELD_NUMBER: _builtins.int
+    ADVERSE_WEIGHT_FIELD_NUMBER: _builtins.int
     instrument_id: _builtins.str
     """One of "instruments"."""
     complement_id: _builtins.str
@@ -134,6 +136,12 @@ class MarketMakingConfig(_message.Message):
     """Seconds, more than 0; left out: 10."""
     back_off_ms: _builtins.int
     """Left out: 5000."""
+    markout_s: _builtins.str
+    """Seconds from a fill to the mid that judges it, more than 0; left out: 10."""
+    adverse_weight: _builtins.str
+    """How much wider quotes are by the mean loss of fills within that time, at most 10; 0: they are not;
+    left out: 1.
+    """
     def __init__(
         self,
         *,
@@ -151,17 +159,23 @@ class MarketMakingConfig(_message.Message):
         toxic_imbalance: _builtins.str | None = ...,
         toxic_half_life_s: _builtins.str | None = ...,
         back_off_ms: _builtins.int | None = ...,
+        markout_s: _builtins.str | None = ...,
+        adverse_weight: _builtins.str | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_arrival_decay", b"_arrival_decay", "_back_off_ms", b"_back_off_ms", "_horizon_s", b"_horizon_s", "_min_half_spread", b"_min_half_spread", "_requote_ticks", b"_requote_ticks", "_risk_aversion", b"_risk_aversion", "_toxic_half_life_s", b"_toxic_half_life_s", "_toxic_imbalance", b"_toxic_imbalance", "_volatility_half_life_s", b"_volatility_half_life_s", "arrival_decay", b"arrival_decay", "back_off_ms", b"back_off_ms", "horizon_s", b"horizon_s", "min_half_spread", b"min_half_spread", "requote_ticks", b"requote_ticks", "risk_aversion", b"risk_aversion", "toxic_half_life_s", b"toxic_half_life_s", "toxic_imbalance", b"toxic_imbalance", "volatility_half_life_s", b"volatility_half_life_s"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_adverse_weight", b"_adverse_weight", "_arrival_decay", b"_arrival_decay", "_back_off_ms", b"_back_off_ms", "_horizon_s", b"_horizon_s", "_markout_s", b"_markout_s", "_min_half_spread", b"_min_half_spread", "_requote_ticks", b"_requote_ticks", "_risk_aversion", b"_risk_aversion", "_toxic_half_life_s", b"_toxic_half_life_s", "_toxic_imbalance", b"_toxic_imbalance", "_volatility_half_life_s", b"_volatility_half_life_s", "adverse_weight", b"adverse_weight", "arrival_decay", b"arrival_decay", "back_off_ms", b"back_off_ms", "horizon_s", b"horizon_s", "markout_s", b"markout_s", "min_half_spread", b"min_half_spread", "requote_ticks", b"requote_ticks", "risk_aversion", b"risk_aversion", "toxic_half_life_s", b"toxic_half_life_s", "toxic_imbalance", b"toxic_imbalance", "volatility_half_life_s", b"volatility_half_life_s"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_arrival_decay", b"_arrival_decay", "_back_off_ms", b"_back_off_ms", "_horizon_s", b"_horizon_s", "_min_half_spread", b"_min_half_spread", "_requote_ticks", b"_requote_ticks", "_risk_aversion", b"_risk_aversion", "_toxic_half_life_s", b"_toxic_half_life_s", "_toxic_imbalance", b"_toxic_imbalance", "_volatility_half_life_s", b"_volatility_half_life_s", "arrival_decay", b"arrival_decay", "back_off_ms", b"back_off_ms", "complement_id", b"complement_id", "horizon_s", b"horizon_s", "instrument_id", b"instrument_id", "max_half_spread", b"max_half_spread", "max_position", b"max_position", "min_half_spread", b"min_half_spread", "order_size", b"order_size", "requote_ticks", b"requote_ticks", "risk_aversion", b"risk_aversion", "toxic_half_life_s", b"toxic_half_life_s", "toxic_imbalance", b"toxic_imbalance", "volatility_half_life_s", b"volatility_half_life_s"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_adverse_weight", b"_adverse_weight", "_arrival_decay", b"_arrival_decay", "_back_off_ms", b"_back_off_ms", "_horizon_s", b"_horizon_s", "_markout_s", b"_markout_s", "_min_half_spread", b"_min_half_spread", "_requote_ticks", b"_requote_ticks", "_risk_aversion", b"_risk_aversion", "_toxic_half_life_s", b"_toxic_half_life_s", "_toxic_imbalance", b"_toxic_imbalance", "_volatility_half_life_s", b"_volatility_half_life_s", "adverse_weight", b"adverse_weight", "arrival_decay", b"arrival_decay", "back_off_ms", b"back_off_ms", "complement_id", b"complement_id", "horizon_s", b"horizon_s", "instrument_id", b"instrument_id", "markout_s", b"markout_s", "max_half_spread", b"max_half_spread", "max_position", b"max_position", "min_half_spread", b"min_half_spread", "order_size", b"order_size", "requote_ticks", b"requote_ticks", "risk_aversion", b"risk_aversion", "toxic_half_life_s", b"toxic_half_life_s", "toxic_imbalance", b"toxic_imbalance", "volatility_half_life_s", b"volatility_half_life_s"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__adverse_weight: _TypeAlias = _typing.Literal["adverse_weight"]  # noqa: Y015
+    _WhichOneofArgType__adverse_weight: _TypeAlias = _typing.Literal["_adverse_weight", b"_adverse_weight"]  # noqa: Y015
     _WhichOneofReturnType__arrival_decay: _TypeAlias = _typing.Literal["arrival_decay"]  # noqa: Y015
     _WhichOneofArgType__arrival_decay: _TypeAlias = _typing.Literal["_arrival_decay", b"_arrival_decay"]  # noqa: Y015
     _WhichOneofReturnType__back_off_ms: _TypeAlias = _typing.Literal["back_off_ms"]  # noqa: Y015
     _WhichOneofArgType__back_off_ms: _TypeAlias = _typing.Literal["_back_off_ms", b"_back_off_ms"]  # noqa: Y015
     _WhichOneofReturnType__horizon_s: _TypeAlias = _typing.Literal["horizon_s"]  # noqa: Y015
     _WhichOneofArgType__horizon_s: _TypeAlias = _typing.Literal["_horizon_s", b"_horizon_s"]  # noqa: Y015
+    _WhichOneofReturnType__markout_s: _TypeAlias = _typing.Literal["markout_s"]  # noqa: Y015
+    _WhichOneofArgType__markout_s: _TypeAlias = _typing.Literal["_markout_s", b"_markout_s"]  # noqa: Y015
     _WhichOneofReturnType__min_half_spread: _TypeAlias = _typing.Literal["min_half_spread"]  # noqa: Y015
     _WhichOneofArgType__min_half_spread: _TypeAlias = _typing.Literal["_min_half_spread", b"_min_half_spread"]  # noqa: Y015
     _WhichOneofReturnType__requote_ticks: _TypeAlias = _typing.Literal["requote_ticks"]  # noqa: Y015
@@ -175,11 +189,15 @@ class MarketMakingConfig(_message.Message):
     _WhichOneofReturnType__volatility_half_life_s: _TypeAlias = _typing.Literal["volatility_half_life_s"]  # noqa: Y015
     _WhichOneofArgType__volatility_half_life_s: _TypeAlias = _typing.Literal["_volatility_half_life_s", b"_volatility_half_life_s"]  # noqa: Y015
     @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__adverse_weight) -> _WhichOneofReturnType__adverse_weight | None: ...
+    @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__arrival_decay) -> _WhichOneofReturnType__arrival_decay | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__back_off_ms) -> _WhichOneofReturnType__back_off_ms | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__horizon_s) -> _WhichOneofReturnType__horizon_s | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__markout_s) -> _WhichOneofReturnType__markout_s | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__min_half_spread) -> _WhichOneofReturnType__min_half_spread | None: ...
     @_typing.overload

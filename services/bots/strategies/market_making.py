@@ -6,6 +6,9 @@ half = g s2 T / 2 + ln(1 + g / k) / g. There q is the inventory in orders, g the
 the variance of the mid a second, T the horizon in seconds, k the decay of arrivals with distance.
 The horizon does not run out, as in the paper's section 2.3.
 
+The half spread is wider by what fills have lost to moves of the mid soon after them, and the side
+in the way of one-sided prints backs off for a while.
+
 The model's own figures are floats; a price becomes an integer on a tick, away from the mid, and no
 amount is ever computed with a float.
 
@@ -35,10 +38,28 @@ from tradingtools.domain.book import BookStatus
 from tradingtools.domain.instrument import Instrument, InstrumentKind, TradingPhase
 from tradingtools.domain.strategies import MarketMakingConfig
 from tradingtools.venues.ports import Side
-from tradingtools.venues.trading import TradingBook
+from tradingtools.venues.trading import Fill, TradingBook
 
 BID, ASK, COMPLEMENT = "bid", "ask", "complement"
 SLOTS = (BID, ASK, COMPLEMENT)
+
+
+MOST_AWAITING = 200
+"""Fills that wait for their markout; the oldest is not judged when there are more."""
+ADVERSE_FADING = 0.9
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Awaiting:
+    """A fill whose markout is not known yet."""
+
+    trade_id: str
+    long: bool
+    """It gains when the mid rises."""
+    size: int
+    mid: int
+    """At the fill, in units of price."""
+    due_ms: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,13 +78,22 @@ class MarketMakingState:
     no_ask_until_ms: int = 0
     spread_gain: int = 0
     """Money gained against the mid at the time of each fill."""
+    markout: int = 0
+    """Money that fills gained by moves of the mid within ``markout_s`` after them: below zero, they
+    were taken by those who knew more."""
+    adverse: float = 0.0
+    """The move of the mid against a fill within that time, in price: a fading mean."""
+    judged: int = 0
+    """Fills of which the markout is known."""
+    awaiting: tuple[Awaiting, ...] = ()
+    """Fills of which it is not known yet, the oldest first."""
     fees: int = 0
     fills: int = 0
 
 
 def sources(state: MarketMakingState) -> dict[str, int]:
     """Return the gains whose source is known: against the mid at the time of each fill."""
-    return {"spread": state.spread_gain}
+    return {"spread": state.spread_gain, "markout": state.markout}
 
 
 class MarketMaking:
@@ -93,6 +123,7 @@ class MarketMaking:
             book = view.books.get(event.instrument_id)
             if event.instrument_id == config.instrument_id and _quotable(book):
                 state = _with_mid(config, state, _mid(view, config), view.now_ms)
+                state = _with_markouts(config, state, view)
         return state, _quotes(config, state, view)
 
     def explain(
@@ -107,12 +138,15 @@ class MarketMaking:
             f"inventory {prices.inventory:.3g} orders: reservation price "
             f"{prices.reservation:.6g}, half spread {prices.half:.3g}"
         )
+        if state.adverse < 0 and config.adverse_weight:
+            lost = f"{-state.adverse:.3g} within {config.markout_s:g} s"
+            about += f", wider because fills lose {lost}"
         reasons = {}
         for slot, until in ((BID, state.no_bid_until_ms), (ASK, state.no_ask_until_ms)):
             held_back = f"; held back for {until - view.now_ms} ms: one-sided prints"
             reasons[slot] = about + (held_back if until > view.now_ms else "")
         reasons[COMPLEMENT] = reasons[ASK]
-        return reasons
+        return reasons | {"profit": _profit(config, state, view)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,6 +207,60 @@ def _with_print(
     return state
 
 
+def _middle(state: MarketMakingState, instrument: Instrument) -> int:
+    """Return the mid in units of price."""
+    return max(round(state.mid * 10.0**instrument.price_digits), 1)
+
+
+def _with_markouts(
+    config: MarketMakingConfig, state: MarketMakingState, view: View
+) -> MarketMakingState:
+    """Judge the fills that are old enough by how far the mid has moved since."""
+    due = [one for one in state.awaiting if one.due_ms <= view.now_ms]
+    if not due:
+        return state
+    instrument = view.instruments[config.instrument_id]
+    mid, gain, adverse = _middle(state, instrument), 0, state.adverse
+    for one in due:
+        before = instrument.notional(one.mid, one.size, up=True)
+        after = instrument.notional(mid, one.size, up=False)
+        gain += after - before if one.long != instrument.inverse else before - after
+        move = (mid - one.mid) / 10.0**instrument.price_digits
+        adverse = ADVERSE_FADING * adverse + (1 - ADVERSE_FADING) * (move if one.long else -move)
+    return replace(
+        state,
+        markout=state.markout + gain,
+        adverse=adverse,
+        judged=state.judged + len(due),
+        awaiting=tuple(one for one in state.awaiting if one.due_ms > view.now_ms),
+    )
+
+
+def _awaiting(
+    config: MarketMakingConfig, state: MarketMakingState, fill: Fill, view: View
+) -> tuple[Awaiting, ...]:
+    others = tuple(one for one in state.awaiting if one.trade_id != fill.trade_id)
+    if fill.undone:
+        return others
+    one = Awaiting(
+        trade_id=fill.trade_id,
+        long=(fill.side == "BUY") == (fill.instrument_id == config.instrument_id),
+        size=fill.size,
+        mid=_middle(state, view.instruments[config.instrument_id]),
+        due_ms=view.now_ms + int(config.markout_s * 1000),
+    )
+    return (*others, one)[-MOST_AWAITING:]
+
+
+def _profit(config: MarketMakingConfig, state: MarketMakingState, view: View) -> str:
+    """Return what was made by source."""
+    text = view.instruments[config.instrument_id].money_text
+    return (
+        f"{state.fills} fills: spread {text(state.spread_gain)}, fees {text(state.fees)}; of "
+        f"{state.judged} the mid has moved for {text(state.markout)} within {config.markout_s:g} s"
+    )
+
+
 def _with_fill(
     config: MarketMakingConfig, state: MarketMakingState, event: FillEvent, view: View
 ) -> MarketMakingState:
@@ -189,6 +277,7 @@ def _with_fill(
         spread_gain=state.spread_gain + sign * gain,
         fees=state.fees + sign * fill.fee,
         fills=state.fills + sign,
+        awaiting=_awaiting(config, state, fill, view),
     )
 
 
@@ -205,6 +294,8 @@ def _prices(config: MarketMakingConfig, state: MarketMakingState, view: View) ->
     risk = config.risk_aversion * state.variance * config.horizon_s
     reservation = state.mid - inventory * risk
     half = risk / 2 + math.log1p(config.risk_aversion / config.arrival_decay) / config.risk_aversion
+    # Who trades at a loss to the better informed has to earn that loss (Glosten and Milgrom, 1985).
+    half += max(-state.adverse, 0.0) * config.adverse_weight
     half = min(max(half, config.min_half_spread / unit), config.max_half_spread / unit)
     bid = math.floor((reservation - half) * unit / tick) * tick
     ask = math.ceil((reservation + half) * unit / tick) * tick

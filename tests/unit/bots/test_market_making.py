@@ -200,3 +200,39 @@ def test_profit_against_the_mid_is_told_apart_from_fees() -> None:
     undone = FillEvent(replace(fill, undone=True), "bid")
     state, _ = MAKER.on(BINARY, state, undone, view())
     assert (state.spread_gain, state.fees, state.fills) == (0, 0, 0)
+
+
+def test_a_fill_is_judged_by_the_mid_that_follows_it() -> None:
+    # 10 YES at 0.49 with the mid at 0.5; ten seconds later the mid is 0.47: 0.3 lost. 5 NO at 0.49
+    # are short of YES: 0.15 gained.
+    before = MarketMakingState(mid=0.5, mid_ms=1_000)
+    fill = Fill(
+        trade_id="t", order_id="a", venue_order_id="v", instrument_id=YES.id, side="BUY",
+        price=490_000, size=10_000_000, fee=0, fee_currency="USDC", maker=True, venue_ms=0,
+    )  # fmt: skip
+    other = replace(fill, trade_id="u", instrument_id=NO.id, size=5_000_000)
+    later = view(
+        now_ms=11_000,
+        books={YES.id: book(YES, [(460_000, 10_000_000)], [(480_000, 10_000_000)])},
+    )
+
+    one, _ = MAKER.on(BINARY, before, FillEvent(fill, "bid"), view())
+    early, _ = quotes(BINARY, one, replace(later, now_ms=10_999))
+    assert (early.markout, early.judged) == (0, 0)
+    lost, _ = quotes(BINARY, one, later)
+    assert (lost.markout, lost.judged, lost.awaiting) == (-300_000, 1, ())
+    # A tenth of 0.03 counts in the fading mean, and widens the quotes by as much.
+    assert lost.adverse == pytest.approx(-0.003)
+    said = MAKER.explain(BINARY, lost, later)
+    assert "wider because fills lose 0.003 within 10 s" in said["bid"]
+    assert said["profit"] == (
+        "1 fills: spread 0.1, fees 0; of 1 the mid has moved for -0.3 within 10 s"
+    )
+
+    both, _ = MAKER.on(BINARY, one, FillEvent(other, "complement"), view())
+    judged, _ = quotes(BINARY, both, later)
+    assert judged.markout == -300_000 + 150_000
+    # A fill that is undone is judged no more.
+    undone, _ = MAKER.on(BINARY, both, FillEvent(replace(fill, undone=True), "bid"), view())
+    judged, _ = quotes(BINARY, undone, later)
+    assert judged.markout == 150_000

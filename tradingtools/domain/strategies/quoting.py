@@ -51,6 +51,10 @@ class MarketMakingConfig:
     """By which prints fade."""
     back_off_ms: Annotated[int, Meta(ge=0, extra={"unit": "milliseconds"})] = 5_000
     """For how long quotes in their way are taken back."""
+    markout_s: SecondsFloat = 10.0
+    """From a fill to the mid that judges it."""
+    adverse_weight: Annotated[float, Meta(ge=0, le=10, extra={"unit": "number"})] = 1.0
+    """How much wider quotes are by the mean loss of fills within that time; 0: they are not."""
 
     def traded(self) -> dict[str, str]:
         """Return the instruments that it trades, by field."""
