@@ -280,6 +280,8 @@ class Engine:
 
     async def _abandon(self) -> None:
         """Let go of everything at once: its leases are another's, or run out."""
+        # Under one lease no wallet is begun twice: ids of orders would be used again.
+        self._ended.update((one, held.lease.epoch) for one, held in self._held.items())
         tasks = [one.task for one in self._held.values()]
         tasks += [one.moving for one in self._held.values() if one.moving is not None]
         self._held.clear()

@@ -67,6 +67,10 @@ left join kill_switch_wallet p on p.kill_id = k.id and p.wallet_id = w.id
 where w.id = %(wallet)s and k.cleared_at is null
 order by coalesce(p.phase, 'WAITING') = 'DONE', k.set_at
 
+-- name: kill_hold
+-- One wallet steps at a time, so that the last one sees that all others are done.
+select from kill_switch where id = %(kill)s for update
+
 -- name: kill_step
 insert into kill_switch_wallet as p (kill_id, wallet_id, phase, engine, bots, orders, holdings, detail,
                                 last_arrival_at)
@@ -92,6 +96,10 @@ insert into risk_event (tenant, scope, subject, limit_name, action, detail)
 select tenant, case when exchange = '' then 'PORTFOLIO' else 'EXCHANGE' end, exchange, 'kill_switch',
        'DONE', 'every wallet is done'
 from done
+
+-- name: kill_reopened
+-- A wallet whose bots began in the instant of the kill switch was not known when it was done.
+update kill_switch set done_at = null where id = %(kill)s and done_at is not null
 
 -- name: last_permit
 -- The end of the last permit of a wallet: nothing of its bots leaves after it.

@@ -195,9 +195,13 @@ class RiskStore:
 
     async def kill_step(self, connection: Connection, kill: Kill, progress: Row) -> None:
         """Write how far a wallet is with a kill switch; the last wallet ends it."""
-        await connection.execute(_SQL["kill_step"], {"kill": kill.kill_id, **progress})
+        of = {"kill": kill.kill_id}
+        await connection.execute(_SQL["kill_hold"], of)
+        await connection.execute(_SQL["kill_step"], {**of, **progress})
         if progress["phase"] == "DONE":
-            await connection.execute(_SQL["kill_done"], {"kill": kill.kill_id})
+            await connection.execute(_SQL["kill_done"], of)
+        elif progress["orders"] or progress["holdings"]:
+            await connection.execute(_SQL["kill_reopened"], of)
 
     async def last_permit_ms(self, wallet_id: str) -> int | None:
         """Return when the last permit of a wallet ends; None: it had none."""

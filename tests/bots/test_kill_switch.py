@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
 
 from services.bots.core.permit import order_id
@@ -14,25 +16,27 @@ KILL = f"kil_{7:032x}"
 
 
 @pytest.fixture(autouse=True)
-def exact(monkeypatch: pytest.MonkeyPatch) -> None:
+def exact(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(killing, "CLOCK_ERROR_MS", 0)
+    yield
+    clear(desk)
 
 
-def kill(desk: Desk, exchange: str = "okx") -> None:
+def kill(desk: Desk, exchange: str = "okx", kill_id: str = KILL) -> None:
     desk.rows(
         "insert into kill_switch (id, tenant, exchange, reason, actor)"
         " values (%s, 'default', %s, 'prices are wrong', 'me')",
-        KILL, exchange,
+        kill_id, exchange,
     )  # fmt: skip
 
 
 def clear(desk: Desk) -> None:
-    desk.rows("delete from kill_switch_wallet where kill_id = %s", KILL)
-    desk.rows("delete from kill_switch where id = %s", KILL)
+    desk.rows("delete from kill_switch_wallet")
+    desk.rows("delete from kill_switch")
 
 
 def phase(desk: Desk) -> str:
-    rows = desk.rows("select phase from kill_switch_wallet where kill_id = %s", KILL)
+    rows = desk.rows("select phase from kill_switch_wallet")
     return str(rows[0][0]) if rows else ""
 
 
@@ -91,7 +95,6 @@ async def test_a_killed_wallet_is_done_after_a_second_sweep_alone(
     assert desk.state(desk.other) == "IDLE"
     told = "select action from risk_event where limit_name = 'kill_switch'"
     assert desk.rows(told) == [("DONE",)]
-    clear(desk)
 
 
 async def test_a_stopped_bot_that_holds_something_is_flattened_too(
@@ -114,7 +117,6 @@ async def test_a_stopped_bot_that_holds_something_is_flattened_too(
         desk.exchange.fill(exit_.order_id, 10)
         await until(lambda: phase(desk) == "SECOND_SWEEP", "the second sweep")
         assert desk.state(desk.one) == "RISK_STOPPED"
-    clear(desk)
 
 
 async def test_nothing_starts_under_a_kill_switch(
@@ -128,7 +130,6 @@ async def test_nothing_starts_under_a_kill_switch(
     async with desk.running():
         await until(lambda: desk.state(desk.one) == "RISK_STOPPED", "the stop")
     assert desk.exchange.placed == []
-    clear(desk)
 
 
 async def test_bots_on_opposite_sides_of_one_account_are_both_closed(
@@ -152,4 +153,54 @@ async def test_bots_on_opposite_sides_of_one_account_are_both_closed(
         exits = await until(lambda: len(flattening(desk)) == 2 and flattening(desk), "the exits")
     told = {(one.side, one.size, one.reduce_only) for one in exits}
     assert told == {("SELL", 10, False), ("BUY", 4, False)}
-    clear(desk)
+
+
+async def test_an_operator_settles_an_order_under_a_kill_switch(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What nobody can settle keeps it from its end, and an exit closes what was found."""
+    script = scripted(monkeypatch)
+    script.intents = (quote(10),)
+    desk.bot(desk.one)
+    async with desk.running():
+        (name,) = await until(lambda: open_orders(desk), "the quote")
+        script.intents = ()
+        written = "select 1 from bot_order where order_id = %s and state = 'OPEN'"
+        await until(lambda: desk.rows(written, name), "the row")
+    del desk.exchange.orders[name]
+    dead = "jsonb_set(jsonb_set(detail, '{state}', '\"DEAD\"'), '{pending}', '\"NONE\"')"
+    desk.rows(f"update bot_order set state = 'DEAD', detail = {dead} where order_id = %s", name)
+    kill(desk)
+    async with desk.running("another"):
+        await until(lambda: phase(desk) == "CANCELLING", "what nobody can settle")
+        desk.rows(
+            "insert into bot_order_settlement (order_id, bot_id, filled, actor, reason)"
+            " values (%s, %s, 4, 'ann', 'a statement')",
+            name, desk.one,
+        )  # fmt: skip
+        (exit_,) = await until(lambda: flattening(desk), "the exit")
+        assert (exit_.side, exit_.size) == ("SELL", 4)
+        desk.exchange.fill(exit_.order_id, 4)
+        await until(lambda: phase(desk) == "SECOND_SWEEP", "the second sweep")
+
+
+async def test_the_next_kill_switch_waits_for_what_left_since_the_last_one(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scripted(monkeypatch)
+    desk.lease_ms = 4_000
+    desk.bot(desk.one)
+    async with desk.running():
+        await until(lambda: desk.state(desk.one) == "RUNNING", "the start")
+        kill(desk)
+        await until(lambda: phase(desk) == "DONE", "the end")
+        clear(desk)
+        until_ = (
+            "insert into bot_permit select id, 1, %s, 'BUY', 1, 2, 1, 1, now() + interval '1 h'"
+        )
+        desk.rows(f"{until_} from bot where id = %s", SWAP.id, desk.one)
+
+        kill(desk, kill_id=f"kil_{8:032x}")
+        await until(lambda: phase(desk), "the progress")
+        assert phase(desk) == "SECOND_SWEEP"
+    desk.rows("delete from bot_permit where bot_id = %s", desk.one)

@@ -17,8 +17,9 @@ from services.bots import risk_store
 from services.bots.core.permit import Permit
 from services.bots.core.requests import PermitAsked
 from services.bots.core.risk.shares import ShareKept, ShareWanted
-from services.bots.risk_store import DeniedError
+from services.bots.risk_store import DeniedError, Kill, RiskStore
 from services.bots.store import Standing, Store, WalletLease
+from tests.bots.exchange import until
 from tradingtools.domain.bot_risk import RiskAction
 from tradingtools.domain.portfolio_risk import ScopeLimit
 from tradingtools.storage.postgres.pool import open_pool
@@ -153,11 +154,7 @@ def test_a_share_is_kept_given_back_and_found_by_the_next_owner(
 
 
 def test_a_kill_switch_lets_nothing_open_and_exits_go(database_url: str, rows: Any) -> None:
-    rows(
-        "insert into kill_switch (id, tenant, exchange, reason, actor)"
-        " values (%s, 'default', 'okx', 'test', 'me')",
-        f"kil_{1:032x}",
-    )
+    killed(rows)
 
     async def course(stores: list[Store]) -> list[Any]:
         return [
@@ -171,6 +168,66 @@ def test_a_kill_switch_lets_nothing_open_and_exits_go(database_url: str, rows: A
     assert (opens, exits) == ("a kill switch is set", None)
     assert (kill.reason, kill.phase) == ("test", "WAITING")
     assert rows("select count(*) from bot_permit") == [(1,)]
+
+
+async def step(store: Store, number: int, phase: str, orders: int = 0) -> None:
+    """Write how far the wallet of an engine is with the kill switch of `killed`."""
+    lease = WalletLease(wallet_id=wallet_of(number), epoch=1, until_ms=0)
+    kill = Kill(kill_id=f"kil_{1:032x}", reason="test", phase="WAITING")
+    await store.kill_step(
+        lease, kill, phase=phase, bots=1, orders=orders, holdings=0, last_arrival_ms=None, detail=""
+    )
+
+
+def killed(rows: Any) -> None:
+    rows(
+        "insert into kill_switch (id, tenant, exchange, reason, actor)"
+        " values (%s, 'default', 'okx', 'test', 'me')",
+        f"kil_{1:032x}",
+    )
+
+
+def test_two_wallets_that_end_at_once_end_the_kill_switch(
+    database_url: str, rows: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither commits before the other one has looked, or waits for it."""
+    killed(rows)
+    real = RiskStore.kill_step
+    looked: list[RiskStore] = []
+
+    async def slow(self: RiskStore, *arguments: Any) -> None:
+        await real(self, *arguments)
+        looked.append(self)
+        waits = "select 1 from pg_locks where not granted"
+        await until(lambda: len(looked) == 2 or rows(waits), "the other one")
+
+    async def course(stores: list[Store]) -> None:
+        await step(stores[0], 0, "SECOND_SWEEP")
+        await step(stores[1], 1, "SECOND_SWEEP")
+        monkeypatch.setattr(RiskStore, "kill_step", slow)
+        await asyncio.gather(step(stores[0], 0, "DONE"), step(stores[1], 1, "DONE"))
+
+    run(database_url, course)
+
+    assert rows("select done_at is null from kill_switch") == [(False,)]
+    assert rows("select action from risk_event") == [("DONE",)]
+
+
+def test_a_wallet_that_is_found_late_has_the_kill_switch_go_on(
+    database_url: str, rows: Any
+) -> None:
+    killed(rows)
+    seen: list[tuple[bool]] = []
+
+    async def course(stores: list[Store]) -> None:
+        late = (("DONE", 0, 0), ("SECOND_SWEEP", 1, 0), ("CANCELLING", 1, 1), ("DONE", 1, 0))
+        for phase, number, orders in late:
+            await step(stores[number], number, phase, orders)
+            seen.extend(rows("select done_at is not null from kill_switch"))
+
+    run(database_url, course)
+
+    assert [done for (done,) in seen] == [True, True, False, True]
 
 
 def test_losses_are_counted_from_where_the_limit_was_set_and_told_once(

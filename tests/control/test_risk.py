@@ -175,6 +175,23 @@ def test_a_kill_switch_is_one_shows_its_progress_and_lets_nothing_start(
     assert actions(database, tenant) == ["FLATTEN_AND_STOP", "CLEARED"]
 
 
+def test_a_start_in_the_instant_of_a_kill_switch_begins_nothing_once_it_is_cleared(
+    edge: RunningEdge, database: Database, wallet: Callable[..., str], tenant: str
+) -> None:
+    """The start looked before the kill switch was there, and was written after it."""
+    mine = wallet(tenant=tenant)
+    bots = [created(edge, mine, tenant=tenant)["id"] for _ in range(3)]
+    moved(database, bots[1], "STARTING", "RUNNING", "STOPPING", "STOPPED")
+    moved(database, bots[2], "STARTING", "RUNNING")
+    made = edge.call("POST", "/risk/kill-switch", json={"tenant": tenant}).json()
+    database.execute("update bot set desired = 'RUNNING' where id = any(%s)", (bots,))
+
+    edge.call("DELETE", f"/risk/kill-switch/{made['id']}")
+
+    wanted = [edge.call("GET", f"/bots/{one}").json()["desired"] for one in bots]
+    assert wanted == [f"BOT_STATE_{one}" for one in ("IDLE", "STOPPED", "RUNNING")]
+
+
 def actions(database: Database, tenant: str) -> list[str]:
     query = "select action from risk_event where tenant = %s order by event_seq"
     return [row["action"] for row in database.execute(query, (tenant,))]

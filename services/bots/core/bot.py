@@ -342,9 +342,17 @@ class Bot(Generic[Config, State]):
             self._stop([risk.breach(risk.RiskLimit.CLOSED_BY_EXCHANGE, text)])
         return self._requests(now_ms)
 
-    def missing(self, closed: Closed, now_ms: int) -> list[Request]:
-        """Open nothing where its exchange holds less than fills make, until it is called again."""
+    def missing(self, closed: Closed, lacking: Collection[str], now_ms: int) -> list[Request]:
+        """Open nothing where its exchange holds less than fills make, until it is called again.
+
+        Args:
+            closed: sides of instruments on which nothing opens.
+            lacking: instruments of which the account holds less, explained or not: an exit there
+                must not open the other side.
+            now_ms: milliseconds since the epoch.
+        """
         self._missing = closed
+        self._quoting.lacking = lacking
         return self._requests(now_ms)
 
     def flatten(self) -> None:
@@ -401,9 +409,16 @@ class Bot(Generic[Config, State]):
         """Return its own limits that let nothing open just now, each once."""
         return list({one.limit: one for one in self._quoting.closed.values()}.values())
 
-    def kept_shares(self, now_ms: int) -> list[ShareKept]:
-        """Return its shares as they are to be written; then `shares_written` is called."""
-        return self._quoting.kept_shares(now_ms, reconciled=self.life is not BotState.STARTING)
+    def kept_shares(self, now_ms: int, *, known: bool = True) -> list[ShareKept]:
+        """Return its shares as they are to be written; then `shares_written` is called.
+
+        Args:
+            now_ms: milliseconds since the epoch.
+            known: nothing that left in a former life can still be found; else nothing is given
+                back.
+        """
+        reconciled = known and self.life is not BotState.STARTING
+        return self._quoting.kept_shares(now_ms, reconciled=reconciled)
 
     def shares_written(self) -> None:
         """Take that its shares are written as they were told last."""

@@ -7,7 +7,7 @@ nothing that risk does not let in; cancels need none of the three.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 from decimal import Decimal
 from typing import Any
@@ -27,7 +27,7 @@ from services.bots.core.reconcile import (
     wanted,
 )
 from services.bots.core.requests import DEADLINE_MS, REFUSED_PAUSE_MS, PermitAsked, Request
-from services.bots.core.risk import Closed, Exposure
+from services.bots.core.risk import CONTRACTS, Closed, Exposure
 from services.bots.core.risk.shares import Refused, ShareKept, ShareWanted
 from services.bots.core.setup import Setup
 from services.bots.core.strategy import Quote
@@ -80,6 +80,8 @@ class Quoting:
         """Only what reduces a holding is wanted any more."""
         self.closed: Closed = {}
         """Sides of instruments on which nothing opens, and why."""
+        self.lacking: Collection[str] = ()
+        """Instruments of which the account holds less than its bots believe."""
         self.money: Mapping[str, Decimal] | None = None
         """Of the account, by currency; None: not told yet."""
         self._setup = setup
@@ -193,6 +195,9 @@ class Quoting:
             quote = None
         elif quote is None and order is not None and self._inherits(order, now_ms):
             return None
+        if quote is not None and instrument.id in self.lacking and instrument.kind in CONTRACTS:
+            # What is not there cannot be closed: an exit would open the other side.
+            quote = replace(quote, reduce_only=True)
         able = self._setup.capabilities[instrument.venue]
         want = wanted(quote, order, instrument, able)
         if want is None:

@@ -95,6 +95,9 @@ class Forced:
         except ReadError as error:
             _log.warning("funding was not read", why=str(error))
             return
+        if payments:
+            # By what is durable: what was filled just before has its part, too.
+            await self._write()
         for one in payments:
             await self._pay(one)
 

@@ -93,7 +93,8 @@ class Journal:
     def _standing(self, bot: AnyBot, now_ms: int) -> Standing | None:
         """Return where a bot stands; None: its strategy cannot say it, which ends it."""
         try:
-            return _standing(bot, now_ms, live=self._wallet.venue.live)
+            known = bot.setup.bot_id not in self._wallet.unread_ms
+            return _standing(bot, now_ms, live=self._wallet.venue.live, known=known)
         except Exception as error:  # noqa: BLE001 - one bot must not stop a wallet's others
             if bot.failure is None:
                 _log.error("a bot cannot say where it stands", bot=bot.setup.bot_id, exc_info=error)
@@ -101,7 +102,7 @@ class Journal:
             return None
 
 
-def _standing(bot: AnyBot, now_ms: int, *, live: bool) -> Standing:
+def _standing(bot: AnyBot, now_ms: int, *, live: bool, known: bool) -> Standing:
     equity = bot.equity
     return Standing(
         bot_id=bot.setup.bot_id,
@@ -110,7 +111,7 @@ def _standing(bot: AnyBot, now_ms: int, *, live: bool) -> Standing:
         explanation=bot.explain(now_ms),
         holdings=bot.holdings,
         equity=None if equity is None else asdict(equity),
-        shares=bot.kept_shares(now_ms),
+        shares=bot.kept_shares(now_ms, known=known),
         result_micros=bot.result_micros(now_ms),
         positions=bot.positions(),
         version=bot.setup.version,

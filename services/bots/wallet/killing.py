@@ -50,6 +50,8 @@ class Killing:
         self._sending = sending
         self._account = account
         self._last_ms: int | None = None
+        self._kill_id = ""
+        """The kill switch that it is the last arrival for."""
 
     def stop(self, bot: AnyBot, kill: Kill) -> None:
         """Have a bot cancel everything and close what it holds."""
@@ -62,9 +64,10 @@ class Killing:
             LostError: the wallet is another engine's.
         """
         progress = self._progress()
-        if progress.orders or progress.holdings:
-            self._last_ms = None
-        else:
+        left = progress.orders or progress.holdings
+        if left or kill.kill_id != self._kill_id:
+            self._last_ms, self._kill_id = None, kill.kill_id
+        if not left:
             progress = await self._swept(progress)
         await self._wallet.store.kill_step(self._wallet.lease, kill, **asdict(progress))
 

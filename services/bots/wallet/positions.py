@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
 from functools import partial
 
 import structlog
@@ -82,6 +81,7 @@ class Positions:
         settles = max(positions.SETTLES_MS, able.horizon_ms)
         explained = await self._wallet.store.gaps(self._wallet.lease.wallet_id)
         closed: Closed = {}
+        lacking = set()
         for instrument_id, one in self._known.items():
             certain = now_ms - one.since_ms >= settles or instrument_id in self._told
             if not certain and instrument_id in self._proven:
@@ -95,17 +95,16 @@ class Positions:
             )
             if certain:
                 await self._tell(gap)
+            if gap.missing:
+                lacking.add(instrument_id)
             if gap.missing and not gap.explained:
                 closed.update(self._closed(gap))
         for instrument_id in set(self._told) - set(self._known):
             await self._wallet.store.gap_closed(self._wallet.lease, instrument_id)
             del self._told[instrument_id]
             _log.info("a position is what bots believe again", instrument=instrument_id)
-        self._close(closed)
-
-    def _close(self, closed: Mapping[tuple[str, Side], risk.Breach]) -> None:
         for bot in self._wallet.bots.values():
-            self._sending.tell(bot, partial(bot.missing, dict(closed)))
+            self._sending.tell(bot, partial(bot.missing, dict(closed), frozenset(lacking)))
 
     async def _tell(self, gap: Gap) -> None:
         if self._told.get(gap.instrument_id) == gap:

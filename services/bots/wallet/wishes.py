@@ -160,6 +160,9 @@ class Wishes:
             if row.state is not BotState.IDLE and not kill.done:
                 self._beginning[row.bot_id] = asyncio.create_task(self._take_up(row))
             return
+        if row.to_settle:
+            # What nobody could settle keeps the kill switch from its end.
+            await self._settle(bot)
         self._killing.stop(bot, kill)
         if bot.life is not row.state:
             await self._moved(bot, row)
@@ -246,10 +249,13 @@ class Wishes:
             self._sending.tell(bot, partial(bot.account, self._wallet.account))
         # A person may have thought better of it while the venue was read.
         row = await self._store.bot(row.bot_id)
-        if row.flattening and row.state is BotState.RISK_STOPPED:
+        if row.flattening and row.state in _RESTED:
             bot.flatten()
         if not _starts(row):
-            self._end(bot, _ending(row))
+            stopped = bot.life is BotState.RISK_STOPPED
+            if not (stopped and (row.state, bot.life) in TRANSITIONS):
+                # Else reading its account has stopped it, and a person is to know.
+                self._end(bot, _ending(row))
         elif await self._through(row, BotState.RUNNING, ""):
             self._sending.tell(bot, bot.run)
 
@@ -265,6 +271,8 @@ class Wishes:
         bot.life = row.state if rested else BotState.ERROR
         self._wallet.bots[row.bot_id] = bot
         await self._account.read()
+        if rested and row.flattening:
+            bot.flatten()
         self._sending.tell(bot, partial(bot.end, bot.life))
 
     async def _through(self, row: BotRow, target: BotState, reason: str) -> bool:

@@ -92,10 +92,16 @@ with stands as (
 select id from made union all select id from stands;
 
 -- name: clear
+-- A wish of the instant in which it was set is none any more: nothing begins by being cleared.
 with cleared as (
     update kill_switch set cleared_at = clock_timestamp(), cleared_by = %(actor)s
     where id = %(id)s and cleared_at is null
     returning tenant, exchange
+), waiting as (
+    update bot b set desired = b.state, version = b.version + 1
+    from cleared c, trading_wallet w
+    where w.id = b.wallet_id and w.tenant = c.tenant and c.exchange in ('', w.exchange)
+      and b.desired = 'RUNNING' and b.state in ('IDLE', 'STOPPED', 'PAUSED')
 )
 insert into risk_event (tenant, scope, subject, limit_name, action, detail)
 select tenant, case when exchange = '' then 'PORTFOLIO' else 'EXCHANGE' end, exchange, 'kill_switch',

@@ -1,4 +1,4 @@
-"""Stops: no unknown order, quiet book, count of orders or other bot keeps one from closing."""
+"""Closing: nothing keeps a stop waiting, and nothing is closed that is not there."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from services.bots.core.risk import MarkPoint, RiskLimit, RiskLimits, breach
 from tests.unit.bots.samples import AMENDS, book, outcome
 from tests.unit.bots.test_bot import FRESH, ONE, Run, begun, quoted
 from tests.unit.bots.test_risk import asks, exposure
+from tests.unit.bots.test_shares import SIDES
 from tradingtools.domain.book import BookStatus
 from tradingtools.domain.bot_order_states import PendingRequest
 from tradingtools.domain.bot_states import BotState
@@ -108,3 +109,24 @@ def test_a_mark_of_no_book_is_believed_while_it_is_young() -> None:
     assert not bot.breaches
     bot.tick(run.now + 5_000)
     assert bot.life is BotState.RISK_STOPPED
+
+
+@pytest.mark.parametrize("explained", [False, True])
+def test_an_exit_of_what_its_account_lacks_opens_no_other_side(explained: bool) -> None:
+    run = Run(1, AMENDS)
+    exit_ = replace(quoted(10, 641_000), side="SELL")
+    bot = begun(run, exit_, limits=RiskLimits(), holdings=HELD)
+    run.act(bot.market(FRESH, run.now))
+    run.venue.arrive(run.now)
+    (order_id,) = bot.orders
+    run.act(bot.reported(run.venue.report(order_id), run.now))
+    assert not bot.orders[order_id].order.reduce_only
+
+    why = breach(RiskLimit.POSITION_MISSING, "test")
+    closed = {} if explained else {(ONE.id, side): why for side in SIDES}
+    run.act(bot.missing(closed, {ONE.id}, run.now))
+    run.venue.arrive(run.now)
+    run.act(bot.reported(run.venue.report(order_id), run.now))
+
+    run.act(bot.market(FRESH, run.now))
+    assert exits(run) == [("SELL", 10, True)]
