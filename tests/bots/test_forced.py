@@ -65,3 +65,28 @@ async def test_funding_is_booked_once_and_known_to_the_next_life(
         heard = len(script.heard)
         await until(lambda: len(script.heard) > heard + 20, "some time")
         assert desk.rows(result, SWAP.id, desk.one) == [(-77,)]
+
+
+async def test_funding_is_divided_by_fills_that_are_not_written_yet_too(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("services.bots.wallet.forced.FUNDING_SECONDS", 0.02)
+    one, other = scripted(monkeypatch), scripted(monkeypatch, "grid")
+    desk.bot(desk.one)
+    desk.bot(desk.other, "grid", config=GRID)
+    parts = "select bot_id, amount from bot_funding where bot_id = any(%s) order by amount"
+    async with desk.running(write_ms=500):
+        one.intents, other.intents = (quote(6),), (quote(4),)
+        await until(lambda: len(open_orders(desk)) == 2, "the quotes")
+        one.intents = other.intents = ()
+        mine, theirs = sorted(open_orders(desk), key=lambda name: name.startswith(desk.other))
+        desk.exchange.fill(mine, 6)
+        await until(lambda: desk.booked(desk.one) == 6, "the first fill")
+        desk.exchange.fill(theirs, 4)
+        paid = FundingPayment(
+            payment_id="p1", instrument_id=SWAP.id, amount=-100, venue_ms=clock.now_ms()
+        )
+        desk.exchange.payments.append(paid)
+        both = [desk.one, desk.other]
+        await until(lambda: len(desk.rows(parts, both)) == 2, "both parts")
+    assert desk.rows(parts, both) == [(desk.one, -60), (desk.other, -40)]

@@ -125,3 +125,28 @@ def sells(desk: Desk) -> list[str]:
 
 def open_sells(desk: Desk) -> list[str]:
     return [one for one in sells(desk) if one in open_orders(desk)]
+
+
+async def test_a_bot_that_failed_is_flattened_on_after_a_death(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    script = scripted(monkeypatch)
+    desk.bot(desk.one)
+    async with desk.running():
+        script.intents = (quote(10),)
+        (first,) = await until(lambda: open_orders(desk), "the quote")
+        script.intents = ()
+        desk.exchange.fill(first, 10)
+        await until(lambda: desk.booked(desk.one) == 10, "the fill")
+    desk.rows(
+        "update bot set from_state = state, state = 'ERROR', flattening = true where id = %s",
+        desk.one,
+    )
+
+    async with desk.running("another"):
+        sold = "the exit"
+        (exit_,) = await until(lambda: [o for o in desk.exchange.placed if o.reduce_only], sold)
+        assert (exit_.side, exit_.size) == ("SELL", 10)
+        desk.exchange.fill(exit_.order_id, 10)
+        done = "select not flattening from bot where id = %s"
+        await until(lambda: desk.rows(done, desk.one) == [(True,)], "the end")

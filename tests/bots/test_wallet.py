@@ -361,3 +361,34 @@ async def test_an_engine_sees_who_wants_orders_and_has_none_and_which_books_are_
         await until(lambda: look().doubted == 0, "its end")
     # Told again and again, it is one doubt.
     assert doubts == [{"exchange": "okx"}]
+
+
+async def test_an_order_that_comes_back_stops_a_bot_that_is_stopped_too(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    script = scripted(monkeypatch)
+    script.intents = (quote(10),)
+    desk.bot(desk.one)
+    desk.bot(desk.other, "grid", config=GRID)
+    async with desk.running():
+        quotes = await until(lambda: [o for o in open_orders(desk) if o.startswith(desk.one)], "it")
+        name = quotes[0]
+        written = "select 1 from bot_order where order_id = %s and state = 'OPEN'"
+        await until(lambda: desk.rows(written, name), "the row")
+    # Its engine was sure that it never arrived.
+    lost = "jsonb_set(detail, '{state}', '\"LOST\"')"
+    desk.rows(
+        f"update bot_order set state = 'LOST', settled = true, detail = {lost}"
+        " where order_id = %s",
+        name,
+    )  # fmt: skip
+    for state in ("STOPPING", "STOPPED"):
+        desk.rows(
+            "update bot set from_state = state, state = %s, desired = 'STOPPED' where id = %s",
+            state, desk.one,
+        )  # fmt: skip
+
+    async with desk.running():
+        await until(lambda: name in desk.exchange.cancelled, "its end")
+        await until(lambda: desk.state(desk.one) == "RISK_STOPPED", "the stop")
+    assert "order_after_its_end" in desk.reason(desk.one)

@@ -282,3 +282,13 @@ def test_a_share_stays_when_its_currency_has_no_rate_any_more() -> None:
 
     assert [one.long for one in told] == [None]
     assert mine.granted[SWAP.id, "BUY"] == 100
+
+
+def test_nothing_is_given_back_while_orders_of_a_former_life_may_be_unknown() -> None:
+    run = Run(1, AMENDS)
+    run.bot.setup = replace(run.bot.setup, shares=Shares({(SWAP.id, "BUY"): 100}, RATES))
+    bot = begun(run, limits=RiskLimits())
+    bot.market(FRESH, run.now)
+
+    assert [one.long for one in bot.kept_shares(run.now, known=False)] == [None]
+    assert [one.long for one in bot.kept_shares(run.now)] == [0]
