@@ -123,12 +123,12 @@ class BotWorld:
         strategy: str = "market_making",
     ) -> None:
         """Create a bot of a wallet, or of the first one, and want it to run."""
-        named = [config["instrument_id"], config.get("complement_id")]
+        fields = ("instrument_id", "complement_id", "spot_id", "swap_id")
         self.rows(
             "insert into bot (id, tenant, name, wallet_id, strategy, config, instruments, limits,"
             " desired) values (%s, 'default', %s, %s, %s, %s, %s, %s, 'RUNNING')",
             bot_id, bot_id, wallet or self.wallet, strategy, json.dumps(config),
-            [one for one in named if one], json.dumps(limits),
+            [config[one] for one in fields if config.get(one)], json.dumps(limits),
         )  # fmt: skip
 
     def wish(self, bot_id: str, desired: str) -> None:

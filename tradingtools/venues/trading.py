@@ -113,6 +113,10 @@ class RestingTime(StrEnum):
     FOK = "FOK"
 
 
+AT_ONCE = (RestingTime.IOC, RestingTime.FOK)
+"""Orders that never rest: there is nothing to cancel or to change, their end is waited for."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewOrder:
     """A limit order that is to be placed.
@@ -329,6 +333,9 @@ class TradingCapabilities:
     rests_for_ms: int | None = None
     """An order that rests is given an end so far away, since nothing else bounds what becomes of a
     lost request; None: it rests until it is cancelled."""
+    taking_buys_spend: bool = False
+    """A BUY that only takes names the money that it spends: at better prices it fills more than its
+    size."""
     horizon_ms: int = 0
     """After the last instant at which an order could be taken or filled: what is not told of it by
     then never happened."""

@@ -126,7 +126,8 @@ class Bot(Generic[Config, State]):
     def adopt(self, new: NewOrder) -> None:
         """Take an order of this bot that a former life sent and did not write; it is ended."""
         self._know(new)
-        mine = orders.intend(new, bot_id=self.setup.bot_id, epoch=self.setup.epoch)
+        able = self.setup.capabilities[new.instrument.venue]
+        mine = orders.intend(new, bot_id=self.setup.bot_id, epoch=self.setup.epoch, able=able)
         self._table.keep(f"found:{new.order_id}", orders.orphaned(orders.sending(mine)))
 
     def recall(self, slot: str, order: BotOrder) -> None:

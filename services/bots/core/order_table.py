@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from services.bots.core import orders
 from services.bots.core.orders import BotOrder
-from services.bots.core.reconcile import AT_ONCE
 from services.bots.core.requests import (
     ANSWER_WITHIN_MS,
     CANCEL_AGAIN_MS,
@@ -16,7 +15,7 @@ from services.bots.core.strategy import Standing
 from services.bots.core.told import Move, Told
 from tradingtools.domain.bot_order_states import ENDED, BotOrderState, PendingRequest
 from tradingtools.venues.ports import Meaning
-from tradingtools.venues.trading import CancelOrder, Receipt
+from tradingtools.venues.trading import AT_ONCE, CancelOrder, Receipt
 
 _UNDERWAY = (
     BotOrderState.INTENDED,

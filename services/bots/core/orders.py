@@ -19,6 +19,7 @@ from tradingtools.domain.bot_order_states import (
 )
 from tradingtools.venues.ports import Meaning
 from tradingtools.venues.trading import (
+    AT_ONCE,
     AmendOrder,
     Fill,
     NewOrder,
@@ -56,6 +57,8 @@ class BotOrder:
     price: int
     size: int
     """As the venue has confirmed them; before that, as they are asked for."""
+    spends: bool = False
+    """It is filled for its money, ``size`` at ``price``: at better prices that is more."""
     change: AmendOrder | None = None
     """The amend under way, or one that was not answered."""
     venue_order_id: str = ""
@@ -81,6 +84,12 @@ class BotOrder:
         return max(self.size, (self.change.size if self.change else None) or 0)
 
     @property
+    def most_filled(self) -> int:
+        """Return the size that it could fill at the best of all prices."""
+        most = self.largest_size
+        return most * self.price // self.order.instrument.tick_size if self.spends else most
+
+    @property
     def worst_prices(self) -> tuple[int, ...]:
         """Return the limits at which it may fill."""
         changed = self.change.price if self.change else None
@@ -99,9 +108,26 @@ class BotOrder:
         return self.state in ENDED and self.reserved == 0
 
 
-def intend(order: NewOrder, *, bot_id: str, epoch: int) -> BotOrder:
-    """Return a new order of which no byte has left."""
-    return BotOrder(order=order, bot_id=bot_id, epoch=epoch, price=order.price, size=order.size)
+def intend(
+    order: NewOrder, *, bot_id: str, epoch: int, able: TradingCapabilities | None = None
+) -> BotOrder:
+    """Return a new order of which no byte has left.
+
+    Args:
+        order: as it will be sent.
+        bot_id: of its bot.
+        epoch: of the lease.
+        able: what its venue can do; None: nothing out of the ordinary.
+    """
+    taking = order.side == "BUY" and order.time_in_force in AT_ONCE
+    return BotOrder(
+        order=order,
+        bot_id=bot_id,
+        epoch=epoch,
+        price=order.price,
+        size=order.size,
+        spends=able is not None and able.taking_buys_spend and taking,
+    )
 
 
 def sending(order: BotOrder) -> BotOrder:
@@ -261,7 +287,7 @@ def filled(order: BotOrder, fill: Fill) -> BotOrder:
     if order.state in (_S.CANCELLED, _S.EXPIRED) and _booked(order) > order.told_filled:
         order = _moved(order, _S.RESURRECTED)
         return replace(order, breach=f"fill {fill.trade_id} is beyond what its end told")
-    if order.filled > order.largest_size:
+    if order.filled > order.most_filled:
         order = replace(order, breach=f"fill {fill.trade_id} is more than was ordered")
     if order.state in (_S.SUBMITTING, _S.OPEN, _S.UNKNOWN, _S.DEAD):
         order = _moved(order, _S.PARTIALLY_FILLED)
@@ -278,9 +304,9 @@ def settled_as(order: BotOrder, size: int) -> BotOrder:
     """
     if order.state not in FOR_OPERATORS:
         raise OrderError(f"{order.order.order_id} is {order.state}: nobody has to settle it")
-    if not order.filled <= size <= order.largest_size:
+    if not order.filled <= size <= order.most_filled:
         raise OrderError(f"{order.order.order_id} has filled {order.filled} at least")
-    if size == order.largest_size:
+    if size >= order.largest_size:
         target = _S.FILLED
     else:
         target = _S.CANCELLED if size or order.state is _S.RESURRECTED else _S.REJECTED

@@ -19,7 +19,6 @@ from services.bots.core.order_table import OrderTable
 from services.bots.core.orders import BotOrder
 from services.bots.core.permit import Permit
 from services.bots.core.reconcile import (
-    AT_ONCE,
     AmendWanted,
     CancelWanted,
     PlaceWanted,
@@ -35,6 +34,7 @@ from tradingtools.domain.bot_order_states import BotOrderState, PendingRequest
 from tradingtools.domain.instrument import Instrument
 from tradingtools.venues.ports import Side
 from tradingtools.venues.trading import (
+    AT_ONCE,
     AmendOrder,
     NewOrder,
     Receipt,
@@ -239,7 +239,7 @@ class Quoting:
             not_after_ms=until,
             created_ms=now_ms,
         )
-        mine = orders.intend(new, bot_id=self._setup.bot_id, epoch=self._setup.epoch)
+        mine = orders.intend(new, bot_id=self._setup.bot_id, epoch=self._setup.epoch, able=able)
         self._table.keep(slot, orders.sending(mine))
         if quote.time_in_force in AT_ONCE:
             del self.desired[slot]

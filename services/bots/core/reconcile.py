@@ -13,7 +13,7 @@ from services.bots.core.orders import BotOrder
 from services.bots.core.strategy import Quote
 from tradingtools.domain.bot_order_states import ENDED, BotOrderState, PendingRequest
 from tradingtools.domain.instrument import Instrument, TradingPhase
-from tradingtools.venues.trading import RestingTime, TradingCapabilities
+from tradingtools.venues.trading import AT_ONCE, RestingTime, TradingCapabilities
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +43,6 @@ Wanted = PlaceWanted | AmendWanted | CancelWanted
 
 _CLOSED = (TradingPhase.SUSPENDED, TradingPhase.ENDED)
 _RESTS = (BotOrderState.OPEN, BotOrderState.PARTIALLY_FILLED)
-AT_ONCE = (RestingTime.IOC, RestingTime.FOK)
-"""Orders that never rest: there is nothing to cancel or to change, their end is waited for."""
 
 
 def wanted(

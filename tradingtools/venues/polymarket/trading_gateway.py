@@ -59,6 +59,7 @@ CAPABILITIES = TradingCapabilities(
     order_id_known_before=True,
     found_for_ms=None,
     rests_for_ms=SOONEST_EXPIRY_MS + 60_000,
+    taking_buys_spend=True,
     horizon_ms=HORIZON_MS,
 )
 
