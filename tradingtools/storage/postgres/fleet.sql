@@ -12,7 +12,7 @@ with needed as (
     select o.state, o.changed_at, case when o.state = 'UNKNOWN' then (
                -- Each look that finds nothing writes the order anew.
                select e.occurred_at from bot_order_event e
-               where e.bot_id = o.bot_id and e.order_id = o.order_id and e.to_state = 'UNKNOWN'
+               where e.order_id = o.order_id and e.to_state = 'UNKNOWN'
                order by e.event_seq desc limit 1) end as unknown_at
     from bot_order o where not o.settled
 ), kills as (

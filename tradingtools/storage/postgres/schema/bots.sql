@@ -134,6 +134,7 @@ create table bot_order_event (
     occurred_at   timestamptz not null default clock_timestamp()
 );
 create index bot_order_event_bot on bot_order_event (bot_id, event_seq);
+create index bot_order_event_order on bot_order_event (order_id, event_seq);
 create trigger bot_order_event_append_only
     before update or delete or truncate on bot_order_event
     for each statement execute function refuse_to_change_audit();
