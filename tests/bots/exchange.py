@@ -87,6 +87,7 @@ class Exchange:
     refusing: bool = False
     doubted: bool = False
     """Books are told as stale."""
+    stale_told: int = 0
     payments: list[FundingPayment] = field(default_factory=list)
 
     @property
@@ -238,8 +239,10 @@ class Feed:
                 yield self.exchange.market.pop(0)
             for one in instruments:
                 told = book(one, [(640_000, 900)], [(640_010, 900)], venue_ms=clock.now_ms())
-                doubted = self.exchange.doubted
-                yield msgspec.structs.replace(told, status=BookStatus.STALE) if doubted else told
+                if self.exchange.doubted:
+                    told = msgspec.structs.replace(told, status=BookStatus.STALE)
+                    self.exchange.stale_told += 1
+                yield told
             await asyncio.sleep(0.02)
 
 

@@ -357,6 +357,7 @@ async def test_an_engine_sees_who_wants_orders_and_has_none_and_which_books_are_
         await until(lambda: look().unquoted_ms == 0, "its acknowledgement")
         desk.exchange.doubted = True
         await until(lambda: look().doubted == 1, "the doubt")
+        await until(lambda: desk.exchange.stale_told >= 3, "the doubt again")
         desk.exchange.doubted = False
         await until(lambda: look().doubted == 0, "its end")
     # Told again and again, it is one doubt.
