@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 
@@ -10,15 +11,23 @@ import psycopg
 import pytest
 
 from launcher.embedded import role_url
+from services.bots.engine import Engine, Terms
 from services.bots.leases.store import Leases
+from services.bots.store import Store
+from services.bots.wallet_run import Venue
+from tests.bots.exchange import Desk, quote, scripted, until
 from tradingtools import clock
 from tradingtools.storage.postgres.pool import open_pool
+from tradingtools.tasks import alongside
 
 WALLET = f"wal_{'0' * 32}"
 
 
 @pytest.fixture(autouse=True)
-def wallet(database_url: str) -> None:
+def wallet(request: pytest.FixtureRequest) -> None:
+    if "desk" in request.fixturenames:
+        return
+    database_url = request.getfixturevalue("database_url")
     with psycopg.connect(database_url, autocommit=True) as connection:
         connection.execute(
             "insert into trading_wallet (id, tenant, name, exchange, environment, account,"
@@ -31,6 +40,11 @@ def wallet(database_url: str) -> None:
             " values ('bot000000001', 'default', 'a', %s, 'grid', '{}', '{okx:X}', 'RUNNING')",
             (WALLET,),
         )
+
+
+def asked(database_url: str, query: str) -> list[tuple[int, ...]]:
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        return connection.execute(query).fetchall()
 
 
 @asynccontextmanager
@@ -67,6 +81,27 @@ async def test_a_second_process_of_a_name_has_nothing_while_the_first_one_lives(
         assert await second.take() == []
         assert await registered(first) is None
         assert await first.owned() == before
+
+
+@pytest.mark.parametrize("behind_seconds", [-30, 30])
+async def test_an_engine_goes_by_the_clock_that_its_leases_are_judged_by(
+    database_url: str, monkeypatch: pytest.MonkeyPatch, behind_seconds: int
+) -> None:
+    """Else it would trade for a while after another one has taken its wallets, or never."""
+    wrong = type(clock._system)()
+    wrong._zero_ns = time.time_ns() - behind_seconds * 10**9 - time.monotonic_ns()
+    for name in ("_system", "_clock"):
+        monkeypatch.setattr(clock, name, wrong)
+    async with leases(database_url, "bots-1", "first") as one:
+        await registered(one)
+        await one.take()
+        before_ms = clock.now_ms()
+        (lease,) = (await one.owned()).values()
+
+    tolerated_ms = clock.TOLERATED_NS // 10**6
+    assert lease.until_ms <= before_ms + 60_000 + tolerated_ms
+    ((now_ms,),) = asked(database_url, "select extract(epoch from clock_timestamp()) * 1000")
+    assert before_ms <= now_ms + tolerated_ms
 
 
 async def test_a_wallet_is_handed_over_to_who_can_its_exchange(database_url: str) -> None:
@@ -125,3 +160,39 @@ async def test_a_process_that_stands_still_keeps_no_wallet_from_its_next_owner(
             await registered(second)
             assert await second.take() == [WALLET]
             assert 0 < second.ended_ns[WALLET] < clock.monotonic_ns()
+
+
+async def test_a_name_that_was_lost_and_is_back_uses_no_id_of_an_order_again(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its lease of the wallet has not run out meanwhile."""
+    scripted(monkeypatch).intents = (quote(10),)
+    desk.bot(desk.one)
+    for table in ("bot_engine", "trading_wallet_lease"):
+        desk.rows(f"update {table} set until = clock_timestamp()")
+
+    @asynccontextmanager
+    async def opened(*_: object) -> AsyncIterator[Venue]:
+        yield desk.exchange.venue
+
+    terms = Terms(
+        name="bots-1", venues=["okx"], capacity=9, version="1", lease_ms=60_000, poll_ms=20,
+        write_ms=10,
+    )  # fmt: skip
+    async with open_pool(desk.url, name="test", size=4) as pool:
+        engine = Engine(Store(pool, "bots-1"), Leases(pool, "bots-1", "a", 60_000), opened, terms)
+        async with alongside(engine.keep()):
+            await until(lambda: desk.exchange.placed, "the quote")
+            desk.rows("update bot_engine set incarnation = 'b'")
+            await until(lambda: engine.bots == 0, "the loss of the name")
+            desk.exchange.fill(desk.exchange.placed[0].order_id, 10)
+            desk.rows("update bot_engine set until = clock_timestamp()")
+            looks: set[object] = set()
+
+            def looked() -> bool:
+                looks.update(desk.rows("select seen_at from bot_engine where incarnation = 'a'"))
+                return len(looks) > 20
+
+            await until(looked, "some looks")
+    names = [one.order_id for one in desk.exchange.placed]
+    assert len(set(names)) == len(names)

@@ -162,7 +162,7 @@ UNREACHED = (
           "if not progress.part"),
     Entry("tradingtools/storage/postgres/journal.py", "insert_claim", _LOST, "raise ClaimedBefore",
           chance=True),
-    Entry("tradingtools/storage/postgres/lease.py", "_agree", _CLOCK, "_log.warning"),
+    Entry("tradingtools/storage/postgres/lease.py", "agree", _CLOCK, "_log.warning"),
     Entry("tradingtools/runtime/cursors.py", "acknowledge", _LOGGED, "raise InvalidField"),
     Entry(f"{_EXECUTOR}/breaker.py", "CircuitBreaker.read", _FIRST, "await store.execute"),
     Entry(f"{_EXECUTOR}/breaker.py", "CircuitBreaker.pause", _RACE, chance=True),

@@ -13,7 +13,7 @@ on conflict (name) do update set
     capacity = excluded.capacity, version = excluded.version, bots = excluded.bots,
     lag_ms = excluded.lag_ms, leaving = false, seen_at = clock_timestamp()
     where e.incarnation = excluded.incarnation or e.until < clock_timestamp()
-returning draining
+returning draining, (extract(epoch from clock_timestamp()) * 1000000)::bigint * 1000 as now_ns
 
 -- name: leaving
 -- Nobody gives a wallet to an engine that is about to end.

@@ -16,6 +16,7 @@ from services.bots.core import assignment
 from services.bots.core.assignment import EngineSeat, Fleet, WalletLoad
 from services.bots.store import Row, WalletLease
 from tradingtools import clock
+from tradingtools.storage.postgres.lease import agree
 from tradingtools.storage.postgres.pool import Pool
 from tradingtools.storage.postgres.sql import load_queries
 
@@ -45,8 +46,10 @@ class Leases:
     ) -> bool | None:
         """Say that this engine lives; return whether a person wants it to drain.
 
-        None: another process has its name.
+        None: another process has its name. Leases are judged by PostgreSQL's clock, so this process
+        goes by it from here on.
         """
+        asked_ns = clock.monotonic_ns()
         rows = await self._rows(
             "register",
             venues=list(venues),
@@ -55,7 +58,10 @@ class Leases:
             bots=bots,
             lag_ms=lag_ms,
         )
-        return bool(rows[0]["draining"]) if rows else None
+        if not rows:
+            return None
+        agree(rows[0]["now_ns"], asked_ns)
+        return bool(rows[0]["draining"])
 
     async def end_standing(self) -> int:
         """End transactions of engines whose process stands still; return how many there were."""

@@ -60,7 +60,7 @@ async def acquire(pool: Pool, role: str, partition: int, owner: str) -> Lease:
             )
             row = await cursor.fetchone()
         if row is not None:
-            _agree(row["now_ns"], asked_ns)
+            agree(row["now_ns"], asked_ns)
             _log.info("partition is ours", role=role, partition=partition, epoch=row["epoch"])
             return Lease(role=role, partition=partition, epoch=row["epoch"])
         _log.info("partition is another's; waiting", role=role, partition=partition)
@@ -100,10 +100,11 @@ async def keep(pool: Pool, lease: Lease, backlog_ms: Callable[[], int] = lambda:
             continue
         if row is None:
             raise Fenced(f"partition {lease.partition} of {lease.role} has another owner")
-        _agree(row["now_ns"], asked_ns)
+        agree(row["now_ns"], asked_ns)
 
 
-def _agree(told_ns: int, asked_ns: int) -> None:
+def agree(told_ns: int, asked_ns: int) -> None:
+    """Go by PostgreSQL's clock; see `tradingtools.clock.agree`."""
     off_ns = clock.agree(told_ns, asked_ns)
     if off_ns:
         _log.warning("clock was not PostgreSQL's; corrected", seconds=round(off_ns / 1e9, 3))
