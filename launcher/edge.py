@@ -58,6 +58,8 @@ class Settings:
     """Networks of load balancers and of the product's own backend, ``10.0.0.0/8|2001:db8::/32``.
     They share 2,048 of the connections, and the last address in their X-Forwarded-For that is in
     none of these networks is the client's. Empty: X-Forwarded-For is believed of nobody."""
+    login_audience: str = setting("tradingtools")
+    """Control's ``TT_CONTROL_LOGIN_AUDIENCE``."""
     shared: SharedSettings = field(default_factory=SharedSettings)
 
 
@@ -98,6 +100,7 @@ def edge(settings: Settings) -> envoy_config.Edge:
         control_certificate=envoy_tls.of_process(settings.shared),
         plaintext=settings.shared.plaintext,
         shares=settings.connection_shares,
+        login_audience=settings.login_audience,
         trusted=_networks("TT_EDGE_TRUSTED_NETWORKS", settings.trusted_networks),
     )
 

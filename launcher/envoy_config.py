@@ -19,7 +19,15 @@ from google.api import annotations_pb2  # type: ignore[import-untyped]
 from google.protobuf.descriptor import FileDescriptor, MethodDescriptor, ServiceDescriptor
 from google.protobuf.descriptor_pb2 import FileDescriptorProto, FileDescriptorSet
 
-from launcher import envoy_console, envoy_health, envoy_inside, envoy_logs, envoy_shares, envoy_tls
+from launcher import (
+    envoy_console,
+    envoy_health,
+    envoy_inside,
+    envoy_login,
+    envoy_logs,
+    envoy_shares,
+    envoy_tls,
+)
 from launcher.envoy_tls import Certificate, control_tls, is_address, listen_tls
 from launcher.users import reachable
 from tradingtools.rpc import callers
@@ -37,6 +45,7 @@ from tradingtools.v1 import (
     risk_service_pb2,
     simulation_service_pb2,
     trigger_service_pb2,
+    user_service_pb2,
     wallet_service_pb2,
     webhook_service_pb2,
 )
@@ -61,6 +70,8 @@ CONTROL_SERVICES: tuple[ServiceDescriptor, ...] = (
     bot_report_service_pb2.DESCRIPTOR.services_by_name["BotReportService"],
     risk_service_pb2.DESCRIPTOR.services_by_name["RiskService"],
     bot_engine_service_pb2.DESCRIPTOR.services_by_name["BotEngineService"],
+    user_service_pb2.DESCRIPTOR.services_by_name["LoginService"],
+    user_service_pb2.DESCRIPTOR.services_by_name["UserService"],
 )
 BEHIND: dict[str, ServiceDescriptor] = {
     "events": event_service_pb2.DESCRIPTOR.services_by_name["EventFeedService"],
@@ -122,6 +133,8 @@ class Edge:
     """Listen without a certificate where other machines reach it, too."""
     shares: int = 2
     """Of connections: no address has more than one of them. Each costs 2 MB and 60 ms at start."""
+    login_audience: str = "tradingtools"
+    """Whose access tokens are good: control's TT_CONTROL_LOGIN_AUDIENCE."""
     trusted: tuple[str, ...] = ()
     """Networks of load balancers: clients behind them are told apart by X-Forwarded-For."""
 
@@ -129,6 +142,11 @@ class Edge:
     def descriptors(self) -> Path:
         """The descriptor set."""
         return self.directory / "descriptors.pb"
+
+    @property
+    def keys_socket(self) -> Path:
+        """Return where Envoy asks itself for the keys of access tokens."""
+        return self.directory / "keys.sock"
 
     @property
     def inside_descriptors(self) -> Path:
@@ -195,6 +213,11 @@ def render(edge: Edge) -> str:
         "services": [service.full_name for service in PUBLIC_SERVICES],
         "routes": _routes(edge),
         **{f"{name}_cluster": _cluster(edge, name) for name in BEHIND},
+        "login_filter": envoy_login.filter_(edge.login_audience),
+        "login_listener": envoy_login.listener(
+            str(edge.keys_socket.absolute()), str(edge.descriptors.absolute())
+        ),
+        "login_cluster": envoy_login.cluster(str(edge.keys_socket.absolute())),
         "local_replies": _local_replies(),
         "access_logs": envoy_logs.access_logs(),
         "listen_tls": listen_tls(edge.certificate, edge.directory),

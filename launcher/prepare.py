@@ -92,6 +92,7 @@ def prepare(settings: Settings, state: State, environ: Mapping[str, str]) -> Pre
             # Envoy and Valkey need nothing that may be closed in the checkout.
             edge_user=user,
             redis_password=kept(state.directory / "valkey-password"),
+            login_secret=kept(state.directory / "login-secret"),
             optional=_optional(settings),
             paper_okx=settings.bots and not _trades_elsewhere(environ),
             signer_socket=str(state.sockets / "signer" / "socket"),
@@ -280,6 +281,7 @@ def _envoy(
         control_port=int(port),
         behind={name: _host_and_port(layout, name, environ) for name in envoy_config.BEHIND},
         control_certificate=envoy_tls.of_process(settings.shared),
+        login_audience=environ.get("TT_CONTROL_LOGIN_AUDIENCE") or "tradingtools",
         directory=state.sockets / "envoy",
     )
     config = envoy_config.prepare(edge)

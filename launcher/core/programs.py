@@ -131,6 +131,8 @@ class Layout:
     edge_user: str | None = None
     """The same of Envoy and Valkey."""
     redis_password: str = field(default="", repr=False)
+    login_secret: str = field(default="", repr=False)
+    """Of which the keys of people's access tokens come."""
     """Of the embedded Valkey."""
     optional: tuple[str, ...] = ()
     """Optional processes that the run has."""
@@ -198,6 +200,7 @@ def environment(
         "TT_ALERTS_PROCESSES": _asked(layout, at),
         "TT_CONTROL_ENGINE_TARGETS": _asked(layout, at),
         "TT_ALERTS_DISKS": layout.directory,
+        "TT_CONTROL_LOGIN_SECRET": layout.login_secret,
         "TT_CONSOLE_HTTP_LISTEN": f"127.0.0.1:{layout.ports[CONSOLE_PORT]}",
         "TT_CONSOLE_REST_URL": f"http://127.0.0.1:{layout.ports['rest']}",
         "TT_CONSOLE_OPERATOR_TARGET": at["control_internal"],

@@ -11,12 +11,12 @@ from aiohttp import web
 
 from services.console import files
 from services.console.core.addresses import networks
-from services.console.core.attempts import Attempts
 from services.console.operators import Operators
 from services.console.rest import Rest
 from services.console.sessions import Sessions
 from services.console.settings import Settings
 from services.console.web import Console
+from tradingtools.domain.attempts import Attempts
 from tradingtools.runtime import gc_policy
 from tradingtools.runtime.composition import composed
 from tradingtools.runtime.process import Startup

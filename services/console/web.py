@@ -17,12 +17,12 @@ from aiohttp import web
 
 from services.console.core import origin
 from services.console.core.addresses import Network, address_of
-from services.console.core.attempts import Attempts
 from services.console.files import File
 from services.console.operators import Operators, Refused, refused
 from services.console.rest import FORWARDED, Rest, unavailable
 from services.console.sessions import COOKIE, SECRET, Begun, Session, Sessions, fresh
 from tradingtools import clock, login_codes
+from tradingtools.domain.attempts import Attempts
 from tradingtools.domain.errors import (
     InvalidField,
     LimitReached,

@@ -43,6 +43,7 @@ from services.control.settings import Settings
 from services.control.simulations.runner import Runner
 from services.control.simulations.service import SimulationServicer
 from services.control.startup import (
+    deployment_of,
     limiter_of,
     open_pools,
     open_wake_ups,
@@ -56,6 +57,11 @@ from services.control.subscriptions.service import ControlServicer
 from services.control.subscriptions.store import Subscriptions
 from services.control.triggers.service import TriggerServicer
 from services.control.triggers.store import Triggers
+from services.control.users.logins import Logins
+from services.control.users.passwords import Passwords
+from services.control.users.people import People
+from services.control.users.service import LoginServicer, UserServicer
+from services.control.users.store import Users
 from services.control.wallets.service import WalletServicer
 from services.control.wallets.store import Wallets
 from tradingtools.domain.permissions import EDGE_PORT
@@ -73,6 +79,7 @@ from tradingtools.v1 import (
     risk_service_pb2_grpc,
     simulation_service_pb2_grpc,
     trigger_service_pb2_grpc,
+    user_service_pb2_grpc,
     wallet_service_pb2_grpc,
 )
 
@@ -94,6 +101,7 @@ async def run(settings: Settings, stop: asyncio.Event, *, internal: InternalProc
     tokens = tokens_of(settings)
     openapi = _openapi()
     key = _identity_key(settings)
+    deployment = deployment_of(settings)
     gate = Gate(public_routes(), tokens, limiter_of(settings))
     targets = _engine_targets(settings)
     pools = open_pools(settings)
@@ -107,7 +115,7 @@ async def run(settings: Settings, stop: asyncio.Event, *, internal: InternalProc
         aclosing(SignerClient(settings.signer_socket)) as signer,
     ):
         store = Store(pool, client, changes=changing, keyed=keyed)
-        gateway = Gateway(gate, key, StoredOwners(store))
+        gateway = Gateway(gate, key, StoredOwners(store), People(store, deployment))
         subscriptions = Subscriptions(store, one_owner=settings.one_owner)
         holdings = Holdings(store, books.known)
         resyncs = Resyncs(store, wait_ms=settings.resync_wait_ms)
@@ -127,6 +135,9 @@ async def run(settings: Settings, stop: asyncio.Event, *, internal: InternalProc
         risks = Risk(store)
         risk = RiskServicer(risks)
         bot_engine = BotEngineServicer(Engines(store))
+        users, passwords = Users(store), Passwords()
+        login = LoginServicer(Logins(users, deployment, passwords), users, deployment)
+        user = UserServicer(users, passwords)
         names = [service.full_name for service in OWN_SERVICES]
 
         def register_edge(server: grpc.aio.Server) -> None:
@@ -141,6 +152,8 @@ async def run(settings: Settings, stop: asyncio.Event, *, internal: InternalProc
             bot_report_service_pb2_grpc.add_BotReportServiceServicer_to_server(report, server)
             risk_service_pb2_grpc.add_RiskServiceServicer_to_server(risk, server)
             bot_engine_service_pb2_grpc.add_BotEngineServiceServicer_to_server(bot_engine, server)
+            user_service_pb2_grpc.add_LoginServiceServicer_to_server(login, server)
+            user_service_pb2_grpc.add_UserServiceServicer_to_server(user, server)
             external_auth_pb2_grpc.add_AuthorizationServicer_to_server(gateway, server)
 
         async with serving(

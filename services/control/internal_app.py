@@ -25,17 +25,35 @@ from services.control.operators.service import OperatorServicer
 from services.control.operators.store import Operators
 from services.control.performance.store import Actions
 from services.control.settings import Settings
-from services.control.startup import limiter_of, open_pools, open_wake_ups, tokens_of
+from services.control.startup import (
+    deployment_of,
+    limiter_of,
+    open_pools,
+    open_wake_ups,
+    tokens_of,
+)
 from services.control.store import Store
 from services.control.store_health import unknown, watch
+from services.control.users.first_admin import FirstAdmin, FirstAdminServicer
+from services.control.users.passwords import Passwords
+from services.control.users.people import People
+from services.control.users.store import Users
 from services.control.wallet_owners import Identities
 from tradingtools.domain.permissions import INSIDE_PORT, Permission
 from tradingtools.rpc.transport import serving
 from tradingtools.runtime.process import until_stopped
-from tradingtools.v1 import control_internal_service_pb2_grpc, operator_service_pb2_grpc
+from tradingtools.v1 import (
+    control_internal_service_pb2_grpc,
+    operator_service_pb2_grpc,
+    user_service_pb2_grpc,
+)
 
 OPERATOR_SERVICE = "tradingtools.v1.OperatorService"
-SERVICES = (OPERATOR_SERVICE, "tradingtools.v1.ControlInternalService")
+SERVICES = (
+    OPERATOR_SERVICE,
+    "tradingtools.v1.ControlInternalService",
+    "tradingtools.v1.FirstAdminService",
+)
 _log = structlog.get_logger("control")
 _CONNECTIONS = 2
 """To PostgreSQL for what operators read, and as many for what they change."""
@@ -49,7 +67,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
     tokens = tokens_of(settings)
     if not any(token.scope is Permission.OPERATE for token in tokens):
         _log.error("no token of the scope operate: nobody can halt", alert=True)
-    inside = TokenInterceptor(tokens, limiter_of(settings))
+    deployment = deployment_of(settings)
     pools = open_pools(settings)
     async with (
         pools(size=_CONNECTIONS) as pool,
@@ -58,6 +76,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
         catalogue(settings.bookfeed_target) as markets,
     ):
         store = Store(pool, client, changes=changing)
+        inside = TokenInterceptor(tokens, limiter_of(settings), People(store, deployment))
         approvals = Approvals(store, wanted=settings.two_persons)
         operators = OperatorServicer(
             Operators(store),
@@ -69,6 +88,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
             inside,
             approvals,
         )
+        first_admin = FirstAdminServicer(FirstAdmin(Users(store), Passwords()), inside)
         internal = InternalServicer(Fundings(store), Actions(store), inside, approvals)
 
         def register(server: grpc.aio.Server) -> None:
@@ -76,6 +96,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
             control_internal_service_pb2_grpc.add_ControlInternalServiceServicer_to_server(
                 internal, server
             )
+            user_service_pb2_grpc.add_FirstAdminServiceServicer_to_server(first_admin, server)
 
         async with serving(
             settings.internal_listen,

@@ -51,6 +51,13 @@ class Settings:
     identity_key: str = setting("", secret=True)
     """64 hex digits that seal what the authorization found out. Needed only when several control
     processes stand behind one edge; empty: made at start."""
+    login_secret: str = setting("", secret=True)
+    """64 hex digits that the keys of people's access tokens come of; the same for all control
+    processes of a deployment. Another one ends all access tokens, and no session. Empty: nobody can
+    log in, and tokens of programs are all there is."""
+    login_audience: str = setting("tradingtools")
+    """Name of the deployment, of 1 to 64 ASCII letters, digits and ``.-_:/``: an access token of
+    another one is refused."""
     resync_wait_ms: int = setting(2000, minimum=0, maximum=5000)
     """How long a request waits for the router's answer about a resync; then it is told as it
     stands."""

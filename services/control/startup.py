@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from contextlib import AbstractAsyncContextManager
 from functools import partial
 from typing import Protocol
@@ -14,11 +15,13 @@ from services.control.auth.rate_limiter import Limiter, Rates
 from services.control.auth.rotation import read_tokens
 from services.control.auth.tokens import Token, TokenError
 from services.control.settings import Settings
+from services.control.users.access import Deployment
 from tradingtools.runtime.process import Startup
 from tradingtools.storage.postgres.pool import Pool, open_pool
 from tradingtools.storage.redis.client import open_redis
 
 _REDIS_SECONDS = 1.0
+_AUDIENCE = re.compile(r"[A-Za-z0-9._:/-]{1,64}")
 
 
 def tokens_of(settings: Settings) -> tuple[Token, ...]:
@@ -33,6 +36,17 @@ def tokens_of(settings: Settings) -> tuple[Token, ...]:
         both = "TT_CONTROL_TOKENS, TT_CONTROL_TOKENS_FILE"
         name = both if settings.tokens_file else "TT_CONTROL_TOKENS"
         raise Startup(f"{name}: {error}") from None
+
+
+def deployment_of(settings: Settings) -> Deployment | None:
+    """Return whose access tokens are good; None: nobody can log in. Raises Startup."""
+    if not _AUDIENCE.fullmatch(settings.login_audience):
+        raise Startup("TT_CONTROL_LOGIN_AUDIENCE: has to be 1 to 64 letters, digits and .-_:/")
+    if not settings.login_secret:
+        return None
+    if not re.fullmatch("[0-9a-f]{64}", settings.login_secret):
+        raise Startup("TT_CONTROL_LOGIN_SECRET: has to be 64 hex digits, lower case")
+    return Deployment(bytes.fromhex(settings.login_secret), settings.login_audience)
 
 
 def limiter_of(settings: Settings) -> Limiter:

@@ -209,6 +209,18 @@ class Store:
             async with _checked(self._changes) as connection, connection.transaction():
                 return await (await connection.execute(query, values)).fetchall()
 
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[Snapshot]:
+        """Several statements that no copy depends on, in one transaction; each sees what was
+        committed before it began.
+
+        Raises:
+            Unavailable: the database does not answer, and the commit may or may not have happened.
+        """
+        with _translated():
+            async with _checked(self._changes) as connection, connection.transaction():
+                yield Snapshot(connection)
+
     async def found(self, query: LiteralString, **values: Value) -> list[Row]:
         """All rows of a read that clients repeat all the time, found by their keys.
 

@@ -160,6 +160,7 @@ def running_edge(
     edge = envoy_config.Edge(
         port=port, control_port=control_port, directory=directory,
         trusted=trusted, health_port=internal_port, shares=shares, inside_port=inside,
+        login_audience=settings.get("login_audience", "tradingtools"),
     )  # fmt: skip
     commands: list[tuple[type[subprocess.Popen[bytes]], list[str]]] = [
         (Popen, [sys.executable, "-m", "services.control"]),

@@ -30,11 +30,12 @@ from services.control.edge.admission_rules import Route
 from services.control.edge.contract import public_routes
 from services.control.edge.ext_authz import Gateway
 from services.control.edge.shapes import Kind
+from services.control.users.people import People
 from tests.control.edge import MANAGE, READ, TOKENS
 from tests.control.requests import Nobodys
 from tests.control.test_contract import _services
 from tools.openapi.examples import EXAMPLES
-from tradingtools.domain.permissions import PERMISSIONS, Permission
+from tradingtools.domain.permissions import PERMISSIONS, REACH, Permission
 
 CHECK = "/envoy.service.auth.v3.Authorization/Check"
 OTHERS = (
@@ -59,6 +60,8 @@ IDS = {
     "risk": "kil_" + "0" * 32,
     "engines": "bots-1",
     "strategies": "grid",
+    "users": "usr_" + "0" * 32,
+    "auth": "ses_" + "0" * 32,
 }
 KINDS = (
     ("Content-Type: application/json",),
@@ -158,7 +161,7 @@ async def _world(directory: Path) -> AsyncIterator[World]:
     journal = Journal()
     often = Rates(token=1_000_000, address=1_000_000, refused=1_000_000)
     gate = Gate(public_routes(), parse_tokens(TOKENS), Limiter(often))
-    gateway = CountingGateway(gate, KEY, Nobodys())
+    gateway = CountingGateway(gate, KEY, Nobodys(), People(None, None))
     server = grpc.aio.server()
     external_auth_pb2_grpc.add_AuthorizationServicer_to_server(gateway, server)
     server.add_generic_rpc_handlers((journal,))
@@ -207,6 +210,12 @@ def _spellings(path: str) -> list[str]:
         f"/x/..{path}", f"/.{path}", f"{head}/./{last}", f"http://127.0.0.1{path}",
         f"{path}?x=1", f"{path}?", path.swapcase(), f"/%{ord(path[1]):x}{path[2:]}", f"{path}%00",
     ]  # fmt: skip
+
+
+def _of_programs() -> Iterable[Route]:
+    """The routes that a token of a program reaches."""
+    people = (Permission.PERSON, Permission.ADMINISTER)
+    return (route for route in public_routes() if PERMISSIONS[route.method] not in people)
 
 
 def _path(route: Route) -> str:
@@ -258,7 +267,7 @@ def _plain(route: Route) -> str:
 async def test_every_read_is_asked_about_and_none_runs_without_a_token(tmp_path: Path) -> None:
     token = f"Authorization: Bearer {READ}"
     async with _world(tmp_path) as world:
-        for route in (each for each in public_routes() if each.verb == "GET"):
+        for route in (each for each in _of_programs() if each.verb == "GET"):
             path, public = _path(route), PERMISSIONS[route.method] is Permission.PUBLIC
             for target, headers, body, expected in (
                 (path, (token,), "", 200),
@@ -399,7 +408,8 @@ async def test_over_http2_a_route_runs_its_own_rpc_alone_and_only_with_its_token
                 no_paths += [one for one in asked if not one[1].startswith("/")]
                 as_grpc = (route.verb, path, (*_GRPC, *token), FRAME)
                 await _ask2(world.port, [*(o for o in asked if o[1].startswith("/")), as_grpc])
-                may = token or PERMISSIONS[route.method] is Permission.PUBLIC
+                needed = PERMISSIONS[route.method]
+                may = needed is Permission.PUBLIC or (token and needed in REACH[Permission.MANAGE])
                 assert set(world.journal.ran) == ({route.method} if may else set()), target
         # Envoy lets each wait for a second before it hangs up: all of them at once.
         world.journal.ran.clear()
@@ -434,6 +444,8 @@ async def test_a_public_route_runs_its_own_rpc_and_only_with_its_token(tmp_path:
                 Permission.PUBLIC: (None, WRONG, READ, MANAGE),
                 Permission.READ: (READ, MANAGE),
                 Permission.MANAGE: (MANAGE,),
+                Permission.PERSON: (),
+                Permission.ADMINISTER: (),
             }[PERMISSIONS[route.method]]
             for token in (None, WRONG, READ, MANAGE):
                 world.journal.ran.clear()
@@ -455,5 +467,6 @@ async def test_no_spelling_of_a_route_needs_no_token_or_runs_another_rpc(tmp_pat
             for header in _tokens(None, MANAGE):
                 world.journal.ran.clear()
                 await world.ask_all([(route.verb, s, (*kind, *header), body) for s in spelled])
-                may = header or PERMISSIONS[route.method] is Permission.PUBLIC
+                needed = PERMISSIONS[route.method]
+                may = needed is Permission.PUBLIC or (header and needed in REACH[Permission.MANAGE])
                 assert set(world.journal.ran) <= ({route.method} if may else set())

@@ -29,8 +29,10 @@ OPERATIONS = [
     pytest.param(path, verb, operation, id=operation["operationId"])
     for path, verbs in STORED["paths"].items()
     for verb, operation in verbs.items()
-    # Behind this edge is control alone; tests of their own ask the others.
-    if not operation["tags"][0].startswith(("eventfeed", "webhook", "wallet", "bot", "risk"))
+    # Behind this edge is control alone; tests of their own ask the others, and those of people.
+    if not operation["tags"][0].startswith(
+        ("eventfeed", "webhook", "wallet", "bot", "risk", "login", "user")
+    )
 ]
 VERSIONED = [
     (path, verb, operation["operationId"])

@@ -26,6 +26,7 @@ from services.control.edge.admission_rules import HttpRequest, Route
 from services.control.edge.contract import public_routes
 from services.control.edge.ext_authz import Gateway
 from services.control.edge.shapes import Field, Kind, Shape
+from services.control.users.people import People
 from tests.control.edge import MANAGE, TOKENS
 from tests.control.requests import Nobodys
 from tests.control.test_contract import _services
@@ -239,7 +240,10 @@ def _asked(gateway: Gateway, route: Route, target: str, body: bytes) -> Callable
 
 def _gateway() -> Gateway:
     return Gateway(
-        Gate(public_routes(), parse_tokens(TOKENS), Limiter(OFTEN)), b"k" * 32, Nobodys()
+        Gate(public_routes(), parse_tokens(TOKENS), Limiter(OFTEN)),
+        b"k" * 32,
+        Nobodys(),
+        People(None, None),
     )
 
 

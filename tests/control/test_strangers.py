@@ -16,6 +16,7 @@ import structlog
 from services.control.auth.interceptor import MOST_HELD, TokenInterceptor
 from services.control.auth.rate_limiter import Limiter, Rates, network
 from services.control.auth.tokens import parse_tokens
+from services.control.users.people import People
 from tests.control.edge import OPERATE, TOKENS, RunningEdge, StartEdge
 from tests.control.requests import error_of
 from tradingtools.domain.errors import LimitReached, Unauthenticated
@@ -49,7 +50,9 @@ def test_an_address_of_ipv4_is_one_on_a_socket_for_both() -> None:
 
 
 def test_one_address_takes_neither_anothers_answers_nor_his_lines_in_the_log() -> None:
-    port = TokenInterceptor(parse_tokens(TOKENS), Limiter(Rates(token=5, address=5, refused=5)))
+    port = TokenInterceptor(
+        parse_tokens(TOKENS), Limiter(Rates(token=5, address=5, refused=5)), People(None, None)
+    )
     with structlog.testing.capture_logs() as lines:
         told = [
             port.refused(Unauthenticated("no"), HALT, WRONG, "192.0.2.1").reason
@@ -66,7 +69,9 @@ def test_one_address_takes_neither_anothers_answers_nor_his_lines_in_the_log() -
 async def test_who_comes_too_often_waits_for_his_answer_and_only_so_many_wait(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    port = TokenInterceptor(parse_tokens(TOKENS), Limiter(Rates(token=5, address=5, refused=5)))
+    port = TokenInterceptor(
+        parse_tokens(TOKENS), Limiter(Rates(token=5, address=5, refused=5)), People(None, None)
+    )
     held, go, slept = 0, asyncio.Event(), asyncio.sleep
 
     async def sleep(_seconds: float) -> None:

@@ -1,7 +1,8 @@
-"""Permissions of each RPC of every port. An RPC without an entry is refused everywhere.
+"""Permissions of each RPC of every port, and who has them: tokens by scope, people by role.
 
-Servers judge by it before any handler (`runtime/grpc_permissions`), control's gate before any
-transcoding. Tests demand an entry for each RPC of the contracts.
+An RPC without an entry is refused everywhere. Servers judge by the table before any handler
+(`runtime/grpc_permissions`), control's gate before any transcoding. Tests demand an entry for each
+RPC of the contracts.
 """
 
 from __future__ import annotations
@@ -11,8 +12,8 @@ from enum import StrEnum
 
 
 class Permission(StrEnum):
-    """The permission that a call demands. The names of all but PUBLIC and ENGINE are scopes of
-    tokens, too."""
+    """The permission that a call demands. The names in :data:`REACH` are scopes of tokens,
+    too."""
 
     PUBLIC = "public"
     """Nothing; at the edge."""
@@ -27,9 +28,21 @@ class Permission(StrEnum):
     """What the product's own processes do inside: funding, performance actions."""
     ENGINE = "engine"
     """Streams between the processes of the engine; :data:`CALLERS` says which process may call."""
+    PERSON = "person"
+    """What everybody who has logged in may do about himself; no token of a program reaches it."""
+    ADMINISTER = "administer"
+    """Make users and say what they may do; no token of a program reaches it."""
 
 
-EDGE_PORT = frozenset({Permission.PUBLIC, Permission.READ, Permission.MANAGE})
+EDGE_PORT = frozenset(
+    {
+        Permission.PUBLIC,
+        Permission.READ,
+        Permission.MANAGE,
+        Permission.PERSON,
+        Permission.ADMINISTER,
+    }
+)
 """Permissions of control's edge port, behind the gate."""
 INSIDE_PORT = frozenset({Permission.OBSERVE, Permission.OPERATE, Permission.INTERNAL})
 """Permissions of control's internal port; no cluster of the edge knows it."""
@@ -46,6 +59,25 @@ REACH: dict[Permission, frozenset[Permission]] = {
     Permission.INTERNAL: frozenset({Permission.INTERNAL}),
 }
 """The scopes that a token may have, and what each of them may call."""
+
+
+class Role(StrEnum):
+    """What a person who has logged in may do."""
+
+    ADMIN = "admin"
+    OPERATOR = "operator"
+    """On the exchanges of his list alone (`services/control/edge/exchanges.py`)."""
+    VIEWER = "viewer"
+
+
+_LOOKS = frozenset({Permission.READ, Permission.OBSERVE, Permission.PERSON})
+_ACTS = _LOOKS | {Permission.MANAGE, Permission.OPERATE}
+ROLES: dict[Role, frozenset[Permission]] = {
+    Role.VIEWER: _LOOKS,
+    Role.OPERATOR: _ACTS,
+    Role.ADMIN: _ACTS | {Permission.ADMINISTER},
+}
+"""The roles that a person may have, and what each of them may call."""
 
 
 def _of(service: str, **permissions: str) -> dict[str, Permission]:
@@ -119,6 +151,16 @@ PERMISSIONS: dict[str, Permission] = {
         "RiskService",
         read="ListRiskLimits GetRiskUsage ListRiskBreaches ListKillSwitches GetKillSwitch",
         manage="SetRiskLimits SetKillSwitch ClearKillSwitch",
+    ),
+    **_of("FirstAdminService", operate="CreateFirstAdmin"),
+    **_of(
+        "LoginService",
+        public="LogIn Refresh GetLoginKeys",
+        person="LogOut ListSessions DeleteSession",
+    ),
+    **_of(
+        "UserService",
+        administer="CreateUser ListUsers GetUser UpdateUser ResetPassword ListUserEvents",
     ),
     **_of(
         "BotEngineService",

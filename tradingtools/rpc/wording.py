@@ -27,6 +27,7 @@ _WALLET = "a wallet: 0x and 40 hex digits"
 _KEY = "the keyId of GET /sealing-key, 32 hex digits"
 _INSTRUMENT = 'an exchange and its name there, such as "okx:BTC-USDT-SWAP"'
 _EXCHANGE = '"okx" or "polymarket"'
+_USER = "a name of 1 to 30 of a to z, digits, dot and -"
 PATTERNS = {
     "^[1-9][0-9]{0,77}$": _UP_TO_78,
     "^[!-~]+$": "visible ASCII only",
@@ -59,6 +60,12 @@ PATTERNS = {
     "^whk_[0-9a-f]{32}$": "whk_ and 32 hex digits",
     "^wal_[0-9a-f]{32}$": "wal_ and 32 hex digits",
     "^(wal_[0-9a-f]{32})?$": "wal_ and 32 hex digits, or empty",
+    "^usr_[0-9a-f]{32}$": "usr_ and 32 hex digits",
+    "^(usr_[0-9a-f]{32})?$": "usr_ and 32 hex digits; or empty",
+    "^ses_[0-9a-f]{32}$": "ses_ and 32 hex digits",
+    "^ttr_[0-9a-f]{64}$": "a refresh token: ttr_ and 64 hex digits",
+    "^[a-z0-9][a-z0-9.-]{0,29}$": _USER,
+    "^(okx|polymarket|none)$": f'{_EXCHANGE}, or "none" alone',
     "^(NEVER|SOLD|BUDGET)$": '"NEVER", "SOLD" or "BUDGET"',
     "^[a-z0-9]{12}$": "12 of a to z and digits",
     "^kil_[0-9a-f]{32}$": "kil_ and 32 hex digits",

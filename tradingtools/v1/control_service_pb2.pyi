@@ -2181,25 +2181,35 @@ Global___GetCallerRequest: _TypeAlias = GetCallerRequest  # noqa: Y015
 
 @_typing.final
 class Caller(_message.Message):
-    """A token's name and what it may do."""
+    """Whose token it is and what it may do."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     ID_FIELD_NUMBER: _builtins.int
     SCOPE_FIELD_NUMBER: _builtins.int
+    ROLE_FIELD_NUMBER: _builtins.int
+    EXCHANGES_FIELD_NUMBER: _builtins.int
     id: _builtins.str
-    """As the audit names him."""
+    """As the audit names him: a token's name, or "@" and the name of a user."""
     scope: _builtins.str
     """"read", or "manage", which includes "read"."""
+    role: _builtins.str
+    """Of a user: "admin", "operator" or "viewer"; empty: a program's token."""
+    @_builtins.property
+    def exchanges(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Of a user who is an operator; empty: none."""
+
     def __init__(
         self,
         *,
         id: _builtins.str = ...,
         scope: _builtins.str = ...,
+        role: _builtins.str = ...,
+        exchanges: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["id", b"id", "scope", b"scope"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["exchanges", b"exchanges", "id", b"id", "role", b"role", "scope", b"scope"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

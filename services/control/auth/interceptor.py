@@ -4,18 +4,32 @@ from __future__ import annotations
 
 import asyncio
 import random
+from contextvars import ContextVar
+
+import grpc
 
 from services.control.auth import last_used
 from services.control.auth.operator import Operator
 from services.control.auth.rate_limiter import Limiter
 from services.control.auth.security_log import SecurityLog
 from services.control.auth.tokens import Caller, Token, authenticate, authorize, usable
+from services.control.users.people import People
 from tradingtools import clock
 from tradingtools.domain.errors import LimitReached, TradingError, Unauthenticated
-from tradingtools.rpc.admission import Admission, Metadata, address_of, values_of
+from tradingtools.rpc.admission import (
+    OURS,
+    Admission,
+    Continuation,
+    Handler,
+    Metadata,
+    address_of,
+    values_of,
+)
 from tradingtools.rpc.headers import Context, client_name
 
 _HELD_SECONDS = 1.0
+_person: ContextVar[Caller | None] = ContextVar("person", default=None)
+"""Whose access token a call has; a call is one task from here to its handler."""
 MOST_HELD = 1000
 """Refused calls that wait for their answers at once; further ones are answered at once."""
 
@@ -26,10 +40,12 @@ class TokenInterceptor(Admission):
     Args:
         tokens: the active ones.
         limiter: counts who shows none of them.
+        people: know whose access token it is.
     """
 
-    def __init__(self, tokens: tuple[Token, ...], limiter: Limiter) -> None:
+    def __init__(self, tokens: tuple[Token, ...], limiter: Limiter, people: People) -> None:
         self._tokens = tokens
+        self._people = people
         self._limiter = limiter
         self._held = 0
         self._security = SecurityLog("internal")
@@ -40,7 +56,22 @@ class TokenInterceptor(Admission):
 
     def judge(self, method: str, metadata: Metadata) -> None:
         """Let a call on whose caller may make it. Raises Unauthenticated, NotAllowed."""
-        last_used.note(authorize(self._usable(), method, _authorization(metadata)))
+        shown, known = _authorization(metadata), _person.get()
+        last_used.note(authorize(self._usable(), method, shown, known))
+
+    async def intercept_service(
+        self, continuation: Continuation, handler_call_details: grpc.HandlerCallDetails
+    ) -> Handler | None:
+        """Find the person of an access token before the call is judged; its handler is told."""
+        method = handler_call_details.method
+        metadata = handler_call_details.invocation_metadata
+        _person.set(None)
+        if method.startswith(OURS):
+            try:
+                _person.set(await self._people.known(_authorization(metadata)))
+            except TradingError as error:
+                return self._refusal(error, method, metadata)
+        return await super().intercept_service(continuation, handler_call_details)
 
     def refused(
         self, error: TradingError, method: str, metadata: Metadata, address: str
@@ -79,6 +110,9 @@ class TokenInterceptor(Admission):
             Unauthenticated: it is revoked.
             InvalidField: the name of its client is none.
         """
+        known = _person.get()
+        if known is not None:
+            return known._replace(client=client_name(context))
         try:
             caller = authenticate(self._usable(), _authorization(context.invocation_metadata()))
         except Unauthenticated as error:
@@ -92,7 +126,8 @@ class TokenInterceptor(Admission):
 
     def operator(self, context: Context) -> Operator:
         """Return the operator that a call came from. Raises Unauthenticated, as ``caller``."""
-        return Operator(self.caller(context))
+        caller = self.caller(context)
+        return Operator(caller, "grpc: login") if caller.role else Operator(caller)
 
 
 def _authorization(metadata: Metadata) -> str:

@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 from typing import NamedTuple, TypeAlias
 
 from tradingtools.domain.errors import NotAllowed, Unauthenticated
-from tradingtools.domain.permissions import PERMISSIONS, REACH, Permission
+from tradingtools.domain.permissions import PERMISSIONS, REACH, ROLES, Permission, Role
 
 MAX_PER_SCOPE = 2
 MAX_LIMITED = 100
@@ -47,7 +47,11 @@ class Token:
 
 
 class Caller(NamedTuple):
-    """The caller of a request: token id, scope and reach; the public has none of them."""
+    """The caller of a request: token id, scope and reach; the public has none of them.
+
+    A person has the scope PERSON, a name that no token has, and his role, exchanges and session
+    for his reach.
+    """
 
     id: str
     scope: Permission
@@ -57,8 +61,54 @@ class Caller(NamedTuple):
 
     @property
     def namespace(self) -> str:
-        """Return the namespace of its Idempotency-Keys: one for all tokens that may do the same."""
+        """Return the namespace of its Idempotency-Keys: one for all tokens that may do the same, or
+        one for a person."""
+        if self.scope is Permission.PERSON:
+            return self.id
         return f"{self.scope}:{self.reach}" if self.reach else self.scope
+
+    @property
+    def role(self) -> Role | None:
+        """Return a person's role; None: it is no person."""
+        person = self.scope is Permission.PERSON
+        return Role(self.reach.partition(";")[0]) if person else None
+
+    @property
+    def exchanges(self) -> frozenset[str] | None:
+        """Return the exchanges that an operator is of; None: the caller is of all."""
+        if self.role is not Role.OPERATOR:
+            return None
+        return frozenset(name for name in self.reach.split(";")[1].split(",") if name)
+
+    @property
+    def session(self) -> str:
+        """Return a person's session; empty: it is no person."""
+        return self.reach.rpartition(";")[2] if self.scope is Permission.PERSON else ""
+
+    def scope_among(self, *scopes: Permission) -> Permission:
+        """Return the scope of a token, or the first of these that a person's role has."""
+        if self.scope is not Permission.PERSON:
+            return self.scope
+        return next(one for one in scopes if one in self.may)
+
+    @property
+    def may(self) -> frozenset[Permission]:
+        """Return the permissions that it has."""
+        role = self.role
+        return REACH.get(self.scope, frozenset()) if role is None else ROLES[role]
+
+
+def person(name: str, role: Role, exchanges: Iterable[str], session: str) -> Caller:
+    """Return a person as a caller.
+
+    Args:
+        name: of the user.
+        role: of the user.
+        exchanges: of an operator.
+        session: whose access token he shows.
+    """
+    reach = f"{role};{','.join(sorted(exchanges))};{session}"
+    return Caller(f"@{name}", Permission.PERSON, reach)
 
 
 PUBLIC = Caller("public", Permission.PUBLIC)
@@ -197,17 +247,26 @@ def token_of(tokens: Iterable[Token], caller: Caller) -> Token | None:
     return next((one for one in named if (one.scope, one.reach) == reach), None)
 
 
-def authorize(tokens: tuple[Token, ...], method: str, authorization: str) -> Caller:
+def authorize(
+    tokens: tuple[Token, ...], method: str, authorization: str, known: Caller | None = None
+) -> Caller:
     """The caller, when he may call ``method`` (a full RPC path).
+
+    Args:
+        tokens: the active ones.
+        method: the full RPC path.
+        authorization: header of the request.
+        known: the person whose access token it is; None: it is none.
 
     Raises:
         Unauthenticated: no valid token.
-        NotAllowed: the token's scope does not reach this RPC, or nobody's does.
+        NotAllowed: the token's scope or the person's role does not reach this RPC.
     """
     needed = PERMISSIONS.get(method)
     if needed is Permission.PUBLIC:
         return PUBLIC
-    caller = authenticate(tokens, authorization)
-    if needed not in REACH[caller.scope]:
-        raise NotAllowed("the token's scope does not reach this call")
+    caller = known or authenticate(tokens, authorization)
+    if needed not in caller.may:
+        what = "token's scope" if known is None else f"role {known.role}"
+        raise NotAllowed(f"the {what} does not reach this call")
     return caller

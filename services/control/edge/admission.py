@@ -13,7 +13,8 @@ from services.control.auth.security_log import OUTCOMES, SecurityLog
 from services.control.auth.tokens import PUBLIC, Caller, Token, authenticate, token_of, usable
 from services.control.edge.admission_rules import HttpRequest, Route, Routes, admit
 from tradingtools import clock
-from tradingtools.domain.errors import TradingError, Unauthenticated
+from tradingtools.domain.errors import LimitReached, TradingError, Unauthenticated
+from tradingtools.domain.permissions import Permission
 from tradingtools.runtime import instruments
 
 _requests = instruments.counter(
@@ -50,10 +51,12 @@ class Gate:
         """The active ones."""
         return self._tokens
 
-    def admit(self, address: str, http: HttpRequest) -> tuple[Route, Caller]:
+    def admit(
+        self, address: str, http: HttpRequest, known: Caller | None = None
+    ) -> tuple[Route, Caller]:
         """As the pure ``admit``; raises LimitReached in the place of another error, too."""
         try:
-            route, caller = self._judge(address, http)
+            route, caller = self._judge(address, http, known)
         except TradingError as error:
             _requests.add(1, {"outcome": error.reason})
             self.note(error, address, http)
@@ -64,12 +67,23 @@ class Gate:
 
     def followers_of(self, caller: Caller) -> frozenset[str]:
         """The wallets that a caller's token is about; empty: all. Raises Unauthenticated."""
-        if caller == PUBLIC:
+        if caller == PUBLIC or caller.scope is Permission.PERSON:
             return frozenset()
         token = token_of(self._tokens, caller)
         if token is None:
             raise Unauthenticated("the token is withdrawn")
         return token.followers
+
+    def refuse(self, error: Unauthenticated, address: str, http: HttpRequest) -> TradingError:
+        """Count and note a request whose access token is nobody's; return what it is answered."""
+        answer: TradingError = error
+        try:
+            self._limiter.refused(address)
+        except LimitReached as limit:
+            answer = limit
+        _requests.add(1, {"outcome": answer.reason})
+        self.note(answer, address, http)
+        return answer
 
     def note(self, error: TradingError, address: str, http: HttpRequest) -> None:
         """Write down a refusal that is about who asks."""
@@ -85,10 +99,10 @@ class Gate:
             error, address=address, token=token, route=route.method if route else ""
         )
 
-    def _judge(self, address: str, http: HttpRequest) -> tuple[Route, Caller]:
+    def _judge(self, address: str, http: HttpRequest, known: Caller | None) -> tuple[Route, Caller]:
         try:
             route, caller = admit(
-                self._routes, usable(self._tokens, clock.now_ms() / 1000, address), http
+                self._routes, usable(self._tokens, clock.now_ms() / 1000, address), http, known
             )
         except Unauthenticated:
             self._limiter.refused(address)

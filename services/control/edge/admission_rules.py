@@ -82,8 +82,16 @@ class HttpRequest(NamedTuple):
     body: bytes
 
 
-def admit(routes: Routes, tokens: tuple[Token, ...], request: HttpRequest) -> tuple[Route, Caller]:
+def admit(
+    routes: Routes, tokens: tuple[Token, ...], request: HttpRequest, known: Caller | None = None
+) -> tuple[Route, Caller]:
     """The route and the caller of a request that may pass.
+
+    Args:
+        routes: the public ones.
+        tokens: the active ones.
+        request: as it came.
+        known: the person whose access token came with it; None: there is none.
 
     Raises:
         NotFound: no such route; also for native gRPC and internal RPCs, whatever the token.
@@ -95,7 +103,7 @@ def admit(routes: Routes, tokens: tuple[Token, ...], request: HttpRequest) -> tu
     route = routes.find(request.verb, path)
     if route is None or request.content_type.lower().startswith("application/grpc"):
         raise _no_route(routes, request, path)
-    caller = authorize(tokens, route.method, request.authorization)
+    caller = authorize(tokens, route.method, request.authorization, known)
     check_query(_NO_QUERY if route.takes_body else route.shape, query, bound=route.bound)
     if len(request.body) > LONGEST_BODY:
         raise MalformedBody(f"the body is larger than {LONGEST_BODY // 1024} KiB")

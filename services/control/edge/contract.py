@@ -32,6 +32,7 @@ from tradingtools.v1 import (
     risk_service_pb2,
     simulation_service_pb2,
     trigger_service_pb2,
+    user_service_pb2,
     wallet_service_pb2,
     webhook_service_pb2,
 )
@@ -48,6 +49,8 @@ OWN_SERVICES: tuple[ServiceDescriptor, ...] = (
     bot_report_service_pb2.DESCRIPTOR.services_by_name["BotReportService"],
     risk_service_pb2.DESCRIPTOR.services_by_name["RiskService"],
     bot_engine_service_pb2.DESCRIPTOR.services_by_name["BotEngineService"],
+    user_service_pb2.DESCRIPTOR.services_by_name["LoginService"],
+    user_service_pb2.DESCRIPTOR.services_by_name["UserService"],
 )
 """Served by control itself."""
 PUBLIC_SERVICES: tuple[ServiceDescriptor, ...] = (

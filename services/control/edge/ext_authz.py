@@ -22,8 +22,9 @@ from services.control.edge.admission_rules import HttpRequest
 from services.control.edge.reach import Owners, demand
 from services.control.edge.requests import call_of, request_of
 from services.control.edge.seal import HEADER, Call, seal
+from services.control.users.people import People
 from tradingtools import clock
-from tradingtools.domain.errors import TradingError
+from tradingtools.domain.errors import TradingError, Unauthenticated
 from tradingtools.rpc.errors import CODES, to_status
 
 CALLER = "x-tt-token"
@@ -63,12 +64,14 @@ class Gateway(external_auth_pb2_grpc.AuthorizationServicer):
         gate: judges it.
         key: with which a passing request is sealed.
         owners: know whose resources are.
+        people: know whose access token it is.
     """
 
-    def __init__(self, gate: Gate, key: bytes, owners: Owners) -> None:
+    def __init__(self, gate: Gate, key: bytes, owners: Owners, people: People) -> None:
         self._gate = gate
         self._key = key
         self._owners = owners
+        self._people = people
 
     async def Check(self, request: Any, _context: grpc.aio.ServicerContext[Any, Any]) -> Any:
         """Called by the edge for a request, with headers and the whole body."""
@@ -82,7 +85,7 @@ class Gateway(external_auth_pb2_grpc.AuthorizationServicer):
             body=http.raw_body,
         )
         try:
-            judged = self.judge(address, asked)
+            judged = self.judge(address, asked, await self._known(address, asked))
             if judged.followers:
                 await self._demand(judged, address, asked)
             return _allowed(self._seal(judged))
@@ -93,9 +96,16 @@ class Gateway(external_auth_pb2_grpc.AuthorizationServicer):
             _log.error("unexpected error in authorization", exc_info=True)
             raise
 
-    def judge(self, address: str, http: HttpRequest) -> Judged:
+    async def _known(self, address: str, http: HttpRequest) -> Caller | None:
+        """Return the person of an access token; None: it is none. Raises Unauthenticated."""
+        try:
+            return await self._people.known(http.authorization)
+        except Unauthenticated as error:
+            raise self._gate.refuse(error, address, http) from None
+
+    def judge(self, address: str, http: HttpRequest, known: Caller | None = None) -> Judged:
         """Return a request that the gate admits; raises as ``Gate.admit``, and MalformedBody."""
-        route, caller = self._gate.admit(address, http)
+        route, caller = self._gate.admit(address, http, known)
         request = request_of(route, http)
         call = call_of(route.method, request)
         return Judged(caller, self._gate.followers_of(caller), request, call)

@@ -108,6 +108,13 @@ ABOUT: dict[str, tuple[About, ...]] = {
     **_of("BotEngineService", {
         "ListBotEngines DrainBotEngine UndrainBotEngine": (Everybody(),),
     }),
+    **_of("LoginService", {
+        "LogIn Refresh GetLoginKeys": (),
+        "LogOut ListSessions DeleteSession": (Everybody(),),
+    }),
+    **_of("UserService", {
+        "CreateUser ListUsers GetUser UpdateUser ResetPassword ListUserEvents": (Everybody(),),
+    }),
     **_of("WebhookService", {
         "CreateWebhookEndpoint ListWebhookEndpoints GetWebhookEndpoint UpdateWebhookEndpoint"
         " DeleteWebhookEndpoint RotateWebhookSecret TestWebhookEndpoint ListWebhookDeliveries"

@@ -26,6 +26,7 @@ from services.control.subscriptions import codec as subscription_codec
 from services.control.wallet_owners import Identities
 from tradingtools.domain.order import Follower
 from tradingtools.domain.order_states import OrderState
+from tradingtools.domain.permissions import Permission
 from tradingtools.domain.trigger_types import MANUAL
 from tradingtools.rpc.headers import Context
 from tradingtools.v1 import operator_service_pb2 as pb
@@ -99,7 +100,8 @@ class OperatorServicer(pb_grpc.OperatorServiceServicer):
     ) -> pb.GetOperatorResponse:
         """Return whose token came with the call."""
         caller = self._inside.caller(context)
-        return pb.GetOperatorResponse(id=caller.id, scope=caller.scope)
+        scope = caller.scope_among(Permission.OPERATE, Permission.OBSERVE)
+        return pb.GetOperatorResponse(id=caller.id, scope=scope)
 
     async def SetHalt(self, request: pb.SetHaltRequest, context: Context) -> pb.SetHaltResponse:
         """Stop sending; when this has answered, nothing that it forbids leaves."""

@@ -15,6 +15,7 @@ from services.control.statistics.sums import with_sums
 from services.control.store import Row, Store
 from services.control.subscriptions import codec
 from services.control.subscriptions.store import Subscriptions
+from tradingtools.domain.permissions import Permission
 from tradingtools.domain.subscription import SubscriptionState
 from tradingtools.rpc.headers import Context
 from tradingtools.v1 import control_service_pb2 as pb
@@ -193,7 +194,12 @@ class ControlServicer(pb_grpc.ControlServiceServicer):
     async def GetCaller(self, request: pb.GetCallerRequest, context: Context) -> pb.Caller:
         """Return whose token came with the call."""
         caller = caller_of(context)
-        return pb.Caller(id=caller.id, scope=caller.scope)
+        return pb.Caller(
+            id=caller.id,
+            scope=caller.scope_among(Permission.MANAGE, Permission.READ),
+            role=caller.role or "",
+            exchanges=sorted(caller.exchanges or ()),
+        )
 
     async def GetOpenApi(
         self, request: pb.GetOpenApiRequest, context: Context

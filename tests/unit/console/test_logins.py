@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from services.console.core.addresses import address_of, networks
-from services.console.core.attempts import Attempts
+from tradingtools.domain.attempts import Attempts
 from tradingtools.login_codes import SECONDS, leave, take
 
 PROXIES = networks("10.0.0.0/8|fd00::/8")

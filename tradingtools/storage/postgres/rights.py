@@ -132,6 +132,11 @@ RIGHTS: Mapping[str, _Rights] = {
         "kill_switch": "insert, update (cleared_at, cleared_by)",
         "kill_switch_wallet": "insert",
         "bot_signal": "insert, update (id)",
+        "users": "insert, update (role, exchanges, disabled, changed_at)",
+        "user_password": "select, insert, update (hash, one_time_until)",
+        "login_session": "insert, update (used_at, expires_at, ended_at), delete",
+        "refresh_token": "select, insert, update (used_at), delete",
+        "user_event": "insert",
     },
     "events": {
         **_STREAM,
@@ -200,6 +205,8 @@ SECRET: tuple[LiteralString, ...] = (
     "trading_wallet_key",
     "trading_wallet_secret",
     "sealing_key",
+    "user_password",
+    "refresh_token",
 )
 """Tables that nobody may read to whom the table above does not give it."""
 

@@ -24,6 +24,7 @@ SUBJECTS = (
     "wallets",
     "bots",
     "risk",
+    "users",
 )
 
 

@@ -1,0 +1,1 @@
+"""People: passwords, sessions with their tokens, roles, and what an admin does about them."""

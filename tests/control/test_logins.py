@@ -1,0 +1,365 @@
+"""People log in at a real edge: Envoy verifies their tokens, control says what they may do."""
+
+from __future__ import annotations
+
+import itertools
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import grpc
+import httpx
+import jwt
+import psycopg
+import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from services.control.users import access, keys
+from tests.control.edge import MANAGE, READ, RunningEdge, StartEdge
+from tests.control.requests import error_of
+from tradingtools import clock
+from tradingtools.v1 import operator_service_pb2, operator_service_pb2_grpc
+from tradingtools.v1 import user_service_pb2 as pb
+from tradingtools.v1 import user_service_pb2_grpc as pb_grpc
+
+SECRET = "5e" * 32
+AUDIENCE = "test/edge"
+DEPLOYMENT = access.Deployment(bytes.fromhex(SECRET), AUDIENCE)
+PASSWORD = "a long password of hers"
+_names = (f"user-{number}" for number in itertools.count(1))
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """Somebody who has logged in."""
+
+    name: str
+    id: str
+    tokens: dict[str, Any]
+
+    @property
+    def access(self) -> str:
+        """The access token."""
+        return str(self.tokens["accessToken"])
+
+
+@pytest.fixture(scope="module")
+def edge(start_edge: StartEdge) -> Iterator[RunningEdge]:
+    """An edge where people log in."""
+    with start_edge(
+        "logins", ("127.0.0.0/8",), login_secret=SECRET, login_audience=AUDIENCE
+    ) as running:
+        yield running
+
+
+def log_in(edge: RunningEdge, name: str, password: str, new: str = "") -> httpx.Response:
+    """A login."""
+    body = {"user": name, "password": password} | ({"newPassword": new} if new else {})
+    return edge.call("POST", "/auth/login", None, json=body)
+
+
+@pytest.fixture(scope="module")
+def admin(edge: RunningEdge) -> Person:
+    """The first admin, made as an operator makes him."""
+    with edge.inside() as channel:
+        made = pb_grpc.FirstAdminServiceStub(channel).CreateFirstAdmin(
+            pb.CreateFirstAdminRequest(name="root"), timeout=60
+        )
+    answer = log_in(edge, "root", made.one_time_password, PASSWORD)
+    assert answer.status_code == 200, answer.text
+    return Person("root", made.user_id, answer.json())
+
+
+Make = Callable[..., Person]
+
+
+@pytest.fixture(scope="module")
+def make(edge: RunningEdge, admin: Person) -> Make:
+    """Makes users who have logged in."""
+
+    def made(role: str, *exchanges: str) -> Person:
+        name = next(_names)
+        body = {"name": name, "role": f"ROLE_{role.upper()}", "exchanges": list(exchanges)}
+        answer = edge.call("POST", "/users", admin.access, json=body)
+        assert answer.status_code == 201, answer.text
+        said = answer.json()
+        tokens = log_in(edge, name, said["oneTimePassword"], PASSWORD)
+        assert tokens.status_code == 200, tokens.text
+        return Person(name, said["id"], tokens.json())
+
+    return made
+
+
+def test_a_one_time_password_is_good_for_one_login_that_names_another(
+    edge: RunningEdge, admin: Person
+) -> None:
+    name = next(_names)
+    made = edge.call(
+        "POST", "/users", admin.access, json={"name": name, "role": "ROLE_VIEWER"}
+    ).json()
+    assert "oneTimePassword" in made, made
+    once = made["oneTimePassword"]
+    asked = error_of(log_in(edge, name, once))
+    assert asked[:2] == (400, "INVALID_FIELD")
+    assert asked[2]["field"] == "newPassword"
+    assert error_of(log_in(edge, name, once, once))[2]["field"] == "newPassword"
+    assert error_of(log_in(edge, name, once, "short"))[:2] == (400, "INVALID_FIELD")
+    assert log_in(edge, name, once, PASSWORD).status_code == 200
+    assert error_of(log_in(edge, name, once, PASSWORD + "2"))[:2] == (401, "UNAUTHENTICATED")
+    assert log_in(edge, name, PASSWORD).status_code == 200
+    log = edge.log.read_text()
+    assert once not in log
+    assert PASSWORD not in log
+
+
+def test_a_user_is_made_once_under_one_key(edge: RunningEdge, admin: Person) -> None:
+    name = next(_names)
+    key = {"Idempotency-Key": "first"}
+    body = {"name": name, "role": "ROLE_OPERATOR", "exchanges": ["okx"]}
+    first = edge.call("POST", "/users", admin.access, json=body, headers=key).json()
+    again = edge.call("POST", "/users", admin.access, json=body, headers=key).json()
+    assert first["oneTimePassword"]
+    assert again == {**first, "oneTimePassword": ""}
+    other = edge.call("POST", "/users", admin.access, json=body | {"name": "x"}, headers=key)
+    assert error_of(other)[:2] == (409, "REQUEST_ID_REUSED")
+    taken = edge.call("POST", "/users", admin.access, json=body)
+    assert error_of(taken)[:2] == (409, "CONFLICT")
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        ({"name": "Ann", "role": "ROLE_VIEWER"}, "name"),
+        ({"name": "ann"}, "role"),
+        ({"name": "ann", "role": "ROLE_VIEWER", "exchanges": ["okx"]}, "exchanges"),
+        ({"name": "ann", "role": "ROLE_OPERATOR", "exchanges": ["okx", "okx"]}, "exchanges"),
+        ({"name": "ann", "role": "ROLE_OPERATOR", "exchanges": ["nyse"]}, "exchanges[0]"),
+    ],
+)
+def test_a_user_that_cannot_be_is_refused_by_field(
+    edge: RunningEdge, admin: Person, body: dict[str, Any], field: str
+) -> None:
+    refused = error_of(edge.call("POST", "/users", admin.access, json=body))
+    assert refused[:2] == (400, "INVALID_FIELD")
+    assert refused[2]["field"] == field
+
+
+def test_an_access_token_says_who_and_the_row_what_he_may(
+    edge: RunningEdge, admin: Person, make: Make
+) -> None:
+    ben = make("operator", "okx")
+    said = edge.call("GET", "/caller", ben.access).json()
+    assert said == {
+        "id": f"@{ben.name}", "scope": "manage", "role": "operator", "exchanges": ["okx"],
+    }  # fmt: skip
+    changed = edge.call("PATCH", f"/users/{ben.id}", admin.access, json={"role": "ROLE_VIEWER"})
+    assert changed.json()["exchanges"] == []
+    said = edge.call("GET", "/caller", ben.access).json()
+    assert (said["scope"], said["role"], said["exchanges"]) == ("read", "viewer", [])
+    off = edge.call("PATCH", f"/users/{ben.id}", admin.access, json={"disabled": True})
+    assert off.status_code == 200
+    assert error_of(edge.call("GET", "/caller", ben.access))[:2] == (401, "UNAUTHENTICATED")
+    assert error_of(log_in(edge, ben.name, PASSWORD))[:2] == (401, "UNAUTHENTICATED")
+
+
+def test_the_last_admin_stays_one(edge: RunningEdge, admin: Person, make: Make) -> None:
+    for body in ({"role": "ROLE_VIEWER"}, {"disabled": True}):
+        refused = error_of(edge.call("PATCH", f"/users/{admin.id}", admin.access, json=body))
+        assert refused[1] == "WRONG_STATE", body
+    with edge.inside() as channel, pytest.raises(grpc.RpcError) as second:
+        pb_grpc.FirstAdminServiceStub(channel).CreateFirstAdmin(
+            pb.CreateFirstAdminRequest(name="eve"), timeout=60
+        )
+    assert second.value.code() is grpc.StatusCode.FAILED_PRECONDITION
+
+
+def test_a_used_refresh_token_logs_its_family_out(edge: RunningEdge, make: Make) -> None:
+    ann = make("viewer")
+    other = log_in(edge, ann.name, PASSWORD).json()
+
+    def refresh(token: str) -> httpx.Response:
+        return edge.call("POST", "/auth/refresh", None, json={"refreshToken": token})
+
+    second = refresh(ann.tokens["refreshToken"]).json()
+    assert edge.call("GET", "/caller", second["accessToken"]).status_code == 200
+    assert error_of(refresh(ann.tokens["refreshToken"]))[:2] == (401, "UNAUTHENTICATED")
+    assert error_of(refresh(second["refreshToken"]))[:2] == (401, "UNAUTHENTICATED")
+    assert error_of(edge.call("GET", "/caller", second["accessToken"]))[0] == 401
+    # Another session of the same user is another family.
+    assert edge.call("GET", "/caller", other["accessToken"]).status_code == 200
+    assert refresh(other["refreshToken"]).status_code == 200
+
+
+def test_of_two_who_race_with_one_refresh_token_none_stays(edge: RunningEdge, make: Make) -> None:
+    ann = make("viewer")
+    body = {"refreshToken": ann.tokens["refreshToken"]}
+    answers: list[httpx.Response] = []
+    begin = threading.Barrier(2)
+
+    def race() -> None:
+        with httpx.Client(base_url=edge.url, timeout=60, trust_env=False) as client:
+            begin.wait()
+            answers.append(client.post("/auth/refresh", json=body))
+
+    racers = [threading.Thread(target=race) for _ in range(2)]
+    for racer in racers:
+        racer.start()
+    for racer in racers:
+        racer.join()
+    won = [answer.json() for answer in answers if answer.status_code == 200]
+    assert len(won) == 1
+    after = edge.call("POST", "/auth/refresh", None, json={"refreshToken": won[0]["refreshToken"]})
+    assert error_of(after)[0] == 401
+    assert error_of(edge.call("GET", "/caller", won[0]["accessToken"]))[0] == 401
+
+
+def test_sessions_are_listed_and_ended(edge: RunningEdge, admin: Person, make: Make) -> None:
+    ann, ben = make("viewer"), make("viewer")
+    second = log_in(edge, ann.name, PASSWORD).json()
+    listed = edge.call("GET", "/auth/sessions", ann.access).json()["sessions"]
+    assert {one["id"]: one["current"] for one in listed} == {
+        ann.tokens["sessionId"]: True, second["sessionId"]: False,
+    }  # fmt: skip
+    assert listed[0]["address"] == "127.0.0.1"
+    path = f"/auth/sessions/{second['sessionId']}"
+    assert error_of(edge.call("DELETE", path, ben.access))[:2] == (404, "NOT_FOUND")
+    assert edge.call("DELETE", path, ann.access).status_code == 200
+    assert error_of(edge.call("GET", "/caller", second["accessToken"]))[0] == 401
+    whose = f"/auth/sessions?userId={ann.id}"
+    assert error_of(edge.call("GET", whose, ben.access))[:2] == (403, "NOT_ALLOWED")
+    assert len(edge.call("GET", whose, admin.access).json()["sessions"]) == 1
+    mine = f"/auth/sessions/{ann.tokens['sessionId']}"
+    assert edge.call("DELETE", mine, admin.access).status_code == 200
+    assert error_of(edge.call("GET", "/caller", ann.access))[0] == 401
+    assert edge.call("POST", "/auth/logout", ben.access).status_code == 200
+    assert error_of(edge.call("GET", "/caller", ben.access))[0] == 401
+
+
+def test_a_new_password_ends_the_other_sessions(
+    edge: RunningEdge, admin: Person, make: Make
+) -> None:
+    ann = make("viewer")
+    new = log_in(edge, ann.name, PASSWORD, "another password of hers").json()
+    assert error_of(edge.call("GET", "/caller", ann.access))[0] == 401
+    assert edge.call("GET", "/caller", new["accessToken"]).status_code == 200
+    reset = edge.call("POST", f"/users/{ann.id}/reset-password", admin.access).json()
+    assert error_of(edge.call("GET", "/caller", new["accessToken"]))[0] == 401
+    once = reset["oneTimePassword"]
+    assert log_in(edge, ann.name, once, PASSWORD).status_code == 200
+
+
+def test_what_was_done_is_written_down(edge: RunningEdge, admin: Person, make: Make) -> None:
+    ann = make("viewer")
+    log_in(edge, ann.name, "wrong")
+    log_in(edge, "nobody-has-this", "wrong")
+    edge.call("POST", f"/users/{ann.id}/reset-password", admin.access)
+    told = edge.call("GET", f"/user-events?userId={ann.id}", admin.access).json()["events"]
+    assert [(one["what"], one["actor"]) for one in told] == [
+        ("password_reset", "@root"),
+        ("login_failed", "public"),
+        ("password_changed", f"@{ann.name}"),
+        ("logged_in", f"@{ann.name}"),
+        ("created", "@root"),
+    ]
+    page = edge.call("GET", "/user-events?pageSize=1", admin.access).json()
+    more = edge.call(
+        "GET", f"/user-events?pageSize=1&pageToken={page['nextPageToken']}", admin.access
+    ).json()["events"]
+    assert (more[0]["userId"], more[0]["what"]) == ("", "login_failed")
+    with psycopg.connect(edge.database_url) as connection, pytest.raises(psycopg.Error):
+        connection.execute("delete from user_event")
+
+
+def _signed(key: keys.Key, **claims: Any) -> str:
+    now = clock.now_ms() // 1000
+    whole = {"iss": access.ISSUER, "aud": AUDIENCE, "sub": "x", "sid": "x", "iat": now,
+             "exp": now + 900} | claims  # fmt: skip
+    return jwt.encode(whole, key.private, algorithm="ES256", headers={"kid": key.kid})
+
+
+@pytest.mark.parametrize("by", ["the edge", "control"])
+def test_a_token_that_is_not_ours_opens_nothing(edge: RunningEdge, make: Make, by: str) -> None:
+    """By Envoy's filter, and by control alone, which believes no edge."""
+    ann = make("viewer")
+    now = clock.now_ms() / 1000
+    sid = ann.tokens["sessionId"]
+    key = keys.signing(DEPLOYMENT.secret, now)
+    before, _, after = keys.published(DEPLOYMENT.secret, now)
+    long_ago = keys.signing(DEPLOYMENT.secret, now - 2 * keys.PERIOD_S)
+    stranger = keys.Key(key.kid, ec.generate_private_key(ec.SECP256R1()))
+    good = _signed(key, sid=sid)
+    head, body, _ = good.split(".")
+    none = jwt.encode(jwt.decode(good, options={"verify_signature": False}), "", algorithm="none")
+    hmac_ = jwt.encode({"sid": sid}, "k" * 32, algorithm="HS256", headers={"kid": key.kid})
+    bad = {
+        "expired": _signed(key, sid=sid, iat=int(now) - 1000, exp=int(now) - 100),
+        "of another key": _signed(stranger, sid=sid),
+        "of a key that is no longer ours": _signed(long_ago, sid=sid),
+        "alg none": none,
+        "no signature": f"{head}.{body}.",
+        "HMAC": hmac_,
+        "of another deployment": _signed(key, sid=sid, aud="test/other"),
+        "of another issuer": _signed(key, sid=sid, iss="eve"),
+        "without an end": jwt.encode(
+            {"iss": access.ISSUER, "aud": AUDIENCE, "sub": "x", "sid": sid, "iat": int(now)},
+            key.private, algorithm="ES256", headers={"kid": key.kid},
+        ),
+        "of no session": _signed(key),
+    }  # fmt: skip
+    fine = {"now": good, "before": _signed(before, sid=sid), "next": _signed(after, sid=sid)}
+    assert _asked(edge, by, fine) == dict.fromkeys(fine, True)
+    assert _asked(edge, by, bad) == dict.fromkeys(bad, False)
+
+
+def _asked(edge: RunningEdge, by: str, tokens: dict[str, str]) -> dict[str, bool]:
+    """Whether each token is somebody's."""
+    if by == "the edge":
+        return {
+            name: edge.call("GET", "/caller", token).status_code == 200
+            for name, token in tokens.items()
+        }
+    found = {}
+    with grpc.insecure_channel(f"127.0.0.1:{edge.internal_port}") as channel:
+        stub = operator_service_pb2_grpc.OperatorServiceStub(channel)
+        for name, token in tokens.items():
+            try:
+                stub.GetOperator(
+                    operator_service_pb2.GetOperatorRequest(),
+                    metadata=(("authorization", f"Bearer {token}"),), timeout=60,
+                )  # fmt: skip
+                found[name] = True
+            except grpc.RpcError as error:
+                found[name] = error.code() is not grpc.StatusCode.UNAUTHENTICATED
+    return found
+
+
+def test_the_edge_itself_refuses_a_forged_token(edge: RunningEdge) -> None:
+    """Envoy answers before control is asked, in the one shape of errors."""
+    refused = edge.call("GET", "/subscriptions", "a.b.c")
+    assert error_of(refused)[:2] == (401, "UNAUTHENTICATED")
+    assert "error=" in refused.headers["www-authenticate"]
+
+
+def test_tokens_of_programs_go_on_and_make_no_users(edge: RunningEdge) -> None:
+    assert edge.call("GET", "/caller", MANAGE).json()["scope"] == "manage"
+    for token in (MANAGE, READ):
+        for path in ("/users", "/auth/sessions", "/user-events"):
+            assert error_of(edge.call("GET", path, token))[:2] == (403, "NOT_ALLOWED")
+
+
+def test_guesses_are_bounded_and_lock_nobody_out_elsewhere(edge: RunningEdge, make: Make) -> None:
+    ann = make("viewer")
+
+    def attempt(address: str, name: str, password: str) -> httpx.Response:
+        body = {"user": name, "password": password}
+        return edge.call(
+            "POST", "/auth/login", None, json=body, headers={"X-Forwarded-For": address}
+        )
+
+    for name in (ann.name, "nobody"):
+        answers = [attempt("198.51.100.7", name, "wrong") for _ in range(6)]
+        assert [answer.status_code for answer in answers] == [401] * 5 + [429], name
+        assert int(answers[-1].headers["retry-after"]) > 60
+    assert attempt("198.51.100.7", ann.name, PASSWORD).status_code == 429
+    assert attempt("192.0.2.1", ann.name, PASSWORD).status_code == 200
