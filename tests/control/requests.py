@@ -48,6 +48,10 @@ class Nobodys:
         """No follower's."""
         return None
 
+    async def exchange_of(self, _kind: str, _identifier: str) -> str | None:
+        """Of no exchange."""
+        return None
+
 
 Database = psycopg.Connection[DictRow]
 

@@ -26,6 +26,7 @@ from services.control.operators.resolutions import Resolutions
 from services.control.operators.service import OperatorServicer
 from services.control.operators.store import Operators
 from services.control.store import Store
+from services.control.users.people import People
 from services.control.wallet_owners import Identities
 from tests.control.edge import OPERATE, TOKENS
 from tests.money_path import upstream
@@ -87,7 +88,7 @@ async def desk(database_url: str, redis_url: str) -> AsyncIterator[Desk]:
     ):
         store = Store(pool, client, changes=pool)
         limiter = Limiter(Rates(token=1000, address=1000, refused=1000))
-        inside = Withdrawing(parse_tokens(TOKENS), limiter)
+        inside = Withdrawing(parse_tokens(TOKENS), limiter, People(None, None))
         servicer = OperatorServicer(
             Operators(store),
             Resolutions(store),

@@ -8,7 +8,7 @@ from contextvars import ContextVar
 
 import grpc
 
-from services.control.auth import last_used
+from services.control.auth import exchanges, last_used
 from services.control.auth.operator import Operator
 from services.control.auth.rate_limiter import Limiter
 from services.control.auth.security_log import SecurityLog
@@ -57,7 +57,9 @@ class TokenInterceptor(Admission):
     def judge(self, method: str, metadata: Metadata) -> None:
         """Let a call on whose caller may make it. Raises Unauthenticated, NotAllowed."""
         shown, known = _authorization(metadata), _person.get()
-        last_used.note(authorize(self._usable(), method, shown, known))
+        caller = authorize(self._usable(), method, shown, known)
+        exchanges.demand_whole(caller, method)
+        last_used.note(caller)
 
     async def intercept_service(
         self, continuation: Continuation, handler_call_details: grpc.HandlerCallDetails

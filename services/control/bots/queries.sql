@@ -80,6 +80,8 @@ where b.id = %(id)s;
 where (%(wallet)s::text = '' or b.wallet_id = %(wallet)s)
   and (%(state)s::text = '' or b.state = %(state)s)
   and (%(strategy)s::text = '' or b.strategy = %(strategy)s)
+  and (%(exchanges)s::text[] is null or exists (
+      select from trading_wallet w where w.id = b.wallet_id and w.exchange = any(%(exchanges)s::text[])))
   and (%(exchange)s::text = '' or exists (
       select from trading_wallet w where w.id = b.wallet_id and w.exchange = %(exchange)s))
   and (%(at)s::timestamptz is null or (b.created_at, b.id) > (%(at)s, %(after)s::text))

@@ -38,7 +38,7 @@ class BotServicer(pb_grpc.BotServiceServicer):
         made = await self._bots.create(caller.id, new)
         return pb.Bot(**codec.bot(await self._bots.one(made)))
 
-    async def ListBots(self, request: pb.ListBotsRequest, _context: Context) -> pb.ListBotsResponse:
+    async def ListBots(self, request: pb.ListBotsRequest, context: Context) -> pb.ListBotsResponse:
         """Return a page, the oldest first."""
         size = paging.size(request.page_size)
         state = pb.BotState.Name(request.state).removeprefix("BOT_STATE_") if request.state else ""
@@ -48,6 +48,7 @@ class BotServicer(pb_grpc.BotServiceServicer):
         rows = await self._bots.page(
             wallet=request.wallet_id, state=state, exchange=request.exchange,
             strategy=request.strategy, after=after, limit=size + 1,
+            among=caller_of(context).exchanges,
         )  # fmt: skip
         page = rows[:size]
         answer: Fields = {"bots": [codec.bot(row) for row in page]}

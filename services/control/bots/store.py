@@ -146,6 +146,7 @@ class Bots:
         strategy: str,
         after: Key | None,
         limit: int,
+        among: frozenset[str] | None = None,
     ) -> list[Row]:
         """Return bots after a place, the oldest first.
 
@@ -156,6 +157,7 @@ class Bots:
             strategy: of them; empty: any.
             after: the last one of the page before; None: from the first one on.
             limit: at most so many.
+            among: exchanges whose bots there are for the caller; None: all.
         """
         at, (last,) = after or (None, [""])
         return await self._store.rows(
@@ -167,6 +169,7 @@ class Bots:
             at=at,
             after=last,
             limit=limit,
+            exchanges=None if among is None else sorted(among),
         )
 
     async def orders(

@@ -16,10 +16,12 @@ from google.protobuf.message import Message
 from google.rpc import status_pb2
 
 from ext_authz import external_auth_pb2, external_auth_pb2_grpc
+from services.control.auth import exchanges
 from services.control.auth.tokens import Caller
+from services.control.edge import reach
 from services.control.edge.admission import Gate
 from services.control.edge.admission_rules import HttpRequest
-from services.control.edge.reach import Owners, demand
+from services.control.edge.reach import Owners
 from services.control.edge.requests import call_of, request_of
 from services.control.edge.seal import HEADER, Call, seal
 from services.control.users.people import People
@@ -86,7 +88,7 @@ class Gateway(external_auth_pb2_grpc.AuthorizationServicer):
         )
         try:
             judged = self.judge(address, asked, await self._known(address, asked))
-            if judged.followers:
+            if judged.followers or judged.caller.exchanges is not None:
                 await self._demand(judged, address, asked)
             return _allowed(self._seal(judged))
         except TradingError as error:
@@ -111,9 +113,12 @@ class Gateway(external_auth_pb2_grpc.AuthorizationServicer):
         return Judged(caller, self._gate.followers_of(caller), request, call)
 
     async def _demand(self, judged: Judged, address: str, http: HttpRequest) -> None:
-        """Let a request on that its token reaches. Raises NotAllowed, NotFound, Unavailable."""
+        """Let a request on that its token or its person reaches. Raises NotAllowed, NotFound, Unavailable."""
         try:
-            await demand(judged.followers, self._owners, judged.call.method, judged.request)
+            method, request = judged.call.method, judged.request
+            if judged.followers:
+                await reach.demand(judged.followers, self._owners, method, request)
+            await exchanges.demand(judged.caller, self._owners, method, request)
         except TradingError as error:
             self._gate.note(error, address, http)
             raise

@@ -130,6 +130,9 @@ class Owners(Protocol):
     async def follower_of(self, kind: str, identifier: str) -> str | None:
         """Return the wallet that a resource belongs to; None: there is no such resource."""
 
+    async def exchange_of(self, kind: str, identifier: str) -> str | None:
+        """Return its exchange, empty when it is of all; None: there is no such resource."""
+
 
 class StoredOwners:
     """The owners of subscriptions, orders and the like, from the store.
@@ -145,6 +148,11 @@ class StoredOwners:
         """Return whose it is. Raises Unavailable."""
         rows = await self._store.found(_SQL[kind], id=identifier)
         return str(rows[0]["follower_proxy"]) if rows else None
+
+    async def exchange_of(self, kind: str, identifier: str) -> str | None:
+        """Return of which exchange it is. Raises Unavailable."""
+        rows = await self._store.found(_SQL[f"exchange_of_{kind.replace(' ', '_')}"], id=identifier)
+        return str(rows[0]["exchange"]) if rows else None
 
 
 async def demand(followers: frozenset[str], owners: Owners, method: str, request: Message) -> None:

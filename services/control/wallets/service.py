@@ -43,13 +43,15 @@ class WalletServicer(pb_grpc.WalletServiceServicer):
         return await self._shown(await self._signer.change(ask))
 
     async def ListWallets(
-        self, request: pb.ListWalletsRequest, _context: Context
+        self, request: pb.ListWalletsRequest, context: Context
     ) -> pb.ListWalletsResponse:
         """Return a page, the oldest first."""
         state, size = codec.STATES[request.state], paging.size(request.page_size)
         scope = f"wallets:{request.exchange}:{state}"
         after = paging.decode(scope, request.page_token, 1)
-        rows = await self._wallets.page(request.exchange, state, after, size + 1)
+        rows = await self._wallets.page(
+            request.exchange, state, after, size + 1, caller_of(context).exchanges
+        )
         page = rows[:size]
         answer: Fields = {"wallets": [codec.wallet(row) for row in page]}
         if len(rows) > size:

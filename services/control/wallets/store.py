@@ -26,7 +26,14 @@ class Wallets:
             raise NotFound(f"no wallet {wallet_id}", kind="wallet", id=wallet_id)
         return rows[0]
 
-    async def page(self, exchange: str, state: str, after: Key | None, limit: int) -> list[Row]:
+    async def page(
+        self,
+        exchange: str,
+        state: str,
+        after: Key | None,
+        limit: int,
+        among: frozenset[str] | None = None,
+    ) -> list[Row]:
         """Return wallets after a place, the oldest first.
 
         Args:
@@ -34,11 +41,14 @@ class Wallets:
             state: of them; empty: any.
             after: the last one of the page before; None: from the first one on.
             limit: at most so many.
+            among: exchanges whose wallets there are for the caller; None: all.
 
         Raises:
             Unavailable: the database does not answer.
         """
         at, (last,) = after or (None, [""])
         return await self._store.rows(
-            _SQL["page"], exchange=exchange, state=state, at=at, after=last, limit=limit
-        )
+            _SQL["page"],
+            exchange=exchange, state=state, at=at, after=last, limit=limit,
+            exchanges=None if among is None else sorted(among),
+        )  # fmt: skip

@@ -1,0 +1,57 @@
+"""The table of exchanges: complete, and what an operator of one may not reach is refused."""
+
+from __future__ import annotations
+
+import pytest
+
+from services.control.auth.exchanges import ABOUT, Everything, Named, Of, Only, demand, demand_whole
+from services.control.auth.tokens import person
+from tradingtools.domain.errors import NotAllowed, NotFound
+from tradingtools.domain.permissions import PERMISSIONS, ROLES, Permission, Role
+from tradingtools.v1 import wallet_service_pb2 as pb
+
+REACHED = {
+    method
+    for method, permission in PERMISSIONS.items()
+    if permission in ROLES[Role.ADMIN] | {Permission.PUBLIC}
+}
+OKX = person("ann", Role.OPERATOR, ["okx"], "ses_1")
+NOBODY = person("ben", Role.OPERATOR, [], "ses_2")
+BOTH = person("eve", Role.OPERATOR, ["okx", "polymarket"], "ses_3")
+WALLETS = {"wal_okx": "okx", "wal_poly": "polymarket"}
+SERVICE = "/tradingtools.v1.WalletService"
+
+
+class _Places:
+    async def exchange_of(self, _kind: str, identifier: str) -> str | None:
+        return WALLETS.get(identifier)
+
+
+def test_every_rpc_that_a_person_may_call_has_a_row_and_no_other_has() -> None:
+    assert set(ABOUT) == REACHED
+
+
+def test_the_empty_list_reaches_nothing_of_any_exchange() -> None:
+    for method, about in ABOUT.items():
+        if isinstance(about, (Only, Everything)):
+            with pytest.raises(NotAllowed):
+                demand_whole(NOBODY, method)
+            demand_whole(BOTH, method)
+
+
+async def test_a_wallet_of_another_exchange_does_not_exist() -> None:
+    method = f"{SERVICE}/GetWallet"
+    assert isinstance(ABOUT[method], Of)
+    await demand(OKX, _Places(), method, pb.GetWalletRequest(id="wal_okx"))
+    for caller, wallet in ((OKX, "wal_poly"), (OKX, "wal_none"), (NOBODY, "wal_okx")):
+        with pytest.raises(NotFound, match=f"no wallet {wallet}"):
+            await demand(caller, _Places(), method, pb.GetWalletRequest(id=wallet))
+
+
+async def test_a_wallet_is_created_at_an_own_exchange_alone() -> None:
+    method = f"{SERVICE}/CreateWallet"
+    assert isinstance(ABOUT[method], Named)
+    await demand(OKX, _Places(), method, pb.CreateWalletRequest(exchange="okx"))
+    for caller, exchange in ((OKX, "polymarket"), (OKX, ""), (NOBODY, "okx")):
+        with pytest.raises(NotAllowed):
+            await demand(caller, _Places(), method, pb.CreateWalletRequest(exchange=exchange))
