@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import secrets
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from services.control.users import access, keys
 from tests.control.edge import MANAGE, READ, RunningEdge, StartEdge
 from tests.control.requests import error_of
+from tools.openapi.examples import EXAMPLES
 from tradingtools import clock
 from tradingtools.v1 import operator_service_pb2, operator_service_pb2_grpc
 from tradingtools.v1 import user_service_pb2 as pb
@@ -363,3 +365,65 @@ def test_guesses_are_bounded_and_lock_nobody_out_elsewhere(edge: RunningEdge, ma
         assert int(answers[-1].headers["retry-after"]) > 60
     assert attempt("198.51.100.7", ann.name, PASSWORD).status_code == 429
     assert attempt("192.0.2.1", ann.name, PASSWORD).status_code == 200
+
+
+def _put_wallet(edge: RunningEdge, exchange: str) -> str:
+    wallet = f"wal_{secrets.token_hex(16)}"
+    with psycopg.connect(edge.database_url) as connection:
+        connection.execute(
+            "insert into trading_wallet (id, tenant, name, exchange, environment, account,"
+            " permissions, max_order_micros) values (%s, 'default', %s, %s, 'live', %s, '', 1)",
+            [wallet, wallet[:30], exchange, wallet],
+        )
+    return wallet
+
+
+def test_an_operator_reaches_his_exchanges_alone(edge: RunningEdge, make: Make) -> None:
+    okx, poly = _put_wallet(edge, "okx"), _put_wallet(edge, "polymarket")
+    seen = {}
+    for role, exchanges in (
+        ("operator", ("okx",)), ("operator", ()), ("operator", ("okx", "polymarket")),
+        ("viewer", ()),
+    ):  # fmt: skip
+        token = make(role, *exchanges).access
+        listed = edge.call("GET", "/wallets", token).json()["wallets"]
+        one = [edge.call("GET", f"/wallets/{wallet}", token).status_code for wallet in (okx, poly)]
+        copies = edge.call("GET", "/leaders", token).status_code
+        users = edge.call("GET", "/users", token).status_code
+        seen[role, exchanges] = ({row["id"] for row in listed} & {okx, poly}, one, copies, users)
+    both = {okx, poly}
+    assert {key: value[:2] for key, value in seen.items()} == {
+        ("operator", ("okx",)): ({okx}, [200, 404]),
+        ("operator", ()): (set(), [404, 404]),
+        ("operator", ("okx", "polymarket")): (both, [200, 200]),
+        ("viewer", ()): (both, [200, 200]),
+    }
+    assert [value[2] == 403 for value in seen.values()] == [True, True, False, False]
+    assert {value[3] for value in seen.values()} == {403}
+
+
+def test_what_a_role_may_not_change_is_refused(edge: RunningEdge, make: Make) -> None:
+    poly = _put_wallet(edge, "polymarket")
+    bot = dict(EXAMPLES["CreateBot"]) | {"walletId": poly}
+    new = dict(EXAMPLES["CreateWallet"]) | {"exchange": "polymarket", "environment": "live"}
+    okx, viewer = make("operator", "okx"), make("viewer")
+    assert error_of(edge.call("POST", "/bots", okx.access, json=bot))[:2] == (404, "NOT_FOUND")
+    for token in (okx.access, viewer.access):
+        refused = error_of(edge.call("POST", "/wallets", token, json=new))
+        assert refused[:2] == (403, "NOT_ALLOWED")
+        assert _halted(edge, token) is grpc.StatusCode.PERMISSION_DENIED
+    assert _halted(edge, make("operator", "polymarket").access) is grpc.StatusCode.OK
+
+
+def _halted(edge: RunningEdge, token: str) -> grpc.StatusCode:
+    op = operator_service_pb2
+    request = op.SetHaltRequest(
+        scope=op.HALT_SCOPE_MARKET, subject=f"0x{5:064x}", mode=op.HALT_MODE_HALTED, reason="x"
+    )
+    with grpc.insecure_channel(f"127.0.0.1:{edge.internal_port}") as channel:
+        stub = operator_service_pb2_grpc.OperatorServiceStub(channel)
+        try:
+            stub.SetHalt(request, metadata=(("authorization", f"Bearer {token}"),), timeout=60)
+        except grpc.RpcError as error:
+            return error.code()
+    return grpc.StatusCode.OK

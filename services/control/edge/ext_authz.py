@@ -113,7 +113,11 @@ class Gateway(external_auth_pb2_grpc.AuthorizationServicer):
         return Judged(caller, self._gate.followers_of(caller), request, call)
 
     async def _demand(self, judged: Judged, address: str, http: HttpRequest) -> None:
-        """Let a request on that its token or its person reaches. Raises NotAllowed, NotFound, Unavailable."""
+        """Let a request on that its token or person reaches.
+
+        Raises:
+            NotAllowed, NotFound, Unavailable: as the tables of followers and exchanges say.
+        """
         try:
             method, request = judged.call.method, judged.request
             if judged.followers:

@@ -117,6 +117,6 @@ def test_roles_reach_what_the_table_says() -> None:
     assert Permission.ADMINISTER not in ROLES[Role.OPERATOR]
     assert all(Permission.INTERNAL not in may for may in ROLES.values())
     assert person("ann", Role.OPERATOR, [], SID).exchanges == frozenset()
-    assert person("ann", Role.OPERATOR, ["okx"], SID).exchanges == {"okx"}
+    assert person("ann", Role.OPERATOR, ["okx"], SID).exchanges == frozenset({"okx"})
     assert person("ann", Role.ADMIN, [], SID).exchanges is None
     assert person("ann", Role.VIEWER, [], SID).session == SID
