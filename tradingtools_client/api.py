@@ -1585,6 +1585,157 @@ class Client:
         found: models.BotEngine = self._session.call("POST", f"/engines/{segment(name)}/undrain")
         return found
 
+    def log_in(self, body: models.LogInRequest) -> models.LoginTokens:
+        """Log in with a password. No token. 401 UNAUTHENTICATED: the password is wrong, or nobody
+        has the name, or he is disabled. 429 LIMIT_REACHED: too many have failed. 400
+        INVALID_FIELD newPassword: the password is a one-time password, or the new one is
+        refused. 503 UNAVAILABLE: login is not set up here, or too many log in at once.
+
+        Needs no token.
+        """
+        found: models.LoginTokens = self._session.call("POST", "/auth/login", body=body)
+        return found
+
+    def refresh(self, body: models.RefreshRequest) -> models.LoginTokens:
+        """Take the next tokens of a session. No access token. Not to be repeated: a refresh token
+        that comes a second time ends the session. 401 UNAUTHENTICATED: it was used, or the
+        session is over.
+
+        Needs no token.
+        """
+        found: models.LoginTokens = self._session.call("POST", "/auth/refresh", body=body)
+        return found
+
+    def log_out(self) -> models.LogOutResponse:
+        """End the caller's session. May be repeated, as long as its access token is known.
+
+        Needs scope person.
+        """
+        found: models.LogOutResponse = self._session.call("POST", "/auth/logout")
+        return found
+
+    def get_login_keys(self) -> models.LoginKeys:
+        """Get the keys that access tokens are verified with (a JWKS). No token. May be repeated at
+        will.
+
+        Needs no token.
+        """
+        found: models.LoginKeys = self._session.call("GET", "/auth/keys")
+        return found
+
+    def list_sessions(self, *, user_id: str | None = None) -> models.ListSessionsResponse:
+        """List sessions that go on. May be repeated at will. 403 NOT_ALLOWED: another one's.
+
+        Needs scope person.
+        """
+        found: models.ListSessionsResponse = self._session.call(
+            "GET", "/auth/sessions", query={"userId": user_id}
+        )
+        return found
+
+    def delete_session(self, id_: str) -> models.DeleteSessionResponse:
+        """End a session: one's own, or, as an admin, any. 404 NOT_FOUND: there is none that goes
+        on.
+
+        Needs scope person.
+        """
+        found: models.DeleteSessionResponse = self._session.call(
+            "DELETE", f"/auth/sessions/{segment(id_)}"
+        )
+        return found
+
+    def create_user(
+        self, body: models.CreateUserRequest, *, idempotency_key: str | None = None
+    ) -> models.CreatedUser:
+        """Create a user with a one-time password. Repeatable under one Idempotency-Key. 409
+        CONFLICT: the name is taken. 400 INVALID_FIELD exchanges: only an operator has some.
+
+        Needs scope administer.
+        """
+        found: models.CreatedUser = self._session.create("/users", body, idempotency_key)
+        return found
+
+    def list_users(
+        self, *, page_size: int | None = None, page_token: str | None = None
+    ) -> models.ListUsersResponse:
+        """List users. May be repeated at will.
+
+        Needs scope administer.
+        """
+        found: models.ListUsersResponse = self._session.call(
+            "GET", "/users", query={"pageSize": page_size, "pageToken": page_token}
+        )
+        return found
+
+    def all_users(self, *, page_size: int | None = None) -> Iterator[models.User]:
+        """Page by page what `list_users` lists."""
+        page_token = ""
+        while True:
+            page = self.list_users(page_size=page_size, page_token=page_token)
+            yield from page["users"]
+            page_token = page["nextPageToken"]
+            if not page_token:
+                return
+
+    def get_user(self, id_: str) -> models.User:
+        """Get a user. May be repeated at will.
+
+        Needs scope administer.
+        """
+        found: models.User = self._session.call("GET", f"/users/{segment(id_)}")
+        return found
+
+    def update_user(self, id_: str, body: models.UpdateUserRequest) -> models.User:
+        """Change a user's role, exchanges, or whether he may log in; from the next request on. May
+        be repeated. 409 WRONG_STATE: nobody would be an admin any more.
+
+        Needs scope administer.
+        """
+        found: models.User = self._session.call("PATCH", f"/users/{segment(id_)}", body=body)
+        return found
+
+    def reset_password(self, id_: str) -> models.OneTimePassword:
+        """Give a user a one-time password, and end his sessions. Repeated, it gives another one.
+
+        Needs scope administer.
+        """
+        found: models.OneTimePassword = self._session.call(
+            "POST", f"/users/{segment(id_)}/reset-password"
+        )
+        return found
+
+    def list_user_events(
+        self,
+        *,
+        user_id: str | None = None,
+        page_size: int | None = None,
+        page_token: str | None = None,
+    ) -> models.ListUserEventsResponse:
+        """List logins, failures and changes. May be repeated at will.
+
+        Needs scope administer.
+        """
+        found: models.ListUserEventsResponse = self._session.call(
+            "GET",
+            "/user-events",
+            query={"userId": user_id, "pageSize": page_size, "pageToken": page_token},
+        )
+        return found
+
+    def all_user_events(
+        self, *, user_id: str | None = None, page_size: int | None = None
+    ) -> Iterator[models.UserEvent]:
+        """Page by page what `list_user_events` lists."""
+        page_token = ""
+        while True:
+            page = self.list_user_events(
+                user_id=user_id, page_size=page_size, page_token=page_token
+            )
+            yield from page["events"]
+            page_token = page["nextPageToken"]
+            if not page_token:
+                return
+
     def list_event_page(
         self,
         *,

@@ -449,12 +449,16 @@ class BotSlot(TypedDict):
 
 
 class Caller(TypedDict):
-    """A token's name and what it may do."""
+    """Whose token it is and what it may do."""
 
     id: str
-    """As the audit names him."""
+    """As the audit names him: a token's name, or "@" and the name of a user."""
     scope: str
     """"read", or "manage", which includes "read"."""
+    role: str
+    """Of a user: "admin", "operator" or "viewer"; empty: a program's token."""
+    exchanges: list[str]
+    """Of a user who is an operator; empty: none."""
 
 
 class CloudEvent(TypedDict):
@@ -696,6 +700,19 @@ class CreateTriggerRequest(TypedDict):
     """What the follower has bought by hand; not with a subscription."""
 
 
+class CreateUserRequest(TypedDict):
+    name: str
+    """Unique; a name is never used again."""
+    role: Literal["ROLE_ADMIN", "ROLE_OPERATOR", "ROLE_VIEWER"]
+    """What he may do. What a person may do.
+    `ROLE_ADMIN`: Everything, on all exchanges; makes users.
+    `ROLE_OPERATOR`: Reads and changes what belongs to the exchanges of his list.
+    `ROLE_VIEWER`: Reads.
+    """
+    exchanges: NotRequired[list[str]]
+    """Of an operator: "okx", "polymarket". Empty: none."""
+
+
 class CreateWalletRequest(TypedDict):
     name: str
     """For people; unique among the active wallets of a tenant."""
@@ -729,6 +746,17 @@ class CreateWebhookEndpointRequest(TypedDict):
     `WEBHOOK_ORDERING_NONE`: None: several are under way, and one that is not taken holds up
     few others. After eight attempts it is given up.
     """
+
+
+class CreatedUser(TypedDict):
+    """A user, and what he logs in with for the first time."""
+
+    user: NotRequired[User]
+    oneTimePassword: str
+    """Good for 24 hours and one login, which names a new one. Shown once: empty in a repeated
+    answer.
+    """
+    id: str
 
 
 class DcaConfig(TypedDict):
@@ -918,6 +946,10 @@ class DefaultTriggersInput(TypedDict):
     """Sells a part at each rung, the lowest first."""
     timeStopSeconds: NotRequired[int | str]
     """From so many seconds after the first fill on, at any price."""
+
+
+class DeleteSessionResponse(TypedDict):
+    pass
 
 
 class DeltaHedgeConfig(TypedDict):
@@ -2001,6 +2033,12 @@ class ListRiskLimitsResponse(TypedDict):
     limits: list[RiskLimits]
 
 
+class ListSessionsResponse(TypedDict):
+    """Sessions that go on, the newest first; at most 200."""
+
+    sessions: list[LoginSession]
+
+
 class ListSignalsResponse(TypedDict):
     """Signals, the last received first."""
 
@@ -2064,6 +2102,22 @@ class ListTriggersResponse(TypedDict):
     """Empty on the last page."""
 
 
+class ListUserEventsResponse(TypedDict):
+    """The newest first."""
+
+    events: list[UserEvent]
+    nextPageToken: str
+    """Empty: there are no more."""
+
+
+class ListUsersResponse(TypedDict):
+    """Users, the oldest first."""
+
+    users: list[User]
+    nextPageToken: str
+    """Empty: there are no more."""
+
+
 class ListWalletsResponse(TypedDict):
     """Wallets, the oldest first."""
 
@@ -2084,6 +2138,77 @@ class ListWebhookEndpointsResponse(TypedDict):
     """All endpoints, the oldest first."""
 
     endpoints: list[WebhookEndpoint]
+
+
+class LogInRequest(TypedDict):
+    user: str
+    """Name of the user."""
+    password: str
+    """As it was chosen, or a one-time password."""
+    newPassword: NotRequired[str]
+    """Takes the place of the password, and ends the user's other sessions; required with a
+    one-time password. Left out: the password stays.
+    """
+
+
+class LogOutResponse(TypedDict):
+    pass
+
+
+class LoginKey(TypedDict):
+    """A public key that access tokens are signed with (RFC 7517)."""
+
+    kty: str
+    crv: str
+    alg: str
+    use: str
+    kid: str
+    x: str
+    y: str
+
+
+class LoginKeys(TypedDict):
+    """Keys of now, of before and of next; empty: nobody can log in here."""
+
+    keys: list[LoginKey]
+
+
+class LoginSession(TypedDict):
+    """From a login to a logout."""
+
+    id: str
+    address: str
+    """Where it was begun."""
+    client: str
+    """The program that it was begun with, as it said."""
+    createdAt: NotRequired[str]
+    usedAt: NotRequired[str]
+    expiresAt: NotRequired[str]
+    current: bool
+    """Of the caller himself."""
+
+
+class LoginTokens(TypedDict):
+    """Tokens of a session."""
+
+    accessToken: str
+    """Bearer token of the next 15 minutes: a JWT, ES256."""
+    expiresAt: NotRequired[str]
+    refreshToken: str
+    """Gives the next tokens, once. Shown a second time, it ends the session."""
+    sessionExpiresAt: NotRequired[str]
+    """When the session ends unless it is refreshed."""
+    sessionId: str
+    user: str
+    """Name of the user."""
+    role: str
+    """What a person may do.
+    `ROLE_ADMIN`: Everything, on all exchanges; makes users.
+    `ROLE_OPERATOR`: Reads and changes what belongs to the exchanges of his list.
+    `ROLE_VIEWER`: Reads.
+    """
+    exchanges: list[str]
+    """Of an operator; empty: none."""
 
 
 class LossLimit(TypedDict):
@@ -2297,6 +2422,12 @@ class MissedCopiesReport(TypedDict):
     reasons: list[MissedCopies]
     """By reason, what has cost the most first. They add up to the total."""
     total: NotRequired[MissedCopies]
+
+
+class OneTimePassword(TypedDict):
+    oneTimePassword: str
+    """Good for 24 hours and one login, which names a new one."""
+    expiresAt: NotRequired[str]
 
 
 class OrderTimes(TypedDict):
@@ -2544,6 +2675,11 @@ class Readiness(TypedDict):
 
     status: str
     """"ready" or "not ready"; the latter comes as 503."""
+
+
+class RefreshRequest(TypedDict):
+    refreshToken: str
+    """Of the last answer of this session."""
 
 
 class RefusedCopies(TypedDict):
@@ -3329,6 +3465,21 @@ class UpdateTriggerRequest(TypedDict):
     """Whether it fires only when two books in a row reach the price; not of a time stop."""
 
 
+class UpdateUserRequest(TypedDict):
+    """What is left out stays."""
+
+    role: NotRequired[Literal["ROLE_ADMIN", "ROLE_OPERATOR", "ROLE_VIEWER"]]
+    """What he may do; left out: as before. What a person may do.
+    `ROLE_ADMIN`: Everything, on all exchanges; makes users.
+    `ROLE_OPERATOR`: Reads and changes what belongs to the exchanges of his list.
+    `ROLE_VIEWER`: Reads.
+    """
+    exchanges: NotRequired[list[str]]
+    """The whole list; left out: it stays. "none": an operator of none."""
+    disabled: NotRequired[bool]
+    """A disabled user's sessions end."""
+
+
 class UpdateWebhookEndpointRequest(TypedDict):
     url: NotRequired[str]
     """https, or http to a network that the operator allows; absent: as it is."""
@@ -3340,6 +3491,37 @@ class UpdateWebhookEndpointRequest(TypedDict):
     """Whether it gets events. One that is enabled again goes on where it was; absent: as it
     is.
     """
+
+
+class User(TypedDict):
+    """A person who may log in."""
+
+    id: str
+    name: str
+    role: str
+    """What a person may do.
+    `ROLE_ADMIN`: Everything, on all exchanges; makes users.
+    `ROLE_OPERATOR`: Reads and changes what belongs to the exchanges of his list.
+    `ROLE_VIEWER`: Reads.
+    """
+    exchanges: list[str]
+    """Of an operator; empty: none."""
+    disabled: bool
+    createdAt: NotRequired[str]
+    changedAt: NotRequired[str]
+
+
+class UserEvent(TypedDict):
+    """A login, a failure, a change."""
+
+    userId: str
+    """Empty: of a name that nobody has."""
+    what: str
+    actor: str
+    """Who did it, as the audit names callers."""
+    address: str
+    detail: str
+    occurredAt: NotRequired[str]
 
 
 class Wallet(TypedDict):
