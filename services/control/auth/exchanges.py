@@ -43,6 +43,13 @@ class Named:
 
 
 @dataclass(frozen=True, slots=True)
+class Instrument:
+    """A field names an instrument, which begins with its exchange; empty: all."""
+
+    field: str
+
+
+@dataclass(frozen=True, slots=True)
 class Of:
     """A field names what is of an exchange."""
 
@@ -50,7 +57,7 @@ class Of:
     field: str = "id"
 
 
-About: TypeAlias = Nothing | Only | Everything | Named | Of
+About: TypeAlias = Nothing | Only | Everything | Named | Instrument | Of
 COPIES = Only("polymarket")
 
 
@@ -97,8 +104,9 @@ ABOUT: dict[str, About] = {
     **_of("BotService", {
         "ListBots": Nothing(),
         "CreateBot": Of("wallet", "wallet_id"),
-        "GetBot UpdateBot StartBot StopBot PauseBot ResumeBot ListBotOrders ListBotFills":
-            Of("bot"),
+        "GetBot UpdateBot StartBot StopBot PauseBot ResumeBot ListBotOrders ListBotFills"
+        " SettleBotOrder ExplainBotPosition": Of("bot"),
+        "CreateSignal ListSignals": Instrument("instrument_id"),
     }),
     **_of("BotReportService", {
         "ListStrategies GetStrategy": Nothing(),
@@ -111,6 +119,7 @@ ABOUT: dict[str, About] = {
         "SetKillSwitch": Named("exchange"),
         "GetKillSwitch ClearKillSwitch": Of("kill switch"),
     }),
+    **_of("BotEngineService", {"ListBotEngines DrainBotEngine UndrainBotEngine": Everything()}),
     **_of("LoginService", {
         "LogIn Refresh GetLoginKeys LogOut ListSessions DeleteSession": Nothing(),
     }),
@@ -167,6 +176,9 @@ async def demand(caller: Caller, exchanges: Exchanges, method: str, request: Mes
         case Named(field):
             named = str(getattr(request, field))
             _whole(held, Only(named) if named else Everything())
+        case Instrument(field):
+            exchange, _, _ = str(getattr(request, field)).partition(":")
+            _whole(held, Only(exchange) if exchange else Everything())
         case Of(kind, field):
             given = str(getattr(request, field))
             found = await exchanges.exchange_of(kind, given)

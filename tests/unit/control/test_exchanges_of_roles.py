@@ -4,10 +4,20 @@ from __future__ import annotations
 
 import pytest
 
-from services.control.auth.exchanges import ABOUT, Everything, Named, Of, Only, demand, demand_whole
+from services.control.auth.exchanges import (
+    ABOUT,
+    Everything,
+    Instrument,
+    Named,
+    Of,
+    Only,
+    demand,
+    demand_whole,
+)
 from services.control.auth.tokens import person
 from tradingtools.domain.errors import NotAllowed, NotFound
 from tradingtools.domain.permissions import PERMISSIONS, ROLES, Permission, Role
+from tradingtools.v1 import bot_service_pb2
 from tradingtools.v1 import wallet_service_pb2 as pb
 
 REACHED = {
@@ -55,3 +65,14 @@ async def test_a_wallet_is_created_at_an_own_exchange_alone() -> None:
     for caller, exchange in ((OKX, "polymarket"), (OKX, ""), (NOBODY, "okx")):
         with pytest.raises(NotAllowed):
             await demand(caller, _Places(), method, pb.CreateWalletRequest(exchange=exchange))
+
+
+async def test_a_signal_is_about_the_exchange_of_its_instrument() -> None:
+    method = "/tradingtools.v1.BotService/CreateSignal"
+    assert isinstance(ABOUT[method], Instrument)
+    btc = bot_service_pb2.CreateSignalRequest(instrument_id="okx:BTC-USDT-SWAP")
+    await demand(OKX, _Places(), method, btc)
+    for caller, instrument in ((OKX, "polymarket:71"), (OKX, ""), (NOBODY, "okx:BTC-USDT-SWAP")):
+        request = bot_service_pb2.CreateSignalRequest(instrument_id=instrument)
+        with pytest.raises(NotAllowed):
+            await demand(caller, _Places(), method, request)
