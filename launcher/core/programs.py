@@ -131,9 +131,9 @@ class Layout:
     edge_user: str | None = None
     """The same of Envoy and Valkey."""
     redis_password: str = field(default="", repr=False)
+    """Of the embedded Valkey."""
     login_secret: str = field(default="", repr=False)
     """Of which the keys of people's access tokens come."""
-    """Of the embedded Valkey."""
     optional: tuple[str, ...] = ()
     """Optional processes that the run has."""
     paper_okx: bool = False

@@ -66,7 +66,7 @@ class Role(StrEnum):
 
     ADMIN = "admin"
     OPERATOR = "operator"
-    """On the exchanges of his list alone (`services/control/edge/exchanges.py`)."""
+    """On the exchanges of his list alone (`services/control/auth/exchanges.py`)."""
     VIEWER = "viewer"
 
 
