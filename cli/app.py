@@ -46,6 +46,12 @@ SECTIONS: dict[str, dict[str, _Entry]] = {
         "wallets": _Entry("wallets", "List, add, check, replace and retire trading wallets"),
         "exchanges": _Entry("exchanges", "List exchanges and what their credentials are"),
     },
+    "say who may do what": {
+        "login": _Entry("login", "Log in with a name and a password"),
+        "logout": _Entry("logout", "End the session that `tt login` began"),
+        "whoami": _Entry("whoami", "Say who the engine takes you for, and what you may do"),
+        "users": _Entry("users", "List, create, change and disable people who log in"),
+    },
     "act when something is wrong": {
         "risk": _Entry("risk", "Kill all bots at once; show and set limits of many bots"),
         "halt": _Entry("halt", "Stop sending, at once: all, a wallet, a leader or a market"),

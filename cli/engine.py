@@ -48,19 +48,44 @@ class Engine:
             from tradingtools_client import Client, Session
 
             where = self.place
-            if not where.token:
+            if not self._person() and not where.token:
                 raise Failure(
                     f"no token for {where.url}",
                     Status.NO_ACCESS,
-                    "set TT_TOKEN, or token_file in a profile",
+                    "tt login, or set TT_TOKEN, or token_file in a profile",
                 )
-            self._rest = Client(Session(where.url, where.token, headers=self._headers))
+            token = (lambda: self._person() or where.token) if where.login else where.token
+            self._rest = Client(Session(where.url, token, headers=self._headers))
         return self._rest
 
     @property
     def has_operator(self) -> bool:
         """Return whether operators' calls can be made from here."""
-        return bool(self.place.operator and self.place.operator_token)
+        return bool(self.place.operator and (self._person() or self.place.operator_token))
+
+    def _person(self) -> str:
+        """Return the access token of who has logged in; empty: nobody. Raises Failure."""
+        return self.place.login.access_token() if self.place.login else ""
+
+    def _operator_metadata(self, token: str) -> list[tuple[str, str]]:
+        client = [("client-name", self._client)] if self._client else []
+        return [("authorization", f"Bearer {token}"), *client]
+
+    def make_first_admin(self, name: str) -> Json:
+        """Make the first admin with the operator's token, not with that of a person.
+
+        Returns:
+            ``userId`` and ``oneTimePassword``.
+        """
+        from tradingtools.v1 import user_service_pb2 as pb
+        from tradingtools.v1.user_service_pb2_grpc import FirstAdminServiceStub
+
+        made = FirstAdminServiceStub(self._operators()).CreateFirstAdmin(
+            pb.CreateFirstAdminRequest(name=name),
+            timeout=_SECONDS,
+            metadata=self._operator_metadata(self.place.operator_token),
+        )
+        return {"userId": made.user_id, "oneTimePassword": made.one_time_password}
 
     def operate(self, rpc: str, **request: Any) -> Json:
         """Make a call of the operators' service.
@@ -78,10 +103,8 @@ class Engine:
         from tradingtools.v1.operator_service_pb2_grpc import OperatorServiceStub
 
         message = getattr(pb, f"{rpc}Request")(**request)
-        metadata = [("authorization", f"Bearer {self.place.operator_token}")]
-        if self._client:
-            metadata.append(("client-name", self._client))
         call = getattr(OperatorServiceStub(self._operators()), rpc)
+        metadata = self._operator_metadata(self._person() or self.place.operator_token)
         answer = call(message, timeout=_SECONDS, metadata=metadata)
         found: Json = MessageToDict(answer, always_print_fields_with_no_presence=True)
         return found
@@ -121,7 +144,7 @@ class Engine:
             raise Failure(
                 f"{where.name}: no operators' port or no token of the scope operate is known",
                 Status.NO_ACCESS, "set TT_OPERATOR=host:port and TT_OPERATOR_TOKEN, or put them"
-                " into a profile",
+                " into a profile, or tt login",
             )  # fmt: skip
         if not where.tls:
             return grpc.insecure_channel(where.operator)

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from cli.errors import Failure, Status
+from cli.logins import Logins
 
 _CHECKOUT = Path(__file__).resolve().parent.parent
 _TLS = ("tls_ca", "tls_cert", "tls_key")
@@ -43,6 +44,8 @@ class Place:
     """The directory of a run on this machine."""
     secrets: tuple[Path, ...] = ()
     """The files that its tokens were read from."""
+    login: Logins | None = None
+    """Who has logged in there comes before its tokens; None: its tokens were given by hand."""
 
 
 def find(profile: str = "", environ: Mapping[str, str] = os.environ) -> Place:
@@ -69,10 +72,14 @@ def find(profile: str = "", environ: Mapping[str, str] = os.environ) -> Place:
 
 
 def _of_environment(environ: Mapping[str, str]) -> Place:
+    url = environ["TT_URL"].rstrip("/")
     return Place(
         name="TT_URL",
-        url=environ["TT_URL"].rstrip("/"),
+        url=url,
         token=environ.get("TT_TOKEN", ""),
+        login=None
+        if environ.get("TT_TOKEN")
+        else Logins.at(environ["TT_URL"].rstrip("/"), environ),
         operator=environ.get("TT_OPERATOR", ""),
         operator_token=environ.get("TT_OPERATOR_TOKEN", ""),
         tls={
@@ -137,6 +144,7 @@ def of_run(directory: Path) -> Place:
         operator_token=_secret(files[1]),
         state=directory,
         secrets=files,
+        login=Logins.at(note["rest_url"]),
     )
 
 
@@ -178,6 +186,7 @@ def of_profile(name: str, environ: Mapping[str, str] = os.environ) -> Place:
         operator_token=token_of("operator_token"),
         tls={key: str(Path(found[key]).expanduser()) for key in _TLS if key in found},
         secrets=(*files, *inline),
+        login=Logins.at(str(found["url"]).rstrip("/"), environ),
     )
 
 

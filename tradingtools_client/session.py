@@ -68,7 +68,8 @@ class Session:
 
     Args:
         url: of the edge.
-        token: 64 hex digits; empty for health and readiness alone.
+        token: 64 hex digits, or a person's access token; empty for health, readiness and logins. A
+            function is asked at each request, for access tokens change every quarter of an hour.
         headers: further ones of each request, ``{"Client-Name": "a tool 1.2"}`` for instance.
         timeout: seconds that one try may take.
         tries: of a call that got no answer, or was told to come again.
@@ -78,18 +79,23 @@ class Session:
     def __init__(
         self,
         url: str,
-        token: str,
+        token: str | Callable[[], str],
         *,
         headers: Mapping[str, str] | None = None,
         timeout: float = 10.0,
         tries: int = 3,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        given = dict(headers or {})
-        if token:
-            given["Authorization"] = f"Bearer {token}"
+        def show(request: httpx.Request) -> httpx.Request:
+            shown = token if isinstance(token, str) else token()
+            if shown:
+                request.headers["Authorization"] = f"Bearer {shown}"
+            return request
+
         # Proxies of the environment are nobody to show the token to.
-        self._http = httpx.Client(base_url=url, headers=given, timeout=timeout, trust_env=False)
+        self._http = httpx.Client(
+            base_url=url, headers=headers, auth=show, timeout=timeout, trust_env=False
+        )
         self._tries = tries
         self._sleep = sleep
 

@@ -166,7 +166,7 @@ def _engine(where: places.Place) -> Iterator[Finding]:
     if date := answer.headers.get("date"):
         yield core.clock(here, parsedate_to_datetime(date).timestamp(), here - asked)
     yield from _rest(where)
-    yield from _operators(where)
+    yield from _operators()
 
 
 def _rest(where: places.Place) -> Iterator[Finding]:
@@ -209,8 +209,8 @@ def _message(answer: httpx.Response) -> str:
         return f"HTTP {answer.status_code}"
 
 
-def _operators(where: places.Place) -> Iterator[Finding]:
-    if not (where.operator and where.operator_token):
+def _operators() -> Iterator[Finding]:
+    if not engine.has_operator():
         yield bad("operators", "no operators' port or token is known: nobody can halt from here",
                   "set TT_OPERATOR and TT_OPERATOR_TOKEN, or put them into a profile")  # fmt: skip
         return

@@ -34,7 +34,8 @@ Profiles are in ~/.config/tt/config.toml:
   operator_token_file = "~/.config/tt/production.operator"
   tls_ca = "/etc/tt/ca.pem"
 
-A read token reads, a manage token changes subscriptions, triggers and webhooks;
+Who has logged in there (tt login) is who tt acts as; only TT_TOKEN comes before
+a login. A read token reads, a manage token changes subscriptions, triggers and webhooks;
 an operate token halts and looks at all followers (docs/api.md, Access).
 """
 _OUTPUT = """\

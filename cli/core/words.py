@@ -75,3 +75,8 @@ def sizing(subscription: Json) -> str:
 def micros(value: str | int) -> str:
     """Return micros of the operators' service as a decimal."""
     return to_text(int(value))
+
+
+def role_of(value: str) -> str:
+    """Return a role of REST in words."""
+    return bare(value, "ROLE_").lower()

@@ -69,6 +69,7 @@ class Serving:
                 place,
                 token=bearer(headers, "authorization"),
                 operator_token=bearer(headers, OPERATOR_HEADER),
+                login=None,
             )
             address = address_of(ctx)
         key = (place.token, place.operator_token, client_of(ctx), address)

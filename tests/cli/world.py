@@ -128,6 +128,7 @@ def world(directory: Path, database_url: str, redis_url: str) -> Iterator[World]
     """Start an edge with the log and webhooks behind it, and end it."""
     edge = Listening(directory, database_url, redis_url, trusted=("127.0.0.1/32",))
     edge.environment |= {
+        "TT_CONTROL_LOGIN_SECRET": "5e" * 32,
         "TT_CONTROL_ENGINE_TARGETS": f"events=127.0.0.1:{edge.ports['events']}",
         "TT_WEBHOOKS_ALLOWED_NETWORKS": "127.0.0.0/8",
         "TT_ANALYTICS_DIR": str(directory / "analytics"),

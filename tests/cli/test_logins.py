@@ -1,0 +1,175 @@
+"""`tt` for people: the first admin, logins that last, and what each role may do."""
+
+from __future__ import annotations
+
+import json
+import threading
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from cli.logins import Kept, Logins
+from tests.cli.world import Said, World, call
+
+PASSWORD = "a long password of hers"
+
+
+class Person:
+    """A shell of somebody without any token."""
+
+    def __init__(self, world: World, home: Path) -> None:
+        self.world = world
+        self.home = home
+        self.environ = {
+            "TT_URL": world.edge.url,
+            "TT_OPERATOR": world.environ["TT_OPERATOR"],
+            "XDG_STATE_HOME": str(home),
+        }
+
+    @property
+    def logins(self) -> Logins:
+        """Return what his `tt` keeps."""
+        return Logins.at(self.world.edge.url, self.environ)
+
+    def tt(self, *arguments: str, stdin: str = "") -> Said:
+        """Call `tt`."""
+        return call(*arguments, environ=self.environ, stdin=stdin)
+
+    def log_in(self, name: str, *lines: str) -> Any:
+        """Log in, and return what it says."""
+        said = self.tt("login", name, "--stdin", "--json", stdin="".join(f"{x}\n" for x in lines))
+        assert said.status == 0, said
+        return said.json
+
+    def make_it_old(self) -> Kept:
+        """Have the access token end within the minute; return what was kept."""
+        kept = self.logins.kept()
+        assert kept is not None
+        old = msgspec.structs.replace(kept, expires_s=0.0)
+        self.logins.path.write_bytes(msgspec.json.encode(old))
+        return kept
+
+
+@pytest.fixture(scope="module")
+def admin(running: World, tmp_path_factory: pytest.TempPathFactory) -> Person:
+    """The first admin, logged in."""
+    made = running.json("users", "bootstrap", "root")
+    person = Person(running, tmp_path_factory.mktemp("root"))
+    assert person.log_in("root", made["oneTimePassword"], PASSWORD)["role"] == "admin"
+    return person
+
+
+def _made(admin: Person, home: Path, name: str, *options: str) -> Person:
+    said = admin.tt("users", "create", name, *options, "--json")
+    assert said.status == 0, said
+    person = Person(admin.world, home)
+    person.log_in(name, said.json["oneTimePassword"], PASSWORD)
+    return person
+
+
+def test_the_first_admin_is_made_once_and_makes_the_others(admin: Person, tmp_path: Path) -> None:
+    again = admin.world.tt("users", "bootstrap", "eve")
+    assert (again.status, "there is an admin" in again.err) == (5, True)
+    ann = _made(admin, tmp_path, "ann", "--role", "operator", "--exchange", "okx")
+    who = ann.tt("whoami", "--json").json
+    assert (who["id"], who["role"], who["exchanges"]) == ("@ann", "operator", ["okx"])
+    assert "operator of okx" in ann.tt("whoami").out
+    assert ann.tt("users", "list").status == 4
+    assert "ann" in admin.tt("users", "list").out
+    # Operators' calls are his, too, and those about copies are Polymarket's.
+    assert ann.tt("halt", "list").status == 4
+    assert admin.tt("halt", "list").status == 0
+    edited = admin.tt("users", "edit", "ann", "--exchange", "none", "--json")
+    assert edited.json["exchanges"] == []
+    assert ann.tt("whoami", "--json").json["exchanges"] == []
+    assert admin.tt("users", "disable", "ann", "--yes").status == 0
+    assert ann.tt("whoami").status == 4
+    told = admin.tt("users", "events", "ann", "--json").json
+    assert [one["what"] for one in told][:2] == ["changed", "changed"]
+
+
+def test_what_admins_are_answered_is_as_their_schemas_say(running: World, admin: Person) -> None:
+    state = {"TT_TOKEN": "", "TT_OPERATOR_TOKEN": "", "XDG_STATE_HOME": str(admin.home)}
+    running.json("users", "create", "cas", "--role", "viewer", **state)
+    for words in (
+        ("list",), ("show", "cas"), ("edit", "cas", "--role", "operator"), ("enable", "cas"),
+        ("disable", "cas", "--yes"), ("reset-password", "cas", "--yes"), ("events",),
+    ):  # fmt: skip
+        running.json("users", *words, **state)
+    running.json("whoami", **state)
+    assert running.tt("users", "edit", "cas", **state).status == 2
+    assert running.tt("users", "show", "nobody", **state).status == 3
+    assert running.tt("users", "create", "dan", "--role", "boss", **state).status == 2
+    last = running.tt("users", "disable", "root", "--yes", **state)
+    assert (last.status, "the last admin stays one" in last.err) == (5, True)
+
+
+def test_a_login_lasts_by_refreshing_and_ends_at_logout(admin: Person, tmp_path: Path) -> None:
+    ben = _made(admin, tmp_path, "ben", "--role", "viewer")
+    first = ben.make_it_old()
+    assert ben.tt("whoami", "--json").json["id"] == "@ben"
+    second = ben.logins.kept()
+    assert second is not None
+    assert second.refresh_token != first.refresh_token
+    assert ben.logins.path.stat().st_mode & 0o777 == 0o600
+    out = ben.tt("logout")
+    assert (out.status, out.out) == (0, "ben is logged out\n")
+    assert ben.tt("logout", "--json").json["user"] == ""
+    assert ben.tt("whoami").status == 4
+    ben.logins.path.write_bytes(msgspec.json.encode(second))
+    gone = ben.tt("whoami")
+    assert gone.status == 4
+
+
+def test_calls_at_once_refresh_once(admin: Person, tmp_path: Path) -> None:
+    """Two refreshes with one token would log the family out."""
+    cid = _made(admin, tmp_path, "cid", "--role", "viewer")
+    cid.make_it_old()
+    tokens: list[str] = []
+    begin = threading.Barrier(4)
+
+    def ask() -> None:
+        begin.wait()
+        tokens.append(cid.logins.access_token())
+
+    askers = [threading.Thread(target=ask) for _ in range(4)]
+    for asker in askers:
+        asker.start()
+    for asker in askers:
+        asker.join()
+    assert (len(tokens), len(set(tokens))) == (4, 1)
+    assert cid.tt("whoami").status == 0
+
+
+def test_a_session_that_is_over_says_so_and_is_forgotten(admin: Person, tmp_path: Path) -> None:
+    dot = _made(admin, tmp_path, "dot", "--role", "viewer")
+    dot.make_it_old()
+    assert admin.tt("users", "disable", "dot", "--yes").status == 0
+    said = dot.tt("whoami")
+    assert (said.status, "tt login" in said.err) == (4, True)
+    assert dot.logins.kept() is None
+
+
+def test_a_file_that_others_can_read_is_not_used(admin: Person, tmp_path: Path) -> None:
+    fay = _made(admin, tmp_path, "fay", "--role", "viewer")
+    fay.logins.path.chmod(0o644)
+    said = fay.tt("whoami")
+    assert (said.status, "others can read" in said.err) == (4, True)
+
+
+def test_tokens_given_by_hand_come_before_a_login(running: World, admin: Person) -> None:
+    who = running.json("whoami", XDG_STATE_HOME=str(admin.home))
+    assert (who["id"], who["role"]) == ("backend", "")
+
+
+def test_a_password_is_never_in_what_is_said(admin: Person, tmp_path: Path) -> None:
+    wrong = Person(admin.world, tmp_path).tt("login", "root", "--stdin", stdin="a wrong guess\n")
+    assert wrong.status == 4
+    assert "a wrong guess" not in wrong.out + wrong.err
+    nobody = Person(admin.world, tmp_path).tt("login", "root")
+    assert (nobody.status, "--stdin" in nobody.err) == (2, True)
+    kept = admin.logins.path.read_text()
+    assert PASSWORD not in kept
+    assert json.loads(kept)["user"] == "root"
