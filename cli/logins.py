@@ -1,4 +1,4 @@
-"""What `tt login` keeps: the tokens of one session at each engine, in a file for its owner alone.
+"""Keep what `tt login` got: the tokens of one session at each engine, in a file of its owner.
 
 A refresh token works once, so the file is read, used and written under a lock: two calls of `tt` at
 once make one refresh. The next tokens are written before anything uses them.

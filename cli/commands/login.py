@@ -20,7 +20,7 @@ app = noun("Log in with a name and a password.")
 
 
 class LoggedIn(msgspec.Struct, rename="camel", kw_only=True):
-    """Who has logged in."""
+    """The person who has logged in, and his session."""
 
     place: str
     url: str

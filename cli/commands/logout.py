@@ -14,7 +14,7 @@ app = noun("End the session that `tt login` began.")
 
 
 class LoggedOut(msgspec.Struct, rename="camel", kw_only=True):
-    """Whose session ended."""
+    """A session that ended; without a user there was none."""
 
     url: str
     user: str

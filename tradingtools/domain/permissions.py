@@ -62,7 +62,7 @@ REACH: dict[Permission, frozenset[Permission]] = {
 
 
 class Role(StrEnum):
-    """What a person who has logged in may do."""
+    """The part of a person who has logged in: it decides what he may call."""
 
     ADMIN = "admin"
     OPERATOR = "operator"

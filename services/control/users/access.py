@@ -24,7 +24,7 @@ _CLAIMS = ["iss", "aud", "sub", "sid", "iat", "exp"]
 
 @dataclass(frozen=True, slots=True)
 class Deployment:
-    """What tells the tokens of one deployment from another one's."""
+    """The secret and the name that tell one deployment's tokens from another one's."""
 
     secret: bytes
     """32 bytes; its keys come of it."""

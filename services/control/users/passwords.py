@@ -21,7 +21,7 @@ _WORDS = 16
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What became of a guess."""
+    """The outcome of a guess."""
 
     right: bool
     again: bool = False

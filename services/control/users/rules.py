@@ -1,4 +1,4 @@
-"""What a user may be, and which password he may choose. Pure."""
+"""Rules of users: their exchanges and their passwords. Pure."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ _SQL = queries("users/queries")
 
 
 class By(NamedTuple):
-    """Who does something, and from where."""
+    """The actor of a change, and his address."""
 
     actor: str
     address: str
