@@ -57,6 +57,7 @@ from services.control.subscriptions.service import ControlServicer
 from services.control.subscriptions.store import Subscriptions
 from services.control.triggers.service import TriggerServicer
 from services.control.triggers.store import Triggers
+from services.control.users.access import Deployment
 from services.control.users.logins import Logins
 from services.control.users.passwords import Passwords
 from services.control.users.people import People
@@ -135,9 +136,7 @@ async def run(settings: Settings, stop: asyncio.Event, *, internal: InternalProc
         risks = Risk(store)
         risk = RiskServicer(risks)
         bot_engine = BotEngineServicer(Engines(store))
-        users, passwords = Users(store), Passwords()
-        login = LoginServicer(Logins(users, deployment, passwords), users, deployment)
-        user = UserServicer(users, passwords)
+        login, user = _people(store, deployment)
         names = [service.full_name for service in OWN_SERVICES]
 
         def register_edge(server: grpc.aio.Server) -> None:
@@ -177,6 +176,12 @@ async def run(settings: Settings, stop: asyncio.Event, *, internal: InternalProc
                 engine.watch(),
                 fleet.keep(store, risks),
             )
+
+
+def _people(store: Store, deployment: Deployment | None) -> tuple[LoginServicer, UserServicer]:
+    users, passwords = Users(store), Passwords()
+    logins = Logins(users, deployment, passwords)
+    return LoginServicer(logins, users, deployment), UserServicer(users, passwords)
 
 
 def _openapi() -> bytes:
