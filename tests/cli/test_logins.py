@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import threading
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 import msgspec
 import pytest
@@ -14,6 +14,14 @@ from cli.logins import Kept, Logins
 from tests.cli.world import Said, World, call
 
 PASSWORD = "a long password of hers"
+
+
+class State(TypedDict):
+    """Names of the environment."""
+
+    TT_TOKEN: str
+    TT_OPERATOR_TOKEN: str
+    XDG_STATE_HOME: str
 
 
 class Person:
@@ -43,9 +51,9 @@ class Person:
         return self.world.json("login", name, "--stdin", stdin=typed, **self.state)
 
     @property
-    def state(self) -> dict[str, str]:
+    def state(self) -> State:
         """Return what makes a call of the world this person's."""
-        return {"TT_TOKEN": "", "TT_OPERATOR_TOKEN": "", "XDG_STATE_HOME": str(self.home)}
+        return State(TT_TOKEN="", TT_OPERATOR_TOKEN="", XDG_STATE_HOME=str(self.home))
 
     def make_it_old(self) -> Kept:
         """Have the access token end within the minute; return what was kept."""
