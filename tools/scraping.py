@@ -23,7 +23,7 @@ global:
   scrape_interval: 5s
   evaluation_interval: 15s
 
-rule_files: [rules/alerts.yml, rules/slo.yml]
+rule_files: [rules/alerts.yml, rules/bots.yml, rules/slo.yml]
 
 scrape_configs:
   - job_name: tradingtools

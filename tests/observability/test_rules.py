@@ -26,7 +26,9 @@ from tools import boards, scraping
 
 ROOT = Path(__file__).resolve().parents[2]
 FOLDER = ROOT / "deploy" / "observability"
-RULES = ("alerts.yml", "slo.yml")
+RULES = ("alerts.yml", "bots.yml", "slo.yml")
+TESTS = ("tests.yml", "bots_tests.yml")
+"""Apart: each file's rules are judged by all of its tests."""
 _UNPACKED = ROOT / "build" / "prometheus" / "usr" / "bin" / "promtool"
 _PROCESS = """
 import sys, urllib.request
@@ -80,7 +82,7 @@ def test_prometheus_scrapes_every_process() -> None:
 
 
 def test_every_alert_fires_when_it_should_and_only_then() -> None:
-    done = _promtool("test", "rules", "tests.yml")
+    done = _promtool("test", "rules", *TESTS)
     assert done.returncode == 0, done.stdout + done.stderr
 
 
@@ -88,7 +90,8 @@ def test_every_alert_fires_when_it_should_and_only_then() -> None:
 def test_an_alert_is_tried_both_ways_and_says_what_to_do(rule: dict[str, Any]) -> None:
     tried = [
         bool(one["exp_alerts"])
-        for test in _read("tests.yml")["tests"]
+        for name in TESTS
+        for test in _read(name)["tests"]
         for one in test["alert_rule_test"]
         if one["alertname"] == rule["alert"]
     ]
