@@ -34,6 +34,11 @@ order by order_id
 -- name: orders
 select order_id, slot, detail from bot_order where order_id = any(%(orders)s)
 
+-- name: traded
+-- The instruments of all orders of a bot, as they were written last.
+select distinct on (instrument_id) detail -> 'order' -> 'instrument' as instrument
+from bot_order where bot_id = %(bot)s order by instrument_id, created_at desc
+
 -- name: unread_since
 -- When the first permit was given whose orders nobody has read since; null: there is none.
 select (extract(epoch from min(given_at)) * 1000)::bigint as since_ms from bot_permit

@@ -24,6 +24,7 @@ from services.bots.core.strategy import SignalEvent
 from services.bots.core.told import Move
 from services.bots.risk_store import DeniedError, Kill, RiskStore
 from tradingtools.domain.bot_states import BotState
+from tradingtools.domain.instrument import Instrument
 from tradingtools.storage.postgres.pool import Pool
 from tradingtools.storage.postgres.sql import load_queries
 from tradingtools.venues.trading import Fill, FundingPayment, NewOrder
@@ -175,6 +176,11 @@ class Store:
         return {
             row["order_id"]: (row["slot"], msgspec.convert(row["detail"], BotOrder)) for row in rows
         }
+
+    async def traded(self, bot_id: str) -> list[Instrument]:
+        """Return the instruments of all orders of a bot, also those that its venue has no more."""
+        rows = await self._rows("traded", bot=bot_id)
+        return [msgspec.convert(row["instrument"], Instrument) for row in rows]
 
     async def concerned(self, bot_id: str) -> bool:
         """Return whether anything may still happen to a bot that does not run."""

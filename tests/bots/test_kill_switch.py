@@ -204,3 +204,29 @@ async def test_the_next_kill_switch_waits_for_what_left_since_the_last_one(
         await until(lambda: phase(desk), "the progress")
         assert phase(desk) == "SECOND_SWEEP"
     desk.rows("delete from bot_permit where bot_id = %s", desk.one)
+
+
+async def test_what_is_held_of_an_instrument_that_the_exchange_has_no_more_is_told(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It cannot be sold, so the kill switch is not done before somebody books its end."""
+    script = scripted(monkeypatch)
+    script.intents = (quote(10),)
+    desk.bot(desk.one)
+    async with desk.running():
+        (first,) = await until(lambda: open_orders(desk), "the quote")
+        script.intents = ()
+        desk.exchange.fill(first, 10)
+        await until(lambda: desk.booked(desk.one) == 10, "the fill")
+    for name in open_orders(desk):
+        desk.exchange.end(name)
+    desk.rows("update bot_order set settled = true where bot_id = %s", desk.one)
+    desk.exchange.instruments.clear()
+    kill(desk)
+    async with desk.running("another"):
+        await until(lambda: phase(desk) == "FLATTENING", "what is held")
+        told = "select detail from kill_switch_wallet"
+        assert desk.rows(told) == [(f"still held: 0.1 {SWAP.id}",)]
+        desk.exchange.trade("", "SELL", 640_000, 10, forced="delivery")
+        await until(lambda: phase(desk) == "SECOND_SWEEP", "its delivery")
+    assert desk.booked(desk.one) == 0

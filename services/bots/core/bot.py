@@ -120,23 +120,24 @@ class Bot(Generic[Config, State]):
         """Of books, by instrument, that came while it waited for all of them."""
         self._ran = False
         for slot, order in orders_:
-            self._know(order.order)
+            self.know(order.order.instrument)
             self._table.keep(slot, orders.orphaned(order))
 
     def adopt(self, new: NewOrder) -> None:
         """Take an order of this bot that a former life sent and did not write; it is ended."""
-        self._know(new)
+        self.know(new.instrument)
         able = self.setup.capabilities[new.instrument.venue]
         mine = orders.intend(new, bot_id=self.setup.bot_id, epoch=self.setup.epoch, able=able)
         self._table.keep(f"found:{new.order_id}", orders.orphaned(orders.sending(mine)))
 
     def recall(self, slot: str, order: BotOrder) -> None:
         """Take back an order that was settled and let go of: its venue tells something new."""
-        self._know(order.order)
+        self.know(order.order.instrument)
         self._table.recall(slot, order)
 
-    def _know(self, new: NewOrder) -> None:
-        self._market.instruments.setdefault(new.instrument.id, new.instrument)
+    def know(self, instrument: Instrument) -> None:
+        """Take the units of an instrument that it has traded."""
+        self._market.instruments.setdefault(instrument.id, instrument)
 
     # ---------------------------------------------------------------------------------- commands
 
@@ -181,9 +182,9 @@ class Bot(Generic[Config, State]):
         self._quoting.retune(setup)
         if (before.config, before.limits) == (setup.config, setup.limits):
             return []
-        limited = before.limits != setup.limits
-        cancels = self._quoting.cancel_all(now_ms) if limited else []
-        return [*cancels, *self._decide(TimerEvent(), now_ms)]
+        if before.limits != setup.limits:
+            self._quoting.end_all()
+        return self._decide(TimerEvent(), now_ms)
 
     def leased(self, until_ms: int) -> None:
         """Take the lease's end; nothing leaves that could be taken later."""
@@ -386,6 +387,11 @@ class Bot(Generic[Config, State]):
         if not self._flattening:
             self._stop([why])
         return self._requests(now_ms)
+
+    @property
+    def instruments(self) -> Mapping[str, Instrument]:
+        """Return all that it trades or has traded, by id."""
+        return self._market.instruments
 
     @property
     def left(self) -> Mapping[str, int]:

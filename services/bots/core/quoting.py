@@ -30,7 +30,6 @@ from services.bots.core.risk import CONTRACTS, Closed, Exposure
 from services.bots.core.risk.shares import Refused, ShareKept, ShareWanted
 from services.bots.core.setup import Setup
 from services.bots.core.strategy import Quote
-from tradingtools.domain.bot_order_states import BotOrderState, PendingRequest
 from tradingtools.domain.instrument import Instrument
 from tradingtools.venues.ports import Side
 from tradingtools.venues.trading import (
@@ -43,7 +42,6 @@ from tradingtools.venues.trading import (
 )
 
 MINUTE_MS = 60_000
-_RESTING = (BotOrderState.OPEN, BotOrderState.PARTIALLY_FILLED)
 
 
 class Quoting:
@@ -92,6 +90,8 @@ class Quoting:
         self._asked: set[tuple[str, Side]] = set()
         self._sent: deque[int] = deque()
         self._resting_until_ms: dict[str, int] = {}
+        self._ending: set[str] = set()
+        """Orders that have to end, whatever is wanted."""
 
     @property
     def unquoted(self) -> bool:
@@ -122,15 +122,9 @@ class Quoting:
         """Go by other settings and limits from now on."""
         self._setup = setup
 
-    def cancel_all(self, now_ms: int) -> list[Request]:
-        """Return the cancels of all orders that rest with no request under way."""
-        resting = [
-            one
-            for one in self._table.unsettled()
-            if one.state in _RESTING and one.pending is PendingRequest.NONE
-        ]
-        asked = [self._table.cancel(one, now_ms) for one in resting]
-        return [one for one in asked if one is not None]
+    def end_all(self) -> None:
+        """End every order that may fill now, on its way or not; what is wanted is placed anew."""
+        self._ending = {one.order.order_id for one in self._table.unsettled()}
 
     def granted(self, given: Permit, share: int | None) -> None:
         """Take a permit that is durable now, with the whole share of its side if one was asked."""
@@ -191,7 +185,7 @@ class Quoting:
             return None
         named = quote.instrument_id if quote else order.order.instrument.id if order else ""
         instrument = self._market.instruments[named]
-        if self.closed and order is not None and self._is_closed(slot, order, now_ms):
+        if order is not None and self._has_to_end(slot, order, now_ms):
             quote = None
         elif quote is None and order is not None and self._inherits(order, now_ms):
             return None
@@ -277,6 +271,11 @@ class Quoting:
         )
         self._table.keep(slot, orders.amending(order, change))
         return change
+
+    def _has_to_end(self, slot: str, order: BotOrder, now_ms: int) -> bool:
+        if order.order.order_id in self._ending and not order.settled:
+            return True
+        return bool(self.closed) and self._is_closed(slot, order, now_ms)
 
     def _is_closed(self, slot: str, order: BotOrder, now_ms: int) -> bool:
         """Return whether an order that may fill would open what nothing opens any more."""

@@ -139,7 +139,7 @@ class Killing:
     def _left(self) -> str:
         """Return what is held still, in words."""
         found = [
-            f"{self._wallet.instruments[key].size_text(size)} {key}"
+            f"{bot.instruments[key].size_text(size)} {key}"
             for bot in self._wallet.bots.values()
             for key, size in sorted(bot.left.items())
         ]

@@ -83,17 +83,22 @@ async def make_rest(wallet: Wallet, row: BotRow, *, number: int) -> AnyBot:
         capabilities={one.venue: wallet.venue.gateway.capabilities for one in instruments.values()},
         version=row.version,
     )
-    return Bot(
+    # What it holds of an instrument that its venue has no more is its own, too.
+    traded = {one.id: one for one in await wallet.store.traded(row.bot_id)}
+    bot = Bot(
         setup,
         Idle(),
         # Written back as it was.
         row.strategy_state,
         orders_=known,
-        holdings=await _held(wallet, row.bot_id, instruments, whole=False),
+        holdings=await _held(wallet, row.bot_id, {**traded, **instruments}),
         number=number,
         equity=None if row.equity is None else Equity(**row.equity),
         lease_until_ms=0,
     )
+    for one in traded.values():
+        bot.know(one)
+    return bot
 
 
 async def _recognise(wallet: Wallet, bot_id: str) -> None:
@@ -179,13 +184,11 @@ async def _find_instruments(wallet: Wallet, ids: Iterable[str]) -> None:
 
 
 async def _held(
-    wallet: Wallet, bot_id: str, instruments: Mapping[str, Instrument], *, whole: bool = True
+    wallet: Wallet, bot_id: str, instruments: Mapping[str, Instrument]
 ) -> dict[str, Holding]:
     held: dict[str, Holding] = {}
     for fill in await wallet.store.fills(bot_id):
         instrument = instruments.get(fill.instrument_id)
-        if instrument is None and not whole:
-            continue
         if instrument is None:
             raise SetupError(f"instruments: {fill.instrument_id} is held and not among them")
         before = held.get(fill.instrument_id, Holding())

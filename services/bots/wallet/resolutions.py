@@ -43,7 +43,8 @@ class Resolutions:
     def _held(self) -> Sequence[Instrument]:
         known = self._wallet.instruments
         held = {one for bot in self._wallet.bots.values() for one in bot.left}
-        return [known[one] for one in sorted(held) if known[one].kind is InstrumentKind.BINARY]
+        mine = sorted(held & known.keys())
+        return [known[one] for one in mine if known[one].kind is InstrumentKind.BINARY]
 
     async def _look(self, instrument: Instrument) -> None:
         try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from services.bots.core.bot import Bot
-from services.bots.core.requests import PermitAsked
+from services.bots.core.requests import CANCEL_AGAIN_MS, PermitAsked
 from services.bots.core.risk import RiskLimits
 from tests.unit.bots.samples import AMENDS
 from tests.unit.bots.test_bot import FRESH, LEASE_MS, Run, Wants, quoted
@@ -70,3 +70,26 @@ def test_under_lower_limits_nothing_keeps_standing_that_the_old_ones_let_in() ->
     )  # fmt: skip
     assert bot.reported(report, run.now) == []
     assert "max_position" in bot.refusals["a"]
+
+
+def test_an_order_on_its_way_under_the_old_limits_is_ended_when_it_arrives() -> None:
+    """A cancel that overtakes it ends nothing: it is cancelled again once it stands."""
+    run = Run(1, AMENDS)
+    setup = replace(run.bot.setup, limits=RiskLimits(max_position=100), version=1)
+    bot = Bot(setup, Wants(quoted(10)), 7, lease_until_ms=run.now + LEASE_MS)
+    bot.run(run.now)
+    (asked,) = bot.market(FRESH, run.now)
+    assert isinstance(asked, PermitAsked)
+    (new,) = bot.granted(asked.permit, run.now)
+    assert isinstance(new, NewOrder)
+
+    (early,) = bot.retune(replace(setup, limits=RiskLimits(max_position=5), version=2), run.now)
+    assert isinstance(early, CancelOrder)
+    unknown = Receipt(meaning=Meaning.REJECTED, code="51400")
+    assert bot.answered(new.order_id, PendingRequest.CANCEL, unknown, run.now) == []
+    accepted = Receipt(meaning=Meaning.ACCEPTED)
+    assert bot.answered(new.order_id, PendingRequest.PLACE, accepted, run.now) == []
+
+    (late,) = bot.tick(run.now + CANCEL_AGAIN_MS)
+    assert isinstance(late, CancelOrder)
+    assert late.order_id == new.order_id
