@@ -255,7 +255,8 @@ class Quoting:
             return self._table.cancel(order, now_ms)
         share = self._lacks(slot, instrument, order.order.side, price, more, now_ms)
         if isinstance(share, Refused):
-            return None
+            # Where it stands it is not wanted any more.
+            return self._table.cancel(order, now_ms) if share.why else None
         given = self._permit(instrument, order.order.side, None, price, more, until, share)
         if isinstance(given, PermitAsked | None):
             return given

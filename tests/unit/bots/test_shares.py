@@ -18,7 +18,7 @@ from services.bots.core.risk import Exposure, MarkPoint, RiskLimits, breach, sha
 from services.bots.core.risk.shares import Key, Refused, Shares, ShareWanted
 from services.bots.core.risk.worth import ONE, money_micros, par, worth_micros
 from tests.unit.bots.samples import AMENDS, book, outcome, swap
-from tests.unit.bots.test_bot import Run, begun, quoted
+from tests.unit.bots.test_bot import Run, Wants, begun, quoted
 from tests.unit.bots.test_risk import exposure, order
 from tradingtools.domain.bot_risk import RiskLimit
 from tradingtools.domain.bot_states import BotState
@@ -192,6 +192,24 @@ def test_a_share_comes_with_the_permit_and_a_refusal_is_told_and_asked_again() -
     assert isinstance(again, PermitAsked)
     (sent,) = bot.granted(again.permit, run.now + 1_100, again.share.want if again.share else 0)
     assert isinstance(sent, NewOrder)
+
+
+def test_a_quote_that_cannot_follow_the_market_for_want_of_a_share_is_cancelled() -> None:
+    run = Run(1, AMENDS)
+    one = worth_micros(SWAP, 640_000, 1, RATES, up=True) or 0
+    begun_with(run, Shares({(SWAP.id, "BUY"): 10 * one}, RATES))
+    bot = run.bot
+    run.act(bot.market(FRESH, run.now))
+    run.venue.arrive(run.now)
+    run.act(bot.reported(run.venue.report("bot1e1n1"), run.now))
+
+    bot.strategy = Wants(quoted(10, 650_000))
+    (asked,) = bot.market(FRESH, run.now)
+    assert isinstance(asked, PermitAsked)
+    (cancel,) = bot.denied(asked.permit, "max_gross of portfolio: full", run.now)
+
+    assert isinstance(cancel, CancelOrder)
+    assert cancel.order_id == "bot1e1n1"
 
 
 def test_limits_above_cancel_what_opens_or_stop_it() -> None:
