@@ -7,7 +7,7 @@ import { Problem } from "./lib/ui.js";
 
 const PAGES = [
   ["overview", "Overview"], ["tape", "Live tape"], ["leaders", "Leaders"], ["subscriptions", "Subscriptions"],
-  ["orders", "Orders"], ["guard", "Guard"], ["bots", "Bots"], ["wallets", "Wallets"], ["risk", "Risk"], ["system", "System"],
+  ["orders", "Orders"], ["guard", "Guard"], ["bots", "Bots"], ["wallets", "Wallets"], ["risk", "Risk"], ["engines", "Engines"], ["system", "System"],
 ];
 const OTHERS = [["why", "Why"]]; // Reached by links.
 const TITLES = new Map([...PAGES, ...OTHERS]);
@@ -62,6 +62,8 @@ function Shell({ who, at, onOut }) {
       (module) => !over && (fail(null), use({ of: at.page, Page: module.default })),
       (error) => !over && fail(error),
     );
+    // On a narrow screen the pages' names are a line that scrolls.
+    document.querySelector("nav [aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" });
     document.title = `${TITLES.get(at.page)} · Trading Tools`;
     return () => { over = true; };
   }, [at.page]);

@@ -66,6 +66,7 @@ export function query(path, values) {
 export const get = (path, values = {}) => call("GET", "api" + query(path, values));
 export const post = (path, body = {}, headers = {}) => call("POST", "api" + path, body, headers);
 export const patch = (path, body, headers = {}) => call("PATCH", "api" + path, body, headers);
+export const put = (path, body) => call("PUT", "api" + path, body);
 export const remove = (path) => call("DELETE", "api" + path);
 /** An RPC of OperatorService, by its name. */
 export const operate = (name, body = {}) => call("POST", `operators/${name}`, body);

@@ -18,12 +18,16 @@ export function currencyOf(instrument) {
   return quote === "USD" ? base : quote;
 }
 
-/** Amounts of any size: two decimals, or as many as a small one needs. */
-const near = new Intl.NumberFormat("en-US", { maximumSignificantDigits: 6 });
-const signed = new Intl.NumberFormat("en-US", { maximumSignificantDigits: 6, signDisplay: "exceptZero" });
-const round = (value) => Number(Number(value).toFixed(8));
-export const figure = (value) => (value == null || value === "" ? "–" : near.format(round(value)));
-export const change = (value) => (value == null || value === "" ? "–" : signed.format(round(value)));
+/** Amounts of any size: cents of a large one, as many digits as a small one needs. */
+const shown = (signDisplay) => [{ maximumFractionDigits: 2 }, { maximumSignificantDigits: 6 }].map((digits) => new Intl.NumberFormat("en-US", { ...digits, signDisplay }));
+const plain = shown("auto"), signed = shown("exceptZero");
+const written = (formats, value) => {
+  if (value == null || value === "") return "–";
+  const round = Number(Number(value).toFixed(8));
+  return formats[Math.abs(round) >= 1000 ? 0 : 1].format(round);
+};
+export const figure = (value) => written(plain, value);
+export const change = (value) => written(signed, value);
 export const toneOf = (value) => (Number(value) > 0 ? "up" : Number(value) < 0 ? "down" : "");
 
 const TONES = { running: "ok", "risk stopped": "bad", error: "bad", paused: "warn", starting: "warn", pausing: "warn", stopping: "warn" };

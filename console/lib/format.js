@@ -18,6 +18,11 @@ export const micros = (text) =>
   text === "" || text == null ? "–" : two.format(Number(BigInt(text)) / 1e6);
 export const percent = (part) => (part == null || Number.isNaN(part) ? "–" : `${(100 * part).toFixed(1)} %`);
 export const millis = (us) => (us == null || us === "" ? "–" : `${(Number(us) / 1000).toFixed(1)} ms`);
+/** Milliseconds as people say them: ms of a short time, seconds of a longer one. */
+export const age = (ms) => {
+  if (ms == null || ms === "") return "–";
+  return Number(ms) < 1000 ? `${whole.format(Number(ms))} ms` : `${whole.format(Number(ms) / 1000)} s`;
+};
 
 /** The beginning and the end of a hash or an address. */
 export const short = (text) =>

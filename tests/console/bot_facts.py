@@ -33,7 +33,37 @@ def put_bots(database: Database, served: Served) -> tuple[str, str, str]:
     _moved(database, running, "STARTING", "RUNNING")
     _moved(database, stopped, "STARTING", "RUNNING", "RISK_STOPPED")
     _traded(database, running)
+    _judged(database, served, wallet, running, stopped)
     return wallet, running, stopped
+
+
+def _judged(database: Database, served: Served, wallet: str, running: str, stopped: str) -> None:
+    """Limits of the wallet and what is used of them, what was reached, and an engine elsewhere."""
+    body = {
+        "scope": "RISK_SCOPE_WALLET", "subject": wallet,
+        "limits": {"maxGross": "150000", "maxDailyLoss": "1000"},
+    }  # fmt: skip
+    served.world.call("PUT", "/risk/limits", json=body).raise_for_status()
+    micros = 129_809 * 10**6
+    database.execute(
+        "insert into risk_share values (%s, %s, %s, %s, 0, %s, now())",
+        [running, SWAP, SWAP, micros, micros],
+    )
+    database.execute("insert into risk_result values (%s, %s, now())", [running, -150 * 10**6])
+    for scope, subject, limit, action, detail in (
+        ("WALLET", wallet, "max_gross", "REDUCE_ONLY", "150002.1 of 150000"),
+        ("BOT", stopped, "max_daily_loss", "CANCEL_AND_STOP", "201 of 200"),
+    ):
+        database.execute(
+            "insert into risk_event (tenant, scope, subject, limit_name, action, detail)"
+            " values ('default', %s, %s, %s, %s, %s)",
+            [scope, subject, limit, action, detail],
+        )
+    # It can no exchange of a test: it takes nobody's wallet away.
+    database.execute(
+        "insert into bot_engine (name, incarnation, until, epoch, venues, capacity, version, bots)"
+        " values ('engine-1', 'x', now() + interval '1 day', 1, '{}', 100, '0.1.0', 1)"
+    )
 
 
 def _bot(served: Served, wallet: str, name: str) -> str:

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from random import Random
+from typing import Any, TypeVar
 
 from tests.console.bot_facts import put_bots
 from tests.console.world import Served
@@ -32,6 +33,7 @@ from tradingtools.v1 import enrichment_pb2
 WALLET, SEASONED = "0x" + "5c" * 20, "0x" + "5d" * 20
 LEADER, ADMIRED = "0x" + "be" * 20, "0x" + "ad" * 20
 _MICROS = 1_000_000
+T = TypeVar("T")
 _HOUR = 3_600
 
 
@@ -58,7 +60,7 @@ class Facts:
         self._live_a_day()
         self.wallet, self.bot, self.stopped_bot = put_bots(database, served)
         self._copy_and_miss(served)
-        _aside(publish, served.redis_url, _known(ADMIRED))
+        aside(publish, served.redis_url, _known(ADMIRED))
         _record(served)
 
     def trade(self, *numbers: int) -> None:
@@ -135,13 +137,13 @@ class Facts:
                     leader_size_micros=100 * _MICROS, leader_notional_micros=50 * _MICROS,
                 )  # fmt: skip
         for number, bid_micros in ((0, 600_000), (1, 450_000)):
-            _aside(put_mark, served.redis_url, str(10**40 + number), bid_micros)
+            aside(put_mark, served.redis_url, str(10**40 + number), bid_micros)
 
 
-def _aside(write: Callable[..., object], *values: object) -> None:
+def aside(do: Callable[..., T], *values: Any) -> T:
     """Do it in another thread: this one's event loop may be the browser's."""
     with ThreadPoolExecutor(1) as thread:
-        thread.submit(write, *values).result()
+        return thread.submit(do, *values).result()
 
 
 def _known(wallet: str) -> enrichment_pb2.LeaderStatistics:

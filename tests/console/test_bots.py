@@ -12,13 +12,14 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from playwright.sync_api import Page, expect
 
-from tests.bots.world import SWAP, Bots, at_okx
-from tests.console.facts import Facts
+from tests.bots.world import SWAP, Bots, at_okx, until
+from tests.console.facts import Facts, aside
 from tests.console.world import Served, go
 from tests.paper_okx import harness as okx
 from tests.signer import world as signers
 from tradingtools.codec import sealing
 from tradingtools.domain.credentials import OkxCredentials
+from tradingtools.rpc.signer_client import SignerClient
 
 NAME = "Maker one"
 
@@ -29,6 +30,8 @@ class Market:
 
     bots: Bots
     okx: okx.Live
+    wallet: str
+    """Of an account that nobody else trades with."""
 
 
 @pytest.fixture(scope="module")
@@ -40,17 +43,28 @@ def market(served: Served, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     callers = {"TT_ENGINE_CALLERS": served.world.environment["TT_ENGINE_CALLERS"]}
     with okx.okx(tmp_path_factory.mktemp("okx"), feed="seeded", step_ms="50") as live:
         live.account("ann")
+        live.account("bob")
         more = {"TT_SIGNER_OKX_URL": live.rest, "SSL_CERT_FILE": str(live.authority), **callers}
         url = served.world.database_url
         with signers.running(url, signer_directory, **more) as signer:
+            wallet = aside(signers.run, _wallet(served, signer))
             world = Bots(signer, directory, live, venue=at_okx(live))
             token = served.world.environment["TT_BOTS_ENGINE_TOKEN"]
             engine = world.engine("bots", TT_ENGINE_TOKEN=token, **callers)
             engine.start()
             try:
-                yield Market(world, live)
+                yield Market(world, live, wallet)
             finally:
                 engine.stop()
+
+
+async def _wallet(served: Served, signer: signers.World) -> str:
+    credentials = OkxCredentials(api_key="bob", secret=okx.SECRET, passphrase=okx.PASSPHRASE)
+    control = SignerClient(signer.socket, served.world.environment["TT_CONTROL_ENGINE_TOKEN"])
+    try:
+        return await signers.added(control, credentials, name="bob", max_order_micros=10**11)
+    finally:
+        await control.aclose()
 
 
 @pytest.mark.slow
@@ -71,6 +85,7 @@ def test_a_wallet_is_added_and_a_market_maker_quotes_and_fills(page: Page, marke
     expect(row).to_contain_text("active")
 
     go(page, "bots/new")
+    page.get_by_label("Wallet").select_option(label="mine: okx, live")
     for name, text in {
         "name": NAME, "instrumentId": SWAP, "orderSize": "1.123456789", "maxPosition": "5",
         "maxHalfSpread": "1", "riskAversion": "0.01", "arrivalDecay": "0.05",
@@ -104,6 +119,78 @@ def test_a_wallet_is_added_and_a_market_maker_quotes_and_fills(page: Page, marke
     assert market.bots.booked(bot) == market.bots.position()
 
 
+@pytest.mark.slow
+def test_the_kill_switch_says_what_it_does_is_seen_to_its_end_and_is_cleared(
+    page: Page, served: Served, market: Market
+) -> None:
+    """The bot holds something: it is sold, and the bot waits for a person."""
+    bot = _maker(served, market.wallet)
+    until(lambda: market.bots.booked(bot), "a position")
+    go(page, "risk")
+    page.get_by_role("button", name="Use the kill switch").click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_label("Of").select_option("okx")
+    expect(dialog).to_contain_text("of okx will:")
+    expect(dialog).to_contain_text("close all that they hold, at what the market pays")
+    dialog.get_by_label("Why").fill("prices are wrong")
+    dialog.get_by_role("button", name="Stop all bots and sell").click()
+
+    progress = page.get_by_role("region", name="Wallets under the kill switch of okx")
+    mine = progress.get_by_role("row", name="bob")
+    expect(mine.locator(".badge", has_text="done")).to_be_visible(timeout=60_000)
+    expect(mine).to_contain_text("nothing rests, nothing is held")
+    assert market.bots.position("bob") == 0
+    assert market.bots.resting("bob") == []
+    stopped = page.get_by_role("region", name="Stopped bots").get_by_role("row", name="bob maker")
+    expect(stopped).to_contain_text("kill_switch: prices are wrong")
+    # Whose engine is a test's, if there is one, ends with it.
+    market.bots.rows(
+        "update kill_switch_wallet set phase = 'DONE', engine = 'engine-1' where phase = 'WAITING'"
+    )
+    expect(page.get_by_text("done since")).to_be_visible(timeout=60_000)
+
+    page.get_by_role("button", name="Clear", exact=True).click()
+    page.get_by_role("dialog").get_by_role("button", name="Clear").click()
+    expect(page.get_by_text("No kill switch stands")).to_be_visible()
+    page.get_by_text("Cleared before: 1").click()
+    past = page.get_by_role("region", name="Kill switches that were cleared")
+    expect(past.get_by_role("row", name="prices are wrong")).to_be_visible()
+    assert market.bots.state(bot)[0] == "RISK_STOPPED"
+
+
+def _maker(served: Served, wallet: str) -> str:
+    """Start a bot that quotes so near that it soon holds something."""
+    config = {
+        "instrumentId": f"okx:{SWAP}", "orderSize": str(10**8), "maxPosition": str(5 * 10**8),
+        "maxHalfSpread": str(10**10), "riskAversion": "0.01", "arrivalDecay": "0.05",
+    }  # fmt: skip
+    body = {
+        "name": "bob maker", "walletId": wallet, "instruments": [f"okx:{SWAP}"],
+        "config": {"marketMaking": config}, "limits": {"maxPosition": "6"},
+    }  # fmt: skip
+    made: str = served.world.call("POST", "/bots", json=body).json()["id"]
+    served.world.call("POST", f"/bots/{made}/start").raise_for_status()
+    return made
+
+
+def test_an_engine_shows_its_wallets_and_is_drained(page: Page, market: Market) -> None:
+    """There is no other engine: it is told so before, and it keeps what it has."""
+    go(page, "engines")
+    engine = page.get_by_role("region", name="Engines").get_by_role("row", name="bots 0.1")
+    expect(engine.locator(".badge", has_text="live")).to_be_visible(timeout=60_000)
+    engine.get_by_role("button", name="Drain").click()
+    dialog = page.get_by_role("dialog")
+    expect(dialog).to_contain_text("takes none until it is undrained")
+    dialog.get_by_role("button", name="Drain").click()
+    expect(engine.get_by_role("button", name="Undrain")).to_be_visible()
+    (row,) = market.bots.rows("select draining from bot_engine where name = 'bots'")
+    assert row == (True,)
+    engine.get_by_role("button", name="Undrain").click()
+    dialog.get_by_role("button", name="Undrain").click()
+    expect(engine.get_by_role("button", name="Drain", exact=True)).to_be_visible()
+    expect(engine.locator(".badge", has_text="live")).to_be_visible()
+
+
 def test_what_the_browser_seals_the_signer_opens(page: Page) -> None:
     """RFC 9180, against another implementation: opened by the right key, for this wallet alone."""
     key = X25519PrivateKey.generate()
@@ -129,7 +216,7 @@ def test_what_the_browser_seals_the_signer_opens(page: Page) -> None:
 
 def test_a_bot_that_risk_has_stopped_is_resumed_with_a_reason(page: Page, facts: Facts) -> None:
     go(page, "bots")
-    row = page.get_by_role("region", name="Bots").get_by_role("row").nth(1)
+    row = page.get_by_role("region", name="Bots").get_by_role("row", name="eth night maker")
     expect(row).to_contain_text("max_daily_loss: 201 of 200")
     row.get_by_role("link").first.click()
     page.get_by_role("button", name="Resume").click()
@@ -180,7 +267,7 @@ def test_settings_of_a_bot_are_changed_and_a_wrong_one_is_named(page: Page, fact
 
 def test_risk_shows_who_is_stopped_and_who_is_near_a_limit(page: Page, facts: Facts) -> None:
     go(page, "risk")
-    near = page.get_by_role("region", name="Limits").get_by_role("row")
+    near = page.get_by_role("region", name="Limits", exact=True).get_by_role("row")
     expect(near.nth(1)).to_contain_text("eth maker")
     exposure = page.get_by_role("region", name="Exposure by instrument, USDT")
     expect(exposure.get_by_role("row", name="ETH-USDT-SWAP")).to_contain_text("129,809")

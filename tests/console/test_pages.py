@@ -49,6 +49,7 @@ PLACES = {
         ("bots/new", "New bot"),
         ("wallets", "Wallets"),
         ("risk", "Risk"),
+        ("engines", "Engines"),
     ),
 }
 WIDTHS = {"light": 1280, "dark": 1280, "narrow": 360}
