@@ -111,8 +111,7 @@ BOARDS: Mapping[str, tuple[str, Sequence[Chart]]] = {
     "bots": ("Bots", [
         Chart("Bots running", "none", [('max(fleet_bots{state="RUNNING"})', "bots")], number=True),
         Chart("Bots that need a person", "none",
-              [('sum(max by (state) (fleet_bots{state=~"RISK_STOPPED|ERROR"}))', "bots")],
-              number=True),
+              [("sum(max by (state) (fleet_bots_unattended))", "bots")], number=True),
         Chart("Orders that need a person", "none",
               [('sum(max by (state) (fleet_orders{state=~"DEAD|RESURRECTED"}))', "orders")],
               number=True),

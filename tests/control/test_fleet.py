@@ -74,6 +74,7 @@ async def test_bots_orders_and_engines_are_counted_as_they_stand(
     running = bot(sql, 1, WALLET, "STARTING", "RUNNING")
     stopped = bot(sql, 2, WALLET, "STARTING", "RUNNING", "RISK_STOPPED")
     bot(sql, 3, OTHER, desired="IDLE")
+    bot(sql, 4, OTHER, "STARTING", "RUNNING", "RISK_STOPPED", desired="STOPPED")
     sql("update bot set flattening = true where id = %s", stopped)
     sql("alter table bot disable trigger user")
     sql("update bot set changed_at = now() - interval '50 seconds' where id = %s", running)
@@ -111,7 +112,8 @@ async def test_bots_orders_and_engines_are_counted_as_they_stand(
     shown = await figures(database_url)
 
     bots = {state: count for (state,), count in shown["bots"].items() if count}
-    assert bots == {"RUNNING": 1, "RISK_STOPPED": 1, "IDLE": 1}
+    assert bots == {"RUNNING": 1, "RISK_STOPPED": 2, "IDLE": 1}
+    assert shown["unattended"] == {("RISK_STOPPED",): 1, ("ERROR",): 0}
     assert shown["flattening"] == {(): 1}
     assert 50 <= shown["unwritten"][()] < 600
     assert {state: n for (state,), n in shown["orders"].items() if n} == {"OPEN": 1, "UNKNOWN": 1}

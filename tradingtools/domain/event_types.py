@@ -81,6 +81,7 @@ class EventType(StrEnum):
     BOT_STOPPED = "bot.stopped"
     BOT_RISK_STOPPED = "bot.risk_stopped"
     BOT_ERROR = "bot.error"
+    BOT_GIVEN_UP = "bot.given_up"
     BOT_ORDER_FILLED = "bot.order_filled"
     BOT_ORDER_FILL_REVERSED = "bot.order_fill_reversed"
     BOT_ORDER_REJECTED = "bot.order_rejected"
@@ -178,6 +179,8 @@ MEANINGS: Final[Mapping[EventType, str]] = {
     _E.BOT_RISK_STOPPED: "A limit was reached: a bot cancels its orders and stays until a person"
     " resumes it. `reason` has the limit with its numbers.",
     _E.BOT_ERROR: "A bot cannot go on; `reason` says why. Its orders are cancelled.",
+    _E.BOT_GIVEN_UP: "A person has stopped a bot that risk has stopped, or that cannot go on: it"
+    " stays in that state, and nobody waits for it.",
     _E.BOT_ORDER_FILLED: "A trade has filled an order of a bot, or a part of it.",
     _E.BOT_ORDER_FILL_REVERSED: "A fill of a bot has failed to settle; it is taken back.",
     _E.BOT_ORDER_REJECTED: "An exchange has refused an order of a bot. Of refusals of one slot with"

@@ -59,6 +59,11 @@ FIGURES: Mapping[str, Figure] = {
     "bots": Figure(
         name="fleet.bots", description="Bots by state", labels=("state",), series=_STATES
     ),
+    "unattended": Figure(
+        name="fleet.bots_unattended",
+        description="Bots that risk has stopped, or that failed, and that nobody has given up",
+        labels=("state",), series=(("RISK_STOPPED",), ("ERROR",)),
+    ),
     "moving": Figure(
         name="fleet.bots_moving_seconds",
         description="The longest that a bot is STARTING, PAUSING or STOPPING",

@@ -389,9 +389,12 @@ def _(row: BotMoved) -> Iterator[_Told]:
 
 
 _RESUMED = (BotState.PAUSED, BotState.RISK_STOPPED)
+_ENDED_ITSELF = (BotState.RISK_STOPPED, BotState.ERROR)
 
 
 def _bot_type(row: BotMoved) -> tuple[EventType | None, str, str]:
+    if row.what == "stopped" and row.before in _ENDED_ITSELF:
+        return EventType.BOT_GIVEN_UP, "", row.what
     if row.what not in BotState.__members__:
         word = BOT_WORDS.get(row.what)
         return word or EventType.BOT_COMMANDED, "", "" if word else row.what

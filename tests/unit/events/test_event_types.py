@@ -165,6 +165,14 @@ def test_every_step_of_a_bot_is_told_when_it_arrives() -> None:
     assert _of_bot("RUNNING", "RUNNING") == ["bot.taken_over"]
 
 
+def test_a_bot_that_waits_for_a_person_is_given_up_by_a_stop() -> None:
+    # It has no way to STOPPED, where bot.stopped would tell of it.
+    for state in (BotState.RISK_STOPPED, BotState.ERROR):
+        assert (state, BotState.STOPPED) not in bot_states.TRANSITIONS
+        assert _of_bot("stopped", state) == ["bot.given_up"]
+    assert _of_bot("stopped", "RUNNING") == ["bot.commanded"]
+
+
 def test_every_word_of_a_person_about_a_bot_is_told() -> None:
     assert _of_bot("created") == ["bot.created"]
     assert _of_bot("changed") == ["bot.changed"]

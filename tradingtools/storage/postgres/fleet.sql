@@ -27,6 +27,9 @@ with needed as (
 )
 select 'bots' as name, state as one, '' as other, count(*)::float8 as value from bot group by state
 union all
+select 'unattended', state, '', count(*)::float8 from bot
+where state in ('RISK_STOPPED', 'ERROR') and desired <> 'STOPPED' group by state
+union all
 select 'moving', '', '', coalesce(max(extract(epoch from clock_timestamp() - changed_at)), 0)::float8
 from bot where state in ('STARTING', 'PAUSING', 'STOPPING')
 union all
