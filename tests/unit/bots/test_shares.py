@@ -260,9 +260,9 @@ def test_what_is_not_used_is_given_back_before_another_may_spend_it() -> None:
     seen = exposure(4)
 
     assert seen_by(mine, seen) == [(5 * one, None, 4 * one)]
-    assert isinstance(mine.lacking(seen, SWAP, "BUY", 640_000, 1, 0), Refused)
-    mine.settled()
     assert mine.lacking(seen, SWAP, "BUY", 640_000, 1, 0) is None
+    assert isinstance(mine.lacking(seen, SWAP, "BUY", 640_000, 2, 0), Refused)
+    mine.settled()
     assert isinstance(mine.lacking(seen, SWAP, "BUY", 640_000, 2, 0), ShareWanted)
     kept = Shares({(SWAP.id, "BUY"): 100 * one}, RATES).settle(
         seen, asked=(), doubted=(), reconciled=False, now_ms=5

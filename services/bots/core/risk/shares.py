@@ -96,10 +96,10 @@ class Shares:
         if need is None:
             currency = instrument.quote if instrument.inverse else instrument.settle
             return Refused(f"stale_marks: there is no mark of {currency} in USDC")
-        if key in self._writing:
-            return Refused()
         if need <= has:
             return None
+        if key in self._writing:
+            return Refused()
         until, why = self._refused.get(key, (0, ""))
         if now_ms < until:
             return Refused(why)
@@ -132,7 +132,7 @@ class Shares:
     ) -> list[ShareKept]:
         """Return the shares as they are to be written: grown by marks, or given back in part.
 
-        A side that changes is neither spent nor asked for from here on; :meth:`settled` ends that.
+        Of a side that changes no more is asked for from here on; :meth:`settled` ends that.
 
         Args:
             exposure: as of now.
