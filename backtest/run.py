@@ -16,8 +16,9 @@ from typing import Any
 from backtest.exchange import Exchange, FeeRates, Told
 from backtest.tape import TapeEvent, moment
 from services.bots.core.bot import Bot
+from services.bots.core.holding import Holding, unrealised
 from services.bots.core.requests import LookUp, PermitAsked, Request
-from services.bots.core.risk import RiskLimits, result
+from services.bots.core.risk import RiskLimits
 from services.bots.core.setup import Setup
 from services.bots.core.strategy import SignalEvent, Strategy
 from tradingtools.domain.bot_order_states import PendingRequest
@@ -61,12 +62,27 @@ class Assumptions:
     capabilities: TradingCapabilities = CAPABILITIES
 
 
+@dataclass(frozen=True, slots=True)
+class Point:
+    """An instant of the run."""
+
+    at_ms: int
+    result: int
+    """In the finest units of money of the instruments' settle currencies."""
+    price: int | None
+    """The mark of the first instrument, in units of price; None: there was none yet."""
+    position: int
+    """Of the first instrument, in units of size."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
     """The result of a run: everything that a report or a sweep needs."""
 
     curve: tuple[tuple[int, int], ...]
     """Instants and results, in units of money of the settle currency."""
+    points: tuple[Point, ...]
+    """The same instants, with the first instrument's mark and position."""
     fills: tuple[Fill, ...]
     made: int
     unrealised: int
@@ -78,6 +94,8 @@ class Outcome:
     state: Any
     """The strategy's last state."""
     breaches: tuple[str, ...]
+    explained: tuple[tuple[str, str], ...]
+    """By slot, what the strategy says at the end."""
 
 
 class Backtest:
@@ -118,7 +136,11 @@ class Backtest:
         self._count = 0
         self._orders = 0
         self._fills: list[Fill] = []
-        self._curve: list[tuple[int, int]] = []
+        self._points: list[Point] = []
+        self._first = next(iter(instruments))
+        most = max(one.money_digits for one in instruments.values())
+        # Venues count money in units of their own; sums are in the finest.
+        self._scale = {it: 10 ** (most - one.money_digits) for it, one in instruments.items()}
         self._held_funding: dict[str, Funding] = {}
 
     def run(self, tape: Iterable[TapeEvent]) -> Outcome:
@@ -234,22 +256,36 @@ class Backtest:
         self.bot.funded(event.instrument_id, -whole)
 
     def _sample(self, now_ms: int) -> None:
-        made, _ = result(self.bot.exposure(now_ms))
-        self._curve.append((now_ms, made))
+        mark = self.bot.exposure(now_ms).marks.get(self._first)
+        held = self.bot.holdings.get(self._first, Holding())
+        made = self._sum("made") + self._open_gain(now_ms)
+        self._points.append(Point(now_ms, made, mark.price if mark else None, held.size))
+
+    def _sum(self, name: str) -> int:
+        held = self.bot.holdings.items()
+        return sum(getattr(one, name) * self._scale[it] for it, one in held)
+
+    def _open_gain(self, now_ms: int) -> int:
+        marks, instruments = self.bot.exposure(now_ms).marks, self.bot.setup.instruments
+        return sum(
+            unrealised(one, instruments[it], marks[it].price) * self._scale[it]
+            for it, one in self.bot.holdings.items()
+            if one.size and it in marks
+        )
 
     def _outcome(self, events: int, now_ms: int) -> Outcome:
-        held = self.bot.holdings.values()
-        _, open_gain = result(self.bot.exposure(now_ms))
         return Outcome(
-            curve=tuple(self._curve),
+            curve=tuple((one.at_ms, one.result) for one in self._points),
+            points=tuple(self._points),
             fills=tuple(self._fills),
-            made=sum(one.made for one in held),
-            unrealised=open_gain,
-            fees=sum(one.fees for one in held),
-            funding=sum(one.funding for one in held),
-            volume=sum(one.volume for one in held),
+            made=self._sum("made"),
+            unrealised=self._open_gain(now_ms),
+            fees=self._sum("fees"),
+            funding=self._sum("funding"),
+            volume=self._sum("volume"),
             orders=self._orders,
             events=events,
             state=self.bot.state,
             breaches=tuple(f"{one.limit}: {one.detail}" for one in self.bot.breaches),
+            explained=tuple(sorted(self.bot.explain(now_ms).items())),
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from decimal import Decimal
 from heapq import merge
 from pathlib import Path
 
@@ -12,10 +13,11 @@ import msgspec
 
 from services.bots.core.strategy import SignalEvent
 from tradingtools.domain.book import BookStatus
-from tradingtools.domain.instrument import Instrument
+from tradingtools.domain.instrument import Instrument, InstrumentKind, UnitError
 from tradingtools.venues.trading import Funding, MarketEvent, Print, TradingBook
 
 TapeEvent = MarketEvent | SignalEvent
+_TAIL_BYTES = 1_000_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,11 +114,43 @@ def merged(*tapes: Iterable[TapeEvent]) -> Iterator[TapeEvent]:
     return merge(*tapes, key=moment)
 
 
-class _Line(msgspec.Struct, omit_defaults=True):
-    """One line of a recording: a book, or a print."""
+class _Units(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """An instrument as a recording has it."""
 
+    id: str
+    kind: InstrumentKind
+    base: str
+    quote: str
+    settle: str
+    price_digits: int
+    size_digits: int
+    money_digits: int
+    tick_size: int
+    lot_size: int
+    minimum_size: int
+    maximum_size: int | None = None
+    contract: Decimal = Decimal(1)
+    inverse: bool = False
+    group: str = ""
+    ends_ms: int | None = None
+
+    @classmethod
+    def of(cls, one: Instrument) -> _Units:
+        """Return an instrument's units."""
+        return cls(**{name: getattr(one, name) for name in cls.__struct_fields__})
+
+    def instrument(self) -> Instrument:
+        """Return the instrument; raises UnitError."""
+        return Instrument(**msgspec.structs.asdict(self))
+
+
+class _Line(msgspec.Struct, omit_defaults=True):
+    """One line of a recording: an instrument, a book, a print, or a funding rate."""
+
+    instrument: _Units | None = None
     book: TradingBook | None = None
     print: Print | None = None
+    funding: Funding | None = None
 
 
 _READ = msgspec.json.Decoder(_Line)
@@ -128,27 +162,69 @@ def recorded(path: Path) -> Iterator[MarketEvent]:
     Raises:
         ValueError: a line cannot be read; the text has its number.
     """
+    for line in _lines(path):
+        event = line.book or line.print or line.funding
+        if event is not None:
+            yield event
+
+
+def instruments(path: Path) -> list[Instrument]:
+    """Return the instruments of a recording as they were then: its first lines.
+
+    Raises:
+        ValueError: a line cannot be read; the text has its number.
+    """
+    found = []
+    for line in _lines(path):
+        if line.instrument is None:
+            break
+        found.append(line.instrument.instrument())
+    return found
+
+
+def span_ms(path: Path) -> tuple[int, int]:
+    """Return when a recording begins and ends; raises ValueError as `recorded` does."""
+    first = next((moment(event) for event in recorded(path)), 0)
+    with path.open("rb") as lines:
+        lines.seek(max(path.stat().st_size - _TAIL_BYTES, 0))
+        tail = lines.read().splitlines()
+    for text in reversed(tail):
+        try:
+            line = _READ.decode(text)
+        except msgspec.DecodeError:
+            continue
+        event = line.book or line.print or line.funding
+        if event is not None:
+            return first, max(moment(event), first)
+    return first, first
+
+
+def record(path: Path, events: Iterable[TapeEvent], instruments: Iterable[Instrument] = ()) -> int:
+    """Write a recording: instruments, then books, prints and funding rates; return how many."""
+    count = 0
+    with path.open("wb") as lines:
+        for one in instruments:
+            lines.write(msgspec.json.encode(_Line(instrument=_Units.of(one))) + b"\n")
+        for event in events:
+            line = _line(event)
+            if line is not None:
+                lines.write(msgspec.json.encode(line) + b"\n")
+                count += 1
+    return count
+
+
+def _line(event: TapeEvent) -> _Line | None:
+    if isinstance(event, TradingBook):
+        return _Line(book=event)
+    if isinstance(event, Print):
+        return _Line(print=event)
+    return _Line(funding=event) if isinstance(event, Funding) else None
+
+
+def _lines(path: Path) -> Iterator[_Line]:
     with path.open("rb") as lines:
         for number, text in enumerate(lines, 1):
             try:
-                line = _READ.decode(text)
-            except msgspec.DecodeError as error:
+                yield _READ.decode(text)
+            except (msgspec.DecodeError, UnitError) as error:
                 raise ValueError(f"{path.name}, line {number}: {error}") from error
-            event = line.book or line.print
-            if event is not None:
-                yield event
-
-
-def record(path: Path, events: Iterable[MarketEvent]) -> int:
-    """Write books and prints as a recording; return how many."""
-    count = 0
-    with path.open("wb") as lines:
-        for event in events:
-            if isinstance(event, TradingBook):
-                lines.write(msgspec.json.encode(_Line(book=event)) + b"\n")
-            elif isinstance(event, Print):
-                lines.write(msgspec.json.encode(_Line(print=event)) + b"\n")
-            else:
-                continue
-            count += 1
-    return count

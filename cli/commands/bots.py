@@ -12,6 +12,7 @@ import typer
 from cli import engine, schemas
 from cli.bot_columns import EVENTS, PNL, POSITIONS, STEPS
 from cli.command import Limit, Yes, ask, command, noun
+from cli.core.bot_backtests import ASSUMED, runs_lines
 from cli.core.words import bare, clock
 from cli.errors import Failure, Status
 from cli.output import Column, Json, Shown
@@ -259,6 +260,40 @@ def explain(bot: _Bot) -> Shown:
     return Shown(
         data=found, lines=lines if reasons else [*lines, "  its engine has said nothing yet"]
     )
+
+
+@command(app, "backtest", schemas.own("tradingtools.domain.backtests", "Backtests"))
+def backtest(
+    file: Annotated[
+        str,
+        typer.Option("--file", "-f", metavar="FILE|-", help="The bot, as `create` takes it."),
+    ],
+    recording: Annotated[
+        Path | None, typer.Option("--recording", help="A recorded market; a seeded one, if none.")
+    ] = None,
+    seconds: Annotated[int, typer.Option("--seconds", min=1, help="Of a seeded market.")] = 3600,
+    seed: Annotated[int, typer.Option("--seed", help="Of market and latency.")] = 1,
+    assumed: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="NAME=VALUE", help=f"One of {', '.join(ASSUMED)}."),
+    ] = None,
+    vary: Annotated[
+        list[str] | None,
+        typer.Option("--vary", metavar="SETTING=A,B,...",
+                     help="Try each value, with all of the others; seed, too. Repeat it."),
+    ] = None,
+    jobs: Annotated[int, typer.Option("--jobs", min=0, help="Processes; 0: all cores.")] = 0,
+    report: Annotated[
+        Path | None, typer.Option("--report", help="Write a page of HTML with plots.")
+    ] = None,
+) -> Shown:  # fmt: skip
+    """Try a bot on a seeded or recorded market, without any engine. Nothing is sent anywhere."""
+    from cli import backtesting
+
+    market = {"seed": seed, "seconds": seconds}
+    plan = backtesting.plan(_read(file), recording, market, assumed or [], vary or [])
+    told = backtesting.run(plan, report=report, jobs=jobs)
+    return Shown(data=told, lines=runs_lines(told["runs"], report))
 
 
 def _told(bot: Any) -> Shown:
