@@ -41,7 +41,8 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     """One backtest, or a sweep of them."""
 
     bot: dict[str, Any]
-    """``config``, ``instruments`` and ``limits`` as ``POST /bots`` takes them."""
+    """``config``, ``instruments`` and ``limits`` as ``POST /bots`` takes them; with a ``strategy``,
+    ``config`` has the settings of that one by their own names."""
     recording: str = ""
     """File of a recorded market; empty: a seeded one."""
     market: MarketSettings = MarketSettings()
@@ -169,9 +170,11 @@ def _recorded(path: str, _changed_ns: int) -> Sequence[TapeEvent]:
 
 
 def _config(bot: Mapping[str, Any], changes: Mapping[str, str]) -> tuple[str, Any]:
-    unknown = bot.keys() - {"config", "instruments", "limits", "name"}
+    unknown = bot.keys() - {"config", "instruments", "limits", "name", "strategy"}
     if unknown:
         raise PlanError(f"{min(unknown)}: no field of a bot's file")
+    if "strategy" in bot:
+        return _by_field(str(bot["strategy"]), bot.get("config", {}), changes)
     try:
         message = json_format.ParseDict(bot.get("config", {}), pb.BotConfig())
     except json_format.ParseError as error:
@@ -194,6 +197,14 @@ def _config(bot: Mapping[str, Any], changes: Mapping[str, str]) -> tuple[str, An
     except strategies.ConfigError as error:
         told = {field.name: field.json_name for field in fields}.get(error.field, error.field)
         raise PlanError(f"config.{where}.{told}: expected {error.expected}") from None
+
+
+def _by_field(name: str, values: Mapping[str, Any], changes: Mapping[str, str]) -> tuple[str, Any]:
+    """Read settings that REST does not know yet: a strategy that is being written."""
+    try:
+        return name, strategies.config(name, {**values, **changes}, texts=True)
+    except strategies.ConfigError as error:
+        raise PlanError(str(error)) from None
 
 
 def _instruments(plan: Plan, config: Any) -> tuple[Instrument, ...]:
