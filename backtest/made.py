@@ -25,7 +25,7 @@ _INTERVALS = 6
 class MarketSettings(
     msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="camel"
 ):
-    """How a seed makes a market."""
+    """The liveliness and trend of a market that a seed makes."""
 
     seed: int = 1
     seconds: int = 3_600

@@ -1,4 +1,4 @@
-"""What is to be tried: a bot as `POST /bots` takes it, a market, and what is assumed."""
+"""The plan of a backtest: a bot as `POST /bots` takes it, a market, and what is assumed."""
 
 from __future__ import annotations
 
