@@ -137,8 +137,12 @@ class Quoting:
     def denied(self, asked: Permit, why: str, now_ms: int) -> None:
         """Take that a permit was not made durable; it is asked for again when it is needed."""
         self._asked.discard((asked.instrument_id, asked.side))
-        if self._setup.shares is not None and why:
+        if self._setup.shares is None:
+            return
+        if why:
             self._setup.shares.refused(asked.instrument_id, asked.side, why, now_ms)
+        else:
+            self._setup.shares.undecided(asked.instrument_id, asked.side)
 
     def kept_shares(self, now_ms: int, *, reconciled: bool) -> list[ShareKept]:
         """Return the shares as they are to be written."""

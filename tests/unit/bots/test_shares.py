@@ -310,3 +310,21 @@ def test_nothing_is_given_back_while_orders_of_a_former_life_may_be_unknown() ->
 
     assert [one.long for one in bot.kept_shares(run.now, known=False)] == [None]
     assert [one.long for one in bot.kept_shares(run.now)] == [0]
+
+
+def test_a_share_that_may_have_been_given_without_an_answer_is_written_anew() -> None:
+    """The database broke off after the commit: it has more than the bot knows of."""
+    one = worth_micros(SWAP, 640_000, 1, RATES, up=True) or 0
+    run = Run(1, AMENDS)
+    run.bot.setup = replace(run.bot.setup, shares=Shares({(SWAP.id, "BUY"): one}, RATES))
+    held = {SWAP.id: Holding(size=1, cost=64 * 10**7)}
+    bot = begun(run, quoted(10), limits=RiskLimits(), holdings=held)
+    (asked,) = bot.market(FRESH, run.now)
+    assert isinstance(asked, PermitAsked)
+    assert [kept.long for kept in bot.kept_shares(run.now)] == [None]
+
+    bot.denied(asked.permit)
+    (kept,) = bot.kept_shares(run.now)
+    assert kept.long == one
+    bot.shares_written()
+    assert [kept.long for kept in bot.kept_shares(run.now)] == [None]

@@ -70,6 +70,8 @@ class Shares:
         self._written = dict(granted)
         self._writing: dict[Key, int] = {}
         """On their way to the database, where a permit must not change them meanwhile."""
+        self._undecided: set[Key] = set()
+        """Asked for without an answer: what is written of them may be more."""
 
     def lacking(
         self,
@@ -121,6 +123,10 @@ class Shares:
         """Take that no more is to be had for the moment."""
         self._refused[instrument_id, side] = now_ms + PAUSE_MS, why
 
+    def undecided(self, instrument_id: str, side: Side) -> None:
+        """Take that nobody knows whether more was given; what is too much is given back."""
+        self._undecided.add((instrument_id, side))
+
     def settle(
         self,
         exposure: Exposure,
@@ -166,6 +172,7 @@ class Shares:
     def settled(self) -> None:
         """Take that the shares are written as they were told last."""
         self._written.update(self._writing)
+        self._undecided -= self._writing.keys()
         self._writing.clear()
 
     def _kept(
@@ -187,7 +194,7 @@ class Shares:
         elif reconciled and has > 2 * (using + using // 4):
             self.granted[key] = using + using // 4
         now = self.granted.get(key, 0)
-        if now == self._written.get(key, 0):
+        if now == self._written.get(key, 0) and key not in self._undecided:
             return None
         self._writing[key] = now
         return now
