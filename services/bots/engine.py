@@ -144,6 +144,9 @@ class Engine:
         for wallet_id, held in list(self._held.items()):
             if held.task.done() and held.moving is None:
                 self._end(wallet_id, held)
+        if any(one.lease.until_ms <= clock.now_ms() for one in self._held.values()):
+            # The database was away. What nobody has taken meanwhile is still this engine's.
+            await self._renew_held()
         fleet = await self._leases.fleet()
         metrics.told(fleet, terms.name, bots=self.bots)
         if draining:
@@ -220,7 +223,7 @@ class Engine:
                 _log.warning("leases were not renewed", why=str(error))
 
     async def _renew_held(self) -> None:
-        epochs = {one: held.lease.epoch for one, held in self._held.items()}
+        epochs = {one: held.lease.epoch for one, held in self._held.items() if not held.task.done()}
         kept = await self._leases.renew(list(epochs))
         for wallet_id, epoch in epochs.items():
             held, lease = self._held.get(wallet_id), kept.get(wallet_id)

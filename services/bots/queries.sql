@@ -173,6 +173,17 @@ insert into bot_order_event (order_id, bot_id, slot, instrument_id, side, from_s
 values (%(order_id)s, %(bot)s, %(slot)s, %(instrument)s, %(side)s, %(source)s, %(target)s, %(code)s,
         %(price)s, %(size)s, %(filled)s)
 
+-- name: order_moved_once
+-- The same, unless it is written already.
+insert into bot_order_event (order_id, bot_id, slot, instrument_id, side, from_state, to_state, code,
+                             price, size, filled)
+select %(order_id)s, %(bot)s, %(slot)s, %(instrument)s, %(side)s, %(source)s, %(target)s, %(code)s,
+       %(price)s, %(size)s, %(filled)s
+where not exists (
+    select from bot_order_event e
+    where e.order_id = %(order_id)s and e.from_state is not distinct from %(source)s and e.to_state = %(target)s
+      and e.filled = %(filled)s and e.code = %(code)s)
+
 -- name: standing
 insert into bot_standing (bot_id, epoch, number, strategy, explanation, holdings, equity,
                           positions, version, live, written_at)

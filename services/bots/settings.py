@@ -26,6 +26,9 @@ class Settings:
     """OKX's REST; http to this machine alone."""
     okx_socket_url: str = setting("wss://ws.okx.com:8443", schemes=("ws", "wss"))
     """OKX's web sockets; ws to this machine alone."""
+    okx_cancel_after_s: int = setting(30, minimum=0, maximum=120)
+    """OKX cancels this engine's orders when it was silent for so long, 10 or more; 0: never. Longer
+    than ``lease_ms`` and some seconds: whoever takes over finds the quotes standing."""
     polymarket_url: str = setting("https://clob.polymarket.com", schemes=("http", "https"))
     """Polymarket's CLOB; http to this machine alone, as of the three below."""
     polymarket_gamma_url: str = setting(

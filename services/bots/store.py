@@ -424,6 +424,8 @@ class Store:
         written: Iterable[tuple[str, Written, Mapping[str, int | None]]],
         standings: Sequence[Standing],
         points: Iterable[tuple[str, PnlPoint]] = (),
+        *,
+        again: bool = False,
     ) -> None:
         """Write orders, fills and standings of bots in one transaction.
 
@@ -432,6 +434,7 @@ class Store:
             written: bot, what changed of it, and the mark of each instrument.
             standings: of the bots that are due.
             points: bot and what it has made, once a minute.
+            again: all of it may be written already, by a transaction that was not answered.
 
         Raises:
             LostError: the wallet is another engine's.
@@ -452,7 +455,7 @@ class Store:
             for name, values in (
                 ("order", orders),
                 ("fill", fills),
-                ("order_moved", moves),
+                ("order_moved_once" if again else "order_moved", moves),
                 ("standing", rows),
                 ("pnl", series),
             ):

@@ -121,7 +121,7 @@ class WalletRun:
         journal = self._journal = Journal(wallet, self._write_ms)
         sending = Sending(wallet, journal.flush)
         forced = Forced(wallet, sending, journal.flush)
-        account = Account(wallet, sending, journal.writing, journal.flush, forced)
+        account = Account(wallet, sending, journal, forced)
         markets = Markets(wallet, sending)
         wishes = Wishes(wallet, sending, account, markets, journal, forced)
         deciding = _begun(

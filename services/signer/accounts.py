@@ -31,6 +31,8 @@ class Prepared:
     summary: str
     digest: bytes
     answer: Callable[[], Answer]
+    opens_nothing: bool = False
+    """It reads, or ends orders: it may leave while PostgreSQL is away."""
 
 
 class Keys(Protocol):
@@ -54,9 +56,11 @@ class OkxKeys:
 
     def prepare(self, ask: OfEngine, now_ms: int) -> Prepared:
         """Return what is signed and how; see the protocol."""
+        opens_nothing = False
         match ask:
             case signing.OkxRest():
                 text, summary = okx_rules.rest(ask, now_ms)
+                opens_nothing = okx_rules.opens_nothing(ask)
             case signing.OkxLogin():
                 text, summary = okx_rules.login(ask, now_ms)
             case signing.Travelling():
@@ -64,7 +68,9 @@ class OkxKeys:
             case _:
                 raise _other_exchange()
         digest = sha256(text).digest()
-        return Prepared(summary, digest, lambda: Signature(signature=self.sign(text)))
+        return Prepared(
+            summary, digest, lambda: Signature(signature=self.sign(text)), opens_nothing
+        )
 
     def sign(self, text: bytes) -> str:
         """Return the header OK-ACCESS-SIGN of what is hashed."""
@@ -122,6 +128,7 @@ class PolymarketKeys:
             f"{ask.method} {ask.path}",
             sha256(text).digest(),
             lambda: Signature(signature=clob_auth.l2_signature(self.triple.secret, text)),
+            clob_rules.opens_nothing(ask),
         )
 
     def _order(self, ask: signing.ClobOrder) -> Prepared:

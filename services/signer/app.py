@@ -7,6 +7,8 @@ import os
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import msgspec
+
 from services.signer import forgetting, hardening, rotation, sealing_keys
 from services.signer.audit import Audit
 from services.signer.checking import Checker
@@ -16,6 +18,7 @@ from services.signer.master_keys import KeyFile, Unwrappable
 from services.signer.server import Server, listening
 from services.signer.settings import Settings
 from services.signer.signer import Signer
+from services.signer.spool import Spool
 from services.signer.store import Store
 from tradingtools.rpc import callers
 from tradingtools.rpc.tls import is_loopback
@@ -40,7 +43,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
             pairs = await sealing_keys.begin(store, masters)
         except Unwrappable as error:
             raise Startup(f"a stored sealing key does not open: {error}") from None
-        keyring, audit = Keyring(store, masters), Audit(store)
+        keyring, audit = Keyring(store, masters), Audit(store, _spool(settings))
         custody = Custody(
             store, masters, pairs, keyring, Checker(settings.okx_url, settings.clob_url)
         )
@@ -50,8 +53,9 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
         await parts.stack.enter_async_context(
             listening(Path(settings.socket), server, others=bool(settings.uids))
         )
+        writes = audit.run(), audit.keep_booking()
         forgets = forgetting.keep(store, settings.signature_days)
-        await parts.run(stop, audit.run(), rotation.keep(store, masters), forgets)
+        await parts.run(stop, *writes, rotation.keep(store, masters), forgets)
 
 
 def _harden(settings: Settings) -> None:
@@ -61,6 +65,14 @@ def _harden(settings: Settings) -> None:
             hardening.lock_memory()
     except hardening.NotHardened as error:
         raise Startup(str(error)) from None
+
+
+def _spool(settings: Settings) -> Spool:
+    path = Path(settings.spool_file or f"{settings.socket}.spool")
+    try:
+        return Spool(path)
+    except (OSError, msgspec.DecodeError) as error:
+        raise Startup(f"TT_SIGNER_SPOOL_FILE: {path} cannot be read: {error}") from None
 
 
 def _uids(given: tuple[str, ...]) -> frozenset[int]:

@@ -1,18 +1,30 @@
 """Write each signature down before it leaves, all that wait in one statement.
 
 The same statement judges whether the engine holds the wallet: what is not written is not signed.
+While PostgreSQL is away, what reads or ends orders is written to the signer's own disk instead
+(`spool`), for the engine that was judged last to hold the wallet; nothing else is signed.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections import deque
+from collections import OrderedDict, deque
 
+import psycopg
+import structlog
+
+from services.signer.spool import Spool
 from services.signer.store import Entry, Store
 from tradingtools.domain.errors import LimitReached
 
+AWAY_SECONDS = 1.0
+"""What reads or ends orders waits for PostgreSQL for so long."""
+_log = structlog.get_logger("signer")
 _MOST_WAITING = 20_000
+_MOST_HELD = 10_000
 _BATCH = 1_000
+_Holder = tuple[str, int, int]
+"""Engine, epoch of its lease, edition of the credentials."""
 
 
 class Audit:
@@ -20,35 +32,72 @@ class Audit:
 
     Args:
         store: writes them.
+        spool: takes what may leave while the store is away.
     """
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, spool: Spool) -> None:
         self._store = store
+        self._spool = spool
         self._waiting: deque[tuple[Entry, asyncio.Future[bool]]] = deque()
         self._some = asyncio.Event()
+        self._held: OrderedDict[str, _Holder] = OrderedDict()
+        """By wallet, who was judged last to hold it."""
+        self._away = False
 
     async def write(self, entry: Entry) -> bool:
         """Return whether the entry is durable, and so may be signed.
 
         Raises:
             LimitReached: too many wait.
+            OSError: the disk does not take it.
             psycopg.Error: it may be written or not; nothing is signed.
         """
+        spoolable = entry.opens_nothing and self._held.get(entry.wallet) == _holder(entry)
+        if spoolable and self._away:
+            await self._spool.add([entry])
+            return True
+        told = self._ask(entry)
+        if not spoolable:
+            return await told
+        await asyncio.wait([told], timeout=AWAY_SECONDS)
+        if told.done() and not isinstance(told.exception(), psycopg.OperationalError):
+            return told.result()
+        self._away = True
+        told.cancel()
+        await self._spool.add([entry])
+        return True
+
+    def _ask(self, entry: Entry) -> asyncio.Future[bool]:
         if len(self._waiting) >= _MOST_WAITING:
             raise LimitReached("too many signatures wait", retry_after_ms="1000")
         told: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
         self._waiting.append((entry, told))
         self._some.set()
-        return await told
+        return told
 
     async def run(self) -> None:
         """Write batches for ever."""
         while True:
             await self._some.wait()
-            batch = [self._waiting.popleft() for _ in range(min(_BATCH, len(self._waiting)))]
+            taken = [self._waiting.popleft() for _ in range(min(_BATCH, len(self._waiting)))]
             if not self._waiting:
                 self._some.clear()
-            await self._write(batch)
+            batch = [(entry, told) for entry, told in taken if not told.done()]
+            if batch:
+                await self._write(batch)
+
+    async def keep_booking(self) -> None:
+        """Book for ever what left while PostgreSQL was away; what comes then goes there again."""
+        while True:
+            await asyncio.sleep(AWAY_SECONDS)
+            if not (self._away or self._spool.waiting):
+                continue
+            try:
+                await self._store.answers()
+                await self._spool.book(self._store)
+                self._away = False
+            except psycopg.OperationalError as error:
+                _log.warning("signatures wait to be booked", why=str(error))
 
     async def _write(self, batch: list[tuple[Entry, asyncio.Future[bool]]]) -> None:
         try:
@@ -59,6 +108,20 @@ class Audit:
                 if not told.done():
                     told.set_exception(error)
             return
-        for number, (_, told) in enumerate(batch):
+        for number, (entry, told) in enumerate(batch):
+            self._note(entry, allowed=number in allowed)
             if not told.done():
                 told.set_result(number in allowed)
+
+    def _note(self, entry: Entry, *, allowed: bool) -> None:
+        if allowed:
+            self._held[entry.wallet] = _holder(entry)
+            self._held.move_to_end(entry.wallet)
+            if len(self._held) > _MOST_HELD:
+                self._held.popitem(last=False)
+        elif self._held.get(entry.wallet) == _holder(entry):
+            del self._held[entry.wallet]
+
+
+def _holder(entry: Entry) -> _Holder:
+    return entry.engine, entry.epoch, entry.edition

@@ -126,21 +126,34 @@ where id = %(id)s and master_key = %(was)s
 
 -- name: sign
 -- Write down the signatures that may be made, and say which: the wallet is active, its credentials
--- are those that were read, and the engine holds it now.
+-- are those that were read, and the engine holds it now. What opens nothing is signed after the end
+-- of a lease, too, as long as nobody else has taken the wallet.
 with asked as (
     select * from unnest(%(wallets)s::text[], %(editions)s::integer[], %(kinds)s::text[],
         %(summaries)s::text[], %(digests)s::bytea[], %(engines)s::text[], %(epochs)s::bigint[],
-        %(pids)s::integer[], %(uids)s::integer[]) with ordinality
-        as a(wallet_id, edition, kind, summary, digest, engine, epoch, pid, uid, number)
+        %(pids)s::integer[], %(uids)s::integer[], %(open_nothing)s::boolean[]) with ordinality
+        as a(wallet_id, edition, kind, summary, digest, engine, epoch, pid, uid, opens_nothing, number)
 ), allowed as (
     select a.* from asked a
     join trading_wallet w on w.id = a.wallet_id and w.state = 'ACTIVE' and w.edition = a.edition
     -- Engines of one kind, bots-1 and bots-2, have one token; the epoch is one's alone.
     join trading_wallet_lease l on l.wallet_id = a.wallet_id
          and substring(l.engine from '^[a-z]+') = a.engine
-         and l.epoch = a.epoch and l.until > clock_timestamp()
+         and l.epoch = a.epoch and (l.until > clock_timestamp() or a.opens_nothing)
 ), written as (
     insert into wallet_signature (wallet_id, kind, summary, digest, engine, epoch, pid, uid)
     select wallet_id, kind, summary, digest, engine, epoch, pid, uid from allowed order by number
 )
 select number from allowed
+
+-- name: book
+-- Write down what was signed while this database was away; each once, however often it is tried.
+insert into wallet_signature (wallet_id, kind, summary, digest, engine, epoch, pid, uid, signed_at,
+                              spool_id)
+select wallet_id, kind, summary, digest, engine, epoch, pid, uid, to_timestamp(signed_ms / 1000.0),
+       spool_id
+from unnest(%(wallets)s::text[], %(kinds)s::text[], %(summaries)s::text[], %(digests)s::bytea[],
+    %(engines)s::text[], %(epochs)s::bigint[], %(pids)s::integer[], %(uids)s::integer[],
+    %(signed)s::bigint[], %(ids)s::uuid[])
+    as s(wallet_id, kind, summary, digest, engine, epoch, pid, uid, signed_ms, spool_id)
+on conflict (spool_id) where spool_id is not null do nothing

@@ -19,6 +19,9 @@ class Settings:
     master_key_file: str = setting()
     """File with the master keys, mode 0600: ``name hexkey`` a line, the last one wraps. It is read
     again when it changes. ``python -m services.signer.master_keys FILE NAME`` adds one."""
+    spool_file: str = setting("")
+    """File for signatures that leave while PostgreSQL is away: of cancels and reads alone. It
+    should outlast a restart of the machine; empty: beside the socket."""
     uids: tuple[str, ...] = setting(())
     """Numbers of the users whose processes may connect, parted by commas; empty: its own."""
     rate: int = setting(200, minimum=1, maximum=100_000)

@@ -75,6 +75,12 @@ class Signer:
                 "credentials do not open; nothing is signed with them", alert=True, of=ask.wallet
             )
             raise
+        except OSError as error:
+            _log.error("the spool of signatures cannot be written", why=str(error))
+            raise Unavailable(
+                "the signer cannot write down what it signs",
+                dependency="disk", retry_after_ms="1000",
+            ) from None  # fmt: skip
         except (psycopg.OperationalError, psycopg_pool.PoolTimeout):
             raise Unavailable(
                 "the signer cannot write down what it signs",
@@ -93,7 +99,7 @@ class Signer:
             entry = Entry(
                 wallet=ask.wallet, edition=edition, kind=kind, summary=prepared.summary,
                 digest=prepared.digest, engine=peer.process, epoch=ask.epoch, pid=peer.pid,
-                uid=peer.uid,
+                uid=peer.uid, opens_nothing=prepared.opens_nothing,
             )  # fmt: skip
             if await self._audit.write(entry):
                 answer = prepared.answer()

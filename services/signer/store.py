@@ -6,8 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, LiteralString
+from uuid import UUID
 
 import psycopg
+from msgspec import Struct
 from psycopg.rows import DictRow
 
 from services.signer.core.polymarket_account import Account
@@ -66,8 +68,7 @@ class Added:
     request_hash: bytes | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Entry:
+class Entry(Struct, frozen=True, kw_only=True):
     """A signature that is asked for."""
 
     wallet: str
@@ -79,6 +80,16 @@ class Entry:
     epoch: int
     pid: int
     uid: int
+    opens_nothing: bool = False
+    """It reads, or ends orders."""
+
+
+class Spooled(Struct, frozen=True, kw_only=True):
+    """A signature that left while the database was away."""
+
+    id: UUID
+    signed_ms: int
+    entry: Entry
 
 
 class Store:
@@ -274,8 +285,34 @@ class Store:
             epochs=[e.epoch for e in entries],
             pids=[e.pid for e in entries],
             uids=[e.uid for e in entries],
+            open_nothing=[e.opens_nothing for e in entries],
         )
         return frozenset(row["number"] - 1 for row in rows)
+
+    async def answers(self) -> None:
+        """Ask the database for nothing. Raises psycopg.Error: it is away."""
+        async with self._pool.connection() as connection:
+            await connection.execute("select")
+
+    async def book(self, spooled: Sequence[Spooled]) -> None:
+        """Write down what was signed while the database was away."""
+        entries = [one.entry for one in spooled]
+        async with self._pool.connection() as connection:
+            await connection.execute(
+                _SQL["book"],
+                {
+                    "wallets": [e.wallet for e in entries],
+                    "kinds": [e.kind for e in entries],
+                    "summaries": [e.summary for e in entries],
+                    "digests": [e.digest for e in entries],
+                    "engines": [e.engine for e in entries],
+                    "epochs": [e.epoch for e in entries],
+                    "pids": [e.pid for e in entries],
+                    "uids": [e.uid for e in entries],
+                    "signed": [one.signed_ms for one in spooled],
+                    "ids": [one.id for one in spooled],
+                },
+            )
 
     async def _rows(self, query: LiteralString, /, **asked: Any) -> list[DictRow]:
         async with self._pool.connection() as connection:

@@ -85,9 +85,10 @@ from trading_wallet_lease
 where incarnation = %(incarnation)s and until >= clock_timestamp()
 
 -- name: renew
--- Keeps wallets; one that is not returned is another's by now.
+-- Keeps wallets; one that is not returned is another's by now. One that has run out while the
+-- database was away, and that nobody has taken, never had another owner.
 update trading_wallet_lease set until = clock_timestamp() + %(lease)s * interval '1 millisecond'
-where wallet_id = any(%(wallets)s) and incarnation = %(incarnation)s and until >= clock_timestamp()
+where wallet_id = any(%(wallets)s) and incarnation = %(incarnation)s
 returning wallet_id, epoch, (extract(epoch from until) * 1000)::bigint as until_ms,
           clean_epoch = epoch - 1 as clean
 
@@ -102,8 +103,8 @@ where e.name = %(successor)s and e.until >= clock_timestamp()
 returning l.wallet_id
 
 -- name: give_back
--- Lets another engine take a wallet at once.
-update trading_wallet_lease set until = clock_timestamp(),
+-- Lets another engine take a wallet at once; whoever gives it back does not keep it any more.
+update trading_wallet_lease set until = clock_timestamp(), incarnation = '',
     clean_epoch = case when %(clean)s then epoch else clean_epoch end
 where wallet_id = %(wallet)s and incarnation = %(incarnation)s and epoch = %(epoch)s
 

@@ -14,6 +14,7 @@ from services.bots.venues.addresses import checked, is_here
 from services.bots.wallet.shared import Venue
 from tradingtools.domain.signing import Travelling
 from tradingtools.rpc.signer_client import SignerClient
+from tradingtools.runtime.process import Startup
 from tradingtools.venues.okx.connection import Endpoint
 from tradingtools.venues.okx.remote_signer import RemoteSigner
 from tradingtools.venues.okx.requests import Terms
@@ -21,17 +22,23 @@ from tradingtools.venues.okx.signing import ApiKey, Credentials
 from tradingtools.venues.okx.wallet import OkxVenue, open_wallet
 
 TAG = "tradingtools"
+LEAST_SECONDS = 10
+"""OKX takes no shorter time for its dead man's switch."""
 
 
 def opening(settings: Settings, signer: SignerClient) -> OpenVenue:
     """Return what opens a wallet's way. Raises Startup."""
     venue = _venue(settings)
+    if 0 < settings.okx_cancel_after_s < LEAST_SECONDS:
+        raise Startup(f"TT_BOTS_OKX_CANCEL_AFTER_S: 0, or {LEAST_SECONDS} at least")
 
     @asynccontextmanager
     async def opened(wallet: Row, lease: WalletLease) -> AsyncIterator[Venue]:
         credentials = await _credentials(signer, lease)
         at = _demo(venue) if wallet["environment"] == "demo" else venue
-        async with open_wallet(at, credentials, Terms(tag=TAG)) as way:
+        async with open_wallet(
+            at, credentials, Terms(tag=TAG), cancel_after_seconds=settings.okx_cancel_after_s
+        ) as way:
             yield Venue(
                 gateway=way.orders,
                 accounts=way.accounts,

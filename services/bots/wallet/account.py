@@ -6,18 +6,20 @@ Orders of strangers are left alone and told.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 
+import psycopg
 import structlog
 
 from services.bots.core.bot import AnyBot
 from services.bots.core.orders import BotOrder
 from services.bots.core.requests import DEADLINE_MS
 from services.bots.wallet.forced import Forced
+from services.bots.wallet.journal import Journal
 from services.bots.wallet.making import found_order, instrument_of
 from services.bots.wallet.sending import Sending
-from services.bots.wallet.shared import Wallet, answered
+from services.bots.wallet.shared import Wallet, answered, database_away, outlast
 from tradingtools import clock
 from tradingtools.domain.bot_order_states import ENDED, BotOrderState
 from tradingtools.venues.trading import (
@@ -43,8 +45,7 @@ class Account:
     Args:
         wallet: whose account it is.
         sending: of the wallet.
-        writing: held while what is settled is neither in a bot nor in the database.
-        write: makes durable what the bots have.
+        journal: makes durable what the bots have.
         forced: books what the exchange does by itself.
     """
 
@@ -52,19 +53,19 @@ class Account:
         self,
         wallet: Wallet,
         sending: Sending,
-        writing: asyncio.Lock,
-        write: Callable[[], Awaitable[None]],
+        journal: Journal,
         forced: Forced,
     ) -> None:
         self._wallet = wallet
         self._sending = sending
-        self._writing = writing
-        self._write = write
+        self._journal = journal
         self._forced = forced
         self._reading = asyncio.Lock()
         self._strangers: set[str] = set()
         self._standing: Sequence[OrderReport] = ()
         self._complete = False
+        self._aside: list[Fill | OrderReport] = []
+        """Told while the database was away, of orders that nobody here remembers."""
 
     async def follow(self) -> None:
         """Read the account, then hear what happens to it, for ever."""
@@ -73,7 +74,7 @@ class Account:
             await asyncio.sleep((DEADLINE_MS + CLOCK_ERROR_MS) / 1000)
         async for event in self._wallet.venue.accounts.events():
             if isinstance(event, Connected):
-                await self.read()
+                await outlast(self.read, "the reading of the account")
                 self._wallet.trust()
             elif isinstance(event, Disconnected):
                 # Orders may fill unseen: nothing is placed until the account has been read again.
@@ -85,12 +86,11 @@ class Account:
         if isinstance(event, Fill) and event.forced:
             await self._forced.closed(event)
         elif isinstance(event, Fill | OrderReport):
-            bot = self._wallet.owner(event.order_id)
-            if bot is None:
-                return
-            if event.order_id not in bot.orders:
-                await self._find_again([event])
-            self._tell(bot, event)
+            try:
+                await self._hear_of_order(event)
+            except psycopg.OperationalError as error:
+                database_away("what is told of an order that was let go of", error)
+                self._aside.append(event)
         elif isinstance(event, AccountState):
             self._wallet.account = event
             for one in self._wallet.bots.values():
@@ -103,6 +103,20 @@ class Account:
                 cause=event.cause,
                 detail=event.detail,
             )
+
+    async def _hear_of_order(self, event: Fill | OrderReport) -> None:
+        bot = self._wallet.owner(event.order_id)
+        if bot is None:
+            return
+        if event.order_id not in bot.orders:
+            await self._find_again([event])
+        self._tell(bot, event)
+
+    async def catch_up(self) -> None:
+        """Take what was put aside. Raises psycopg.OperationalError: the database is away still."""
+        while self._aside:
+            await self._hear_of_order(self._aside[0])
+            del self._aside[0]
 
     def _tell(self, bot: AnyBot, event: Fill | OrderReport) -> None:
         take = bot.filled if isinstance(event, Fill) else bot.reported
@@ -145,7 +159,7 @@ class Account:
         if not known:
             return
         # Once it is written what they have: a death before that has to read all of it again.
-        await self._write()
+        await self._journal.flush()
         await self._wallet.store.permits_read(known, before=self._wallet.lease.epoch)
         for bot_id in known:
             self._wallet.unread_ms.pop(bot_id, None)
@@ -177,8 +191,8 @@ class Account:
                 missing.setdefault(event.order_id, []).append(event)
         if not missing:
             return
-        async with self._writing:
-            # What is settled and being written is neither here nor in the database yet.
+        async with self._journal.settled():
+            # Else what is settled is neither here nor in the database yet.
             written = await self._wallet.store.orders(list(missing))
         for order_id, about in missing.items():
             bot = self._wallet.owner(order_id)

@@ -7,11 +7,12 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from functools import partial
 
+import psycopg
 import structlog
 
 from services.bots.core import forced
 from services.bots.wallet.sending import Sending
-from services.bots.wallet.shared import Wallet
+from services.bots.wallet.shared import Wallet, database_away
 from tradingtools.domain.instrument import InstrumentKind
 from tradingtools.venues.trading import Fill, FundingPayment, ReadError
 
@@ -42,7 +43,10 @@ class Forced:
         if fill not in self._waiting:
             self._waiting.append(fill)
         if self._wallet.whole.is_set():
-            await self.settle()
+            try:
+                await self.settle()
+            except psycopg.OperationalError as error:
+                database_away("what the exchange has closed", error)
 
     async def settle(self) -> None:
         """Book what has waited for the bots to be here."""
@@ -78,7 +82,10 @@ class Forced:
         while True:
             await self._wallet.whole.wait()
             if any(self._pays(one) for bot in self._wallet.bots.values() for one in bot.holdings):
-                await self._read_funding()
+                try:
+                    await self._read_funding()
+                except psycopg.OperationalError as error:
+                    database_away("funding", error)
             await asyncio.sleep(FUNDING_SECONDS)
 
     def _pays(self, instrument_id: str) -> bool:

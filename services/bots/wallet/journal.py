@@ -1,11 +1,16 @@
-"""The orders, fills and standings of bots, written to the database behind the wire."""
+"""The orders, fills and standings of bots, written to the database behind the wire.
+
+What bots have handed out is kept until it is written, however long the database is away.
+"""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import asdict
 
+import psycopg
 import structlog
 
 from services.bots.core.bot import AnyBot
@@ -13,7 +18,7 @@ from services.bots.core.profit import PnlPoint
 from services.bots.core.requests import Written
 from services.bots.store import Standing
 from services.bots.strategies import registry
-from services.bots.wallet.shared import Wallet
+from services.bots.wallet.shared import Wallet, database_away
 from tradingtools import clock
 
 STANDING_SECONDS = 1.0
@@ -34,7 +39,9 @@ class Journal:
         self._write_seconds = write_ms / 1000
         self._minutes: dict[str, int] = {}
         self._unwritten: list[tuple[str, Written, Mapping[str, int | None]]] = []
-        """Taken from bots and not known to be written, oldest first; by bot, with its marks."""
+        """What bots have handed out and is not known to be written, oldest first."""
+        self._doubtful = False
+        """The last write was not answered: what it was about may be written."""
         self.writing = asyncio.Lock()
         """Held while what is settled is neither in a bot nor in the database."""
 
@@ -46,7 +53,23 @@ class Journal:
             whole = clock.now_ms() >= due
             if whole:
                 due = clock.now_ms() + int(STANDING_SECONDS * 1000)
-            await self.write(standings=whole)
+            try:
+                await self.write(standings=whole)
+            except psycopg.OperationalError as error:
+                database_away("what bots have done", error)
+
+    @asynccontextmanager
+    async def settled(self) -> AsyncIterator[None]:
+        """Hold everything that bots have let go of in the database for the length of the block.
+
+        Raises:
+            LostError: the wallet is another engine's.
+            psycopg.Error: it cannot be written.
+        """
+        async with self.writing:
+            if self._unwritten:
+                await self._put([], [])
+            yield
 
     async def flush(self) -> None:
         """Write what changed; see `write`."""
@@ -62,23 +85,33 @@ class Journal:
         async with self.writing:
             now = clock.now_ms()
             for bot_id, bot in bots.items():
-                marks = {one: bot.mid(one) for one in bot.setup.instruments}
-                self._unwritten.append((bot_id, bot.written(), marks))
+                taken = bot.written()
+                if taken.orders or taken.fills or taken.moves:
+                    marks = {one: bot.mid(one) for one in bot.setup.instruments}
+                    self._unwritten.append((bot_id, taken, marks))
             # A strategy's state goes with the orders and fills that made it: else a death between
             # them would have it want the same again.
             changed = {bot_id for bot_id, one, _ in self._unwritten if one.orders or one.fills}
             due = [bot for bot_id, bot in bots.items() if standings or bot_id in changed]
             rows = [one for bot in due if (one := self._standing(bot, now)) is not None]
             points = [(bot_id, one) for bot_id, bot in bots.items() for one in self._due(bot, now)]
-            # A write that fails is repeated with the next one: what waits for it must not leave
-            # because somebody else has taken it.
-            await self._wallet.store.write(self._wallet.lease, self._unwritten, rows, points)
-            self._unwritten.clear()
+            await self._put(rows, points)
             self._minutes.update((bot_id, now // MINUTE_MS) for bot_id, _ in points)
             told = {one.bot_id for one in rows}
             for bot in due:
                 if bot.setup.bot_id in told:
                     bot.shares_written()
+
+    async def _put(self, rows: Sequence[Standing], points: Sequence[tuple[str, PnlPoint]]) -> None:
+        try:
+            await self._wallet.store.write(
+                self._wallet.lease, self._unwritten, rows, points, again=self._doubtful
+            )
+        except BaseException:
+            self._doubtful = True
+            raise
+        self._unwritten.clear()
+        self._doubtful = False
 
     def _due(self, bot: AnyBot, now_ms: int) -> tuple[PnlPoint, ...]:
         """Return what a bot has made, once a minute."""

@@ -1,6 +1,7 @@
 """Limits of many bots, obeyed by those of a wallet: looked at each second, and acted on by a table.
 
-When nothing has been read of them for a while nothing opens: cancels and exits go on.
+When nothing has been read of them for a while, or the lease has run out, nothing opens, and what
+rests and would open is cancelled.
 """
 
 from __future__ import annotations
@@ -18,7 +19,9 @@ from services.bots.core.risk import Breach, Closed, RiskAction, RiskLimit, marke
 from services.bots.risk_store import VIEW_SECONDS, told
 from services.bots.wallet.sending import Sending
 from services.bots.wallet.shared import Wallet
+from tradingtools import clock
 from tradingtools.domain.portfolio_risk import Reached, ScopeLimit, Share
+from tradingtools.tasks import until_one_ends
 from tradingtools.venues.ports import Side
 
 BLIND_SECONDS = 5.0
@@ -47,34 +50,47 @@ class Oversight:
 
     async def follow(self) -> None:
         """Look and act for ever."""
+        # A database that stands still must not keep anybody from acting on that.
+        await until_one_ends(self._keep_acting(), self._keep_reading())
+
+    async def _keep_acting(self) -> None:
+        while True:
+            self._act()
+            await asyncio.sleep(VIEW_SECONDS)
+
+    async def _keep_reading(self) -> None:
         while True:
             try:
-                async with asyncio.timeout(BLIND_SECONDS):
-                    view = await self._wallet.store.risk.view(self._wallet.tenant)
+                view = await self._wallet.store.risk.view(self._wallet.tenant)
                 self._reached, self._read_at = tuple(view.reached), view.read_at
-            except (psycopg.Error, TimeoutError) as error:
+                await self._tell()
+            except psycopg.Error as error:
                 _log.warning("limits of many bots were not read", why=str(error))
-            self._act()
-            await self._tell()
             await asyncio.sleep(VIEW_SECONDS)
 
     def _act(self) -> None:
-        blind = time.monotonic() - self._read_at > BLIND_SECONDS
+        why = self._why_blind()
         for bot in list(self._wallet.bots.values()):
-            closed, stops = self._blind(bot) if blind else self._judged(bot, self._reached)
+            closed, stops = self._blind(bot, why) if why else self._judged(bot, self._reached)
             self._sending.tell(bot, partial(bot.oversee, closed, stops))
+
+    def _why_blind(self) -> str:
+        """Return why nothing may open; empty: it may."""
+        if time.monotonic() - self._read_at > BLIND_SECONDS:
+            return "the limits of many bots cannot be read"
+        if clock.now_ms() >= self._wallet.lease.until_ms:
+            # Nothing can be moved any more: what would open must not stand at a price of before.
+            return "the lease of the wallet has run out"
+        return ""
 
     async def _tell(self) -> None:
         """Tell of limits of a bot that let nothing open, once until they are reached anew."""
         for bot_id, bot in list(self._wallet.bots.items()):
             now = {one.limit: one for one in bot.closing_limits if one.limit in _TOLD}
             new = [one for limit, one in now.items() if limit not in self._told.get(bot_id, ())]
-            try:
-                if new:
-                    await self._wallet.store.risk.tell_closed(bot_id, new)
-                self._told[bot_id] = frozenset(now)
-            except psycopg.Error as error:
-                _log.warning("a reached limit was not told", bot=bot_id, why=str(error))
+            if new:
+                await self._wallet.store.risk.tell_closed(bot_id, new)
+            self._told[bot_id] = frozenset(now)
 
     def _judged(self, bot: AnyBot, reached: Iterable[Reached]) -> tuple[Closed, tuple[Breach, ...]]:
         closed: Closed = {}
@@ -87,11 +103,11 @@ class Oversight:
             closed.update({(one.instrument_id, s): breach for one in concerned for s in _SIDES})
         return closed, tuple(stops)
 
-    def _blind(self, bot: AnyBot) -> tuple[Closed, tuple[Breach, ...]]:
+    def _blind(self, bot: AnyBot, detail: str) -> tuple[Closed, tuple[Breach, ...]]:
         why = Breach(
             limit=ScopeLimit.STALE_USAGE,
             action=RiskAction.REDUCE_ONLY,
-            detail="the limits of many bots cannot be read",
+            detail=detail,
         )
         return {(one, side): why for one in bot.setup.instruments for side in _SIDES}, ()
 

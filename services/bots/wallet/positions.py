@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from functools import partial
 
+import psycopg
 import structlog
 
 from services.bots.core import positions, risk
@@ -12,7 +13,7 @@ from services.bots.core.positions import Difference
 from services.bots.core.risk import Closed
 from services.bots.store import Gap
 from services.bots.wallet.sending import Sending
-from services.bots.wallet.shared import Wallet
+from services.bots.wallet.shared import Wallet, database_away, outlast
 from tradingtools import clock
 from tradingtools.venues.ports import Side
 from tradingtools.venues.trading import ReadError
@@ -43,12 +44,18 @@ class Positions:
 
     async def follow(self) -> None:
         """Compare for ever, whenever all bots that may hold something are here."""
-        self._told = await self._wallet.store.gaps(self._wallet.lease.wallet_id)
+        self._told = await outlast(self._gaps, "the comparison of positions")
         while True:
             await self._wallet.whole.wait()
-            await self._compare()
+            try:
+                await self._compare()
+            except psycopg.OperationalError as error:
+                database_away("the comparison of positions", error)
             certain = all(one in self._told for one in self._known)
             await asyncio.sleep(LOOK_SECONDS if certain else LOOK_AGAIN_SECONDS)
+
+    async def _gaps(self) -> dict[str, Gap]:
+        return await self._wallet.store.gaps(self._wallet.lease.wallet_id)
 
     async def _compare(self) -> None:
         before = self._believed()
@@ -79,7 +86,7 @@ class Positions:
     async def _act(self, now_ms: int) -> None:
         able = self._wallet.venue.gateway.capabilities
         settles = max(positions.SETTLES_MS, able.horizon_ms)
-        explained = await self._wallet.store.gaps(self._wallet.lease.wallet_id)
+        explained = await self._gaps()
         closed: Closed = {}
         lacking = set()
         for instrument_id, one in self._known.items():
@@ -109,13 +116,13 @@ class Positions:
     async def _tell(self, gap: Gap) -> None:
         if self._told.get(gap.instrument_id) == gap:
             return
-        self._told[gap.instrument_id] = gap
         bots = [
             bot.setup.bot_id
             for bot in self._wallet.bots.values()
             if gap.instrument_id in bot.setup.instruments
         ]
         await self._wallet.store.gap(self._wallet.lease, gap, bots if gap.missing else ())
+        self._told[gap.instrument_id] = gap
         if not gap.missing:
             _log.warning(
                 "a stranger's position is in this account; it is left alone",

@@ -13,12 +13,16 @@ from services.bots.core.bot import AnyBot
 from services.bots.core.requests import LookUp, PermitAsked, Request
 from services.bots.risk_store import DeniedError
 from services.bots.store import LostError
-from services.bots.wallet.shared import READ_AGAIN_SECONDS, Wallet
+from services.bots.wallet.shared import READ_AGAIN_SECONDS, Wallet, database_away
 from tradingtools import clock
 from tradingtools.domain.bot_order_states import PendingRequest
 from tradingtools.tasks import cancel_all
-from tradingtools.venues.trading import AmendOrder, CancelOrder, NewOrder, ReadError
+from tradingtools.venues.ports import Meaning
+from tradingtools.venues.trading import AmendOrder, CancelOrder, NewOrder, ReadError, Receipt
 
+_NOT_WRITTEN = Receipt(
+    meaning=Meaning.NOT_ACCEPTED, code="NOT_WRITTEN", detail="the database does not answer"
+)
 _log = structlog.get_logger("bots")
 
 
@@ -121,8 +125,9 @@ class Sending:
         if isinstance(one, NewOrder):
             if gateway.capabilities.order_id_known_before:
                 gateway.recognise(one)
-                await self._write()
-            kind, receipt = PendingRequest.PLACE, await gateway.place(one)
+            written = not gateway.capabilities.order_id_known_before or await self._is_written()
+            kind = PendingRequest.PLACE
+            receipt = await gateway.place(one) if written else _NOT_WRITTEN
         elif isinstance(one, AmendOrder):
             kind, receipt = PendingRequest.AMEND, await gateway.amend(one)
         else:
@@ -142,6 +147,15 @@ class Sending:
         for bot in self._wallet.bots.values():
             for order_id in bot.orders:
                 self._recognise(bot, order_id)
+
+    async def _is_written(self) -> bool:
+        """Make durable what is about to leave; return False when the database does not answer."""
+        try:
+            await self._write()
+        except psycopg.OperationalError as error:
+            database_away("an order that was to leave", error)
+            return False
+        return True
 
     async def _look(self, bot: AnyBot, order: CancelOrder) -> None:
         self._recognise(bot, order.order_id)

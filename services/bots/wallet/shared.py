@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import ParamSpec, TypeVar
 
+import psycopg
 import structlog
 
 from services.bots.core.bot import AnyBot
@@ -24,6 +25,8 @@ from tradingtools.venues.trading import (
 )
 
 READ_AGAIN_SECONDS = 2.0
+AWAY_SECONDS = 0.5
+"""What waits for the database asks it again after so long."""
 _log = structlog.get_logger("bots")
 Asked = ParamSpec("Asked")
 Answer = TypeVar("Answer")
@@ -113,6 +116,21 @@ class Wallet:
         self.sound.clear()
         for bot in self.bots.values():
             bot.leased(0)
+
+
+async def outlast(work: Callable[[], Awaitable[Answer]], what: str) -> Answer:
+    """Do something again and again, until the database answers."""
+    while True:
+        try:
+            return await work()
+        except psycopg.OperationalError as error:
+            database_away(what, error)
+            await asyncio.sleep(AWAY_SECONDS)
+
+
+def database_away(what: str, error: psycopg.Error) -> None:
+    """Log that something waits for the database; nothing new opens meanwhile, cancels go on."""
+    _log.warning("the database does not answer", waits=what, why=str(error))
 
 
 async def answered(

@@ -9,10 +9,12 @@ from __future__ import annotations
 import asyncio
 from functools import partial
 
+import psycopg
+
 from services.bots.core.bot import AnyBot
 from services.bots.core.strategy import SignalEvent
 from services.bots.wallet.sending import Sending
-from services.bots.wallet.shared import Wallet
+from services.bots.wallet.shared import Wallet, database_away
 from tradingtools.domain.bot_states import BotState
 from tradingtools.domain.strategies import SignalConfig
 
@@ -37,8 +39,11 @@ class Signals:
         """Tell signals as they come, for ever."""
         while True:
             listening = self._listening()
-            if listening:
-                await self._tell(listening)
+            try:
+                if listening:
+                    await self._tell(listening)
+            except psycopg.OperationalError as error:
+                database_away("signals", error)
             await asyncio.sleep(LOOK_SECONDS)
 
     def _listening(self) -> dict[str, tuple[AnyBot, SignalConfig]]:

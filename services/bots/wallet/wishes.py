@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable
 from functools import partial
 
 import psycopg
@@ -18,7 +19,7 @@ from services.bots.wallet.killing import Killing
 from services.bots.wallet.making import SetupError, make, make_rest, setup_of
 from services.bots.wallet.markets import Markets
 from services.bots.wallet.sending import Sending
-from services.bots.wallet.shared import Wallet
+from services.bots.wallet.shared import Wallet, database_away, outlast
 from tradingtools.domain.bot_states import ACTIVE, TRANSITIONS, BotState
 from tradingtools.domain.strategies import ConfigError
 from tradingtools.tasks import cancel_all
@@ -80,26 +81,33 @@ class Wishes:
         """Do what people want, once the account is known, for ever."""
         await self._wallet.sound.wait()
         while True:
-            # Read before the bots: what starts after it finds no permit.
-            kill = await self._store.risk.kill(self._wallet.lease.wallet_id)
-            for row in await self._store.bots(self._wallet.lease.wallet_id):
-                if self._is_beginning(row.bot_id):
-                    continue
-                if kill is None:
-                    await self._follow(row)
-                else:
-                    await self._kill(row, kill)
-            if kill is not None and not (self._beginning or kill.done):
-                await self._killing.step(kill)
-            if self._beginning:
-                self._wallet.whole.clear()
-            else:
-                # Those that are not here hold nothing, and nothing can become of them.
-                self._wallet.whole.set()
-                self._account.complete()
-                await self._forced.settle()
-            await self._markets.follow()
+            try:
+                await self._look()
+            except psycopg.OperationalError as error:
+                database_away("what people want", error)
             await asyncio.sleep(LOOK_SECONDS)
+
+    async def _look(self) -> None:
+        # Read before the bots: what starts after it finds no permit.
+        kill = await self._store.risk.kill(self._wallet.lease.wallet_id)
+        for row in await self._store.bots(self._wallet.lease.wallet_id):
+            if self._is_beginning(row.bot_id):
+                continue
+            if kill is None:
+                await self._follow(row)
+            else:
+                await self._kill(row, kill)
+        await self._account.catch_up()
+        if kill is not None and not (self._beginning or kill.done):
+            await self._killing.step(kill)
+        if self._beginning:
+            self._wallet.whole.clear()
+        else:
+            # Those that are not here hold nothing, and nothing can become of them.
+            self._wallet.whole.set()
+            self._account.complete()
+            await self._forced.settle()
+        await self._markets.follow()
 
     async def close(self) -> None:
         """End every beginning."""
@@ -179,7 +187,10 @@ class Wishes:
             bot = await make_rest(self._wallet, row, number=number)
         bot.life = row.state
         self._wallet.bots[row.bot_id] = bot
-        await self._account.read()
+        await self._read()
+
+    async def _read(self) -> None:
+        await outlast(self._account.read, "the reading of the account")
 
     async def _retune(self, bot: AnyBot, row: BotRow) -> None:
         """Let a bot go by what a person has changed; what does not fit leaves it as it is."""
@@ -244,11 +255,11 @@ class Wishes:
             await self._cannot_begin(row, number, error)
             return
         self._wallet.bots[row.bot_id] = bot
-        await self._account.read()
+        await self._read()
         if self._wallet.account is not None:
             self._sending.tell(bot, partial(bot.account, self._wallet.account))
         # A person may have thought better of it while the venue was read.
-        row = await self._store.bot(row.bot_id)
+        row = await outlast(partial(self._store.bot, row.bot_id), "what people want of a bot")
         if row.flattening and row.state in _RESTED:
             bot.flatten()
         if not _starts(row):
@@ -270,21 +281,26 @@ class Wishes:
         bot = await make_rest(self._wallet, row, number=number)
         bot.life = row.state if rested else BotState.ERROR
         self._wallet.bots[row.bot_id] = bot
-        await self._account.read()
+        await self._read()
         if rested and row.flattening:
             bot.flatten()
         self._sending.tell(bot, partial(bot.end, bot.life))
 
     async def _through(self, row: BotRow, target: BotState, reason: str) -> bool:
         """Move a bot to a state, over STARTING where there is no other way."""
-        lease = self._wallet.lease
         if (row.state, target) in TRANSITIONS:
-            return await self._store.move(lease, row.bot_id, row.state, target, reason)
-        if row.state is not BotState.STARTING and not await self._store.move(
-            lease, row.bot_id, row.state, BotState.STARTING, ""
+            return await self._move(row.bot_id, row.state, target, reason)
+        if row.state is not BotState.STARTING and not await self._move(
+            row.bot_id, row.state, BotState.STARTING, ""
         ):
             return False
-        return await self._store.move(lease, row.bot_id, BotState.STARTING, target, reason)
+        return await self._move(row.bot_id, BotState.STARTING, target, reason)
+
+    async def _move(self, bot_id: str, source: BotState, target: BotState, reason: str) -> bool:
+        def moving() -> Awaitable[bool]:
+            return self._store.move(self._wallet.lease, bot_id, source, target, reason)
+
+        return await outlast(moving, "the move of a bot")
 
 
 def _starts(row: BotRow) -> bool:

@@ -21,6 +21,7 @@ _READ = (
 )
 _PLACE = "/order /orders /v1/heartbeats"
 _CANCEL = "/cancel-all /cancel-market-orders /order /orders"
+_HEARTBEAT = "/v1/heartbeats"
 ALLOWED: Mapping[str, frozenset[str]] = {
     "GET": frozenset(_READ.split()),
     "POST": frozenset(_PLACE.split()),
@@ -53,6 +54,11 @@ def check_request(asked: ClobRequest, now_ms: int) -> None:
     if asked.method == "GET" and asked.body:
         raise malformed("body", "none with a GET")
     refuse_other_time("timestamp", asked.timestamp * 1000, now_ms)
+
+
+def opens_nothing(asked: ClobRequest) -> bool:
+    """Return whether a request that the rules let through reads, or ends orders, and no more."""
+    return asked.method in ("GET", "DELETE") or asked.path == _HEARTBEAT
 
 
 def check_order(asked: ClobOrder, account: Account, now_ms: int) -> None:

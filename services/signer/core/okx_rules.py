@@ -35,7 +35,10 @@ ALLOWED: Mapping[str, frozenset[str]] = {
     "POST": frozenset(_PREFIX + path for path in _WRITE.split()),
 }
 """By method: the paths that are signed."""
+_CANCELS = frozenset(_PREFIX + path for path in ("trade/cancel-order", "trade/cancel-batch-orders"))
+_SWITCH = _PREFIX + "trade/cancel-all-after"
 _QUERY = re.compile(r"[A-Za-z]+=[A-Za-z0-9._,-]*(?:&[A-Za-z]+=[A-Za-z0-9._,-]*)*")
+_SECONDS = re.compile(r"[1-9][0-9]{1,2}")
 _TIMESTAMP = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{3}Z")
 
 
@@ -59,6 +62,19 @@ def rest(asked: OkxRest, now_ms: int) -> tuple[bytes, str]:
     refuse_other_time("timestamp", _millis(asked.timestamp), now_ms)
     text = asked.timestamp + asked.method + asked.path + asked.body
     return text.encode(), f"{asked.method} {path}"
+
+
+def opens_nothing(asked: OkxRest) -> bool:
+    """Return whether a request that the rules let through reads, or ends orders, and no more.
+
+    The dead man's switch may be set and not disarmed.
+    """
+    if asked.method == "GET" or asked.path in _CANCELS:
+        return True
+    if asked.path != _SWITCH:
+        return False
+    body = msgspec.json.decode(asked.body)
+    return isinstance(body, dict) and bool(_SECONDS.fullmatch(str(body.get("timeOut"))))
 
 
 def login(asked: OkxLogin, now_ms: int) -> tuple[bytes, str]:

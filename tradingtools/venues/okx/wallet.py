@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 
 from tradingtools.tasks import alongside
+from tradingtools.venues.okx import dead_man
 from tradingtools.venues.okx.accounts import OkxAccounts
 from tradingtools.venues.okx.catalogue import OkxInstruments
 from tradingtools.venues.okx.connection import Endpoint
@@ -59,6 +60,7 @@ async def open_wallet(
     orders_by_socket: bool = False,
     timeout_ms: int = TIMEOUT_MS,
     address: RateGate | None = None,
+    cancel_after_seconds: int = 0,
 ) -> AsyncIterator[OkxWallet]:
     """Open the connections of one wallet for the length of the block.
 
@@ -69,6 +71,8 @@ async def open_wallet(
         orders_by_socket: over the private socket, which ``accounts.events()`` runs; else over REST.
         timeout_ms: for an answer.
         address: the limits of our address, which all wallets of a process share; None: it has one.
+        cancel_after_seconds: OKX cancels the wallet's orders when nothing was heard of this process
+            for so long, 10 to 120; 0: they stand.
     """
     gates = RateGates(address=address if address is not None else RateGate())
     venue_clock, directory = VenueClock(), Directory()
@@ -92,15 +96,20 @@ async def open_wallet(
                 instruments=instruments,
                 tag=terms.tag,
             )
-        async with alongside(rest.keep_time()):
+        orders = OkxGateway(
+            rest,
+            directory,
+            terms,
+            socket=socket if orders_by_socket else None,
+            timeout_ms=timeout_ms,
+        )
+        async with AsyncExitStack() as works:
+            await works.enter_async_context(alongside(rest.keep_time()))
+            if cancel_after_seconds:
+                armed = dead_man.keep_armed(orders, cancel_after_seconds)
+                await works.enter_async_context(alongside(armed))
             yield OkxWallet(
-                orders=OkxGateway(
-                    rest,
-                    directory,
-                    terms,
-                    socket=socket if orders_by_socket else None,
-                    timeout_ms=timeout_ms,
-                ),
+                orders=orders,
                 accounts=OkxAccounts(rest, instruments, terms.tag, socket),
                 instruments=instruments,
                 markets=OkxMarketFeed(

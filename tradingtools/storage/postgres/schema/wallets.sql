@@ -87,8 +87,12 @@ create table wallet_signature (
     -- Of the process that asked, as the kernel told it.
     pid       integer not null,
     uid       integer not null,
-    signed_at timestamptz not null default clock_timestamp()
+    signed_at timestamptz not null default clock_timestamp(),
+    -- Of one that left while this database was away, and was on the signer's own disk before.
+    spool_id  uuid
 );
+create unique index wallet_signature_spooled on wallet_signature (spool_id)
+    where spool_id is not null;
 create index wallet_signature_wallet on wallet_signature (wallet_id, id);
 create index wallet_signature_signed on wallet_signature using brin (signed_at);
 create trigger wallet_signature_append_only

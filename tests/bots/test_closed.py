@@ -1,0 +1,100 @@
+"""Nothing opens without the database, cancels go on, and all goes on by itself once it is back."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tests.bots.world import SWAP, Bots, Engine, bots, until
+from tests.fault import stores
+from tests.fault.stores import Store
+
+MAKER, TAKER = "mm0000000001", "sg0000000001"
+
+
+@pytest.fixture(scope="module")
+def own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Store, Bots]]:
+    """A world on a database that a test may end."""
+    with (
+        stores.own_postgres() as (database, url),
+        bots(url, tmp_path_factory.mktemp("closed"), step_ms="500") as world,
+    ):
+        yield database, world
+
+
+def resting(world: Bots) -> set[str]:
+    return {one["clOrdId"] for one in world.resting()}
+
+
+def placed(world: Bots) -> set[str]:
+    return {one["clOrdId"] for one in (*world.history(), *world.resting())}
+
+
+def stopped(world: Bots) -> None:
+    """Stop the bots, and compare their books with the exchange's."""
+    world.rows("update bot set desired = 'STOPPED'")
+    ended = "select bool_and(state = 'STOPPED') from bot"
+    until(lambda: world.rows(ended) == [(True,)], "the end")
+    assert world.resting() == []
+    assert world.booked(MAKER) + world.booked(TAKER) == world.position()
+    assert len(world.rows("select distinct trade_id from bot_fill")) == len(world.fills())
+    assert world.rows("select order_id, state from bot_order where not settled") == []
+    known = {one for (one,) in world.rows("select order_id from bot_order")}
+    assert placed(world) <= known
+
+
+def spooled(world: Bots) -> int:
+    ((count,),) = world.rows("select count(*) from wallet_signature where spool_id is not null")
+    return int(count)
+
+
+def switches(world: Bots) -> int:
+    """Return how often the exchange was asked to cancel all after a silence."""
+    entries: list[dict[str, Any]] = world.okx.control.get("/journal?limit=10000").json()
+    return sum("cancel-all-after" in one["what"] and one["code"] == "0" for one in entries)
+
+
+def trading(world: Bots) -> Engine:
+    """Have a maker quote far from the market, and a taker hold a position for six seconds."""
+    far = 400 * 10**8
+    world.bot(MAKER, config={"min_half_spread": far, "max_half_spread": far})
+    config = {"instrument_id": f"okx:{SWAP}", "position": 2 * 10**8, "max_slippage": 10_000}
+    world.bot(TAKER, strategy="signal", config={**config, "max_age_ms": 300_000, "hold_s": 6})
+    engine = world.engine(TT_BOTS_OKX_CANCEL_AFTER_S="10")
+    engine.start()
+    until(lambda: len(resting(world)) == 2, "both quotes")
+    world.rows(
+        "insert into bot_signal (tenant, id, instrument_id, direction, confidence, made_at,"
+        " expires_at, actor) values ('default', 'up', %s, 1, 800000, clock_timestamp(),"
+        " clock_timestamp() + interval '1 hour', 'x')",
+        f"okx:{SWAP}",
+    )
+    until(lambda: world.position() == 2, "the position")
+    return engine
+
+
+def test_without_its_database_nothing_opens_cancels_leave_and_exits_once_it_is_back(
+    own: tuple[Store, Bots],
+) -> None:
+    database, world = own
+    engine = trading(world)
+    try:
+        lease = world.rows("select engine, epoch from trading_wallet_lease")
+        database.stop(signal.SIGKILL)
+        until(lambda: not resting(world), "the cancels")
+        before = placed(world)
+        since = switches(world)
+        until(lambda: switches(world) >= since + 2, "the dead man's switch being set on")
+        assert placed(world) == before
+        database.start()
+        until(lambda: world.position() == 0, "the exit")
+        until(lambda: len(resting(world)) == 2, "both quotes again")
+        assert world.rows("select engine, epoch from trading_wallet_lease") == lease
+        until(lambda: spooled(world), "the signatures of the cancels")
+        stopped(world)
+        assert "wallet failed" not in engine.log.read_text()
+    finally:
+        engine.stop()

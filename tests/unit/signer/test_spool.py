@@ -1,0 +1,128 @@
+"""What leaves while PostgreSQL is away: for whom, how much of it, and booked once."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import psycopg
+import pytest
+
+from services.signer.audit import Audit
+from services.signer.spool import Spool
+from services.signer.store import Entry, Spooled
+from tradingtools.domain.errors import LimitReached
+from tradingtools.tasks import alongside
+
+CANCEL = Entry(
+    wallet="wal_1", edition=1, kind="okx.rest", summary="POST /api/v5/trade/cancel-order",
+    digest=b"d" * 32, engine="bots", epoch=7, pid=1, uid=1, opens_nothing=True,
+)  # fmt: skip
+ORDER = msgspec.structs.replace(CANCEL, summary="POST /api/v5/trade/order", opens_nothing=False)
+
+
+class Database:
+    """The store as an audit sees it; away, it raises, or stands still."""
+
+    def __init__(self) -> None:
+        self.away = False
+        self.standing = False
+        self.booked: list[Spooled] = []
+        self.holder = ("bots", 7, 1)
+
+    async def sign(self, entries: Sequence[Entry]) -> frozenset[int]:
+        await self.answers()
+        return frozenset(
+            number
+            for number, one in enumerate(entries)
+            if (one.engine, one.epoch, one.edition) == self.holder
+        )
+
+    async def answers(self) -> None:
+        if self.standing:
+            await asyncio.Event().wait()
+        if self.away:
+            raise psycopg.OperationalError("away")
+
+    async def book(self, spooled: Sequence[Spooled]) -> None:
+        await self.answers()
+        self.booked += spooled
+
+
+@pytest.fixture
+def database() -> Database:
+    return Database()
+
+
+@pytest.mark.parametrize("how", ["away", "standing"])
+async def test_without_its_database_a_cancel_is_spooled_and_an_order_is_not_signed(
+    database: Any, tmp_path: Path, how: str
+) -> None:
+    spool = Spool(tmp_path / "spool")
+    audit = Audit(database, spool)
+    async with alongside(audit.run()):
+        assert await audit.write(CANCEL)
+        setattr(database, how, True)
+        assert await audit.write(CANCEL)
+        assert [one.entry for one in spool.waiting] == [CANCEL]
+        if how == "away":
+            with pytest.raises(psycopg.OperationalError):
+                await audit.write(ORDER)
+    assert [one.entry for one in Spool(tmp_path / "spool").waiting] == [CANCEL]
+
+
+@pytest.mark.parametrize(
+    "stranger",
+    [{"epoch": 6}, {"epoch": 8}, {"engine": "other"}, {"edition": 2}, {"wallet": "wal_2"}],
+    ids=str,
+)
+async def test_only_who_was_judged_last_to_hold_a_wallet_cancels_without_the_database(
+    database: Any, tmp_path: Path, stranger: dict[str, Any]
+) -> None:
+    spool = Spool(tmp_path / "spool")
+    audit = Audit(database, spool)
+    async with alongside(audit.run()):
+        assert await audit.write(CANCEL)
+        database.away = True
+        with pytest.raises(psycopg.OperationalError):
+            await audit.write(msgspec.structs.replace(CANCEL, **stranger))
+    assert spool.waiting == ()
+
+
+async def test_who_was_refused_since_is_not_believed_any_more(
+    database: Any, tmp_path: Path
+) -> None:
+    audit = Audit(database, Spool(tmp_path / "spool"))
+    async with alongside(audit.run()):
+        assert await audit.write(CANCEL)
+        database.holder = ("bots", 8, 1)
+        assert not await audit.write(CANCEL)
+        database.away = True
+        with pytest.raises(psycopg.OperationalError):
+            await audit.write(CANCEL)
+
+
+async def test_what_was_spooled_is_booked_and_a_cut_off_line_is_let_go(
+    database: Any, tmp_path: Path
+) -> None:
+    path = tmp_path / "spool"
+    await Spool(path).add([CANCEL, CANCEL])
+    with path.open("ab") as file:
+        file.write(b'{"id":"')
+    spool = Spool(path)
+    ids = [one.id for one in spool.waiting]
+    assert len(set(ids)) == 2
+    await spool.add([CANCEL])
+    await spool.book(database)
+    assert [one.id for one in database.booked][:2] == ids
+    assert (len(database.booked), spool.waiting, path.read_bytes()) == (3, (), b"")
+
+
+async def test_a_full_spool_takes_no_more(tmp_path: Path) -> None:
+    spool = Spool(tmp_path / "spool", most=1)
+    await spool.add([CANCEL])
+    with pytest.raises(LimitReached):
+        await spool.add([CANCEL])
