@@ -255,6 +255,9 @@ def test_a_dated_contract_ends_at_its_time(at: Exchange) -> None:
     assert (order.state, order.cancel_source) == ("canceled", "7")
     assert at.world.account("ann").held(dated.inst_id, "cross") is None
     assert at.world.account("ann").cash["USDT"] == before + 10 * ONE
+    told, fill = at.world.fills["ann"][-1]
+    assert (told.category, told.side, told.state) == ("delivery", "sell", "filled")
+    assert (fill.price, fill.lots, fill.fee, fill.gain) == (510_100, 100, 0, 10 * ONE)
     with pytest.raises(Refusal, match="51027"):
         at.place("ann", request, NOW)
 

@@ -172,7 +172,6 @@ class Risk:
             now_ms=now_ms,
         )
         lots = abs(step.lots)
-        order = self._forced(account, position, side, lots, category, now_ms)
         fill = Fill(
             trade_id=self._world.next_trade(of.inst_id),
             bill_id=bill,
@@ -185,16 +184,24 @@ class Risk:
             at_ms=now_ms,
             mark=mark,
         )
-        order.last, order.value = fill, lots * price
-        order.coins = of.notional(lots, price)
-        order.fee, order.fee_currency, order.gain = penalty, of.settle, gain
-        self._world.add(order)
-        self._world.fills[account.name].append((order, fill))
-        self._world.tell(order, fill)
+        self._tell(account, position, side, fill, category)
         told = Liquidated(account.name, of.inst_id, side, lots, price, max(0, -gain), now_ms)
         self.liquidations.append(told)
         self._world.out.append(told)
         self._world.position_changed(account.name, of.inst_id, position.mode)
+
+    def _tell(
+        self, account: Account, position: Position, side: Side, fill: Fill, category: str
+    ) -> None:
+        """Tell a trade of the exchange by itself as an order that it has filled."""
+        of = position.instrument
+        order = self._forced(account, position, side, fill.lots, category, fill.at_ms)
+        order.last, order.value = fill, fill.lots * fill.price
+        order.coins = of.notional(fill.lots, fill.price)
+        order.fee, order.fee_currency, order.gain = fill.fee, of.settle, fill.gain
+        self._world.add(order)
+        self._world.fills[account.name].append((order, fill))
+        self._world.tell(order, fill)
 
     def _forced(
         self,
@@ -245,8 +252,9 @@ class Risk:
                 position = account.held(of.inst_id, mode)
                 if position is None:
                     continue
-                gain = world.ledger.settle(account, position, world.marks[of.inst_id])
-                world.bill(
+                lots, mark = position.lots, world.marks[of.inst_id]
+                gain = world.ledger.settle(account, position, mark)
+                bill = world.bill(
                     account.name,
                     of.settle,
                     "3",
@@ -255,6 +263,19 @@ class Risk:
                     mode=mode,
                     now_ms=now_ms,
                 )
+                fill = Fill(
+                    trade_id=world.next_trade(of.inst_id),
+                    bill_id=bill,
+                    price=mark,
+                    lots=abs(lots),
+                    maker=False,
+                    fee=0,
+                    currency=of.settle,
+                    gain=gain,
+                    at_ms=now_ms,
+                    mark=mark,
+                )
+                self._tell(account, position, "sell" if lots > 0 else "buy", fill, "delivery")
                 world.position_changed(account.name, of.inst_id, mode)
                 self._cross(account, of.settle, now_ms)
 

@@ -179,6 +179,8 @@ _SUBTYPES = {
     ("partial_liquidation", "buy"): "101",
     ("full_liquidation", "sell"): "104",
     ("full_liquidation", "buy"): "105",
+    ("delivery", "sell"): "112",
+    ("delivery", "buy"): "113",
 }
 
 
