@@ -31,6 +31,26 @@ select detail from bot_order
 where bot_id = %(bot)s and (not settled or created_at > clock_timestamp() - interval '1 hour')
 order by order_id
 
+-- name: traded
+-- The instruments in which bots of a wallet have traded or have orders, as the last order knew each.
+select distinct on (found.instrument_id) found.instrument
+from bot b cross join lateral (
+    select last.instrument_id, last.instrument
+    from bot_standing s
+    cross join lateral jsonb_object_keys(s.holdings) held(instrument_id)
+    cross join lateral (
+        select o.instrument_id, o.detail -> 'order' -> 'instrument' as instrument from bot_order o
+        where o.bot_id = b.id and o.instrument_id = held.instrument_id
+        order by o.created_at desc, o.order_id desc limit 1
+    ) last
+    where s.bot_id = b.id
+    union all
+    select o.instrument_id, o.detail -> 'order' -> 'instrument' from bot_order o
+    where o.bot_id = b.id and not o.settled
+) found
+where b.wallet_id = %(wallet)s
+order by found.instrument_id
+
 -- name: orders
 select order_id, slot, detail from bot_order where order_id = any(%(orders)s)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 import secrets
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -80,6 +80,8 @@ class Exchange:
     cancelled: list[str] = field(default_factory=list)
     unreadable: bool = False
     unknown_instruments: bool = False
+    looked: int = 0
+    """How often instruments were asked for."""
     told: asyncio.Queue[AccountEvent] = field(default_factory=asyncio.Queue)
     market: list[MarketEvent] = field(default_factory=list)
     silent: bool = False
@@ -221,10 +223,14 @@ class Listing:
     exchange: Exchange
 
     async def find(self, symbols: Sequence[str]) -> Sequence[Instrument]:
+        self.exchange.looked += 1
         if self.exchange.unknown_instruments:
             raise ReadError("the exchange does not answer")
         known = self.exchange.instruments
         return [one for one in known.values() if one.symbol in symbols]
+
+    def recall(self, instruments: Iterable[Instrument]) -> None:
+        """Do nothing: what is known here stays."""
 
 
 @dataclass

@@ -191,3 +191,57 @@ def signal(world: Bots, name: str, instrument: str, direction: int, *, age_s: in
         " 'x')",
         name, instrument, direction, age_s,
     )  # fmt: skip
+
+
+ENDED = ("STOPPED", "its markets have ended")
+
+
+def delivered(world: Bots, bot_id: str) -> int:
+    """Return how many deliveries a bot has booked."""
+    query = "select count(*) from bot_fill where order_id = 'delivery:' || %s"
+    ((count,),) = world.rows(query, bot_id)
+    return int(count)
+
+
+def test_contracts_that_end_are_delivered_whether_their_engine_lives_or_not(world: Bots) -> None:
+    """A future is suspended, goes on, and expires while the engine is dead; a swap is delisted."""
+    (dated, *_) = world.asked("public/instruments?instType=FUTURES")
+    future, swap = dated["instId"], "ETH-USDT-SWAP"
+    holds_future, holds_swap = "sg0000000002", "sg0000000003"
+    for bot_id, inst_id in ((holds_future, future), (holds_swap, swap)):
+        config = {
+            "instrument_id": f"okx:{inst_id}",
+            "position": 2 * 10**8,
+            "max_slippage": 10_000,
+            "max_age_ms": 300_000,
+        }
+        world.bot(bot_id, strategy="signal", config=config)
+    engine = world.engine()
+    engine.start()
+    try:
+        until(lambda: world.state(holds_future)[0] == "RUNNING", "the start")
+        turned(world, future, "suspend")
+        signal(world, "the future", f"okx:{future}", 1, age_s=0)
+        signal(world, "the swap", f"okx:{swap}", -1, age_s=0)
+        until(lambda: world.booked(holds_swap) == -2, "a short of the swap")
+        turned(world, swap, "expired")
+        until(lambda: world.state(holds_swap) == ENDED, "the end of what traded the swap")
+        assert world.booked(holds_swap) == 0
+        assert delivered(world, holds_swap) == 1
+
+        assert world.booked(holds_future) == 0
+        turned(world, future, "live")
+        until(lambda: world.booked(holds_future) == 2, "a long of the future")
+        engine.kill()
+        turned(world, future, "expired")
+        engine.start()
+        until(lambda: world.state(holds_future) == ENDED, "the end of what traded the future")
+        assert world.booked(holds_future) == 0
+        assert delivered(world, holds_future) == 1
+        assert world.rows("select 1 from bot_order where not settled") == []
+    finally:
+        engine.stop()
+
+
+def turned(world: Bots, inst_id: str, state: str) -> None:
+    world.okx.tell("/states", instId=inst_id, state=state)

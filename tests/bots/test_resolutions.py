@@ -51,8 +51,8 @@ async def test_each_share_is_paid_once_whatever_its_bot_does(
             PhaseChange(instrument=ended, phase=TradingPhase.ENDED, cause="resolution", venue_ms=1)
         )
         await until(lambda: not exchange.market, "the end to be told")
-        heard = len(one.heard)
-        await until(lambda: len(one.heard) > heard + 5, "some time")
+        looked = exchange.looked
+        await until(lambda: exchange.looked > looked + 4, "looks at the listing")
         assert desk.booked(desk.one) == 10_000_000
         exchange.instruments[YES.id] = replace(ended, payout=500_000)
         await until(lambda: desk.state(desk.one) == "STOPPED", "the end")

@@ -7,7 +7,7 @@ decide by them alone. Prices, sizes and money are integers of the instrument's d
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
@@ -408,6 +408,11 @@ class Instruments(Protocol):
 
     async def find(self, symbols: Sequence[str]) -> Sequence[Instrument]:
         """Return those that exist."""
+        ...
+
+    def recall(self, instruments: Iterable[Instrument]) -> None:
+        """Know instruments that were traded once: the venue may list them no more, and still tell
+        of them. Those that it lists are as it says."""
         ...
 
 

@@ -68,7 +68,8 @@ class Forced:
             name = forced.order_id(fill.forced, bot_id)
             mine = replace(fill, order_id=name, size=size, fee=fee)
             self._sending.tell(bot, partial(bot.closed_by_exchange, mine))
-            _log.error(
+            log = _log.error if fill.forced in forced.STOPS else _log.info
+            log(
                 "the exchange closed what a bot held",
                 bot=bot_id,
                 cause=fill.forced,

@@ -34,12 +34,19 @@ class Markets:
     async def follow(self) -> None:
         """Follow the markets of all bots; another set of them is followed anew."""
         bots = self._wallet.bots.values()
-        wanted = frozenset(one for bot in bots if bot.trades for one in bot.setup.instruments)
+        wanted = frozenset(
+            one
+            for bot in bots
+            if bot.trades
+            for one in bot.setup.instruments
+            if self._wallet.instruments[one].phase is not TradingPhase.ENDED
+        )
         if wanted == self._fed:
             return
         await self.close()
-        self._fed = wanted
-        self._feeding = asyncio.create_task(self._follow(sorted(wanted)))
+        self._fed, self._feeding = wanted, None
+        if wanted:
+            self._feeding = asyncio.create_task(self._follow(sorted(wanted)))
 
     def check(self) -> None:
         """Raise if the feed has ended, by a defect: without it quotes would stand on old books."""

@@ -216,11 +216,12 @@ class OkxAccounts:
             queue.put_nowait(None)
 
     async def _positions(self, account: AccountBook, data: msgspec.Raw) -> None:
-        try:
-            account.positions(data, whole=True)
-        except UnknownInstrument:
-            await self._instruments.refresh()
-            account.positions(data, whole=True)
+        while True:
+            try:
+                account.positions(data, whole=True)
+                return
+            except UnknownInstrument as error:
+                await self._instruments.learn(error.symbol)
 
     async def _orders(self, page: Callable[[str], RestRequest]) -> list[OrderReport]:
         found: list[OrderReport] = []
@@ -249,14 +250,14 @@ class OkxAccounts:
     async def _read(
         self, reader: Callable[[msgspec.Raw], Iterable[Found]], data: msgspec.Raw
     ) -> AsyncIterator[Found]:
-        try:
+        while True:
             try:
                 found = list(reader(data))
-            except UnknownInstrument:
-                await self._instruments.refresh()
-                found = list(reader(data))
-        except WireError as error:
-            raise ReadError(str(error)) from None
+                break
+            except UnknownInstrument as error:
+                await self._instruments.learn(error.symbol)
+            except WireError as error:
+                raise ReadError(str(error)) from None
         for one in found:
             yield one
 

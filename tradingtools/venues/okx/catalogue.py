@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import structlog
 
 from tradingtools import clock
 from tradingtools.domain.instrument import Instrument
 from tradingtools.venues.okx import questions
-from tradingtools.venues.okx.instruments import Directory, Listing, UnsupportedInstrument, listing
+from tradingtools.venues.okx.instruments import (
+    Directory,
+    Listing,
+    UnsupportedInstrument,
+    ended,
+    listing,
+)
 from tradingtools.venues.okx.market_frames import read_instrument_rows
 from tradingtools.venues.okx.rest_client import OkxRest
 from tradingtools.venues.okx.wire import WireError
@@ -41,6 +47,19 @@ class OkxInstruments:
             await self.refresh()
         found = [self.directory.get(symbol) for symbol in symbols]
         return [one.instrument for one in found if one is not None]
+
+    def recall(self, instruments: Iterable[Instrument]) -> None:
+        """Know instruments that were traded once, as ended until the venue lists them."""
+        unlisted = [one for one in instruments if one.symbol not in self.directory]
+        self.directory.put(map(ended, unlisted))
+
+    async def learn(self, symbol: str) -> None:
+        """Read all instruments for one that is not known; if the venue lists it no more, what is
+        told of it is a stranger's and left alone. Raises ReadError."""
+        await self.refresh()
+        if symbol not in self.directory:
+            _log.warning("an instrument is listed no more", instrument=symbol)
+            self.directory.refuse(symbol, "it is listed no more")
 
     async def refresh(self) -> None:
         """Read all instruments, once for all who ask meanwhile. Raises ReadError."""

@@ -111,6 +111,17 @@ def listing(row: InstrumentRow) -> Listing:
         raise UnsupportedInstrument(f"{row.inst_id}: {error}") from None
 
 
+def ended(instrument: Instrument) -> Listing:
+    """Return the listing of an instrument that is listed no more."""
+    types = {kind: name for name, kind in _KINDS.items()}
+    return Listing(
+        instrument=replace(instrument, phase=TradingPhase.ENDED),
+        inst_type=types[instrument.kind],
+        code=None,
+        most_leverage=None,
+    )
+
+
 def _spot(row: InstrumentRow) -> Instrument:
     if not row.base_ccy or not row.quote_ccy:
         raise NumberError("baseCcy and quoteCcy are empty")

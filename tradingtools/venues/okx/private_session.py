@@ -73,9 +73,10 @@ class ReadFills:
 
 @dataclass(frozen=True, slots=True)
 class ReadInstruments:
-    """Something is about an instrument that is new: instruments have to be read, then `again`."""
+    """Something is about an instrument that is not known: it has to be learnt, then `again`."""
 
     push: Push
+    symbol: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,13 +146,13 @@ class PrivateSession:
                 return [Answered(read)]
             case Push():
                 if self.state is SessionState.TRUSTED:
-                    return self._on_push(read, known=False)
+                    return self._on_push(read)
                 self._kept.append(read)
                 return []
 
     def again(self, push: Push) -> list[Effect]:
         """Take a push once more, after instruments were read."""
-        return self._on_push(push, known=True)
+        return self._on_push(push)
 
     def caught_up(self, missed: Sequence[AccountEvent], venue_ms: int) -> list[Effect]:
         """Take what was read by REST, and tell it, and what has come meanwhile."""
@@ -162,7 +163,7 @@ class PrivateSession:
         effects: list[Effect] = [Tell(Connected(venue_ms=venue_ms))]
         effects += [Tell(event) for event in missed]
         for push in kept:
-            effects += self._on_push(push, known=False)
+            effects += self._on_push(push)
         return effects
 
     def _on_event(self, event: Event) -> list[Effect]:
@@ -188,11 +189,11 @@ class PrivateSession:
             case _:
                 return []
 
-    def _on_push(self, push: Push, *, known: bool) -> list[Effect]:
+    def _on_push(self, push: Push) -> list[Effect]:
         try:
             return self._read(push)
         except UnknownInstrument as error:
-            return [ReadInstruments(push)] if not known else self._over(str(error))
+            return [ReadInstruments(push, error.symbol)]
         except WireError as error:
             return self._over(f"it cannot be read: {error}")
 

@@ -242,8 +242,8 @@ class PrivateSocket:
                     link.tell(event)
                 case ReadFills():
                     link.to_read_fills.set()
-                case ReadInstruments(push):
-                    await self._instruments.refresh()
+                case ReadInstruments(push, symbol):
+                    await self._instruments.learn(symbol)
                     await self._do(link, link.session.again(push))
                 case Answered(answer):
                     waiting = self._waiting.get(answer.id)

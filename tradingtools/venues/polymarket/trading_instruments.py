@@ -6,7 +6,7 @@ Prices, sizes and money are micros here. Before: `clob_api`. After: `trading_gat
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from tradingtools.domain import errors, ids
@@ -105,6 +105,9 @@ class PolymarketInstruments:
         """Return those that exist; a symbol is an asset's id. Raises ReadError."""
         found = [await self._find(symbol) for symbol in symbols]
         return [each for each in found if each is not None]
+
+    def recall(self, instruments: Iterable[Instrument]) -> None:
+        """Do nothing: markets that have ended are found as others are."""
 
     async def _find(self, symbol: str) -> Instrument | None:
         try:

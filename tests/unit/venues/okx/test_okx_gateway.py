@@ -12,6 +12,7 @@ import pytest
 from tests.unit.venues.okx.far_side import CREDENTIALS, FarSide, Signer, far_side
 from tests.unit.venues.okx.samples import SWAP, TAG, instrument
 from tradingtools import clock
+from tradingtools.domain.instrument import InstrumentKind, TradingPhase
 from tradingtools.venues.okx.requests import Terms
 from tradingtools.venues.okx.signing import Credentials, SigningError
 from tradingtools.venues.okx.wallet import OkxVenue, OkxWallet, open_wallet
@@ -224,3 +225,22 @@ async def test_fills_and_balances_are_read_by_rest(side: FarSide) -> None:
         assert state.balances == (
             Balance(currency="USDT", total=Decimal(1000), available=Decimal(900)),
         )
+
+
+async def test_what_is_told_of_instruments_that_are_listed_no_more(side: FarSide) -> None:
+    """Of one that was traded it is read; of a stranger's it is left alone, and blocks nothing."""
+    async with opened(side.venue) as wallet:
+        await wallet.orders.place(order())
+        side.fill("a1", "31")
+        (ours,) = side.fills
+        for number, symbol in enumerate(("BTC-USDT-250101", "ETH-USDT-250101", "X-USDT-250101")):
+            side.fills.append(
+                {**ours, "instId": symbol, "tradeId": str(number), "instType": "FUTURES"}
+            )
+        gone = replace(OF, id="okx:BTC-USDT-250101", kind=InstrumentKind.FUTURE)
+        wallet.instruments.recall([gone, replace(OF, tick_size=7)])
+        found = await wallet.accounts.fills(clock.now_ms() - 60_000)
+        assert {one.instrument_id for one in found} == {OF.id, gone.id}
+        # What the venue lists is as it says.
+        known = await wallet.instruments.find(["BTC-USDT-250101", "BTC-USDT-SWAP"])
+        assert list(known) == [replace(gone, phase=TradingPhase.ENDED), OF]

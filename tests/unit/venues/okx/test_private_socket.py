@@ -205,6 +205,17 @@ async def test_a_push_that_cannot_be_read_renews_the_connection(side: FarSide) -
         await told.until(lambda: len(told.of(Connected)) == 2)
 
 
+async def test_a_push_about_what_is_listed_no_more_is_left_alone(side: FarSide) -> None:
+    async with opened(side.venue) as (wallet, told):
+        await placed(wallet, told)
+        strange = {**side.orders["a1"], "instId": "X-USDT-250101", "instType": "FUTURES"}
+        await side.push("orders", strange, instType="ANY")
+        await side.push_order("a1", state="filled")
+        await told.until(lambda: OrderStatus.FILLED in told.statuses("a1"))
+        assert not told.of(Disconnected)
+        assert side.logins == 1
+
+
 async def test_a_fill_without_its_fee_is_read_by_rest(side: FarSide) -> None:
     async with opened(side.venue) as (wallet, told):
         await placed(wallet, told)
