@@ -143,7 +143,7 @@ def retuned(world: Bots, bot_id: str) -> None:
         "select realised, sources from bot_pnl where bot_id = %s order by at desc limit 1", bot_id
     )
     assert realised is not None
-    assert set(sources) == {"spread", "inventory", "fees", "funding"}
+    assert set(sources) == {"spread", "inventory", "fees", "funding", "markout"}
 
 
 def limits(world: Bots, bot_id: str, **more: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.bots.exchange import GRID, SWAP, Desk, Script, open_orders, quote, scripted, until
+from tests.unit.bots.samples import swap
 from tradingtools import clock
 from tradingtools.venues.trading import FundingPayment
 
@@ -45,6 +46,28 @@ async def test_a_liquidation_is_booked_once_by_those_who_held_and_stops_them(
     held = "select holdings -> %s ->> 'size' from bot_standing where bot_id = any(%s)"
     assert desk.rows(held, SWAP.id, [desk.one, desk.other]) == [("0",), ("0",)]
     assert desk.rows(fees, [desk.one, desk.other]) == [(30,)]
+
+
+async def test_trades_of_two_instruments_with_one_id_are_two(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = swap(inverse=True)
+    desk.exchange.instruments[other.id] = other
+    script = scripted(monkeypatch)
+    desk.bot(desk.one, instruments=[SWAP.id, other.id])
+    async with desk.running():
+        await filled(desk, script, desk.one, 6)
+        script.intents = (quote(4, slot="b", instrument_id=other.id),)
+        (mine,) = await until(lambda: open_orders(desk), "a quote")
+        script.intents = ()
+        desk.exchange.fill(mine, 4, instrument_id=other.id, fee_currency="BTC")
+        await until(lambda: desk.booked(desk.one) == 10, "the fill")
+        for instrument_id, size in ((SWAP.id, 6), (other.id, 4)):
+            desk.exchange.trade(
+                "", "SELL", 600_000, size, forced="delivery", trade_id="7",
+                instrument_id=instrument_id,
+            )  # fmt: skip
+        await until(lambda: desk.booked(desk.one) == 0, "both deliveries")
 
 
 async def test_funding_is_booked_once_and_known_to_the_next_life(

@@ -40,6 +40,9 @@ class Forced:
 
     async def closed(self, fill: Fill) -> None:
         """Book a trade by which the exchange closed a position, once all bots are here."""
+        # A trade's id is one of its instrument alone.
+        symbol = fill.instrument_id.partition(":")[2]
+        fill = replace(fill, trade_id=f"{symbol}:{fill.trade_id}")
         if fill not in self._waiting:
             self._waiting.append(fill)
         if self._wallet.whole.is_set():
