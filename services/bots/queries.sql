@@ -31,7 +31,7 @@ select detail from bot_order
 where bot_id = %(bot)s and (not settled or created_at > clock_timestamp() - interval '1 hour')
 order by order_id
 
--- name: traded
+-- name: instruments
 -- The instruments in which bots of a wallet have traded or have orders, as the last order knew each.
 select distinct on (found.instrument_id) found.instrument
 from bot b cross join lateral (

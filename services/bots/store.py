@@ -170,9 +170,9 @@ class Store:
             for row in await self._rows("lately", bot=bot_id)
         ]
 
-    async def traded(self, wallet_id: str) -> list[Instrument]:
+    async def instruments(self, wallet_id: str) -> list[Instrument]:
         """Return the instruments in which bots of a wallet have traded, or have orders."""
-        rows = await self._rows("traded", wallet=wallet_id)
+        rows = await self._rows("instruments", wallet=wallet_id)
         return [msgspec.convert(row["instrument"], Instrument) for row in rows]
 
     async def orders(self, orders: Sequence[str]) -> dict[str, tuple[str, BotOrder]]:

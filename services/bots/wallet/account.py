@@ -74,7 +74,7 @@ class Account:
             await asyncio.sleep((DEADLINE_MS + CLOCK_ERROR_MS) / 1000)
         wallet = self._wallet
         # Some have ended meanwhile, and the exchange still tells how.
-        wallet.venue.instruments.recall(await wallet.store.traded(wallet.lease.wallet_id))
+        wallet.venue.instruments.recall(await wallet.store.instruments(wallet.lease.wallet_id))
         async for event in self._wallet.venue.accounts.events():
             if isinstance(event, Connected):
                 await outlast(self.read, "the reading of the account")
