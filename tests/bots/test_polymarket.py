@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 
 import pytest
 
@@ -72,6 +73,40 @@ def test_a_bot_quotes_and_fills_and_knows_all_of_it_after_a_kill(world: ClobBots
         log = engine.log.read_text()
         assert log.count("wallet failed") == 0
         assert log.count(STRANGER) == 2  # once in each life, and none of its own
+    finally:
+        engine.stop()
+
+
+def test_a_signer_that_dies_under_a_bot_is_waited_for_and_found_again(world: ClobBots) -> None:
+    """Without signatures nothing leaves; no order is doubled or lost, whenever the death came."""
+    bot_id = "mm0000000003"
+    world.bot(bot_id)
+    engine = world.engine()
+    engine.start()
+    booked = "select count(*) from bot_fill where bot_id = %s and not undone"
+
+    def filled() -> int:
+        world.prints()
+        return int(world.rows(booked, bot_id)[0][0])
+
+    def reached(count: int) -> bool:
+        return filled() >= count
+
+    try:
+        until(lambda: reached(1), "a fill")
+        for _ in range(2):
+            world.signer.kill()
+            wanted = filled() + 2
+            world.signer.start()
+            until(partial(reached, wanted), "fills with the next signer")
+        world.wish(bot_id, "STOPPED")
+        until(lambda: world.state(bot_id)[0] == "STOPPED", "the end")
+        until(lambda: world.held() == world.booked(), "the same books")
+        placed = world.placed()
+        assert len(placed) == len(set(placed))
+        known = {hash_ for (hash_,) in world.rows("select venue_order_id from bot_order")}
+        assert len(set(placed) - known) <= 1  # a stranger's of another test
+        assert world.rows("select 1 from bot_order where not settled") == []
     finally:
         engine.stop()
 
