@@ -25,30 +25,51 @@ function place() {
 
 function Login({ onDone, note }) {
   const [error, fail] = useState(null);
+  const [byToken, choose] = useState(false);
+  const [renews, renew] = useState(false);
   const begin = async (event) => {
     event.preventDefault();
-    const tokens = new FormData(event.target).get("tokens").split(/[\s+]+/).filter(Boolean);
+    const given = Object.fromEntries(new FormData(event.target));
+    const login = byToken ? { tokens: given.tokens.split(/[\s+]+/).filter(Boolean) } : given;
     try {
-      onDone(await session.begin({ tokens }));
+      onDone(await session.begin(login));
     } catch (problem) {
-      if (problem.status === 401) problem.message = "Nobody has this token, or it was withdrawn.";
+      if (problem.status === 401)
+        problem.message = byToken ? "Nobody has this token, or it was withdrawn." : "Wrong name or password.";
+      if (problem.field === "newPassword") renew(true);
       fail(problem);
     }
   };
   return html`<main class="login panel">
     <div class="brand"><img src="icon.svg" alt="" />Trading Tools</div>
     ${note && html`<p role="status">${note}</p>`}
-    <form onSubmit=${begin} class="grid-form">
-      <label>Token
-        <input name="tokens" type="password" autocomplete="off" required autofocus
-          aria-describedby="token-note" />
-      </label>
-      <p id="token-note" class="field-note">A token of REST, an operator's, or both with a space between
-        them. It stays on the server's side of your session.</p>
+    <form onSubmit=${begin} class="grid-form" key=${byToken}>
+      ${byToken
+        ? html`<label>Token
+            <input name="tokens" type="password" autocomplete="off" required autofocus
+              aria-describedby="token-note" />
+          </label>
+          <p id="token-note" class="field-note">A token of REST, an operator's, or both with a space between
+            them. It stays on the server's side of your session.</p>`
+        : html`<label>Name <input name="user" autocomplete="username" required autofocus /></label>
+          <label>Password
+            <input name="password" type="password" autocomplete="current-password" required />
+          </label>
+          ${renews && html`<label>New password
+            <input name="newPassword" type="password" autocomplete="new-password" minlength="12" required />
+          </label>
+          <p class="field-note">Choose one of 12 characters or more: the other was for one login.</p>`}`}
       ${error && html`<${Problem} error=${error} />`}
       <button class="primary" type="submit">Log in</button>
+      <button type="button" onClick=${() => (fail(null), choose(!byToken))}>
+        ${byToken ? "Use a name and a password" : "Use a token"}</button>
     </form>
   </main>`;
+}
+
+/** What a caller may do: a person by his role, a token by its scope. */
+function mayOf({ scope, role, exchanges }) {
+  return role === "operator" ? `operator of ${exchanges.join(", ") || "no exchange"}` : role || scope;
 }
 
 function Shell({ who, at, onOut }) {
@@ -67,7 +88,7 @@ function Shell({ who, at, onOut }) {
     document.title = `${TITLES.get(at.page)} · Trading Tools`;
     return () => { over = true; };
   }, [at.page]);
-  const names = [who.rest && `${who.rest.id} (${who.rest.scope})`, who.operator && `${who.operator.id} (${who.operator.scope})`];
+  const names = [who.rest && `${who.rest.id} (${mayOf(who.rest)})`, !who.rest?.role && who.operator && `${who.operator.id} (${who.operator.scope})`];
   return html`<div class="shell">
     ${stream === "away" && html`<div class="banner bad" role="status">
       The engine does not answer. What you see may be old; the page goes on by itself when it is back.</div>`}

@@ -79,7 +79,7 @@ async function begin(login) {
 
 export const session = {
   get: () => call("GET", "session"),
-  /** Log in by `{tokens}`, or by `{code}` of a link. */
+  /** Log in by `{user, password}`, by `{tokens}`, or by `{code}` of a link. */
   begin,
   end: () => call("DELETE", "session").finally(() => localStorage.removeItem(SECRET)),
 };

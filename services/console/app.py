@@ -12,6 +12,7 @@ from aiohttp import web
 from services.console import files
 from services.console.core.addresses import networks
 from services.console.operators import Operators
+from services.console.people import People
 from services.console.rest import Rest
 from services.console.sessions import Sessions
 from services.console.settings import Settings
@@ -51,11 +52,14 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
             if target
             else Operators(None, None)
         )
+        rest = Rest(http, settings.rest_url)
+        kept = directory / "people" if directory else None
         console = Console(
             files=files.load(),
             sessions=sessions,
-            rest=Rest(http, settings.rest_url),
+            rest=rest,
             operators=operators,
+            people=People(rest, sessions.fernet, kept, seconds),
             hosts=frozenset(name.lower() for name in settings.hosts),
             trusted=trusted,
             attempts=Attempts(settings.failed_logins),

@@ -6,12 +6,13 @@ import json
 import re
 from collections import Counter
 from collections.abc import Mapping
+from typing import Any
 
 import aiohttp
 from aiohttp import web
 
-from services.console.sessions import Session
-from tradingtools.domain.errors import NotFound
+from services.console.operators import Refused
+from tradingtools.domain.errors import NotFound, Unauthenticated
 
 _ON = ("content-type", "idempotency-key", "if-match", "last-event-id", "accept")
 _BACK = ("content-type", "etag", "retry-after", "allow", "x-request-id", "cache-control")
@@ -63,15 +64,48 @@ class Rest:
             found: Mapping[str, str] = await answer.json()
             return found
 
+    async def ask(
+        self, verb: str, path: str, body: Mapping[str, str] | None, address: str, token: str
+    ) -> Mapping[str, Any]:
+        """Return the answer of a call of the console's own.
+
+        Args:
+            verb: of HTTP.
+            path: at the edge.
+            body: JSON; None: there is none.
+            address: of the browser.
+            token: that is shown; empty: none.
+
+        Raises:
+            Unauthenticated: the edge says 401, in its words.
+            Refused: it says no otherwise.
+            aiohttp.ClientError, TimeoutError: it does not answer.
+        """
+        headers = {FORWARDED: address, "client-name": "console"}
+        if token:
+            headers["authorization"] = f"Bearer {token}"
+        timeout = aiohttp.ClientTimeout(total=15.0)
+        async with self._http.request(
+            verb, self._url + path, json=body, headers=headers, timeout=timeout
+        ) as answer:
+            text = await answer.read()
+            if answer.status == 401:
+                raise Unauthenticated(str(json.loads(text).get("message", "")))
+            if answer.status >= 400:
+                raise Refused(answer.status, text)
+            found: Mapping[str, Any] = json.loads(text)
+            return found
+
     async def hand_on(
-        self, request: web.Request, target: str, session: Session, address: str
+        self, request: web.Request, target: str, session: str, token: str, address: str
     ) -> web.StreamResponse:
         """Return the edge's answer to a request.
 
         Args:
             request: of a page.
             target: path and query at the edge, as they came.
-            session: whose token goes along.
+            session: of the page; it may follow so many streams at once.
+            token: that goes along.
             address: of the browser: the edge judges by it where a token may be shown from.
 
         Raises:
@@ -82,16 +116,16 @@ class Rest:
         if not _PATH.fullmatch(path) or "#" in target:
             raise NotFound("no such route")
         headers = {name: request.headers[name] for name in _ON if name in request.headers}
-        headers |= {"authorization": f"Bearer {session.rest}", FORWARDED: address}
+        headers |= {"authorization": f"Bearer {token}", FORWARDED: address}
         body = await request.read()
         follows = path.endswith("/stream")
         # A stream ends when its process or its reader wants; any other call is the edge's to end.
         timeout = aiohttp.ClientTimeout(total=None if follows else 15.0, sock_connect=5.0)
-        if follows and self._streams[session.id] >= STREAMS_PER_SESSION:
+        if follows and self._streams[session] >= STREAMS_PER_SESSION:
             return unavailable(f"{STREAMS_PER_SESSION} pages of this session follow events already")
         if follows and self._streams.total() >= STREAMS:
             return unavailable(f"{STREAMS} pages follow events already")
-        self._streams[session.id] += follows
+        self._streams[session] += follows
         try:
             async with self._http.request(
                 request.method,
@@ -105,7 +139,7 @@ class Rest:
         except (aiohttp.ClientError, TimeoutError):
             return unavailable("the edge does not answer")
         finally:
-            self._streams[session.id] -= follows
+            self._streams[session] -= follows
             self._streams = +self._streams
 
 

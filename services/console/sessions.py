@@ -37,6 +37,8 @@ class Session:
     """Token of the edge; empty: none."""
     operator: str = ""
     """Token of the internal port; empty: none."""
+    person: bool = False
+    """He logged in by name and password: `people` know his tokens."""
 
 
 class Begun(NamedTuple):
@@ -61,13 +63,14 @@ class Sessions:
     """
 
     def __init__(self, directory: Path | None, seconds: int, now_s: float) -> None:
-        self._fernet = Fernet(base64.urlsafe_b64encode(_key(directory)))
+        self.fernet = Fernet(base64.urlsafe_b64encode(_key(directory)))
+        """Seals what only consoles of this directory may read."""
         self._seconds = seconds
         self._ended = Ended(None if directory is None else directory / "ended", now_s)
 
     def seal(self, session: Session) -> str:
         """Return the cookie of a session."""
-        return self._fernet.encrypt(msgspec.json.encode(session)).decode("ascii")
+        return self.fernet.encrypt(msgspec.json.encode(session)).decode("ascii")
 
     def open(self, cookie: str, secret: str, now_s: float) -> Session | None:
         """Return the session of a cookie.
@@ -81,7 +84,7 @@ class Sessions:
             None: the cookie is not ours, too old, or logged out of, or the secret is another one's.
         """
         try:
-            text = self._fernet.decrypt_at_time(
+            text = self.fernet.decrypt_at_time(
                 cookie.encode("ascii", "replace"), self._seconds, int(now_s)
             )
             session = msgspec.json.decode(text, type=Session)
@@ -96,10 +99,12 @@ class Sessions:
         self._ended.add(session.id, now_s + self._seconds, now_s)
 
 
-def fresh(rest: str, operator: str) -> Begun:
+def fresh(rest: str = "", operator: str = "", *, person: bool = False) -> Begun:
     """Return a session that has just begun."""
     secret = secrets.token_hex(16)
-    session = Session(id=secrets.token_hex(16), proof=_digest(secret), rest=rest, operator=operator)
+    session = Session(
+        id=secrets.token_hex(16), proof=_digest(secret), rest=rest, operator=operator, person=person
+    )
     return Begun(session, secret)
 
 

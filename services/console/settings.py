@@ -21,9 +21,9 @@ class Settings:
     operator_target: str = setting("")
     """Control's internal port, ``host:port``; empty: no page for operators does anything."""
     state_dir: str = setting("")
-    """Directory for the key that seals the cookies of sessions, the sessions that were logged out
-    of, and codes that log in once; its owner alone may enter. Empty: sessions end with the process,
-    and there are no codes."""
+    """Directory for the key that seals the cookies of sessions, the tokens of people, sealed by it,
+    the sessions that were logged out of, and codes that log in once; its owner alone may enter.
+    Empty: sessions end with the process, and there are no codes."""
     hosts: tuple[str, ...] = setting(("127.0.0.1", "localhost", "[::1]"))
     """Names under which people open it; a request for another name is refused (DNS rebinding)."""
     trusted_networks: str = setting("")

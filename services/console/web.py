@@ -7,7 +7,7 @@ import json
 import math
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from services.console.core import origin
 from services.console.core.addresses import Network, address_of
 from services.console.files import File
 from services.console.operators import Operators, Refused, refused
+from services.console.people import People
 from services.console.rest import FORWARDED, Rest, unavailable
 from services.console.sessions import COOKIE, SECRET, Begun, Session, Sessions, fresh
 from tradingtools import clock, login_codes
@@ -63,6 +64,7 @@ class Console:
         sessions: seal and open cookies.
         rest: hands calls on to the edge.
         operators: calls control's internal port.
+        people: know the tokens of who logged in by name and password.
         hosts: names under which people open the console.
         trusted: networks of the proxies before it.
         attempts: bound how often a login fails.
@@ -74,6 +76,7 @@ class Console:
     sessions: Sessions
     rest: Rest
     operators: Operators
+    people: People
     hosts: frozenset[str]
     trusted: tuple[Network, ...]
     attempts: Attempts
@@ -139,7 +142,7 @@ class Console:
         return web.Response(body=body, headers=headers)
 
     async def _session(self, request: web.Request) -> web.StreamResponse:
-        return _told(await self._describe(self._of(request), self._address(request)))
+        return _told(await self._describe(await self._of(request), self._address(request)))
 
     async def _log_in(self, request: web.Request) -> web.StreamResponse:
         """Begin a session; no token of the one before stays, which may be another person's."""
@@ -151,14 +154,14 @@ class Console:
             )
         try:
             begun = await self._begin(await request.read(), address)
-            said = await self._describe(begun.session, address)
+            said = await self._describe(await self._shown(begun.session, address), address)
         except (Refused, aiohttp.ClientError, TimeoutError):
             # Nobody has said that the tokens are wrong.
             self.attempts.forget(address)
             raise
         self.attempts.forget(address)
         if before:
-            await asyncio.to_thread(self.sessions.end, before, time.time())
+            await self._end(before, address)
         response = _told({**said, "secret": begun.secret})
         response.set_cookie(
             COOKIE,
@@ -173,8 +176,14 @@ class Console:
 
     async def _begin(self, body: bytes, address: str) -> Begun:
         """Return a session with the tokens of a login. Raises Unauthenticated, InvalidField."""
+        given = _given(body)
+        if "user" in given:
+            begun = fresh(person=True)
+            tokens = await self.people.log_in(_person(given), address)
+            await self.people.keep(begun.session.id, tokens)
+            return begun
         rest = operator = ""
-        for token in self._tokens(body):
+        for token in self._tokens(given):
             # An operator's token is shown to the port that it is for, and to nobody on the way of
             # REST; that port knows REST's tokens, too, and lets them do nothing.
             if await self._operator(token):
@@ -185,8 +194,7 @@ class Console:
                 raise Unauthenticated("nobody has this token, or it is withdrawn")
         return fresh(rest, operator)
 
-    def _tokens(self, body: bytes) -> list[str]:
-        given = _given(body)
+    def _tokens(self, given: Mapping[str, Any]) -> list[str]:
         if "code" not in given:
             return _tokens(given)
         code = given["code"]
@@ -202,22 +210,29 @@ class Console:
     async def _log_out(self, request: web.Request) -> web.StreamResponse:
         session = self._open(request)
         if session:
-            await asyncio.to_thread(self.sessions.end, session, time.time())
+            await self._end(session, self._address(request))
         response = web.json_response({})
         response.del_cookie(COOKIE, path="/console/", httponly=True, samesite="Strict")
         return response
 
+    async def _end(self, session: Session, address: str) -> None:
+        await asyncio.to_thread(self.sessions.end, session, time.time())
+        if session.person:
+            await self.people.end(session.id, address)
+
     async def _rest_call(self, request: web.Request) -> web.StreamResponse:
-        session = self._of(request)
+        session = await self._of(request)
         if not session.rest:
             raise NotAllowed("this session has no token of REST")
         before, _, target = request.raw_path.partition("/console/api/")
         if before:
             raise NotFound("no such route")
-        return await self.rest.hand_on(request, f"/{target}", session, self._address(request))
+        return await self.rest.hand_on(
+            request, f"/{target}", session.id, session.rest, self._address(request)
+        )
 
     async def _operator_call(self, request: web.Request) -> web.StreamResponse:
-        session = self._of(request)
+        session = await self._of(request)
         if not session.operator:
             raise NotAllowed("this session has no operator's token")
         name = request.match_info["name"]
@@ -246,11 +261,18 @@ class Console:
         found: Mapping[str, str] = json.loads(answer)
         return found
 
-    def _of(self, request: web.Request) -> Session:
+    async def _of(self, request: web.Request) -> Session:
         session = self._open(request)
         if session is None:
             raise Unauthenticated("nobody is logged in")
-        return session
+        return await self._shown(session, self._address(request))
+
+    async def _shown(self, session: Session, address: str) -> Session:
+        """Return a session with the tokens that it shows now. Raises Unauthenticated, Refused."""
+        if not session.person:
+            return session
+        token = await self.people.access(session.id, address)
+        return replace(session, rest=token, operator=token if self.operators.served else "")
 
     def _open(self, request: web.Request) -> Session | None:
         cookie, secret = request.cookies.get(COOKIE, ""), request.headers.get(SECRET, "")
@@ -268,6 +290,15 @@ def _given(body: bytes) -> dict[str, Any]:
     except ValueError:
         return {}
     return given if isinstance(given, dict) else {}
+
+
+def _person(given: Mapping[str, Any]) -> dict[str, str]:
+    """Return the name and the passwords of a login. Raises InvalidField."""
+    found = {name: given[name] for name in ("user", "password", "newPassword") if name in given}
+    for name, text in found.items():
+        if not isinstance(text, str):
+            raise InvalidField(f"{name}: expected text", field=name, expected="text")
+    return found
 
 
 def _tokens(given: Mapping[str, Any]) -> list[str]:

@@ -15,6 +15,7 @@ from psycopg.rows import dict_row
 
 from launcher.ports import free_port
 from launcher.temporary import temporary_database
+from tests.console.admin import Admin
 from tests.console.facts import Facts
 from tests.console.world import Served, opened
 from tests.control.edge import MANAGE, OPERATE
@@ -46,6 +47,7 @@ def served(
             trusted=("127.0.0.1/32",),
             console_port=port,
             TT_WEBHOOKS_ALLOWED_NETWORKS="127.0.0.0/8",
+            TT_CONTROL_LOGIN_SECRET="5e" * 32,
             TT_CONTROL_SIGNER_SOCKET=str(directory / "signer" / "signer.sock"),
             TT_ANALYTICS_DIR=str(directory / "analytics"),
             TT_RECORDING_DIR=str(directory / "recording"),
@@ -53,6 +55,12 @@ def served(
             served = Served(world, port, redis_url)
             served.start()
             yield served
+
+
+@pytest.fixture(scope="session")
+def admin(served: Served) -> Admin:
+    """Makes users."""
+    return Admin(served)
 
 
 def chromium() -> str:

@@ -17,6 +17,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-untyped]
 from playwright.sync_api import Browser, Page, expect
 
+from tests.console.admin import Admin
 from tests.console.facts import ADMIRED, Facts
 from tests.console.world import MS, Seen, Served, go, opened, settled
 from tests.control.edge import MANAGE, OPERATE, READ
@@ -101,6 +102,7 @@ def test_a_wrong_token_is_told_and_a_right_one_lets_in(browser: Browser, served:
     context = browser.new_context()
     page = context.new_page()
     page.goto(served.url)
+    page.get_by_role("button", name="Use a token").click()
     page.get_by_label("Token").fill("ff" * 32)
     page.get_by_role("button", name="Log in").click()
     expect(page.get_by_role("alert")).to_contain_text("Nobody has this token")
@@ -110,7 +112,30 @@ def test_a_wrong_token_is_told_and_a_right_one_lets_in(browser: Browser, served:
     assert READ not in page.url
     assert page.evaluate("document.cookie") == ""
     page.get_by_role("button", name="Log out").click()
-    expect(page.get_by_label("Token")).to_be_visible()
+    expect(page.get_by_label("Password")).to_be_visible()
+    context.close()
+
+
+def test_a_person_logs_in_by_name_and_chooses_a_password(
+    browser: Browser, served: Served, admin: Admin
+) -> None:
+    once = admin.create("olga", "operator", "okx")
+    context = browser.new_context()
+    page = context.new_page()
+    page.goto(served.url)
+    page.get_by_label("Name").fill("olga")
+    page.get_by_label("Password", exact=True).fill("not it")
+    page.get_by_role("button", name="Log in").click()
+    expect(page.get_by_role("alert")).to_contain_text("Wrong name or password")
+    page.get_by_label("Password", exact=True).fill(once)
+    page.get_by_role("button", name="Log in").click()
+    page.get_by_label("New password").fill("a long password of hers")
+    page.get_by_role("button", name="Log in").click()
+    expect(page.get_by_text("@olga (operator of okx)")).to_be_visible()
+    assert page.evaluate("document.cookie") == ""
+    assert once not in page.content()
+    page.get_by_role("button", name="Log out").click()
+    expect(page.get_by_label("Password")).to_be_visible()
     context.close()
 
 
@@ -351,7 +376,7 @@ def test_a_link_logs_in_one_browser_and_puts_nobody_out(browser: Browser, served
     expect(first.get_by_role("navigation")).to_be_visible()
     assert "code" not in first.url
     second.goto(link)
-    expect(second.get_by_label("Token")).to_be_visible()
+    expect(second.get_by_label("Password")).to_be_visible()
     expect(second.get_by_text("The link was used")).to_be_visible()
     first.goto(link)
     expect(first.get_by_role("navigation")).to_be_visible()
