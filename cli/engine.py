@@ -47,25 +47,28 @@ class Engine:
         if self._rest is None:
             from tradingtools_client import Client, Session
 
-            where = self.place
-            if not self._person() and not where.token:
+            if not self.tokens()[0]:
                 raise Failure(
-                    f"no token for {where.url}",
+                    f"no token for {self.place.url}",
                     Status.NO_ACCESS,
                     "tt login, or set TT_TOKEN, or token_file in a profile",
                 )
-            token = (lambda: self._person() or where.token) if where.login else where.token
-            self._rest = Client(Session(where.url, token, headers=self._headers))
+            self._rest = Client(
+                Session(self.place.url, lambda: self.tokens()[0], headers=self._headers)
+            )
         return self._rest
+
+    def tokens(self) -> tuple[str, str]:
+        """Return what calls of REST and of operators show now; empty: nothing. Raises Failure."""
+        where = self.place
+        # Who has logged in is who calls: he has one token for both, of a quarter of an hour.
+        person = where.login.access_token() if where.login else ""
+        return person or where.token, person or where.operator_token
 
     @property
     def has_operator(self) -> bool:
         """Return whether operators' calls can be made from here."""
-        return bool(self.place.operator and (self._person() or self.place.operator_token))
-
-    def _person(self) -> str:
-        """Return the access token of who has logged in; empty: nobody. Raises Failure."""
-        return self.place.login.access_token() if self.place.login else ""
+        return bool(self.place.operator and self.tokens()[1])
 
     def _operator_metadata(self, token: str) -> list[tuple[str, str]]:
         client = [("client-name", self._client)] if self._client else []
@@ -104,7 +107,7 @@ class Engine:
 
         message = getattr(pb, f"{rpc}Request")(**request)
         call = getattr(OperatorServiceStub(self._operators()), rpc)
-        metadata = self._operator_metadata(self._person() or self.place.operator_token)
+        metadata = self._operator_metadata(self.tokens()[1])
         answer = call(message, timeout=_SECONDS, metadata=metadata)
         found: Json = MessageToDict(answer, always_print_fields_with_no_presence=True)
         return found

@@ -50,4 +50,5 @@ class Callers:
             raise
         finally:
             client.close()
-        return AccessToken(token=token, client_id=caller["id"], scopes=[caller["scope"]])
+        scopes = [caller["scope"], *filter(None, [caller["role"]])]
+        return AccessToken(token=token, client_id=caller["id"], scopes=scopes)

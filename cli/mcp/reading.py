@@ -280,6 +280,14 @@ def _event(event: Json) -> Json:
 
 
 @plainly
+def who_am_i(ctx: Ctx) -> RecordAnswer:
+    """Say who the caller is to the engine and what he may do: scope, and of a person his role
+    (admin, operator, viewer) and the exchanges that he is operator of; none is none."""
+    # Names of users and tokens are the engine's own, a few plain characters each.
+    return record_of({}, said=dict(engine_of(ctx).rest.get_caller()))
+
+
+@plainly
 def engine_health(ctx: Ctx) -> RecordAnswer:
     """Say how the engine is: each process, since when, and how far behind; with an operator's token
     also halts, circuit breakers and orders that wait for a person."""
@@ -298,5 +306,5 @@ def engine_health(ctx: Ctx) -> RecordAnswer:
 
 TOOLS = (
     list_strategies, get_strategy, get_strategy_orders, get_strategy_performance, why_not_copied,
-    get_order, list_events, engine_health,
+    get_order, list_events, engine_health, who_am_i,
 )  # fmt: skip

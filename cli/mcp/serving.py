@@ -6,8 +6,10 @@ request, and an operator's token, if he has one, in ``Operator-Authorization``; 
 
 from __future__ import annotations
 
+import base64
 import functools
 import hashlib
+import json
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
@@ -65,12 +67,10 @@ class Serving:
         place, address = self.place, ""
         if self._over_http:
             headers = ctx.headers or {}
-            place = replace(
-                place,
-                token=bearer(headers, "authorization"),
-                operator_token=bearer(headers, OPERATOR_HEADER),
-                login=None,
-            )
+            token = bearer(headers, "authorization")
+            # A person has one token for both ports.
+            operator = bearer(headers, OPERATOR_HEADER) or (token if "." in token else "")
+            place = replace(place, token=token, operator_token=operator, login=None)
             address = address_of(ctx)
         key = (place.token, place.operator_token, client_of(ctx), address)
         with self._lock:
@@ -110,9 +110,21 @@ def client_of(ctx: Ctx) -> str:
 
 
 def caller_digest(engine: Engine) -> str:
-    """Return what the journal has of a caller's tokens."""
-    both = f"{engine.place.token} {engine.place.operator_token}"
+    """Return what the journal has of a caller: of a person's tokens the person, for they change."""
+    both = " ".join(map(owner_of, engine.tokens()))
     return hashlib.sha256(both.encode()).hexdigest()[:16]
+
+
+def owner_of(token: str) -> str:
+    """Return the user of a person's access token, which the engine verifies; else the token."""
+    parts = token.split(".")
+    if len(parts) != 3:
+        return token
+    try:
+        claims = json.loads(base64.urlsafe_b64decode(parts[1] + "=" * (-len(parts[1]) % 4)))
+        return str(claims["sub"])
+    except (ValueError, LookupError, TypeError):
+        return token
 
 
 def bearer(headers: Mapping[str, str], name: str) -> str:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from launcher.temporary import create_database
+from tests.cli.people import PASSWORD, Person
 from tests.cli.world import World, world
 
 _numbers = itertools.count(0xC11)
@@ -24,6 +25,15 @@ def running(
     database = create_database(postgres_server, template=migrated_template)
     with world(tmp_path_factory.mktemp("cli"), database, redis_url) as made:
         yield made
+
+
+@pytest.fixture(scope="session")
+def admin(running: World, tmp_path_factory: pytest.TempPathFactory) -> Person:
+    """The first admin, logged in."""
+    made = running.json("users", "bootstrap", "root")
+    person = Person(running, tmp_path_factory.mktemp("root"))
+    assert person.log_in("root", made["oneTimePassword"], PASSWORD)["role"] == "admin"
+    return person
 
 
 @pytest.fixture

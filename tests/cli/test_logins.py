@@ -5,86 +5,17 @@ from __future__ import annotations
 import json
 import threading
 from pathlib import Path
-from typing import Any, TypedDict
 
 import msgspec
-import pytest
 
-from cli.logins import Kept, Logins
-from tests.cli.world import Said, World, call
-
-PASSWORD = "a long password of hers"
-
-
-class State(TypedDict):
-    """Names of the environment."""
-
-    TT_TOKEN: str
-    TT_OPERATOR_TOKEN: str
-    XDG_STATE_HOME: str
-
-
-class Person:
-    """A shell of somebody without any token."""
-
-    def __init__(self, world: World, home: Path) -> None:
-        self.world = world
-        self.home = home
-        self.environ = {
-            "TT_URL": world.edge.url,
-            "TT_OPERATOR": world.environ["TT_OPERATOR"],
-            "XDG_STATE_HOME": str(home),
-        }
-
-    @property
-    def logins(self) -> Logins:
-        """Return what his `tt` keeps."""
-        return Logins.at(self.world.edge.url, self.environ)
-
-    def tt(self, *arguments: str, stdin: str = "") -> Said:
-        """Call `tt`."""
-        return call(*arguments, environ=self.environ, stdin=stdin)
-
-    def log_in(self, name: str, *lines: str) -> Any:
-        """Log in, and return what it says."""
-        typed = "".join(f"{line}\n" for line in lines)
-        return self.world.json("login", name, "--stdin", stdin=typed, **self.state)
-
-    @property
-    def state(self) -> State:
-        """Return what makes a call of the world this person's."""
-        return State(TT_TOKEN="", TT_OPERATOR_TOKEN="", XDG_STATE_HOME=str(self.home))
-
-    def make_it_old(self) -> Kept:
-        """Have the access token end within the minute; return what was kept."""
-        kept = self.logins.kept()
-        assert kept is not None
-        old = msgspec.structs.replace(kept, expires_s=0.0)
-        self.logins.path.write_bytes(msgspec.json.encode(old))
-        return kept
-
-
-@pytest.fixture(scope="module")
-def admin(running: World, tmp_path_factory: pytest.TempPathFactory) -> Person:
-    """The first admin, logged in."""
-    made = running.json("users", "bootstrap", "root")
-    person = Person(running, tmp_path_factory.mktemp("root"))
-    assert person.log_in("root", made["oneTimePassword"], PASSWORD)["role"] == "admin"
-    return person
-
-
-def _made(admin: Person, home: Path, name: str, *options: str) -> Person:
-    said = admin.tt("users", "create", name, *options, "--json")
-    assert said.status == 0, said
-    person = Person(admin.world, home)
-    person.log_in(name, said.json["oneTimePassword"], PASSWORD)
-    return person
+from tests.cli.people import PASSWORD, Person, made_person
+from tests.cli.world import World
 
 
 def test_the_first_admin_is_made_once_and_makes_the_others(admin: Person, tmp_path: Path) -> None:
     again = admin.world.tt("users", "bootstrap", "eve")
     assert (again.status, "there is an admin" in again.err) == (5, True)
-    ann = _made(admin, tmp_path, "ann", "--role", "operator", "--exchange", "okx")
+    ann = made_person(admin, tmp_path, "ann", "--role", "operator", "--exchange", "okx")
     who = ann.tt("whoami", "--json").json
     assert (who["id"], who["role"], who["exchanges"]) == ("@ann", "operator", ["okx"])
     assert "operator of okx" in ann.tt("whoami").out
@@ -121,7 +52,7 @@ def test_what_admins_are_answered_is_as_their_schemas_say(running: World, admin:
 
 
 def test_a_login_lasts_by_refreshing_and_ends_at_logout(admin: Person, tmp_path: Path) -> None:
-    ben = _made(admin, tmp_path, "ben", "--role", "viewer")
+    ben = made_person(admin, tmp_path, "ben", "--role", "viewer")
     first = ben.make_it_old()
     assert ben.tt("whoami", "--json").json["id"] == "@ben"
     second = ben.logins.kept()
@@ -139,7 +70,7 @@ def test_a_login_lasts_by_refreshing_and_ends_at_logout(admin: Person, tmp_path:
 
 def test_calls_at_once_refresh_once(admin: Person, tmp_path: Path) -> None:
     """Two refreshes with one token would log the family out."""
-    cid = _made(admin, tmp_path, "cid", "--role", "viewer")
+    cid = made_person(admin, tmp_path, "cid", "--role", "viewer")
     cid.make_it_old()
     tokens: list[str] = []
     begin = threading.Barrier(4)
@@ -158,7 +89,7 @@ def test_calls_at_once_refresh_once(admin: Person, tmp_path: Path) -> None:
 
 
 def test_a_session_that_is_over_says_so_and_is_forgotten(admin: Person, tmp_path: Path) -> None:
-    dot = _made(admin, tmp_path, "dot", "--role", "viewer")
+    dot = made_person(admin, tmp_path, "dot", "--role", "viewer")
     dot.make_it_old()
     assert admin.tt("users", "disable", "dot", "--yes").status == 0
     said = dot.tt("whoami")
@@ -167,7 +98,7 @@ def test_a_session_that_is_over_says_so_and_is_forgotten(admin: Person, tmp_path
 
 
 def test_a_file_that_others_can_read_is_not_used(admin: Person, tmp_path: Path) -> None:
-    fay = _made(admin, tmp_path, "fay", "--role", "viewer")
+    fay = made_person(admin, tmp_path, "fay", "--role", "viewer")
     fay.logins.path.chmod(0o644)
     said = fay.tt("whoami")
     assert (said.status, "others can read" in said.err) == (4, True)

@@ -25,6 +25,7 @@ from mcp_types import CallToolResult, ElicitResult, Implementation
 
 from cli.core.answers import STRANGER
 from launcher.ports import free_port
+from tests.cli import people
 from tests.cli.test_commands import made
 from tests.cli.world import World
 from tests.control.edge import MANAGE, OPERATE, READ, ROOT, digest
@@ -38,7 +39,7 @@ Transport = Literal["stdio", "http"]
 READS = {
     "list_strategies", "get_strategy", "get_strategy_orders", "get_strategy_performance",
     "why_not_copied", "get_order", "list_leaders", "get_leader", "simulate_following",
-    "list_events", "engine_health",
+    "list_events", "engine_health", "who_am_i",
 }  # fmt: skip
 CHANGES = {
     "pause_subscription", "resume_subscription", "set_halt", "clear_halt", "plan_resync",
@@ -233,6 +234,8 @@ async def test_every_tool_is_listed_and_answers(
             health = (await told(client, "engine_health"))["record"]
             assert [part["name"] for part in health["parts"]] == ["events"]
             assert health["haltsInForce"] == []
+            who = (await told(client, "who_am_i"))["record"]
+            assert (who["id"], who["scope"], who["role"]) == ("backend", "manage", "")
             events: list[Any] = []
             while not events:
                 # The log is some way behind what it tells.
@@ -281,6 +284,67 @@ async def test_a_token_reaches_as_far_over_mcp_as_over_rest(
         assert "haltsInForce" not in (await told(client, "engine_health"))["record"]
     assert running.json("subs", "show", sub)["state"] == "SUBSCRIPTION_STATE_ACTIVE"
     assert running.json("halt", "list") == []
+
+
+async def test_a_viewer_is_offered_and_allowed_no_change(
+    changes: Serves, running: World, admin: people.Person, wallet: Wallet, tmp_path: Path
+) -> None:
+    sub = made(running, wallet())["id"]
+    names = {"vera": "viewer", "oleg": "operator"}
+    those = {
+        role: await asyncio.to_thread(
+            people.made_person, admin, tmp_path / name, name, "--role", role,
+            *(("--exchange", "polymarket") if role == "operator" else ()),
+        )
+        for name, role in names.items()
+    }  # fmt: skip
+    tokens = {role: one.logins.access_token() for role, one in those.items()}
+    async with changes.http(tokens["viewer"], operator="") as client:
+        assert {tool.name for tool in (await client.list_tools()).tools} == READS
+        who = (await told(client, "who_am_i"))["record"]
+        assert (who["id"], who["role"], who["scope"]) == ("@vera", "viewer", "read")
+        assert "NOT_ALLOWED" in await refused(
+            client, "pause_subscription", strategy_id=sub, key=key()
+        )
+        assert "role viewer" in await refused(
+            client, "set_halt", scope="LEADER", subject="0x" + "7" * 40, key=key()
+        )
+    assert running.json("subs", "show", sub)["state"] == "SUBSCRIPTION_STATE_ACTIVE"
+    assert running.json("halt", "list") == []
+    async with changes.http(tokens["operator"], operator="") as client:
+        assert {tool.name for tool in (await client.list_tools()).tools} == READS | CHANGES
+        assert (await told(client, "who_am_i"))["record"]["exchanges"] == ["polymarket"]
+        await told(client, "pause_subscription", strategy_id=sub, key=key())
+    assert running.json("subs", "show", sub)["state"] == "SUBSCRIPTION_STATE_PAUSED"
+
+
+async def test_a_key_is_a_persons_over_refreshed_tokens(
+    changes: Serves, admin: people.Person, running: World, wallet: Wallet, tmp_path: Path
+) -> None:
+    """His access token is another one each quarter of an hour; a change must not be made twice."""
+    sub, once = made(running, wallet())["id"], key()
+    zoe = await asyncio.to_thread(
+        people.made_person, admin, tmp_path, "zoe", "--role", "operator", "--exchange", "polymarket"
+    )
+    before = len(changes.calls())
+    for _ in range(2):
+        async with changes.http(zoe.logins.access_token(), operator="") as client:
+            await told(client, "pause_subscription", strategy_id=sub, key=once)
+        zoe.make_it_old()
+    assert len(changes.calls()) == before + 1
+
+
+async def test_over_stdio_the_person_who_logged_in_is_asked(
+    changes: Serves, admin: people.Person, tmp_path: Path
+) -> None:
+    await asyncio.to_thread(people.made_person, admin, tmp_path, "yan", "--role", "viewer")
+    environ = changes.environ | {"TT_TOKEN": "", "XDG_STATE_HOME": str(tmp_path)}
+    parameters = StdioServerParameters(
+        command=sys.executable, args=["-m", "cli", "mcp", *changes.arguments], env=environ, cwd=ROOT
+    )
+    async with Client(parameters) as client:
+        assert {tool.name for tool in (await client.list_tools()).tools} == READS
+        assert (await told(client, "who_am_i"))["record"]["id"] == "@yan"
 
 
 BODY = {"jsonrpc": "2.0", "id": 1, "method": "tools/list", "params": {}}
