@@ -18,6 +18,8 @@ _SERVICE = user_service_pb2.DESCRIPTOR.services_by_name["LoginService"]
 _CLUSTER = "login-keys"
 _ISSUER = "tradingtools"
 _KEPT = "60s"
+OF_PERSON = {"name": "authorization", "string_match": {"contains": "."}}
+"""Matches requests with a JWT: a program's token has no dot."""
 _FILTERS = "type.googleapis.com/envoy.extensions.filters"
 
 
@@ -37,13 +39,12 @@ def filter_(audience: str) -> dict[str, Any]:
             "cache_duration": _KEPT,
         },
     }
-    dotted = {"name": "authorization", "string_match": {"contains": "."}}
     config = {
         "@type": f"{_FILTERS}.http.jwt_authn.v3.JwtAuthentication",
         "providers": {"people": provider},
         "rules": [
             {
-                "match": {"prefix": "/", "headers": [dotted]},
+                "match": {"prefix": "/", "headers": [OF_PERSON]},
                 "requires": {"provider_name": "people"},
             }
         ],

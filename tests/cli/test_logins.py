@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import threading
 from pathlib import Path
 
+import httpx
 import msgspec
 
 from tests.cli.people import PASSWORD, Person, made_person
@@ -118,3 +120,19 @@ def test_a_password_is_never_in_what_is_said(admin: Person, tmp_path: Path) -> N
     kept = admin.logins.path.read_text()
     assert PASSWORD not in kept
     assert json.loads(kept)["user"] == "root"
+
+
+def test_a_stream_does_not_outlive_its_user(admin: Person, tmp_path: Path) -> None:
+    gil = made_person(admin, tmp_path, "gil", "--role", "viewer")
+    url = f"{admin.world.edge.url}/events/stream"
+    shown = {"Authorization": f"Bearer {gil.logins.access_token()}"}
+    with httpx.Client(timeout=60, trust_env=False) as client:
+        with client.stream("GET", url, headers=shown) as stream:
+            assert stream.status_code == 200
+            lines = stream.iter_raw()
+            next(lines)
+            assert admin.tt("users", "disable", "gil", "--yes").status == 0
+            with contextlib.suppress(httpx.RemoteProtocolError):
+                # It ends; a program's goes on for ever.
+                list(lines)
+        assert client.get(url, headers=shown).status_code == 401

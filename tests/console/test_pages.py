@@ -381,7 +381,7 @@ def test_a_link_logs_in_one_browser_and_puts_nobody_out(browser: Browser, served
     first.goto(link)
     expect(first.get_by_role("navigation")).to_be_visible()
     first.get_by_role("button", name="Log out").click()
-    expect(first.get_by_label("Token")).to_be_visible()
+    expect(first.get_by_label("Password")).to_be_visible()
     assert first.evaluate("localStorage.length") == 0
     for page in (first, second):
         page.context.close()
