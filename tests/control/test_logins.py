@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import base64
+import hmac
 import itertools
+import json
 import secrets
 import threading
 from collections.abc import Callable, Iterator
@@ -14,6 +17,7 @@ import httpx
 import jwt
 import psycopg
 import pytest
+from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from services.control.users import access, keys
@@ -293,14 +297,20 @@ def test_a_token_that_is_not_ours_opens_nothing(edge: RunningEdge, make: Make, b
     good = _signed(key, sid=sid)
     head, body, _ = good.split(".")
     none = jwt.encode(jwt.decode(good, options={"verify_signature": False}), "", algorithm="none")
-    hmac_ = jwt.encode({"sid": sid}, "k" * 32, algorithm="HS256", headers={"kid": key.kid})
+    claims = jwt.decode(good, options={"verify_signature": False})
+    public = key.public.public_bytes(
+        serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
+    )
     bad = {
         "expired": _signed(key, sid=sid, iat=int(now) - 1000, exp=int(now) - 100),
         "of another key": _signed(stranger, sid=sid),
         "of a key that is no longer ours": _signed(long_ago, sid=sid),
         "alg none": none,
         "no signature": f"{head}.{body}.",
-        "HMAC": hmac_,
+        "HMAC by the public key": _hmac(claims, key.kid, public),
+        "HMAC by the published text": _hmac(claims, key.kid, key.jwk()["x"].encode()),
+        "of a key that nobody has": _signed(key._replace(kid="0" * 16), sid=sid),
+        "without a key's name": jwt.encode(claims, key.private, algorithm="ES256"),
         "of another deployment": _signed(key, sid=sid, aud="test/other"),
         "of another issuer": _signed(key, sid=sid, iss="eve"),
         "without an end": jwt.encode(
@@ -312,6 +322,16 @@ def test_a_token_that_is_not_ours_opens_nothing(edge: RunningEdge, make: Make, b
     fine = {"now": good, "before": _signed(before, sid=sid), "next": _signed(after, sid=sid)}
     assert _asked(edge, by, fine) == dict.fromkeys(fine, True)
     assert _asked(edge, by, bad) == dict.fromkeys(bad, False)
+
+
+def _hmac(claims: dict[str, Any], kid: str, secret: bytes) -> str:
+    """Return a token that takes the public key for a secret (PyJWT itself makes none)."""
+    parts = [
+        base64.urlsafe_b64encode(json.dumps(part).encode()).rstrip(b"=")
+        for part in ({"alg": "HS256", "typ": "JWT", "kid": kid}, claims)
+    ]
+    signature = hmac.digest(secret, b".".join(parts), "sha256")
+    return b".".join([*parts, base64.urlsafe_b64encode(signature).rstrip(b"=")]).decode()
 
 
 def _asked(edge: RunningEdge, by: str, tokens: dict[str, str]) -> dict[str, bool]:
