@@ -11,13 +11,20 @@ const PAGES = [
 ];
 const OTHERS = [["why", "Why"]]; // Reached by links.
 const TITLES = new Map([...PAGES, ...OTHERS]);
+const OF_COPIES = new Set(["overview", "tape", "leaders", "subscriptions", "orders", "guard"]);
+
+/** Pages for who has logged in: copies are Polymarket's, and nothing to an operator of another exchange. */
+function pagesOf({ rest }) {
+  const copies = rest?.role !== "operator" || rest.exchanges.includes("polymarket");
+  return copies ? PAGES : PAGES.filter(([name]) => !OF_COPIES.has(name));
+}
 
 /** Where the address says that the reader is: #/orders/abc?state=x -> {page, id, query}. */
 function place() {
   const [path, search = ""] = location.hash.replace(/^#\/?/, "").split("?");
   const [page = "", ...rest] = path.split("/");
   return {
-    page: TITLES.has(page) ? page : "overview",
+    page: TITLES.has(page) ? page : "",
     id: decodeURIComponent(rest.join("/")),
     query: new URLSearchParams(search),
   };
@@ -72,7 +79,9 @@ function mayOf({ scope, role, exchanges }) {
   return role === "operator" ? `operator of ${exchanges.join(", ") || "no exchange"}` : role || scope;
 }
 
-function Shell({ who, at, onOut }) {
+function Shell({ who, at: asked, onOut }) {
+  const pages = pagesOf(who);
+  const at = { ...asked, page: asked.page || pages[0][0] };
   const [stream, set] = useState("connecting");
   const [loaded, use] = useState(null);
   const [failed, fail] = useState(null);
@@ -93,8 +102,8 @@ function Shell({ who, at, onOut }) {
     ${stream === "away" && html`<div class="banner bad" role="status">
       The engine does not answer. What you see may be old; the page goes on by itself when it is back.</div>`}
     <aside class="side">
-      <a class="brand" href="#/overview"><img src="icon.svg" alt="" />Trading Tools</a>
-      <nav aria-label="Pages">${PAGES.map(([name, title]) => html`
+      <a class="brand" href="#/"><img src="icon.svg" alt="" />Trading Tools</a>
+      <nav aria-label="Pages">${pages.map(([name, title]) => html`
         <a href=${`#/${name}`} aria-current=${name === at.page ? "page" : undefined}>${title}</a>`)}
       </nav>
       <div class="who small quiet">
@@ -126,11 +135,11 @@ function App() {
     const stop = onLoggedOut(() => set(null));
     const linked = location.hash.match(/^#code=([0-9a-f]+)$/);
     // The code leaves the address before anything else is shown.
-    if (linked) history.replaceState(null, "", "#/overview");
+    if (linked) history.replaceState(null, "", "#/");
     // A link that was used logs in nobody, and nobody out.
     const mine = (problem) => {
       if (problem.status !== 401) throw problem;
-      say("The link was used, or is too old. Log in with a token, or by another link: tt console");
+      say("The link was used, or is too old. Log in here, or by another link: tt console");
       return session.get();
     };
     const begin = (tries) =>

@@ -27,7 +27,7 @@ class Live {
     return () => this.readers.delete(told);
   }
 
-  /** Call `told(state)` with connecting, live or away, now and when it changes. Returns what stops that. */
+  /** Call `told(state)` with connecting, live, away or no events (they are not for who asks), now and when it changes. Returns what stops that. */
   watch(told) {
     this.watchers.add(told);
     told(this.state);
@@ -79,6 +79,12 @@ class Live {
     try {
       const from = this.after === null ? "" : `?after=${this.after}`;
       const response = await fetch(`api/events/stream${from}`, { signal: own.signal, headers: proof() });
+      if (response.status === 403) {
+        // The log is about all exchanges; nothing changes that before another login.
+        this.say("no events");
+        this.running.abort();
+        return;
+      }
       if (!response.ok || !response.body) throw new Error(`status ${response.status}`);
       this.say("live");
       const parse = parser();

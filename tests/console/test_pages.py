@@ -132,6 +132,10 @@ def test_a_person_logs_in_by_name_and_chooses_a_password(
     page.get_by_label("New password").fill("a long password of hers")
     page.get_by_role("button", name="Log in").click()
     expect(page.get_by_text("@olga (operator of okx)")).to_be_visible()
+    # Copies are Polymarket's, and the log is about all exchanges.
+    expect(page.get_by_role("heading", name="Bots", level=1)).to_be_visible()
+    expect(page.get_by_text("no events")).to_be_visible()
+    assert page.get_by_role("link", name="Subscriptions").count() == 0
     assert page.evaluate("document.cookie") == ""
     assert once not in page.content()
     page.get_by_role("button", name="Log out").click()
