@@ -76,7 +76,9 @@ def test_every_wait_for_a_client_ends(tmp_path: Path, names: tuple[str, ...], se
 
 def test_what_a_client_may_hold_is_finite(tmp_path: Path) -> None:
     config = _config(tmp_path)
-    manager, (listener,) = _manager(config), config["static_resources"]["listeners"]
+    manager, (listener, keys) = _manager(config), config["static_resources"]["listeners"]
+    # Envoy itself asks there, and nobody else can.
+    assert "pipe" in keys["address"]
     assert 0 < _connections(config)["max_active_downstream_connections"] <= 8192
     http2 = manager["http2_protocol_options"]
     assert 0 < http2["max_concurrent_streams"] <= 100
