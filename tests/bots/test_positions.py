@@ -17,6 +17,12 @@ def _fast(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("services.bots.core.positions.SETTLES_MS", 60)
 
 
+def standing(desk: Desk) -> list[tuple[str, bool]]:
+    """Return side of what rests, and whether it only reduces."""
+    rests = open_orders(desk)
+    return [(one.side, one.reduce_only) for one in desk.exchange.placed if one.order_id in rests]
+
+
 async def test_what_is_missing_stops_openings_there_until_it_is_back(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -33,9 +39,8 @@ async def test_what_is_missing_stops_openings_there_until_it_is_back(
 
         await until(lambda: desk.rows(GAPS, desk.wallet) == [(10, 4, 6, False)], "the gap")
         script.intents = (quote(10), quote(5, slot="b", side="SELL", price=641_000))
-        await until(lambda: len(open_orders(desk)) == 1, "the end of what opens")
-        (left,) = open_orders(desk)
-        assert exchange.orders[left].side == "SELL"
+        # What opens is gone, and an exit opens no other side.
+        await until(lambda: standing(desk) == [("SELL", True)], "the end of what opens")
         told = "select count(*) from bot_event where bot_id = %s and what = 'position_missing'"
         assert desk.rows(told, desk.one) == [(1,)]
 
