@@ -107,6 +107,7 @@ class Backtest:
         instruments: by id.
         limits: the bot's.
         assumptions: latency, fees, seed.
+        exchange: another one than the backtest's own.
     """
 
     def __init__(
@@ -117,10 +118,11 @@ class Backtest:
         *,
         limits: RiskLimits | None = None,
         assumptions: Assumptions | None = None,
+        exchange: Exchange | None = None,
     ) -> None:
         self._assumptions = assumptions or Assumptions()
         self._dice = random.Random(self._assumptions.seed)  # noqa: S311
-        self._exchange = Exchange(dict(instruments), self._assumptions.fees)
+        self._exchange = exchange or Exchange(dict(instruments), self._assumptions.fees)
         venues = {one.venue for one in instruments.values()}
         setup = Setup(
             bot_id="backtest",
