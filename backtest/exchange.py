@@ -5,7 +5,7 @@ It answers as a gateway does, with values of the port; it knows no wire and no l
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from paper.matching.book import Book
@@ -63,11 +63,17 @@ class Exchange:
     Args:
         instruments: all that are traded.
         fees: of the account.
+        venue_fees: in their place, by venue.
     """
 
-    def __init__(self, instruments: dict[str, Instrument], fees: FeeRates) -> None:
+    def __init__(
+        self,
+        instruments: dict[str, Instrument],
+        fees: FeeRates,
+        venue_fees: Mapping[str, FeeRates] | None = None,
+    ) -> None:
         self._instruments = instruments
-        self._fees = fees
+        self._fees = {it.id: (venue_fees or {}).get(it.venue, fees) for it in instruments.values()}
         self._books = {one: Book() for one in instruments}
         self._orders: dict[str, _Order] = {}
         self._ids: dict[int, str] = {}
@@ -162,7 +168,7 @@ class Exchange:
         return self._report(known, status, "" if filled else event.reason, now_ms)
 
     def _fills(self, instrument_id: str, trade: Trade, now_ms: int) -> Iterator[Told]:
-        one = self._instruments[instrument_id]
+        one, fees = self._instruments[instrument_id], self._fees[instrument_id]
         for number, maker in ((trade.taker, False), (trade.maker, True)):
             if number is None:
                 continue
@@ -171,7 +177,7 @@ class Exchange:
             known = replace(known, filled=known.filled + size)
             self._orders[known.new.order_id] = known
             self._trades += 1
-            rate = self._fees.maker if maker else self._fees.taker
+            rate = fees.maker if maker else fees.taker
             price = trade.price * one.tick_size
             fee = -(-one.notional(price, size, up=True) * rate // _PARTS_PER_MILLION)
             yield Fill(

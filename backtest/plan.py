@@ -49,7 +49,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     latency_ms: int = 20
     jitter_ms: int = 10
     maker_fee: int | None = None
-    """Parts of a million of the notional; None: as the first instrument's venue takes at most."""
+    """Parts of a million of the notional; None: those of each venue without a discount."""
     taker_fee: int | None = None
     vary: dict[str, list[str]] = {}
     """Settings of the strategy, or ``seed``, with the values to try: every combination is."""
@@ -97,7 +97,7 @@ def trial(plan: Plan, changes: Mapping[str, str] | None = None) -> Trial:
             latency_ms=plan.latency_ms,
             jitter_ms=plan.jitter_ms,
             seed=how.seed,
-            fees=_fees(plan, instruments[0]),
+            venue_fees={it.venue: _fees(plan, it.venue) for it in instruments},
             sample_ms=max(seconds * 1000 // _POINTS, 1000),
         ),
         market=how,
@@ -105,8 +105,8 @@ def trial(plan: Plan, changes: Mapping[str, str] | None = None) -> Trial:
     )
 
 
-def _fees(plan: Plan, first: Instrument) -> FeeRates:
-    usual = _FEES.get(first.venue, FeeRates())
+def _fees(plan: Plan, venue: str) -> FeeRates:
+    usual = _FEES.get(venue, FeeRates())
     return FeeRates(
         maker=usual.maker if plan.maker_fee is None else plan.maker_fee,
         taker=usual.taker if plan.taker_fee is None else plan.taker_fee,

@@ -15,6 +15,7 @@ from tradingtools.domain.instrument import Instrument
 from tradingtools.venues.trading import Fill
 
 _MOST_MARKS = 400
+_MOST_REASONS = 12
 _FILLING = (
     "A resting order stands behind what rested at its price before it; prints and books that cross"
     " it fill it. What the bot trades does not move the market."
@@ -111,8 +112,8 @@ def page(one: Trial, outcome: Outcome, told: Result) -> str:
             [Line(times=times, values=[it.position / 10**first.size_digits for it in points],
                   step=True, area=True)], label="Inventory")),
         _panel(f"Result by source, {told.currency}", bars(rows, label="Result by source")),
-        _panel("Why it quoted so at the end", _explained(told)),
-        _panel("Assumed", _assumed(one, told), wide=True),
+        _panel("Assumed", _assumed(one, told)),
+        _panel("Why it quoted so at the end", _explained(told), wide=True),
     ]  # fmt: skip
     title = f"Backtest of {told.strategy} on {', '.join(it.id for it in one.instruments)}"
     return _document(title, f"{_instant(told.from_ms)} to {_instant(told.to_ms)} UTC", panels)
@@ -188,12 +189,14 @@ def _figures(told: Result) -> str:
 def _assumed(one: Trial, told: Result) -> str:
     assumed = one.assumptions
     market = f"recording {one.recording}" if one.recording else f"a market made by seed {told.seed}"
-    maker, taker = (it / 10_000 for it in (assumed.fees.maker, assumed.fees.taker))
-    fees = f"Fees: {maker:g} % as maker, {taker:g} % as taker."
+    fees = "; ".join(
+        f"fees at {venue}: {it.maker / 10_000:g} % as maker, {it.taker / 10_000:g} % as taker"
+        for venue, it in assumed.venue_fees.items()
+    )
     texts = [
         f"{told.events:,} events of {market}.",
         f"{assumed.latency_ms} ms there and as many back, up to {assumed.jitter_ms} ms more each.",
-        fees,
+        f"{fees.capitalize()}.",
         _FILLING,
     ]
     return "".join(f"<p>{escape(text)}</p>" for text in texts)
@@ -203,9 +206,10 @@ def _explained(told: Result) -> str:
     groups: dict[str, list[str]] = {}
     for slot, text in told.explained.items():
         groups.setdefault(text, []).append(slot)
-    rows = [[", ".join(slots[:6]) + (" …" if len(slots) > 6 else ""), text]
-            for text, slots in list(groups.items())[:12]]  # fmt: skip
-    return _table(["slot", "why"], rows, numbers=False)
+    rows = [[", ".join(slots), text] for text, slots in groups.items()]
+    more = f'<p class="quiet">and {len(rows) - _MOST_REASONS} more</p>'
+    shown = _table(["slot", "why"], rows[:_MOST_REASONS], numbers=False)
+    return shown + (more if len(rows) > _MOST_REASONS else "")
 
 
 def _mark(one: Instrument, fill: Fill) -> Mark:

@@ -57,6 +57,8 @@ class Assumptions:
     """Added at random to each way, up to this."""
     seed: int = 1
     fees: FeeRates = field(default_factory=FeeRates)
+    venue_fees: Mapping[str, FeeRates] = field(default_factory=dict)
+    """By venue, in place of ``fees``."""
     sample_ms: int = 60_000
     """Between two points of the equity curve."""
     capabilities: TradingCapabilities = CAPABILITIES
@@ -122,7 +124,9 @@ class Backtest:
     ) -> None:
         self._assumptions = assumptions or Assumptions()
         self._dice = random.Random(self._assumptions.seed)  # noqa: S311
-        self._exchange = exchange or Exchange(dict(instruments), self._assumptions.fees)
+        self._exchange = exchange or Exchange(
+            dict(instruments), self._assumptions.fees, self._assumptions.venue_fees
+        )
         venues = {one.venue for one in instruments.values()}
         setup = Setup(
             bot_id="backtest",

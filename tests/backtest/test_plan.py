@@ -69,6 +69,12 @@ def test_gains_at_two_venues_are_counted_in_one_unit() -> None:
     assert money_digits(one) == 8
     assert {it.instrument_id for it in outcome.fills} == scale.keys()
     assert outcome.fees == sum(it.fee * scale[it.instrument_id] for it in outcome.fills)
+    # Each venue takes its own: 1 % of shares, 0.05 % of contracts.
+    by_id = {it.id: it for it in one.instruments}
+    for it in outcome.fills:
+        traded = by_id[it.instrument_id]
+        worth = traded.notional(it.price, it.size, up=True)
+        assert it.fee == -(-worth * (10_000 if traded.venue == "polymarket" else 500) // 10**6)
 
 
 def test_a_recording_gives_what_its_market_gave(tmp_path: Path) -> None:
