@@ -91,12 +91,14 @@ function Create({ wallets, known }) {
 /** Settings and limits of a bot, to look at and to change. */
 export function BotSettings({ of: bot, may, onSaved }) {
   const known = useLoaded(strategies, []);
+  const [saved, say] = useState("");
   return html`<${Panel} wide title="Settings" aside=${titleOf(bot.strategy)}><${Loaded} of=${known}>${(all) => (all.has(bot.strategy)
-    ? html`<${Change} key=${bot.version} bot=${bot} strategy=${all.get(bot.strategy)} may=${may} onSaved=${onSaved} />`
+    ? html`<${Change} key=${bot.version} bot=${bot} strategy=${all.get(bot.strategy)} may=${may} saved=${saved}
+      onText=${() => say("")} onSaved=${() => { say("Saved."); onSaved(); }} />`
     : html`<p class="quiet">This version does not know the strategy.</p>`)}<//><//>`;
 }
 
-function Change({ bot, strategy, may, onSaved }) {
+function Change({ bot, strategy, may, saved, onText, onSaved }) {
   const [error, fail] = useState(null);
   const exchange = exchangeOf(bot.instruments[0]), config = bot.config?.[strategy.configKey] || {};
   const save = async (event) => {
@@ -116,12 +118,12 @@ function Change({ bot, strategy, may, onSaved }) {
       fail(told(problem));
     }
   };
-  return html`<form class="settings" onSubmit=${save}>
+  return html`<form class="settings" onSubmit=${save} onInput=${onText}>
     <fieldset disabled=${!may}><legend>Strategy</legend>
       <${SettingFields} strategy=${strategy} exchange=${exchange} error=${error} text=${(setting) => storedText(setting, exchange, config)} locked=${isInstrument} /></fieldset>
     <fieldset disabled=${!may}><legend>Limits</legend><${LimitFields} error=${error} limits=${bot.limits} /></fieldset>
     ${error && html`<${Problem} error=${error} />`}
-    ${may && html`<footer><span class="quiet small">version ${bot.version}${bot.appliedVersion != null && bot.appliedVersion !== bot.version ? `; its engine goes by ${bot.appliedVersion} so far` : ""}</span>
+    ${may && html`<footer><span role="status" class="up">${saved}</span><span class="quiet small">version ${bot.version}${bot.appliedVersion != null && bot.appliedVersion !== bot.version ? `; its engine goes by ${bot.appliedVersion} so far` : ""}</span>
       <button type="submit" class="primary">Save settings</button></footer>`}
   </form>`;
 }

@@ -42,7 +42,8 @@ export function Loaded({ of, empty, children }) {
 
 export function Problem({ error, again, stale }) {
   const known = error instanceof CallError;
-  return html`<div class="problem" role="alert">
+  // What is only old is told without a shout, again with each look.
+  return html`<div class="problem" role=${stale ? "status" : "alert"}>
     <strong>${known ? error.message : "This page has a fault."}</strong>
     <span class="quiet">${known ? error.reason : String(error)}${stale ? `; shown: ${ago(stale)} old` : ""}</span>
     ${again && html`<button type="button" onClick=${again}>Try again</button>`}

@@ -3,6 +3,7 @@
 import { get, query as withQuery } from "../lib/api.js";
 import { count, gain, percent, price, usdc, word } from "../lib/format.js";
 import { html, useMemo, useState } from "../lib/html.js";
+import { Follow, Simulation } from "../lib/follow.js";
 import { Badge, Figure, Id, Loaded, Panel, Table, Time, useLoaded } from "../lib/ui.js";
 import { Chart, Spark } from "../lib/chart.js";
 
@@ -10,6 +11,8 @@ const SORTS = ["copyability", "edge", "profit", "roi", "winRate", "sharpe", "vol
 const WINDOWS = ["1d", "7d", "30d", "90d", "all"];
 
 export default function Leaders({ id, query, who }) {
+  const [wallet, follow] = id.split("/");
+  if (follow) return html`<${Follow} leader=${wallet} who=${who} />`;
   return id ? html`<${Leader} wallet=${id} who=${who} />` : html`<${Ranking} query=${query} />`;
 }
 
@@ -65,8 +68,9 @@ function Leader({ wallet, who }) {
   const leader = useLoaded(() => get(`/leaders/${wallet}`), [wallet], 15);
   return html`
     <div class="top"><h1>Leader</h1><span class="quiet"><${Id} of=${wallet} /></span>
-      <div class="aside"><a class="button" href="#/leaders">All leaders</a></div></div>
-    <${Loaded} of=${leader}>${(data) => html`<${Profile} of=${data} />`}<//>`;
+      <div class="aside">${who.rest?.scope === "manage" && html`<a class="button primary" href=${`#/leaders/${wallet}/follow`}>Follow</a>`} <a class="button" href="#/leaders">All leaders</a></div></div>
+    <${Loaded} of=${leader}>${(data) => html`<${Profile} of=${data} />`}<//>
+    <div class="below"><${Simulation} wallet=${wallet} /></div>`;
 }
 
 function Profile({ of: leader }) {

@@ -93,7 +93,7 @@ function Add({ exchanges, onEnd }) {
     <label>Name <input name="name" required maxlength="64" pattern="[a-zA-Z0-9][a-zA-Z0-9 ._\\-]*" autocomplete="off" /></label>
     <label>Exchange <select name="exchange" value=${exchange} onChange=${(e) => choose(e.target.value)}>${exchanges.map(({ name }) => html`<option value=${name}>${name}</option>`)}</select></label>
     ${environments.length > 1 && html`<label>Environment <select name="environment">${environments.map((one) => html`<option value=${one}>${one}</option>`)}</select></label>`}
-    ${FIELDS[exchange].map(([name, label, type]) => html`<label key=${exchange + name}>${label} <input name=${name} type=${type} required=${name !== "funder"} autocomplete="off" spellcheck="false" /></label>`)}
+    ${FIELDS[exchange].map(([name, label, type]) => html`<label key=${exchange + name}>${label} <input name=${name} type=${type} required=${name !== "funder"} autocomplete="off" spellcheck=${false} /></label>`)}
     ${exchange === "polymarket" && html`<label>The account is <select name="signature_type">${SIGNATURES.map(([value, said]) => html`<option value=${value}>${said}</option>`)}</select></label>`}
     <label>Most of one order, USDC <input name="maxOrder" required inputmode="decimal" value="1000" /></label>
     ${key && html`<p class="field-note">Sealed to the key <code>${key.keyId}</code>; the signer's log says the same.</p>`}

@@ -16,7 +16,7 @@ from psycopg.rows import dict_row
 from launcher.ports import free_port
 from launcher.temporary import temporary_database
 from tests.console.admin import Admin
-from tests.console.facts import Facts
+from tests.console.facts import Facts, traded_before
 from tests.console.world import Served, opened
 from tests.control.edge import MANAGE, OPERATE
 from tests.control.requests import ROUTER_STAND_IN
@@ -38,7 +38,7 @@ def served(
         with psycopg.connect(url) as connection:
             connection.execute(ROUTER_STAND_IN)
         directory, port = tmp_path_factory.mktemp("console"), free_port()
-        made.analytics(directory / "analytics", {})
+        made.analytics(directory / "analytics", {"polymarket.trades": traded_before()})
         with listening(
             directory,
             url,

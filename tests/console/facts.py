@@ -172,6 +172,18 @@ def _known(wallet: str) -> enrichment_pb2.LeaderStatistics:
     return known
 
 
+def traded_before() -> list[dict[str, Any]]:
+    """Return trades of the admired leader of two days ago, as they are known for simulations."""
+    then = int(time.time() * 1000) - 48 * 3_600_000
+    return made.history(
+        ADMIRED,
+        [
+            ("0x01", "71", "BUY", "100", then, "0.5"),
+            ("0x02", "71", "SELL", "50", then + 3_600_000, "0.6"),
+        ],
+    )
+
+
 def _record(served: Served) -> None:
     """What the router has recorded of the admired leader two hours ago."""
     at = int(time.time() * 1000) - 2 * 3_600_000

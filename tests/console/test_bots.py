@@ -250,13 +250,15 @@ def test_a_bot_shows_its_trades_and_how_near_its_limits_are(page: Page, facts: F
 
 def test_settings_of_a_bot_are_changed_and_a_wrong_one_is_named(page: Page, facts: Facts) -> None:
     go(page, f"bots/{facts.bot}")
+    form = page.locator("form.settings")
     page.get_by_label("requote ticks").fill("3")
     page.locator("[name='limits.maxDailyLoss']").fill("a lot")
     page.get_by_role("button", name="Save settings").click()
-    expect(page.get_by_role("alert")).to_contain_text("maxDailyLoss")
+    expect(form.get_by_role("alert")).to_contain_text("maxDailyLoss")
     page.locator("[name='limits.maxDailyLoss']").fill("300")
     page.get_by_role("button", name="Save settings").click()
-    expect(page.get_by_text("version 2")).to_be_visible()
+    expect(form.get_by_text("Saved.")).to_be_visible()
+    expect(form.get_by_text("version 3")).to_be_visible()
     expect(page.get_by_label("requote ticks")).to_have_value("3")
     (row,) = facts.database.execute(
         "select config, limits from bot where id = %s", [facts.bot]

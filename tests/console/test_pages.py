@@ -30,6 +30,7 @@ PLACES = {
         ("tape", "Live tape"),
         ("leaders", "Leaders"),
         (f"leaders/{ADMIRED}", "Leader"),
+        (f"leaders/{ADMIRED}/follow", "Follow a leader"),
         ("guard", "Guard"),
         ("guard/{trigger}", "Trigger"),
         ("system", "System"),
