@@ -97,7 +97,7 @@ const Total = ({ of: total }) => html`<div class="figures">
   <${Figure} name="lost on the way" value=${usdc(total.trackingError)} note="slippage and fees" />
   <${Figure} name="slippage" value=${usdc(total.slippage)} note=${ticks(total.slippageTicks)} />
   <${Figure} name="filled" value=${percent(total.filledFraction)} note=${`${count(total.filledOrders)} of ${count(total.orders)} orders`} />
-  <${Figure} name="delay p50 / p90" value=${millis(total.delayP50Us)} note=${millis(total.delayP90Us)} />
+  <${Figure} name="delay, p50" value=${millis(total.delayP50Us)} note=${`p90: ${millis(total.delayP90Us)}`} />
 </div>`;
 
 const KEYS = {

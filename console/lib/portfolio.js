@@ -24,7 +24,7 @@ export function Portfolio({ subscriptions }) {
         .sort((a, b) => Number(b.live) - Number(a.live));
       return rows.length ? html`<${Table} label="Portfolio" rows=${rows} rowKey=${(r) => r.what + r.live + r.currency} columns=${[
         { name: "", cell: (r) => html`<${Badge} tone=${r.live ? "ok" : "warn"} text=${r.live ? "live" : "paper"} />` },
-        { name: "of", cell: (r) => html`<a href=${r.what === "bots" ? "#/bots" : "#/subscriptions"}>${count(r.number)} ${r.what}</a>` },
+        { name: "of", cell: (r) => html`<a href=${r.what === "bots" ? "#/bots" : "#/subscriptions"}>${count(r.number)} ${r.number === 1 ? { bots: "bot", copies: "copy" }[r.what] : r.what}</a>` },
         { name: "in", cell: (r) => r.currency },
         { name: "today", right: true, hide: "s", cell: (r) => html`<span class=${toneOf(r.today)}>${change(r.today)}</span>` },
         { name: "result", right: true, cell: (r) => html`<span class=${toneOf(r.result)}>${change(r.result)}</span>` },

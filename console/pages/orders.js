@@ -130,13 +130,13 @@ function History({ of, who, reload }) {
   const body = sent(of.order?.body || "");
   return html`
     <${Panel} wide title="Transitions" aside=${ends && who.operator?.scope === "operate" && html`<button type="button" class="danger" onClick=${() => ask(true)}>End it with evidence</button>`}>
-      <${Table} label="Transitions" rows=${of.transitions || []} rowKey=${(t) => t.chainHash} columns=${[
+      ${(of.transitions || []).length ? html`<${Table} label="Transitions" rows=${of.transitions || []} rowKey=${(t) => t.chainHash} columns=${[
         { name: "at", cell: (t) => html`<time title=${exact(t.occurredAt)}>${new Date(t.occurredAt).toLocaleTimeString(undefined, { hour12: false, fractionalSecondDigits: 3 })}</time>` },
         { name: "from", cell: (t) => word(t.fromState, "ORDER_STATE_").replace("unspecified", "–") },
         { name: "to", cell: (t) => html`<${Badge} text=${word(t.toState, "ORDER_STATE_")} />` },
         { name: "reason", cell: (t) => t.reason || "" },
         { name: "proof", hide: "m", cell: (t) => html`<${Id} of=${t.chainHash} />` },
-      ]} />
+      ]} />` : html`<p class="quiet">No transition of it is kept.</p>`}
     <//>
     <${Panel} title="At the venue"><dl class="facts"><dt>venue's id</dt><dd><${Id} of=${of.venueOrderId} /></dd>
       <dt>filled</dt><dd>${micros(of.filledSizeMicros)} shares</dd><dt>for</dt><dd>${micros(of.filledNotionalMicros)} USDC</dd>

@@ -75,7 +75,7 @@ function Detail({ id, who }) {
           <${Figure} name="marked" value=${gain(s.statistics?.unrealised)} note=${Number(s.statistics?.unmarkedPositions) > 0 ? `${s.statistics.unmarkedPositions} positions have no mark` : ""} />
           <${Figure} name="bought" value=${usdc(s.statistics?.bought)} /><${Figure} name="sold" value=${usdc(s.statistics?.sold)} />
           <${Figure} name="fees" value=${usdc(s.statistics?.fees)} /><${Figure} name="slippage" value=${usdc(s.statistics?.slippage)} />
-          <${Figure} name="delay p50 / p90" value=${millis(s.statistics?.copyDelayP50Us)} note=${millis(s.statistics?.copyDelayP90Us)} />
+          <${Figure} name="delay, p50" value=${millis(s.statistics?.copyDelayP50Us)} note=${`p90: ${millis(s.statistics?.copyDelayP90Us)}`} />
         </div>
         <dl class="facts"><dt>follower</dt><dd><${Id} of=${s.follower.followerProxy} href=${`#/subscriptions?wallet=${s.follower.followerProxy}`} /></dd>
           <dt>leader</dt><dd><${Id} of=${s.leader} href=${`#/leaders/${s.leader}`} /></dd><dt>since</dt><dd><${Time} at=${s.createdAt} /></dd>
