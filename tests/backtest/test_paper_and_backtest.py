@@ -39,28 +39,24 @@ def traded(outcome: Outcome) -> list[tuple[Any, ...]]:
     return [(it.venue_ms, it.side, it.price, it.size, it.fee, it.maker) for it in outcome.fills]
 
 
-def judged(name: str, seconds: int, where: Path) -> None:
-    """Compare a run on paper with its backtest, and with one by another latency than it had."""
-    given = {"bot": bots.file(name, bots.SWAP), "market": {"seconds": seconds, "seed": 4}}
+def judged(name: str, seconds: int, where: Path, **market: float) -> None:
+    """Compare a run on paper with its backtest on the recording, by the latency that it had."""
+    given = {"bot": bots.file(name, bots.SWAP), "market": {"seconds": seconds, "seed": 4, **market}}
     one = trial(msgspec.convert(given, Plan))
     path = where / f"{name}.jsonl"
     record(path, events(one), one.instruments)
     paper, gained = on_paper(one, one.assumptions)
     recorded = trial(msgspec.convert({**given, "recording": str(path)}, Plan))
     again = replace(recorded.assumptions, sample_ms=one.assumptions.sample_ms)
-    slower = replace(again, latency_ms=again.latency_ms + 15)
-    same, other = (
-        played(msgspec.structs.replace(recorded, assumptions=it)) for it in (again, slower)
-    )
-    # Latency is the one cause of a difference: by the same one, each fill is the same.
+    same = played(msgspec.structs.replace(recorded, assumptions=again))
+    # Latency is the one cause of a difference: by the same one, each fill is the same. By another
+    # one a market maker goes its own way, since what it learns of its fills moves its quotes.
     assert len(paper.fills) > 5
     assert traded(paper) == traded(same)
     assert (paper.made, paper.unrealised, paper.fees) == (same.made, same.unrealised, same.fees)
     # The ledger of the exchange has what the bot believes; each rounds a fill once.
     believed = Decimal(paper.made - paper.funding) / 10**8
     assert abs(gained - believed) <= Decimal(3 * len(paper.fills)) / 10**8
-    # By another one orders stand elsewhere in the queue: not all the same fills, but about as many.
-    assert abs(len(other.fills) - len(paper.fills)) <= max(len(paper.fills) // 4, 5)
 
 
 @pytest.mark.parametrize("name", ["grid", "market_making"])
@@ -69,6 +65,7 @@ def test_a_run_on_paper_and_its_backtest_agree(name: str, tmp_path: Path) -> Non
 
 
 @pytest.mark.long
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize("name", ["grid", "market_making"])
 def test_a_day_on_paper_and_its_backtest_agree(name: str, tmp_path: Path) -> None:
-    judged(name, 86_400, tmp_path)
+    judged(name, 86_400, tmp_path, updatesPerSecond=0.5, printsPerSecond=0.2)
