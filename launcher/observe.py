@@ -28,8 +28,15 @@ class Observer:
         if self._connection is not None:
             self._connection.close()
 
-    def numbers(self) -> Numbers:
-        """The numbers now. Raises psycopg.Error: the database is away for a moment."""
+    def numbers(self, newest: int = 5_000) -> Numbers:
+        """Return the numbers now.
+
+        Args:
+            newest: orders whose times are looked at.
+
+        Raises:
+            psycopg.Error: the database is away for a moment.
+        """
         totals = self._rows("totals")[0]
         orders: dict[str, int] = {}
         for row in self._rows("orders"):
@@ -53,7 +60,12 @@ class Observer:
             alerts=tuple(row["title"] for row in self._rows("alerts")),
             bots=tuple(BotNumbers(**row) for row in self._rows("bots")),
             backlogs=tuple((row["role"], row["oldest_ms"]) for row in self._rows("backlogs")),
-            hops=hops([{name: row[name] for name in INSTANTS} for row in self._rows("latencies")]),
+            hops=hops(
+                [
+                    {name: row[name] for name in INSTANTS}
+                    for row in self._rows("latencies", newest=newest)
+                ]
+            ),
         )
 
     def open_orders(self) -> int:
@@ -66,7 +78,7 @@ class Observer:
         names = ("leader_tx", "leader", "asset_id", "side", "subscription_id")
         return {tuple(row[name] for name in names) for row in self._rows("decided")}
 
-    def _rows(self, query: str) -> list[dict[str, Any]]:
+    def _rows(self, query: str, **more: int) -> list[dict[str, Any]]:
         if self._connection is None or self._connection.closed:
             self._connection = psycopg.connect(
                 self._url,
@@ -77,7 +89,7 @@ class Observer:
                 options="-c default_transaction_read_only=on -c statement_timeout=5000",
             )
         try:
-            return self._connection.execute(QUERIES[query], self._since).fetchall()
+            return self._connection.execute(QUERIES[query], self._since | more).fetchall()
         except psycopg.OperationalError:
             self._connection.close()
             raise

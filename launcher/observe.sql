@@ -69,7 +69,7 @@ select received_ns, routed_ns, claimed_ns, submitting_ns,
             else 0 end as turn_ns,
        first_byte_ns, answered_ns, confirmed_ns
 from (select * from orders where purpose <> 'GUARD_EXIT' and created_at >= %(since)s
-      order by created_at desc limit 5000) newest;
+      order by created_at desc limit %(newest)s) newest;
 
 -- name: backlogs
 -- Of each process that owns a partition, when it last renewed its lease.

@@ -5,7 +5,10 @@ Synchronous on purpose: it is the shell around the engine, and its work is to wa
 
 from __future__ import annotations
 
+import math
+import os
 import signal
+import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
@@ -36,8 +39,9 @@ from tradingtools import login_codes
 from tradingtools_client import ApiError, Unreachable
 
 _TICK_SECONDS = 0.5
+_SHOWN_ORDERS = 500
+"""Newest orders whose times are shown while it runs; the summary looks at more."""
 _LOOKS_PER_TICK = 3
-_SHOW_EVERY_TICKS = 2
 _RANK_SECONDS = 5.0
 
 
@@ -142,6 +146,11 @@ def _login(prepared: Prepared, real_orders: bool) -> str:
     return f"{prepared.note.console_url}#code={code} (once, within ten minutes; then: tt console)"
 
 
+def _stand_back() -> None:
+    """Let this thread run when nothing else wants to: who watches must not slow what is watched."""
+    os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 10)
+
+
 class _Live:
     """A run that is up."""
 
@@ -220,16 +229,16 @@ class _Live:
         view.say(self._console, f"bot {bot} makes a market at the paper OKX: tt bots show {bot}")
 
     def _watch(self, stop: Event) -> None:
-        begun = time.monotonic()
+        begun, due = time.monotonic(), 0.0
         wanted = self._settings.for_seconds
+        _stand_back()
         with view.view_for(self._console, self._prepared.note.rest_url) as shown:
-            tick = 0
-            while not (wanted and time.monotonic() - begun >= wanted):
+            while (elapsed := time.monotonic() - begun) < (wanted or math.inf):
                 self._guard()
                 self._check.look()
-                if tick % _SHOW_EVERY_TICKS == 0:
-                    shown.show(time.monotonic() - begun, self._numbers(), self._supervisor.states())
-                tick += 1
+                if elapsed >= due:
+                    due = elapsed + shown.every_seconds
+                    shown.show(elapsed, self._numbers(), self._supervisor.states())
                 if stop.wait(_TICK_SECONDS):
                     return
 
@@ -245,7 +254,7 @@ class _Live:
 
     def _numbers(self) -> Numbers | None:
         try:
-            numbers = self._observer.numbers()
+            numbers = self._observer.numbers(_SHOWN_ORDERS)
         except psycopg.Error:
             return None
         self._rank()

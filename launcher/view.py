@@ -18,13 +18,15 @@ from launcher.core.summary import Numbers, RankedLeader, brief, exact, usdc
 from launcher.supervision import ProcessState
 
 _DETAILS_MAX = 20
-_LINE_EVERY_SECONDS = 5.0
 LEADERS = 7
 """Leaders that are shown."""
 
 
 class View(Protocol):
     """Where the numbers of a run go while it runs."""
+
+    every_seconds: float
+    """How often it has something new to show."""
 
     def __enter__(self) -> View:
         """Begin to show."""
@@ -43,6 +45,8 @@ class View(Protocol):
 
 class LiveView:
     """Tables that are drawn again and again."""
+
+    every_seconds = 1.0
 
     def __init__(self, console: Console, rest_url: str) -> None:
         self._live = Live(console=console, auto_refresh=False, transient=True)
@@ -78,6 +82,8 @@ class LiveView:
 class PlainView:
     """A line every few seconds."""
 
+    every_seconds = 5.0
+
     def __init__(self, console: Console) -> None:
         self._console = console
         self._next = 0.0
@@ -98,7 +104,7 @@ class PlainView:
         """Say it in a line when it is time."""
         if numbers is None or elapsed < self._next:
             return
-        self._next = elapsed + _LINE_EVERY_SECONDS
+        self._next = elapsed + self.every_seconds
         restarts = sum(state.restarts for state in states)
         again = f"; restarts {restarts}" if restarts else ""
         bots = "".join(
