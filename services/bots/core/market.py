@@ -51,6 +51,18 @@ class Market:
             return False
         return now_ms - mark.at_ms <= age_ms or self.is_trusted(instrument_id)
 
+    def marks_at(self, now_ms: int) -> Mapping[str, MarkPoint]:
+        """Return the marks with their times; that of a whole book holds as long as it is trusted.
+
+        A book that nobody trades in is quiet for minutes; its feed tells when it is in doubt.
+        """
+        return {key: self._standing(key, mark, now_ms) for key, mark in self.marks.items()}
+
+    def _standing(self, instrument_id: str, mark: MarkPoint, now_ms: int) -> MarkPoint:
+        book = self.books.get(instrument_id)
+        whole = book is not None and book.status is BookStatus.FRESH and book.bids and book.asks
+        return replace(mark, at_ms=now_ms) if whole else mark
+
     def is_ended(self, instrument_id: str) -> bool:
         """Return whether an instrument is traded never again."""
         return self.instruments[instrument_id].phase is TradingPhase.ENDED

@@ -164,7 +164,7 @@ class Quoting:
             holdings=self._holdings,
             orders=self._table.unsettled(),
             instruments=self._market.instruments,
-            marks=self._market.marks,
+            marks=self._market.marks_at(now_ms),
             sent_last_minute=len(self._sent),
             money=self.money,
             closed=self.closed,
