@@ -30,6 +30,12 @@ def leave(directory: Path, tokens: Sequence[str], now_s: float) -> str:
         now_s: seconds of the epoch.
     """
     code = secrets.token_hex(16)
+    put_back(directory, code, tokens, now_s)
+    return code
+
+
+def put_back(directory: Path, code: str, tokens: Sequence[str], now_s: float) -> None:
+    """Make a code good once, again for as long as a fresh one: nobody could check its tokens."""
     text = json.dumps({"tokens": list(tokens), "until": now_s + SECONDS})
     with _opened(directory) as folder:
         _forget(folder, now_s)
@@ -37,7 +43,6 @@ def leave(directory: Path, tokens: Sequence[str], now_s: float) -> str:
         with os.fdopen(made, "w") as file:
             _give(made, directory)
             file.write(text)
-    return code
 
 
 def take(directory: Path, code: str, now_s: float) -> list[str]:

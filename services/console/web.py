@@ -6,7 +6,7 @@ import asyncio
 import json
 import math
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -152,12 +152,16 @@ class Console:
             raise LimitReached(
                 "too many logins have failed", retry_after_ms=str(math.ceil(wait * 1000))
             )
+        given = _given(await request.read())
+        shown = [] if "user" in given else self._shown_by(given)
         try:
-            begun = await self._begin(await request.read(), address)
+            begun = await self._begin(given, shown, address)
             said = await self._describe(await self._shown(begun.session, address), address)
         except (Refused, aiohttp.ClientError, TimeoutError):
-            # Nobody has said that the tokens are wrong.
+            # Nobody has said that the tokens are wrong: a link is good for another try.
             self.attempts.forget(address)
+            if self.directory is not None and "code" in given:
+                login_codes.put_back(self.directory, given["code"], shown, time.time())
             raise
         self.attempts.forget(address)
         if before:
@@ -174,16 +178,19 @@ class Console:
         )
         return response
 
-    async def _begin(self, body: bytes, address: str) -> Begun:
-        """Return a session with the tokens of a login. Raises Unauthenticated, InvalidField."""
-        given = _given(body)
+    async def _begin(self, given: Mapping[str, Any], shown: Sequence[str], address: str) -> Begun:
+        """Return a session of a person, or with the tokens that were shown, each for its port.
+
+        Raises:
+            Unauthenticated: nobody has that password or token.
+        """
         if "user" in given:
             begun = fresh(person=True)
             tokens = await self.people.log_in(_person(given), address)
             await self.people.keep(begun.session.id, tokens)
             return begun
         rest = operator = ""
-        for token in self._tokens(given):
+        for token in shown:
             # An operator's token is shown to the port that it is for, and to nobody on the way of
             # REST; that port knows REST's tokens, too, and lets them do nothing.
             if await self._operator(token):
@@ -194,7 +201,8 @@ class Console:
                 raise Unauthenticated("nobody has this token, or it is withdrawn")
         return fresh(rest, operator)
 
-    def _tokens(self, given: Mapping[str, Any]) -> list[str]:
+    def _shown_by(self, given: Mapping[str, Any]) -> list[str]:
+        """Return the tokens that a login shows itself, or by its code, which is spent then."""
         if "code" not in given:
             return _tokens(given)
         code = given["code"]

@@ -126,6 +126,20 @@ def test_a_link_logs_in_once(served: Served, client: httpx.Client) -> None:
         assert _reason(answer) == (401, "UNAUTHENTICATED")
 
 
+def test_a_link_that_nobody_could_check_is_good_for_another_try(
+    served: Served, client: httpx.Client
+) -> None:
+    code = served.link(MANAGE).partition("#code=")[2]
+    served.world.kill("control")
+    try:
+        assert client.post("session", json={"code": code}).status_code == 503
+    finally:
+        served.world.start("control")
+        served.world.wait_until_ready("/subscriptions")
+    assert client.post("session", json={"code": code}).status_code == 200
+    assert client.post("session", json={"code": code}).status_code == 401
+
+
 def test_a_token_is_judged_by_where_the_browser_is(served: Served, client: httpx.Client) -> None:
     """It was judged by where the console is: whoever reached that had the token's place."""
     file, token = served.world.tokens_file, "9c" * 32
@@ -326,7 +340,7 @@ def test_an_edge_that_is_away_is_named(served: Served, client: httpx.Client) -> 
         assert client.get("session").status_code == 503
     finally:
         served.world.start("envoy")
-        served.world.wait_until_ready()
+        served.world.wait_until_ready("/subscriptions")
     assert client.get("api/subscriptions").status_code == 200
 
 

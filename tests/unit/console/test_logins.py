@@ -9,7 +9,7 @@ import pytest
 
 from services.console.core.addresses import address_of, networks
 from tradingtools.domain.attempts import Attempts
-from tradingtools.login_codes import SECONDS, leave, take
+from tradingtools.login_codes import SECONDS, leave, put_back, take
 
 PROXIES = networks("10.0.0.0/8|fd00::/8")
 
@@ -78,3 +78,9 @@ def test_no_link_leads_a_code_elsewhere(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="codes"):
         leave(directory, ["rest"], 0.0)
     assert list(elsewhere.iterdir()) == []
+
+
+def test_a_code_that_was_put_back_logs_in_once_more(tmp_path: Path) -> None:
+    code = leave(tmp_path, ["rest"], 1000.0)
+    put_back(tmp_path, code, take(tmp_path, code, 1001.0), 1001.0)
+    assert [take(tmp_path, code, 1002.0) for _ in range(2)] == [["rest"], []]
