@@ -10,11 +10,12 @@ from dataclasses import dataclass
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Browser, Page, expect
 
 from tests.bots.world import SWAP, Bots, at_okx, until
+from tests.console.admin import Admin
 from tests.console.facts import Facts, aside
-from tests.console.world import Served, go
+from tests.console.world import Seen, Served, go
 from tests.paper_okx import harness as okx
 from tests.signer import world as signers
 from tradingtools.codec import sealing
@@ -67,8 +68,30 @@ async def _wallet(served: Served, signer: signers.World) -> str:
         await control.aclose()
 
 
+@pytest.fixture
+def trader(browser: Browser, served: Served, admin: Admin) -> Iterator[Page]:
+    """The page of an operator of OKX who has logged in by name and password."""
+    once = admin.create("tina", "operator", "okx")
+    context = browser.new_context()
+    page = context.new_page()
+    seen = Seen(page, served.url.removesuffix("console/"))
+    page.goto(served.url)
+    page.get_by_label("Name").fill("tina")
+    page.get_by_label("Password", exact=True).fill(once)
+    page.get_by_role("button", name="Log in").click()
+    page.get_by_label("New password").fill("a long password of hers")
+    page.get_by_role("button", name="Log in").click()
+    expect(page.get_by_role("navigation")).to_be_visible()
+    yield page
+    assert seen.problems == []
+    context.close()
+
+
 @pytest.mark.slow
-def test_a_wallet_is_added_and_a_market_maker_quotes_and_fills(page: Page, market: Market) -> None:
+def test_a_wallet_is_added_and_a_market_maker_quotes_and_fills(
+    trader: Page, market: Market
+) -> None:
+    page = trader
     go(page, "wallets")
     page.get_by_role("button", name="Add a wallet").click()
     dialog = page.get_by_role("dialog")
