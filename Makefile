@@ -30,7 +30,7 @@ run: export TT_LAUNCHER_STATE_DIR := $(or $(STATE),$(TT_LAUNCHER_STATE_DIR))
 comma := ,
 COUNTS := $(or $(FOLLOWERS),1$(comma)10$(comma)100$(comma)1000)
 
-.PHONY: bench bench-compare bench-events bench-guard bench-parts bench-perfmon help setup run check health verify-audit test checks pytest test-long chaos simulate mutations needs kill-lines lint types imports proto proto-check fmt requirements promtool browser boards clickhouse sbom advisories clean
+.PHONY: bench bench-bots bench-compare bench-events bench-guard bench-parts bench-perfmon help setup run check health verify-audit test checks pytest test-long chaos simulate mutations needs kill-lines lint types imports proto proto-check fmt requirements promtool browser boards clickhouse sbom advisories clean
 
 help: ## Show what there is to make
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  %-14s %s\n", $$1, $$2}'
@@ -91,6 +91,9 @@ bench: $(READY) ## System beside the durable floor, in turns: FOLLOWERS=1,10,100
 
 bench-compare: $(READY) ## The same, and what got slower than in BASE=file (.state/bench.json of another run)
 	@exec $(BIN)/python -m bench --followers $(COUNTS) --rounds $(or $(ROUNDS),1) $(if $(WHOLE),--whole) --out .state/bench-new.json --base $(or $(BASE),.state/bench.json)
+
+bench-bots: $(READY) ## A book to the first byte with and without a bot, a permit and a bare commit, a core of quoting bots (ARGS="--updates 500 --bots 200 --wallets 20 --seconds 20")
+	@exec $(BIN)/python -m bench.bots $(ARGS)
 
 bench-guard: $(READY) ## From a book to a committed exit with many armed triggers (ARGS="--triggers 100000 --deltas 2500 --seconds 20 --awake")
 	@exec $(BIN)/python -m bench.guard $(ARGS)
