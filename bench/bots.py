@@ -15,7 +15,7 @@ import hmac
 import secrets
 import sys
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
@@ -175,6 +175,9 @@ class Instruments:
 
     async def find(self, _symbols: Sequence[str]) -> Sequence[Instrument]:
         return [_SWAP]
+
+    def recall(self, _instruments: Iterable[Instrument]) -> None:
+        """Do nothing: the one instrument is known."""
 
 
 @dataclass
