@@ -106,8 +106,8 @@ class Logins:
             given = await self._judged(deployment, attempt, network, found)
         except Unauthenticated:
             raise
-        except BaseException:
-            # Nobody has said that the password is wrong.
+        except Exception:
+            # Nobody has said that the password is wrong. Who hangs up has had his guess.
             self._throttle.forget(attempt.name, network, usual=usual)
             raise
         self._throttle.forget(attempt.name, network, usual=usual)

@@ -60,6 +60,10 @@ class Passwords:
         if self._there >= _WAITING:
             raise Unavailable("too many log in at once", retry_after_ms="1000")
         self._there += 1
+        # A thread cannot be stopped: who hangs up has his turn until its work is done.
+        return await asyncio.shield(asyncio.create_task(self._turn(password, kept)))
+
+    async def _turn(self, password: str, kept: str | None) -> str:
         try:
             async with self._turns:
                 return await asyncio.to_thread(_computed, password, kept)

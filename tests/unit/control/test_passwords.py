@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 
 import pytest
 
-from services.control.users import passwords
+from services.control.store import Row
+from services.control.users import access, passwords
+from services.control.users.logins import Attempt, Logins
 from services.control.users.passwords import Passwords
-from tradingtools.domain.errors import Unavailable
+from services.control.users.store import Users
+from services.control.users.throttle import MOST_OF_BOTH
+from tradingtools.domain.errors import LimitReached, Unavailable
 
 
 async def test_an_unknown_name_takes_the_work_of_a_wrong_guess(
@@ -42,3 +47,64 @@ async def test_who_comes_when_too_many_wait_is_told_so(monkeypatch: pytest.Monke
     asked = [kept.hashed("x") for _ in range(40)]
     found = await asyncio.gather(*asked, return_exceptions=True)
     assert sum(isinstance(one, Unavailable) for one in found) == 8
+
+
+async def test_who_goes_away_frees_no_turn_while_his_hash_is_computed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Logins that are hung up on would else fill the threads of all else in the process."""
+    begun, end = threading.Semaphore(0), threading.Event()
+
+    def computed(_guess: str, _against: str | None) -> str:
+        begun.release()
+        end.wait(60)
+        return ""
+
+    monkeypatch.setattr(passwords, "_computed", computed)
+    kept = Passwords()
+    try:
+        gone = [asyncio.create_task(kept.hashed("x")) for _ in range(32)]
+        for _ in range(2):
+            assert await asyncio.to_thread(begun.acquire, timeout=60)
+        for one in gone:
+            one.cancel()
+        assert all(isinstance(one, BaseException) for one in await _ends(gone))
+        with pytest.raises(Unavailable):
+            await kept.hashed("x")
+        assert not begun.acquire(blocking=False)
+    finally:
+        end.set()
+
+
+async def test_who_hangs_up_has_had_his_guess(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each one costs a hash, whoever waits for the answer."""
+    end = threading.Event()
+    monkeypatch.setattr(passwords, "_computed", lambda _guess, _against: str(end.wait(60) and ""))
+    logins = Logins(_NobodyIsKnown(), access.Deployment(b"s" * 32, "test"), Passwords())
+    attempt = Attempt(name="ann", password="x", new_password="", address="192.0.2.1", client="")
+    try:
+        for _ in range(MOST_OF_BOTH):
+            gone = asyncio.create_task(logins.log_in(attempt))
+            await asyncio.sleep(0)
+            await asyncio.sleep(0)
+            gone.cancel()
+            await asyncio.gather(gone, return_exceptions=True)
+        with pytest.raises(LimitReached):
+            await logins.log_in(attempt)
+    finally:
+        end.set()
+
+
+class _NobodyIsKnown(Users):
+    def __init__(self) -> None:
+        """Keep nothing."""
+
+    async def login(self, name: str, network: str) -> Row | None:
+        return None
+
+    async def failed(self, user_id: str | None, address: str) -> None:
+        pass
+
+
+async def _ends(tasks: list[asyncio.Task[str]]) -> list[str | BaseException]:
+    return await asyncio.gather(*tasks, return_exceptions=True)
