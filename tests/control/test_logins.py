@@ -220,6 +220,16 @@ def test_of_two_who_race_with_one_refresh_token_none_stays(edge: RunningEdge, ma
     assert error_of(edge.call("GET", "/caller", won[0]["accessToken"]))[0] == 401
 
 
+def test_a_refresh_token_of_nobody_keeps_no_change_waiting(edge: RunningEdge) -> None:
+    """Anybody may show one: it takes no connection from those who change something."""
+    with psycopg.connect(edge.database_url) as connection:
+        # Lets reads pass, and no change.
+        connection.execute("lock table refresh_token in share row exclusive mode")
+        nobodys = {"refreshToken": f"ttr_{'0' * 64}"}
+        answer = edge.call("POST", "/auth/refresh", None, json=nobodys)
+    assert error_of(answer)[:2] == (401, "UNAUTHENTICATED")
+
+
 def test_sessions_are_listed_and_ended(edge: RunningEdge, admin: Person, make: Make) -> None:
     ann, ben = make("viewer"), make("viewer")
     second = log_in(edge, ann.name, PASSWORD).json()

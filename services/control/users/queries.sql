@@ -53,6 +53,10 @@ insert into user_event (user_id, what, actor, address)
 values (%(user)s, 'login_failed', 'public', %(address)s)
 returning id;
 
+-- name: given
+-- A refresh token that was given to somebody, used or not.
+select session_id from refresh_token where digest = %(digest)s;
+
 -- name: refresh
 -- The next tokens of a session: a refresh token is used by one request alone. Of two that come at
 -- once, one waits for the other's row, and finds it used.

@@ -96,6 +96,9 @@ class Users:
             following: of the one that takes its place.
             address: where it was shown.
         """
+        # By a read: whoever floods with tokens of nobody keeps no change of the engine waiting.
+        if not await self._store.rows(_SQL["given"], digest=digest):
+            return None
         rows = await self._store.write(
             _SQL["refresh"],
             digest=digest, next=following, idle_s=rules.IDLE_S, longest_s=rules.LONGEST_S,
