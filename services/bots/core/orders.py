@@ -70,6 +70,8 @@ class BotOrder:
     """The largest size that the venue told as filled."""
     not_founds: int = 0
     not_found_ms: int = 0
+    unread: bool = False
+    """Its owner has it from its row alone: a change may have left that nobody has written."""
     breach: str = ""
     """Contradiction of an end, for a person; empty: there is none."""
 
@@ -204,6 +206,7 @@ def _evidence(order: BotOrder) -> bool:
 
 def orphaned(order: BotOrder) -> BotOrder:
     """Return it as a new owner finds it: what was under way is unknown."""
+    order = replace(order, unread=True)
     if order.state is _S.SUBMITTING:
         return _moved(order, _S.UNKNOWN, pending=_P.NONE)
     return replace(order, pending=_P.NONE)
@@ -250,12 +253,16 @@ def reported(order: BotOrder, report: OrderReport, *, read_ms: int = 0) -> BotOr
 def _as_confirmed(order: BotOrder, report: OrderReport, read_ms: int) -> BotOrder:
     change = order.change
     if change is None:
-        return order
+        if not (order.unread and read_ms):
+            return order
+        return replace(order, unread=False, price=report.price, size=report.size)
     named = report.request_id == change.request_id
     if not named and read_ms <= change.not_after_ms:
         return order
     pending = _P.NONE if order.pending is _P.AMEND else order.pending
     order = replace(order, change=None, pending=pending)
+    if read_ms:
+        order = replace(order, unread=False)
     return order if named and report.code else replace(order, price=report.price, size=report.size)
 
 
@@ -287,7 +294,7 @@ def filled(order: BotOrder, fill: Fill) -> BotOrder:
     if order.state in (_S.CANCELLED, _S.EXPIRED) and _booked(order) > order.told_filled:
         order = _moved(order, _S.RESURRECTED)
         return replace(order, breach=f"fill {fill.trade_id} is beyond what its end told")
-    if order.filled > order.most_filled:
+    if order.filled > order.most_filled and not order.unread:
         order = replace(order, breach=f"fill {fill.trade_id} is more than was ordered")
     if order.state in (_S.SUBMITTING, _S.OPEN, _S.UNKNOWN, _S.DEAD):
         order = _moved(order, _S.PARTIALLY_FILLED)
