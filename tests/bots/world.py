@@ -43,11 +43,13 @@ class Engine:
     settings: dict[str, str]
     log: Path
     process: subprocess.Popen[bytes] | None = field(default=None, repr=False)
+    command: tuple[str, ...] = ("services.bots",)
+    """A module that ends up being the engine, with its arguments."""
 
     def start(self) -> None:
         with self.log.open("ab") as output:
             self.process = Popen(
-                [sys.executable, "-m", "services.bots"],
+                [sys.executable, "-m", *self.command],
                 cwd=ROOT,
                 env={**os.environ, **self.settings},
                 stdout=output,
