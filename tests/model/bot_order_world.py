@@ -82,6 +82,8 @@ class World:
     """Times that a look-up may still deny what is there."""
     amendable: bool = False
     undoable: bool = False
+    unwritten: bool = False
+    """Its owner died before it wrote the change, and the next one has not read it."""
     forgetful: bool = False
     """The venue forgets what has ended, and nothing tells of it any more."""
 
@@ -108,11 +110,11 @@ def key(world: World) -> Any:
     mine = (
         one.state, one.pending, one.price, one.size, one.change is not None, one.venue_order_id,
         tuple(sorted(one.fills.items())), tuple(sorted(one.undone.items())), one.told_filled,
-        one.not_founds, one.breach,
+        one.not_founds, one.unread, one.breach,
     )  # fmt: skip
     return (
         mine, world.sent, world.place, world.cancel, world.amend, world.status, world.size,
-        world.filled, world.undone, world.told, world.clock, world.lag,
+        world.filled, world.undone, world.told, world.clock, world.lag, world.unwritten,
     )  # fmt: skip
 
 
@@ -208,6 +210,8 @@ def engine(world: World) -> Iterator[tuple[str, World]]:
             yield f"hears {meaning.name}", replace(world, engine=answer)
     if one.state is BotOrderState.SUBMITTING or one.pending is not PendingRequest.NONE:
         yield "dies, and another takes over", replace(world, engine=orders.orphaned(one))
+    if one.change is not None:
+        yield "dies before the change is written, the next one waits", succeeded(world)
     if world.sent and not world.cancel and one.state not in ENDED:
         yield "cancels", replace(world, engine=orders.cancelling(one), cancel=True)
     if world.amendable and not world.amend and world.clock <= DEADLINE:
@@ -223,6 +227,18 @@ def engine(world: World) -> Iterator[tuple[str, World]]:
         )
     if world.sent:
         yield from look(world)
+
+
+def succeeded(world: World) -> World:
+    """Return the world of the next owner, who reads when nothing is under way any more."""
+    row = replace(world.engine, change=None, pending=PendingRequest.NONE)
+    return replace(
+        world,
+        engine=orders.orphaned(row),
+        clock=max(world.clock, LATE),
+        amend="expired" if world.amend == "flying" else world.amend,
+        unwritten=True,
+    )
 
 
 def heard(one: BotOrder, message: Fill | OrderReport) -> BotOrder:
@@ -241,7 +257,7 @@ def look(world: World) -> Iterator[tuple[str, World]]:
         yield "does not find it", missing
         return
     found = orders.reported(one, report(world), read_ms=world.clock)
-    yield "reads it", replace(world, engine=found)
+    yield "reads it", replace(world, engine=found, unwritten=False)
     if world.lag:
         yield "does not find it, the look-up lags", replace(missing, lag=world.lag - 1)
 
@@ -264,7 +280,8 @@ def _broken(world: World) -> str:
     never_was = one.state in (BotOrderState.LOST, BotOrderState.REJECTED)
     if never_was and (world.may_arrive or world.status is not None):
         return f"{one.state}, and the venue has it or may take it"
-    if world.sent and one.reserved + booked_or_gone < world.could_fill:
+    # Who has not read it yet sends nothing.
+    if world.sent and not world.unwritten and one.reserved + booked_or_gone < world.could_fill:
         return f"reserved {one.reserved}, booked {booked_or_gone}, could be {world.could_fill}"
     if one.filled > world.filled:
         return "more is booked than was filled"

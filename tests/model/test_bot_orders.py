@@ -97,6 +97,18 @@ GUARDS: dict[str, tuple[str, str, dict[str, Any], str]] = {
         AMENDED,
         "reserved 2, booked 0",
     ),
+    "a change that nobody wrote is read": (
+        "if not (order.unread and read_ms):",
+        "if True:",
+        AMENDED,
+        "reserved 2, booked 0",
+    ),
+    "a row may be smaller than what it fills": (
+        "order.filled > order.most_filled and not order.unread:",
+        "order.filled > order.most_filled:",
+        AMENDED,
+        "a false alarm",
+    ),
     "a fill is booked once": (
         (
             "if fill.trade_id in fills or fill.trade_id in order.undone:\n        return order\n"
