@@ -208,10 +208,7 @@ def engine(world: World) -> Iterator[tuple[str, World]]:
         for meaning in ANSWERS[world.place]:
             answer = orders.answered(one, PendingRequest.PLACE, Receipt(meaning=meaning))
             yield f"hears {meaning.name}", replace(world, engine=answer)
-    if one.state is BotOrderState.SUBMITTING or one.pending is not PendingRequest.NONE:
-        yield "dies, and another takes over", replace(world, engine=orders.orphaned(one))
-    if one.change is not None:
-        yield "dies before the change is written, the next one waits", succeeded(world)
+    yield from death(world)
     if world.sent and not world.cancel and one.state not in ENDED:
         yield "cancels", replace(world, engine=orders.cancelling(one), cancel=True)
     if world.amendable and not world.amend and world.clock <= DEADLINE:
@@ -227,6 +224,14 @@ def engine(world: World) -> Iterator[tuple[str, World]]:
         )
     if world.sent:
         yield from look(world)
+
+
+def death(world: World) -> Iterator[tuple[str, World]]:
+    one = world.engine
+    if one.state is BotOrderState.SUBMITTING or one.pending is not PendingRequest.NONE:
+        yield "dies, and another takes over", replace(world, engine=orders.orphaned(one))
+    if one.change is not None:
+        yield "dies before the change is written, the next one waits", succeeded(world)
 
 
 def succeeded(world: World) -> World:
