@@ -8,7 +8,8 @@ from services.bots.core.bot import Bot
 from services.bots.core.requests import CANCEL_AGAIN_MS, PermitAsked
 from services.bots.core.risk import RiskLimits
 from tests.unit.bots.samples import AMENDS
-from tests.unit.bots.test_bot import FRESH, LEASE_MS, Run, Wants, quoted
+from tests.unit.bots.simulated import LEASE_MS, Run
+from tests.unit.bots.test_bot import FRESH, Wants, quoted
 from tradingtools.domain.bot_order_states import BotOrderState, PendingRequest
 from tradingtools.venues.ports import Meaning
 from tradingtools.venues.trading import (

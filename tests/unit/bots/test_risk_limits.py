@@ -15,7 +15,8 @@ from services.bots.core.holding import Holding
 from services.bots.core.orders import BotOrder
 from services.bots.core.risk import LimitError, RiskLimit, RiskLimits, limits_of
 from tests.unit.bots.samples import AMENDS, book, outcome, swap
-from tests.unit.bots.test_bot import Run, begun, quoted
+from tests.unit.bots.simulated import Run
+from tests.unit.bots.test_bot import begun, quoted
 from tests.unit.bots.test_risk import ONE, asks, exposure, order
 from tradingtools.domain.book import BookStatus
 from tradingtools.domain.bot_states import BotState

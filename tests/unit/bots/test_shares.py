@@ -18,7 +18,8 @@ from services.bots.core.risk import Exposure, MarkPoint, RiskLimits, breach, sha
 from services.bots.core.risk.shares import Key, Refused, Shares, ShareWanted
 from services.bots.core.risk.worth import ONE, money_micros, par, worth_micros
 from tests.unit.bots.samples import AMENDS, book, outcome, swap
-from tests.unit.bots.test_bot import Run, Wants, begun, quoted
+from tests.unit.bots.simulated import Run
+from tests.unit.bots.test_bot import Wants, begun, quoted
 from tests.unit.bots.test_risk import exposure, order
 from tradingtools.domain.bot_risk import RiskLimit
 from tradingtools.domain.bot_states import BotState

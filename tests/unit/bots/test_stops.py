@@ -11,7 +11,8 @@ from services.bots.core.bot import Bot
 from services.bots.core.holding import Holding
 from services.bots.core.risk import MarkPoint, RiskLimit, RiskLimits, breach
 from tests.unit.bots.samples import AMENDS, book, outcome
-from tests.unit.bots.test_bot import FRESH, ONE, Run, begun, quoted
+from tests.unit.bots.simulated import ONE, Run
+from tests.unit.bots.test_bot import FRESH, begun, quoted
 from tests.unit.bots.test_risk import asks, exposure
 from tests.unit.bots.test_shares import SIDES
 from tradingtools.domain.book import BookStatus
