@@ -101,7 +101,7 @@ def opened(browser: Browser, served: Served, *tokens: str, **options: Any) -> It
     expect(page.get_by_role("navigation")).to_be_visible()
     try:
         yield page
-        assert seen.problems == []
+        assert not seen.problems, seen.problems
     finally:
         context.close()
 
