@@ -48,7 +48,7 @@ class Settings:
     real_orders: bool = setting(False)
     """Let bots trade at an exchange that is not on this machine: **real orders**. This engine is
     young: docs/operating.md says what it cannot do yet."""
-    lease_ms: int = setting(8_000, minimum=2_000, maximum=60_000)
+    lease_ms: int = setting(8_000, minimum=4_000, maximum=60_000)
     """For how long a wallet is its own without a renewal; nothing leaves that a venue could take
     later."""
     poll_ms: int = setting(500, minimum=50, maximum=10_000)

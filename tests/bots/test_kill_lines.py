@@ -102,7 +102,7 @@ def test_killed_at_every_line_no_order_is_doubled_forgotten_or_taken_after_its_l
     plan = [step for path in PARTS[part] for step in steps_in((ROOT / path).read_text(), path)]
     world.bot(MAKER)
     world.bot(TURNER, strategy="signal", config=_turner(), limits={"max_position": "100"})
-    engine = world.engine(TT_BOTS_LEASE_MS="2000", TT_BOTS_POLL_MS="50", TT_BOTS_WRITE_MS="50")
+    engine = world.engine(TT_BOTS_POLL_MS="50", TT_BOTS_WRITE_MS="50")
     lines = tmp_path / "lines"
     lines.mkdir()
     reached = _killed(world, engine, plan, lines)
