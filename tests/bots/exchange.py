@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 import secrets
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
+from itertools import count
 from typing import Any
 
 import msgspec
@@ -90,6 +92,8 @@ class Exchange:
     doubted: bool = False
     """Books are told as stale."""
     stale_told: int = 0
+    tells: float = math.inf
+    """How often a feed tells its books; 0: those that there are fall silent."""
     payments: list[FundingPayment] = field(default_factory=list)
 
     @property
@@ -240,10 +244,10 @@ class Feed:
     exchange: Exchange
 
     async def events(self, instruments: Sequence[Instrument]) -> AsyncIterator[MarketEvent]:
-        while True:
+        for turn in count():
             while self.exchange.market:
                 yield self.exchange.market.pop(0)
-            for one in instruments:
+            for one in instruments if turn < self.exchange.tells else ():
                 told = book(one, [(640_000, 900)], [(640_010, 900)], venue_ms=clock.now_ms())
                 if self.exchange.doubted:
                     told = msgspec.structs.replace(told, status=BookStatus.STALE)

@@ -474,6 +474,10 @@ class Bot(Generic[Config, State]):
         """Return the instruments whose book may not be trusted."""
         return self._market.doubted
 
+    def has_book(self, instrument_id: str) -> bool:
+        """Return whether it was told the book of an instrument, whatever became of it."""
+        return instrument_id in self._market.books
+
     @property
     def flattening(self) -> bool:
         """Return whether what it holds is to be closed, and is not."""

@@ -1,4 +1,8 @@
-"""The markets of a wallet's bots, followed together and told to each bot that trades there."""
+"""The markets of a wallet's bots, followed together and told to each bot that trades there.
+
+A feed tells that a book is in doubt which it had; whatever the feed before it had, is doubted here
+when the new one does not tell it soon.
+"""
 
 from __future__ import annotations
 
@@ -7,13 +11,20 @@ from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 
+import msgspec
+
 from services.bots import metrics
 from services.bots.core.market import TRUSTED
 from services.bots.wallet.sending import Sending
 from services.bots.wallet.shared import Wallet
+from tradingtools import clock
+from tradingtools.domain.book import BookStatus
 from tradingtools.domain.instrument import TradingPhase
 from tradingtools.tasks import cancel_all
-from tradingtools.venues.trading import PhaseChange, TradingBook
+from tradingtools.venues.trading import MarketEvent, PhaseChange, TradingBook
+
+BOOK_WITHIN_MS = 3_000
+"""A new feed tells each book of the one before within this, or the book is in doubt."""
 
 
 class Markets:
@@ -30,9 +41,17 @@ class Markets:
         self._feeding: asyncio.Task[None] | None = None
         self._fed: frozenset[str] = frozenset()
         self._doubted: set[str] = set()
+        self._books: dict[str, TradingBook] = {}
+        """As they were told last, of what is followed."""
+        self._due_ms: dict[str, int] = {}
+        """By instrument, until when a new feed has to tell its book."""
 
     async def follow(self) -> None:
         """Follow the markets of all bots; another set of them is followed anew."""
+        await self._follow_wanted()
+        self._tell_newcomers()
+
+    async def _follow_wanted(self) -> None:
         bots = self._wallet.bots.values()
         wanted = frozenset(
             one
@@ -45,14 +64,31 @@ class Markets:
             return
         await self.close()
         self._fed, self._feeding = wanted, None
+        self._books = {key: book for key, book in self._books.items() if key in wanted}
+        self._due_ms = dict.fromkeys(self._books, clock.monotonic_ms() + BOOK_WITHIN_MS)
         if wanted:
             self._feeding = asyncio.create_task(self._follow(sorted(wanted)))
 
+    def _tell_newcomers(self) -> None:
+        """Tell bots the books that were told before they came: a quiet one is told no more."""
+        for bot in self._wallet.bots.values():
+            for one in bot.setup.instruments:
+                book = self._books.get(one)
+                if book is not None and bot.trades and not bot.has_book(one):
+                    self._sending.tell(bot, partial(bot.market, book))
+
     def check(self) -> None:
-        """Raise if the feed has ended, by a defect: without it quotes would stand on old books."""
+        """Doubt the books that a new feed does not tell.
+
+        Raises:
+            RuntimeError: the feed has ended, by a defect: quotes would stand on old books.
+        """
         if self._feeding is not None and self._feeding.done():
             self._feeding.result()
             raise RuntimeError("the feed of markets ended")
+        now = clock.monotonic_ms()
+        for one in [key for key, due in self._due_ms.items() if now >= due]:
+            self._take(msgspec.structs.replace(self._books[one], status=BookStatus.STALE))
 
     async def close(self) -> None:
         """Follow nothing any more."""
@@ -62,14 +98,19 @@ class Markets:
     async def _follow(self, wanted: Sequence[str]) -> None:
         instruments = [self._wallet.instruments[one] for one in wanted]
         async for event in self._wallet.venue.feed.events(instruments):
-            if isinstance(event, TradingBook):
-                self._note(event)
-            named = event.instrument.id if isinstance(event, PhaseChange) else event.instrument_id
-            if isinstance(event, PhaseChange) and event.phase is TradingPhase.ENDED:
-                self._wallet.instruments[named] = replace(event.instrument, phase=event.phase)
-            for bot in self._wallet.bots.values():
-                if named in bot.setup.instruments:
-                    self._sending.tell(bot, partial(bot.market, event))
+            self._take(event)
+
+    def _take(self, event: MarketEvent) -> None:
+        named = event.instrument.id if isinstance(event, PhaseChange) else event.instrument_id
+        if isinstance(event, TradingBook):
+            self._books[named] = event
+            self._due_ms.pop(named, None)
+            self._note(event)
+        if isinstance(event, PhaseChange) and event.phase is TradingPhase.ENDED:
+            self._wallet.instruments[named] = replace(event.instrument, phase=event.phase)
+        for bot in self._wallet.bots.values():
+            if named in bot.setup.instruments:
+                self._sending.tell(bot, partial(bot.market, event))
 
     def _note(self, book: TradingBook) -> None:
         """Count that a book, which was trusted, is not any more."""
