@@ -27,6 +27,7 @@ from tradingtools.domain.signing import ClobOrder, ClobRequest, Signable
 from tradingtools.venues.polymarket import contracts, order_signing
 from tradingtools.venues.polymarket.clob_api import ClobApi
 from tradingtools.venues.polymarket.clob_auth import ApiKey
+from tradingtools.venues.polymarket.engine_watch import EngineWatch
 from tradingtools.venues.polymarket.http import Http
 from tradingtools.venues.polymarket.market_channel import MessageError
 from tradingtools.venues.polymarket.market_feed import PolymarketFeed
@@ -303,3 +304,23 @@ def _order() -> order_signing.ClobOrder:
 async def _api_key(live: Live) -> ApiKey:
     async with httpx.AsyncClient() as client:
         return await derived_key(client, live, KEYS[0], WALLETS[0])
+
+
+class Broken(EngineWatch):
+    """A watch with a defect."""
+
+    async def phases(self) -> AsyncIterator[TradingPhase]:
+        raise ZeroDivisionError
+        yield  # type: ignore[unreachable]
+
+
+async def test_whoever_waits_for_the_next_event_hears_of_a_defect() -> None:
+    """Else books would stay FRESH while nobody tells of them."""
+    async with httpx.AsyncClient() as client:
+        api = ClobApi(
+            Http(client, "http://127.0.0.1:1", name="clob"),
+            Http(client, "http://127.0.0.1:1", name="gamma"),
+        )
+        feed = PolymarketFeed("ws://127.0.0.1:1", api, engine=Broken())
+        with pytest.raises(ZeroDivisionError):
+            await anext(aiter(feed.events([INSTRUMENT])))

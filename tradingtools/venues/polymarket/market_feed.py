@@ -86,13 +86,20 @@ class PolymarketFeed:
     async def events(self, instruments: Sequence[Instrument]) -> AsyncIterator[MarketEvent]:
         """Tell each change, for ever; a book in doubt is told as STALE at once."""
         mail, following = Mailbox(), _Following(MarketSession(instruments))
-        async with (
-            alongside(self._run(following, mail.put)),
-            alongside(self._follow_engine(following, mail.put)),
-            alongside(self._follow_games(following, mail.put)),
-        ):
-            while True:
-                yield await mail.get()
+        async with alongside(self._fill(following, mail)):
+            async for event in mail.all():
+                yield event
+
+    async def _fill(self, following: _Following, mail: Mailbox) -> None:
+        try:
+            await until_one_ends(
+                self._run(following, mail.put),
+                self._follow_engine(following, mail.put),
+                self._follow_games(following, mail.put),
+            )
+        finally:
+            # Whoever waits for the next event has to hear of a defect.
+            mail.close()
 
     async def _follow_engine(self, following: _Following, tell: Tell) -> None:
         async for phase in self._engine.phases():
