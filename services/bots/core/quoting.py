@@ -193,7 +193,7 @@ class Quoting:
             quote = None
         elif quote is None and order is not None and self._inherits(order, now_ms):
             return None
-        if quote is not None and instrument.id in self.lacking and instrument.kind in CONTRACTS:
+        if quote is not None and instrument.id in self.lacking and self._closes(quote, instrument):
             # What is not there cannot be closed: an exit would open the other side.
             quote = replace(quote, reduce_only=True)
         able = self._setup.capabilities[instrument.venue]
@@ -205,6 +205,11 @@ class Quoting:
         if isinstance(want, AmendWanted):
             return self._amend(slot, want, instrument, now_ms)
         return self._place(slot, want, instrument, now_ms)
+
+    def _closes(self, quote: Quote, instrument: Instrument) -> bool:
+        """Return whether a quote closes a contract's position, and does not open or add to one."""
+        held = self._holdings.get(instrument.id, Holding()).size
+        return instrument.kind in CONTRACTS and held * (1 if quote.side == "SELL" else -1) > 0
 
     def _place(
         self, slot: str, want: PlaceWanted, instrument: Instrument, now_ms: int

@@ -12,7 +12,7 @@ from services.bots.core.holding import Holding
 from services.bots.core.risk import MarkPoint, RiskLimit, RiskLimits, breach
 from tests.unit.bots.samples import AMENDS, book, outcome
 from tests.unit.bots.simulated import ONE, Run
-from tests.unit.bots.test_bot import FRESH, begun, quoted
+from tests.unit.bots.test_bot import FRESH, Wants, begun, quoted
 from tests.unit.bots.test_risk import asks, exposure
 from tests.unit.bots.test_shares import SIDES
 from tradingtools.domain.book import BookStatus
@@ -131,3 +131,17 @@ def test_an_exit_of_what_its_account_lacks_opens_no_other_side(explained: bool) 
 
     run.act(bot.market(FRESH, run.now))
     assert exits(run) == [("SELL", 10, True)]
+
+
+@pytest.mark.parametrize(("side", "reduces"), [("BUY", False), ("SELL", True)])
+def test_what_adds_to_an_explained_rest_is_no_exit(side: Side, reduces: bool) -> None:
+    """An exchange refuses to reduce a position by adding to it."""
+    run = Run(1, AMENDS)
+    wish = replace(quoted(4, 639_000 if side == "BUY" else 641_000), side=side)
+    bot = begun(run, limits=RiskLimits(), holdings=HELD)
+    bot.missing({}, {ONE.id}, run.now)
+
+    bot.strategy = Wants(wish)
+    run.act(bot.market(FRESH, run.now))
+
+    assert exits(run) == [(side, 4, reduces)]
