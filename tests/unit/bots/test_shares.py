@@ -292,6 +292,30 @@ def test_a_share_that_grew_is_written_until_it_is() -> None:
     assert seen_by(mine, exposure(4)) == [(None, None, 4 * one)]
 
 
+@pytest.mark.parametrize("asked", [False, True])
+def test_a_share_whose_write_failed_is_written_again(asked: bool) -> None:
+    """A permit is asked for at the next write, or the mark has gone back by then."""
+    one = worth_micros(SWAP, 640_000, 1, RATES, up=True) or 0
+    before = 4 * one if asked else 100 * one
+    mine = Shares({(SWAP.id, "BUY"): before}, RATES)
+    more = 8 if asked else 4
+
+    def told(held: int, sides: set[tuple[str, Side]]) -> list[int | None]:
+        found = mine.settle(exposure(held), asked=sides, doubted=(), reconciled=not asked, now_ms=5)
+        return [kept.long for kept in found]
+
+    (lost,) = told(more, set())
+    assert lost is not None
+    if asked:
+        assert told(more, {(SWAP.id, "BUY")}) == [None]
+        mine.settled()
+        assert told(more, set()) == [lost]
+    else:
+        assert told(100, set()) == [before]
+    mine.settled()
+    assert told(more if asked else 100, set()) == [None]
+
+
 def test_a_share_stays_when_its_currency_has_no_rate_any_more() -> None:
     mine = Shares({(SWAP.id, "BUY"): 100}, {})
 

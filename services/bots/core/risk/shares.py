@@ -71,7 +71,7 @@ class Shares:
         self._writing: dict[Key, int] = {}
         """On their way to the database, where a permit must not change them meanwhile."""
         self._undecided: set[Key] = set()
-        """Asked for without an answer: what is written of them may be more."""
+        """Asked for, or written, without an answer: what is there of them may be something else."""
 
     def lacking(
         self,
@@ -147,6 +147,9 @@ class Shares:
             reconciled: all orders are known; else nothing is given back.
             now_ms: milliseconds since the epoch.
         """
+        # A write before this one that was not told as done may be there or not.
+        self._undecided |= self._writing.keys()
+        self._writing.clear()
         found = []
         for instrument_id, instrument in exposure.instruments.items():
             mark = exposure.marks.get(instrument_id)
