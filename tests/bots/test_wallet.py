@@ -334,6 +334,31 @@ async def test_no_order_leaves_that_a_failed_write_has_taken_along(
         assert kept_back - {one.order_id for one in desk.exchange.placed}
 
 
+async def test_what_a_failed_write_left_is_written_with_the_state_that_made_it(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else a death just then has the strategy want the same again."""
+    script = scripted(monkeypatch)
+    script.intents = (quote(),)
+    desk.bot(desk.one)
+
+    async def fails(*_: Any, **__: Any) -> None:
+        raise psycopg.OperationalError("the connection broke")
+
+    async with desk.running(write_ms=60_000):
+        await until(lambda: open_orders(desk), "the quote")
+        assert desk.run is not None
+        journal = desk.run._journal
+        assert journal is not None
+        with monkeypatch.context() as broken:
+            broken.setattr(Store, "write", fails)
+            with pytest.raises(psycopg.OperationalError):
+                await journal.flush()
+        async with journal.settled():
+            both = "select number from bot_order o join bot_standing s on s.bot_id = o.bot_id"
+            assert desk.rows(f"{both} where o.bot_id = %s", desk.one) == [(2,)]
+
+
 async def test_an_engine_sees_who_wants_orders_and_has_none_and_which_books_are_in_doubt(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -68,7 +68,7 @@ class Journal:
         """
         async with self.writing:
             if self._unwritten:
-                await self._put([], [])
+                await self._write(standings=False)
             yield
 
     async def flush(self) -> None:
@@ -81,26 +81,28 @@ class Journal:
         Raises:
             LostError: the wallet is another engine's.
         """
-        bots = self._wallet.bots
         async with self.writing:
-            now = clock.now_ms()
-            for bot_id, bot in bots.items():
-                taken = bot.written()
-                if taken.orders or taken.fills or taken.moves:
-                    marks = {one: bot.mid(one) for one in bot.setup.instruments}
-                    self._unwritten.append((bot_id, taken, marks))
-            # A strategy's state goes with the orders and fills that made it: else a death between
-            # them would have it want the same again.
-            changed = {bot_id for bot_id, one, _ in self._unwritten if one.orders or one.fills}
-            due = [bot for bot_id, bot in bots.items() if standings or bot_id in changed]
-            rows = [one for bot in due if (one := self._standing(bot, now)) is not None]
-            points = [(bot_id, one) for bot_id, bot in bots.items() for one in self._due(bot, now)]
-            await self._put(rows, points)
-            self._minutes.update((bot_id, now // MINUTE_MS) for bot_id, _ in points)
-            told = {one.bot_id for one in rows}
-            for bot in due:
-                if bot.setup.bot_id in told:
-                    bot.shares_written()
+            await self._write(standings=standings)
+
+    async def _write(self, *, standings: bool) -> None:
+        bots, now = self._wallet.bots, clock.now_ms()
+        for bot_id, bot in bots.items():
+            taken = bot.written()
+            if taken.orders or taken.fills or taken.moves:
+                marks = {one: bot.mid(one) for one in bot.setup.instruments}
+                self._unwritten.append((bot_id, taken, marks))
+        # A strategy's state goes with the orders and fills that made it: else a death between
+        # them would have it want the same again.
+        changed = {bot_id for bot_id, one, _ in self._unwritten if one.orders or one.fills}
+        due = [bot for bot_id, bot in bots.items() if standings or bot_id in changed]
+        rows = [one for bot in due if (one := self._standing(bot, now)) is not None]
+        points = [(bot_id, one) for bot_id, bot in bots.items() for one in self._due(bot, now)]
+        await self._put(rows, points)
+        self._minutes.update((bot_id, now // MINUTE_MS) for bot_id, _ in points)
+        told = {one.bot_id for one in rows}
+        for bot in due:
+            if bot.setup.bot_id in told:
+                bot.shares_written()
 
     async def _put(self, rows: Sequence[Standing], points: Sequence[tuple[str, PnlPoint]]) -> None:
         try:
