@@ -42,6 +42,7 @@ def wrongs(world: Bots, most: Mapping[str, int]) -> list[str]:
     bots = [bot_id for (bot_id,) in world.rows("select id from bot")]
     taken = list(_taken(world.okx.journal(), bots))
     return [
+        *([] if taken else ["nothing was accepted"]),
         *_doubled(taken),
         *_after_lease(world, taken, bots),
         *_without_permit(world, taken, bots),

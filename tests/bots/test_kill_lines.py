@@ -121,6 +121,32 @@ def test_killed_at_every_line_no_order_is_doubled_forgotten_or_taken_after_its_l
     assert reached, "it never came to a line of these"
 
 
+def test_what_is_missing_is_found(world: Bots) -> None:
+    """An audit that finds nothing proves nothing; this shows that it can find."""
+    world.bot(MAKER)
+    engine = world.engine()
+    engine.start()
+    try:
+        until(lambda: world.rows("select 1 from bot_fill"), "a fill")
+        world.wish(MAKER, "STOPPED")
+        until(lambda: world.state(MAKER)[0] == "STOPPED", "the end")
+    finally:
+        engine.stop()
+    assert wrongs(world, MOST) == []
+
+    for query, told in (
+        ("update lease_log set until = at", "was accepted under the lease"),
+        ("delete from bot_permit", "was accepted without a permit"),
+        ("update bot_order set filled = filled + 1", "its row has"),
+        ("update bot_order set settled = false", "is "),
+        ("delete from bot_fill", "was filled and not booked"),
+    ):
+        world.rows(query)
+        found = wrongs(world, MOST)
+        assert any(told in one for one in found), query
+    assert any("stood at" in one for one in wrongs(world, {SWAP: 0}))
+
+
 def _turner() -> dict[str, object]:
     return {
         "instrument_id": f"okx:{OTHER}",
