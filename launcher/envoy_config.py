@@ -135,8 +135,6 @@ class Edge:
     """Of connections: no address has more than one of them. Each costs 2 MB and 60 ms at start."""
     login_audience: str = "tradingtools"
     """Whose access tokens are good: control's TT_CONTROL_LOGIN_AUDIENCE."""
-    person_stream_s: int = 300
-    """After so long a person's stream is opened again: until then it outlives his session."""
     trusted: tuple[str, ...] = ()
     """Networks of load balancers: clients behind them are told apart by X-Forwarded-For."""
 
@@ -293,21 +291,11 @@ def command(config: Path, user: str | None = None) -> list[str]:
 def _routes(edge: Edge) -> list[dict[str, Any]]:
     """An allow-list of the paths that requests have after transcoding; everything else is 404."""
     allowed = [_route(m, "control") for service in CONTROL_SERVICES for m in service.methods]
-    behind = [(m, name) for name in edge.behind for m in BEHIND[name].methods]
-    allowed += [_of_person(m, name, edge) for m, name in behind if m.server_streaming]
-    allowed += [_route(m, name) for m, name in behind]
+    allowed += [_route(m, name) for name in edge.behind for m in BEHIND[name].methods]
     # The last one is the first route of every REST path: without any, Envoy would skip the
     # authorization.
     allowed += envoy_console.routes(edge.console)
     return [*allowed, {"match": {"prefix": "/"}, "direct_response": {"status": 404}}]
-
-
-def _of_person(method: MethodDescriptor, cluster: str, edge: Edge) -> dict[str, Any]:
-    """Return the route of a stream that a person's access token opens."""
-    route = _route(method, cluster)
-    route["match"]["headers"] = [envoy_login.OF_PERSON]
-    route["route"]["max_stream_duration"] = {"max_stream_duration": f"{edge.person_stream_s}s"}
-    return route
 
 
 def _route(method: MethodDescriptor, cluster: str) -> dict[str, Any]:

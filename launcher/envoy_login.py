@@ -18,7 +18,7 @@ _SERVICE = user_service_pb2.DESCRIPTOR.services_by_name["LoginService"]
 _CLUSTER = "login-keys"
 _ISSUER = "tradingtools"
 _KEPT = "60s"
-OF_PERSON = {"name": "authorization", "string_match": {"contains": "."}}
+_OF_PERSON = {"name": "authorization", "string_match": {"contains": "."}}
 """Matches requests with a JWT: a program's token has no dot."""
 _FILTERS = "type.googleapis.com/envoy.extensions.filters"
 
@@ -44,7 +44,7 @@ def filter_(audience: str) -> dict[str, Any]:
         "providers": {"people": provider},
         "rules": [
             {
-                "match": {"prefix": "/", "headers": [OF_PERSON]},
+                "match": {"prefix": "/", "headers": [_OF_PERSON]},
                 "requires": {"provider_name": "people"},
             }
         ],

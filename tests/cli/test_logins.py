@@ -133,6 +133,6 @@ def test_a_stream_does_not_outlive_its_user(admin: Person, tmp_path: Path) -> No
             next(lines)
             assert admin.tt("users", "disable", "gil", "--yes").status == 0
             with contextlib.suppress(httpx.RemoteProtocolError):
-                # It ends; a program's goes on for ever.
+                # It ends after the life of a stream, and is not opened again.
                 list(lines)
         assert client.get(url, headers=shown).status_code == 401

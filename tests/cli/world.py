@@ -126,11 +126,10 @@ class World:
 @contextmanager
 def world(directory: Path, database_url: str, redis_url: str) -> Iterator[World]:
     """Start an edge with the log and webhooks behind it, and end it."""
-    edge = Listening(
-        directory, database_url, redis_url, trusted=("127.0.0.1/32",), person_stream_s=2
-    )
+    edge = Listening(directory, database_url, redis_url, trusted=("127.0.0.1/32",))
     edge.environment |= {
         "TT_CONTROL_LOGIN_SECRET": "5e" * 32,
+        "TT_EVENTS_STREAM_LIFE_SECONDS": "2",
         "TT_CONTROL_ENGINE_TARGETS": f"events=127.0.0.1:{edge.ports['events']}",
         "TT_WEBHOOKS_ALLOWED_NETWORKS": "127.0.0.0/8",
         "TT_ANALYTICS_DIR": str(directory / "analytics"),

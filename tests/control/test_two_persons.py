@@ -18,6 +18,8 @@ from tradingtools.v1 import control_internal_service_pb2 as internal_pb
 from tradingtools.v1 import control_internal_service_pb2_grpc as internal_rpc
 from tradingtools.v1 import operator_service_pb2 as pb
 from tradingtools.v1 import operator_service_pb2_grpc as rpc
+from tradingtools.v1 import user_service_pb2 as user_pb
+from tradingtools.v1 import user_service_pb2_grpc as user_rpc
 
 ANN, BOB, FUND_1, FUND_2 = OPERATE, "0b" * 32, INTERNAL, "0d" * 32
 INSIDE = [
@@ -34,7 +36,10 @@ def two(start_edge: StartEdge) -> Iterator[RunningEdge]:
         "carl": ("internal", FUND_1), "dora": ("internal", FUND_2),
     }  # fmt: skip
     text = ",".join(f"{name}:{scope}:{digest(token)}" for name, (scope, token) in tokens.items())
-    with start_edge("two-persons", tokens=text, two_persons="true") as running:
+    with start_edge(
+        "two-persons", ("127.0.0.0/8",), tokens=text, two_persons="true",
+        login_secret="5e" * 32, login_audience="test/edge",
+    ) as running:  # fmt: skip
         yield running
 
 
@@ -119,35 +124,17 @@ def test_an_order_is_ended_when_two_have_asked_for_the_same(
 ) -> None:
     key = put_order(rows, wallet(), "sub_1", "DEAD")
 
-    def resolve(token: str, who: str) -> str:
-        request = pb.ResolveOrderRequest(
-            order_key=key,
-            to_state=common.ORDER_STATE_FAILED,
-            evidence="seen at the venue, nothing was filled",
-            operator=who,
-        )
-        with (
-            grpc.insecure_channel(f"127.0.0.1:{two.internal_port}") as channel,
-            pytest.raises(grpc.RpcError) as refused,
-        ):
-            rpc.OperatorServiceStub(channel).ResolveOrder(
-                request,
-                metadata=(("authorization", f"Bearer {token}"),),
-                timeout=60,
-                wait_for_ready=True,
-            )
-        return str(refused.value.code().name)
-
     def recorded() -> list[str]:
         found = rows.execute(
             "select operator from order_resolution where order_key = %s", (key,)
         ).fetchall()
         return [row["operator"] for row in found]
 
-    assert [resolve(ANN, "ann"), resolve(ANN, "bob")] == ["FAILED_PRECONDITION"] * 2
+    for who in ("ann", "bob"):
+        assert "FAILED_PRECONDITION" in _resolve(two, key, ANN, who)
     assert recorded() == []
     # Nobody books here: it is recorded, and confirm is waited for.
-    assert resolve(BOB, "bob") == "UNAVAILABLE"
+    assert "UNAVAILABLE" in _resolve(two, key, BOB, "bob")
     assert recorded() == ["bob"]
 
 
@@ -189,3 +176,64 @@ def test_a_lot_is_corrected_when_two_have_asked_for_the_same(
     # Nobody books here: it is recorded, and confirm is waited for.
     assert correct(BOB, "bob") == "UNAVAILABLE"
     assert recorded() == ["bob"]
+
+
+def test_an_admin_cannot_make_his_own_second_person(
+    two: RunningEdge, rows: Database, wallet: Callable[[], str]
+) -> None:
+    key = put_order(rows, wallet(), "sub_2", "DEAD")
+    with grpc.insecure_channel(f"127.0.0.1:{two.internal_port}") as channel:
+        made = user_rpc.FirstAdminServiceStub(channel).CreateFirstAdmin(
+            user_pb.CreateFirstAdminRequest(name="root"),
+            metadata=(("authorization", f"Bearer {ANN}"),),
+            timeout=60,
+        )
+    root = _log_in(two, "root", made.one_time_password)
+
+    def age(hours: int) -> None:
+        rows.execute("set session_replication_role = replica")
+        rows.execute(
+            "update user_event set occurred_at = occurred_at - make_interval(hours => %s)", (hours,)
+        )
+        rows.execute("set session_replication_role = origin")
+
+    assert "within a day" in _resolve(two, key, root, "root")
+    age(25)
+    said = two.call("POST", "/users", root, json={"name": "mate", "role": "ROLE_ADMIN"}).json()
+    mate = _log_in(two, "mate", said["oneTimePassword"])
+    assert "second person" in _resolve(two, key, root, "root")
+    assert "within a day" in _resolve(two, key, mate, "mate")
+    age(25)
+    again = two.call("POST", f"/users/{said['id']}/reset-password", root, json={}).json()
+    mate = _log_in(two, "mate", again["oneTimePassword"])
+    assert "within a day" in _resolve(two, key, mate, "mate")
+    age(25)
+    # Nobody books here: it is recorded, and confirm is waited for.
+    assert "UNAVAILABLE" in _resolve(two, key, mate, "mate")
+
+
+def _log_in(edge: RunningEdge, name: str, once: str) -> str:
+    body = {"user": name, "password": once, "newPassword": f"the own one of this user {once[:4]}"}
+    answer = edge.call("POST", "/auth/login", None, json=body)
+    assert answer.status_code == 200, answer.text
+    return str(answer.json()["accessToken"])
+
+
+def _resolve(edge: RunningEdge, key: str, token: str, who: str) -> str:
+    request = pb.ResolveOrderRequest(
+        order_key=key,
+        to_state=common.ORDER_STATE_FAILED,
+        evidence="seen at the venue, nothing was filled",
+        operator=who,
+    )
+    with (
+        grpc.insecure_channel(f"127.0.0.1:{edge.internal_port}") as channel,
+        pytest.raises(grpc.RpcError) as refused,
+    ):
+        rpc.OperatorServiceStub(channel).ResolveOrder(
+            request,
+            metadata=(("authorization", f"Bearer {token}"),),
+            timeout=60,
+            wait_for_ready=True,
+        )
+    return f"{refused.value.code().name} {refused.value.details()}"

@@ -36,7 +36,6 @@ class Listening:
         *,
         trusted: tuple[str, ...] = (),
         console_port: int = 0,
-        person_stream_s: int = 300,
     ) -> None:
         self.directory = directory
         self.database_url = database_url
@@ -68,7 +67,6 @@ class Listening:
             behind={name: ("127.0.0.1", self.ports[name]) for name in envoy_config.BEHIND},
             directory=directory,
             trusted=trusted,
-            person_stream_s=person_stream_s,
             console=("127.0.0.1", console_port) if console_port else None,
         )
         self._envoy = envoy_config.command(envoy_config.prepare(edge))

@@ -39,7 +39,8 @@ class Approvals:
             request: the same, byte for byte, of both.
 
         Raises:
-            WrongState: nobody else has asked for it within an hour.
+            WrongState: nobody else has asked for it within an hour, or the caller is a user whom
+                somebody else made, changed or gave a password within a day.
         """
         if not self._wanted:
             return
@@ -48,6 +49,14 @@ class Approvals:
         named = {"kind": kind, "digest": digest}
         told = {"by": by.id, "request": digest.hex()}
         async with self._store.change(by, "grpc: token") as change:
+            # An admin could make his own second person.
+            judged = await change.row(_SQL["newcomer"], by=by.id)
+            if judged is not None and judged["newcomer"]:
+                raise WrongState(
+                    "another user made or changed this one, or reset its password, within a day:"
+                    " it neither asks nor approves until then",
+                    kind=kind, id=subject, state="ASKED",
+                )  # fmt: skip
             known = await change.row(_SQL["present"], **named)
             if known is not None and known["approved_by"] is not None:
                 return
