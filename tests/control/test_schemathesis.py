@@ -12,17 +12,20 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import grpc
 import psycopg
 import pytest
 
 from launcher.temporary import create_database
 from services.signer.master_keys import add_key
-from tests.control.edge import MANAGE, ROOT
+from tests.control.edge import MANAGE, OPERATE, ROOT
 from tests.control.requests import ROUTER_STAND_IN
 from tests.events.edge import Listening, listening
 from tests.replay import made
 from tools.openapi.__main__ import DOCUMENT
+from tradingtools.v1 import user_service_pb2, user_service_pb2_grpc
 
+_PEOPLE = "^/(auth/(login|logout|refresh|sessions)|users|user-events)"
 CONFIG = Path(__file__).with_name("schemathesis.toml")
 
 
@@ -54,6 +57,7 @@ def patient(
         TT_CONTROL_ADDRESS_RATE="100000",
         TT_ANALYTICS_DIR=str(directory / "analytics"),
         TT_RECORDING_DIR=str(directory / "recording"),
+        TT_CONTROL_LOGIN_SECRET="5e" * 32,
         # Nobody listens there: the engine is told of, and is not well.
         TT_CONTROL_ENGINE_TARGETS="router=127.0.0.1:1",
     ) as running:
@@ -104,8 +108,8 @@ def test_the_document_holds(
             str(DOCUMENT), "--url", patient.url, "--max-examples", str(examples),
             # It does not end.
             "--exclude-path", "/events/stream", *_slow(must_work),
-            # No program's token reaches them; `test_logins` asks them as people.
-            "--exclude-path-regex", "^/(auth/(login|logout|refresh|sessions)|users|user-events)",
+            # No program's token reaches them.
+            "--exclude-path-regex", _PEOPLE,
             "--seed", str(seed), "--generation-database", "none", "--no-color",
         ],
         cwd=ROOT,
@@ -115,3 +119,43 @@ def test_the_document_holds(
         check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout[-20_000:] + done.stderr[-2_000:]
+
+
+@pytest.mark.timeout(600)
+def test_the_document_holds_for_people(patient: Listening, tmp_path: Path) -> None:
+    config = tmp_path / "schemathesis.toml"
+    # Roles refuse, and so do counts of guesses.
+    statuses = ('"412"]', '"412", "403", "429"]')
+    config.write_text(CONFIG.read_text().replace(*statuses))
+    done = subprocess.run(
+        [
+            sys.executable, "-m", "schemathesis.cli", "--config-file", str(config), "run",
+            str(DOCUMENT), "--url", patient.url, "--max-examples", "3",
+            "--include-path-regex", _PEOPLE,
+            # It would end the session that asks.
+            "--exclude-path", "/auth/logout", "--phases", "examples,coverage,fuzzing",
+            "--seed", "1", "--generation-database", "none", "--no-color",
+        ],
+        cwd=ROOT,
+        env={**os.environ, "EDGE_TOKEN": _admin(patient), "EDGE_MUST_WORK": "people"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout[-20_000:] + done.stderr[-2_000:]
+
+
+def _admin(edge: Listening) -> str:
+    """Return the access token of the first admin."""
+    with grpc.insecure_channel(f"127.0.0.1:{edge.ports['inside']}") as channel:
+        made = user_service_pb2_grpc.FirstAdminServiceStub(channel).CreateFirstAdmin(
+            user_service_pb2.CreateFirstAdminRequest(name="root"),
+            metadata=(("authorization", f"Bearer {OPERATE}"),),
+            timeout=60,
+        )
+    body = {
+        "user": "root", "password": made.one_time_password, "newPassword": "a long password of hers"
+    }  # fmt: skip
+    answer = edge.client.post("/auth/login", json=body)
+    assert answer.status_code == 200, answer.text
+    return str(answer.json()["accessToken"])
