@@ -8,12 +8,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
+import msgspec
+
 from paper.matching.book import Book
 from paper.matching.values import Event, Gone, Rested, Trade
 from paper.matching.values import Kind as MatchingKind
 from paper.matching.values import NewOrder as MatchingOrder
 from paper.matching.values import Side as MatchingSide
-from tradingtools.domain.instrument import Instrument
+from services.bots.core.own_orders import place_in
+from tradingtools.domain.instrument import Instrument, InstrumentKind
 from tradingtools.venues.ports import Meaning
 from tradingtools.venues.trading import (
     AmendOrder,
@@ -37,6 +40,8 @@ _KINDS: dict[RestingTime, MatchingKind] = {
     RestingTime.FOK: "fok",
 }
 _PARTS_PER_MILLION = 1_000_000
+_SIDES: tuple[MatchingSide, ...] = ("buy", "sell")
+_ALL_LEVELS = 1 << 30
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,6 +80,11 @@ class Exchange:
         self._instruments = instruments
         self._fees = {it.id: (venue_fees or {}).get(it.venue, fees) for it in instruments.values()}
         self._books = {one: Book() for one in instruments}
+        groups = [it.group for it in instruments.values() if it.kind is InstrumentKind.BINARY]
+        self._mirrored = {
+            it.id for it in instruments.values() if it.group and groups.count(it.group) > 1
+        }
+        """Outcomes whose other one is traded, too."""
         self._orders: dict[str, _Order] = {}
         self._ids: dict[int, str] = {}
         self._numbers = 0
@@ -97,6 +107,25 @@ class Exchange:
             happened = book.printed(side, event.price // one.tick_size, event.size // one.lot_size)
             return list(self._told(event.instrument_id, happened, event.venue_ms))
         return []
+
+    def shown(self, told: TradingBook) -> TradingBook:
+        """Return a book as the exchange shows it: with the bot's orders, less what it took."""
+        if not self._numbers:
+            return told
+        one = self._instruments[told.instrument_id]
+        shown = published(told, one, self._books[one.id])
+        return self._with_mirrored(one, shown) if one.id in self._mirrored else shown
+
+    def _with_mirrored(self, one: Instrument, shown: TradingBook) -> TradingBook:
+        """Add the orders for the other outcome, which has the same book."""
+        sides = {"BUY": dict(shown.bids), "SELL": dict(shown.asks)}
+        for known in self._orders.values():
+            place = place_in(one, known.new, known.price)
+            if place is not None and known.new.instrument.id != one.id:
+                levels, left = sides[place[0]], known.size - known.filled
+                levels[place[1]] = levels.get(place[1], 0) + left
+        bids, asks = sorted(sides["BUY"].items(), reverse=True), sorted(sides["SELL"].items())
+        return msgspec.structs.replace(shown, bids=tuple(bids), asks=tuple(asks))
 
     def place(self, new: NewOrder, now_ms: int) -> tuple[Receipt, list[Told]]:
         """Take an order, if it comes in time."""
@@ -209,6 +238,16 @@ class Exchange:
             code=code,
             request_id=known.request_id,
         )
+
+
+def published(told: TradingBook, one: Instrument, book: Book) -> TradingBook:
+    """Return a book of the market with what the matching has of it: orders, less what they took."""
+    tick, lot = one.tick_size, one.lot_size
+    bids, asks = (
+        tuple((price * tick, lots * lot) for price, lots, _ in book.depth(side, _ALL_LEVELS))
+        for side in _SIDES
+    )
+    return msgspec.structs.replace(told, bids=bids, asks=asks)
 
 
 def _status(known: _Order) -> OrderStatus:

@@ -30,6 +30,7 @@ from tradingtools.venues.trading import (
     Funding,
     NewOrder,
     Receipt,
+    TradingBook,
     TradingCapabilities,
 )
 
@@ -173,7 +174,8 @@ class Backtest:
             if isinstance(event, Funding):
                 self._fund(event, now)
             self._tell(self._exchange.market(event), now)
-            self._ask(self.bot.market(event, now), now)
+            seen = self._exchange.shown(event) if isinstance(event, TradingBook) else event
+            self._ask(self.bot.market(seen, now), now)
         self._until(now + 60_000)
         self._sample(now)
         return self._outcome(events, now)

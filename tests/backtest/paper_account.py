@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from decimal import Decimal
 
-from backtest.exchange import Exchange, FeeRates, Told
+from backtest.exchange import Exchange, FeeRates, Told, published
 from paper.okx import listing
 from paper.okx.core import exchange as okx
 from paper.okx.core.amounts import ONE, ceil_div
@@ -70,6 +70,10 @@ class PaperAccount(Exchange):
                 event.size // lot, now_ms,
             )  # fmt: skip
         return self._happened(now_ms)
+
+    def shown(self, told: TradingBook) -> TradingBook:
+        """Return a book as this exchange publishes it."""
+        return published(told, self._one, self.at.world.books[self._symbol])
 
     def place(self, new: NewOrder, now_ms: int) -> tuple[Receipt, list[Told]]:
         """Take an order as the wire would bring it."""

@@ -60,7 +60,7 @@ def call(command: str, place: Path) -> subprocess.CompletedProcess[str]:
     assert words[0] == "./tt"
     return subprocess.run(
         [sys.executable, "-m", "cli", *words[1:]], cwd=place, capture_output=True, text=True,
-        timeout=120, check=False, env={"PATH": os.environ["PATH"], "PYTHONPATH": str(place)},
+        timeout=300, check=False, env={"PATH": os.environ["PATH"], "PYTHONPATH": str(place)},
     )  # fmt: skip
 
 
@@ -73,6 +73,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return into
 
 
+@pytest.mark.timeout(1_200)
 def test_a_newcomer_who_follows_the_page_has_a_strategy_that_trades(place: Path) -> None:
     tried, swept = followed(PAGE.read_text(encoding="utf-8"), place)
 

@@ -194,7 +194,7 @@ class Bot(Generic[Config, State]):
 
     def market(self, event: MarketEvent, now_ms: int) -> list[Request]:
         """Take what a market tells."""
-        heard = self._market.take(event, now_ms)
+        heard = self._market.take(event, now_ms, self._table.orders.values())
         if isinstance(event, PhaseChange):
             named = event.instrument.id
             self._pay_out(named, now_ms)
@@ -517,7 +517,7 @@ class Bot(Generic[Config, State]):
         return View(
             now_ms=now_ms,
             instruments=self._market.instruments,
-            books=self._market.books,
+            books=self._market.books_of_others,
             fundings=self._market.fundings,
             holdings=self.holdings,
             standing=self._table.standing,

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
+from services.bots.core.orders import BotOrder
+from services.bots.core.own_orders import of_others
 from services.bots.core.risk import MarkPoint
 from services.bots.core.strategy import BookEvent, FundingEvent, PrintEvent, StrategyEvent
 from tradingtools.domain.book import BookStatus
@@ -31,6 +33,9 @@ class Market:
     def __init__(self, instruments: Mapping[str, Instrument]) -> None:
         self.instruments = dict(instruments)
         self.books: dict[str, TradingBook] = {}
+        """As the venues tell them."""
+        self.books_of_others: dict[str, TradingBook] = {}
+        """Without the bot's own orders, as they were known when each book came."""
         self.fundings: dict[str, Funding] = {}
         self.marks: dict[str, MarkPoint] = {}
 
@@ -67,10 +72,20 @@ class Market:
         """Return whether an instrument is traded never again."""
         return self.instruments[instrument_id].phase is TradingPhase.ENDED
 
-    def take(self, event: MarketEvent, now_ms: int) -> StrategyEvent | None:
-        """Keep what a market tells; return what the strategy hears of it, if anything."""
+    def take(
+        self, event: MarketEvent, now_ms: int, own: Iterable[BotOrder] = ()
+    ) -> StrategyEvent | None:
+        """Keep what a market tells; return what the strategy hears of it, if anything.
+
+        Args:
+            event: of one of the instruments.
+            now_ms: milliseconds since the epoch.
+            own: orders of the bot that may rest.
+        """
         if isinstance(event, TradingBook):
             self.books[event.instrument_id] = event
+            instrument = self.instruments[event.instrument_id]
+            self.books_of_others[event.instrument_id] = of_others(event, instrument, own)
             if event.status is BookStatus.FRESH and event.bids and event.asks:
                 middle = (event.bids[0][0] + event.asks[0][0]) // 2
                 self.marks[event.instrument_id] = MarkPoint(price=middle, at_ms=now_ms)

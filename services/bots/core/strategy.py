@@ -105,6 +105,7 @@ class View:
     now_ms: int
     instruments: Mapping[str, Instrument]
     books: Mapping[str, TradingBook] = field(default_factory=dict)
+    """Of others: without the bot's own orders."""
     fundings: Mapping[str, Funding] = field(default_factory=dict)
     holdings: Mapping[str, Holding] = field(default_factory=dict)
     standing: Mapping[str, Standing] = field(default_factory=dict)

@@ -19,7 +19,7 @@ is a bid for the complement, since YES at p and NO at 1 - p are one bet.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from services.bots.core.strategy import (
@@ -299,12 +299,25 @@ def _prices(config: MarketMakingConfig, state: MarketMakingState, view: View) ->
     half = min(max(half, config.min_half_spread / unit), config.max_half_spread / unit)
     bid = math.floor((reservation - half) * unit / tick) * tick
     ask = math.ceil((reservation + half) * unit / tick) * tick
-    # A quote never crosses: it waits for the other side to come.
-    bid = min(bid, book.asks[0][0] - tick)
-    ask = max(ask, book.bids[0][0] + tick)
+    # A quote never crosses: it waits for the other side to come, its own one included.
+    asks, bids = _own(config, view, unit)
+    bid = min(bid, book.asks[0][0] - tick, *(price - tick for price in asks))
+    ask = max(ask, book.bids[0][0] + tick, *(price + tick for price in bids))
     if instrument.kind is InstrumentKind.BINARY:
         bid, ask = min(bid, unit - tick), max(ask, tick)
     return _Prices(inventory, reservation, half, bid, ask)
+
+
+def _own(config: MarketMakingConfig, view: View, unit: int) -> tuple[Sequence[int], Sequence[int]]:
+    """Return where its own offers and bids stand, those for the complement as offers."""
+    asks: list[int] = []
+    bids: list[int] = []
+    for one in view.standing.values():
+        if one.instrument_id == config.complement_id:
+            asks.append(unit - one.price)
+        elif one.instrument_id == config.instrument_id:
+            (asks if one.side == "SELL" else bids).append(one.price)
+    return asks, bids
 
 
 def _quotes(config: MarketMakingConfig, state: MarketMakingState, view: View) -> tuple[Intent, ...]:

@@ -87,6 +87,25 @@ def test_the_papers_formulas() -> None:
     assert "reservation price 63993, half spread 3.98" in why
 
 
+def test_a_quote_does_not_cross_its_own_other_side() -> None:
+    # The mid has risen by far: the bid waits below the offer that still rests where it was.
+    state = MarketMakingState(mid=64040.0, mid_ms=1_000)
+    wide = {ONE.id: book(ONE, [(639_000, 500)], [(641_800, 500)])}
+    offer = Standing(slot="ask", order_id="a", instrument_id=ONE.id, side="SELL", price=640_200,
+                     size=100, filled=0, certain=True)  # fmt: skip
+
+    _, free = quotes(SWAP, state, view(books=wide))
+    _, wanted = quotes(SWAP, state, view(books=wide, standing={"ask": offer}))
+
+    (bid, ask), was = (wanted["bid"], wanted["ask"]), free["bid"]
+    assert isinstance(bid, Quote)
+    assert isinstance(ask, Quote)
+    assert isinstance(was, Quote)
+    assert was.price > 640_200
+    assert bid.price == 640_199
+    assert ask.price > 640_400
+
+
 def test_variance_is_that_of_the_mid_by_second() -> None:
     state, _ = quotes(SWAP, MarketMakingState(), view())
     moved = view(now_ms=61_000, books={ONE.id: book(ONE, [(640_060, 1)], [(640_080, 1)])})
