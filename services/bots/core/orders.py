@@ -268,9 +268,12 @@ def _as_confirmed(order: BotOrder, report: OrderReport, read_ms: int) -> BotOrde
 
 def _after_the_end(order: BotOrder, target: BotOrderState, report: OrderReport) -> BotOrder:
     never_was = order.state in (_S.LOST, _S.REJECTED)
+    if order.state is _S.REJECTED and target is _S.CANCELLED and not order.told_filled:
+        # Polymarket refuses an order that finds nobody to match, and tells it as cancelled, too.
+        return order
     if never_was and target is not _S.REJECTED:
-        order = _moved(order, _S.RESURRECTED)
-        order = replace(order, breach=f"the venue tells {report.status} of what was {order.state}")
+        breach = f"the venue tells {report.status} of what was {order.state}"
+        order = replace(_moved(order, _S.RESURRECTED), breach=breach)
         return reported(order, report) if target in ENDED else order
     return order
 

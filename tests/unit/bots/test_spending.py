@@ -9,6 +9,7 @@ import pytest
 from services.bots.core.orders import (
     BotOrder,
     OrderError,
+    answered,
     filled,
     intend,
     reported,
@@ -16,13 +17,14 @@ from services.bots.core.orders import (
     settled_as,
 )
 from tests.unit.bots.samples import CANCELS, outcome
-from tradingtools.domain.bot_order_states import BotOrderState
-from tradingtools.venues.ports import Side
+from tradingtools.domain.bot_order_states import BotOrderState, PendingRequest
+from tradingtools.venues.ports import Meaning, Side
 from tradingtools.venues.trading import (
     Fill,
     NewOrder,
     OrderReport,
     OrderStatus,
+    Receipt,
     RestingTime,
 )
 
@@ -85,3 +87,22 @@ def test_an_operator_may_say_that_it_filled_more() -> None:
     assert settled_as(dead, 11 * SHARE).state is BotOrderState.FILLED
     with pytest.raises(OrderError):
         settled_as(replace(order("SELL"), state=BotOrderState.DEAD), 11 * SHARE)
+
+
+def test_a_refused_order_that_is_told_as_cancelled_without_a_fill_is_no_breach() -> None:
+    """Polymarket refuses a buy that finds nobody to match, and tells it as cancelled besides."""
+    killed = Receipt(meaning=Meaning.REJECTED, code="FAK_KILLED")
+    nothing = replace(end(0), status=OrderStatus.CANCELLED)
+
+    for one in (
+        reported(answered(order(), PendingRequest.PLACE, killed), nothing),
+        answered(reported(order(), nothing), PendingRequest.PLACE, killed),
+    ):
+        assert (one.breach, one.settled) == ("", True)
+    part = reported(
+        answered(order(), PendingRequest.PLACE, killed), replace(nothing, filled_size=SHARE)
+    )
+    assert part.breach == "the venue tells CANCELLED of what was REJECTED"
+    rests = replace(end(0), status=OrderStatus.OPEN)
+    one = reported(answered(order(), PendingRequest.PLACE, killed), rests)
+    assert one.state is BotOrderState.RESURRECTED
