@@ -2,80 +2,69 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-from functools import cache
+from decimal import Decimal
 
-from backtest.exchange import FeeRates
-from backtest.run import Assumptions, Backtest, Outcome
+import pytest
+
+from backtest.run import Backtest
 from backtest.tape import SeededMarket, merged, seeded
 from services.bots.core.risk import RiskLimits
 from services.bots.strategies.market_making import MarketMaking
+from tests.backtest.maker_figures import RUNS, played, table
 from tests.backtest.markets import NO, ONE, YES, mirrored
-from tests.unit.bots.samples import swap
+from tools import strategy_tables
 from tradingtools.domain.strategies import MarketMakingConfig
 
-SWAP = swap()
-FLAT = SeededMarket(
-    instrument=SWAP, seed=9, seconds=400, start_price=640_000, level_size=300,
-    updates_per_second=4, prints_per_second=2,
-)  # fmt: skip
-TRENDS = replace(FLAT, drift=1.2, turn_s=20.0)
-CONFIG = MarketMakingConfig(
-    instrument_id=SWAP.id,
-    order_size=100,
-    max_position=500,
-    risk_aversion=0.02,
-    arrival_decay=20.0,
-    max_half_spread=40,
-    adverse_weight=0.0,
-    toxic_imbalance=1.0,
-)
+
+def profit(market: str, maker: str) -> dict[str, Decimal]:
+    """Return what was made by source, in USDT."""
+    sources = played(market, maker).profit.sources
+    return {name: Decimal(amount) for name, amount in sources.items()}
 
 
-@cache
-def played(config: MarketMakingConfig, market: SeededMarket) -> Outcome:
-    test = Backtest(
-        MarketMaking(),
-        config,
-        {SWAP.id: SWAP},
-        limits=RiskLimits(max_position=600),
-        assumptions=Assumptions(fees=FeeRates(maker=1, taker=500)),
-    )
-    return test.run(seeded(market))
+@pytest.mark.parametrize(("market", "maker"), RUNS)
+def test_a_maker_fills_on_both_sides_and_its_sources_are_all_of_its_profit(
+    market: str, maker: str
+) -> None:
+    one = played(market, maker)
+    outcome, point = one.outcome, one.profit
+
+    assert min(one.fills("BUY"), one.fills("SELL")) >= 10
+    assert outcome.state.judged >= 20
+    assert point.unrealised is not None
+    total = Decimal(point.realised) + Decimal(point.unrealised) - Decimal(point.fees)
+    assert sum(profit(market, maker).values()) == total
+    assert Decimal(outcome.made + outcome.unrealised) / 10**8 == total
 
 
-def inventory(outcome: Outcome) -> int:
-    """Return what was made by what was held: all but spread and fees."""
-    spread: int = outcome.state.spread_gain
-    return outcome.made + outcome.unrealised + outcome.fees - spread
+def test_the_figures_of_the_document_are_those_of_the_runs() -> None:
+    assert table() in strategy_tables.document()
 
 
 def test_spread_pays_on_a_flat_market_and_adverse_selection_costs_on_a_trending_one() -> None:
-    flat, trend = (played(CONFIG, market) for market in (FLAT, TRENDS))
+    flat, trend = profit("flat", "heedless"), profit("trend", "heedless")
 
-    for outcome in (flat, trend):
-        sides = [one.side for one in outcome.fills]
-        assert min(sides.count("BUY"), sides.count("SELL")) >= 10
-        assert outcome.state.spread_gain > 0
-        assert outcome.state.judged > 20
-    # Takers who know where the price goes trade first: the mid moves against each fill after it.
-    assert trend.state.markout < 0
-    assert trend.state.markout / trend.state.judged < flat.state.markout / flat.state.judged
-    assert inventory(trend) < 0
-    assert inventory(trend) < inventory(flat)
+    assert flat["spread"] > 0
+    assert trend["spread"] > 0
+    # Takers who know where the price goes trade first: the mid moves against each fill after it,
+    # by more than the spread that the fill earned.
+    assert -flat["markout"] < flat["spread"] / 10
+    assert -trend["markout"] > 2 * trend["spread"]
+    assert sum(flat.values()) > 0 > sum(trend.values())
 
 
 def test_a_maker_that_heeds_adverse_selection_loses_less_to_it() -> None:
-    heeding = replace(CONFIG, adverse_weight=1.0, toxic_imbalance=0.75)
+    careless, careful = (played("trend", one) for one in ("heedless", "heedful"))
 
-    careless, careful = played(CONFIG, TRENDS), played(heeding, TRENDS)
-
-    assert 0 > careful.state.markout > careless.state.markout
-    assert len(careful.fills) < len(careless.fills)
-    made = [one.made + one.unrealised for one in (careless, careful)]
+    assert 0 > careful.outcome.state.markout > careless.outcome.state.markout
+    assert len(careful.outcome.fills) < len(careless.outcome.fills)
+    made = [sum(profit("trend", one).values()) for one in ("heedless", "heedful")]
     assert made[1] > made[0]
     # Its quotes say why they are wider.
-    assert careful.state.adverse < 0
+    assert careful.outcome.state.adverse < 0
+    said = dict(careful.outcome.explained)
+    assert "wider because fills lose" in said["bid"]
+    assert said["profit"].startswith(f"{len(careful.outcome.fills)} fills: spread ")
 
 
 def test_both_outcomes_of_a_binary_are_bought() -> None:
