@@ -239,12 +239,19 @@ async def running(pool: Pool, wallets: int, bots: int) -> AsyncIterator[Running]
     host, port = sink.sockets[0].getsockname()[:2]
     exchanges: dict[str, Exchange] = {}
 
-    @asynccontextmanager
-    async def open_venue(wallet: Row, _lease: WalletLease) -> AsyncIterator[Venue]:
-        _, writer = await asyncio.open_connection(host, port)
-        made = exchanges[wallet["id"]] = Exchange(writer)
-        yield Venue(gateway=made, accounts=made, instruments=Instruments(), feed=Feed(made))
-        writer.close()
+    class BareWay:
+        """To an exchange of its own for each wallet."""
+
+        @asynccontextmanager
+        async def opened(self, wallet: Row, _lease: WalletLease) -> AsyncIterator[Venue]:
+            _, writer = await asyncio.open_connection(host, port)
+            made = exchanges[wallet["id"]] = Exchange(writer)
+            yield Venue(gateway=made, accounts=made, instruments=Instruments(), feed=Feed(made))
+            writer.close()
+
+        @asynccontextmanager
+        async def prepared(self, _environment: str, _ids: Sequence[str]) -> AsyncIterator[None]:
+            yield
 
     store = Store(pool, "bench")
     leases = Leases(pool, "bench", secrets.token_hex(8), _LEASE_MS)
@@ -252,7 +259,7 @@ async def running(pool: Pool, wallets: int, bots: int) -> AsyncIterator[Running]
         name="bench", venues=("okx",), capacity=wallets * bots, version="bench",
         lease_ms=_LEASE_MS, poll_ms=500, write_ms=200,
     )  # fmt: skip
-    async with sink, alongside(Engine(store, leases, open_venue, terms).keep()):
+    async with sink, alongside(Engine(store, leases, {"okx": BareWay()}, terms).keep()):
         found = Running(store, leases, exchanges)
         async with asyncio.timeout(60):
             while len(exchanges) < wallets:  # noqa: ASYNC110 - nobody is told of it

@@ -59,7 +59,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
         stack.callback(journal.close)
         hub = Hub(journal)
         stack.callback(hub.stop)
-        publisher = Publisher(exchange, hub, first_seq=start_ms)
+        publisher = Publisher(exchange, hub, first_seq=start_ms, book_ms=settings.book_ms)
         feeding = Feeding(exchange, publisher, wall_ms)
         limits = Limits()
         desk = Desk(exchange, limits, limited=settings.limits)
@@ -129,6 +129,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
             stop,
             _feed(settings, feeding, exchange, generator),
             state.keep(state_file, saved, publisher),
+            _push_books(settings, publisher),
         )
 
 
@@ -150,6 +151,14 @@ def _restored(settings: Settings, start_ms: int) -> state.State:
         generator=Generator(listed, seed=settings.seed, start_ms=start_ms),
         keys={},
     )
+
+
+async def _push_books(settings: Settings, publisher: Publisher) -> None:
+    """Push the changes of books that nothing else has pushed since, for ever."""
+    while True:
+        await asyncio.sleep(max(settings.book_ms, 100) / 1000)
+        if settings.book_ms:
+            publisher.flush(wall_ms())
 
 
 async def _feed(

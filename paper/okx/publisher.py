@@ -29,7 +29,9 @@ _SHORT = {"books5": 5, "bbo-tbt": 1}
 class Publisher:
     """Sequence numbers and statistics of public data, and the pushing of all channels."""
 
-    def __init__(self, exchange: Exchange, hub: Hub, *, first_seq: int = 1_000_000) -> None:
+    def __init__(
+        self, exchange: Exchange, hub: Hub, *, first_seq: int = 1_000_000, book_ms: int = 0
+    ) -> None:
         self._world = exchange.world
         self._exchange = exchange
         self._hub = hub
@@ -41,6 +43,9 @@ class Publisher:
         self._now_ms = 0
         self._accounts: set[str] = set()
         self._positions: dict[tuple[str, str, str], None] = {}
+        self._book_ms = book_ms
+        self._pushed_ms: dict[str, int] = {}
+        """When the update of a book was pushed last, by instrument."""
         self.skip: dict[str, int] = {}
         """By instrument: so many updates of its book are lost."""
 
@@ -58,7 +63,9 @@ class Publisher:
         self._positions.clear()
         self._accounts.clear()
         for inst_id in self._world.instruments:
-            if self._world.books[inst_id].touched:
+            due = now_ms - self._pushed_ms.get(inst_id, 0) >= self._book_ms
+            if due and self._world.books[inst_id].touched:
+                self._pushed_ms[inst_id] = now_ms
                 self._book(inst_id)
 
     # Snapshots for who has just subscribed.

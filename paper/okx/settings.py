@@ -33,6 +33,8 @@ class Settings:
     """Decides the seeded market."""
     step_ms: int = setting(100, minimum=1, maximum=60_000)
     """A step of the seeded market."""
+    book_ms: int = setting(0, minimum=0, maximum=10_000)
+    """The shortest time between two pushes of a book, OKX's is 100; 0: each change is one."""
     recording: str = setting("")
     """File with recorded frames, one JSON object of `ts` (ms) and `frame` a line."""
     live_url: str = setting("wss://ws.okx.com:8443/ws/v5/public", schemes=("ws", "wss"))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import re
 import secrets
-from contextlib import AbstractAsyncContextManager
 
 import psycopg
 import structlog
@@ -13,9 +12,8 @@ import structlog
 from services.bots.engine import Engine, Terms
 from services.bots.leases.store import Leases
 from services.bots.settings import Settings
-from services.bots.store import Row, Store, WalletLease
+from services.bots.store import Store
 from services.bots.venues import OPENINGS
-from services.bots.wallet_run import Venue
 from tradingtools.rpc.signer_client import SignerClient
 from tradingtools.runtime.composition import composed
 from tradingtools.runtime.process import Startup
@@ -40,19 +38,16 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
     if not _NAME.fullmatch(settings.name):
         raise Startup(f"TT_BOTS_NAME: {settings.name!r} is not letters, then - and a number")
     signer = SignerClient(settings.signer_socket)
-    ways = {name: OPENINGS[name](settings, signer) for name in settings.venues}
-
-    def open_venue(wallet: Row, lease: WalletLease) -> AbstractAsyncContextManager[Venue]:
-        return ways[wallet["exchange"]](wallet, lease)
-
+    openings = {name: OPENINGS[name](settings, signer) for name in settings.venues}
     async with composed("bots", settings) as parts:
         pool = await parts.pool(size=6)
         parts.stack.push_async_callback(signer.aclose)
+        ways = {name: await parts.stack.enter_async_context(one) for name, one in openings.items()}
         store = Store(pool, settings.name, settings.par_currencies)
         engine = Engine(
             store,
             Leases(pool, settings.name, secrets.token_hex(16), settings.lease_ms),
-            open_venue,
+            ways,
             Terms(
                 name=settings.name,
                 venues=settings.venues,

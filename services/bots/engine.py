@@ -2,13 +2,18 @@
 
 All that it decides on is in the database: who lives, what each can, who has which wallet. Another
 process of its name is not itself: while that one lives, this one has nothing.
+
+A wallet is handed over in this order, each step durable before the next (ADR 78): its owner offers
+it to an heir; the heir prepares, without any right to it, and says that it is ready; the owner's
+bots decide nothing more, what is under way is waited for, and everything is written; the lease is
+the heir's, under a higher epoch; it reads the account, and its bots go on. The quotes rest all the
+while. A death between two steps leaves the wallet to its owner, until the lease runs out.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
-from contextlib import AbstractAsyncContextManager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import psycopg
@@ -20,19 +25,24 @@ from services.bots.core import assignment
 from services.bots.core.assignment import Fleet
 from services.bots.leases.store import Leases
 from services.bots.loop_lag import LoopLag
+from services.bots.preparing import Preparing
 from services.bots.store import LostError, Row, Store, WalletLease
-from services.bots.wallet_run import Venue, WalletRun
+from services.bots.wallet_run import WalletRun
+from services.bots.ways import Way
 from tradingtools import clock
 from tradingtools.tasks import cancel_all, until_one_ends
 
 LEAVE_SECONDS = 8.0
 """Whoever ends an engine waits for longer."""
+PREPARE_SECONDS = 3.0
+"""An heir that is not ready by then is handed the wallet all the same."""
+HEIR_LOOK_SECONDS = 0.1
+COMING_LOOK_SECONDS = 0.05
+"""A wallet that is about to come is looked for so often."""
 REBALANCE_MS = 10_000
 LONGEST_TAKE_OVER_NS = 600_000_000_000
 """A wallet that was without an engine for longer was not needed, or an alert of its own told it."""
 _log = structlog.get_logger("bots")
-OpenVenue = Callable[[Row, WalletLease], AbstractAsyncContextManager[Venue]]
-"""Opens a wallet's way to its exchange for the length of a block."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,15 +78,17 @@ class Engine:
     Args:
         store: of bots.
         leases: of this process.
-        open_venue: by wallet.
+        ways: to exchanges, by name.
         terms: of the engine.
     """
 
-    def __init__(self, store: Store, leases: Leases, open_venue: OpenVenue, terms: Terms) -> None:
+    def __init__(self, store: Store, leases: Leases, ways: Mapping[str, Way], terms: Terms) -> None:
         self._store = store
         self._leases = leases
-        self._open_venue = open_venue
+        self._ways = ways
         self._terms = terms
+        self._preparing = Preparing(leases, ways)
+        self._begins = asyncio.Lock()
         self._lag = LoopLag()
         self._held: dict[str, _Held] = {}
         self._ended: dict[str, int] = {}
@@ -93,8 +105,11 @@ class Engine:
     async def keep(self) -> None:
         """Take, renew and hand over wallets for ever."""
         try:
-            await until_one_ends(self._lag.watch(), self._renew(), self._keep_looking())
+            await until_one_ends(
+                self._lag.watch(), self._renew(), self._keep_looking(), self._keep_receiving()
+            )
         finally:
+            await self._preparing.close()
             await self._abandon()
 
     async def leave(self) -> None:
@@ -154,6 +169,7 @@ class Engine:
             return
         if assignment.taken(terms.name, fleet):
             await self._leases.take()
+        await self._preparing.look()
         await self._begin_owned()
         self._rebalance(fleet)
 
@@ -180,14 +196,32 @@ class Engine:
             _log.error("another process has this engine's name", engine=self._terms.name)
             await self._abandon()
 
+    async def _keep_receiving(self) -> None:
+        """Begin wallets that are handed over as soon as they are."""
+        while True:
+            await self._preparing.awaits.wait()
+            await asyncio.sleep(COMING_LOOK_SECONDS)
+            if not self._named or self._leaving:
+                continue
+            try:
+                await self._begin_owned()
+            except (psycopg.OperationalError, psycopg_pool.PoolTimeout) as error:
+                _log.warning("the registry of engines was not reached", why=str(error))
+
     async def _begin_owned(self) -> None:
-        for wallet_id, lease in (await self._leases.owned()).items():
-            if wallet_id not in self._held and self._ended.get(wallet_id) != lease.epoch:
-                await self._begin(lease)
+        async with self._begins:
+            for wallet_id, lease in (await self._leases.owned()).items():
+                if wallet_id not in self._held and self._ended.get(wallet_id) != lease.epoch:
+                    await self._begin(lease)
 
     async def _begin(self, lease: WalletLease) -> None:
         row = await self._leases.wallet(lease.wallet_id)
-        run = WalletRun(self._store, lease, self._terms.write_ms)
+        run = WalletRun(
+            self._store,
+            lease,
+            self._terms.write_ms,
+            ran_out_ns=self._leases.ran_out_ns.pop(lease.wallet_id, None),
+        )
         begun = clock.monotonic_ns()
         metrics.taken(clean=lease.clean)
         _log.info("wallet is ours", wallet=lease.wallet_id, epoch=lease.epoch, clean=lease.clean)
@@ -199,7 +233,7 @@ class Engine:
         self._held[lease.wallet_id] = held
 
     async def _trade(self, run: WalletRun, row: Row, lease: WalletLease) -> None:
-        async with self._open_venue(row, lease) as venue:
+        async with self._ways[row["exchange"]].opened(row, lease) as venue:
             await run.run(venue)
 
     def _end(self, wallet_id: str, held: _Held) -> None:
@@ -264,6 +298,8 @@ class Engine:
             held.moving = asyncio.create_task(self._hand_over(wallet_id, held, withdraw=withdraw))
 
     async def _hand_over(self, wallet_id: str, held: _Held, *, withdraw: bool) -> None:
+        if not withdraw:
+            await self._await_heir(held)
         begun = clock.monotonic_ns()
         held.run.leave(withdraw=withdraw)
         await asyncio.wait([held.task], timeout=LEAVE_SECONDS / 2)
@@ -280,6 +316,18 @@ class Engine:
             self._ended[wallet_id] = held.lease.epoch
         metrics.handed_over(clock.monotonic_ns() - begun, found=bool(successor))
         _log.info("wallet is handed over", wallet=wallet_id, to=successor or "nobody")
+
+    async def _await_heir(self, held: _Held) -> None:
+        """Offer a wallet, and wait until its heir can go on at once; not for long."""
+        try:
+            async with asyncio.timeout(PREPARE_SECONDS):
+                if not await self._leases.offer(held.lease):
+                    return
+                while not await self._leases.heir_ready(held.lease):  # noqa: ASYNC110 - a row
+                    await asyncio.sleep(HEIR_LOOK_SECONDS)
+        except (TimeoutError, psycopg.Error, psycopg_pool.PoolTimeout) as error:
+            wallet = held.lease.wallet_id
+            _log.warning("the heir of a wallet is not ready", wallet=wallet, why=repr(error))
 
     async def _abandon(self) -> None:
         """Let go of everything at once: its leases are another's, or run out."""

@@ -45,10 +45,15 @@ class WalletRun:
         store: of the engine.
         lease: of the wallet.
         write_ms: how long changes wait to be written together.
+        ran_out_ns: when the lease of the owner before ran out, by the monotonic clock; None: it did
+            not.
     """
 
-    def __init__(self, store: Store, lease: WalletLease, write_ms: int) -> None:
+    def __init__(
+        self, store: Store, lease: WalletLease, write_ms: int, *, ran_out_ns: int | None = None
+    ) -> None:
         self._store = store
+        self._ran_out_ns = ran_out_ns
         self._lease = lease
         self._write_ms = write_ms
         self._wallet: Wallet | None = None
@@ -117,6 +122,7 @@ class WalletRun:
             venue=venue,
             tenant=tenant,
             rates=par(self._store.risk.par),
+            ran_out_ns=self._ran_out_ns,
         )
         journal = self._journal = Journal(wallet, self._write_ms)
         sending = Sending(wallet, journal.flush)

@@ -82,6 +82,10 @@ class Exchange:
     cancelled: list[str] = field(default_factory=list)
     unreadable: bool = False
     unknown_instruments: bool = False
+    reads: int = 0
+    """How often fills were asked for."""
+    turns: asyncio.Semaphore | None = None
+    """Each question for fills takes one; None: nobody waits."""
     looked: int = 0
     """How often instruments were asked for."""
     told: asyncio.Queue[AccountEvent] = field(default_factory=asyncio.Queue)
@@ -99,6 +103,16 @@ class Exchange:
     @property
     def venue(self) -> Venue:
         return Venue(gateway=self, accounts=self, instruments=Listing(self), feed=Feed(self))
+
+    @asynccontextmanager
+    async def opened(self, *_: object) -> AsyncIterator[Venue]:
+        """Be the way of an engine to itself."""
+        yield self.venue
+
+    @asynccontextmanager
+    async def prepared(self, *_: object) -> AsyncIterator[None]:
+        """Need no preparation."""
+        yield
 
     def recognise(self, order: NewOrder) -> str:
         """Know no id of it: it is found by ours."""
@@ -149,6 +163,9 @@ class Exchange:
 
     async def fills(self, since_ms: int) -> Sequence[Fill]:
         self._readable()
+        self.reads += 1
+        if self.turns is not None:
+            await self.turns.acquire()
         return [one for one in self.traded if one.venue_ms >= since_ms]
 
     async def funding(self, since_ms: int) -> Sequence[FundingPayment]:

@@ -67,10 +67,12 @@ def drain(world: Bots, name: str, *, draining: bool) -> None:
 
 
 def test_wallets_move_by_drain_pause_and_death_and_nothing_is_lost(world: Bots) -> None:
-    first = world.engine("engine-1", TT_METRICS_PORT=str(free_port()))
-    second = world.engine("engine-2")
+    # Long enough for a machine on which much else runs; the pause waits for one of them to end.
+    lease = {"TT_BOTS_LEASE_MS": "12000"}
+    first = world.engine("engine-1", TT_METRICS_PORT=str(free_port()), **lease)
+    second = world.engine("engine-2", **lease)
     try:
-        _walk(world, first, second)
+        _walk(world, first, second, lease)
     finally:
         for one in (first, second):
             one.go_on()
@@ -78,7 +80,7 @@ def test_wallets_move_by_drain_pause_and_death_and_nothing_is_lost(world: Bots) 
     assert "wallet failed" not in first.log.read_text()
 
 
-def _walk(world: Bots, first: Engine, second: Engine) -> None:
+def _walk(world: Bots, first: Engine, second: Engine, lease: dict[str, str]) -> None:
     for engine in (first, second):
         engine.start()
     registered = "select count(*) from bot_engine"
@@ -112,7 +114,7 @@ def _walk(world: Bots, first: Engine, second: Engine) -> None:
     assert leases(world) == before
 
     # A twin under the name of one that lives has nothing; it goes on when that one has died.
-    twin = world.engine("engine-1", TT_BOTS_LISTEN=second.settings["TT_BOTS_LISTEN"])
+    twin = world.engine("engine-1", TT_BOTS_LISTEN=second.settings["TT_BOTS_LISTEN"], **lease)
     second.stop()
     twin.log = twin.log.with_suffix(".twin")
     twin.start()

@@ -14,7 +14,6 @@ from launcher.embedded import role_url
 from services.bots.engine import Engine, Terms
 from services.bots.leases.store import Leases
 from services.bots.store import Store
-from services.bots.wallet_run import Venue
 from tests.bots.exchange import Desk, quote, scripted, until
 from tradingtools import clock
 from tradingtools.storage.postgres.pool import open_pool
@@ -126,6 +125,61 @@ async def test_a_wallet_is_handed_over_to_who_can_its_exchange(database_url: str
         assert (await second.owned())[WALLET].clean is False
 
 
+async def test_an_heir_has_no_right_to_a_wallet_before_it_is_handed_over(
+    database_url: str,
+) -> None:
+    async with (
+        leases(database_url, "bots-1", "first") as first,
+        leases(database_url, "bots-2", "second") as second,
+        leases(database_url, "bots-3", "third") as third,
+    ):
+        await registered(first)
+        await first.take()
+        lease = (await first.owned())[WALLET]
+        assert await first.offer(lease) == "", "nobody else is there"
+        await registered(third, ())
+        await registered(second)
+        assert await first.offer(lease) == "bots-2"
+        (offer,) = await second.offered()
+        assert (offer.wallet_id, offer.exchange, offer.epoch) == (WALLET, "okx", lease.epoch)
+        assert (await third.offered(), await first.offered()) == ([], [])
+        assert not await first.heir_ready(lease)
+        await third.ready(offer)
+        assert not await first.heir_ready(lease)
+        await second.ready(offer)
+        assert await first.heir_ready(lease)
+
+        assert (await second.owned(), await second.renew([WALLET])) == ({}, {})
+        assert await first.renew([WALLET]) != {}
+        assert await first.hand_over(lease, clean=True) == "bots-2"
+        assert (await second.owned())[WALLET].epoch == lease.epoch + 1
+        assert await second.offered() == []
+
+
+async def test_only_a_lease_that_ran_out_proves_that_nothing_is_under_way(
+    database_url: str,
+) -> None:
+    """What its owner gave back before that, it may have sent requests for a moment ago."""
+    async with (
+        leases(database_url, "bots-1", "first", lease_ms=500) as first,
+        leases(database_url, "bots-2", "second") as second,
+    ):
+        await registered(second)
+        while not await first.take():
+            await registered(first)
+        async with asyncio.timeout(60):
+            while not await second.take():  # noqa: ASYNC110 - it is a lease's end
+                await asyncio.sleep(0.05)
+        assert second.ran_out_ns == second.ended_ns
+        lease = (await second.owned())[WALLET]
+        second.ran_out_ns.clear()
+        await second.leaving()
+        assert await second.hand_over(lease, clean=False) == ""
+        await registered(second)
+        assert await second.take() == [WALLET]
+        assert second.ran_out_ns == {}
+
+
 @contextmanager
 def standing_still(url: str) -> Iterator[None]:
     """Hold a wallet's row as a process does that is stopped within a pipeline of statements."""
@@ -147,7 +201,7 @@ async def test_a_process_that_stands_still_keeps_no_wallet_from_its_next_owner(
     database_url: str,
 ) -> None:
     async with (
-        leases(database_url, "bots-1", "first", lease_ms=1) as first,
+        leases(database_url, "bots-1", "first", lease_ms=500) as first,
         leases(database_url, "bots-2", "second") as second,
     ):
         await registered(first)
@@ -171,16 +225,13 @@ async def test_a_name_that_was_lost_and_is_back_uses_no_id_of_an_order_again(
     for table in ("bot_engine", "trading_wallet_lease"):
         desk.rows(f"update {table} set until = clock_timestamp()")
 
-    @asynccontextmanager
-    async def opened(*_: object) -> AsyncIterator[Venue]:
-        yield desk.exchange.venue
-
     terms = Terms(
         name="bots-1", venues=["okx"], capacity=9, version="1", lease_ms=60_000, poll_ms=20,
         write_ms=10,
     )  # fmt: skip
     async with open_pool(desk.url, name="test", size=4) as pool:
-        engine = Engine(Store(pool, "bots-1"), Leases(pool, "bots-1", "a", 60_000), opened, terms)
+        leases = Leases(pool, "bots-1", "a", 60_000)
+        engine = Engine(Store(pool, "bots-1"), leases, {"okx": desk.exchange}, terms)
         async with alongside(engine.keep()):
             await until(lambda: desk.exchange.placed, "the quote")
             desk.rows("update bot_engine set incarnation = 'b'")

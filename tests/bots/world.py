@@ -265,12 +265,14 @@ async def _wallet(signer: World, account: str) -> str:
         return await signers.added(control, credentials)
 
 
-def until(holds: Callable[[], Any], what: str, seconds: float = WAIT_SECONDS) -> Any:
+def until(
+    holds: Callable[[], Any], what: str, seconds: float = WAIT_SECONDS, *, every: float = 0.05
+) -> Any:
     """Return the first true answer."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         found = holds()
         if found:
             return found
-        time.sleep(0.05)
+        time.sleep(every)
     raise AssertionError(f"waited too long for {what}")

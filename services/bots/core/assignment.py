@@ -32,6 +32,8 @@ class WalletLoad:
     """Count of bots to run or to end."""
     engine: str = ""
     """Holder of its lease; empty: nobody."""
+    heir: str = ""
+    """Engine that has prepared for it; empty: none."""
 
     @property
     def weight(self) -> int:
@@ -127,7 +129,7 @@ def _placed(
 def _best(
     wallet: WalletLoad, engines: Iterable[EngineSeat], loads: Mapping[str, int]
 ) -> EngineSeat | None:
-    """Return the engine with the smallest part of its capacity in use, the wallet included."""
+    """Return the heir, or the engine that has most room: the least part of its capacity in use."""
     able = [
         one
         for one in engines
@@ -135,7 +137,11 @@ def _best(
         and wallet.exchange in one.venues
         and loads.get(one.name, 0) + wallet.weight <= one.capacity
     ]
-    return min(able, key=lambda one: (_part(one, loads, wallet), one.name), default=None)
+    return min(
+        able,
+        key=lambda one: (one.name != wallet.heir, _part(one, loads, wallet), one.name),
+        default=None,
+    )
 
 
 def _part(engine: EngineSeat, loads: Mapping[str, int], wallet: WalletLoad) -> Fraction:

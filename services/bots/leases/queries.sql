@@ -42,9 +42,11 @@ where until >= clock_timestamp() order by name
 
 -- name: wallets
 -- Those with an engine, and those whose bots have to run or to end.
-select w.id as wallet_id, w.exchange, coalesce(l.engine, '') as engine, busy.bots
+select w.id as wallet_id, w.exchange, coalesce(l.engine, '') as engine, busy.bots,
+       coalesce(h.name, '') as heir
 from trading_wallet w
 left join trading_wallet_lease l on l.wallet_id = w.id and l.until >= clock_timestamp()
+left join bot_engine h on h.incarnation = l.heir and l.heir_ready
 cross join lateral (
     select count(*) as bots from bot b where b.wallet_id = w.id
     and (b.desired = 'RUNNING' and b.state not in ('RISK_STOPPED', 'ERROR')
@@ -60,8 +62,10 @@ where w.state = 'ACTIVE' and (busy.bots > 0 or l.wallet_id is not null)
 order by w.id
 
 -- name: ended
--- For how long wallets of a former owner have had none, in nanoseconds.
-select wallet_id, (extract(epoch from clock_timestamp() - until) * 1e9)::bigint as ns
+-- For how long wallets of a former owner have had none, in nanoseconds; and whether its lease ran
+-- out: what it gave back before that, it may have sent requests for that a venue takes later.
+select wallet_id, (extract(epoch from clock_timestamp() - until) * 1e9)::bigint as ns,
+       incarnation <> '' as ran_out
 from trading_wallet_lease where wallet_id = any(%(wallets)s)
 
 -- name: take
@@ -73,7 +77,7 @@ from trading_wallet w, bot_engine e
 where w.id = any(%(wallets)s) and w.state = 'ACTIVE'
   and e.name = %(name)s and e.incarnation = %(incarnation)s and e.until >= clock_timestamp()
 on conflict (wallet_id) do update set engine = excluded.engine, incarnation = excluded.incarnation,
-    epoch = l.epoch + 1, until = excluded.until
+    epoch = l.epoch + 1, until = excluded.until, heir = '', heir_ready = false
     where l.until < clock_timestamp()
 returning wallet_id
 
@@ -92,11 +96,36 @@ where wallet_id = any(%(wallets)s) and incarnation = %(incarnation)s
 returning wallet_id, epoch, (extract(epoch from until) * 1000)::bigint as until_ms,
           clean_epoch = epoch - 1 as clean
 
+-- name: offer
+-- Has another engine prepare for a wallet, which stays its owner's until it is handed over.
+update trading_wallet_lease l set heir = e.incarnation, heir_ready = false
+from bot_engine e
+where e.name = %(successor)s and e.until >= clock_timestamp()
+  and l.wallet_id = %(wallet)s and l.incarnation = %(incarnation)s and l.epoch = %(epoch)s
+
+-- name: offered
+-- Wallets that a process is to prepare for, and the instruments of their bots.
+select l.wallet_id, l.epoch, w.exchange, w.environment,
+       coalesce((select array_agg(distinct one) from bot b, unnest(b.instruments) one
+                 where b.wallet_id = w.id and b.state in ('STARTING', 'RUNNING')), '{}') as instruments
+from trading_wallet_lease l join trading_wallet w on w.id = l.wallet_id
+where l.heir = %(incarnation)s and l.incarnation <> l.heir and l.until >= clock_timestamp()
+
+-- name: ready
+-- An heir can go on at once.
+update trading_wallet_lease set heir_ready = true
+where wallet_id = %(wallet)s and heir = %(incarnation)s and epoch = %(epoch)s
+
+-- name: heir_ready
+select heir_ready from trading_wallet_lease
+where wallet_id = %(wallet)s and incarnation = %(incarnation)s and epoch = %(epoch)s
+
 -- name: hand_over
 -- Gives a wallet to another engine: it is never without an owner.
 update trading_wallet_lease l set engine = e.name, incarnation = e.incarnation, epoch = l.epoch + 1,
     until = clock_timestamp() + %(lease)s * interval '1 millisecond',
-    clean_epoch = case when %(clean)s then l.epoch else l.clean_epoch end
+    clean_epoch = case when %(clean)s then l.epoch else l.clean_epoch end,
+    heir = '', heir_ready = false
 from bot_engine e
 where e.name = %(successor)s and e.until >= clock_timestamp()
   and l.wallet_id = %(wallet)s and l.incarnation = %(incarnation)s and l.epoch = %(epoch)s
@@ -104,7 +133,7 @@ returning l.wallet_id
 
 -- name: give_back
 -- Lets another engine take a wallet at once; whoever gives it back does not keep it any more.
-update trading_wallet_lease set until = clock_timestamp(), incarnation = '',
+update trading_wallet_lease set until = clock_timestamp(), incarnation = '', heir = '', heir_ready = false,
     clean_epoch = case when %(clean)s then epoch else clean_epoch end
 where wallet_id = %(wallet)s and incarnation = %(incarnation)s and epoch = %(epoch)s
 

@@ -7,6 +7,7 @@ wallet does it under one lock, by what the database says at that moment.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,19 @@ STANDING_MS = 5_000
 _QUERIES = load_queries(Path(__file__).parent / "queries.sql")
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Offer:
+    """A wallet that its owner is about to hand over to this process."""
+
+    wallet_id: str
+    epoch: int
+    """Of its owner."""
+    exchange: str
+    environment: str
+    instruments: Sequence[str]
+    """Of its bots that run."""
+
+
 class Leases:
     """See the module.
 
@@ -40,6 +54,8 @@ class Leases:
         self._mine = {"name": engine, "incarnation": incarnation, "lease": lease_ms}
         self.ended_ns: dict[str, int] = {}
         """By wallet that was taken, when its former lease had ended, by the monotonic clock."""
+        self.ran_out_ns: dict[str, int] = {}
+        """The same, of those whose lease had run out: their owner did not give them back."""
 
     async def register(
         self, *, venues: Sequence[str], capacity: int, version: str, bots: int, lag_ms: int
@@ -89,7 +105,10 @@ class Leases:
             ended = await (await connection.execute(_QUERIES["ended"], values)).fetchall()
             cursor = await connection.execute(_QUERIES["take"], values)
             now_ns = clock.monotonic_ns()
-            self.ended_ns.update((row["wallet_id"], now_ns - row["ns"]) for row in ended)
+            for row in ended:
+                self.ended_ns[row["wallet_id"]] = now_ns - row["ns"]
+                if row["ran_out"]:
+                    self.ran_out_ns[row["wallet_id"]] = now_ns - row["ns"]
             return [row["wallet_id"] for row in await cursor.fetchall()]
 
     async def owned(self) -> dict[str, WalletLease]:
@@ -99,6 +118,29 @@ class Leases:
     async def renew(self, wallets: Sequence[str]) -> dict[str, WalletLease]:
         """Keep wallets; one that is missing in the answer is lost."""
         return _by_wallet(await self._rows("renew", wallets=list(wallets)))
+
+    async def offer(self, lease: WalletLease) -> str:
+        """Have another engine prepare for a wallet; return its name, empty: none has room."""
+        values = {"wallet": lease.wallet_id, "epoch": lease.epoch, **self._mine}
+        async with self._pool.connection() as connection, connection.transaction():
+            await connection.execute(_QUERIES["lock"])
+            moves = assignment.moved(str(self._mine["name"]), await _fleet(connection))
+            heir = moves.get(lease.wallet_id, "")
+            await connection.execute(_QUERIES["offer"], {**values, "successor": heir})
+        return heir
+
+    async def offered(self) -> list[Offer]:
+        """Return the wallets that this process is to prepare for."""
+        return [Offer(**row) for row in await self._rows("offered")]
+
+    async def ready(self, offer: Offer) -> None:
+        """Say that this process can go on with a wallet at once."""
+        await self._do("ready", wallet=offer.wallet_id, epoch=offer.epoch)
+
+    async def heir_ready(self, lease: WalletLease) -> bool:
+        """Return whether the heir of a wallet can go on at once."""
+        rows = await self._rows("heir_ready", wallet=lease.wallet_id, epoch=lease.epoch)
+        return bool(rows and rows[0]["heir_ready"])
 
     async def hand_over(self, lease: WalletLease, *, clean: bool) -> str:
         """Give a wallet to the engine that has the most room; return its name.
@@ -132,9 +174,9 @@ class Leases:
         """Return a wallet: exchange, environment, account, and how its orders are signed."""
         return (await self._rows("wallet", wallet=wallet_id))[0]
 
-    async def _do(self, query: str) -> None:
+    async def _do(self, query: str, /, **values: Any) -> None:
         async with self._pool.connection() as connection:
-            await connection.execute(_QUERIES[query], self._mine)
+            await connection.execute(_QUERIES[query], {**self._mine, **values})
 
     async def _rows(self, query: str, /, **values: Any) -> list[Row]:
         async with self._pool.connection() as connection:

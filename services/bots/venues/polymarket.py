@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 
-from services.bots.engine import OpenVenue
 from services.bots.settings import Settings
 from services.bots.store import Row, WalletLease
 from services.bots.venues.addresses import checked, is_here
@@ -19,23 +18,35 @@ from tradingtools.venues.polymarket.remote_signer import RemoteSigner
 from tradingtools.venues.polymarket.trading_wallet import PolymarketVenue, open_wallet
 
 
-def opening(settings: Settings, signer: SignerClient) -> OpenVenue:
-    """Return what opens a wallet's way. Raises Startup."""
-    venue = _venue(settings)
+class PolymarketWay:
+    """The way of an engine to Polymarket.
+
+    Args:
+        settings: of the engine.
+        signer: has the keys.
+        venue: its addresses.
+    """
+
+    def __init__(self, settings: Settings, signer: SignerClient, venue: PolymarketVenue) -> None:
+        self._settings = settings
+        self._signer = signer
+        self._venue = venue
 
     @asynccontextmanager
-    async def opened(wallet: Row, lease: WalletLease) -> AsyncIterator[Venue]:
-        travel = await signer.travelling(Travelling(wallet=lease.wallet_id, epoch=lease.epoch))
+    async def opened(self, wallet: Row, lease: WalletLease) -> AsyncIterator[Venue]:
+        """Open a wallet's way for the length of a block."""
+        asked = Travelling(wallet=lease.wallet_id, epoch=lease.epoch)
+        travel = await self._signer.travelling(asked)
         async with open_wallet(
-            venue,
+            self._venue,
             TradingWallet(
                 address=wallet["account"],
                 signer=wallet["signer_address"],
                 signature_type=SignatureType(wallet["signature_type"]),
             ),
             api_key=ApiKey(key=travel.key, secret=travel.secret, passphrase=travel.passphrase),
-            signer=RemoteSigner(signer, lease.wallet_id, lease.epoch),
-            heartbeats=settings.polymarket_heartbeats,
+            signer=RemoteSigner(self._signer, lease.wallet_id, lease.epoch),
+            heartbeats=self._settings.polymarket_heartbeats,
         ) as way:
             yield Venue(
                 gateway=way.orders,
@@ -43,10 +54,18 @@ def opening(settings: Settings, signer: SignerClient) -> OpenVenue:
                 instruments=way.instruments,
                 feed=way.markets,
                 free=way.orders.free,
-                live=not is_here(settings.polymarket_url),
+                live=not is_here(self._settings.polymarket_url),
             )
 
-    return opened
+    @asynccontextmanager
+    async def prepared(self, _environment: str, _instruments: Sequence[str]) -> AsyncIterator[None]:
+        """Do nothing: a wallet's books here are opened with its account."""
+        yield
+
+
+def opening(settings: Settings, signer: SignerClient) -> AbstractAsyncContextManager[PolymarketWay]:
+    """Return what opens the way of an engine. Raises Startup."""
+    return nullcontext(PolymarketWay(settings, signer, _venue(settings)))
 
 
 def _venue(settings: Settings) -> PolymarketVenue:

@@ -6,7 +6,7 @@ Orders of strangers are left alone and told.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import partial
 
 import psycopg
@@ -61,6 +61,8 @@ class Account:
         self._journal = journal
         self._forced = forced
         self._reading = asyncio.Lock()
+        self._begun = self._done = 0
+        """Numbers of the last readings that began, and that ended."""
         self._strangers: set[str] = set()
         self._standing: Sequence[OrderReport] = ()
         self._complete = False
@@ -70,8 +72,7 @@ class Account:
     async def follow(self) -> None:
         """Read the account, then hear what happens to it, for ever."""
         if not self._wallet.lease.clean:
-            # What a former owner had under way has arrived or is void by then.
-            await asyncio.sleep((DEADLINE_MS + CLOCK_ERROR_MS) / 1000)
+            await asyncio.sleep(self._void_ms() / 1000)
         wallet = self._wallet
         # Some have ended meanwhile, and the exchange still tells how.
         wallet.venue.instruments.recall(await wallet.store.instruments(wallet.lease.wallet_id))
@@ -84,6 +85,15 @@ class Account:
                 self._wallet.withhold()
             else:
                 await self._hear(event)
+
+    def _void_ms(self) -> int:
+        """Return after how long what a former owner had under way has arrived or is void."""
+        ran_out = self._wallet.ran_out_ns
+        if ran_out is None or not self._wallet.venue.gateway.capabilities.not_after:
+            return DEADLINE_MS + CLOCK_ERROR_MS
+        # No request that its venue takes after the lease has left at all.
+        passed_ms = (clock.monotonic_ns() - ran_out) // 1_000_000
+        return max(CLOCK_ERROR_MS - passed_ms, 0)
 
     async def _hear(self, event: AccountEvent) -> None:
         if isinstance(event, Fill) and event.forced:
@@ -126,14 +136,23 @@ class Account:
         self._sending.tell(bot, partial(take, event))  # type: ignore[arg-type]
 
     async def read(self) -> None:
-        """Read what was missed: fills first, so that no end comes before what it filled."""
+        """Read what was missed: fills first, so that no end comes before what it filled.
+
+        Bots that wait for their turn share one reading: it begins after all of them are here.
+        """
+        asked = self._begun
         async with self._reading:
+            if self._done > asked:
+                return
+            self._begun += 1
+            number = self._begun
             await self._read()
+            self._done = number
 
     async def _read(self) -> None:
         accounts, asked = self._wallet.venue.accounts, clock.now_ms()
         # Of bots that are here by now: their permits are read when this is.
-        unread = dict(self._wallet.unread_ms)
+        unread = [one for one in self._wallet.unread_ms if one in self._wallet.bots]
         self._sending.recognise()
         fills = await answered(accounts.fills, self._unread_since(asked))
         standing = await answered(accounts.open_orders)
@@ -157,7 +176,7 @@ class Account:
                     self._sending.look(bot, bot.named(order, clock.now_ms()))
         await self._now_known(unread)
 
-    async def _now_known(self, unread: Mapping[str, int]) -> None:
+    async def _now_known(self, unread: Sequence[str]) -> None:
         known = [one for one in unread if one in self._wallet.bots]
         if not known:
             return

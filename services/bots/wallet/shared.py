@@ -58,6 +58,8 @@ class Wallet:
     lease: WalletLease
     venue: Venue
     tenant: str = ""
+    ran_out_ns: int | None = None
+    """When the lease of the owner before ran out, by the monotonic clock; None: it did not."""
     rates: dict[str, int] = field(default_factory=dict)
     """Of currencies in USDC."""
     bots: dict[str, AnyBot] = field(default_factory=dict)

@@ -20,6 +20,7 @@ from services.bots.wallet.making import SetupError, make, make_rest, setup_of
 from services.bots.wallet.markets import Markets
 from services.bots.wallet.sending import Sending
 from services.bots.wallet.shared import Wallet, database_away, outlast
+from tradingtools import clock
 from tradingtools.domain.bot_states import ACTIVE, TRANSITIONS, BotState
 from tradingtools.domain.strategies import ConfigError
 from tradingtools.tasks import cancel_all
@@ -85,7 +86,17 @@ class Wishes:
                 await self._look()
             except psycopg.OperationalError as error:
                 database_away("what people want", error)
+            await self._rest()
+
+    async def _rest(self) -> None:
+        """Wait until wishes are due again; bots that have begun by then follow their markets."""
+        if not self._beginning:
             await asyncio.sleep(LOOK_SECONDS)
+            return
+        began = clock.monotonic_ms()
+        await asyncio.wait([*self._beginning.values()], timeout=LOOK_SECONDS)
+        await self._markets.follow()
+        await asyncio.sleep(max(LOOK_SECONDS - (clock.monotonic_ms() - began) / 1000, 0))
 
     async def _look(self) -> None:
         # Read before the bots: what starts after it finds no permit.

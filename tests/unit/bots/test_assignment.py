@@ -28,8 +28,10 @@ def engine(
     )
 
 
-def wallet(name: str, bots: int = 1, of: str = "", exchange: str = "okx") -> WalletLoad:
-    return WalletLoad(wallet_id=name, exchange=exchange, bots=bots, engine=of)
+def wallet(
+    name: str, bots: int = 1, of: str = "", exchange: str = "okx", heir: str = ""
+) -> WalletLoad:
+    return WalletLoad(wallet_id=name, exchange=exchange, bots=bots, engine=of, heir=heir)
 
 
 @st.composite
@@ -146,3 +148,13 @@ def test_a_wallet_without_another_home_stays_where_it_is_drained() -> None:
         wallets=[wallet("w1", 2, of="e-1"), wallet("w2", 2, of="e-1")],
     )
     assert moved("e-1", fleet) == {"w1": "e-2"}
+
+
+def test_a_wallet_goes_to_the_heir_that_has_prepared_as_long_as_it_can_have_it() -> None:
+    engines = [engine("a"), engine("b"), engine("c", capacity=100)]
+    mine = wallet("w1", 5, "a", heir="b")
+    assert moved("a", Fleet(engines=engines, wallets=[mine])) == {"w1": "b"}
+    full = [mine, wallet("w2", 6, "b")]
+    assert moved("a", Fleet(engines=engines, wallets=full)) == {"w1": "c"}
+    leaving = [engine("a"), engine("b", draining=True), engine("c", capacity=100)]
+    assert moved("a", Fleet(engines=leaving, wallets=[mine])) == {"w1": "c"}

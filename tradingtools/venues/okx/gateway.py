@@ -166,7 +166,7 @@ class OkxGateway:
         """Send once; again, with a deadline made anew, after a refusal for our timestamp."""
         venue_clock = self._rest.venue_clock
         try:
-            if not venue_clock.known and not await self._rest.learn_time():
+            if not venue_clock.known and not await self._rest.know_time():
                 return _each(asked, not_sent("NO_TIME", "the venue's clock is not known"))
             receipts = await self._send_once(asked, not_after_ms, by_rest, by_socket)
             if all(action_of(one.code) is Action.CLOCK for one in receipts) and venue_clock.known:

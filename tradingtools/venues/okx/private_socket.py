@@ -188,7 +188,7 @@ class PrivateSocket:
 
     async def _connected(self, tell: Told, missed: Missed) -> None:
         if not self._rest.venue_clock.known:
-            await self._rest.learn_time()
+            await self._rest.know_time()
         async with AsyncExitStack() as stack:
             async with self._gates.address.passing((Charge(Scope.CONNECT),)):
                 connection = await stack.enter_async_context(open_connection(self._endpoint))

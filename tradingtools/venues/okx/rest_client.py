@@ -63,7 +63,8 @@ class OkxRest:
         session: without redirects or cookies.
         base_url: https, without a path.
         gates: the limits, shared with the wallet's socket.
-        venue_clock: shared with the wallet's socket.
+        venue_clock: shared with the wallet's socket, and with other wallets.
+        learning: held while that clock is read; None: nobody else reads it.
         credentials: of the wallet; None: public questions alone.
         demo: the venue's demo trading.
     """
@@ -75,6 +76,7 @@ class OkxRest:
         *,
         gates: RateGates,
         venue_clock: VenueClock,
+        learning: asyncio.Lock | None = None,
         credentials: Credentials | None = None,
         demo: bool = False,
     ) -> None:
@@ -82,6 +84,7 @@ class OkxRest:
         self._base_url = base_url.rstrip("/")
         self._gates = gates
         self.venue_clock = venue_clock
+        self._learning = learning if learning is not None else asyncio.Lock()
         self._credentials = credentials
         self._demo = demo
 
@@ -98,7 +101,7 @@ class OkxRest:
             SigningError: nothing was signed, so nothing was sent.
         """
         if request.signed and not self.venue_clock.known:
-            await self.learn_time()
+            await self.know_time()
         answer = await self._send(request, not_after_ms)
         if isinstance(answer, NoAnswer) or not request.signed or not _refused_for_time(answer):
             return answer
@@ -117,7 +120,8 @@ class OkxRest:
     async def keep_time(self, seconds: float = 30.0) -> None:
         """Read the venue's clock again and again, for ever."""
         while True:
-            await self.learn_time()
+            async with self._learning:
+                await self.learn_time()
             await asyncio.sleep(seconds)
 
     async def ask(self, request: RestRequest) -> RestAnswer:
@@ -151,6 +155,11 @@ class OkxRest:
         if read.code != "0" or not 200 <= answer.status < 300:
             raise Refused(_name(request), answer.status, read.code)
         return read
+
+    async def know_time(self) -> bool:
+        """Read the venue's clock, unless it is known by now. Return whether it is."""
+        async with self._learning:
+            return self.venue_clock.known or await self.learn_time()
 
     async def learn_time(self) -> bool:
         """Read the venue's clock. Return whether that worked."""

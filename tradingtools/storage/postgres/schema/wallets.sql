@@ -71,7 +71,11 @@ create table trading_wallet_lease (
     -- Of the engine's process (bot_engine): another one of its name has nothing of it.
     incarnation text not null default '',
     -- The last epoch whose owner left nothing under way at the exchange: the next one need not wait.
-    clean_epoch bigint not null default 0
+    clean_epoch bigint not null default 0,
+    -- The process that the owner is about to hand the wallet to, and whether it can go on at once.
+    -- Until the epoch rises it has no right to anything.
+    heir        text not null default '',
+    heir_ready  boolean not null default false
 );
 
 -- Each signature, written before it leaves.

@@ -1,0 +1,125 @@
+"""A wallet changes hands between engines of one process: when, and with which reads."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+
+import pytest
+
+from services.bots import engine as engines
+from services.bots.engine import Engine, Terms
+from services.bots.leases.store import Leases
+from services.bots.store import Row, Store, WalletLease
+from services.bots.wallet_run import Venue
+from tests.bots.exchange import Desk, open_orders, quote, scripted, until
+from tradingtools.storage.postgres.pool import open_pool
+from tradingtools.tasks import alongside
+
+
+class Heir:
+    """The way of an engine that is ready when a test says so."""
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+        self.asked: list[Sequence[str]] = []
+        self.ready = asyncio.Event()
+
+    @asynccontextmanager
+    async def opened(self, _wallet: Row, _lease: WalletLease) -> AsyncIterator[Venue]:
+        yield self._desk.exchange.venue
+
+    @asynccontextmanager
+    async def prepared(self, _environment: str, instruments: Sequence[str]) -> AsyncIterator[None]:
+        self.asked.append(instruments)
+        await self.ready.wait()
+        yield
+
+
+@asynccontextmanager
+async def two(desk: Desk, heir: Heir) -> AsyncIterator[None]:
+    """Run the engine that has the wallet, then the one that is to get it."""
+    desk.rows("update bot_engine set until = clock_timestamp(), draining = false")
+    desk.rows("update trading_wallet_lease set until = clock_timestamp()")
+    async with AsyncExitStack() as works:
+        pool = await works.enter_async_context(open_pool(desk.url, name="test", size=6))
+        for name, way in (("bots-1", desk.exchange), ("bots-2", heir)):
+            terms = Terms(
+                name=name, venues=["okx"], capacity=9, version="1", lease_ms=60_000, poll_ms=20,
+                write_ms=10,
+            )  # fmt: skip
+            leases = Leases(pool, name, f"{name}-{desk.number}", 60_000)
+            made = Engine(Store(pool, name), leases, {"okx": way}, terms)
+            await works.enter_async_context(alongside(made.keep()))
+            await until(lambda: owner(desk) == ("bots-1", 1), "the first owner")
+        yield
+
+
+def owner(desk: Desk) -> tuple[str, int] | None:
+    rows = desk.rows(
+        "select engine, epoch from trading_wallet_lease where wallet_id = %s", desk.wallet
+    )
+    return tuple(rows[0]) if rows else None
+
+
+def drain(desk: Desk) -> None:
+    desk.rows("update bot_engine set draining = true where name = 'bots-1'")
+
+
+async def test_an_owner_trades_on_until_its_heir_is_ready(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engines, "PREPARE_SECONDS", 600.0)
+    scripted(monkeypatch).intents = (quote(10),)
+    desk.bot(desk.one)
+    heir = Heir(desk)
+    async with two(desk, heir):
+        await until(lambda: open_orders(desk), "the quote")
+        drain(desk)
+        await until(lambda: heir.asked, "the heir that prepares")
+        assert heir.asked == [[*desk.exchange.instruments]]
+        first = open_orders(desk)[0]
+        desk.exchange.fill(first, 10)
+        second = (await until(lambda: open_orders(desk), "another quote"))[0]
+        assert second.startswith(f"{desk.one}e1n"), "by its owner"
+        assert owner(desk) == ("bots-1", 1)
+
+        heir.ready.set()
+        await until(lambda: owner(desk) == ("bots-2", 2), "the hand-over")
+        assert open_orders(desk) == [second], "it rests"
+        desk.exchange.fill(second, 10)
+        third = (await until(lambda: open_orders(desk), "the quote of the heir"))[0]
+        assert third.startswith(f"{desk.one}e2n")
+        assert desk.exchange.cancelled == []
+
+
+async def test_an_heir_that_does_not_get_ready_is_handed_the_wallet_all_the_same(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engines, "PREPARE_SECONDS", 0.5)
+    scripted(monkeypatch).intents = (quote(10),)
+    desk.bot(desk.one)
+    async with two(desk, Heir(desk)):
+        await until(lambda: open_orders(desk), "the quote")
+        drain(desk)
+        await until(lambda: owner(desk) == ("bots-2", 2), "the hand-over")
+
+
+async def test_bots_that_begin_together_share_one_reading_of_their_account(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scripted(monkeypatch).intents = ()
+    names = [f"ab{desk.number:08}{one:02}" for one in range(6)]
+    for name in names:
+        desk.bot(name)
+    desk.exchange.turns = asyncio.Semaphore(1)
+    async with desk.running():
+        # The one before any of them is here, and that of the first one, which waits.
+        await until(lambda: desk.exchange.reads == 2, "the first one's reading")
+        await until(lambda: desk.run is not None and desk.run.bots == 6, "all of them")
+        for _ in range(9):
+            desk.exchange.turns.release()
+        running = "select bool_and(state = 'RUNNING') from bot where id = any(%s)"
+        await until(lambda: desk.rows(running, names) == [(True,)], "all that run")
+    assert desk.exchange.reads == 3

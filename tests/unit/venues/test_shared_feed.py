@@ -1,0 +1,119 @@
+"""Markets that many follow are read once; who comes later is told how they stand."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+
+import pytest
+
+from tests.unit.bots.samples import book, swap
+from tradingtools.domain.instrument import Instrument
+from tradingtools.venues.shared_feed import SharedFeed
+from tradingtools.venues.trading import MarketEvent, MarkPrice, Print, TradingBook
+
+ONE = swap()
+OTHER = swap(inverse=True)
+BOOK = book(ONE, [(640_000, 9)], [(640_001, 9)])
+NEXT = book(ONE, [(640_002, 9)], [(640_003, 9)])
+MARK = MarkPrice(instrument_id=ONE.id, price=640_000, venue_ms=1)
+TRADE = Print(instrument_id=ONE.id, trade_id="1", side="BUY", price=640_000, size=1, venue_ms=1)
+
+
+class Feed:
+    """Tells what a test says."""
+
+    def __init__(self) -> None:
+        self.asked: list[list[str]] = []
+        self.ended = 0
+        self.told: asyncio.Queue[MarketEvent | Exception] = asyncio.Queue()
+
+    async def events(self, instruments: Sequence[Instrument]) -> AsyncIterator[MarketEvent]:
+        self.asked.append([one.id for one in instruments])
+        try:
+            while True:
+                event = await self.told.get()
+                if isinstance(event, Exception):
+                    raise event
+                yield event
+        finally:
+            self.ended += 1
+
+
+class Reader:
+    """Follows markets in a task of its own."""
+
+    def __init__(self, feed: SharedFeed, *instruments: Instrument) -> None:
+        self.heard: list[MarketEvent] = []
+        self.task = asyncio.create_task(self._follow(feed, instruments))
+
+    async def _follow(self, feed: SharedFeed, instruments: Sequence[Instrument]) -> None:
+        async for event in feed.events(instruments):
+            self.heard.append(event)
+
+    async def leave(self) -> None:
+        self.task.cancel()
+        await asyncio.gather(self.task, return_exceptions=True)
+
+
+async def settled() -> None:
+    for _ in range(20):
+        await asyncio.sleep(0)
+
+
+async def test_a_market_is_read_once_and_told_to_all_who_follow_it() -> None:
+    feed = Feed()
+    shared = SharedFeed(feed)
+    first = Reader(shared, ONE)
+    await settled()
+    for event in (BOOK, TRADE, MARK):
+        feed.told.put_nowait(event)
+    await settled()
+    second, third = Reader(shared, ONE, OTHER), Reader(shared, OTHER)
+    await settled()
+    assert feed.asked == [[ONE.id], [OTHER.id]]
+    assert first.heard == [BOOK, TRADE, MARK]
+    assert second.heard == [BOOK, MARK], "what is over is not told again"
+    assert third.heard == []
+    await third.leave()
+    feed.told.put_nowait(NEXT)
+    await settled()
+    assert (first.heard[-1], second.heard[-1]) == (NEXT, NEXT)
+    await first.leave()
+    assert feed.ended == 0
+    await second.leave()
+    assert feed.ended == 2, "nobody follows either"
+
+
+async def test_each_who_follows_hears_what_a_feed_died_of() -> None:
+    feed = Feed()
+    shared = SharedFeed(feed)
+    readers = [Reader(shared, ONE), Reader(shared, ONE)]
+    await settled()
+    feed.told.put_nowait(RuntimeError("a defect"))
+    await asyncio.gather(*(one.task for one in readers), return_exceptions=True)
+    for one in readers:
+        with pytest.raises(RuntimeError, match="a defect"):
+            one.task.result()
+    again = Reader(shared, ONE)
+    await settled()
+    assert feed.asked == [[ONE.id], [ONE.id]]
+    await again.leave()
+
+
+async def test_a_slow_one_gets_the_newest_book_and_keeps_nobody_waiting() -> None:
+    feed = Feed()
+    shared = SharedFeed(feed)
+    slow = shared.events([ONE])
+    waiting = asyncio.ensure_future(anext(slow))
+    fast = Reader(shared, ONE)
+    await settled()
+    feed.told.put_nowait(BOOK)
+    assert await waiting == BOOK
+    for event in (NEXT, BOOK, NEXT):
+        feed.told.put_nowait(event)
+        await settled()
+    assert [one for one in fast.heard if isinstance(one, TradingBook)] == [BOOK, NEXT, BOOK, NEXT]
+    assert await anext(slow) == NEXT
+    await slow.aclose()
+    await fast.leave()
