@@ -1,7 +1,8 @@
 """Command line: ``python -m backtest``, as `tt bots backtest` runs it; the plan is on stdin.
 
 Standard output is lines of JSON: ``progress`` as often as there is some, at last ``answer`` or
-``error``. The exit status is 0 for an answer, 2 for a plan that is refused.
+``error``. The exit status is 0 for an answer, 2 for a plan that is
+refused or a strategy that fails.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import msgspec
 from backtest import report
 from backtest.plan import Plan, PlanError, combinations, played, trial
 from backtest.result import summed
+from backtest.run import StrategyError
 from backtest.sweep import sweep
 from tradingtools.domain.backtests import Backtests, Result
 
@@ -37,7 +39,7 @@ def main(arguments: list[str] | None = None) -> int:
         results, html = _swept(plan, given.jobs) if plan.vary else _once(plan)
         if given.report:
             given.report.write_text(html, encoding="utf-8")
-    except (PlanError, msgspec.MsgspecError, ValueError) as error:
+    except (PlanError, StrategyError, msgspec.MsgspecError, ValueError) as error:
         _say({"error": str(error)})
         return 2
     except OSError as error:

@@ -11,7 +11,7 @@ from html import escape
 Placed = Callable[[float], float]
 """A place on the page of a value."""
 _WIDTH, _HEIGHT = 640, 230
-_LEFT, _RIGHT, _TOP, _BOTTOM = 72, 14, 10, 26
+_LEFT, _RIGHT, _TOP, _BOTTOM = 96, 14, 18, 26
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,7 +83,7 @@ def chart(
 def bars(named: Sequence[tuple[str, float, str]], *, label: str) -> str:
     """Return bars about zero, one a row: name, amount, its text."""
     most = max((abs(amount) for _, amount, _ in named), default=0) or 1.0
-    row, middle, half = 30, 350, 190
+    row, middle, half = 30, 350, 140
     height = row * len(named) + 8
     parts = [f'<svg viewBox="0 0 {_WIDTH} {height}" role="img" aria-label="{escape(label)}">']
     parts.append(f'<line class="axis" x1="{middle}" x2="{middle}" y1="0" y2="{height}"/>')
@@ -137,8 +137,10 @@ def _instants(begin: int, end: int, x: Placed) -> list[str]:
         at = begin + span * n // 4
         anchor = "start" if n == 0 else "end" if n == 4 else "middle"
         text = datetime.fromtimestamp(at / 1000, UTC).strftime(form)
+        # A narrow page has room for every other one.
+        kind = "tick between" if n % 2 else "tick"
         found.append(
-            f'<text class="tick" x="{x(at):.1f}" y="{_HEIGHT - 6}" text-anchor="{anchor}">'
+            f'<text class="{kind}" x="{x(at):.1f}" y="{_HEIGHT - 6}" text-anchor="{anchor}">'
             f"{text}</text>"
         )
     return found

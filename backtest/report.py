@@ -26,7 +26,7 @@ _CARE = (
 )
 _NAMES = {
     "spread": "spread",
-    "markout": "adverse selection (markout)",
+    "markout": "adverse selection",
     "inventory": "inventory",
     "trading": "trading",
     "funding": "funding",
@@ -76,6 +76,12 @@ th { text-align: left; font-weight: 550; color: var(--quiet); font-size: .85rem;
 th, td { padding: .35rem .75rem .35rem 0; border-bottom: 1px solid var(--line); }
 .right { text-align: right; }
 .heat td { text-align: right; padding: .4rem .6rem; }
+.heat th.right { padding: .4rem .6rem; }
+@media (max-width: 40rem) {
+body { padding: .75rem; }
+svg text { font-size: 18px; }
+svg .between { display: none; }
+}
 """
 
 
@@ -146,25 +152,25 @@ def heat(results: Sequence[Result], row: str, column: str) -> str:
     for it in results:
         cells.setdefault((it.changes[row], it.changes[column]), []).append(float(it.result))
     means = {key: sum(found) / len(found) for key, found in cells.items()}
-    low, high = min(means.values()), max(means.values())
-    digits = 2 if max(abs(low), abs(high)) < 1000 else 0
+    most = max(abs(one) for one in means.values())
+    digits = 2 if most < 1000 else 0
     lines = []
     for one in rows:
         line = [f"<th>{escape(one)}</th>"]
         for other in columns:
             mean = means.get((one, other))
-            shade = "" if mean is None else f' style="{_shade(mean, low, high)}"'
+            shade = "" if mean is None else f' style="{_shade(mean, most)}"'
             line.append(f"<td{shade}>{'' if mean is None else f'{mean:,.{digits}f}'}</td>")
         lines.append(f"<tr>{''.join(line)}</tr>")
     head = "".join(f'<th class="right">{escape(it)}</th>' for it in columns)
     return f'<table class="heat"><tr><th></th>{head}</tr>{"".join(lines)}</table>'
 
 
-def _shade(value: float, low: float, high: float) -> str:
-    """Return a background: the best is green, the worst red, the middle plain."""
-    place = (value - low) / (high - low) * 2 - 1 if high > low else 0.0
-    tone = "ok" if place > 0 else "bad"
-    return f"background: color-mix(in srgb, var(--{tone}) {round(abs(place) * 45)}%, transparent)"
+def _shade(value: float, most: float) -> str:
+    """Return a background: gains are green, losses red, the largest amount strongest."""
+    tone = "ok" if value > 0 else "bad"
+    part = round(abs(value) / most * 45) if most else 0
+    return f"background: color-mix(in srgb, var(--{tone}) {part}%, transparent)"
 
 
 def _figures(told: Result) -> str:

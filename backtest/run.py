@@ -7,8 +7,10 @@ as old as live. The same tape, settings and seed give the same result, to the la
 from __future__ import annotations
 
 import random
+import traceback
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from functools import partial
 from heapq import heappop, heappush
 from typing import Any
@@ -46,6 +48,10 @@ CAPABILITIES = TradingCapabilities(
     order_id_known_before=True,
     found_for_ms=None,
 )
+
+
+class StrategyError(RuntimeError):
+    """A defect of the strategy; the text has its file and line."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -151,7 +157,11 @@ class Backtest:
         self._held_funding: dict[str, Funding] = {}
 
     def run(self, tape: Iterable[TapeEvent]) -> Outcome:
-        """Play a tape to its end; return what became of the bot."""
+        """Play a tape to its end; return what became of the bot.
+
+        Raises:
+            StrategyError: the strategy has failed; an engine would have stopped the bot.
+        """
         events, now = 0, 0
         ticked = sampled = 0
         for event in tape:
@@ -176,7 +186,11 @@ class Backtest:
             self._tell(self._exchange.market(event), now)
             seen = self._exchange.shown(event) if isinstance(event, TradingBook) else event
             self._ask(self.bot.market(seen, now), now)
+            if self.bot.failure is not None:
+                break
         self._until(now + 60_000)
+        if self.bot.failure is not None:
+            raise StrategyError(_where(self.bot.failure, now)) from self.bot.failure
         self._sample(now)
         return self._outcome(events, now)
 
@@ -297,3 +311,13 @@ class Backtest:
             breaches=tuple(f"{one.limit}: {one.detail}" for one in self.bot.breaches),
             explained=tuple(sorted(self.bot.explain(now_ms).items())),
         )
+
+
+def _where(error: Exception, now_ms: int) -> str:
+    """Return an error with the last line of the strategy that led to it."""
+    at = traceback.extract_tb(error.__traceback__)[-1]
+    told = datetime.fromtimestamp(now_ms / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S")
+    return (
+        f"the strategy failed at {told} of its market: {type(error).__name__}: {error}"
+        f" ({at.filename}, line {at.lineno})"
+    )

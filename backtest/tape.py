@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from heapq import merge
 from pathlib import Path
+from typing import BinaryIO
 
 import msgspec
 
@@ -199,18 +200,34 @@ def span_ms(path: Path) -> tuple[int, int]:
     return first, first
 
 
-def record(path: Path, events: Iterable[TapeEvent], instruments: Iterable[Instrument] = ()) -> int:
-    """Write a recording: instruments, then books, prints and funding rates; return how many."""
-    count = 0
-    with path.open("wb") as lines:
+class Recorder:
+    """Writes a recording: instruments first, then books, prints and funding rates as they come."""
+
+    def __init__(self, lines: BinaryIO, instruments: Iterable[Instrument] = ()) -> None:
+        self._lines = lines
+        self.count = 0
+        """Events so far."""
         for one in instruments:
-            lines.write(msgspec.json.encode(_Line(instrument=_Units.of(one))) + b"\n")
+            self._write(_Line(instrument=_Units.of(one)))
+
+    def tell(self, event: TapeEvent) -> None:
+        """Write an event, if a recording has its kind."""
+        line = _line(event)
+        if line is not None:
+            self._write(line)
+            self.count += 1
+
+    def _write(self, line: _Line) -> None:
+        self._lines.write(msgspec.json.encode(line) + b"\n")
+
+
+def record(path: Path, events: Iterable[TapeEvent], instruments: Iterable[Instrument] = ()) -> int:
+    """Write a recording of events; return how many."""
+    with path.open("wb") as lines:
+        recorder = Recorder(lines, instruments)
         for event in events:
-            line = _line(event)
-            if line is not None:
-                lines.write(msgspec.json.encode(line) + b"\n")
-                count += 1
-    return count
+            recorder.tell(event)
+    return recorder.count
 
 
 def _line(event: TapeEvent) -> _Line | None:

@@ -91,3 +91,11 @@ def test_a_newcomer_who_follows_the_page_has_a_strategy_that_trades(place: Path)
     )
     gains = [float(re.findall(r"^result +(\S+) USDT", it, re.M)[0]) for it in (trend, flat)]
     assert gains[0] > 0 > gains[1]
+    # A slip of the pen is told with its line, alone and in a sweep.
+    written = place / "services" / "bots" / "strategies" / "momentum.py"
+    written.write_text(written.read_text(encoding="utf-8").replace("(bid + ask)", "(bid + aks)"))
+    for command in (tried, swept):
+        slipped = call(command, place)
+        assert slipped.returncode == 2
+        assert re.search(r"NameError: name 'aks' is not defined \(.*momentum.py, line \d+\)",
+                         slipped.stderr)  # fmt: skip

@@ -66,7 +66,8 @@ class Market:
     def _standing(self, instrument_id: str, mark: MarkPoint, now_ms: int) -> MarkPoint:
         book = self.books.get(instrument_id)
         whole = book is not None and book.status is BookStatus.FRESH and book.bids and book.asks
-        return replace(mark, at_ms=now_ms) if whole else mark
+        # Not by `replace`: this is done several times an event.
+        return MarkPoint(price=mark.price, at_ms=now_ms) if whole else mark
 
     def is_ended(self, instrument_id: str) -> bool:
         """Return whether an instrument is traded never again."""
