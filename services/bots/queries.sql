@@ -13,7 +13,8 @@ select b.id, b.strategy, b.config, b.instruments, b.limits, b.desired, b.version
        b.flattening,
        exists (select from bot_order_settlement o where o.bot_id = b.id and o.done_at is null)
            as to_settle,
-       s.strategy as strategy_state,
+       s.strategy as strategy_state, s.version as applied_version, s.config as applied_config,
+       s.limits as applied_limits,
        -- Who resumes a risk stop counts losses anew.
        case when b.from_state <> 'RISK_STOPPED' then s.equity end as equity
 from bot b left join bot_standing s on s.bot_id = b.id
@@ -206,13 +207,15 @@ where not exists (
 
 -- name: standing
 insert into bot_standing (bot_id, epoch, number, strategy, explanation, holdings, equity,
-                          positions, version, live, written_at)
+                          positions, version, config, limits, live, written_at)
 values (%(bot)s, %(epoch)s, %(number)s, %(strategy)s, %(explanation)s, %(holdings)s, %(equity)s,
-        %(positions)s, %(version)s, %(live)s, clock_timestamp())
+        %(positions)s, %(version)s, %(config)s, %(limits)s, %(live)s, clock_timestamp())
 on conflict (bot_id) do update set epoch = excluded.epoch, number = excluded.number,
     strategy = excluded.strategy, explanation = excluded.explanation, holdings = excluded.holdings,
     equity = excluded.equity, positions = excluded.positions, version = excluded.version,
-    live = excluded.live, written_at = excluded.written_at
+    config = coalesce(excluded.config, bot_standing.config),
+    limits = coalesce(excluded.limits, bot_standing.limits), live = excluded.live,
+    written_at = excluded.written_at
 
 -- name: pnl
 -- What a bot had made as of this minute.

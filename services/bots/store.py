@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -51,6 +51,15 @@ class WalletLease:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """What a person has set of a bot, in one version."""
+
+    version: int
+    config: Mapping[str, Any]
+    limits: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class BotRow:
     """A bot as people want it and as it stands."""
 
@@ -70,6 +79,15 @@ class BotRow:
     """None: it has none yet."""
     equity: Mapping[str, int] | None
     """Result, start of day, peak and day when they were written; None: counted from now."""
+    applied: Settings | None = None
+    """Those that its engine went by last; None: none did."""
+
+    def as_applied(self) -> BotRow | None:
+        """Return it with the settings that it went by before the last change; None: no others."""
+        before = self.applied
+        if before is None or before.version == self.version:
+            return None
+        return replace(self, version=before.version, config=before.config, limits=before.limits)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,6 +121,8 @@ class Standing:
     positions: Mapping[str, Position] = field(default_factory=dict)
     version: int = 0
     """Of what people want, that it goes by."""
+    settings: Settings | None = None
+    """The rest of that version; None: it is written already."""
     live: bool = False
     """Its orders are real."""
 
@@ -499,6 +519,13 @@ class Store:
 
 
 def _bot(row: Row) -> BotRow:
+    applied = None
+    if row["applied_config"] is not None:
+        applied = Settings(
+            version=row["applied_version"],
+            config=row["applied_config"],
+            limits=row["applied_limits"],
+        )
     return BotRow(
         bot_id=row["id"],
         strategy=row["strategy"],
@@ -512,6 +539,7 @@ def _bot(row: Row) -> BotRow:
         to_settle=row["to_settle"],
         strategy_state=row["strategy_state"],
         equity=row["equity"],
+        applied=applied,
     )
 
 
@@ -575,6 +603,7 @@ def _point_row(bot_id: str, one: PnlPoint) -> Row:
 
 
 def _standing_row(epoch: int, one: Standing) -> Row:
+    by = one.settings
     return {
         "bot": one.bot_id,
         "epoch": epoch,
@@ -585,5 +614,7 @@ def _standing_row(epoch: int, one: Standing) -> Row:
         "equity": None if one.equity is None else json.dumps(dict(one.equity)),
         "positions": json.dumps({key: asdict(held) for key, held in one.positions.items()}),
         "version": one.version,
+        "config": None if by is None else json.dumps(dict(by.config)),
+        "limits": None if by is None else json.dumps(dict(by.limits)),
         "live": one.live,
     }

@@ -106,6 +106,30 @@ async def test_an_heir_that_does_not_get_ready_is_handed_the_wallet_all_the_same
         await until(lambda: owner(desk) == ("bots-2", 2), "the hand-over")
 
 
+async def test_a_bot_that_runs_goes_on_by_its_settings_when_those_of_now_do_not_fit(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scripted(monkeypatch).intents = (quote(10),)
+    desk.bot(desk.one)
+    told = "select count(*) from bot_event where bot_id = %s and what = 'change_refused'"
+    applied = "select epoch, version, limits from bot_standing where bot_id = %s"
+    change = "update bot set limits = %s, version = version + 1 where id = %s"
+    heir = Heir(desk)
+    heir.ready.set()
+    async with two(desk, heir):
+        await until(lambda: desk.rows(applied, desk.one) == [(1, 1, {})], "the first version")
+        (stands,) = await until(lambda: open_orders(desk), "the quote")
+        desk.rows(change, '{"max_position": "much"}', desk.one)
+        await until(lambda: desk.rows(told, desk.one) == [(1,)], "the refusal")
+        drain(desk)
+        await until(lambda: desk.rows(applied, desk.one) == [(2, 1, {})], "the next owner")
+        await until(lambda: desk.state(desk.one) == "RUNNING", "the bot")
+        assert open_orders(desk) == [stands]
+        desk.rows(change, '{"max_position": "6"}', desk.one)
+        fits = (2, 3, {"max_position": "6"})
+        await until(lambda: desk.rows(applied, desk.one) == [fits], "what fits")
+
+
 async def test_bots_that_begin_together_share_one_reading_of_their_account(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -131,9 +131,10 @@ class Bot(Generic[Config, State]):
         self._table.keep(f"found:{new.order_id}", orders.orphaned(orders.sending(mine)))
 
     def recall(self, slot: str, order: BotOrder) -> None:
-        """Take back an order that was settled and let go of: its venue tells something new."""
+        """Take back an order that is not here: its venue tells something new of it."""
         self.know(order.order.instrument)
-        self._table.recall(slot, order)
+        # A request that was under way as it was written is nobody's any more.
+        self._table.recall(slot, order if order.settled else orders.orphaned(order))
 
     def know(self, instrument: Instrument) -> None:
         """Take the units of an instrument that it has traded."""

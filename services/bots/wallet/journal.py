@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import psycopg
 import structlog
@@ -16,7 +16,7 @@ import structlog
 from services.bots.core.bot import AnyBot
 from services.bots.core.profit import PnlPoint
 from services.bots.core.requests import Written
-from services.bots.store import Standing
+from services.bots.store import Settings, Standing
 from services.bots.strategies import registry
 from services.bots.wallet.shared import Wallet, database_away
 from tradingtools import clock
@@ -38,6 +38,8 @@ class Journal:
         self._wallet = wallet
         self._write_seconds = write_ms / 1000
         self._minutes: dict[str, int] = {}
+        self._settings: dict[str, Settings] = {}
+        """By bot, those that are written."""
         self._unwritten: list[tuple[str, Written, Mapping[str, int | None]]] = []
         """What bots have handed out and is not known to be written, oldest first."""
         self._doubtful = False
@@ -99,6 +101,7 @@ class Journal:
         points = [(bot_id, one) for bot_id, bot in bots.items() for one in self._due(bot, now)]
         await self._put(rows, points)
         self._minutes.update((bot_id, now // MINUTE_MS) for bot_id, _ in points)
+        self._settings.update((one.bot_id, one.settings) for one in rows if one.settings)
         told = {one.bot_id for one in rows}
         for bot in due:
             if bot.setup.bot_id in told:
@@ -129,7 +132,11 @@ class Journal:
         """Return where a bot stands; None: its strategy cannot say it, which ends it."""
         try:
             known = bot.setup.bot_id not in self._wallet.unread_ms
-            return _standing(bot, now_ms, live=self._wallet.venue.live, known=known)
+            found = _standing(bot, now_ms, live=self._wallet.venue.live, known=known)
+            settings = self._wallet.settings.get(found.bot_id)
+            new = settings is not None and settings != self._settings.get(found.bot_id)
+            fits = settings is not None and settings.version == found.version
+            return replace(found, settings=settings) if new and fits else found
         except Exception as error:  # noqa: BLE001 - one bot must not stop a wallet's others
             if bot.failure is None:
                 _log.error("a bot cannot say where it stands", bot=bot.setup.bot_id, exc_info=error)

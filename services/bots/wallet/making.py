@@ -11,7 +11,7 @@ from services.bots.core.holding import Holding, booked, paid_funding
 from services.bots.core.risk import Equity, LimitError, limits_of
 from services.bots.core.risk.shares import Shares
 from services.bots.core.setup import Setup
-from services.bots.store import BotRow
+from services.bots.store import BotRow, Settings
 from services.bots.strategies import registry
 from services.bots.strategies.idle import Idle
 from services.bots.wallet.shared import Wallet, answered
@@ -133,10 +133,14 @@ def setup_of(wallet: Wallet, row: BotRow, shares: Shares | None) -> Setup[Any]:
         limits = limits_of(row.limits, first)
     except LimitError as error:
         raise SetupError(str(error)) from None
+    config = strategies.config(row.strategy, row.config)
+    wallet.settings[row.bot_id] = Settings(
+        version=row.version, config=row.config, limits=row.limits
+    )
     return Setup(
         bot_id=row.bot_id,
         epoch=wallet.lease.epoch,
-        config=strategies.config(row.strategy, row.config),
+        config=config,
         instruments=instruments,
         capabilities={first.venue: wallet.venue.gateway.capabilities},
         limits=limits,

@@ -12,7 +12,7 @@ import structlog
 
 from services.bots.core.bot import AnyBot
 from services.bots.core.permit import number_of
-from services.bots.store import Store, WalletLease
+from services.bots.store import Settings, Store, WalletLease
 from tradingtools import clock
 from tradingtools.domain.instrument import Instrument
 from tradingtools.venues.trading import (
@@ -63,6 +63,8 @@ class Wallet:
     rates: dict[str, int] = field(default_factory=dict)
     """Of currencies in USDC."""
     bots: dict[str, AnyBot] = field(default_factory=dict)
+    settings: dict[str, Settings] = field(default_factory=dict)
+    """Those that a bot was made or changed by last."""
     instruments: dict[str, Instrument] = field(default_factory=dict)
     sound: asyncio.Event = field(default_factory=asyncio.Event)
     """The account has been read, and everything that happens to it is told."""

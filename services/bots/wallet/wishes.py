@@ -208,10 +208,7 @@ class Wishes:
         try:
             setup = setup_of(self._wallet, row, bot.setup.shares)
         except (ConfigError, SetupError) as error:
-            why = str(error)
-            _log.warning("a change of a bot does not fit", bot=row.bot_id, why=why)
-            await self._store.refuse_change(self._wallet.lease, row.bot_id, why)
-            self._refused[row.bot_id] = row.version
+            await self._refuse(row, str(error))
             return
         self._sending.tell(bot, partial(bot.retune, setup))
 
@@ -259,7 +256,7 @@ class Wishes:
             return
         number = self._numbers.get(row.bot_id, 1)
         try:
-            bot = await make(self._wallet, row, number=number)
+            bot = await self._made(row, number)
         except (LostError, psycopg.Error):
             raise
         except Exception as error:  # noqa: BLE001 - one bot must not stop a wallet's others
@@ -280,6 +277,26 @@ class Wishes:
                 self._end(bot, _ending(row))
         elif await self._through(row, BotState.RUNNING, ""):
             self._sending.tell(bot, bot.run)
+
+    async def _made(self, row: BotRow, number: int) -> AnyBot:
+        """Make a bot; one that runs goes on by its settings of before, if those of now do not fit.
+
+        Its owner before has refused them, and only who starts a bot finds it in ERROR for them.
+        """
+        try:
+            return await make(self._wallet, row, number=number)
+        except (ConfigError, SetupError) as error:
+            before = row.as_applied()
+            if before is None or row.state is not BotState.RUNNING:
+                raise
+            bot = await make(self._wallet, before, number=number)
+            await self._refuse(row, str(error))
+            return bot
+
+    async def _refuse(self, row: BotRow, why: str) -> None:
+        _log.warning("a change of a bot does not fit", bot=row.bot_id, why=why)
+        await self._store.refuse_change(self._wallet.lease, row.bot_id, why)
+        self._refused[row.bot_id] = row.version
 
     async def _cannot_begin(self, row: BotRow, number: int, error: Exception) -> None:
         """Leave a bot in ERROR, with its orders cancelled, when it cannot be made as it should."""

@@ -6,7 +6,14 @@ from collections.abc import Mapping
 from decimal import Decimal
 
 from services.bots.core.bot import Bot
-from services.bots.core.orders import BotOrder, answered, intend, reported, sending
+from services.bots.core.orders import (
+    BotOrder,
+    answered,
+    cancelling,
+    intend,
+    reported,
+    sending,
+)
 from services.bots.core.requests import PermitAsked, Request
 from services.bots.core.setup import Setup
 from services.bots.core.strategy import (
@@ -164,6 +171,24 @@ def test_who_is_told_to_end_cancels_at_once() -> None:
     bot = handed_over(20)
     (gone,) = sent(bot, bot.end(BotState.STOPPING, NOW))
     assert isinstance(gone, CancelOrder)
+
+
+def test_what_is_recalled_with_a_cancel_under_way_is_cancelled_anew() -> None:
+    """Its row tells of a request that nobody waits for any more: that is no defect of the bot."""
+    bot = handed_over(20)
+    bot.reported(ended(), NOW)
+    bot.written()
+    bot.recall("bid", cancelling(resting(639_990)))
+    assert [type(one) for one in sent(bot, bot.end(BotState.STOPPING, NOW))] == [CancelOrder]
+    bot.tick(NOW + 20_000)
+    assert bot.failure is None
+
+
+def ended() -> OrderReport:
+    return OrderReport(
+        order_id="bot1e1n1", venue_order_id="v1", instrument_id=ONE.id, side="BUY",
+        status=OrderStatus.CANCELLED, price=639_990, size=10, filled_size=0, venue_ms=NOW,
+    )  # fmt: skip
 
 
 def test_after_a_death_nothing_that_nobody_looked_after_stands() -> None:

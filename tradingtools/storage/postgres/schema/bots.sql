@@ -221,8 +221,11 @@ create table bot_standing (
     equity      jsonb,
     -- By instrument, as people read them: size, mark and what was made, decimal.
     positions   jsonb not null default '{}',
-    -- The version of the bot that its engine goes by.
+    -- The version of the bot that its engine goes by, and its settings and limits: a later version may
+    -- not fit, and the next engine goes by these, too.
     version     bigint not null default 0,
+    config      jsonb,
+    limits      jsonb,
     -- Its orders are real.
     live        boolean not null default false,
     -- The last fill that is in the holdings.
