@@ -28,7 +28,7 @@ from tests.support.prepared import Popen
 from tradingtools.domain.credentials import OkxCredentials
 
 ROOT = Path(__file__).resolve().parents[2]
-WAIT_SECONDS = 60.0
+WAIT_SECONDS = 120.0
 SWAP = "BTC-USDT-SWAP"
 TOO_MANY = "50011"
 """Its limit of questions counts those of the wallet's engine, too."""
