@@ -1260,8 +1260,8 @@ class Client:
         self, id_: str, body: models.ExplainBotPositionRequest
     ) -> models.ExplainBotPositionResponse:
         """Explain that the exchange holds less of an instrument than the fills of the wallet's
-        bots make: they open there again, as long as the difference stays what it is. 404
-        NOT_FOUND when nothing is missing. May be repeated.
+        bots make: they open there again, and their holdings follow the account as soon as no
+        order is under way. 404 NOT_FOUND when nothing is missing. May be repeated.
 
         Needs scope manage.
         """

@@ -179,9 +179,9 @@ def explain_position(
     reason: Annotated[str, typer.Option("--reason", help="Where it went; it is kept.")],
     yes: Yes = False,
 ) -> Shown:
-    """Let bots open again where the exchange holds less than their fills make."""
+    """Let bots hold what the exchange does, where that is less, and open there again."""
     engine.acting()
-    ask(f"Let the bots of {bot}'s wallet open {instrument} again?", yes=yes)
+    ask(f"Make the holdings of {bot}'s wallet smaller, and let it open {instrument}?", yes=yes)
     body: Any = {"instrumentId": instrument, "reason": reason}
     return Shown(data=dict(engine.rest().explain_bot_position(bot, body)))
 

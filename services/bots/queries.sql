@@ -138,7 +138,7 @@ order by order_id
 update bot_order_settlement set done_at = clock_timestamp() where order_id = %(order_id)s
 
 -- name: gaps
-select instrument_id, believed, held, missing, explained from position_gap
+select instrument_id, believed, held, missing, explained, corrected from position_gap
 where wallet_id = %(wallet)s
 
 -- name: gap
@@ -146,8 +146,21 @@ where wallet_id = %(wallet)s
 insert into position_gap as g (wallet_id, instrument_id, believed, held, missing, explained)
 values (%(wallet)s, %(instrument_id)s, %(believed)s, %(held)s, %(missing)s, false)
 on conflict (wallet_id, instrument_id) do update set believed = excluded.believed,
-    held = excluded.held, missing = excluded.missing, seen_at = clock_timestamp(),
+    held = excluded.held, missing = excluded.missing, seen_at = clock_timestamp(), corrected = false,
     explained = g.explained and g.held - g.believed = excluded.held - excluded.believed
+
+-- name: gap_corrected
+update position_gap set corrected = true
+where wallet_id = %(wallet)s and instrument_id = %(instrument_id)s
+
+-- name: corrected
+-- Tells that a bot's holding was made smaller, unless the fill that does it is written already.
+insert into bot_event (bot_id, what, actor, reason)
+select %(bot)s, 'position_corrected', %(actor)s,
+       %(instrument)s::text || ': ' || %(size)s::bigint || ' units traded elsewhere, booked as ' || %(side)s::text
+       || ' at ' || %(price)s::bigint
+where not exists (select from bot_fill where venue = %(venue)s and order_id = %(order_id)s
+                  and trade_id = %(trade)s and undone = %(undone)s)
 
 -- name: gap_closed
 delete from position_gap where wallet_id = %(wallet)s and instrument_id = %(instrument_id)s

@@ -14,6 +14,7 @@ from typing import Any
 
 import msgspec
 
+from services.bots.core.forced import ELSEWHERE
 from services.bots.core.holding import Holding
 from services.bots.core.orders import BotOrder
 from services.bots.core.profit import PnlPoint, Position
@@ -101,6 +102,8 @@ class Gap:
     """0: a stranger holds more."""
     explained: bool = False
     """By a person, so that bots open there again."""
+    corrected: bool = False
+    """The bots' holdings were made smaller by it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -386,6 +389,11 @@ class Store:
         ]  # fmt: skip
         await self._written(lease, [("gap", {"wallet": lease.wallet_id, **asdict(gap)}), *told])
 
+    async def gap_corrected(self, lease: WalletLease, instrument_id: str) -> None:
+        """Note that the bots' holdings are made smaller by what is missing. Raises LostError."""
+        values = {"wallet": lease.wallet_id, "instrument_id": instrument_id}
+        await self._written(lease, [("gap_corrected", values)])
+
     async def gap_closed(self, lease: WalletLease, instrument_id: str) -> None:
         """Note that a position is what fills make again. Raises LostError."""
         values = {"wallet": lease.wallet_id, "instrument_id": instrument_id}
@@ -466,10 +474,16 @@ class Store:
         """
         orders: list[Row] = []
         fills: list[Row] = []
+        corrections: list[Row] = []
         moves: list[Row] = []
         for bot_id, changed, marks in written:
             orders += [_order_row(bot_id, slot, order) for slot, order in changed.orders]
             fills += [_fill_row(bot_id, fill, marks) for fill in changed.fills]
+            corrections += [
+                {**_fill_row(bot_id, fill, marks), "actor": self._engine}
+                for fill in changed.fills
+                if fill.forced == ELSEWHERE
+            ]
             moves += [_move_row(bot_id, one) for one in changed.moves]
         rows = [_standing_row(lease.epoch, one) for one in standings]
         series = [_point_row(bot_id, one) for bot_id, one in points]
@@ -479,6 +493,8 @@ class Store:
             await self._check(connection, lease)
             for name, values in (
                 ("order", orders),
+                # Told with the fill, so that it is told once however often that is written.
+                ("corrected", corrections),
                 ("fill", fills),
                 ("order_moved_once" if again else "order_moved", moves),
                 ("standing", rows),

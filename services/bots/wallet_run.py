@@ -133,7 +133,7 @@ class WalletRun:
         deciding = _begun(
             wishes.follow(),
             _tick(wallet, sending, markets),
-            Positions(wallet, sending).follow(),
+            Positions(wallet, sending, account, journal).follow(),
             Oversight(wallet, sending).follow(),
             forced.follow_funding(),
             Resolutions(wallet, sending).follow(),

@@ -38,6 +38,7 @@ from tradingtools.venues.trading import (
     AccountPosition,
     AccountState,
     AmendOrder,
+    Balance,
     CancelOrder,
     Connected,
     Fill,
@@ -99,6 +100,13 @@ class Exchange:
     tells: float = math.inf
     """How often a feed tells its books; 0: those that there are fall silent."""
     payments: list[FundingPayment] = field(default_factory=list)
+    balances: dict[str, Balance] = field(default_factory=dict)
+    read: int = 0
+    """How often the account was read."""
+    unanswered: bool = False
+    """Requests arrive, and nobody hears of it; what was placed is not found either."""
+    most_sold: int | None = None
+    """A greater sale is refused, as a spot exchange does; None: none is."""
 
     @property
     def venue(self) -> Venue:
@@ -119,8 +127,9 @@ class Exchange:
         return ""
 
     async def place(self, order: NewOrder) -> Receipt:
-        if self.refusing:
-            return Receipt(meaning=Meaning.REJECTED, code="51000")
+        lacks = self.most_sold is not None and order.side == "SELL" and order.size > self.most_sold
+        if self.refusing or lacks:
+            return Receipt(meaning=Meaning.REJECTED, code="51008" if lacks else "51000")
         self.placed.append(order)
         report = OrderReport(
             order_id=order.order_id,
@@ -135,6 +144,8 @@ class Exchange:
         )
         self.orders[order.order_id] = report
         self._tell(report)
+        if self.unanswered:
+            return Receipt(meaning=Meaning.UNKNOWN)
         return replace(ACCEPTED, venue_order_id=report.venue_order_id)
 
     async def cancel(self, order: CancelOrder) -> Receipt:
@@ -151,6 +162,8 @@ class Exchange:
 
     async def open_orders(self) -> Sequence[OrderReport]:
         self._readable()
+        if self.unanswered:
+            return []
         return [
             one
             for one in self.orders.values()
@@ -159,6 +172,8 @@ class Exchange:
 
     async def find(self, order: CancelOrder) -> OrderReport | None:
         self._readable()
+        if self.unanswered:
+            raise ReadError("the exchange does not answer")
         return self.orders.get(order.order_id)
 
     async def fills(self, since_ms: int) -> Sequence[Fill]:
@@ -178,7 +193,9 @@ class Exchange:
             AccountPosition(instrument_id=one, size=size, entry_price=None)
             for one, size in self.positions.items()
         )
-        return AccountState(balances=(), positions=tuple(held), venue_ms=clock.now_ms())
+        self.read += 1
+        balances = tuple(self.balances.values())
+        return AccountState(balances=balances, positions=tuple(held), venue_ms=clock.now_ms())
 
     async def events(self) -> AsyncIterator[AccountEvent]:
         yield Connected(venue_ms=clock.now_ms())
@@ -377,12 +394,12 @@ class Desk:
 
     @asynccontextmanager
     async def running(
-        self, engine: str = "engine", *, write_ms: int = 10
+        self, engine: str = "engine", *, write_ms: int = 10, par: Sequence[str] = ("USDT", "USD")
     ) -> AsyncIterator[asyncio.Task[None]]:
         """Take the wallet as an engine does, and run it; nothing is given back at the end."""
         async with open_pool(self.url, name="test", size=3) as pool:
             lease = await self.leased(pool, engine)
-            run = self.run = WalletRun(Store(pool, engine), lease, write_ms=write_ms)
+            run = self.run = WalletRun(Store(pool, engine, par), lease, write_ms=write_ms)
             task = asyncio.create_task(run.run(self.exchange.venue))
             async with alongside(_raised(task)):
                 yield task

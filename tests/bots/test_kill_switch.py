@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from services.bots.core.permit import order_id
-from services.bots.wallet import killing
+from services.bots.wallet import killing, positions
 from tests.bots.exchange import GRID, SWAP, Desk, open_orders, quote, scripted, until
 from tradingtools import clock
 from tradingtools.venues.trading import NewOrder, RestingTime
@@ -117,6 +117,31 @@ async def test_a_stopped_bot_that_holds_something_is_flattened_too(
         desk.exchange.fill(exit_.order_id, 10)
         await until(lambda: phase(desk) == "SECOND_SWEEP", "the second sweep")
         assert desk.state(desk.one) == "RISK_STOPPED"
+
+
+async def test_a_kill_switch_ends_where_a_person_has_closed_what_bots_held(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before, its exits were refused, and it was FLATTENING, for ever."""
+    monkeypatch.setattr(positions, "LOOK_SECONDS", 0.02)
+    monkeypatch.setattr(positions, "LOOK_AGAIN_SECONDS", 0.02)
+    monkeypatch.setattr("services.bots.core.positions.SETTLES_MS", 60)
+    monkeypatch.setattr("services.bots.core.positions.CLOSING_AFTER_MS", 60)
+    script = scripted(monkeypatch)
+    desk.bot(desk.one)
+    async with desk.running():
+        script.intents = (quote(10),)
+        (first,) = await until(lambda: open_orders(desk), "the quote")
+        desk.exchange.fill(first, 10)
+        script.intents = ()
+        await until(lambda: desk.booked(desk.one) == 10, "the fill")
+        # What only reduces is refused where there is nothing.
+        desk.exchange.positions[SWAP.id], desk.exchange.refusing = 0, True
+        kill(desk)
+        await until(lambda: phase(desk) == "SECOND_SWEEP", "the second sweep")
+    assert desk.booked(desk.one) == 0
+    told = "select what from bot_event where bot_id = %s and what = 'position_corrected'"
+    assert desk.rows(told, desk.one) == [("position_corrected",)]
 
 
 async def test_nothing_starts_under_a_kill_switch(

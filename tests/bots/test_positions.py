@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 import pytest
 
+from services.bots.core.permit import order_id
 from services.bots.wallet import positions as room
-from tests.bots.exchange import SWAP, Desk, open_orders, quote, scripted, until
+from tests.bots.exchange import GRID, SWAP, Desk, Script, open_orders, quote, scripted, until
+from tests.unit.bots.samples import spot
+from tradingtools import clock
+from tradingtools.venues.trading import Balance, NewOrder
 
 GAPS = "select believed, held, missing, explained from position_gap where wallet_id = %s"
 
@@ -155,3 +161,180 @@ async def test_a_bot_that_failed_is_flattened_on_after_a_death(
         desk.exchange.fill(exit_.order_id, 10)
         done = "select not flattening from bot where id = %s"
         await until(lambda: desk.rows(done, desk.one) == [(True,)], "the end")
+
+
+# --------------------------------------------------------------------------- traded elsewhere
+
+SIZE = "select (holdings -> %s ->> 'size')::bigint from bot_standing where bot_id = %s"
+CORRECTED = "select count(*) from bot_event where bot_id = %s and what = 'position_corrected'"
+
+
+async def holding(desk: Desk, script: Script, size: int = 10, bot_id: str = "") -> None:
+    """Let a bot buy, and quote no more."""
+    bot_id = bot_id or desk.one
+    script.intents = (quote(size),)
+    mine = await until(lambda: [o for o in open_orders(desk) if o.startswith(bot_id)], "a quote")
+    desk.exchange.fill(mine[0], size)
+    script.intents = ()
+    await until(lambda: desk.booked(bot_id) == size, "the fill")
+
+
+@pytest.fixture
+def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("services.bots.core.positions.CORRECTED_AFTER_MS", 100)
+    monkeypatch.setattr("services.bots.core.positions.CLOSING_AFTER_MS", 100)
+
+
+@pytest.mark.usefixtures("_soon")
+async def test_what_a_person_has_sold_is_gone_from_the_bots_each_by_its_part(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, other = scripted(monkeypatch), scripted(monkeypatch, "grid")
+    desk.bot(desk.one)
+    desk.bot(desk.other, "grid", config=GRID)
+    both = [desk.one, desk.other]
+    async with desk.running():
+        await holding(desk, one, 6)
+        await holding(desk, other, 3, desk.other)
+        ((before,),) = desk.rows(
+            "select result_micros from risk_result where bot_id = %s", desk.one
+        )
+        desk.exchange.positions[SWAP.id] = 3
+        await until(lambda: [desk.booked(bot) for bot in both] == [2, 1], "what is left")
+        assert [desk.rows(CORRECTED, bot) for bot in both] == [[(1,)], [(1,)]]
+        kept = "select corrected, explained from position_gap where wallet_id = %s"
+        assert desk.rows(kept, desk.wallet) == [(True, False)]
+        # What it has made stays: the part that is gone was sold at the mark.
+        await until(lambda: desk.rows(SIZE, SWAP.id, desk.one) == [(2,)], "the standing")
+        assert desk.rows("select result_micros from risk_result where bot_id = %s", desk.one) == [
+            (before,)
+        ]
+
+        # Nothing opens until a person has said where it went, not after a death either.
+        one.intents = (quote(10), quote(2, slot="b", side="SELL", price=641_000))
+        await until(lambda: standing(desk) == [("SELL", False)], "an exit, and nothing that opens")
+        placed = len(desk.exchange.placed)
+    one.intents = (quote(10),)
+    async with desk.running("another"):
+        await until(lambda: desk.state(desk.one) == "RUNNING", "the next life")
+        heard = len(one.heard)
+        await until(lambda: len(one.heard) > heard + 5, "some time")
+        assert not [o for o in desk.exchange.placed[placed:] if o.side == "BUY"]
+        desk.rows("update position_gap set explained = true where wallet_id = %s", desk.wallet)
+        await until(lambda: open_orders(desk), "the quote")
+        assert desk.rows("select 1 from position_gap where wallet_id = %s", desk.wallet) == []
+    assert [desk.booked(bot) for bot in both] == [2, 1]
+
+
+@pytest.mark.usefixtures("_soon")
+async def test_nothing_is_corrected_while_an_order_may_explain_it(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    script = scripted(monkeypatch)
+    desk.bot(desk.one)
+    async with desk.running():
+        await holding(desk, script)
+        # Its exit has filled, and neither the order nor the fill is told by anybody.
+        exchange = desk.exchange
+        exchange.silent = exchange.unanswered = True
+        script.intents = (quote(4, slot="b", side="SELL", price=641_000),)
+        (exit_,) = await until(lambda: sells(desk), "the exit")
+        exchange.positions[SWAP.id] = 6
+        await until(lambda: desk.rows(GAPS, desk.wallet), "the gap")
+        looked = exchange.read
+        await until(lambda: exchange.read > looked + 20, "many comparisons")
+        assert desk.rows(CORRECTED, desk.one) == [(0,)]
+        assert desk.booked(desk.one) == 10
+
+        exchange.silent = exchange.unanswered = False
+        exchange.positions[SWAP.id] = 10
+        exchange.fill(exit_, 4)
+        await until(lambda: desk.booked(desk.one) == 6, "the fill")
+        await until(lambda: not desk.rows(GAPS, desk.wallet), "the end of the gap")
+    assert desk.rows(CORRECTED, desk.one) == [(0,)]
+
+
+@pytest.mark.usefixtures("_soon")
+async def test_a_fill_that_is_told_after_its_loss_was_corrected_is_not_booked_twice_for_good(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    script = scripted(monkeypatch)
+    desk.bot(desk.one)
+    async with desk.running():
+        await holding(desk, script)
+        desk.exchange.positions[SWAP.id] = 6
+        await until(lambda: desk.booked(desk.one) == 6, "the correction")
+        # An order of the bot that nobody knew of had sold it.
+        late = order_id(desk.one, 0xFF, 7)
+        sold = NewOrder(
+            order_id=late, instrument=SWAP, side="SELL", price=639_000, size=4,
+            not_after_ms=clock.now_ms(),
+        )  # fmt: skip
+        await desk.exchange.place(sold)
+        desk.exchange.positions[SWAP.id] = 10
+        desk.exchange.fill(late, 4)
+        await until(lambda: desk.booked(desk.one) == 2, "the fill")
+        heard = len(script.heard)
+        await until(lambda: len(script.heard) > heard + 20, "some time")
+        # The account holds more than it believes: a stranger's, which nobody sells.
+        assert desk.exchange.positions[SWAP.id] == 6
+        assert desk.booked(desk.one) == 2
+        assert not open_orders(desk)
+
+
+@pytest.mark.parametrize("told", ["before", "after"])
+async def test_a_persons_word_corrects_the_holding_without_waiting(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, told: str
+) -> None:
+    """It is heard by the next engine as well."""
+    script = scripted(monkeypatch)
+    desk.bot(desk.one)
+    explain = "update position_gap set explained = true where wallet_id = %s"
+    async with desk.running():
+        await holding(desk, script)
+        desk.exchange.positions[SWAP.id] = 4
+        await until(lambda: desk.rows(GAPS, desk.wallet) == [(10, 4, 6, False)], "the gap")
+        if told == "before":
+            desk.rows(explain, desk.wallet)
+            await until(lambda: desk.booked(desk.one) == 4, "the correction")
+    if told == "after":
+        desk.rows(explain, desk.wallet)
+    async with desk.running("another"):
+        await until(lambda: desk.booked(desk.one) == 4, "the correction")
+        await until(lambda: not desk.rows(GAPS, desk.wallet), "the end of the gap")
+    assert desk.rows(CORRECTED, desk.one) == [(1,)]
+
+
+@pytest.mark.usefixtures("_soon")
+async def test_coins_that_a_person_has_sold_keep_no_flattening_waiting(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A spot exchange refuses to sell more than there is: before, the exit was refused for ever."""
+    monkeypatch.setattr("services.bots.core.positions.CORRECTED_AFTER_MS", 10**9)
+    coins = spot()
+    exchange = desk.exchange
+    exchange.instruments[coins.id] = coins
+    script = scripted(monkeypatch)
+    desk.bot(desk.one, instruments=[coins.id])
+    flattening = "select flattening from bot where id = %s"
+    async with desk.running():
+        exchange.balances["BTC"] = Balance(
+            currency="BTC", total=Decimal("0.0001"), available=Decimal("0.0001")
+        )
+        script.intents = (quote(10_000, instrument_id=coins.id, price=650_000),)
+        (mine,) = await until(lambda: open_orders(desk), "the quote")
+        exchange.fill(mine, 10_000, instrument_id=coins.id)
+        script.intents = ()
+        await until(lambda: desk.booked(desk.one) == 10_000, "the fill")
+        exchange.most_sold = 4_000
+        exchange.balances["BTC"] = Balance(
+            currency="BTC", total=Decimal("0.00004"), available=Decimal("0.00004")
+        )
+        desk.rows("update bot set limits = %s, version = version + 1 where id = %s",
+                  '{"max_unrealised_loss": "0"}', desk.one)  # fmt: skip
+        await until(lambda: desk.rows(flattening, desk.one) == [(True,)], "the stop")
+        (exit_,) = await until(lambda: open_sells(desk), "an exit of what is there")
+        assert exchange.orders[exit_].size == 4_000
+        exchange.fill(exit_, 4_000, instrument_id=coins.id)
+        await until(lambda: desk.rows(flattening, desk.one) == [(False,)], "the end")
+    assert desk.booked(desk.one) == 0

@@ -116,7 +116,8 @@ RULES: Final[Mapping[RiskLimit, Rule]] = {
     _L.POSITION_MISSING: Rule(
         action=_A.REDUCE_ONLY,
         meaning="the exchange holds less than the fills of the wallet's bots make; of that"
-        " instrument alone, until a fill or a person explains it",
+        " instrument alone, until a fill or a person explains it; what stays missing is gone from"
+        " the bots' holdings, too",
     ),
     _L.ORDER_AFTER_ITS_END: Rule(
         action=_A.CANCEL_AND_STOP, meaning="an order exists that had provably ended"

@@ -24,6 +24,7 @@ class BotState(StrEnum):
 _S = BotState
 
 _BREACH = "an order came back after its end, or the exchange closed what it held"
+_LOSS = "what it holds reaches a limit of losses; or " + _BREACH
 _DEFECT = "it failed: its orders are cancelled, the others of its wallet go on"
 
 TRANSITIONS: Final[Mapping[tuple[BotState | None, BotState], str]] = {
@@ -44,14 +45,14 @@ TRANSITIONS: Final[Mapping[tuple[BotState | None, BotState], str]] = {
     (_S.RUNNING, _S.ERROR): _DEFECT,
     (_S.PAUSING, _S.PAUSED): "no order of it may fill any more",
     (_S.PAUSING, _S.STOPPING): "a person stops it",
-    (_S.PAUSING, _S.RISK_STOPPED): _BREACH,
+    (_S.PAUSING, _S.RISK_STOPPED): _LOSS,
     (_S.PAUSING, _S.ERROR): _DEFECT,
     (_S.PAUSED, _S.STOPPING): "a person stops it",
-    (_S.PAUSED, _S.RISK_STOPPED): _BREACH,
+    (_S.PAUSED, _S.RISK_STOPPED): _LOSS,
     (_S.STOPPING, _S.STOPPED): "no order of it may fill any more",
-    (_S.STOPPING, _S.RISK_STOPPED): _BREACH,
+    (_S.STOPPING, _S.RISK_STOPPED): _LOSS,
     (_S.STOPPING, _S.ERROR): _DEFECT,
-    (_S.STOPPED, _S.RISK_STOPPED): _BREACH,
+    (_S.STOPPED, _S.RISK_STOPPED): _LOSS,
 }
 """From and to, and what leads there."""
 

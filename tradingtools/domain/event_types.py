@@ -73,6 +73,7 @@ class EventType(StrEnum):
     BOT_CHANGED = "bot.changed"
     BOT_CHANGE_REFUSED = "bot.change_refused"
     BOT_POSITION_MISSING = "bot.position_missing"
+    BOT_POSITION_CORRECTED = "bot.position_corrected"
     BOT_COMMANDED = "bot.commanded"
     BOT_STARTED = "bot.started"
     BOT_RESUMED = "bot.resumed"
@@ -168,6 +169,8 @@ MEANINGS: Final[Mapping[EventType, str]] = {
     " settings and limits of before.",
     _E.BOT_POSITION_MISSING: "The exchange holds less of an instrument than the bots of a wallet"
     " have bought: nothing opens there.",
+    _E.BOT_POSITION_CORRECTED: "The exchange goes on holding less than a bot has bought, with no"
+    " order under way: the bot's holding follows, and nothing opens there until a person explains.",
     _E.BOT_COMMANDED: "A person wants something of a bot: `command` says what. What becomes of it"
     " has an event of its own.",
     _E.BOT_STARTED: "A bot trades: its account is read and its orders are reconciled.",
@@ -339,6 +342,7 @@ BOT_WORDS: Final[Mapping[str, EventType]] = {
     "changed": _E.BOT_CHANGED,
     "change_refused": _E.BOT_CHANGE_REFUSED,
     "position_missing": _E.BOT_POSITION_MISSING,
+    "position_corrected": _E.BOT_POSITION_CORRECTED,
 }
 """By what a person or an engine says; every other word is a command."""
 

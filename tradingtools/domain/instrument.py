@@ -126,6 +126,18 @@ class Instrument:
             above *= price * size
         return -(-above // below) if up else above // below
 
+    def price_at(self, money: int, size: int) -> int:
+        """Return the price at which a size is worth an amount of money, rounded down.
+
+        Args:
+            money: in units of money; of an inverse contract above zero.
+            size: in units of size, above zero.
+        """
+        above, below = self._ratio
+        if self.inverse:
+            return size * above // (money * below)
+        return money * below // (size * above)
+
     def price_of(self, text: str) -> int:
         """Return a price as the venue writes it, in units of price, exactly.
 

@@ -191,8 +191,8 @@ class BotServiceServicer:
 
     def ExplainBotPosition(self, request, context):
         """Explain that the exchange holds less of an instrument than the fills of the wallet's bots make:
-        they open there again, as long as the difference stays what it is. 404 NOT_FOUND when nothing is
-        missing. May be repeated.
+        they open there again, and their holdings follow the account as soon as no order is under way. 404
+        NOT_FOUND when nothing is missing. May be repeated.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -69,8 +69,8 @@ class BotServiceStub:
     """
     ExplainBotPosition: _grpc.UnaryUnaryMultiCallable[_bot_service_pb2.ExplainBotPositionRequest, _bot_service_pb2.ExplainBotPositionResponse]
     """Explain that the exchange holds less of an instrument than the fills of the wallet's bots make:
-    they open there again, as long as the difference stays what it is. 404 NOT_FOUND when nothing is
-    missing. May be repeated.
+    they open there again, and their holdings follow the account as soon as no order is under way. 404
+    NOT_FOUND when nothing is missing. May be repeated.
     """
     ListBotFills: _grpc.UnaryUnaryMultiCallable[_bot_service_pb2.ListBotFillsRequest, _bot_service_pb2.ListBotFillsResponse]
     """List fills of a bot. May be repeated at will."""
@@ -121,8 +121,8 @@ class BotServiceAsyncStub(BotServiceStub):
     """
     ExplainBotPosition: _aio.UnaryUnaryMultiCallable[_bot_service_pb2.ExplainBotPositionRequest, _bot_service_pb2.ExplainBotPositionResponse]  # type: ignore[assignment]
     """Explain that the exchange holds less of an instrument than the fills of the wallet's bots make:
-    they open there again, as long as the difference stays what it is. 404 NOT_FOUND when nothing is
-    missing. May be repeated.
+    they open there again, and their holdings follow the account as soon as no order is under way. 404
+    NOT_FOUND when nothing is missing. May be repeated.
     """
     ListBotFills: _aio.UnaryUnaryMultiCallable[_bot_service_pb2.ListBotFillsRequest, _bot_service_pb2.ListBotFillsResponse]  # type: ignore[assignment]
     """List fills of a bot. May be repeated at will."""
@@ -236,8 +236,8 @@ class BotServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_bot_service_pb2.ExplainBotPositionResponse, _abc.Awaitable[_bot_service_pb2.ExplainBotPositionResponse]]:
         """Explain that the exchange holds less of an instrument than the fills of the wallet's bots make:
-        they open there again, as long as the difference stays what it is. 404 NOT_FOUND when nothing is
-        missing. May be repeated.
+        they open there again, and their holdings follow the account as soon as no order is under way. 404
+        NOT_FOUND when nothing is missing. May be repeated.
         """
 
     @_abc_1.abstractmethod

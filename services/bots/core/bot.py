@@ -54,6 +54,8 @@ from tradingtools.venues.trading import (
 )
 
 State = TypeVar("State")
+_WINDS_UP = frozenset({BotState.PAUSING, BotState.PAUSED, BotState.STOPPING, BotState.STOPPED})
+"""States in which it opens nothing, and may hold something all the same."""
 
 
 class Bot(Generic[Config, State]):
@@ -329,7 +331,7 @@ class Bot(Generic[Config, State]):
         self._quoting.money = {one.currency: one.total for one in state.balances}
         mine = [one for one in state.positions if one.instrument_id in self.setup.instruments]
         near = risk.near_liquidation(self.setup.limits, mine)
-        if near is not None and self.life is BotState.RUNNING:
+        if near is not None and (self.life is BotState.RUNNING or self._keeps):
             self._stop([near])
         return self._requests(now_ms)
 
@@ -345,6 +347,14 @@ class Bot(Generic[Config, State]):
             self._stop([risk.breach(risk.RiskLimit.CLOSED_BY_EXCHANGE, text)])
         return self._requests(now_ms)
 
+    def traded_elsewhere(self, size: int, instrument_id: str, now_ms: int) -> list[Request]:
+        """Hold less by a size that its account provably has no more; the strategy goes by that."""
+        held = self.holdings[instrument_id]
+        instrument = self._market.instruments[instrument_id]
+        mark = self.mid(instrument_id)
+        self._book(forced.traded_elsewhere(self.setup.bot_id, instrument, held, size, mark, now_ms))
+        return self._decide(TimerEvent(), now_ms)
+
     def missing(self, closed: Closed, lacking: Collection[str], now_ms: int) -> list[Request]:
         """Open nothing where its exchange holds less than fills make, until it is called again.
 
@@ -354,9 +364,13 @@ class Bot(Generic[Config, State]):
                 must not open the other side.
             now_ms: milliseconds since the epoch.
         """
+        self.lack(closed, lacking)
+        return self._requests(now_ms)
+
+    def lack(self, closed: Closed, lacking: Collection[str]) -> None:
+        """Know the same from the start; see `missing`."""
         self._missing = closed
         self._quoting.lacking = lacking
-        return self._requests(now_ms)
 
     def flatten(self) -> None:
         """Go on to close all that it holds, as a former life was to."""
@@ -502,8 +516,13 @@ class Bot(Generic[Config, State]):
 
     @property
     def trades(self) -> bool:
-        """Return whether it needs its markets: it has run in this life, or has to sell."""
-        return self._ran or self._flattening
+        """Return whether it needs its markets: it has run in this life, or holds something."""
+        return self._ran or self._flattening or self._keeps
+
+    @property
+    def _keeps(self) -> bool:
+        """Return whether it holds something and is paused or stopped, or about to be."""
+        return self.life in _WINDS_UP and bool(self.left)
 
     def slot_of(self, order_id: str) -> str:
         """Return the slot of one of its orders."""
@@ -615,6 +634,9 @@ class Bot(Generic[Config, State]):
             self._finish("its markets have ended")
         if self.life is BotState.RUNNING:
             self._judge(now_ms)
+        elif self._keeps:
+            # What a person has paused goes on losing.
+            self._judge_losses(self.exposure(now_ms), now_ms)
         self._table.give_up_waiting(now_ms)
         return [*self._quoting.requests(now_ms), *self._table.look_ups(now_ms)]
 
@@ -628,6 +650,10 @@ class Bot(Generic[Config, State]):
             now_ms=now_ms,
         )
         self._quoting.closed = {**self._closed_above, **own, **self._missing}
+        self._judge_losses(exposure, now_ms)
+
+    def _judge_losses(self, exposure: Exposure, now_ms: int) -> None:
+        limits = self.setup.limits
         fresh = [
             one
             for one in exposure.holdings

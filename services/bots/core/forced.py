@@ -13,6 +13,8 @@ from tradingtools.domain.instrument import Instrument
 from tradingtools.venues.ports import Side
 from tradingtools.venues.trading import Fill
 
+ELSEWHERE = "elsewhere"
+"""The cause of a trade with which a bot's holding follows an account that provably holds less."""
 STOPS = frozenset({"liquidation", "adl"})
 """Causes that stop a bot; a delivery or a resolution is the ordinary end of what it held."""
 _RESOLUTION = "resolution"
@@ -44,6 +46,39 @@ def payout(bot_id: str, instrument: Instrument, held: Holding, now_ms: int) -> F
         maker=True,
         venue_ms=now_ms,
         forced=_RESOLUTION,
+    )
+
+
+def traded_elsewhere(
+    bot_id: str, instrument: Instrument, held: Holding, size: int, mark: int | None, now_ms: int
+) -> Fill:
+    """Return the trade that makes a holding smaller by what its account has no more.
+
+    It is booked at the mark, so that the bot's result stays what it was; without one, at cost.
+
+    Args:
+        bot_id: which one.
+        instrument: of the holding.
+        held: before it.
+        size: that is gone, above zero.
+        mark: in units of price; None: there is none.
+        now_ms: milliseconds since the epoch.
+    """
+    price = mark or (instrument.price_at(held.cost, abs(held.size)) if held.cost else 0)
+    price = max(price, 1)
+    return Fill(
+        trade_id=f"{instrument.symbol}:{now_ms}",
+        order_id=order_id(ELSEWHERE, bot_id),
+        venue_order_id="",
+        instrument_id=instrument.id,
+        side="SELL" if held.size > 0 else "BUY",
+        price=price,
+        size=size,
+        fee=0,
+        fee_currency=instrument.settle,
+        maker=True,
+        venue_ms=now_ms,
+        forced=ELSEWHERE,
     )
 
 

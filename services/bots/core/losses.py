@@ -60,7 +60,10 @@ def flattening(
         instrument = market.instruments[instrument_id]
         closing = risk.reserved(exposure, instrument_id, side)
         size = instrument.size_in_lots(max(abs(held.size) - closing, 0))
-        if size and levels:
+        # Less than no coins cannot be: what was closed twice is put right by the comparison of
+        # positions, never bought.
+        held_really = held.size > 0 or instrument.kind in CONTRACTS
+        if size and levels and held_really:
             yield Quote(
                 slot=f"flatten:{instrument_id}",
                 instrument_id=instrument_id,

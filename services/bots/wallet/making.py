@@ -8,12 +8,14 @@ from typing import Any
 
 from services.bots.core.bot import AnyBot, Bot
 from services.bots.core.holding import Holding, booked, paid_funding
-from services.bots.core.risk import Equity, LimitError, limits_of
+from services.bots.core.risk import Closed, Equity, LimitError, limits_of
+from services.bots.core.risk.limits import check_currency
 from services.bots.core.risk.shares import Shares
 from services.bots.core.setup import Setup
 from services.bots.store import BotRow, Settings
 from services.bots.strategies import registry
 from services.bots.strategies.idle import Idle
+from services.bots.wallet.gaps import closings
 from services.bots.wallet.shared import Wallet, answered
 from tradingtools import clock
 from tradingtools.domain import strategies
@@ -50,7 +52,7 @@ async def make(wallet: Wallet, row: BotRow, *, number: int) -> AnyBot:
     before = registry.state(row.strategy, row.strategy_state)
     await _recognise(wallet, row.bot_id)
     known = [(slot, one) for _, slot, one in await wallet.store.unsettled([row.bot_id])]
-    return Bot(
+    bot: AnyBot = Bot(
         setup,
         strategy,
         strategy.begin(config) if before is None else before,
@@ -61,6 +63,8 @@ async def make(wallet: Wallet, row: BotRow, *, number: int) -> AnyBot:
         lease_until_ms=wallet.lease.until_ms if wallet.sound.is_set() else 0,
         inherits_until_ms=clock.now_ms() + INHERITS_MS if wallet.lease.clean else 0,
     )
+    await _let_lack(wallet, bot)
+    return bot
 
 
 async def make_rest(wallet: Wallet, row: BotRow, *, number: int) -> AnyBot:
@@ -101,6 +105,18 @@ async def make_rest(wallet: Wallet, row: BotRow, *, number: int) -> AnyBot:
     return bot
 
 
+async def _let_lack(wallet: Wallet, bot: AnyBot) -> None:
+    """Have nothing opened where something was missing in a former life, before it is compared."""
+    closed: Closed = {}
+    gaps = (await wallet.store.gaps(wallet.lease.wallet_id)).values()
+    missing = [one for one in gaps if one.missing]
+    for gap in missing:
+        instrument = bot.instruments.get(gap.instrument_id)
+        if instrument is not None and not gap.explained:
+            closed.update(closings(gap, instrument))
+    bot.lack(closed, frozenset(one.instrument_id for one in missing))
+
+
 async def _recognise(wallet: Wallet, bot_id: str) -> None:
     """Have the venue's words on a bot's orders told by our ids."""
     gateway = wallet.venue.gateway
@@ -131,6 +147,7 @@ def setup_of(wallet: Wallet, row: BotRow, shares: Shares | None) -> Setup[Any]:
     first = next(iter(instruments.values()))
     try:
         limits = limits_of(row.limits, first)
+        check_currency(limits, instruments.values())
     except LimitError as error:
         raise SetupError(str(error)) from None
     config = strategies.config(row.strategy, row.config)

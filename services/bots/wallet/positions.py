@@ -3,25 +3,29 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterable
 from functools import partial
 
 import psycopg
 import structlog
 
-from services.bots.core import positions, risk
+from services.bots.core import forced, positions
 from services.bots.core.positions import Difference
 from services.bots.core.risk import Closed
 from services.bots.store import Gap
+from services.bots.wallet.account import Account
+from services.bots.wallet.gaps import closings, gap_of
+from services.bots.wallet.journal import Journal
 from services.bots.wallet.sending import Sending
 from services.bots.wallet.shared import Wallet, database_away, outlast
 from tradingtools import clock
+from tradingtools.domain.instrument import Instrument
 from tradingtools.venues.ports import Side
-from tradingtools.venues.trading import ReadError
+from tradingtools.venues.trading import AccountState, ReadError
 
 LOOK_SECONDS = 10.0
 LOOK_AGAIN_SECONDS = 1.0
 """As long as a difference is not certain."""
-_SIDES: tuple[Side, Side] = ("BUY", "SELL")
 _log = structlog.get_logger("bots")
 
 
@@ -31,11 +35,17 @@ class Positions:
     Args:
         wallet: whose bots they are.
         sending: of the wallet.
+        account: of the wallet.
+        journal: makes durable what the bots have.
     """
 
-    def __init__(self, wallet: Wallet, sending: Sending) -> None:
+    def __init__(
+        self, wallet: Wallet, sending: Sending, account: Account, journal: Journal
+    ) -> None:
         self._wallet = wallet
         self._sending = sending
+        self._account = account
+        self._journal = journal
         self._known: dict[str, Difference] = {}
         self._proven: set[str] = set()
         """Instruments of which nothing was missing once; before that, doubt alone opens none."""
@@ -66,15 +76,26 @@ class Positions:
             return
         if not self._wallet.whole.is_set():
             return
-        concerned = {**self._told, **self._believed()}
-        known = self._wallet.instruments.items()
-        # Shares that were paid out are nobody's position, whenever they are redeemed.
-        instruments = [one for key, one in known if key in concerned and one.payout is None]
-        told = positions.held(account, instruments)
+        told = self._held(account)
         now = clock.now_ms()
         self._known = positions.compared(before, self._believed(), told, self._known, now)
         await self._act(now)
         self._proven.update(key for key in told if not self._is_missing(key))
+
+    def _held(self, account: AccountState) -> dict[str, int]:
+        believed = self._believed()
+        concerned = {**self._told, **believed}
+        known = self._instruments().items()
+        # Shares that were paid out are nobody's position, whenever they are redeemed.
+        instruments = [one for key, one in known if key in concerned and one.payout is None]
+        return positions.held(account, instruments, believed)
+
+    def _instruments(self) -> dict[str, Instrument]:
+        """Return those of the wallet, and those of its bots that the exchange has no more."""
+        of_bots = {
+            key: one for bot in self._wallet.bots.values() for key, one in bot.instruments.items()
+        }
+        return {**of_bots, **self._wallet.instruments}
 
     def _is_missing(self, instrument_id: str) -> bool:
         known = self._known.get(instrument_id)
@@ -86,32 +107,94 @@ class Positions:
     async def _act(self, now_ms: int) -> None:
         able = self._wallet.venue.gateway.capabilities
         settles = max(positions.SETTLES_MS, able.horizon_ms)
-        explained = await self._gaps()
-        closed: Closed = {}
+        kept = await self._gaps()
+        waiting = {key: one for key, one in kept.items() if one.corrected and not one.explained}
+        # A person has to say where a part went that bots hold no more.
+        closed = self._closed(*waiting.values())
         lacking = set()
-        for instrument_id, one in self._known.items():
-            certain = now_ms - one.since_ms >= settles or instrument_id in self._told
+        gone: list[Difference] = []
+        for instrument_id, now in self._known.items():
+            certain = now_ms - now.since_ms >= settles or instrument_id in self._told
             if not certain and instrument_id in self._proven:
                 continue
-            gap = Gap(
-                instrument_id=instrument_id,
-                believed=one.believed,
-                held=one.held,
-                missing=one.missing,
-                explained=_is_explained(explained.get(instrument_id), one),
-            )
-            if certain:
+            gap = gap_of(now, kept.get(instrument_id))
+            # More than bots believe does not say where the rest went.
+            if certain and (gap.missing or instrument_id not in waiting):
                 await self._tell(gap)
             if gap.missing:
                 lacking.add(instrument_id)
             if gap.missing and not gap.explained:
                 closed.update(self._closed(gap))
-        for instrument_id in set(self._told) - set(self._known):
+            if gap.missing and self._is_gone(gap, now_ms - now.since_ms, settles):
+                gone.append(now)
+        await self._forget(set(self._told) - set(self._known) - set(waiting))
+        for bot in self._wallet.bots.values():
+            self._sending.tell(bot, partial(bot.missing, dict(closed), frozenset(lacking)))
+        for now in gone:
+            # One at a time: spot markets share their coins.
+            if await self._correct(now):
+                break
+
+    async def _forget(self, instruments: Iterable[str]) -> None:
+        for instrument_id in instruments:
             await self._wallet.store.gap_closed(self._wallet.lease, instrument_id)
             del self._told[instrument_id]
             _log.info("a position is what bots believe again", instrument=instrument_id)
-        for bot in self._wallet.bots.values():
-            self._sending.tell(bot, partial(bot.missing, dict(closed), frozenset(lacking)))
+
+    def _is_gone(self, gap: Gap, stands_ms: int, settles_ms: int) -> bool:
+        """Return whether what is missing was traded elsewhere, if nothing is under way."""
+        if gap.explained:
+            return True
+        if gap.instrument_id not in self._wallet.instruments:
+            # How the exchange ended it is told by a person, or as a delivery.
+            return False
+        bots = self._wallet.bots.values()
+        closing = any(bot.flattening and gap.instrument_id in bot.left for bot in bots)
+        return stands_ms >= max(settles_ms, positions.corrected_after_ms(closing=closing))
+
+    async def _correct(self, one: Difference) -> bool:
+        """Have bots hold what the account has, if that is certain; return whether they do."""
+        if not await self._is_proven(one):
+            return False
+        await self._wallet.store.gap_corrected(self._wallet.lease, one.instrument_id)
+        if self._is_doubtful(one):
+            return False
+        sizes = {key: bot.left.get(one.instrument_id, 0) for key, bot in self._wallet.bots.items()}
+        side: Side = "SELL" if one.believed > 0 else "BUY"
+        for bot_id, size in forced.closed_sizes(sizes, side, one.missing).items():
+            bot = self._wallet.bots[bot_id]
+            self._sending.tell(bot, partial(bot.traded_elsewhere, size, one.instrument_id))
+            _log.error(
+                "a bot's holding follows its account, which holds less",
+                bot=bot_id,
+                instrument=one.instrument_id,
+                size=size,
+            )
+        await self._journal.flush()
+        return True
+
+    async def _is_proven(self, one: Difference) -> bool:
+        """Read fills, orders and the position again; return whether all is as it was."""
+        if self._is_doubtful(one):
+            return False
+        await self._account.read()
+        try:
+            account = await self._wallet.venue.accounts.state()
+        except ReadError as error:
+            _log.warning("positions were not read", why=str(error))
+            return False
+        return self._held(account).get(one.instrument_id) == one.held and not self._is_doubtful(one)
+
+    def _is_doubtful(self, one: Difference) -> bool:
+        """Return whether the bots may have traded what is missing, as far as is known here."""
+        wallet = self._wallet
+        instrument = self._instruments().get(one.instrument_id)
+        if instrument is None or not (wallet.whole.is_set() and wallet.sound.is_set()):
+            return True
+        if wallet.unread_ms or self._believed().get(one.instrument_id, 0) != one.believed:
+            return True
+        orders = [order for bot in wallet.bots.values() for order in bot.orders.values()]
+        return positions.is_under_way(orders, instrument)
 
     async def _tell(self, gap: Gap) -> None:
         if self._told.get(gap.instrument_id) == gap:
@@ -138,18 +221,10 @@ class Positions:
                 held=gap.held,
             )
 
-    def _closed(self, gap: Gap) -> Closed:
-        of = self._wallet.instruments[gap.instrument_id]
-        text = (
-            f"the exchange holds {of.size_text(gap.held)} of the {of.size_text(gap.believed)}"
-            f" {gap.instrument_id} that fills make"
-        )
-        why = risk.breach(risk.RiskLimit.POSITION_MISSING, text)
-        return {(gap.instrument_id, side): why for side in _SIDES}
-
-
-def _is_explained(kept: Gap | None, now: Difference) -> bool:
-    """Return whether a person has explained this very difference."""
-    if kept is None or not kept.explained:
-        return False
-    return kept.held - kept.believed == now.held - now.believed
+    def _closed(self, *gaps: Gap) -> Closed:
+        known = self._instruments()
+        closed: Closed = {}
+        for gap in gaps:
+            of = known.get(gap.instrument_id)
+            closed.update({} if of is None else closings(gap, of))
+        return closed

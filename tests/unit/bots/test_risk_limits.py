@@ -14,6 +14,7 @@ from services.bots.core import risk
 from services.bots.core.holding import Holding
 from services.bots.core.orders import BotOrder
 from services.bots.core.risk import LimitError, RiskLimit, RiskLimits, limits_of
+from services.bots.core.risk.limits import check_currency
 from tests.unit.bots.samples import AMENDS, book, outcome, swap
 from tests.unit.bots.simulated import Run
 from tests.unit.bots.test_bot import begun, quoted
@@ -236,3 +237,13 @@ def test_nothing_opens_on_a_closed_side_and_exits_go() -> None:
     assert asks(RiskLimits(), seen, "SELL", 20) is None
     short = exposure(-10, closed={(ONE.id, "BUY"): why})
     assert asks(RiskLimits(), short, "BUY", 10) is None
+
+
+def test_amounts_of_two_currencies_are_never_added_up() -> None:
+    one, other = swap(), swap(inverse=True)
+    for name in ("max_notional", "max_exposure", "max_order_notional", "max_daily_loss"):
+        limits = limits_of({name: "10", "max_position": "5"}, one)
+        check_currency(limits, [one, one])
+        with pytest.raises(LimitError, match=f"limits.{name}: .* BTC, USDT"):
+            check_currency(limits, [one, other])
+    check_currency(limits_of({"max_position": "5", "max_leverage": "2"}, one), [one, other])

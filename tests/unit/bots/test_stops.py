@@ -9,8 +9,9 @@ import pytest
 
 from services.bots.core.bot import Bot
 from services.bots.core.holding import Holding
+from services.bots.core.losses import flattening
 from services.bots.core.risk import MarkPoint, RiskLimit, RiskLimits, breach
-from tests.unit.bots.samples import AMENDS, book, outcome
+from tests.unit.bots.samples import AMENDS, book, outcome, spot
 from tests.unit.bots.simulated import ONE, Run
 from tests.unit.bots.test_bot import FRESH, Wants, begun, quoted
 from tests.unit.bots.test_risk import asks, exposure
@@ -145,3 +146,49 @@ def test_what_adds_to_an_explained_rest_is_no_exit(side: Side, reduces: bool) ->
     run.act(bot.market(FRESH, run.now))
 
     assert exits(run) == [(side, 4, reduces)]
+
+
+@pytest.mark.parametrize(
+    "life", [BotState.PAUSING, BotState.PAUSED, BotState.STOPPING, BotState.STOPPED]
+)
+def test_what_a_paused_or_stopped_bot_holds_is_closed_at_its_loss_limit(life: BotState) -> None:
+    run = Run(1, AMENDS)
+    bot = begun(run, limits=RiskLimits(max_unrealised_loss=10**8), holdings=HELD)
+    run.act(bot.market(FRESH, run.now))
+    run.act(bot.end(life, run.now))
+    assert bot.trades
+    assert not bot.breaches
+
+    run.act(bot.market(book(ONE, [(600_000, 900)], [(600_001, 900)]), run.now))
+    run.act(bot.tick(run.now))
+    run.act(bot.tick(run.now))
+
+    assert [one.limit for one in bot.breaches] == [RiskLimit.MAX_UNREALISED_LOSS]
+    assert bot.life is BotState.RISK_STOPPED
+    assert exits(run) == [("SELL", 10, True)]
+
+
+def test_a_stopped_bot_that_holds_nothing_is_judged_no_more() -> None:
+    run = Run(1, AMENDS)
+    lost = {ONE.id: Holding(realised=-(10**9))}
+    bot = begun(run, limits=RiskLimits(), holdings=lost)
+    bot.setup = replace(bot.setup, limits=RiskLimits(max_daily_loss=0))
+    bot.life = BotState.STOPPED
+
+    run.act(bot.market(FRESH, run.now))
+
+    assert bot.life is BotState.STOPPED
+    assert not bot.breaches
+
+
+def test_less_than_no_coins_are_never_bought_back() -> None:
+    """What was closed twice is put right by the comparison of positions."""
+    coins, run = spot(), Run(1, AMENDS)
+    setup = run.bot.setup
+    run.bot.setup = replace(
+        setup, instruments={coins.id: coins}, capabilities={coins.venue: AMENDS}
+    )
+    bot = begun(run, limits=RiskLimits(), holdings={coins.id: Holding(size=-10_000, cost=64)})
+    run.act(bot.market(book(coins, [(640_000, 10**9)], [(640_001, 10**9)]), run.now))
+
+    assert list(flattening(bot.exposure(run.now), bot._market)) == []

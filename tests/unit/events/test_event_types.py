@@ -178,6 +178,7 @@ def test_every_word_of_a_person_about_a_bot_is_told() -> None:
     assert _of_bot("changed") == ["bot.changed"]
     assert _of_bot("change_refused") == ["bot.change_refused"]
     assert _of_bot("position_missing") == ["bot.position_missing"]
+    assert _of_bot("position_corrected") == ["bot.position_corrected"]
     for word in WISHES:
         row = BotMoved(number=1, at=_AT, bot=_BOT, what=word, before="", actor="a", reason="")
         (event,) = derive(row)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from typing import Final
@@ -62,6 +62,22 @@ class Breach:
 def breach(limit: RiskLimit, detail: str) -> Breach:
     """Return the breach of a limit, with the action that the table has for it."""
     return Breach(limit=limit, action=RULES[limit].action, detail=detail)
+
+
+def check_currency(limits: RiskLimits, instruments: Iterable[Instrument]) -> None:
+    """Check that amounts of money of several instruments are of one currency.
+
+    Raises:
+        LimitError: a limit would add up different ones; the text names it.
+    """
+    units = {(one.settle, one.money_digits) for one in instruments}
+    if len(units) < 2:
+        return
+    for name in RiskLimits.__dataclass_fields__:
+        money = name not in _COUNTS | _RATIOS | {"max_position", "max_market_loss"}
+        if money and getattr(limits, name) is not None:
+            currencies = ", ".join(sorted(settle for settle, _ in units))
+            raise LimitError(f"limits.{name}: the instruments settle in {currencies}")
 
 
 def limits_of(texts: Mapping[str, str], instrument: Instrument) -> RiskLimits:

@@ -202,6 +202,8 @@ create table position_gap (
     missing       bigint not null check (missing >= 0),
     -- A person has explained this difference, so that bots open there again.
     explained     boolean not null default false,
+    -- Bots' holdings were made smaller by it; nothing opens there until a person explains it.
+    corrected     boolean not null default false,
     seen_at       timestamptz not null default clock_timestamp(),
     primary key (wallet_id, instrument_id)
 );
