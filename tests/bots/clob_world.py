@@ -101,48 +101,63 @@ class ClobBots(BotWorld):
 
 
 @contextmanager
+def exchange(directory: Path, usdc: str = "1000") -> Iterator[tuple[str, httpx.Client]]:
+    """Run a paper CLOB with one market and one wallet; yield its address and its control.
+
+    Args:
+        directory: of its state.
+        usdc: of the wallet.
+    """
+    market = {"condition": CONDITION, "assets": OUTCOMES, "fee_bps": 500}
+    (directory / "markets").write_text(json.dumps(market))
+    (directory / "wallets").write_text(json.dumps({"wallet": WALLETS[0], "usdc": usdc}))
+    environ = {
+        "STATE_DIR": str(directory), "SETTLES_MS": "200",
+        "MARKETS": str(directory / "markets"), "WALLETS": str(directory / "wallets"),
+    }  # fmt: skip
+    named = {f"TT_PAPER_CLOB_{name}": value for name, value in environ.items()}
+    settings = load(Settings, "paper_clob", named)
+    with running(partial(run, settings), directory / PORTS):
+        ports = json.loads((directory / PORTS).read_text())
+        control_url = f"http://127.0.0.1:{ports['control_port']}"
+        with httpx.Client(base_url=control_url, timeout=60) as control:
+            yield f"http://127.0.0.1:{ports['port']}", control
+
+
+def at_clob(url: str) -> dict[str, str]:
+    """Return an engine's settings to trade there."""
+    return {
+        "TT_BOTS_VENUES": "polymarket",
+        "TT_BOTS_POLYMARKET_URL": url,
+        "TT_BOTS_POLYMARKET_GAMMA_URL": f"{url}/gamma",
+        "TT_BOTS_POLYMARKET_DATA_URL": f"{url}/data-api",
+        "TT_BOTS_POLYMARKET_SOCKET_URL": f"{url.replace('http', 'ws')}/ws",
+    }
+
+
+@contextmanager
 def clob_bots(database_url: str, directory: Path) -> Iterator[ClobBots]:
     """Run a paper CLOB and a signer, with one wallet of 1,000 USDC."""
     clob, signer_directory = directory / "clob", directory / "signer"
     for one in (clob, signer_directory):
         one.mkdir(mode=0o700)
-    market = {"condition": CONDITION, "assets": OUTCOMES, "fee_bps": 500}
-    (clob / "markets").write_text(json.dumps(market))
-    (clob / "wallets").write_text(json.dumps({"wallet": WALLETS[0], "usdc": "1000"}))
-    environ = {
-        "STATE_DIR": str(clob), "SETTLES_MS": "200",
-        "MARKETS": str(clob / "markets"), "WALLETS": str(clob / "wallets"),
-    }  # fmt: skip
-    named = {f"TT_PAPER_CLOB_{name}": value for name, value in environ.items()}
-    settings = load(Settings, "paper_clob", named)
-    with running(partial(run, settings), clob / PORTS):
-        ports = json.loads((clob / PORTS).read_text())
-        url = f"http://127.0.0.1:{ports['port']}"
-        control_url = f"http://127.0.0.1:{ports['control_port']}"
-        with (
-            httpx.Client(base_url=control_url) as control,
-            signers.running(database_url, signer_directory, TT_SIGNER_CLOB_URL=url) as signer,
-        ):
-            world = ClobBots(
-                signer,
-                directory,
-                url,
-                control,
-                wallet=signers.run(_wallet(signer)),
-                venue={
-                    "TT_BOTS_VENUES": "polymarket",
-                    "TT_BOTS_POLYMARKET_URL": url,
-                    "TT_BOTS_POLYMARKET_GAMMA_URL": f"{url}/gamma",
-                    "TT_BOTS_POLYMARKET_DATA_URL": f"{url}/data-api",
-                    "TT_BOTS_POLYMARKET_SOCKET_URL": f"{url.replace('http', 'ws')}/ws",
-                },
-            )
-            for side, price in (("BUY", "0.49"), ("SELL", "0.51")):
-                world.tell("/levels", condition=CONDITION, side=side, price=price, size="100")
-            yield world
+    with (
+        exchange(clob) as (url, control),
+        signers.running(database_url, signer_directory, TT_SIGNER_CLOB_URL=url) as signer,
+    ):
+        wallet = signers.run(added(signer))
+        world = ClobBots(signer, directory, url, control, wallet=wallet, venue=at_clob(url))
+        levels(world)
+        yield world
 
 
-async def _wallet(signer: World) -> str:
+def levels(world: ClobBots, size: str = "100") -> None:
+    """Let strangers quote around a half."""
+    for side, price in (("BUY", "0.49"), ("SELL", "0.51")):
+        world.tell("/levels", condition=CONDITION, side=side, price=price, size=size)
+
+
+async def added(signer: World) -> str:
     credentials = PolymarketCredentials(private_key=KEYS[0], signature_type=0)
     async with signers.client(signer, "control") as control:
         return await signers.added(control, credentials)

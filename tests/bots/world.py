@@ -244,7 +244,7 @@ def bots(
             live.account(account)
         more = {"TT_SIGNER_OKX_URL": live.rest, "SSL_CERT_FILE": str(live.authority)}
         with signers.running(database_url, signer_directory, **more) as signer:
-            wallets = {one: signers.run(_wallet(signer, one)) for one in accounts}
+            wallets = {one: signers.run(okx_wallet(signer, one)) for one in accounts}
             first = wallets[accounts[0]]
             yield Bots(signer, directory, live, wallet=first, wallets=wallets, venue=at_okx(live))
 
@@ -259,7 +259,8 @@ def at_okx(live: Live) -> dict[str, str]:
     }
 
 
-async def _wallet(signer: World, account: str) -> str:
+async def okx_wallet(signer: World, account: str) -> str:
+    """Add a wallet of an account there; return its id."""
     credentials = OkxCredentials(api_key=account, secret=okx.SECRET, passphrase=okx.PASSPHRASE)
     async with signers.client(signer, "control") as control:
         return await signers.added(control, credentials)
