@@ -54,7 +54,8 @@ class Settings:
     poll_ms: int = setting(500, minimum=50, maximum=10_000)
     """How often wishes of people are looked for."""
     par_currencies: tuple[str, ...] = setting(("USDT", "USD"))
-    """Currencies that count as one USDC each in limits of many bots; others need a mark."""
+    """Currencies that count as one USDC each in limits of many bots. Others are worth what the book
+    of ``USDC-<currency>`` at the bot's exchange says; without it nothing opens in them."""
     write_ms: int = setting(200, minimum=10, maximum=5_000)
     """How long orders and fills wait to be written together."""
     pnl_days: int = setting(90, minimum=1, maximum=3_650)

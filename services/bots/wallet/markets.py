@@ -15,6 +15,7 @@ import msgspec
 
 from services.bots import metrics
 from services.bots.core.market import TRUSTED
+from services.bots.wallet.rates import MarkedRates
 from services.bots.wallet.sending import Sending
 from services.bots.wallet.shared import Wallet
 from tradingtools import clock
@@ -38,6 +39,7 @@ class Markets:
     def __init__(self, wallet: Wallet, sending: Sending) -> None:
         self._wallet = wallet
         self._sending = sending
+        self._rates = MarkedRates(wallet)
         self._feeding: asyncio.Task[None] | None = None
         self._fed: frozenset[str] = frozenset()
         self._doubted: set[str] = set()
@@ -48,6 +50,7 @@ class Markets:
 
     async def follow(self) -> None:
         """Follow the markets of all bots; another set of them is followed anew."""
+        await self._rates.look()
         await self._follow_wanted()
         self._tell_newcomers()
 
@@ -60,6 +63,8 @@ class Markets:
             for one in bot.setup.instruments
             if self._wallet.instruments[one].phase is not TradingPhase.ENDED
         )
+        # Of no use but to bots.
+        wanted |= self._rates.instruments if wanted else frozenset()
         if wanted == self._fed:
             return
         await self.close()
@@ -83,6 +88,7 @@ class Markets:
         Raises:
             RuntimeError: the feed has ended, by a defect: quotes would stand on old books.
         """
+        self._rates.check()
         if self._feeding is not None and self._feeding.done():
             self._feeding.result()
             raise RuntimeError("the feed of markets ended")
@@ -101,6 +107,7 @@ class Markets:
             self._take(event)
 
     def _take(self, event: MarketEvent) -> None:
+        self._rates.take(event)
         named = event.instrument.id if isinstance(event, PhaseChange) else event.instrument_id
         if isinstance(event, TradingBook):
             self._books[named] = event

@@ -16,6 +16,8 @@ import structlog
 
 from services.bots.core.bot import AnyBot
 from services.bots.core.risk import Breach, Closed, RiskAction, RiskLimit, market_of
+from services.bots.core.risk import breach as risk_breach
+from services.bots.core.risk.worth import currency_of, no_rate
 from services.bots.risk_store import VIEW_SECONDS, told
 from services.bots.wallet.sending import Sending
 from services.bots.wallet.shared import Wallet
@@ -72,6 +74,7 @@ class Oversight:
         why = self._why_blind()
         for bot in list(self._wallet.bots.values()):
             closed, stops = self._blind(bot, why) if why else self._judged(bot, self._reached)
+            closed = {**self._unrated(bot), **closed}
             self._sending.tell(bot, partial(bot.oversee, closed, stops))
 
     def _why_blind(self) -> str:
@@ -110,6 +113,17 @@ class Oversight:
             detail=detail,
         )
         return {(one, side): why for one in bot.setup.instruments for side in _SIDES}, ()
+
+    def _unrated(self, bot: AnyBot) -> Closed:
+        """Return what nothing opens in because nobody knows its worth in USDC."""
+        if bot.setup.shares is None:
+            return {}
+        return {
+            (one.id, side): risk_breach(RiskLimit.STALE_MARKS, no_rate(one))
+            for one in bot.setup.instruments.values()
+            if currency_of(one) not in self._wallet.rates
+            for side in _SIDES
+        }
 
     def _shares(self, bot: AnyBot) -> Iterable[Share]:
         for instrument in bot.setup.instruments.values():

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from services.bots.core.holding import Holding, unrealised
 from services.bots.core.risk.exposure import Exposure, held, market_of
-from services.bots.core.risk.worth import Rates, money_micros, worth_micros
+from services.bots.core.risk.worth import Rates, money_micros, no_rate, worth_micros
 from tradingtools.domain.instrument import Instrument
 from tradingtools.venues.ports import Side
 
@@ -96,8 +96,7 @@ class Shares:
         has = self.granted.get(key, 0)
         need = used(exposure, instrument, side, self.rates, price=price, adding=size)
         if need is None:
-            currency = instrument.quote if instrument.inverse else instrument.settle
-            return Refused(f"stale_marks: there is no mark of {currency} in USDC")
+            return Refused(f"stale_marks: {no_rate(instrument)}")
         if need <= has:
             return None
         if key in self._writing:

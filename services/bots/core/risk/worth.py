@@ -22,6 +22,16 @@ def par(currencies: Iterable[str]) -> dict[str, int]:
     return dict.fromkeys([*currencies, "USDC"], ONE)
 
 
+def currency_of(instrument: Instrument) -> str:
+    """Return the currency whose rate says what an instrument is worth."""
+    return instrument.quote if instrument.inverse else instrument.settle
+
+
+def no_rate(instrument: Instrument) -> str:
+    """Return why the worth of an instrument is not known, for a person."""
+    return f"there is no mark of {currency_of(instrument)} in USDC"
+
+
 def worth_micros(
     instrument: Instrument, price: int, size: int, rates: Rates, *, up: bool
 ) -> int | None:
@@ -36,7 +46,7 @@ def worth_micros(
     """
     if not size:
         return 0
-    rate = rates.get(instrument.quote if instrument.inverse else instrument.settle)
+    rate = rates.get(currency_of(instrument))
     if rate is None:
         return None
     if instrument.inverse:
@@ -57,7 +67,7 @@ def money_micros(instrument: Instrument, price: int, money: int, rates: Rates) -
     """
     if not money:
         return 0
-    rate = rates.get(instrument.quote if instrument.inverse else instrument.settle)
+    rate = rates.get(currency_of(instrument))
     if rate is None:
         return None
     if instrument.inverse:

@@ -1,0 +1,56 @@
+"""Currencies that are worth what their market in USDC says, and nothing that opens without it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from services.bots.wallet import oversight, rates
+from tests.bots.exchange import SWAP, Desk, open_orders, quote, scripted, until
+from tests.unit.bots.samples import spot
+
+USDC_USDT = replace(
+    spot(), id="okx:USDC-USDT", base="USDC", quote="USDT", settle="USDT", price_digits=6
+)
+"""Its book, the same as of every market here, says that a USDC costs 0.64 USDT."""
+
+
+@pytest.fixture(autouse=True)
+def _fast(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rates, "FIND_AGAIN_MS", 20)
+    monkeypatch.setattr(rates, "RATE_AGE_MS", 100)
+    monkeypatch.setattr(oversight, "VIEW_SECONDS", 0.02)
+
+
+async def test_nothing_opens_without_a_fresh_mark_of_its_currency(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    script = scripted(monkeypatch)
+    script.intents = (quote(10),)
+    desk.bot(desk.one, limits={"mark_age_ms": "60000"})
+    exchange = desk.exchange
+    why = "select explanation ->> 'a' from bot_standing where bot_id = %s"
+    async with desk.running(par=()):
+
+        def said() -> str:
+            rows = desk.rows(why, desk.one)
+            return str(rows[0][0]) if rows else ""
+
+        await until(lambda: "no mark of USDT in USDC" in said(), "the reason")
+        assert exchange.placed == []
+
+        exchange.instruments[USDC_USDT.id] = USDC_USDT
+        await until(lambda: open_orders(desk), "the quote")
+        ((micros,),) = desk.rows(
+            "select max(long_micros) from risk_share where bot_id = %s", desk.one
+        )
+        # A contract of 0.01 BTC, a tenth of it is bought at 64,000.5 USDT, which is 100 USDC.
+        worth = SWAP.notional(640_005, 10, up=True) / 10**SWAP.money_digits
+        assert micros >= worth / 0.64 * 10**6
+
+        exchange.doubted = True
+        await until(lambda: not open_orders(desk), "the end of what opens")
+        await until(lambda: "no mark of USDT in USDC" in said(), "the reason")
+        exchange.doubted = False
+        await until(lambda: open_orders(desk), "the next quote")
