@@ -1,7 +1,7 @@
 // Bots as pages show them: where they stand, what they gain, how near their limits are.
 
 import { get, post, query as withQuery } from "./api.js";
-import { word } from "./format.js";
+import { toneOf, word } from "./format.js";
 import { html, useState } from "./html.js";
 import { Badge, Confirm, useLoaded } from "./ui.js";
 
@@ -28,7 +28,7 @@ const written = (formats, value) => {
 };
 export const figure = (value) => written(plain, value);
 export const change = (value) => written(signed, value);
-export const toneOf = (value) => (Number(value) > 0 ? "up" : Number(value) < 0 ? "down" : "");
+export { toneOf };
 
 const TONES = { running: "ok", "risk stopped": "bad", error: "bad", paused: "warn", starting: "warn", pausing: "warn", stopping: "warn" };
 export function State({ of: bot }) {
@@ -107,6 +107,10 @@ export function Commands({ of: bot, onDone }) {
       onDo=${(form) => tell("resume", state === "risk stopped" ? { reason: form.get("reason") } : {})} onEnd=${over}>
       ${state === "risk stopped" && html`<label>Why it may go on <input name="reason" required maxlength="500" /></label>`}<//>`}`;
 }
+
+const EXCHANGES = ["okx", "polymarket"];
+/** Whether somebody may change what is about all exchanges: an operator of some may not. */
+export const ofAll = ({ rest }) => rest?.role !== "operator" || EXCHANGES.every((one) => rest.exchanges.includes(one));
 
 const CHOSEN = "console-exchange";
 

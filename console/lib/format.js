@@ -4,11 +4,16 @@ const number = (digits, sign) =>
   new Intl.NumberFormat("en-US", {
     minimumFractionDigits: digits, maximumFractionDigits: digits, signDisplay: sign ? "exceptZero" : "auto",
   });
+const amounts = new Intl.NumberFormat("en-US", { maximumFractionDigits: 2 });
 const two = number(2), signed = number(2, true), whole = number(0), three = number(3);
 
 /** USDC of a decimal text; a dash where there is none. */
 export const usdc = (text) => (text === "" || text == null ? "–" : two.format(Number(text)));
 export const gain = (text) => (text === "" || text == null ? "–" : signed.format(Number(text)));
+/** An amount on an axis: no cents where there are none. */
+export const amount = (value) => amounts.format(value);
+/** The class of a gain's colour: none of what is zero or unknown. */
+export const toneOf = (value) => (Number(value) > 0 ? "up" : Number(value) < 0 ? "down" : "");
 export const price = (text) => (text === "" || text == null ? "–" : three.format(Number(text)));
 export const count = (value) => (value === "" || value == null ? "–" : whole.format(Number(value)));
 export const shares = (text) =>

@@ -1,7 +1,7 @@
 // The kill switch of bots: use it, see how far it is with each wallet, clear it.
 
 import { get, post, remove } from "./api.js";
-import { allBots, exchangeOf, stateOf } from "./bots.js";
+import { allBots, exchangeOf, ofAll, stateOf } from "./bots.js";
 import { count, word } from "./format.js";
 import { html, useState } from "./html.js";
 import { Badge, Confirm, Id, Loaded, Table, Time, useLoaded } from "./ui.js";
@@ -14,7 +14,7 @@ const where = ({ exchange }) => exchange || "all exchanges";
 const standing = (all) => all.filter((one) => !one.clearedAt);
 
 export function KillSwitches({ who, wallets, onChange }) {
-  const may = who.rest?.scope === "manage";
+  const may = who.rest?.scope === "manage" && (ofAll(who) || who.rest.exchanges.length > 0);
   const kills = useLoaded(() => get("/risk/kill-switch"), [], 2);
   const [asking, ask] = useState(null);
   const over = () => { ask(null); kills.reload(); onChange(); };
@@ -34,7 +34,7 @@ export function KillSwitches({ who, wallets, onChange }) {
         { name: "done", hide: "m", cell: (k) => html`<${Time} at=${k.doneAt} />` },
         { name: "cleared", cell: (k) => html`<${Time} at=${k.clearedAt} /><div class="quiet small">by ${k.clearedBy}</div>` },
       ]} /></details>`}
-      ${asking?.use && html`<${Use} onEnd=${over} />`}
+      ${asking?.use && html`<${Use} who=${who} onEnd=${over} />`}
       ${asking?.clear && html`<${Confirm} title=${`Clear the kill switch of ${where(asking.clear)}?`} action="Clear" danger onEnd=${over}
         text=${`Bots may trade again, but none does by itself: each that was stopped waits for a person to resume it. It was set because: ${asking.clear.reason}`}
         onDo=${() => remove(`/risk/kill-switch/${asking.clear.id}`)}>
@@ -62,8 +62,9 @@ function Standing({ of: kill, wallets, may, onClear }) {
 }
 
 /** What it does is said with the numbers of now, and then it is done by one click. */
-function Use({ onEnd }) {
-  const [exchange, choose] = useState("");
+function Use({ who, onEnd }) {
+  const all = ofAll(who);
+  const [exchange, choose] = useState(all ? "" : who.rest.exchanges[0]);
   const bots = useLoaded(() => allBots(), []), exchanges = useLoaded(() => get("/exchanges"), []);
   const reached = (bots.data || []).filter((bot) => stateOf(bot) !== "idle" && (!exchange || exchangeOf(bot.instruments[0]) === exchange));
   const set = (form) => post("/risk/kill-switch", { exchange, reason: (form.get("reason") || "").trim() });
@@ -72,7 +73,7 @@ function Use({ onEnd }) {
     <ul class="effects"><li>cancel all orders,</li><li>close all that they hold, at what the market pays,</li>
       <li>look again after the last order that may still arrive, and close that too,</li><li>stay stopped until this is cleared and a person resumes each.</li></ul>
     <p class="quiet">It cannot be taken back: what was sold stays sold. Copies of followers go on; the overview halts them.</p>
-    <label>Of <select name="exchange" onChange=${(e) => choose(e.target.value)}><option value="">all exchanges</option>
+    <label>Of <select name="exchange" onChange=${(e) => choose(e.target.value)}>${all && html`<option value="">all exchanges</option>`}
       ${(exchanges.data?.exchanges || []).map(({ name }) => html`<option value=${name}>${name}</option>`)}</select></label>
     <label>Why <input name="reason" maxlength="500" placeholder="Others read this at three in the morning" /></label>
   <//>`;

@@ -80,7 +80,7 @@ class Live {
       const from = this.after === null ? "" : `?after=${this.after}`;
       const response = await fetch(`api/events/stream${from}`, { signal: own.signal, headers: proof() });
       if (response.status === 403) {
-        // The log is about all exchanges; nothing changes that before another login.
+        // It is not for who asks; nothing changes that before another login.
         this.say("no events");
         this.running.abort();
         return;

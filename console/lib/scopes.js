@@ -1,7 +1,7 @@
 // Limits of many bots together: of wallets, exchanges, groups, markets and the whole portfolio.
 
 import { CallError, get, put } from "./api.js";
-import { change, figure, Near, symbolOf, toneOf } from "./bots.js";
+import { change, figure, Near, ofAll, symbolOf, toneOf } from "./bots.js";
 import { count, word } from "./format.js";
 import { html, useState } from "./html.js";
 import { Badge, Confirm, Id, Loaded, Table, Time, useLoaded } from "./ui.js";
@@ -32,7 +32,7 @@ function Scope({ of: limits, names }) {
 const scopeKey = (u) => `${u.limits.scope}/${u.limits.subject}`;
 
 export function ScopeUsage({ who, wallets }) {
-  const may = who.rest?.scope === "manage";
+  const may = who.rest?.scope === "manage" && ofAll(who);
   const usage = useLoaded(() => get("/risk/usage"), [], 5);
   const [asking, ask] = useState(null);
   const names = new Map((wallets || []).map((one) => [one.id, one.name]));

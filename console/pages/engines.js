@@ -2,7 +2,7 @@
 
 import { get, post } from "../lib/api.js";
 import { ago, count, word } from "../lib/format.js";
-import { allWallets, botsOf } from "../lib/bots.js";
+import { allWallets, botsOf, ofAll } from "../lib/bots.js";
 import { html, useState } from "../lib/html.js";
 import { Badge, Confirm, Id, Loaded, Panel, Table, Time, useLoaded } from "../lib/ui.js";
 
@@ -16,7 +16,7 @@ async function load() {
 }
 
 export default function Engines({ who }) {
-  const may = who.rest?.scope === "manage";
+  const may = who.rest?.scope === "manage" && ofAll(who);
   const loaded = useLoaded(load, [], 3);
   const [asking, ask] = useState(null);
   const over = () => { ask(null); loaded.reload(); };
@@ -27,7 +27,7 @@ export default function Engines({ who }) {
       ${waiting.length > 0 && html`<${Panel} wide title="Wallets without an engine"><p class="problem" role="status">${count(waiting.length)} wallet${waiting.length > 1 ? "s have" : " has"} bots that should run, and no engine: none lives, has room, or can the exchange.</p>
         <p>${waiting.map((id) => html`<${Wallet} id=${id} names=${names} /> `)}</p><//>`}
       <${Panel} wide title="Processes" aside="a wallet is one engine's at a time"><${Table} label="Engines" rows=${engines} rowKey=${(e) => e.name} columns=${[
-        { name: "engine", cell: (e) => html`${e.name}<div class="quiet small">${e.programVersion}</div>` },
+        { name: "engine", cell: (e) => html`<span class="num">${e.name}</span><div class="quiet small">${e.programVersion}</div>` },
         { name: "state", cell: (e) => html`<${Badge} tone=${TONES[stateOf(e)]} text=${stateOf(e)} />${e.draining && html`<div class="quiet small">wanted by ${e.drainActor}, <${Time} at=${e.drainAt} /></div>`}` },
         { name: "exchanges", hide: "m", cell: (e) => (e.exchanges || []).join(", ") || "none" },
         { name: "bots", right: true, cell: (e) => html`${count(e.bots)} <span class="quiet">of ${count(e.capacity)}</span>` },

@@ -2,6 +2,7 @@
 
 import { get, operate, patch, post, remove } from "../lib/api.js";
 import { count, word } from "../lib/format.js";
+import { ofAll } from "../lib/bots.js";
 import { html, useState } from "../lib/html.js";
 import { Badge, Confirm, Id, Loaded, Panel, Table, Time, useLoaded } from "../lib/ui.js";
 
@@ -13,12 +14,13 @@ export default function System({ who }) {
       <${Panel} wide title="Processes"><${Loaded} of=${health}>${(data) => html`<${Table} label="Processes" rows=${data.parts || []} rowKey=${(p) => p.name} columns=${[
         { name: "process", cell: (p) => p.name },
         { name: "state", cell: (p) => html`<${Badge} text=${p.serving ? "serving" : "down"} />` },
-        { name: "since", cell: (p) => html`<${Time} at=${p.since} />` },
+        { name: "since", hide: "s", cell: (p) => html`<${Time} at=${p.since} />` },
         { name: "without", cell: (p) => (p.away || []).join(", ") },
         { name: "oldest waits", right: true, cell: (p) => (p.backlogMs ? `${count(p.backlogMs)} ms` : "") },
       ]} />`}<//><//>
-      <${Panel} wide title="Webhook endpoints"><${Webhooks} who=${who} /><//>
-      ${who.operator ? html`<${Panel} wide title="Dead letters"><${DeadLetters} who=${who} /><//>
+      ${ofAll(who) && html`<${Panel} wide title="Webhook endpoints"><${Webhooks} who=${who} /><//>`}
+      ${!ofAll(who) ? html`<${Panel} wide title="Webhooks, dead letters and audit"><p class="quiet">They are about all exchanges: an operator of all of them sees them.</p><//>`
+        : who.operator ? html`<${Panel} wide title="Dead letters"><${DeadLetters} who=${who} /><//>
         <${Panel} wide title="Audit" aside="what was changed, newest first"><${Audit} /><//>`
         : html`<${Panel} wide title="Dead letters and audit"><p class="quiet">They need an operator's token in this session.</p><//>`}
     </div>`;
@@ -37,10 +39,10 @@ function Webhooks({ who }) {
       { name: "events", hide: "m", cell: (e) => (e.types || []).join(", ") },
       { name: "state", cell: (e) => html`<${Badge} text=${!e.enabled ? "disabled" : e.failingSince ? "failing" : "active"} tone=${!e.enabled ? "bad" : e.failingSince ? "warn" : "ok"} /> ${e.disabledReason || ""}` },
       { name: "delivered to", right: true, hide: "m", cell: (e) => count(e.deliveredTo) },
-      { name: "", right: true, cell: (e) => may && html`
+      { name: "", right: true, cell: (e) => may && html`<div class="actions">
         <button type="button" onClick=${() => patch(`/webhook-endpoints/${e.id}`, { enabled: !e.enabled }).then(endpoints.reload)}>${e.enabled ? "Disable" : "Enable"}</button>
         <button type="button" onClick=${() => post(`/webhook-endpoints/${e.id}/test`).then((d) => ask({ told: d }), (error) => ask({ told: { outcome: error.message } }))}>Test</button>
-        <button type="button" onClick=${() => ask({ gone: e })}>Delete</button>` },
+        <button type="button" onClick=${() => ask({ gone: e })}>Delete</button></div>` },
     ]} />` : html`<p class="quiet">Nobody is told of events by webhooks.</p>`}
     ${may && html`<button type="button" onClick=${() => ask({ made: true })}>Add an endpoint</button>`}
     ${asking?.told && html`<${Confirm} title="A test was sent" action="Close" text=${`Outcome: ${word(asking.told.outcome)} ${asking.told.status || ""} ${asking.told.answer || ""}`} onDo=${async () => {}} onEnd=${over} />`}

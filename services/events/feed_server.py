@@ -22,7 +22,7 @@ from google.protobuf import json_format
 
 from tradingtools.domain.errors import CursorOutOfRange, InvalidField, LimitReached
 from tradingtools.domain.event import SOURCE, Event, Selection, cloud_event, types_of
-from tradingtools.rpc.headers import caller_of
+from tradingtools.rpc.headers import caller_of, exchanges_of_caller
 from tradingtools.runtime.event_feed import EventFeed, Kept, Numbered
 from tradingtools.storage.postgres import event_log
 from tradingtools.storage.postgres.pool import Pool
@@ -66,11 +66,11 @@ class EventFeedServicer(rpc.EventFeedServiceServicer):
         self._frames = Kept(frame)
 
     async def ListEventPage(
-        self, request: pb.ListEventPageRequest, _context: _Context
+        self, request: pb.ListEventPageRequest, context: _Context
     ) -> pb.ListEventPageResponse:
         """List events after a number; see the contract."""
         found = await event_log.page(
-            self._pool, _selection(request), request.after, request.limit or _PAGE
+            self._pool, _selection(request, context), request.after, request.limit or _PAGE
         )
         return pb.ListEventPageResponse(
             events=[to_pb(number, event) for number, event in found.events],
@@ -81,7 +81,7 @@ class EventFeedServicer(rpc.EventFeedServiceServicer):
         self, request: pb.FollowEventsRequest, context: _Context
     ) -> AsyncIterator[httpbody_pb2.HttpBody]:
         """Stream events as server-sent events; see the contract."""
-        after, wanted = self._begin(request, context), _selection(request)
+        after, wanted = self._begin(request, context), _selection(request, context)
         with self._opened(caller_of(context)):
             yield _body(_HELLO + _checkpoint(after))
             # A spread, so that those who came together do not come again together.
@@ -188,11 +188,17 @@ def to_pb(number: int, event: Event) -> pb.CloudEvent:
     return message
 
 
-def _selection(request: pb.ListEventPageRequest | pb.FollowEventsRequest) -> Selection:
-    """Return what a reader wants. Raises InvalidField for a type that no event has."""
+def _selection(
+    request: pb.ListEventPageRequest | pb.FollowEventsRequest, context: _Context
+) -> Selection:
+    """Return what a reader wants, of his exchanges.
+
+    Raises InvalidField for a type that no event has.
+    """
     patterns = request.types.split(",") if request.types else []
     return Selection(
         types=types_of(patterns, "types"),
         follower_proxy=request.wallet.lower(),
         subscription_id=request.subscription,
+        exchanges=exchanges_of_caller(context),
     )

@@ -121,8 +121,8 @@ def test_a_wrong_token_is_told_and_a_right_one_lets_in(browser: Browser, served:
     context.close()
 
 
-def test_a_person_logs_in_by_name_and_chooses_a_password(
-    browser: Browser, served: Served, admin: Admin
+def test_a_person_logs_in_by_name_and_sees_what_is_of_his_exchanges(
+    browser: Browser, served: Served, admin: Admin, facts: Facts, pictures: Path
 ) -> None:
     once = admin.create("olga", "operator", "okx")
     context = browser.new_context()
@@ -137,9 +137,25 @@ def test_a_person_logs_in_by_name_and_chooses_a_password(
     page.get_by_label("New password").fill("a long password of hers")
     page.get_by_role("button", name="Log in").click()
     expect(page.get_by_text("@olga (operator of okx)")).to_be_visible()
-    # Copies are Polymarket's, and the log is about all exchanges.
+    # Copies are Polymarket's; the log tells him of bots at OKX.
     expect(page.get_by_role("heading", name="Bots", level=1)).to_be_visible()
-    expect(page.get_by_text("no events")).to_be_visible()
+    expect(page.get_by_text("live", exact=True)).to_be_visible()
+    for name, said in {
+        "Risk": "Bots may trade.", "Engines": "Leases", "System": "They are about all exchanges",
+    }.items():  # fmt: skip
+        page.get_by_role("link", name=name, exact=True).click()
+        expect(page.get_by_role("heading", name=name, level=1)).to_be_visible()
+        expect(page.get_by_text(said).first).to_be_visible()
+        settled(page)
+        assert page.get_by_role("alert").count() == 0
+        page.set_viewport_size({"width": 1280, "height": 800})
+        page.screenshot(path=pictures / f"operator-{name.lower()}.png", full_page=True)
+    assert page.get_by_role("button", name="Drain").count() == 0
+    page.get_by_role("link", name="Risk", exact=True).click()
+    assert page.get_by_role("button", name="Set a limit").count() == 0
+    page.get_by_role("button", name="Use the kill switch").click()
+    assert page.get_by_label("Of").locator("option").all_inner_texts() == ["okx"]
+    page.get_by_role("button", name="Cancel").click()
     assert page.get_by_role("link", name="Subscriptions").count() == 0
     assert page.evaluate("document.cookie") == ""
     assert once not in page.content()

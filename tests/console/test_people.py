@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import itertools
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 
 from tests.console.admin import Admin
+from tests.console.facts import Facts
 from tests.console.world import Served
 
 PASSWORD = "a long password of hers"
@@ -65,6 +67,43 @@ def test_a_session_of_a_person_shows_no_token(served: Served, make: Make) -> Non
     for path in (served.directory / "people").iterdir():
         assert path.stat().st_mode & 0o077 == 0
         assert b"ttr_" not in path.read_bytes()
+
+
+def test_the_log_tells_an_operator_what_is_of_his_exchanges(make: Make, facts: Facts) -> None:
+    """Of bots and of copies; what is about the whole engine is told who is of all exchanges."""
+    facts.trade(300)
+    people = {
+        "okx": make("operator", "okx"), "polymarket": make("operator", "polymarket"),
+        "none": make("operator"), "viewer": make("viewer"),
+    }  # fmt: skip
+    asked = "api/events?limit=1000&types=bot.*,risk.*,leader.*"
+    deadline = time.monotonic() + 60
+    while True:
+        told = {
+            name: {one["type"].partition(".")[0] for one in _events(person, asked)}
+            for name, person in people.items()
+        }
+        if told["viewer"] == {"bot", "risk", "leader"}:
+            break
+        assert time.monotonic() < deadline, told
+    assert told["okx"] == {"bot"}
+    assert told["polymarket"] == {"leader"}
+    assert told["none"] == set()
+    okx = people["okx"].client
+    with okx.stream("GET", "api/events/stream", headers={"last-event-id": "0"}) as stream:
+        for line in stream.iter_lines():
+            kind = line.removeprefix("event: ")
+            if kind != line:
+                # What he is told first of the whole log, which has begun with copies.
+                assert kind.startswith(("bot.", "credentials."))
+                break
+
+
+def _events(person: Person, path: str) -> list[Any]:
+    answer = person.client.get(path)
+    assert answer.status_code == 200, answer.text
+    found: list[Any] = answer.json().get("events", [])
+    return found
 
 
 def test_a_viewer_changes_nothing(make: Make) -> None:

@@ -397,13 +397,13 @@ def test_guesses_are_bounded_and_lock_nobody_out_elsewhere(edge: RunningEdge, ma
     assert attempt("192.0.2.1", ann.name, PASSWORD).status_code == 200
 
 
-def _put_wallet(edge: RunningEdge, exchange: str) -> str:
+def _put_wallet(edge: RunningEdge, exchange: str, tenant: str = "default") -> str:
     wallet = f"wal_{secrets.token_hex(16)}"
     with psycopg.connect(edge.database_url) as connection:
         connection.execute(
             "insert into trading_wallet (id, tenant, name, exchange, environment, account,"
-            " permissions, max_order_micros) values (%s, 'default', %s, %s, 'live', %s, '', 1)",
-            [wallet, wallet[:30], exchange, wallet],
+            " permissions, max_order_micros) values (%s, %s, %s, %s, 'live', %s, '', 1)",
+            [wallet, tenant, wallet[:30], exchange, wallet],
         )
     return wallet
 
@@ -430,6 +430,112 @@ def test_an_operator_reaches_his_exchanges_alone(edge: RunningEdge, make: Make) 
     }
     assert [value[2] == 403 for value in seen.values()] == [True, True, False, False]
     assert {value[3] for value in seen.values()} == {403}
+
+
+def _put_risk(edge: RunningEdge, tenant: str) -> dict[str, str]:
+    """Bots, engines, limits, breaches and kill switches of both exchanges; return the wallets."""
+    wallets = {name: _put_wallet(edge, name, tenant) for name in ("okx", "polymarket")}
+    with psycopg.connect(edge.database_url) as connection:
+        for exchange, wallet in wallets.items():
+            bot, number = secrets.token_hex(6), secrets.randbelow(9000) + 1000
+            connection.execute(
+                "insert into bot (id, tenant, name, wallet_id, strategy, config, instruments,"
+                " desired) values (%s, %s, %s, %s, 'grid', '{}', %s, 'RUNNING')",
+                [bot, tenant, bot, wallet, [f"{exchange}:X"]],
+            )
+            position = {
+                "currency": "USDC", "size": "1", "cost": "1", "average_price": "1", "mark": "1",
+                "notional": "1", "unrealised": "0", "realised": "0", "fees": "0", "funding": "0",
+                "mark_ms": 1,
+            }  # fmt: skip
+            connection.execute(
+                "insert into bot_standing (bot_id, epoch, number, strategy, explanation, holdings,"
+                " equity, positions, version) values (%s, 1, 1, '{}', '{}', '{}', null, %s, 1)",
+                [bot, json.dumps({f"{exchange}:X": position})],
+            )
+            connection.execute(
+                "insert into bot_engine (name, incarnation, epoch, until, venues, capacity,"
+                " version) values (%s, 'x', 1, clock_timestamp() + interval '1 hour', %s, 10, %s)",
+                [f"engine-{number}", sorted({exchange, "okx"}), tenant],
+            )
+            for scope, subject in (
+                ("WALLET", wallet), ("EXCHANGE", exchange), ("MARKET", f"{exchange}:X"),
+                *([("PORTFOLIO", "")] if exchange == "okx" else []),
+            ):  # fmt: skip
+                connection.execute(
+                    "insert into risk_limit (tenant, scope, subject, limits, instruments,"
+                    " changed_by) values (%s, %s, %s, '{\"max_gross\": 1}', '{}', 'x')",
+                    [tenant, scope, subject],
+                )
+                connection.execute(
+                    "insert into risk_event (tenant, scope, subject, limit_name, action, detail)"
+                    " values (%s, %s, %s, 'max_gross', 'REDUCE_ONLY', '')",
+                    [tenant, scope, subject],
+                )
+            connection.execute(
+                "insert into kill_switch (id, tenant, exchange, reason, actor, set_at, done_at,"
+                " cleared_at) values (%s, %s, %s, 'x', 'x', now(), now(), now())",
+                [f"kil_{secrets.token_hex(16)}", tenant, exchange],
+            )
+        # The last engine can both exchanges, and has both wallets.
+        for wallet in wallets.values():
+            connection.execute(
+                "insert into trading_wallet_lease values (%s, %s, 1, now() + interval '1 hour')",
+                [wallet, f"engine-{number}"],
+            )
+    return wallets
+
+
+def _seen(edge: RunningEdge, token: str, tenant: str) -> dict[str, Any]:
+    """Return what a person is told of everything that is about several exchanges."""
+
+    def told(path: str, name: str) -> Any:
+        query = "" if path == "/exchanges" else f"?tenant={tenant}"
+        answer = edge.call("GET", f"{path}{query}", token)
+        assert answer.status_code == 200, answer.text
+        return answer.json().get(name, [])
+
+    engines = edge.call("GET", "/engines", token).json().get("engines", [])
+    mine = [one for one in engines if one["programVersion"] == tenant]
+    scopes = [one["limits"] for one in told("/risk/usage", "usage")]
+    return {
+        "engines": sorted(one["exchanges"] for one in mine),
+        "wallets": {wallet["id"] for one in mine for wallet in one.get("wallets", [])},
+        "portfolio": {
+            part["name"] for one in told("/portfolio", "parts") for part in one["byExchange"]
+        },
+        "usage": {one["subject"] for one in scopes},
+        "limits": {one["subject"] for one in told("/risk/limits", "limits")},
+        "breaches": {one["subject"] for one in told("/risk/breaches", "breaches")},
+        "exchanges": {one["name"] for one in told("/exchanges", "exchanges")},
+        "kills": {one["exchange"] for one in told("/risk/kill-switch", "killSwitches")},
+    }
+
+
+def test_an_operator_is_answered_what_is_of_his_exchanges(edge: RunningEdge, make: Make) -> None:
+    """Of engines, the portfolio and risk, which are about all; and he changes none of it."""
+    tenant = secrets.token_hex(4)
+    wallets = _put_risk(edge, tenant)
+
+    def of(*exchanges: str) -> dict[str, Any]:
+        own = {wallets[name] for name in exchanges}
+        subjects = own | {*exchanges} | {f"{name}:X" for name in exchanges}
+        return {
+            "wallets": own, "portfolio": {*exchanges}, "usage": subjects, "limits": subjects,
+            "breaches": subjects, "kills": {*exchanges},
+            "exchanges": {*exchanges},
+        }  # fmt: skip
+
+    okx, poly = make("operator", "okx").access, make("operator", "polymarket").access
+    assert _seen(edge, okx, tenant) == of("okx") | {"engines": [["okx"], ["okx"]]}
+    assert _seen(edge, poly, tenant) == of("polymarket") | {"engines": [["polymarket"]]}
+    assert _seen(edge, make("operator").access, tenant) == of() | {"engines": []}
+    whole = of("okx", "polymarket") | {"engines": [["okx"], ["okx", "polymarket"]]}
+    whole |= {name: whole[name] | {""} for name in ("usage", "limits", "breaches")}
+    for person in (make("operator", "okx", "polymarket"), make("viewer")):
+        assert _seen(edge, person.access, tenant) == whole
+    for verb, path in (("POST", "/engines/engine-1/drain"), ("PUT", "/risk/limits")):
+        assert error_of(edge.call(verb, path, okx, json={}))[:2] == (403, "NOT_ALLOWED")
 
 
 def test_what_a_role_may_not_change_is_refused(edge: RunningEdge, make: Make) -> None:

@@ -39,17 +39,42 @@ class Event(msgspec.Struct, frozen=True, kw_only=True):
         return f"evt_{self.log_number}_{self.part}"
 
 
+class _Placed(msgspec.Struct, frozen=True):
+    exchange: str
+
+
+_placed = msgspec.json.Decoder(_Placed).decode
+COPIES_EXCHANGE: Final = "polymarket"
+OF_COPIES: Final = frozenset(
+    {"leader", "copy", "order", "position", "trigger", "subscription", "wallet", "halt", "breaker"}
+)
+"""Kinds of events of followers' copies, which are all of one exchange."""
+NAMES_EXCHANGE: Final = frozenset({"bot", "credentials"})
+"""Kinds of events whose data names their exchange."""
+
+
+def exchange_of(event: Event) -> str:
+    """Return the exchange that an event is about; empty: it is about the whole engine."""
+    kind, _, _ = event.type.partition(".")
+    if kind in OF_COPIES:
+        return COPIES_EXCHANGE
+    return _placed(event.data).exchange if kind in NAMES_EXCHANGE else ""
+
+
 class Selection(msgspec.Struct, frozen=True, kw_only=True):
     """The events that a reader wants; an empty field takes all."""
 
     types: frozenset[str] = frozenset()
     follower_proxy: str = ""
     subscription_id: str = ""
+    exchanges: frozenset[str] | None = None
+    """Those that the reader may know of; None: all, and the whole engine."""
 
     def takes(self, event: Event) -> bool:
         """Return whether the reader wants an event."""
         return (
-            (not self.types or event.type in self.types)
+            (self.exchanges is None or exchange_of(event) in self.exchanges)
+            and (not self.types or event.type in self.types)
             and (not self.follower_proxy or event.follower_proxy == self.follower_proxy)
             and (not self.subscription_id or event.subscription_id == self.subscription_id)
         )

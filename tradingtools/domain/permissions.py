@@ -10,6 +10,8 @@ from __future__ import annotations
 import re
 from enum import StrEnum
 
+from tradingtools.domain.exchanges import BY_NAME
+
 
 class Permission(StrEnum):
     """The permission that a call demands. The names in :data:`REACH` are scopes of tokens,
@@ -68,6 +70,18 @@ class Role(StrEnum):
     OPERATOR = "operator"
     """On the exchanges of his list alone (`services/control/auth/exchanges.py`)."""
     VIEWER = "viewer"
+
+
+def exchanges_of(reach: str) -> frozenset[str] | None:
+    """Return the exchanges of a person, by ``role;exchanges;session``; None: he is of all."""
+    role, exchanges, _ = reach.split(";")
+    held = frozenset(name for name in exchanges.split(",") if name)
+    return held if role == Role.OPERATOR else None
+
+
+def some_of(exchanges: frozenset[str] | None) -> frozenset[str] | None:
+    """Return exchanges; None: they are all that there are, and so is the whole engine."""
+    return None if exchanges is None or exchanges >= BY_NAME.keys() else exchanges
 
 
 _LOOKS = frozenset({Permission.READ, Permission.OBSERVE, Permission.PERSON})

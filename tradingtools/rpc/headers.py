@@ -8,6 +8,7 @@ from typing import Any
 import grpc
 
 from tradingtools.domain.errors import InvalidField
+from tradingtools.domain.permissions import Permission, exchanges_of, some_of
 from tradingtools.rpc.admission import values_of
 
 IDENTITY = "x-tt-identity"
@@ -26,6 +27,12 @@ def header_of(context: Context, name: str) -> str | None:
 def caller_of(context: Context) -> str:
     """Return the id of the token that a call behind the edge came with; empty: there is none."""
     return (header_of(context, IDENTITY) or "").partition(":")[0]
+
+
+def exchanges_of_caller(context: Context) -> frozenset[str] | None:
+    """Return the exchanges that a person behind the edge is operator of; None: all."""
+    _, scope, reach = [*(header_of(context, IDENTITY) or "").split(":"), "", ""][:3]
+    return some_of(exchanges_of(reach)) if scope == Permission.PERSON else None
 
 
 def client_name(context: Context) -> str:

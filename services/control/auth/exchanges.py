@@ -90,7 +90,7 @@ ABOUT: dict[str, About] = {
     }),
     **_of("LeaderService", {"ListLeaders GetLeader": COPIES}),
     **_of("SimulationService", {"GetLeaderSimulation GetBacktest GetSettingsPreview": COPIES}),
-    **_of("EventFeedService", {"ListEventPage FollowEvents": Everything()}),
+    **_of("EventFeedService", {"ListEventPage FollowEvents": Nothing()}),
     **_of("WebhookService", {
         "CreateWebhookEndpoint ListWebhookEndpoints GetWebhookEndpoint UpdateWebhookEndpoint"
         " DeleteWebhookEndpoint RotateWebhookSecret TestWebhookEndpoint ListWebhookDeliveries"
@@ -109,17 +109,19 @@ ABOUT: dict[str, About] = {
         "CreateSignal ListSignals": Instrument("instrument_id"),
     }),
     **_of("BotReportService", {
-        "ListStrategies GetStrategy": Nothing(),
+        "ListStrategies GetStrategy GetPortfolio": Nothing(),
         "ListBotPositions ListBotPnl ListBotEvents GetBotExplanation": Of("bot"),
-        "GetPortfolio": Everything(),
     }),
     **_of("RiskService", {
-        "ListRiskLimits GetRiskUsage ListRiskBreaches SetRiskLimits ListKillSwitches":
-            Everything(),
+        "ListRiskLimits GetRiskUsage ListRiskBreaches ListKillSwitches": Nothing(),
+        "SetRiskLimits": Everything(),
         "SetKillSwitch": Named("exchange"),
         "GetKillSwitch ClearKillSwitch": Of("kill switch"),
     }),
-    **_of("BotEngineService", {"ListBotEngines DrainBotEngine UndrainBotEngine": Everything()}),
+    **_of("BotEngineService", {
+        "ListBotEngines": Nothing(),
+        "DrainBotEngine UndrainBotEngine": Everything(),
+    }),
     **_of("LoginService", {
         "LogIn Refresh GetLoginKeys LogOut ListSessions DeleteSession": Nothing(),
     }),

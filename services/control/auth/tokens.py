@@ -13,7 +13,15 @@ from datetime import UTC, datetime, timedelta
 from typing import NamedTuple, TypeAlias
 
 from tradingtools.domain.errors import NotAllowed, Unauthenticated
-from tradingtools.domain.permissions import PERMISSIONS, REACH, ROLES, Permission, Role
+from tradingtools.domain.permissions import (
+    PERMISSIONS,
+    REACH,
+    ROLES,
+    Permission,
+    Role,
+    exchanges_of,
+    some_of,
+)
 
 MAX_PER_SCOPE = 2
 MAX_LIMITED = 100
@@ -76,9 +84,12 @@ class Caller(NamedTuple):
     @property
     def exchanges(self) -> frozenset[str] | None:
         """Return the exchanges that an operator is of; None: the caller is of all."""
-        if self.role is not Role.OPERATOR:
-            return None
-        return frozenset(name for name in self.reach.split(";")[1].split(",") if name)
+        return exchanges_of(self.reach) if self.scope is Permission.PERSON else None
+
+    @property
+    def among(self) -> frozenset[str] | None:
+        """Return the exchanges that the caller may know of; None: all, and the whole engine."""
+        return some_of(self.exchanges)
 
     @property
     def session(self) -> str:

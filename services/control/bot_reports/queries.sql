@@ -43,4 +43,5 @@ select b.id, w.exchange, s.live, s.positions, s.equity,
        b.instruments[1] as first_instrument
 from bot b join bot_standing s on s.bot_id = b.id join trading_wallet w on w.id = b.wallet_id
 where (%(tenant)s::text = '' or b.tenant = %(tenant)s) and s.positions <> '{}'
+  and (%(exchanges)s::text[] is null or w.exchange = any(%(exchanges)s))
 order by b.id;

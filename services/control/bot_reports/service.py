@@ -13,6 +13,7 @@ from services.control.bot_reports import codec, strategies
 from services.control.bot_reports.rules import portfolio
 from services.control.bot_reports.store import BotReports
 from services.control.bots.codec import fill_number
+from services.control.edge.interceptors import caller_of
 from services.control.messages import Fields, timestamp
 from tradingtools import clock
 from tradingtools.rpc.headers import Context
@@ -105,11 +106,9 @@ class BotReportServicer(pb_grpc.BotReportServiceServicer):
         """Return one."""
         return pb.Strategy(**strategies.strategy(request.name, self._components()))
 
-    async def GetPortfolio(
-        self, request: pb.GetPortfolioRequest, _context: Context
-    ) -> pb.Portfolio:
-        """Return what all bots hold and have made."""
-        rows = await self._reports.portfolio(request.tenant)
+    async def GetPortfolio(self, request: pb.GetPortfolioRequest, context: Context) -> pb.Portfolio:
+        """Return what all bots of the caller's exchanges hold and have made."""
+        rows = await self._reports.portfolio(request.tenant, caller_of(context).among)
         now = clock.now_ms()
         parts = portfolio(codec.book(row) for row in rows)
         return pb.Portfolio(parts=[pb.PortfolioPart(**codec.part(one, now)) for one in parts])

@@ -68,6 +68,12 @@ class BotReports:
         """Return the orders of a bot that may still fill."""
         return await self._store.rows(_SQL["unsettled"], id=bot_id)
 
-    async def portfolio(self, tenant: str) -> list[Row]:
-        """Return the positions of all bots of a tenant; empty: of all tenants."""
-        return await self._store.rows(_SQL["portfolio"], tenant=tenant)
+    async def portfolio(self, tenant: str, among: frozenset[str] | None) -> list[Row]:
+        """Return the positions of all bots.
+
+        Args:
+            tenant: whose bots; empty: of all tenants.
+            among: exchanges whose bots there are for the caller; None: all.
+        """
+        exchanges = None if among is None else sorted(among)
+        return await self._store.rows(_SQL["portfolio"], tenant=tenant, exchanges=exchanges)

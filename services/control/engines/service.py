@@ -21,10 +21,11 @@ class BotEngineServicer(pb_grpc.BotEngineServiceServicer):
         self._engines = engines
 
     async def ListBotEngines(
-        self, _request: pb.ListBotEnginesRequest, _context: Context
+        self, _request: pb.ListBotEnginesRequest, context: Context
     ) -> pb.ListBotEnginesResponse:
-        """Return all, and the wallets that wait."""
-        rows, waiting = await self._engines.all(), await self._engines.waiting()
+        """Return those that can trade at the caller's exchanges, and the wallets that wait."""
+        among = caller_of(context).among
+        rows, waiting = await self._engines.all(among), await self._engines.waiting(among)
         return pb.ListBotEnginesResponse(
             engines=[pb.BotEngine(**codec.engine(row)) for row in rows], waiting_wallets=waiting
         )

@@ -1,6 +1,9 @@
 -- name: wallet
 select tenant from trading_wallet where id = %(id)s;
 
+-- name: wallets
+select id, exchange from trading_wallet where tenant = %(tenant)s;
+
 -- name: set
 -- Limits in the place of those before. Whoever takes a share waits, or has taken it before: so each
 -- share is either judged by them, or counted by them. Losses are counted from now.
@@ -50,6 +53,13 @@ select event_seq, scope, subject, limit_name, action, detail, occurred_at
 from risk_event
 where tenant = %(tenant)s and action not in ('SET', 'LEFT', 'DONE', 'CLEARED')
   and (%(before)s::bigint is null or event_seq < %(before)s)
+  and (%(exchanges)s::text[] is null or case scope
+       when 'EXCHANGE' then subject
+       when 'MARKET' then split_part(subject, ':', 1)
+       when 'WALLET' then (select w.exchange from trading_wallet w where w.id = subject)
+       when 'BOT' then (select w.exchange from bot b join trading_wallet w on w.id = b.wallet_id
+                        where b.id = subject)
+       end = any(%(exchanges)s))
 order by event_seq desc limit %(limit)s;
 
 -- name: kill

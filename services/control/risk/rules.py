@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from typing import Final
+from typing import Any, Final
 
 from services.control.parsing import refuse
 from tradingtools.domain.portfolio_risk import EVERY, SCOPE_RULES, RiskScope, ScopeLimit
@@ -45,6 +45,28 @@ def check(
             raise refuse(f"limits.{_name(limit)}", f"none: not of a {scope.lower()}")
     if ScopeLimit.MAX_CONCENTRATION in values and ScopeLimit.MAX_GROSS not in values:
         raise refuse("limits.maxGross", "a limit, of which maxConcentration is a part")
+
+
+def exchange_of(limits: Mapping[str, Any], wallets: Mapping[str, str]) -> str:
+    """Return the exchange that limits are about; empty: they are about several.
+
+    Args:
+        limits: with "scope", "subject" and "instruments".
+        wallets: exchanges by wallet.
+    """
+    subject = str(limits["subject"])
+    match RiskScope(limits["scope"]):
+        case RiskScope.WALLET:
+            return wallets.get(subject, "")
+        case RiskScope.EXCHANGE:
+            return subject
+        case RiskScope.MARKET:
+            return subject.partition(":")[0] if subject != EVERY else ""
+        case RiskScope.GROUP:
+            found = {one.partition(":")[0] for one in limits["instruments"]}
+            return found.pop() if len(found) == 1 else ""
+        case RiskScope.PORTFOLIO:
+            return ""
 
 
 def _name(text: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 
 from services.control import paging
@@ -10,6 +11,7 @@ from services.control.edge.interceptors import caller_of
 from services.control.messages import Fields
 from services.control.risk import codec, rules
 from services.control.risk.store import Risk
+from services.control.store import Row
 from tradingtools.domain import portfolio_usage
 from tradingtools.domain.portfolio_risk import RiskScope, ScopeLimits
 from tradingtools.rpc.headers import Context
@@ -29,12 +31,22 @@ class RiskServicer(pb_grpc.RiskServiceServicer):
     def __init__(self, risk: Risk) -> None:
         self._risk = risk
 
+    async def _mine(self, tenant: str, context: Context) -> Callable[[Row], bool]:
+        """Return what says whether limits are about the caller's exchanges alone."""
+        among = caller_of(context).among
+        if among is None:
+            return lambda _row: True
+        wallets = await self._risk.wallets(tenant)
+        return lambda row: rules.exchange_of(row, wallets) in among
+
     async def ListRiskLimits(
-        self, request: pb.ListRiskLimitsRequest, _context: Context
+        self, request: pb.ListRiskLimitsRequest, context: Context
     ) -> pb.ListRiskLimitsResponse:
-        """Return all of a tenant."""
+        """Return all of a tenant that are about the caller's exchanges."""
         tenant = request.tenant or _DEFAULT_TENANT
         rows = await self._risk.limits(tenant)
+        mine = await self._mine(tenant, context)
+        rows = [row for row in rows if mine(row)]
         answer: Fields = {"limits": [codec.limits({"tenant": tenant, **row}) for row in rows]}
         return pb.ListRiskLimitsResponse(**answer)
 
@@ -54,12 +66,16 @@ class RiskServicer(pb_grpc.RiskServiceServicer):
         return pb.RiskLimits(**codec.limits(row))
 
     async def GetRiskUsage(
-        self, request: pb.GetRiskUsageRequest, _context: Context
+        self, request: pb.GetRiskUsageRequest, context: Context
     ) -> pb.GetRiskUsageResponse:
-        """Return the use of each scope with limits, and of the portfolio."""
+        """Return the use of each scope with limits, and of the portfolio.
+
+        To an operator of some exchanges: of the scopes that are about these alone.
+        """
         tenant = request.tenant or _DEFAULT_TENANT
         rows, ledger = await self._risk.ledger(tenant)
         reached = portfolio_usage.reached(ledger)
+        mine = await self._mine(tenant, context)
         found = [
             codec.usage(
                 codec.limits({"tenant": tenant, **row}),
@@ -67,8 +83,10 @@ class RiskServicer(pb_grpc.RiskServiceServicer):
                 [one for one in reached if one.limits == limits],
             )
             for row, limits in zip(rows, ledger.limits, strict=True)
+            if mine(row)
         ]
-        if not any(one.scope is RiskScope.PORTFOLIO for one in ledger.limits):
+        whole_too = caller_of(context).among is None
+        if whole_too and not any(one.scope is RiskScope.PORTFOLIO for one in ledger.limits):
             whole = ScopeLimits(scope=RiskScope.PORTFOLIO, subject="", values={})
             of = codec.no_limits(tenant, whole.scope, "")
             found.insert(0, codec.usage(of, portfolio_usage.usage(whole, ledger), ()))
@@ -76,14 +94,15 @@ class RiskServicer(pb_grpc.RiskServiceServicer):
         return pb.GetRiskUsageResponse(**answer)
 
     async def ListRiskBreaches(
-        self, request: pb.ListRiskBreachesRequest, _context: Context
+        self, request: pb.ListRiskBreachesRequest, context: Context
     ) -> pb.ListRiskBreachesResponse:
         """Return a page, the newest first."""
         tenant, size = request.tenant or _DEFAULT_TENANT, paging.size(request.page_size)
         scope = f"risk-breaches:{tenant}"
         key = paging.decode(scope, request.page_token, 1)
         before = None if key is None else fill_number(key[1][0])
-        rows = await self._risk.breaches(tenant, before, size + 1)
+        among = caller_of(context).among
+        rows = await self._risk.breaches(tenant, before, size + 1, among)
         page = rows[:size]
         answer: Fields = {"breaches": [codec.breach(row) for row in page]}
         if len(rows) > size:
@@ -104,11 +123,13 @@ class RiskServicer(pb_grpc.RiskServiceServicer):
         return pb.KillSwitch(**codec.kill_switch(row))
 
     async def ListKillSwitches(
-        self, request: pb.ListKillSwitchesRequest, _context: Context
+        self, request: pb.ListKillSwitchesRequest, context: Context
     ) -> pb.ListKillSwitchesResponse:
         """Return those that stand, and the last ones."""
         rows = await self._risk.kills(request.tenant or _DEFAULT_TENANT)
-        answer: Fields = {"kill_switches": [codec.kill_switch(row) for row in rows]}
+        among = caller_of(context).among
+        found = [row for row in rows if among is None or row["exchange"] in among]
+        answer: Fields = {"kill_switches": [codec.kill_switch(row) for row in found]}
         return pb.ListKillSwitchesResponse(**answer)
 
     async def GetKillSwitch(

@@ -85,9 +85,26 @@ class Risk:
             copies_age_ms=copies[0]["age_ms"] if copies else None,
         )
 
-    async def breaches(self, tenant: str, before: int | None, limit: int) -> list[Row]:
-        """Return limits that were reached before one, the newest first."""
-        return await self._store.rows(_SQL["breaches"], tenant=tenant, before=before, limit=limit)
+    async def wallets(self, tenant: str) -> dict[str, str]:
+        """Return the exchanges of a tenant's wallets, by id."""
+        rows = await self._store.rows(_SQL["wallets"], tenant=tenant)
+        return {row["id"]: row["exchange"] for row in rows}
+
+    async def breaches(
+        self, tenant: str, before: int | None, limit: int, among: frozenset[str] | None
+    ) -> list[Row]:
+        """Return limits that were reached, the newest first.
+
+        Args:
+            tenant: whose.
+            before: the number of the last of the page before; None: the first page.
+            limit: at most so many.
+            among: exchanges that there are for the caller; None: all.
+        """
+        exchanges = None if among is None else sorted(among)
+        return await self._store.rows(
+            _SQL["breaches"], tenant=tenant, before=before, limit=limit, exchanges=exchanges
+        )
 
     async def kill(self, actor: str, tenant: str, exchange: str, reason: str) -> Row:
         """Set a kill switch; return it, or the one that stands."""

@@ -41,8 +41,8 @@ def wallet(row: Row) -> Fields:
     return found
 
 
-def exchanges() -> list[pb.Exchange]:
-    """Return the exchanges that wallets can be of."""
+def exchanges(among: frozenset[str] | None) -> list[pb.Exchange]:
+    """Return the exchanges that wallets can be of, among those of a caller; None: all."""
     return [
         pb.Exchange(
             name=one.name,
@@ -54,6 +54,7 @@ def exchanges() -> list[pb.Exchange]:
             leverage=one.leverage,
         )
         for one in EXCHANGES
+        if among is None or one.name in among
     ]
 
 

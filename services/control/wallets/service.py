@@ -78,10 +78,11 @@ class WalletServicer(pb_grpc.WalletServiceServicer):
         return await self._shown(await self._signer.change(ask))
 
     async def ListExchanges(
-        self, _request: pb.ListExchangesRequest, _context: Context
+        self, _request: pb.ListExchangesRequest, context: Context
     ) -> pb.ListExchangesResponse:
-        """Return what wallets can be of."""
-        return pb.ListExchangesResponse(exchanges=codec.exchanges(), signer=self._signer.configured)
+        """Return what wallets of the caller can be of."""
+        found = codec.exchanges(caller_of(context).among)
+        return pb.ListExchangesResponse(exchanges=found, signer=self._signer.configured)
 
     async def _shown(self, wallet_id: str) -> pb.Wallet:
         return pb.Wallet(**codec.wallet(await self._wallets.one(wallet_id)))

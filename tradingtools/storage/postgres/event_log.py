@@ -9,7 +9,13 @@ from pathlib import Path
 
 from psycopg.rows import DictRow
 
-from tradingtools.domain.event import Event, Selection
+from tradingtools.domain.event import (
+    COPIES_EXCHANGE,
+    NAMES_EXCHANGE,
+    OF_COPIES,
+    Event,
+    Selection,
+)
 from tradingtools.storage.postgres.pool import Pool
 from tradingtools.storage.postgres.sql import load_queries
 
@@ -79,6 +85,10 @@ async def page(pool: Pool, wanted: Selection, number: int, limit: int) -> Page:
                 "types": sorted(wanted.types) or None,
                 "follower_proxy": wanted.follower_proxy,
                 "subscription_id": wanted.subscription_id,
+                "exchanges": None if wanted.exchanges is None else sorted(wanted.exchanges),
+                "copies": sorted(OF_COPIES),
+                "copies_exchange": COPIES_EXCHANGE,
+                "named": sorted(NAMES_EXCHANGE),
                 "limit": limit + 1,
             },
         )

@@ -18,4 +18,8 @@ where number > %(after)s and number <= %(to)s
   and (%(types)s::text[] is null or type = any(%(types)s::text[]))
   and (%(follower_proxy)s::text = '' or follower_proxy = %(follower_proxy)s)
   and (%(subscription_id)s::text = '' or subscription_id = %(subscription_id)s)
+  and (%(exchanges)s::text[] is null
+       or case when split_part(type, '.', 1) = any(%(copies)s::text[]) then %(copies_exchange)s::text
+               when split_part(type, '.', 1) = any(%(named)s::text[]) then data::jsonb ->> 'exchange'
+          end = any(%(exchanges)s::text[]))
 order by number limit %(limit)s
