@@ -146,12 +146,12 @@ function Positions({ id }) {
   const positions = useLoaded(() => get(`/bots/${id}/positions`), [id], 3);
   return html`<${Loaded} of=${positions} empty=${{ when: (d) => !(d.positions || []).length, title: "It holds nothing", text: "Positions appear with the first fill." }}>
     ${(data) => html`<${Table} label="Positions" rows=${data.positions} rowKey=${(p) => p.instrumentId} columns=${[
-      { name: "instrument", cell: (p) => html`<span title=${p.instrumentId}>${symbolOf(p.instrumentId)}</span>` },
+      { name: "instrument", cell: (p) => html`<span class="num" title=${p.instrumentId}>${symbolOf(p.instrumentId)}</span>` },
       { name: "size", right: true, cell: (p) => figure(p.size) },
       { name: "average", right: true, hide: "s", cell: (p) => figure(p.averagePrice) },
       { name: "mark", right: true, cell: (p) => figure(p.mark) },
       { name: "unrealised", right: true, cell: (p) => html`<span class=${toneOf(p.unrealised)}>${change(p.unrealised)}</span>` },
-      { name: "realised", right: true, cell: (p) => html`<span class=${toneOf(p.realised)}>${change(p.realised)}</span>` },
+      { name: "realised", right: true, hide: "s", cell: (p) => html`<span class=${toneOf(p.realised)}>${change(p.realised)}</span>` },
       { name: "fees", right: true, hide: "m", cell: (p) => figure(p.fees) },
       { name: "funding", right: true, hide: "m", cell: (p) => change(p.funding) },
       { name: "in", hide: "m", cell: (p) => p.currency },

@@ -3,7 +3,7 @@
 import { CallError, patch, post } from "./api.js";
 import { html, useState } from "./html.js";
 import { allWallets, exchangeOf } from "./bots.js";
-import { choicesOf, configOf, defaultOf, isInstrument, LIMITS, limitsOf, named, storedText, strategies, titleOf, unitOf } from "./strategies.js";
+import { choicesOf, configOf, defaultOf, isInstrument, LIMITS, limitsOf, named, said, storedText, strategies, titleOf, unitOf } from "./strategies.js";
 import { Empty, Loaded, Panel, Problem, useLoaded } from "./ui.js";
 
 const EXAMPLES = { okx: "BTC-USDT-SWAP", polymarket: "the outcome's token id" };
@@ -24,11 +24,12 @@ function SettingFields({ strategy, exchange, error, text, locked }) {
     return html`<label key=${strategy.name + name}><span>${named(name)} <span class="quiet small">${unitOf(setting)}</span></span>
       ${choices ? html`<select ...${shared}><option value="">${defaultOf(setting, exchange) || "–"}</option>${choices.map((one) => html`<option value=${one} selected=${one === value}>${one.toLowerCase()}</option>`)}</select>`
         : html`<input ...${shared} inputmode=${isInstrument(setting) ? "text" : "decimal"} required=${required} defaultValue=${value} placeholder=${none} />`}
-      <span class="field-note">${description}</span></label>`;
+      <span class="field-note">${said(description)}</span></label>`;
   })}</div>`;
 }
 
-const LimitFields = ({ error, limits = {} }) => html`<div class="fields">${LIMITS.map(({ name, label, about, none }) => html`<label key=${name}>${label}
+const LimitFields = ({ error, limits = {} }) => html`<p class="field-note">One that is left empty does not exist. Money in the currency that the instrument settles in.</p>
+  <div class="fields">${LIMITS.map(({ name, label, about, none }) => html`<label key=${name}>${label}
   <input name=${`limits.${name}`} inputmode="decimal" defaultValue=${limits[name] ?? ""} placeholder=${none || "no limit"} aria-invalid=${last(error?.field) === name || undefined} />
   <span class="field-note">${about}</span></label>`)}</div>`;
 
@@ -79,10 +80,9 @@ function Create({ wallets, known }) {
     </div></fieldset>
     <fieldset><legend>Strategy</legend>
       <label class="strategy">Strategy <select name="strategy" onChange=${(e) => choose(e.target.value)}>${[...known.keys()].map((one) => html`
-        <option value=${one} selected=${one === name}>${titleOf(one)}</option>`)}</select><span class="field-note">${strategy.description}</span></label>
+        <option value=${one} selected=${one === name}>${titleOf(one)}</option>`)}</select><span class="field-note">${said(strategy.description)}</span></label>
       <${SettingFields} key=${name + wallet.exchange} strategy=${strategy} exchange=${wallet.exchange} error=${error} /></fieldset>
-    <fieldset><legend>Limits</legend><p class="field-note">One that is left empty does not exist. Money in the currency that the instrument settles in.</p>
-      <${LimitFields} error=${error} /></fieldset>
+    <fieldset><legend>Limits</legend><${LimitFields} error=${error} /></fieldset>
     ${error && html`<${Problem} error=${error} />`}
     <footer><button type="submit" disabled=${busy}>Create</button><button type="submit" class="primary" value="start" disabled=${busy}>Create and start</button></footer>
   </form>`;

@@ -1,7 +1,7 @@
 // Line charts by uPlot, in the page's colours, as wide as their place.
 
 import uPlot from "../vendor/uplot.js";
-import { html, useEffect, useRef } from "./html.js";
+import { html, useEffect, useRef, useState } from "./html.js";
 
 const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
 
@@ -10,10 +10,11 @@ const colour = (name) => getComputedStyle(document.documentElement).getPropertyV
  *
  * times: seconds of the epoch, rising. lines: [{name, values, tone, fill, step, dash, right, through,
  * dots}]: right has a scale of its own, through goes on over gaps, dots has points alone. value: how
- * a figure is written.
+ * a figure is written; tick: the same on the axis.
  */
-export function Chart({ times, lines, height = 180, value = (v) => String(v), label }) {
+export function Chart({ times, lines, height = 180, value = (v) => String(v), tick = value, label }) {
   const place = useRef(null);
+  const [turn, again] = useState(0);
   useEffect(() => {
     const node = place.current;
     const series = lines.map((line) => ({
@@ -31,7 +32,8 @@ export function Chart({ times, lines, height = 180, value = (v) => String(v), la
       value: (_, v) => (v == null ? "–" : value(v)),
     }));
     const axis = { stroke: () => colour("quiet"), grid: { stroke: () => colour("line"), width: 1 }, ticks: { show: false } };
-    const amounts = { ...axis, size: 64, values: (_, ticks) => ticks.map((v) => (v == null ? "" : value(v))) };
+    const amounts = { ...axis, size: 64, values: (_, ticks) => ticks.map((v) => (v == null ? "" : tick(v))) };
+    const newest = [times.length - 1, ...lines.map((line) => line.values.findLastIndex((v) => v != null))];
     const plot = new uPlot(
       {
         width: node.clientWidth || 300,
@@ -41,21 +43,24 @@ export function Chart({ times, lines, height = 180, value = (v) => String(v), la
           ? [{ ...amounts, scale: "right", side: 1, grid: { show: false } }] : [])],
         cursor: { y: false },
         legend: { show: lines.length > 1, live: true },
+        // Without a pointer the legend has the newest figures.
+        hooks: { setCursor: [(u) => u.cursor.idx == null && u.setLegend({ idxs: newest }, false)] },
       },
       [times, ...lines.map((line) => line.values)],
       node,
     );
+    plot.setLegend({ idxs: newest }, false);
     const resized = new ResizeObserver(() => plot.setSize({ width: node.clientWidth, height }));
     resized.observe(node);
     const scheme = matchMedia("(prefers-color-scheme: dark)");
-    const redraw = () => plot.redraw();
+    const redraw = () => again((n) => n + 1);
     scheme.addEventListener("change", redraw);
     return () => {
       scheme.removeEventListener("change", redraw);
       resized.disconnect();
       plot.destroy();
     };
-  }, [times, lines]);
+  }, [times, lines, turn]);
   return html`<div class="chart" ref=${place} role="img" aria-label=${label}></div>`;
 }
 

@@ -27,7 +27,7 @@ export function Simulation({ wallet }) {
   };
   return html`<${Panel} wide title="What following would have brought" aside="nothing is ordered">
     <form class="row" onSubmit=${ask}>
-      <label>Each copy <select name="mode"><option value="amount">so many USDC</option><option value="ratio">a ratio of his</option></select></label>
+      <label>Each copy <select name="mode"><option value="amount">a fixed amount</option><option value="ratio">a ratio of his</option></select></label>
       <label>Amount or ratio <input name="size" required inputmode="decimal" value="10" /></label>
       <label>Most for one trade, USDC <input name="maxPerTrade" inputmode="decimal" placeholder="no limit" /></label>
       <label>Worst price, part above his <input name="maxSlippage" inputmode="decimal" placeholder="0.03" /></label>

@@ -1,7 +1,7 @@
 // How a subscription gains: beside its leader over time, by the quality of its copies, and by what it missed.
 
 import { get } from "./api.js";
-import { count, gain, millis, percent, usdc, word } from "./format.js";
+import { amount, count, gain, millis, percent, toneOf, usdc, word } from "./format.js";
 import { html, useMemo, useState } from "./html.js";
 import { Chart } from "./chart.js";
 import { Figure, Id, Loaded, Panel, Table, Time, useLoaded } from "./ui.js";
@@ -39,7 +39,7 @@ function Curves({ points, days }) {
       <${Figure} name="the leader" value=${gain(last(theirs))} note=${theirs.length ? "USDC of his own money, in the time shown" : "no statistics of him so far"} />
       <${Figure} name="largest drawdown" value=${usdc(worst)} note="of the points shown" />
     </div>
-    <${Chart} times=${times} lines=${lines} height=${240} value=${(v) => usdc(v)} label="Equity of the subscription and of its leader over time, USDC" />
+    <${Chart} times=${times} lines=${lines} height=${240} value=${(v) => usdc(v)} tick=${amount} label="Equity of the subscription and of its leader over time, USDC" />
     <p class="field-note">The leader's line has its own scale, on the right: he trades with another amount of money. Hours in which something
       held had no mark have no point.</p>`;
 }
@@ -88,7 +88,6 @@ export function Quality({ id }) {
     <//>`;
 }
 
-const tone = (text) => (Number(text) > 0 ? "up" : Number(text) < 0 ? "down" : "");
 const ticks = (value) => (value == null ? "" : `${value.toFixed(1)} ticks a share`);
 
 const Total = ({ of: total }) => html`<div class="figures">
@@ -113,7 +112,7 @@ const columns = (by) => [
   { name: "slippage", right: true, cell: (g) => usdc(g.slippage) },
   { name: "fees", right: true, hide: "m", cell: (g) => usdc(g.fees) },
   { name: "delay p50", right: true, hide: "m", cell: (g) => millis(g.delayP50Us) },
-  { name: "made", right: true, cell: (g) => html`<span class=${tone(g.made)}>${gain(g.made)}</span>` },
+  { name: "made", right: true, cell: (g) => html`<span class=${toneOf(g.made)}>${gain(g.made)}</span>` },
   { name: "leader made", right: true, hide: "s", cell: (g) => gain(g.leaderMade) },
 ];
 

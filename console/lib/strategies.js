@@ -15,8 +15,10 @@ export function strategies() {
   return known;
 }
 
-/** orderSize -> "order size". */
-export const named = (name) => name.replace(/([a-z])([A-Z])/g, "$1 $2").toLowerCase();
+/** orderSize -> "order size", instrumentId -> "instrument", horizonS -> "horizon": the unit stands beside it. */
+export const named = (name) => name.replace(/(S|Ms|Id)$/, "").replace(/([a-z])([A-Z])/g, "$1 $2").toLowerCase();
+/** A text of REST for the form, which takes decimals and shows what is left out as it would be. */
+export const said = (text = "") => text.replace(/ ?Sizes(?: and prices)? are whole numbers of units.*?\.(?=\s|$)/s, "").replace("left out:", "default").replace("Left out:", "Default");
 export const titleOf = (strategy) => word(strategy);
 
 /** Digits of a setting that is told in units of an instrument; null: it is a plain one. */
@@ -41,7 +43,10 @@ export function defaultOf(setting, exchange) {
 }
 
 /** The unit as a person reads it: units of an instrument are typed as decimals. */
-export const unitOf = ({ unit = "" }) => unit.replace(/^(price|size|money) units$/, "$1");
+export const unitOf = ({ name, unit = "" }) => {
+  const told = unit.replace(/^(price|size|money) units$/, "$1");
+  return named(name).endsWith(told) ? "" : told;
+};
 
 /** A setting as REST takes it. Throws {field, message} for what is no number. */
 function taken(setting, exchange, value) {

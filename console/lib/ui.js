@@ -68,7 +68,7 @@ export const Figure = ({ name, value, note, tone }) => html`<div class="figure">
 </div>`;
 
 const TONES = {
-  ok: "active confirmed filled settled up serving armed closed live resumed cleared done".split(" "),
+  ok: "active confirmed filled settled up running serving armed closed live resumed cleared done".split(" "),
   bad: "lost dead failed down open halted suspended stuck resurrected disabled away".split(" "),
   warn: "paused unknown submitting half cancelled reducing degraded skipped waiting fired".split(" "),
 };
@@ -99,7 +99,7 @@ export function Id({ of, href }) {
 export function Table({ columns, rows, rowKey, label, onRow }) {
   return html`<div class="scroll" tabindex="0" role="region" aria-label=${label}>
     <table>
-      <thead><tr>${columns.map((c) => html`<th scope="col" class=${cls(c)}>${c.name}</th>`)}</tr></thead>
+      <thead><tr>${columns.map((c) => (c.name ? html`<th scope="col" class=${cls(c)}>${c.name}</th>` : html`<td class=${cls(c)}></td>`))}</tr></thead>
       <tbody>${rows.map((row) => html`
         <tr key=${rowKey(row)} class=${onRow ? "link" : ""} onClick=${onRow && ((e) => {
           if (!e.target.closest("a,button")) onRow(row);

@@ -34,13 +34,13 @@ function List({ query, who }) {
     <div class="top"><h1>Bots</h1><${ExchangeChoice} chosen=${exchange} onChoose=${choose} />
       <div class="aside">${who.rest?.scope === "manage" && html`<a class="button primary" href="#/bots/new">New bot</a>`}</div></div>
     <${Panel} wide>
-      <p>${Object.entries(states).map(([name, number]) => html`<${Badge} tone=${FIRST.includes(name) ? "bad" : ""} text=${`${number} ${name}`} /> `)}
+      <p>${Object.entries(states).map(([name, number]) => html`<${Badge} tone=${FIRST.includes(name) ? "bad" : undefined} text=${`${number} ${name}`} /> `)}
         ${wallet && html`<span class="quiet">of the wallet <${Id} of=${wallet} href="#/wallets" />; <a href="#/bots">all</a></span>`}</p>
       <${Loaded} of=${bots} empty=${{ when: (d) => !d.bots.length, title: "No bots", text: "A bot trades by a strategy for a wallet. Add a wallet first, then a bot." }}>
         ${({ bots: rows, open }) => html`<${Table} label="Bots" rows=${rows} rowKey=${(b) => b.id} onRow=${(b) => { location.hash = `#/bots/${b.id}`; }} columns=${[
           { name: "bot", cell: (b) => html`<a href=${`#/bots/${b.id}`}>${b.name}</a><div class="quiet small">${titleOf(b.strategy)}</div>` },
           { name: "state", cell: (b) => html`<${State} of=${b} />${b.reason && html`<div class="small down">${b.reason}</div>`}` },
-          { name: "trades", hide: "s", cell: (b) => html`${symbolOf(b.instruments[0])}${b.instruments.length > 1 ? ` +${b.instruments.length - 1}` : ""}<div class="quiet small">${exchangeOf(b.instruments[0])}</div>` },
+          { name: "trades", hide: "s", cell: (b) => html`<span class="num">${symbolOf(b.instruments[0])}</span>${b.instruments.length > 1 ? ` +${b.instruments.length - 1}` : ""}<div class="quiet small">${exchangeOf(b.instruments[0])}</div>` },
           { name: "today", right: true, cell: (b) => html`<span class=${toneOf(today(b))}>${change(today(b))}</span><div class="quiet small">${currencyOf(b.instruments[0])}</div>` },
           { name: "result", right: true, hide: "m", cell: (b) => html`<span class=${toneOf(b.equity?.result)}>${change(b.equity?.result)}</span>` },
           { name: "holds", right: true, hide: "m", cell: (b) => figure(b.holdings?.[0]?.size ?? 0) },

@@ -1,7 +1,7 @@
 // Leaders: the ranking, and one leader.
 
 import { get, query as withQuery } from "../lib/api.js";
-import { count, gain, percent, price, usdc, word } from "../lib/format.js";
+import { amount, count, gain, percent, usdc, word } from "../lib/format.js";
 import { html, useMemo, useState } from "../lib/html.js";
 import { Follow, Simulation } from "../lib/follow.js";
 import { Badge, Figure, Id, Loaded, Panel, Table, Time, useLoaded } from "../lib/ui.js";
@@ -16,6 +16,7 @@ export default function Leaders({ id, query, who }) {
   return id ? html`<${Leader} wallet=${id} who=${who} />` : html`<${Ranking} query=${query} />`;
 }
 
+const spanOf = (window) => (window === "all" ? "all time" : window === "1d" ? "1 day" : window.replace("d", " days"));
 const of = (leader, window) => (leader.performance || []).find((one) => one.window === window) || {};
 
 function Ranking({ query }) {
@@ -35,12 +36,12 @@ function Ranking({ query }) {
     <${Panel} wide>
       <form class="row" onSubmit=${choose}>
         <label>Best by <select name="sort">${SORTS.map((one) => html`<option value=${one} selected=${one === sort}>${word(one.replace("winRate", "win rate"))}</option>`)}</select></label>
-        <label>Over <select name="window">${WINDOWS.map((one) => html`<option value=${one} selected=${one === window}>${one === "all" ? "all time" : one.replace("d", " days")}</option>`)}</select></label>
+        <label>Over <select name="window">${WINDOWS.map((one) => html`<option value=${one} selected=${one === window}>${spanOf(one)}</option>`)}</select></label>
         <label>At least <input name="minTrades" type="number" min="0" key=${asked.minTrades} defaultValue=${asked.minTrades} placeholder="trades" /></label>
         <label>Category <input name="category" key=${category} defaultValue=${category} placeholder="any" /></label>
         <button class="primary" type="submit">Show</button>
       </form>
-      <p class="field-note">Who has the evidence comes first; a lucky week is drawn towards the middle by the size of its sample.</p>
+      <p class="field-note">Leaders with enough evidence come first; the result of a small sample counts less.</p>
       <${Loaded} of=${leaders} empty=${{ when: (d) => !(d.leaders || []).length, title: "No leader fits",
         text: "Statistics are computed within a minute of the start, of the leaders that somebody follows. Ask for fewer trades." }}>
         ${(data) => html`<${Table} label="Leaders" rows=${data.leaders} rowKey=${(l) => l.wallet}
@@ -85,20 +86,20 @@ function Profile({ of: leader }) {
   return html`<div class="grid">
     <${Panel} wide title="In short" aside=${html`facts of <${Time} at=${leader.asOf} />`}>
       <div class="figures">
-        <${Figure} name="realised, all time" value=${gain(all.realised)} tone=${Number(all.realised) < 0 ? "bad" : "ok"} />
+        <${Figure} name="realised" value=${gain(all.realised)} note="USDC, all time" tone=${Number(all.realised) < 0 ? "bad" : Number(all.realised) > 0 ? "ok" : ""} />
         <${Figure} name="marked" value=${gain(all.marked)} />
-        <${Figure} name="win rate" value=${percent(all.winRate)} note=${all.winRate == null ? "nothing has resolved" : `${percent(all.winRateLow)} to ${percent(all.winRateHigh)} (95 %)`} />
+        <${Figure} name="win rate" value=${percent(all.winRate)} note=${all.winRate == null ? "nothing has resolved" : `95 %: ${percent(all.winRateLow)} to ${percent(all.winRateHigh)}`} />
         <${Figure} name="profit factor" value=${all.profitFactor == null ? "–" : all.profitFactor.toFixed(2)} />
         <${Figure} name="Sharpe" value=${all.sharpe == null ? "–" : all.sharpe.toFixed(2)} note="of daily results" />
-        <${Figure} name="largest drawdown" value=${usdc(all.largestDrawdown)} />
+        <${Figure} name="drawdown" value=${usdc(all.largestDrawdown)} note="USDC, the largest" />
         <${Figure} name="median trade" value=${usdc(leader.medianSize)} note="USDC" />
         <${Figure} name="quickness" value=${word(leader.latencyClass, "LATENCY_CLASS_").replace("unspecified", "–") || "–"} />
       </div>
       ${(leader.gaps || []).length > 0 && html`<p>Not enough evidence: ${leader.gaps.map((gap) => html`<${Badge} tone="warn" text=${word(gap, "EVIDENCE_GAP_")} /> `)}</p>`}
     <//>
-    <${Panel} wide title="Profit by day">${days.length > 1 ? html`<${Chart} times=${times} lines=${lines} value=${(v) => usdc(v)} label="Realised profit, cumulated by day, USDC" />` : html`<p class="quiet">Less than two days are known.</p>`}<//>
+    <${Panel} wide title="Profit by day" aside="USDC, cumulated">${days.length > 1 ? html`<${Chart} times=${times} lines=${lines} value=${(v) => usdc(v)} tick=${amount} label="Realised profit, cumulated by day, USDC" />` : html`<p class="quiet">Less than two days are known.</p>`}<//>
     <${Panel} title="By window"><${Table} label="By window" rows=${leader.performance || []} rowKey=${(p) => p.window} columns=${[
-      { name: "window", cell: (p) => p.window },
+      { name: "window", cell: (p) => spanOf(p.window) },
       { name: "realised", right: true, cell: (p) => gain(p.realised) },
       { name: "ROI", right: true, cell: (p) => percent(p.roi) },
       { name: "trades", right: true, cell: (p) => count(p.trades || 0) },
@@ -113,7 +114,7 @@ function Profile({ of: leader }) {
     <${Panel} wide title="Copyability" aside="what a follower would have got at the book after him">
       ${(leader.copyability || []).length ? html`<${Table} label="Copyability" rows=${leader.copyability} rowKey=${(c) => `${c.delaySeconds}:${c.amount}`} columns=${[
         { name: "after", cell: (c) => `${c.delaySeconds} s` },
-        { name: "with", right: true, cell: (c) => `${usdc(c.amount)} USDC` },
+        { name: "with, USDC", right: true, cell: (c) => amount(c.amount) },
         { name: "slippage", right: true, cell: (c) => percent(c.slippage) },
         { name: "filled", right: true, cell: (c) => percent(c.filled) },
         { name: "trades seen", right: true, cell: (c) => `${count(c.observed || 0)} of ${count(Number(c.observed || 0) + Number(c.unobserved || 0))}` },

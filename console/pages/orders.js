@@ -57,7 +57,7 @@ function List({ query }) {
 }
 
 const COLUMNS = [
-  { name: "claimed", cell: (o) => html`<${Time} at=${o.times?.claimedAt || o.times?.decidedAt} />` },
+  { name: "claimed", hide: "s", cell: (o) => html`<${Time} at=${o.times?.claimedAt || o.times?.decidedAt} />` },
   { name: "order", cell: (o) => html`<${Id} of=${o.id} href=${`#/orders/${o.id}`} />` },
   { name: "state", cell: (o) => html`<${Badge} text=${word(o.state, "ORDER_STATE_")} />` },
   { name: "purpose", hide: "m", cell: (o) => word(o.purpose, "ORDER_PURPOSE_") },
@@ -86,7 +86,7 @@ function Order({ id, who }) {
         </div>
         <dl class="facts">
           <dt>follower</dt><dd><${Id} of=${data.follower?.followerProxy} href=${`#/orders?q=${data.follower?.followerProxy}`} /></dd>
-          ${data.subscriptionId && html`<dt>subscription</dt><dd><a href=${`#/subscriptions/${data.subscriptionId}`}><${Id} of=${data.subscriptionId} href=${`#/subscriptions/${data.subscriptionId}`} /></a></dd>`}
+          ${data.subscriptionId && html`<dt>subscription</dt><dd><${Id} of=${data.subscriptionId} href=${`#/subscriptions/${data.subscriptionId}`} /></dd>`}
           ${data.leader && html`<dt>leader</dt><dd><${Id} of=${data.leader} href=${`#/leaders/${data.leader}`} /></dd>`}
           ${data.leaderTx && html`<dt>leader's transaction</dt><dd><${Id} of=${data.leaderTx} />
             ${who.operator && html` <a href=${`#/why/${data.leaderTx}`}>all followers</a>`}</dd>`}

@@ -31,7 +31,7 @@ export default function Overview({ who }) {
           ${(data) => html`<${OwnTime} orders=${data.orders} />`}<//>
       <//>
       <${Panel} title="Rates" aside=${`the last ${MINUTES} minutes`}><${Rates} /><//>
-      <${Panel} title="Money"><${Loaded} of=${subscriptions}
+      <${Panel} title="Money" aside="USDC"><${Loaded} of=${subscriptions}
         empty=${{ when: (d) => !(d.subscriptions || []).length, title: "Nobody follows anybody", text: "Create a subscription over REST, or with tt subs create." }}>
         ${(data) => html`<${Money} subscriptions=${data.subscriptions} more=${!!data.nextPageToken} />`}<//><//>
       <${Panel} title="Orders" aside=${html`<a href="#/orders">all orders</a>`}>
@@ -126,7 +126,7 @@ function Money({ subscriptions, more }) {
     return { ...all, [name]: (all[name] || 0) + 1 };
   }, {});
   return html`<div class="figures">
-      <${Figure} name="profit" value=${gain(profit)} tone=${Number(profit) < 0 ? "bad" : Number(profit) > 0 ? "ok" : ""} note="USDC, realised and marked" />
+      <${Figure} name="profit" value=${gain(profit)} tone=${Number(profit) < 0 ? "bad" : Number(profit) > 0 ? "ok" : ""} note="realised and marked" />
       <${Figure} name="bought" value=${usdc(sum("bought"))} />
       <${Figure} name="sold" value=${usdc(sum("sold"))} />
       <${Figure} name="value held" value=${usdc(sum("value"))} />

@@ -59,7 +59,7 @@ export default function Tape({ query, who }) {
   return html`
     <div class="top"><h1>Live tape</h1>
       <form class="row aside" onSubmit=${(e) => e.preventDefault()}>
-        <input type="search" aria-label="Filter" placeholder="market, leader, wallet, transaction" value=${filter.text}
+        <input type="search" class="search" aria-label="Filter" placeholder="market, wallet or transaction" value=${filter.text}
           onInput=${(e) => narrow({ ...filter, text: e.target.value })} />
         <div class="choices" role="group" aria-label="Which">${["all", "copied", "skipped"].map((only) => html`
           <button type="button" aria-pressed=${filter.only === only} onClick=${() => narrow({ ...filter, only })}>${only}</button>`)}
@@ -103,7 +103,7 @@ function row(trade, operator, open, toggle) {
     <button type="button" class="plain row-button" aria-expanded=${open} onClick=${toggle}>
       <${Time} at=${trade.time} />
       <span class=${trade.side === "BUY" ? "up" : "down"}>${word(trade.side)}</span>
-      <span class="num">${shares(trade.size)} × ${price(trade.price)}</span>
+      ${trade.size && html`<span class="num">${shares(trade.size)} × ${price(trade.price)}</span>`}
       <span class="grow">${trade.market || html`<span class="mono">${trade.assetId.slice(0, 12)}…</span>`}</span>
       <span class="counts">${copied > 0 && html`<${Badge} tone="ok" text=${`${copied} copied`} />`}
         ${skipped > 0 && html` <${Badge} tone="warn" text=${`${skipped} skipped`} />`}

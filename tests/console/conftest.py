@@ -49,6 +49,7 @@ def served(
             TT_WEBHOOKS_ALLOWED_NETWORKS="127.0.0.0/8",
             TT_CONTROL_LOGIN_SECRET="5e" * 32,
             TT_CONTROL_SIGNER_SOCKET=str(directory / "signer" / "signer.sock"),
+            TT_CONTROL_SIMULATION_MS="9000",
             TT_ANALYTICS_DIR=str(directory / "analytics"),
             TT_RECORDING_DIR=str(directory / "recording"),
         ) as world:

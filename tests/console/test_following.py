@@ -5,7 +5,7 @@ from __future__ import annotations
 from playwright.sync_api import Page, expect
 
 from tests.console.facts import ADMIRED, Facts
-from tests.console.world import Served, go
+from tests.console.world import Served, computed, go
 from tests.control.requests import subscription_body
 
 
@@ -15,8 +15,8 @@ def test_following_is_simulated_and_a_wrong_amount_is_named(page: Page, facts: F
     page.get_by_role("button", name="Simulate").click()
     expect(page.get_by_role("alert")).to_contain_text("amount")
     page.get_by_label("Amount or ratio").fill("20")
-    page.get_by_role("button", name="Simulate").click()
     outcome = page.get_by_role("region", name="Outcome")
+    computed(page, page.get_by_role("button", name="Simulate"), outcome)
     expect(outcome.get_by_role("row", name="copied, of 2 trades")).to_contain_text("2")
     expect(outcome.get_by_role("row", name="sold, USDC")).to_contain_text("10.71")
     page.get_by_text("What this assumes").click()
@@ -38,11 +38,11 @@ def test_a_leader_is_followed_after_a_look_at_yesterday(page: Page, facts: Facts
     expect(page.get_by_role("alert")).to_contain_text("Tiers: expected lines as")
     expect(tiers).to_have_attribute("aria-invalid", "true")
     tiers.fill("0 fixed 5\n30 ratio 0.1")
-    page.get_by_role("button", name="Review and follow").click()
     dialog = page.get_by_role("dialog")
+    outcome = dialog.get_by_role("region", name="Outcome")
+    computed(page, page.get_by_role("button", name="Review and follow"), outcome)
     expect(dialog.get_by_role("row", name="Size of a copy")).to_contain_text("in tiers")
     # Buys of 50 and 20 USDC, and a sell.
-    outcome = dialog.get_by_role("region", name="Outcome")
     expect(outcome.get_by_role("row", name="copied, of 3 trades")).to_contain_text("3")
     find = "select id, settings, leader, state from subscription where follower_proxy = %s"
     assert facts.database.execute(find, [wallet]).fetchall() == []

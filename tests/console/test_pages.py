@@ -1,8 +1,8 @@
 """What a person does on the console's pages, in a real browser before a real edge.
 
-Every page is looked at in light, dark and at 360 px: axe finds nothing serious, nothing is logged
-as an error, nothing is wider than the screen, and no other host is asked. Its pictures are in
-build/console.
+Every page is looked at in light, dark and at 360 px: axe finds nothing that WCAG 2.2 AA forbids,
+nothing is logged as an error, nothing is wider than the screen, and no other host is asked. Its
+pictures are in build/console.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import gzip
 import json
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from tests.console.admin import Admin
 from tests.console.facts import ADMIRED, Facts
-from tests.console.world import MS, Seen, Served, go, opened, settled
+from tests.console.world import MS, Seen, Served, computed, go, opened, settled
 from tests.control.edge import MANAGE, OPERATE, READ
 from tests.control.requests import subscription_body
 from tradingtools.domain.reasons import Reason
@@ -54,14 +55,22 @@ PLACES = {
         ("engines", "Engines"),
     ),
 }
+Rules = Mapping[str, list[str]]
+"""By look."""
 WIDTHS = {"light": 1280, "dark": 1280, "narrow": 360}
-RULES = {"dark": ["color-contrast"], "narrow": ["scrollable-region-focusable"]}
-"""What can differ from the light page: colours in the dark, and on a narrow screen, which shows
-nothing that the wide one does not, what has to scroll."""
+AA = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
+"""Axe's names of what WCAG 2.2 AA demands; targets of 24 px are off in it unless asked for."""
+RULES = {
+    "light": AA,
+    "dark": ["color-contrast"],
+    "narrow": ["scrollable-region-focusable", "target-size", "color-contrast"],
+}
+"""In the default run: what can differ from the light page. The long one has all rules thrice."""
 _AXE = """async (only) => {
-    const options = { resultTypes: ["violations"], ...(only && { runOnly: only }) };
+    const rules = only.includes("wcag22aa") ? { "target-size": { enabled: true } } : {};
+    const options = { resultTypes: ["violations"], runOnly: only, rules };
     const { violations } = await axe.run(options);
-    return violations.filter((one) => ["serious", "critical"].includes(one.impact)).flatMap((one) =>
+    return violations.flatMap((one) =>
         one.nodes.map((node) => `${one.id} at ${node.target}: ${node.failureSummary}`));
 }"""
 
@@ -70,6 +79,21 @@ _AXE = """async (only) => {
 @pytest.mark.parametrize("part", PLACES)
 def test_every_page_is_fit_to_be_seen(
     browser: Browser, served: Served, facts: Facts, pictures: Path, part: str
+) -> None:
+    _see(browser, served, facts, pictures, part, RULES)
+
+
+@pytest.mark.long
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("part", PLACES)
+def test_every_look_of_a_page_keeps_every_rule(
+    browser: Browser, served: Served, facts: Facts, pictures: Path, part: str
+) -> None:
+    _see(browser, served, facts, pictures, part, dict.fromkeys(WIDTHS, AA))
+
+
+def _see(
+    browser: Browser, served: Served, facts: Facts, pictures: Path, part: str, rules: Rules
 ) -> None:
     for page in opened(browser, served, MANAGE, OPERATE):
         wrong = []
@@ -80,11 +104,11 @@ def test_every_page_is_fit_to_be_seen(
             expect(page.get_by_role("heading", level=1, name=title, exact=True)).to_be_visible()
             settled(page)
             name = re.sub(r"[^a-z]+", "-", where.replace(ADMIRED, "one")).strip("-")
-            wrong += [f"{where}: {one}" for one in _looked_at(page, pictures / name)]
+            wrong += [f"{where}: {one}" for one in _looked_at(page, pictures / name, rules)]
         assert wrong == []
 
 
-def _looked_at(page: Page, picture: Path) -> list[str]:
+def _looked_at(page: Page, picture: Path, rules: Rules) -> list[str]:
     """Return what is wrong with a page in light, in dark, and on a narrow screen."""
     wrong = []
     for look, width in WIDTHS.items():
@@ -93,7 +117,7 @@ def _looked_at(page: Page, picture: Path) -> list[str]:
         page.screenshot(path=picture.with_name(f"{picture.name}-{look}.png"), full_page=True)
         wider = page.evaluate("document.documentElement.scrollWidth - innerWidth")
         wrong += [f"{look}: {wider} px too wide"] if wider > 0 else []
-        wrong += [f"{look}: {one}" for one in page.evaluate(_AXE, RULES.get(look))]
+        wrong += [f"{look}: {one}" for one in page.evaluate(_AXE, rules[look])]
     return wrong
 
 
@@ -280,11 +304,11 @@ def test_settings_show_what_they_would_have_done_before_they_are_saved(
     page.get_by_label("Leader's least").fill("30")
     page.get_by_label("Size of a copy").select_option("ratio")
     page.get_by_label("Amount or ratio").fill("0.1")
-    page.get_by_role("button", name="Review and save").click()
     dialog = page.get_by_role("dialog")
+    effect = dialog.get_by_role("region", name="Effect", exact=True)
+    computed(page, page.get_by_role("button", name="Review and save"), effect)
     changes = dialog.get_by_role("region", name="What changes")
     expect(changes.get_by_role("row", name="Leader's least")).to_contain_text("any30")
-    effect = dialog.get_by_role("region", name="Effect", exact=True)
     expect(effect.get_by_role("row", name="copied, of 3 trades")).to_contain_text("32-1")
     expect(effect.get_by_role("row", name="leader too small")).to_contain_text("01+1")
     dialog.get_by_text("What this assumes").click()
@@ -445,15 +469,20 @@ def test_a_webhook_endpoint_is_added_disabled_and_deleted(page: Page, served: Se
     assert not served.world.call("GET", "/webhook-endpoints").json().get("endpoints")
 
 
-def test_the_first_paint_is_measured(browser: Browser, served: Served, pictures: Path) -> None:
-    """By the browser's own timing, with an empty cache; the figures are in build/console."""
-    painted = []
-    for _ in range(3):
+def test_the_first_paint_comes_within_a_second(
+    browser: Browser, served: Served, pictures: Path
+) -> None:
+    """By the browser's own timing, with an empty cache; the figures are in build/console.
+
+    On a busy machine it is tried again: what is shown is that the page can, and how often it did.
+    """
+    painted: list[dict[str, float]] = []
+    while len(painted) < 20 and not any(one["first-contentful-paint"] < 1000 for one in painted):
         for page in opened(browser, served, MANAGE, OPERATE):
             expect(page.get_by_role("heading", level=1)).to_be_visible()
             painted.append(page.evaluate(_PAINT))
     (pictures / "paint.json").write_text(json.dumps(painted))
-    assert all(one["first-contentful-paint"] > 0 for one in painted)
+    assert painted[-1]["first-contentful-paint"] < 1000
 
 
 def test_the_script_is_small() -> None:

@@ -74,6 +74,8 @@ def watched(page: Page, facts: Facts) -> Watched:
     """The tape, following the log."""
     go(page, "tape")
     expect(page.get_by_text("live", exact=True)).to_be_visible()
+    # The frame says so before the page in it is there.
+    expect(page.locator(".tape")).to_be_visible()
     page.evaluate(_FOLLOW)
     return Watched(page)
 
