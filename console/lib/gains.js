@@ -21,7 +21,7 @@ export function Equity({ id, leader }) {
   const his = useLoaded(() => get(`/leaders/${leader}`).catch((error) => {
     if (error.status === 404 || error.status === 503) return { days: NONE };
     throw error;
-  }), [leader], 60);
+  }), [leader], 15);
   return html`<${Panel} wide title="Equity beside the leader's" aside=${html`<${Choices} label="Interval" chosen=${interval} onChoose=${choose}
       of=${[["1h", "a week by the hour"], ["1d", "90 days"]]} />`}>
     <${Loaded} of=${series} empty=${{ when: (d) => (d.points || []).length < 2, title: "No curve so far", text: "A point is added at the end of each hour." }}>
