@@ -16,12 +16,15 @@ from aiohttp import web
 from paper.clob.control import Control, NewMarket, Wallet, fund, open_market
 from paper.clob.core.auth import Keys
 from paper.clob.core.exchange import Exchange
+from paper.clob.core.relayed import Relayer
+from paper.clob.core.set_calls import SetCalls
 from paper.clob.core.values import Refusal
 from paper.clob.feed.drivers import Feeding
 from paper.clob.feed.generator import Generator, seeded_markets
 from paper.clob.journal import Journal
 from paper.clob.rest_markets import MarketRest
 from paper.clob.rest_orders import OrderRest
+from paper.clob.rest_relayer import RelayerRest
 from paper.clob.server import refused, wire
 from paper.clob.settings import Settings
 from paper.clob.venue import Venue
@@ -44,7 +47,8 @@ def venue_of(settings: Settings, journal: Journal) -> Venue:
     """Return an exchange without markets and money."""
     exchange = Exchange(settings.seed, settings.settles_ms)
     seed = sha256(f"paper clob keys {settings.seed}".encode()).digest()
-    venue = Venue(exchange, Keys(seed, settings.chain_id), journal)
+    relayer = Relayer(settings.chain_id, SetCalls(exchange).make, settings.seed)
+    venue = Venue(exchange, Keys(seed, settings.chain_id), journal, relayer)
     venue.limits.enforced = settings.limits
     return venue
 
@@ -66,6 +70,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
                 web.get("/ws/market", venue.market.handle),
                 *OrderRest(venue, settings.chain_id).routes(),
                 *MarketRest(venue).routes(),
+                *RelayerRest(venue).routes(),
             ]
         )
         control = web.Application(middlewares=[_refusals])

@@ -47,6 +47,10 @@ class Wallet(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     sets: dict[str, str] = {}
 
 
+class _RelayerKey(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    address: str
+
+
 class _Level(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     condition: str
     side: Side
@@ -62,6 +66,8 @@ class _Tick(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 class _Resolve(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     condition: str
     payouts: tuple[str, str]
+    redeems: bool = True
+    """Every holder is paid; else each has to redeem."""
 
 
 class _Wipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -81,6 +87,7 @@ class _Switches(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     frozen: bool | None = None
     settles_ms: int | None = None
     fail_trades: int | None = None
+    fail_relayed: int | None = None
     ahead_ms: int | None = None
 
 
@@ -97,6 +104,7 @@ class Control:
             web.get("/journal", self._journal),
             web.post("/markets", self._list),
             web.post("/wallets", self._fund),
+            web.post("/relayer-keys", self._relayer_key),
             web.post("/levels", self._level),
             web.post("/prints", self._print),
             web.post("/tick", self._tick),
@@ -136,6 +144,10 @@ class Control:
                 "trades": [
                     {"id": trade.id, "status": trade.status} for trade in exchange.trades.values()
                 ],
+                "relayed": [
+                    {"wallet": one.wallet, "state": one.state, "metadata": one.metadata}
+                    for one in self._venue.relayer.rows.values()
+                ],
                 "user_sockets": sum(bool(socket.key) for socket in self._venue.user.open),
                 "now_ms": self._venue.now_ms(),
             }
@@ -151,6 +163,10 @@ class Control:
     async def _fund(self, request: web.Request) -> web.Response:
         fund(self._venue, await _read(request, Wallet))
         return reply({})
+
+    async def _relayer_key(self, request: web.Request) -> web.Response:
+        wish = await _read(request, _RelayerKey)
+        return reply({"key": self._venue.keys.relayer_key(wish.address.lower())})
 
     async def _level(self, request: web.Request) -> web.Response:
         wish = await _read(request, _Level)
@@ -180,7 +196,9 @@ class Control:
         first, second = (_amount(payout) for payout in wish.payouts)
         if first + second != ONE:
             return refused(Refusal("payouts: do not sum to 1"))
-        self._venue.exchange.resolve(wish.condition, (first, second), self._venue.now_ms())
+        self._venue.exchange.resolve(
+            wish.condition, (first, second), self._venue.now_ms(), redeems=wish.redeems
+        )
         return self._told()
 
     async def _wipe(self, request: web.Request) -> web.Response:
@@ -210,6 +228,8 @@ class Control:
             venue.exchange.settlement.settles_ms = wish.settles_ms
         if wish.fail_trades is not None:
             venue.exchange.settlement.fail_next = wish.fail_trades
+        if wish.fail_relayed is not None:
+            venue.relayer.fail_next = wish.fail_relayed
         if wish.ahead_ms is not None:
             venue.ahead_ms = wish.ahead_ms
         venue.step()

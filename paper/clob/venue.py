@@ -11,6 +11,7 @@ from paper.clob.core.auth import Keys
 from paper.clob.core.exchange import Exchange
 from paper.clob.core.heartbeats import Heartbeats
 from paper.clob.core.limits import Limits
+from paper.clob.core.relayed import Relayer
 from paper.clob.core.values import (
     Market,
     MarketResolved,
@@ -55,10 +56,12 @@ class Venue:
         exchange: its core.
         keys: the API keys.
         journal: of what is asked.
+        relayer: makes calls of contracts for its wallets.
     """
 
-    def __init__(self, exchange: Exchange, keys: Keys, journal: Journal) -> None:
+    def __init__(self, exchange: Exchange, keys: Keys, journal: Journal, relayer: Relayer) -> None:
         self.exchange = exchange
+        self.relayer = relayer
         self.keys = keys
         self.journal = journal
         self.wallets = Wallets()
@@ -99,6 +102,7 @@ class Venue:
         """Do what is due, and tell it."""
         now_ms = self.now_ms()
         self.exchange.advance(now_ms)
+        self.relayer.advance(now_ms, self.exchange.settlement.settles_ms)
         for key in self.heartbeats.silent(now_ms):
             self.cancel_all(key, now_ms)
         self.publish()

@@ -234,8 +234,8 @@ class Fill:
     undone: bool = False
     """Its settlement failed (Polymarket): it never was."""
     forced: str = ""
-    """The venue's own closing of a position: liquidation, adl, delivery, resolution; empty: an
-    order's."""
+    """The venue's own closing of a position: liquidation, adl, delivery, resolution; or our own
+    merge of sets; empty: an order's."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

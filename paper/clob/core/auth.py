@@ -56,6 +56,10 @@ class Keys:
         self._keys[key] = made
         return made
 
+    def relayer_key(self, address: str) -> str:
+        """Return the key by which an address asks the relayer."""
+        return str(uuid.UUID(bytes=self._part(b"relayer", address.encode())[:16], version=4))
+
     def of(self, address: str) -> list[str]:
         """Return the names of an address' keys."""
         return [key.key for key in self._keys.values() if key.address == address]

@@ -100,8 +100,17 @@ class Exchange:
                 self._end(order, "CANCELED", now_ms)
         self.happenings.append(TickChanged(market, old))
 
-    def resolve(self, condition: str, payouts: tuple[int, int], now_ms: int) -> None:
-        """Pay a market out: what rests is ended, what is under way settles first."""
+    def resolve(
+        self, condition: str, payouts: tuple[int, int], now_ms: int, *, redeems: bool = True
+    ) -> None:
+        """End a market: what rests is ended, what is under way settles first.
+
+        Args:
+            condition: which one.
+            payouts: of a share of each outcome.
+            now_ms: the time.
+            redeems: pay all holders; else each has to redeem.
+        """
         state = self._states[condition]
         if state.payouts is not None:
             return
@@ -109,7 +118,8 @@ class Exchange:
         self.wipe(condition, "CANCELED_MARKET_RESOLVED", now_ms)
         for trade in self.settlement.finish(condition, now_ms):
             self._progress(trade)
-        self.ledger.redeem(state.market, payouts)
+        if redeems:
+            self.ledger.redeem(state.market, payouts)
         self._tell(state.book.snapshot([], []), state, now_ms)
         self.happenings.append(MarketResolved(state.market, payouts))
 
@@ -235,6 +245,47 @@ class Exchange:
             self._after_delay(order, now_ms)
         for trade in self.settlement.advance(now_ms):
             self._progress(trade)
+
+    # Sets.
+
+    def change_sets(self, wallet: str, condition: str, size: int, now_ms: int) -> None:
+        """Make sets of a wallet's USDC, or merge them if below zero. Raises ValueError.
+
+        The chain knows of no orders: those that are not covered any more are ended.
+        """
+        state = self._states.get(condition)
+        if state is None:
+            raise ValueError("the condition is not prepared")
+        held = [self.ledger.shares[wallet, asset] for asset in state.market.assets]
+        if size > self.ledger.usdc[wallet] or -size > min(held):
+            raise ValueError("execution reverted: the balance is too low")
+        self.ledger.split(wallet, state.market, size)
+        for asset in (None, *state.market.assets):
+            self._uncover(wallet, asset, now_ms)
+
+    def redeem(self, wallet: str, condition: str) -> None:
+        """Pay what a wallet holds of a resolved market. Raises ValueError."""
+        state = self._states.get(condition)
+        if state is None or state.payouts is None:
+            raise ValueError("execution reverted: the market is not resolved")
+        self.ledger.redeem_one(wallet, state.market, state.payouts)
+
+    def _uncover(self, wallet: str, asset: str | None, now_ms: int) -> None:
+        """End the newest orders that need what a wallet has no more."""
+        side = "BUY" if asset is None else "SELL"
+        while self.available(wallet, asset) < 0:
+            newest = max(
+                (
+                    order
+                    for order in self._numbers.values()
+                    if (order.wallet, order.side) == (wallet, side) and asset in (None, order.asset)
+                ),
+                key=lambda order: order.number,
+                default=None,
+            )
+            if newest is None:
+                return
+            self._end(newest, "CANCELED", now_ms)
 
     # Inside.
 

@@ -87,6 +87,14 @@ class Ledger:
             self.shares[wallet, asset] = 0
         self.rounding += self.sets.pop(market.condition, 0) - paid
 
+    def redeem_one(self, wallet: str, market: Market, payouts: tuple[int, int]) -> None:
+        """Pay one holder of a resolved market, rounded down; the rest stays with the sets."""
+        for asset, payout in zip(market.assets, payouts, strict=True):
+            usdc = self.shares[wallet, asset] * payout // ONE
+            self.usdc[wallet] += usdc
+            self.sets[market.condition] -= usdc
+            self.shares[wallet, asset] = 0
+
     def backed(self) -> int:
         """Return where all the USDC is: it is what was deposited, to the last unit."""
         held = sum(self.usdc.values())

@@ -84,7 +84,7 @@ class PrivateClob:
     async def send(self, request: ClobRequest) -> ClobAnswer | NoAnswer:
         """Send a request once. Raises SigningError: nothing was sent."""
         headers = await self._headers(request)
-        return await self._sent(request, headers)
+        return await send_once(self._client, self._base_url, request, headers)
 
     async def _headers(self, request: ClobRequest) -> dict[str, str]:
         timestamp_s = clock.now_ms() // 1_000
@@ -100,28 +100,32 @@ class PrivateClob:
         )
         return headers | ({"content-type": "application/json"} if request.body else {})
 
-    async def _sent(self, request: ClobRequest, headers: dict[str, str]) -> ClobAnswer | NoAnswer:
-        try:
-            async with self._client.stream(
-                request.method,
-                self._base_url + request.target,
-                content=request.body or None,
-                headers=headers,
-            ) as response:
-                # The client's timeout begins anew with each byte.
-                async with asyncio.timeout(self._client.timeout.read):
-                    body = await _read(response)
-        except _NOT_LEFT as error:
-            return NoAnswer(left=False, detail=type(error).__name__)
-        except (httpx.HTTPError, httpx.InvalidURL, TimeoutError) as error:
-            return NoAnswer(left=True, detail=type(error).__name__)
-        wait = response.headers.get("retry-after", "")
-        said = wait.isdecimal() and len(wait) < 10
-        return ClobAnswer(
-            status=response.status_code,
-            body=body,
-            retry_after_ms=min(int(wait) * 1000, _LONGEST_WAIT_MS) if said else None,
-        )
+
+async def send_once(
+    client: httpx.AsyncClient, base_url: str, request: ClobRequest, headers: dict[str, str]
+) -> ClobAnswer | NoAnswer:
+    """Send a request once, without a slash at the end of its base, and return what was heard."""
+    try:
+        async with client.stream(
+            request.method,
+            base_url + request.target,
+            content=request.body or None,
+            headers=headers,
+        ) as response:
+            # The client's timeout begins anew with each byte.
+            async with asyncio.timeout(client.timeout.read):
+                body = await _read(response)
+    except _NOT_LEFT as error:
+        return NoAnswer(left=False, detail=type(error).__name__)
+    except (httpx.HTTPError, httpx.InvalidURL, TimeoutError) as error:
+        return NoAnswer(left=True, detail=type(error).__name__)
+    wait = response.headers.get("retry-after", "")
+    said = wait.isdecimal() and len(wait) < 10
+    return ClobAnswer(
+        status=response.status_code,
+        body=body,
+        retry_after_ms=min(int(wait) * 1000, _LONGEST_WAIT_MS) if said else None,
+    )
 
 
 async def _read(response: httpx.Response) -> bytes:

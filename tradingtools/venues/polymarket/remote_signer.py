@@ -68,6 +68,22 @@ class RemoteSigner:
             )
         )
 
+    async def sign_call(
+        self, call: signing.Call, *, nonce: int, deadline_s: int, gas_limit: int, relay: str
+    ) -> str:
+        """Return the signature of a call as the relayer takes it. Raises SigningError."""
+        return await self._sign(
+            signing.RelayerCalls(
+                wallet=self._wallet,
+                epoch=self._epoch,
+                calls=(call,),
+                nonce=nonce,
+                deadline=deadline_s,
+                gas_limit=gas_limit,
+                relay=relay,
+            )
+        )
+
     async def _sign(self, ask: signing.Signable) -> str:
         try:
             return await self._signs.sign(ask)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from typing import Protocol
 
 from tradingtools.tasks import alongside
 from tradingtools.venues.polymarket.clob_api import ClobApi
@@ -17,6 +18,8 @@ from tradingtools.venues.polymarket.market_feed import PolymarketFeed
 from tradingtools.venues.polymarket.order_index import OrderIndex, TradingWallet
 from tradingtools.venues.polymarket.order_limits import CANCELS, ORDERS
 from tradingtools.venues.polymarket.order_transport import ClobSigner, PrivateClob
+from tradingtools.venues.polymarket.relayer import CallSigner, PolymarketSets, RelayerKey
+from tradingtools.venues.polymarket.relayer_requests import RELAYED
 from tradingtools.venues.polymarket.trading_accounts import PolymarketAccounts
 from tradingtools.venues.polymarket.trading_gateway import PolymarketGateway
 from tradingtools.venues.polymarket.trading_instruments import PolymarketInstruments
@@ -35,6 +38,7 @@ class PolymarketVenue:
     gamma_url: str = "https://gamma-api.polymarket.com"
     data_url: str = "https://data-api.polymarket.com"
     sockets_url: str = "wss://ws-subscriptions-clob.polymarket.com/ws"
+    relayer_url: str = "https://relayer-v2.polymarket.com"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,6 +49,12 @@ class PolymarketWallet:
     accounts: PolymarketAccounts
     instruments: PolymarketInstruments
     markets: PolymarketFeed
+    sets: PolymarketSets | None = None
+    """None: nothing changes the wallet's sets."""
+
+
+class WalletSigner(ClobSigner, CallSigner, Protocol):
+    """Signs all that a wallet sends."""
 
 
 @asynccontextmanager
@@ -53,9 +63,10 @@ async def open_wallet(
     wallet: TradingWallet,
     *,
     api_key: ApiKey,
-    signer: ClobSigner,
+    signer: WalletSigner,
     timeout_ms: int = TIMEOUT_MS,
     heartbeats: bool = False,
+    relayer_key: RelayerKey | None = None,
 ) -> AsyncIterator[PolymarketWallet]:
     """Open the connections of one wallet for the length of the block.
 
@@ -66,6 +77,7 @@ async def open_wallet(
         signer: has the wallet's private key, or asks who has it.
         timeout_ms: for an answer.
         heartbeats: arm the account's dead man's switch; the key is used by nothing else.
+        relayer_key: opens the relayer, which changes sets; None: nothing does.
     """
     connections = ORDERS.on_their_way + CANCELS.on_their_way + _READING
     async with open_client(timeout_ms=timeout_ms, connections=connections) as client:
@@ -78,6 +90,16 @@ async def open_wallet(
             client, venue.clob_url, signer=signer, address=wallet.signer, api_key=api_key
         )
         sockets = venue.sockets_url.rstrip("/")
+        sets = None
+        if relayer_key is not None and wallet.signature_type in RELAYED:
+            sets = PolymarketSets(
+                client,
+                venue.relayer_url,
+                key=relayer_key,
+                signer=signer,
+                wallet=wallet,
+                facts=instruments.facts,
+            )
         opened = PolymarketWallet(
             orders=PolymarketGateway(
                 clob,
@@ -100,6 +122,7 @@ async def open_wallet(
             markets=PolymarketFeed(
                 f"{sockets}/market", api, engine=engine, game_start=instruments.game_start_ms
             ),
+            sets=sets,
         )
         if not heartbeats:
             yield opened
