@@ -41,6 +41,15 @@ class Settings:
         "wss://ws-subscriptions-clob.polymarket.com/ws", schemes=("ws", "wss")
     )
     """Polymarket's web sockets, without the name of a channel."""
+    polymarket_relayer_url: str = setting(
+        "https://relayer-v2.polymarket.com", schemes=("http", "https")
+    )
+    """Polymarket's relayer, which merges and redeems sets of outcomes for wallets of types 1 to 3;
+    http to this machine alone."""
+    polymarket_relayer_keys_file: str = setting("")
+    """File with keys of the relayer's API, mode 0600: ``address key`` a line, the address being
+    that of a wallet's private key. Empty, or without a line of a wallet: its sets are neither
+    merged nor redeemed."""
     polymarket_heartbeats: bool = setting(False)
     """Arm the dead man's switch of each wallet: when this engine falls silent, Polymarket cancels
     **all** orders of the account. It cannot be disarmed again, and needs API keys that nothing else

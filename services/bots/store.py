@@ -24,6 +24,7 @@ from services.bots.core.risk.shares import ShareKept
 from services.bots.core.strategy import SignalEvent
 from services.bots.core.told import Move
 from services.bots.risk_store import DeniedError, Kill, RiskStore
+from services.bots.sets_store import SetsStore
 from tradingtools.domain.bot_states import BotState
 from tradingtools.domain.instrument import Instrument
 from tradingtools.storage.postgres.pool import Pool
@@ -144,6 +145,8 @@ class Store:
         self._engine = engine
         self.risk = RiskStore(pool, par)
         """Limits of many bots."""
+        self.sets = SetsStore(pool, self._check)
+        """Sets of outcomes that are merged or redeemed."""
 
     async def bots(self, wallet_id: str) -> list[BotRow]:
         """Return the bots of a wallet."""

@@ -20,6 +20,7 @@ from services.bots.wallet.account import Account
 from services.bots.wallet.forced import Forced
 from services.bots.wallet.journal import Journal
 from services.bots.wallet.markets import Markets
+from services.bots.wallet.outcome_sets import WalletSets
 from services.bots.wallet.oversight import Oversight
 from services.bots.wallet.positions import Positions
 from services.bots.wallet.resolutions import Resolutions
@@ -129,6 +130,7 @@ class WalletRun:
         forced = Forced(wallet, sending, journal.flush)
         account = Account(wallet, sending, journal, forced)
         markets = Markets(wallet, sending)
+        sets = WalletSets(wallet, sending, journal.flush)
         wishes = Wishes(wallet, sending, account, markets, journal, forced)
         deciding = _begun(
             wishes.follow(),
@@ -137,6 +139,7 @@ class WalletRun:
             Oversight(wallet, sending).follow(),
             forced.follow_funding(),
             Resolutions(wallet, sending).follow(),
+            sets.follow(),
             Signals(wallet, sending).follow(),
         )
         following = _begun(account.follow(), journal.keep())
@@ -145,6 +148,7 @@ class WalletRun:
             await _first_end(*deciding, *following, *left)
             self._clean = False
             known = wallet.sound.is_set() or wallet.lease.clean
+            await sets.last_look()
             wallet.leave()
             await cancel_all(deciding)
             await wishes.close()

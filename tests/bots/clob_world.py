@@ -34,6 +34,8 @@ class ClobBots(BotWorld):
 
     url: str
     control: httpx.Client
+    holder: str = WALLETS[0]
+    """The wallet; another address than its key's where a contract holds what it has."""
 
     def bot(self, bot_id: str, **more: Any) -> None:
         """Create a market maker on both outcomes of a market, and want it to run."""
@@ -69,7 +71,7 @@ class ClobBots(BotWorld):
     def held(self) -> dict[str, int]:
         """Return the shares that the exchange says the wallet holds, by asset, in micros."""
         rows = self.far()["shares"]
-        mine = {one["asset"]: one["size"] for one in rows if one["wallet"] == WALLETS[0].lower()}
+        mine = {one["asset"]: one["size"] for one in rows if one["wallet"] == self.holder.lower()}
         return {asset: round(float(mine.get(asset, "0")) * MICROS) for asset in OUTCOMES}
 
     def booked(self) -> dict[str, int]:
@@ -80,6 +82,16 @@ class ClobBots(BotWorld):
         )
         sums = {name.partition(":")[2]: int(size) for name, size in rows}
         return {asset: sums.get(asset, 0) for asset in OUTCOMES}
+
+    def cash(self) -> int:
+        """Return the wallet's USDC by what is booked, in micros."""
+        got = "case when (side = 'SELL') <> undone then price * size else -price * size end"
+        ((total,),) = self.rows(f"select sum({got}) / 1000000 - sum(fee) from bot_fill")
+        return 1_000 * MICROS + int(total)
+
+    def usdc(self) -> int:
+        """Return the wallet's USDC as the exchange has it, in micros."""
+        return round(float(self.far()["usdc"][self.holder.lower()]) * MICROS)
 
     def placed(self) -> list[str]:
         """Return the ids of all orders that the exchange took, one for each order."""
@@ -101,16 +113,21 @@ class ClobBots(BotWorld):
 
 
 @contextmanager
-def exchange(directory: Path, usdc: str = "1000") -> Iterator[tuple[str, httpx.Client]]:
+def exchange(
+    directory: Path, usdc: str = "1000", safe: str = ""
+) -> Iterator[tuple[str, httpx.Client]]:
     """Run a paper CLOB with one market and one wallet; yield its address and its control.
 
     Args:
         directory: of its state.
         usdc: of the wallet.
+        safe: address of the Safe that is the wallet; empty: it is the key's own.
     """
     market = {"condition": CONDITION, "assets": OUTCOMES, "fee_bps": 500}
     (directory / "markets").write_text(json.dumps(market))
-    (directory / "wallets").write_text(json.dumps({"wallet": WALLETS[0], "usdc": usdc}))
+    owned = {"owner": WALLETS[0], "signature_type": 2} if safe else {}
+    wallet = {"wallet": safe or WALLETS[0], "usdc": usdc, **owned}
+    (directory / "wallets").write_text(json.dumps(wallet))
     environ = {
         "STATE_DIR": str(directory), "SETTLES_MS": "200",
         "MARKETS": str(directory / "markets"), "WALLETS": str(directory / "wallets"),
@@ -136,17 +153,18 @@ def at_clob(url: str) -> dict[str, str]:
 
 
 @contextmanager
-def clob_bots(database_url: str, directory: Path) -> Iterator[ClobBots]:
-    """Run a paper CLOB and a signer, with one wallet of 1,000 USDC."""
+def clob_bots(database_url: str, directory: Path, safe: str = "") -> Iterator[ClobBots]:
+    """Run a paper CLOB and a signer, with one wallet of 1,000 USDC, the key's own or a Safe."""
     clob, signer_directory = directory / "clob", directory / "signer"
     for one in (clob, signer_directory):
         one.mkdir(mode=0o700)
     with (
-        exchange(clob) as (url, control),
+        exchange(clob, safe=safe) as (url, control),
         signers.running(database_url, signer_directory, TT_SIGNER_CLOB_URL=url) as signer,
     ):
-        wallet = signers.run(added(signer))
-        world = ClobBots(signer, directory, url, control, wallet=wallet, venue=at_clob(url))
+        wallet = signers.run(added(signer, safe))
+        holder = safe or WALLETS[0]
+        world = ClobBots(signer, directory, url, control, holder, wallet=wallet, venue=at_clob(url))
         levels(world)
         yield world
 
@@ -157,7 +175,8 @@ def levels(world: ClobBots, size: str = "100") -> None:
         world.tell("/levels", condition=CONDITION, side=side, price=price, size=size)
 
 
-async def added(signer: World) -> str:
-    credentials = PolymarketCredentials(private_key=KEYS[0], signature_type=0)
+async def added(signer: World, safe: str = "") -> str:
+    kind = {"signature_type": 2, "funder": safe} if safe else {"signature_type": 0}
+    credentials = PolymarketCredentials(private_key=KEYS[0], **kind)
     async with signers.client(signer, "control") as control:
         return await signers.added(control, credentials)

@@ -8,9 +8,8 @@ from functools import partial
 import pytest
 
 from launcher.temporary import create_database
-from tests.bots.clob_world import MICROS, ClobBots, clob_bots
+from tests.bots.clob_world import ClobBots, clob_bots
 from tests.bots.world import until
-from tests.paper_clob.harness import WALLETS
 from tradingtools import clock
 
 STRANGER = "a stranger's order rests"
@@ -175,14 +174,7 @@ def test_a_market_s_ends_meet_a_bot_and_what_it_pays_is_booked(world: ClobBots) 
         held = f"select 1 from bot_fill where bot_id = %s group by instrument_id having {size} <> 0"
         assert world.rows(held, bot_id) == []
         # To the micro what the exchange has paid out.
-        assert round(float(world.far()["usdc"][WALLETS[0].lower()]) * MICROS) == cash(world)
+        assert world.usdc() == world.cash()
         assert "a stranger's position" not in engine.log.read_text()
     finally:
         engine.stop()
-
-
-def cash(world: ClobBots) -> int:
-    """Return the wallet's USDC by what is booked, in micros."""
-    got = "case when (side = 'SELL') <> undone then price * size else -price * size end"
-    ((total,),) = world.rows(f"select sum({got}) / 1000000 - sum(fee) from bot_fill")
-    return 1_000 * MICROS + int(total)

@@ -16,7 +16,7 @@ from tradingtools.venues.trading import Fill
 ELSEWHERE = "elsewhere"
 """The cause of a trade with which a bot's holding follows an account that provably holds less."""
 STOPS = frozenset({"liquidation", "adl"})
-"""Causes that stop a bot; a delivery or a resolution is the ordinary end of what it held."""
+"""Causes that stop a bot; a delivery, a resolution or a merge is no harm."""
 _RESOLUTION = "resolution"
 
 

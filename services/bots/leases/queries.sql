@@ -53,6 +53,8 @@ cross join lateral (
          or b.state in ('STARTING', 'RUNNING', 'PAUSING', 'STOPPING')
          or b.state = 'PAUSED' and b.desired <> 'PAUSED' or b.flattening
          or exists (select from bot_order o where o.bot_id = b.id and not o.settled)
+         or exists (select from outcome_set_change c
+                    where c.wallet_id = w.id and c.state = 'PENDING')
          or exists (select from kill_switch k
                     left join kill_switch_wallet p on p.kill_id = k.id and p.wallet_id = w.id
                     where k.cleared_at is null and k.tenant = w.tenant

@@ -92,6 +92,12 @@ def sources(values: Any) -> Mapping[str, int]:
     return {} if told is None else told(values)
 
 
+def merges_sets(values: Any) -> bool:
+    """Return whether a strategy goes on by its holdings alone, so that whole sets of them may be
+    merged under it; by its state."""
+    return isinstance(values, MarketMakingState)
+
+
 def snapshot(values: Any) -> bytes:
     """Write a strategy's state as JSON."""
     return msgspec.json.encode(values)

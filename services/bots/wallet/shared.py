@@ -15,6 +15,7 @@ from services.bots.core.permit import number_of
 from services.bots.store import Settings, Store, WalletLease
 from tradingtools import clock
 from tradingtools.domain.instrument import Instrument
+from tradingtools.venues.outcome_sets import OutcomeSets
 from tradingtools.venues.trading import (
     Accounts,
     AccountState,
@@ -46,6 +47,8 @@ class Venue:
     feed: MarketFeed
     live: bool = False
     """Its orders are real."""
+    sets: OutcomeSets | None = None
+    """None: nothing merges or redeems sets of outcomes here."""
     free: Callable[[], float] = _all_free
     """Returns the part that is free of its limits of order requests, of the fullest one."""
 

@@ -7,6 +7,8 @@ with needed as (
         select from bot b where b.wallet_id = w.id
         and (b.desired = 'RUNNING' and b.state not in ('RISK_STOPPED', 'ERROR')
              or b.state in ('STARTING', 'RUNNING', 'PAUSING', 'STOPPING') or b.flattening
+             or exists (select from outcome_set_change c
+                        where c.wallet_id = w.id and c.state = 'PENDING')
              or exists (select from bot_order o where o.bot_id = b.id and not o.settled)))
 ), unsettled as (
     select o.state, o.changed_at, case when o.state = 'UNKNOWN' then (

@@ -180,6 +180,7 @@ RIGHTS: Mapping[str, _Rights] = {
         "position_gap": "insert, update, delete",
         "bot_order_settlement": "update (done_at)",
         "bot_funding": "insert",
+        "outcome_set_change": "insert, update",
         "bot_event": "insert",
         "bot_permit": "insert, update",
         "bot_order": "insert, update",

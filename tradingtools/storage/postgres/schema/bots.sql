@@ -191,6 +191,30 @@ create table bot_funding (
     primary key (bot_id, venue, payment_id)
 );
 
+-- Sets of outcomes that a wallet merges or redeems on the chain: written before a change is sent. One
+-- at a time, and its nonce is used once there, so that it may be sent again.
+create table outcome_set_change (
+    id            text primary key,
+    wallet_id     text not null references trading_wallet,
+    -- Whose sets are merged; null: a redemption, which bots have booked when the market resolved.
+    bot_id        text references bot,
+    action        text not null check (action in ('split', 'merge', 'redeem')),
+    instrument_id text not null,
+    -- The other outcome of a merge.
+    complement_id text not null default '',
+    size          bigint not null check (size > 0),
+    nonce         bigint not null,
+    deadline      timestamptz not null,
+    sent          integer not null default 0,
+    state         text not null default 'PENDING' check (state in ('PENDING', 'DONE', 'FAILED')),
+    -- Why it was not made.
+    detail        text not null default '',
+    created_at    timestamptz not null default clock_timestamp(),
+    ended_at      timestamptz
+);
+create unique index outcome_set_change_pending on outcome_set_change (wallet_id)
+    where state = 'PENDING';
+
 -- Positions that are not what the fills of a wallet's bots make, in units of size.
 create table position_gap (
     wallet_id     text not null references trading_wallet,
