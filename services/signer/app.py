@@ -14,7 +14,7 @@ from services.signer.audit import Audit
 from services.signer.checking import Checker
 from services.signer.custody import Custody
 from services.signer.keyring import Keyring
-from services.signer.master_keys import KeyFile, Unwrappable
+from services.signer.master_keys import Unwrappable, read_keys
 from services.signer.server import Server, listening
 from services.signer.settings import Settings
 from services.signer.signer import Signer
@@ -34,7 +34,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
     _refuse_plaintext("TT_SIGNER_CLOB_URL", settings.clob_url)
     if not callers.knows_tokens():
         raise Startup("TT_ENGINE_CALLERS: required and not set: nobody could ask for a signature")
-    masters = KeyFile(Path(settings.master_key_file))
+    masters = read_keys(settings.master_key_file, settings.master_key_command)
     async with composed("signer", settings) as parts:
         pool = await parts.pool(size=3)
         store = Store(pool, await parts.lease(pool))

@@ -1,7 +1,7 @@
-"""Master keys, which wrap the wallets' data keys: a port, and the file that stands for it.
+"""Master keys, which wrap the wallets' data keys: a port, a file, and a command that fills it.
 
-A file has a line `name hexkey` for each key; the last one wraps, the others only unwrap what they
-have wrapped. A key management service is another class with the same two methods.
+There is a line `name hexkey` for each key; the last one wraps, the others only unwrap what they
+have wrapped. The command asks a key management service, so that no disk has them.
 """
 
 from __future__ import annotations
@@ -9,7 +9,9 @@ from __future__ import annotations
 import os
 import re
 import secrets
+import shlex
 import stat
+import subprocess
 import sys
 from pathlib import Path
 from typing import Protocol
@@ -20,6 +22,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from tradingtools.settings import SettingError
 
 NONCE_BYTES = 12
+COMMAND_SECONDS = 20.0
 _LINE = re.compile(r"([a-z0-9-]{1,32}) ([0-9a-f]{64})")
 
 
@@ -44,7 +47,63 @@ class MasterKeys(Protocol):
         """Return whether a key can still unwrap."""
 
 
-class KeyFile:
+class _Lines:
+    """Master keys of lines `name hexkey`, the last of which wraps.
+
+    Args:
+        setting: that names where they come from.
+    """
+
+    def __init__(self, setting: str) -> None:
+        self._setting = setting
+        # Both at once: they are taken in a thread, and asked for in another.
+        self._held: tuple[dict[str, AESGCM], str] = ({}, "")
+
+    def take(self, text: str) -> bool:
+        """Take a text's keys in the place of those there were; return whether another one wraps.
+
+        Raises:
+            SettingError: it is malformed; the keys stay as they were.
+        """
+        keys: dict[str, AESGCM] = {}
+        for number, line in enumerate(text.splitlines(), 1):
+            read = _LINE.fullmatch(line)
+            if read is None or read[1] in keys:
+                # The line itself may be a key.
+                raise self.wrong(f"line {number} is not `name hexkey`, each name once")
+            keys[read[1]] = AESGCM(bytes.fromhex(read[2]))
+        if not keys:
+            raise self.wrong("has no key")
+        was, self._held = self.current, (keys, list(keys)[-1])
+        return was != self.current
+
+    @property
+    def current(self) -> str:
+        """Return the name of the key that wraps."""
+        return self._held[1]
+
+    def wrap(self, key: bytes, bound: bytes) -> tuple[str, bytes]:
+        """Return the name of the key that wrapped, and what it made of a data key."""
+        keys, current = self._held
+        return current, seal_with(keys[current], key, bound)
+
+    def unwrap(self, name: str, wrapped: bytes, bound: bytes) -> bytes:
+        """Return the data key. Raises Unwrappable."""
+        keys, _ = self._held
+        if name not in keys:
+            raise Unwrappable(f"master key {name} is not at hand")
+        return open_with(keys[name], wrapped, bound)
+
+    def knows(self, name: str) -> bool:
+        """Return whether a key can still unwrap."""
+        return name in self._held[0]
+
+    def wrong(self, why: str) -> SettingError:
+        """Return the error of a source that is not as it has to be."""
+        return SettingError(f"{self._setting} {why}")
+
+
+class KeyFile(_Lines):
     """The master keys of a file.
 
     Args:
@@ -54,11 +113,12 @@ class KeyFile:
         SettingError: it is not there, open to others, or malformed.
     """
 
+    look_seconds = 1.0
+
     def __init__(self, path: Path) -> None:
+        super().__init__(f"TT_SIGNER_MASTER_KEY_FILE: {path}")
         self._path = path
         self._stamp = (0, 0)
-        self._keys: dict[str, AESGCM] = {}
-        self._current = ""
         self.read_again()
 
     def read_again(self) -> bool:
@@ -70,58 +130,88 @@ class KeyFile:
         found = self._look()
         if found == self._stamp:
             return False
-        keys: dict[str, AESGCM] = {}
-        for number, line in enumerate(self._lines(), 1):
-            read = _LINE.fullmatch(line)
-            if read is None or read[1] in keys:
-                # The line itself may be a key.
-                raise self._wrong(f"line {number} is not `name hexkey`, each name once")
-            keys[read[1]] = AESGCM(bytes.fromhex(read[2]))
-        if not keys:
-            raise self._wrong("has no key")
-        was, self._keys, self._current, self._stamp = self._current, keys, list(keys)[-1], found
-        return was != self._current
-
-    @property
-    def current(self) -> str:
-        """Return the name of the key that wraps."""
-        return self._current
-
-    def wrap(self, key: bytes, bound: bytes) -> tuple[str, bytes]:
-        """Return the name of the key that wrapped, and what it made of a data key."""
-        return self._current, seal_with(self._keys[self._current], key, bound)
-
-    def unwrap(self, name: str, wrapped: bytes, bound: bytes) -> bytes:
-        """Return the data key. Raises Unwrappable."""
-        if name not in self._keys:
-            raise Unwrappable(f"master key {name} is not at hand")
-        return open_with(self._keys[name], wrapped, bound)
-
-    def knows(self, name: str) -> bool:
-        """Return whether a key can still unwrap."""
-        return name in self._keys
+        changed = self.take(self._text())
+        self._stamp = found
+        return changed
 
     def _look(self) -> tuple[int, int]:
         try:
             status = os.lstat(self._path)
         except OSError as error:
-            raise self._wrong(str(error.strerror)) from None
+            raise self.wrong(str(error.strerror)) from None
         if not stat.S_ISREG(status.st_mode):
-            raise self._wrong("is no plain file")
+            raise self.wrong("is no plain file")
         if status.st_uid != os.geteuid():
-            raise self._wrong("belongs to another user")
+            raise self.wrong("belongs to another user")
         if status.st_mode & 0o177:
-            raise self._wrong(f"has mode {status.st_mode & 0o777:04o}; chmod 600 it")
+            raise self.wrong(f"has mode {status.st_mode & 0o777:04o}; chmod 600 it")
         return status.st_mtime_ns, status.st_ino
 
-    def _lines(self) -> list[str]:
+    def _text(self) -> str:
         try:
-            return self._path.read_text("ascii").splitlines()
+            return self._path.read_text("ascii")
         except (OSError, UnicodeDecodeError):
-            raise self._wrong("cannot be read") from None
+            raise self.wrong("cannot be read") from None
 
-    def _wrong(self, why: str) -> SettingError:
-        return SettingError(f"TT_SIGNER_MASTER_KEY_FILE: {self._path} {why}")
+
+class KeyCommand(_Lines):
+    """The master keys that a command prints: whatever asks a key management service for them.
+
+    They are on no disk of this machine. The command runs without a shell, has the environment of
+    this process but for its own settings, and its complaints are this process's.
+
+    Args:
+        command: the program and its arguments.
+
+    Raises:
+        SettingError: it fails, takes too long, or what it prints is malformed.
+    """
+
+    look_seconds = 60.0
+
+    def __init__(self, command: str) -> None:
+        super().__init__("TT_SIGNER_MASTER_KEY_COMMAND:")
+        try:
+            self._words = shlex.split(command)
+        except ValueError as error:
+            raise self.wrong(f"{error}") from None
+        self.read_again()
+
+    def read_again(self) -> bool:
+        """Run the command; return whether another key wraps now.
+
+        Raises:
+            SettingError: as at the start; the keys stay as they were.
+        """
+        mine = {name: value for name, value in os.environ.items() if not name.startswith("TT_")}
+        try:
+            done = subprocess.run(  # noqa: S603 - the operator's own command
+                self._words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, env=mine,
+                timeout=COMMAND_SECONDS, check=False,
+            )  # fmt: skip
+        except subprocess.TimeoutExpired:
+            raise self.wrong(f"took more than {COMMAND_SECONDS:g} s") from None
+        except (OSError, IndexError) as error:
+            raise self.wrong(f"cannot be run: {type(error).__name__}") from None
+        if done.returncode:
+            raise self.wrong(f"ended with status {done.returncode}")
+        try:
+            return self.take(done.stdout.decode("ascii"))
+        except UnicodeDecodeError:
+            raise self.wrong("prints what is no text") from None
+
+
+def read_keys(file: str, command: str) -> KeyFile | KeyCommand:
+    """Return the master keys of whichever is named.
+
+    Raises:
+        SettingError: none is named, both are, or it is not as it has to be.
+    """
+    if bool(file) == bool(command):
+        raise SettingError(
+            "TT_SIGNER_MASTER_KEY_FILE or TT_SIGNER_MASTER_KEY_COMMAND: one of them is required"
+        )
+    return KeyFile(Path(file)) if file else KeyCommand(command)
 
 
 def seal_with(key: AESGCM, plain: bytes, bound: bytes) -> bytes:

@@ -1,4 +1,4 @@
-"""Wrap data keys anew when the file of master keys names another one as the newest.
+"""Wrap data keys anew when another master key is the newest.
 
 Secrets are not touched, and signing goes on: what is in memory stays, and each row is wrapped by
 the old key or by the new one at any instant, both of which are at hand.
@@ -13,29 +13,29 @@ import psycopg_pool
 import structlog
 
 from services.signer import vault
-from services.signer.master_keys import KeyFile, Unwrappable
+from services.signer.master_keys import KeyCommand, KeyFile, Unwrappable
 from services.signer.store import Store
 from services.signer.vault import Wrapped
 from tradingtools.runtime.process import Startup
 from tradingtools.settings import SettingError
 
 _log = structlog.get_logger("signer")
-_LOOK_SECONDS = 1.0
 ACTOR = "rotation"
+Source = KeyFile | KeyCommand
 
 
-async def refuse_missing(store: Store, masters: KeyFile) -> None:
+async def refuse_missing(store: Store, masters: Source) -> None:
     """Refuse to start without a master key that something is wrapped by. Raises Startup."""
     missing = [name for name in await store.masters() if not masters.knows(name)]
     if missing:
         raise Startup(
-            f"TT_SIGNER_MASTER_KEY_FILE: has no key {', '.join(sorted(missing))}, by which stored"
+            f"{masters.wrong('has no key')} {', '.join(sorted(missing))}, by which stored"
             " keys are wrapped"
         )
 
 
-async def keep(store: Store, masters: KeyFile) -> None:
-    """Wrap what another key has wrapped, now and after each change of the file, for ever."""
+async def keep(store: Store, masters: Source) -> None:
+    """Wrap what another key has wrapped, now and after each change, for ever."""
     due = True
     while True:
         if due:
@@ -44,14 +44,15 @@ async def keep(store: Store, masters: KeyFile) -> None:
                 due = False
             except (psycopg.OperationalError, psycopg_pool.PoolTimeout):
                 _log.warning("data keys are not wrapped anew yet: the database does not answer")
-        await asyncio.sleep(_LOOK_SECONDS)
+        await asyncio.sleep(masters.look_seconds)
         try:
-            due = masters.read_again() or due
+            # A command takes its time, and signing goes on.
+            due = await asyncio.to_thread(masters.read_again) or due
         except SettingError as error:
             _log.error("the master keys cannot be read; the old ones hold", reason=str(error))
 
 
-async def rewrap_all(store: Store, masters: KeyFile) -> None:
+async def rewrap_all(store: Store, masters: Source) -> None:
     """Wrap everything by the newest key, but for what does not open."""
     for name, stored in await store.sealing_keys():
         if stored.master_key == masters.current:
@@ -70,7 +71,7 @@ async def rewrap_all(store: Store, masters: KeyFile) -> None:
         _log.info("data keys are wrapped anew", keys=done, master_key=masters.current)
 
 
-def _fresh(masters: KeyFile, stored: Wrapped, bound: bytes, name: str) -> Wrapped | None:
+def _fresh(masters: Source, stored: Wrapped, bound: bytes, name: str) -> Wrapped | None:
     try:
         return vault.rewrapped(masters, stored, bound)
     except Unwrappable as error:

@@ -16,9 +16,12 @@ class Settings:
     else."""
     socket: str = setting()
     """Path of the Unix socket on which it signs, in a directory that nobody else may write to."""
-    master_key_file: str = setting()
+    master_key_file: str = setting("")
     """File with the master keys, mode 0600: ``name hexkey`` a line, the last one wraps. It is read
     again when it changes. ``python -m services.signer.master_keys FILE NAME`` adds one."""
+    master_key_command: str = setting("")
+    """Command that prints such lines, in the file's place: it asks a key management service, and
+    no disk has the keys. It is run at the start and each minute, without a shell."""
     spool_file: str = setting("")
     """File for signatures that leave while PostgreSQL is away: of cancels and reads alone. It
     should outlast a restart of the machine; empty: beside the socket."""

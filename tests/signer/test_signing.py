@@ -328,6 +328,33 @@ def test_a_start_without_a_needed_master_key_names_it(
     world.start()
 
 
+def test_master_keys_come_from_a_command_and_from_no_disk_of_the_signer_s(
+    world: World, wallets: tuple[str, str]
+) -> None:
+    """As a key management service's client prints them; the setting is all that is else."""
+    okx, _ = wallets
+    script = world.directory / "kms"
+    script.write_text(f"#!/bin/sh\ncat {world.keys}\n")
+    script.chmod(0o700)
+    was = world.settings
+    world.kill()
+    world.settings = {
+        name: value for name, value in was.items() if name != "TT_SIGNER_MASTER_KEY_FILE"
+    } | {"TT_SIGNER_MASTER_KEY_COMMAND": str(script)}
+    try:
+        world.start()
+
+        async def signed() -> None:
+            async with client(world, "engine") as engine:
+                assert await engine.sign(balance(okx))
+
+        run(signed())
+    finally:
+        world.kill()
+        world.settings = was
+        world.start()
+
+
 def test_a_ciphertext_that_was_moved_in_the_database_signs_nothing(
     world: World, wallets: tuple[str, str]
 ) -> None:

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from services.signer import vault
-from services.signer.master_keys import KeyFile, Unwrappable, add_key
+from services.signer import master_keys, vault
+from services.signer.master_keys import KeyCommand, KeyFile, Unwrappable, add_key, read_keys
 from services.signer.vault import Place, Wrapped
 from tradingtools.codec import sealing
 from tradingtools.domain.credentials import OkxCredentials
@@ -149,3 +149,67 @@ def test_credentials_open_for_what_they_were_sealed_for(path: Path) -> None:
     ):
         with pytest.raises(sealing.NotOpened):
             sealing.unseal(sealed, key.private, what, exchange)
+
+
+def printing(path: Path, *lines: str) -> str:
+    """A command that prints what a service would."""
+    script = path.with_name("kms")
+    script.write_text("\n".join(("#!/bin/sh", *lines)) + "\n")
+    script.chmod(0o700)
+    return f"{script} 'an argument' two"
+
+
+def test_a_command_stands_for_the_file(path: Path) -> None:
+    masters = read_keys("", printing(path, f"cat {path}"))
+    key, stored = vault.new_data_key(KeyFile(path), PLACE)
+    sealed = vault.encrypt(key, PLACE, SECRETS)
+    assert vault.decrypt(masters, stored, PLACE, sealed) == SECRETS
+    assert not masters.read_again()
+    add_key(path, "second")
+    assert masters.read_again()
+    assert masters.current == "second"
+    printing(path, "exit 3")
+    with pytest.raises(SettingError, match="ended with status 3"):
+        masters.read_again()
+    assert masters.current == "second"
+    assert masters.knows("first")
+
+
+def test_a_command_learns_no_setting_and_gets_its_words(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TT_ENGINE_TOKEN", "secret")
+    monkeypatch.setenv("VAULT_ADDR", "http://127.0.0.1:1")
+    seen = path.with_name("seen")
+    KeyCommand(printing(path, f'echo "$1|$2|$TT_ENGINE_TOKEN|$VAULT_ADDR" > {seen}', f"cat {path}"))
+    assert seen.read_text() == "an argument|two||http://127.0.0.1:1\n"
+
+
+@pytest.mark.parametrize(
+    ("line", "why"),
+    [
+        ("echo name " + "0" * 63, "line 1 is not"),
+        ("true", "has no key"),
+        ("printf '\\377'", "no text"),
+        ("exec sleep 600", "took more than"),
+    ],
+)
+def test_a_command_that_prints_no_keys_is_refused(
+    path: Path, line: str, why: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(master_keys, "COMMAND_SECONDS", 60.0 if "sleep" not in line else 0.2)
+    with pytest.raises(SettingError, match=why) as refused:
+        KeyCommand(printing(path, line))
+    assert "0" * 16 not in str(refused.value)
+
+
+@pytest.mark.parametrize("command", ["/there/is/none", "'", " "])
+def test_a_command_that_is_none_is_refused(command: str) -> None:
+    with pytest.raises(SettingError, match="TT_SIGNER_MASTER_KEY_COMMAND"):
+        KeyCommand(command)
+
+
+@pytest.mark.parametrize(("file", "command"), [("", ""), ("a", "b")])
+def test_one_source_of_master_keys_is_named(file: str, command: str) -> None:
+    with pytest.raises(SettingError, match="one of them is required"):
+        read_keys(file, command)
