@@ -85,6 +85,7 @@ class _Switches(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     disabled: bool | None = None
     silent: bool | None = None
     frozen: bool | None = None
+    jumbled: bool | None = None
     settles_ms: int | None = None
     fail_trades: int | None = None
     fail_relayed: int | None = None
@@ -224,6 +225,9 @@ class Control:
             venue.user.silent = venue.market.silent = wish.silent
         if wish.frozen is not None:
             venue.user.frozen = venue.market.frozen = wish.frozen
+        if wish.jumbled is not None:
+            venue.step()
+            venue.user.jumble(holds=wish.jumbled)
         if wish.settles_ms is not None:
             venue.exchange.settlement.settles_ms = wish.settles_ms
         if wish.fail_trades is not None:

@@ -52,6 +52,7 @@ class Channel:
     def __init__(self, heard: Callable[[Socket, bytes], Awaitable[bool]]) -> None:
         self.open: list[Socket] = []
         self.silent = self.frozen = False
+        self._jumbled: list[tuple[Socket, str]] | None = None
         self._heard = heard
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
@@ -74,9 +75,20 @@ class Channel:
     def send(self, frame: object, to: Iterable[Socket]) -> None:
         """Tell some sockets something."""
         text = msgspec.json.encode(frame).decode()
-        if not (self.silent or self.frozen):
-            for socket in to:
+        if self.silent or self.frozen:
+            return
+        for socket in to:
+            if self._jumbled is None:
                 socket.push(text)
+            else:
+                self._jumbled.append((socket, text))
+
+    def jumble(self, *, holds: bool) -> None:
+        """Hold frames back, or let them go: the last one first, each twice."""
+        held, self._jumbled = self._jumbled or [], [] if holds else None
+        for socket, text in reversed(held):
+            socket.push(text)
+            socket.push(text)
 
     def drop(self) -> int:
         """End every connection; the number of them."""

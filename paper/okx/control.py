@@ -189,6 +189,7 @@ class Control:
         self._hub.hold_ms[account] = wish.hold_ms
         self._hub.repeat[account] = wish.repeat
         self._hub.lose[account] = wish.lose
+        self._hub.jumble(account, holds=wish.jumble)
         return {}
 
     def _drop(self, wish: DropWish) -> Json:

@@ -81,6 +81,7 @@ class Hub:
         """By account: so many private frames leave twice."""
         self.lose: dict[str, int] = {}
         """By account: so many private frames never leave."""
+        self._jumbled: dict[str, list[tuple[Connection, str]]] = {}
         self._late: set[asyncio.TimerHandle] = set()
 
     def opened(self, response: web.WebSocketResponse, request: web.Request) -> Connection:
@@ -144,6 +145,15 @@ class Hub:
             one.abort()
         return len(chosen)
 
+    def jumble(self, account: str, *, holds: bool) -> None:
+        """Hold back an account's private frames, or let them go: the last one first, each twice."""
+        if holds:
+            self._jumbled.setdefault(account, [])
+            return
+        for connection, text in reversed(self._jumbled.pop(account, [])):
+            connection.push(text)
+            connection.push(text)
+
     def stop(self) -> None:
         """Send nothing that is still held."""
         for timer in self._late:
@@ -152,6 +162,9 @@ class Hub:
     def _send(self, account: str, connection: Connection, text: str) -> None:
         if self.lose.get(account, 0) > 0:
             self.lose[account] -= 1
+            return
+        if account in self._jumbled:
+            self._jumbled[account].append((connection, text))
             return
         times = 1
         if self.repeat.get(account, 0) > 0:

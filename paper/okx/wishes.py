@@ -63,6 +63,8 @@ class PushesWish(Wish):
     hold_ms: int = 0
     repeat: int = 0
     lose: int = 0
+    jumble: bool = False
+    """Hold them back; once it is false again they come out of order, each twice."""
 
 
 class DropWish(Wish):

@@ -106,6 +106,9 @@ class ClobSide:
     async def drop(self, wallet: Wallet) -> None:
         self._tell("/drop")
 
+    async def jumble(self, wallet: Wallet, *, holds: bool) -> None:
+        self._tell("/switches", jumbled=holds)
+
 
 @contextmanager
 def clob_side(directory: Path) -> Iterator[ClobSide]:

@@ -111,6 +111,9 @@ class InsidersSide:
     async def drop(self, wallet: Wallet) -> None:
         """Cut nothing: there are no sockets."""
 
+    async def jumble(self, wallet: Wallet, *, holds: bool) -> None:
+        """Do nothing: nobody is told anything."""
+
 
 @contextmanager
 def insiders_side(directory: Path) -> Iterator[InsidersSide]:

@@ -87,6 +87,9 @@ class OkxSide:
     async def drop(self, wallet: Wallet) -> None:
         self._live.tell("/drop", account=self._rests[id(wallet)].name)
 
+    async def jumble(self, wallet: Wallet, *, holds: bool) -> None:
+        self._live.tell("/pushes", account=self._rests[id(wallet)].name, jumble=holds)
+
 
 @contextmanager
 def okx_side(directory: Path) -> Iterator[OkxSide]:

@@ -126,6 +126,10 @@ class FarSide(Protocol):
         """Cut the sockets of a wallet."""
         ...
 
+    async def jumble(self, wallet: Wallet, *, holds: bool) -> None:
+        """Hold back what a wallet is told; then tell it, the last first and each twice."""
+        ...
+
 
 @asynccontextmanager
 async def listening(wallet: Wallet) -> AsyncIterator[Wallet]:

@@ -195,6 +195,36 @@ async def test_a_fill_that_nobody_told_is_read_after_the_connection(
 
 
 @pytest.mark.parametrize("name", RESTING)
+async def test_what_is_told_twice_and_out_of_order_counts_once(name: str, side: FarSide) -> None:
+    async with side.wallet(f"jumbled{name}") as wallet:
+        order = wallet.order()
+        mine = orders.sending(orders.intend(order, bot_id="b", epoch=1))
+        heard = len(wallet.events)
+        await side.jumble(wallet, holds=True)
+        # Before the answer to it, too.
+        receipt = await wallet.gateway.place(order)
+        for _ in range(4):
+            await side.trade(wallet, order, order.size // 4)
+        await side.jumble(wallet, holds=False)
+        far = await side.filled(wallet, order)
+        assert sum(far.values()) == order.size
+
+        async def all_twice() -> bool:
+            told = [one.trade_id for one in wallet.events[heard:] if isinstance(one, Fill)]
+            return all(told.count(one) > 1 for one in far)
+
+        await until(all_twice, "every fill twice")
+        for event in wallet.events[heard:]:
+            if isinstance(event, Fill | OrderReport) and event.order_id == order.order_id:
+                fold = orders.filled if isinstance(event, Fill) else orders.reported
+                mine = fold(mine, event)  # type: ignore[arg-type]
+        mine = orders.answered(mine, PendingRequest.PLACE, receipt)
+        assert dict(mine.fills) == far
+        assert (mine.state, mine.settled, mine.breach) == (BotOrderState.FILLED, True, "")
+        assert await filled_by(wallet, order) == far
+
+
+@pytest.mark.parametrize("name", RESTING)
 async def test_a_cancel_that_overtakes_its_place_ends_nothing(name: str, side: FarSide) -> None:
     async with side.wallet(f"overtaken{name}") as wallet:
         order = wallet.order()
