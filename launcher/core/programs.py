@@ -362,6 +362,8 @@ def _paper_okx(layout: Layout) -> dict[str, str]:
         "TT_PAPER_OKX_CONTROL_PORT": str(layout.ports["paper_okx_control"]),
         "TT_PAPER_OKX_STATE_DIR": f"{layout.directory}/paper_okx",
         "TT_PAPER_OKX_ACCOUNTS": f"{layout.directory}/paper_okx/accounts",
+        # Live, it is OKX's own market; orders and money stay on paper.
+        "TT_PAPER_OKX_FEED": "seeded" if layout.paper_venue else "live",
         # A few books a second are enough to look at, and leave the cores to the copies.
         "TT_PAPER_OKX_STEP_MS": "250",
         "TT_SIGNER_OKX_URL": http,

@@ -197,6 +197,12 @@ def test_bots_of_a_run_trade_at_its_paper_okx() -> None:
     program = next(one for one in _programs(layout) if one.name == "paper_okx")
     assert (program.group, program.command[-1]) == ("world", "paper.okx")
     assert "paper_okx" not in {one.name for one in _programs(LAYOUT)}
+    # LIVE=1: by the exchange's own feed, as the venue of copies.
+    assert found["TT_PAPER_OKX_FEED"] == "seeded"
+    real = core.environment(
+        replace(layout, paper_venue=False), {}, token_digest="d", operator_digest="o"
+    )
+    assert real["TT_PAPER_OKX_FEED"] == "live"
     own = core.own_environment("paper_okx", found)
     assert own["TT_PAPER_OKX_PORT"] == str(PORTS["paper_okx"])
     assert "TT_PAPER_OKX_PORT" not in core.own_environment("bots", found)
