@@ -153,11 +153,24 @@ on conflict (wallet_id, instrument_id) do update set believed = excluded.believe
 update position_gap set corrected = true
 where wallet_id = %(wallet)s and instrument_id = %(instrument_id)s
 
+-- name: corrections
+-- The trades with which holdings followed the account when something was found missing last.
+select f.bot_id, f.trade_id, f.order_id, f.side, f.price, f.size, f.fee_currency,
+       (extract(epoch from f.traded_at) * 1000)::bigint as venue_ms
+from bot_fill f join bot b on b.id = f.bot_id
+join position_gap g on g.wallet_id = b.wallet_id and g.instrument_id = f.instrument_id
+where b.wallet_id = %(wallet)s and f.instrument_id = %(instrument_id)s and g.corrected
+  and f.order_id = 'elsewhere:' || f.bot_id and f.booked_at >= g.seen_at and not f.undone
+  and not exists (select from bot_fill u where u.venue = f.venue and u.order_id = f.order_id
+                  and u.trade_id = f.trade_id and u.undone)
+
 -- name: corrected
 -- Tells that a bot's holding was made smaller, unless the fill that does it is written already.
 insert into bot_event (bot_id, what, actor, reason)
 select %(bot)s, 'position_corrected', %(actor)s,
-       %(instrument)s::text || ': ' || %(size)s::bigint || ' units traded elsewhere, booked as ' || %(side)s::text
+       %(instrument)s::text || ': ' || %(size)s::bigint
+       || case when %(undone)s then ' units are back, which were booked as '
+               else ' units traded elsewhere, booked as ' end || %(side)s::text
        || ' at ' || %(price)s::bigint
 where not exists (select from bot_fill where venue = %(venue)s and order_id = %(order_id)s
                   and trade_id = %(trade)s and undone = %(undone)s)

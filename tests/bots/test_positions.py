@@ -255,8 +255,9 @@ async def test_nothing_is_corrected_while_an_order_may_explain_it(
 
 
 @pytest.mark.usefixtures("_soon")
-async def test_a_fill_that_is_told_after_its_loss_was_corrected_is_not_booked_twice_for_good(
-    desk: Desk, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("death", [False, True])
+async def test_a_fill_that_is_told_after_its_loss_was_corrected_is_booked_once(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, death: bool
 ) -> None:
     script = scripted(monkeypatch)
     desk.bot(desk.one)
@@ -264,22 +265,61 @@ async def test_a_fill_that_is_told_after_its_loss_was_corrected_is_not_booked_tw
         await holding(desk, script)
         desk.exchange.positions[SWAP.id] = 6
         await until(lambda: desk.booked(desk.one) == 6, "the correction")
-        # An order of the bot that nobody knew of had sold it.
-        late = order_id(desk.one, 0xFF, 7)
-        sold = NewOrder(
-            order_id=late, instrument=SWAP, side="SELL", price=639_000, size=4,
-            not_after_ms=clock.now_ms(),
-        )  # fmt: skip
-        await desk.exchange.place(sold)
-        desk.exchange.positions[SWAP.id] = 10
-        desk.exchange.fill(late, 4)
-        await until(lambda: desk.booked(desk.one) == 2, "the fill")
-        heard = len(script.heard)
-        await until(lambda: len(script.heard) > heard + 20, "some time")
-        # The account holds more than it believes: a stranger's, which nobody sells.
-        assert desk.exchange.positions[SWAP.id] == 6
-        assert desk.booked(desk.one) == 2
-        assert not open_orders(desk)
+        await until(lambda: desk.rows(SIZE, SWAP.id, desk.one) == [(6,)], "the standing")
+        if not death:
+            await sold_late(desk)
+            await until(lambda: desk.rows(UNDONE, desk.one), "what is back")
+            await until(lambda: desk.booked(desk.one) == 6, "the fill")
+            await until(lambda: not desk.rows(GAPS, desk.wallet), "the end of the gap")
+    if death:
+        await sold_late(desk)
+        async with desk.running("another"):
+            await until(lambda: desk.rows(UNDONE, desk.one), "what is back")
+            await until(lambda: not desk.rows(GAPS, desk.wallet), "the end of the gap")
+    assert desk.rows(UNDONE, desk.one) == [(4,)]
+    assert desk.booked(desk.one) == 6
+    assert desk.exchange.positions[SWAP.id] == 6
+    assert desk.rows("select 1 from position_gap where wallet_id = %s", desk.wallet) == []
+
+
+UNDONE = "select size from bot_fill where undone and bot_id = %s"
+
+
+async def sold_late(desk: Desk) -> None:
+    """Let an order of the bot that nobody knew of turn out to have sold 4."""
+    sold = NewOrder(
+        order_id=order_id(desk.one, 1, 70_000), instrument=SWAP, side="SELL", price=639_000,
+        size=4, not_after_ms=clock.now_ms(),
+    )  # fmt: skip
+    await desk.exchange.place(sold)
+    desk.exchange.positions[SWAP.id] = 10
+    desk.exchange.fill(sold.order_id, 4)
+
+
+@pytest.mark.usefixtures("_soon")
+async def test_a_position_that_was_not_told_for_a_while_is_held_again(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An exchange that tells no positions for minutes takes none from a bot for good."""
+    one, other = scripted(monkeypatch), scripted(monkeypatch, "grid")
+    desk.bot(desk.one)
+    desk.bot(desk.other, "grid", config=GRID)
+    both = [desk.one, desk.other]
+    async with desk.running():
+        await holding(desk, one, 6)
+        await holding(desk, other, 3, desk.other)
+        desk.exchange.positions[SWAP.id] = 0
+        await until(lambda: [desk.booked(bot) for bot in both] == [0, 0], "the correction")
+        # A part of it may be anybody's.
+        desk.exchange.positions[SWAP.id] = 8
+        read = desk.exchange.read
+        await until(lambda: desk.exchange.read > read + 20, "many comparisons")
+        assert [desk.booked(bot) for bot in both] == [0, 0]
+        desk.exchange.positions[SWAP.id] = 9
+        await until(lambda: [desk.booked(bot) for bot in both] == [6, 3], "what is back")
+        one.intents = (quote(10),)
+        await until(lambda: open_orders(desk), "a quote that opens")
+    assert [desk.rows(CORRECTED, bot) for bot in both] == [[(2,)], [(2,)]]
 
 
 @pytest.mark.parametrize("told", ["before", "after"])

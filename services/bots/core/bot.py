@@ -355,6 +355,11 @@ class Bot(Generic[Config, State]):
         self._book(forced.traded_elsewhere(self.setup.bot_id, instrument, held, size, mark, now_ms))
         return self._decide(TimerEvent(), now_ms)
 
+    def traded_back(self, fill: Fill, now_ms: int) -> list[Request]:
+        """Hold again what it had let go of by a trade elsewhere: the account has it after all."""
+        self._book(replace(fill, undone=True))
+        return self._decide(TimerEvent(), now_ms)
+
     def missing(self, closed: Closed, lacking: Collection[str], now_ms: int) -> list[Request]:
         """Open nothing where its exchange holds less than fills make, until it is called again.
 

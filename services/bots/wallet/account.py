@@ -125,6 +125,10 @@ class Account:
             await self._find_again([event])
         self._tell(bot, event)
 
+    def rests(self, order_id: str) -> bool:
+        """Return whether an order rested when the account was read last."""
+        return any(one.order_id == order_id for one in self._standing)
+
     async def catch_up(self) -> None:
         """Take what was put aside. Raises psycopg.OperationalError: the database is away still."""
         while self._aside:

@@ -127,6 +127,7 @@ class Positions:
                 closed.update(self._closed(gap))
             if gap.missing and self._is_gone(gap, now_ms - now.since_ms, settles):
                 gone.append(now)
+        await self._give_back(waiting, now_ms - settles)
         await self._forget(set(self._told) - set(self._known) - set(waiting))
         for bot in self._wallet.bots.values():
             self._sending.tell(bot, partial(bot.missing, dict(closed), frozenset(lacking)))
@@ -183,7 +184,45 @@ class Positions:
         except ReadError as error:
             _log.warning("positions were not read", why=str(error))
             return False
-        return self._held(account).get(one.instrument_id) == one.held and not self._is_doubtful(one)
+        if self._held(account).get(one.instrument_id) != one.held or self._is_doubtful(one):
+            return False
+        # One that rests by our books alone has ended, and what it filled is still to be told.
+        return all(
+            order.settled or self._account.rests(name)
+            for bot in self._wallet.bots.values()
+            for name, order in bot.orders.items()
+            if order.order.instrument.id == one.instrument_id
+        )
+
+    async def _give_back(self, waiting: Iterable[str], until_ms: int) -> None:
+        """Have bots hold again what is back in the account, to the unit, after a correction.
+
+        Exchanges tell nothing for minutes at times, and fills late: what nobody believes to hold,
+        nobody sells.
+
+        Args:
+            waiting: instruments in which a correction was made, and no person has explained it.
+            until_ms: differences that were seen later are not certain yet.
+        """
+        for instrument_id in waiting:
+            one = self._known.get(instrument_id)
+            if one is not None and one.since_ms <= until_ms:
+                await self._give_one_back(one)
+
+    async def _give_one_back(self, one: Difference) -> None:
+        wallet = self._wallet
+        found = await wallet.store.corrections(wallet.lease.wallet_id, one.instrument_id)
+        signed = sum(fill.size if fill.side == "SELL" else -fill.size for fill in found.values())
+        if not found or one.held - one.believed != signed or not found.keys() <= wallet.bots.keys():
+            return
+        if not await self._is_proven(one):
+            return
+        for bot_id, fill in found.items():
+            self._sending.tell(wallet.bots[bot_id], partial(wallet.bots[bot_id].traded_back, fill))
+        await self._journal.flush()
+        await wallet.store.gap_closed(wallet.lease, one.instrument_id)
+        self._told.pop(one.instrument_id, None)
+        _log.warning("what was missing is back", instrument=one.instrument_id, size=signed)
 
     def _is_doubtful(self, one: Difference) -> bool:
         """Return whether the bots may have traded what is missing, as far as is known here."""
