@@ -54,7 +54,7 @@ class WalletLease:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """What a person has set of a bot, in one version."""
+    """Settings of a bot as a person has made them, in one version."""
 
     version: int
     config: Mapping[str, Any]

@@ -1,4 +1,4 @@
-"""What the wallets of a process share at OKX: its address's limits, clock, instruments and books.
+"""The address's limits, clock, instruments and books of OKX, which the wallets of a process share.
 
 OKX counts what everybody may ask, and connections, by address: wallets that each counted for
 themselves were refused when many began at once.
