@@ -480,13 +480,20 @@ def test_an_operator_settles_what_nobody_could_and_explains_what_is_missing(
 ) -> None:
     mine = wallet()
     bot = created(edge, mine)["id"]
-    units = {"price_digits": 1, "size_digits": 2, "money_digits": 8}
-    for name, state in (("dead1", "DEAD"), ("open1", "OPEN")):
+    units = {"price_digits": 1, "size_digits": 2, "money_digits": 8, "tick_size": 2}
+    for name, state in (("dead1", "DEAD"), ("open1", "OPEN"), ("dead2", "DEAD")):
+        spends = name == "dead2"
         database.execute(
             "insert into bot_order (order_id, bot_id, epoch, slot, instrument_id, side, price,"
             " size, filled, state, detail)"
             " values (%s, %s, 1, 'a', %s, 'BUY', 10, 500, 100, %s, %s)",
-            (name, bot, SWAP, state, json.dumps({"order": {"instrument": units}})),
+            (
+                name,
+                bot,
+                SWAP,
+                state,
+                json.dumps({"order": {"instrument": units}, "spends": spends}),
+            ),
         )
     path = f"/bots/{bot}/settle-order"
 
@@ -496,6 +503,10 @@ def test_an_operator_settles_what_nobody_could_and_explains_what_is_missing(
 
     for wrong in (settled("dead1", "0.99"), settled("dead1", "5.01"), settled("dead1", "1.001")):
         assert error_of(wrong)[:2] == (400, "INVALID_FIELD")
+    # It spends the money of 5 at 10 units of price; for that there are 25 at the least price of 2.
+    assert error_of(settled("dead2", "25.01"))[:2] == (400, "INVALID_FIELD")
+    assert settled("dead2", "25").status_code == 200
+    database.execute("delete from bot_order_settlement where order_id = 'dead2'")
     assert error_of(settled("open1", "1"))[:2] == (400, "WRONG_STATE")
     assert settled("none1", "1").status_code == 404
     assert settled("dead1", "1", reason="").status_code == 400

@@ -107,10 +107,12 @@ with asked as (
     insert into bot_order_settlement (order_id, bot_id, filled, actor, reason)
     select order_id, bot_id, %(filled)s, %(actor)s, %(reason)s from bot_order
     where bot_id = %(bot)s and order_id = %(order_id)s and state = any(%(states)s)
-      -- What is filled for its money fills more than its size at better prices.
       and %(filled)s >= filled
-      and (coalesce((detail ->> 'spends')::boolean, false)
-           or %(filled)s <= greatest(size, coalesce((detail #>> '{change,size}')::bigint, 0)))
+      -- What is filled for its money fills more than its size at better prices, the best is one tick.
+      and %(filled)s <= greatest(size, coalesce((detail #>> '{change,size}')::bigint, 0))
+                        * case when coalesce((detail ->> 'spends')::boolean, false)
+                               then price::numeric / (detail #>> '{order,instrument,tick_size}')::bigint
+                               else 1 end
     on conflict (order_id) do update set filled = excluded.filled, actor = excluded.actor,
         reason = excluded.reason, asked_at = clock_timestamp(), done_at = null
     returning bot_id, order_id
