@@ -142,11 +142,14 @@ select instrument_id, believed, held, missing, explained, corrected from positio
 where wallet_id = %(wallet)s
 
 -- name: gap
--- What a person has explained stays so as long as the difference does.
+-- What a person has explained stays so as long as the difference does; what was corrected before stays
+-- unexplained, since when it was.
 insert into position_gap as g (wallet_id, instrument_id, believed, held, missing, explained)
 values (%(wallet)s, %(instrument_id)s, %(believed)s, %(held)s, %(missing)s, false)
 on conflict (wallet_id, instrument_id) do update set believed = excluded.believed,
-    held = excluded.held, missing = excluded.missing, seen_at = clock_timestamp(), corrected = false,
+    held = excluded.held, missing = excluded.missing,
+    seen_at = case when g.corrected and not g.explained then g.seen_at else clock_timestamp() end,
+    corrected = g.corrected and not g.explained,
     explained = g.explained and g.held - g.believed = excluded.held - excluded.believed
 
 -- name: gap_corrected
@@ -154,7 +157,7 @@ update position_gap set corrected = true
 where wallet_id = %(wallet)s and instrument_id = %(instrument_id)s
 
 -- name: corrections
--- The trades with which holdings followed the account when something was found missing last.
+-- The trades with which holdings have followed the account, that no person has explained.
 select f.bot_id, f.trade_id, f.order_id, f.side, f.price, f.size, f.fee_currency,
        (extract(epoch from f.traded_at) * 1000)::bigint as venue_ms
 from bot_fill f join bot b on b.id = f.bot_id
@@ -163,6 +166,7 @@ where b.wallet_id = %(wallet)s and f.instrument_id = %(instrument_id)s and g.cor
   and f.order_id = 'elsewhere:' || f.bot_id and f.booked_at >= g.seen_at and not f.undone
   and not exists (select from bot_fill u where u.venue = f.venue and u.order_id = f.order_id
                   and u.trade_id = f.trade_id and u.undone)
+order by f.event_seq
 
 -- name: corrected
 -- Tells that a bot's holding was made smaller, unless the fill that does it is written already.

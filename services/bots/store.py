@@ -397,20 +397,13 @@ class Store:
         values = {"wallet": lease.wallet_id, "instrument_id": instrument_id}
         await self._written(lease, [("gap_corrected", values)])
 
-    async def corrections(self, wallet_id: str, instrument_id: str) -> dict[str, Fill]:
-        """Return by bot the trade with which its holding has followed the account."""
+    async def corrections(self, wallet_id: str, instrument_id: str) -> list[tuple[str, Fill]]:
+        """Return bots and trades with which holdings have followed the account, unexplained."""
         rows = await self._rows("corrections", wallet=wallet_id, instrument_id=instrument_id)
-        return {
-            row.pop("bot_id"): Fill(
-                venue_order_id="",
-                instrument_id=instrument_id,
-                fee=0,
-                maker=True,
-                forced=ELSEWHERE,
-                **row,
-            )
-            for row in rows
-        }
+        more: Row = {"venue_order_id": "", "fee": 0, "maker": True, "forced": ELSEWHERE}
+        return [
+            (row.pop("bot_id"), Fill(instrument_id=instrument_id, **row, **more)) for row in rows
+        ]
 
     async def gap_closed(self, lease: WalletLease, instrument_id: str) -> None:
         """Note that a position is what fills make again. Raises LostError."""

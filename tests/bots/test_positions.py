@@ -308,8 +308,10 @@ async def test_a_position_that_was_not_told_for_a_while_is_held_again(
     async with desk.running():
         await holding(desk, one, 6)
         await holding(desk, other, 3, desk.other)
+        desk.exchange.positions[SWAP.id] = 6
+        await until(lambda: [desk.booked(bot) for bot in both] == [4, 2], "the first correction")
         desk.exchange.positions[SWAP.id] = 0
-        await until(lambda: [desk.booked(bot) for bot in both] == [0, 0], "the correction")
+        await until(lambda: [desk.booked(bot) for bot in both] == [0, 0], "the second one")
         # A part of it may be anybody's.
         desk.exchange.positions[SWAP.id] = 8
         read = desk.exchange.read
@@ -319,7 +321,7 @@ async def test_a_position_that_was_not_told_for_a_while_is_held_again(
         await until(lambda: [desk.booked(bot) for bot in both] == [6, 3], "what is back")
         one.intents = (quote(10),)
         await until(lambda: open_orders(desk), "a quote that opens")
-    assert [desk.rows(CORRECTED, bot) for bot in both] == [[(2,)], [(2,)]]
+    assert [desk.rows(CORRECTED, bot) for bot in both] == [[(4,)], [(4,)]]
 
 
 @pytest.mark.parametrize("told", ["before", "after"])

@@ -212,12 +212,13 @@ class Positions:
     async def _give_one_back(self, one: Difference) -> None:
         wallet = self._wallet
         found = await wallet.store.corrections(wallet.lease.wallet_id, one.instrument_id)
-        signed = sum(fill.size if fill.side == "SELL" else -fill.size for fill in found.values())
-        if not found or one.held - one.believed != signed or not found.keys() <= wallet.bots.keys():
+        signed = sum(fill.size if fill.side == "SELL" else -fill.size for _, fill in found)
+        here = all(bot_id in wallet.bots for bot_id, _ in found)
+        if not (found and here) or one.held - one.believed != signed:
             return
         if not await self._is_proven(one):
             return
-        for bot_id, fill in found.items():
+        for bot_id, fill in found:
             self._sending.tell(wallet.bots[bot_id], partial(wallet.bots[bot_id].traded_back, fill))
         await self._journal.flush()
         await wallet.store.gap_closed(wallet.lease, one.instrument_id)
