@@ -30,6 +30,8 @@ _log = logging.getLogger(__name__)
 KILL = f"kil_{7:032x}"
 ACCOUNTS = tuple(f"acc{number}" for number in range(5))
 AT_OKX = AT_CLOB = 50
+HOLDING = 30
+"""So many bots at least hold something when the kill switch is set."""
 WITHIN_SECONDS = 1_200.0
 CLOB_LAST_MS = 300_000
 """Generous: what left for a CLOB may arrive for minutes after the last permit."""
@@ -59,6 +61,12 @@ def after_prints(far: ClobBots, size: str) -> int:
     for side, price in (("SELL", "0.45"), ("BUY", "0.55")):
         far.tell("/prints", condition=CONDITION, side=side, price=price, size=size)
     return holding(far)
+
+
+def slowly(far: ClobBots) -> int:
+    """Do the same, and let a hundred bots hear of it."""
+    time.sleep(2)
+    return after_prints(far, "100")
 
 
 def dust(far: ClobBots) -> None:
@@ -129,7 +137,7 @@ def both(url: str, tmp_path: Path) -> Iterator[tuple[Bots, ClobBots]]:
     for name in ("okx", "clob", "signer"):
         (tmp_path / name).mkdir(mode=0o700)
     with ExitStack() as stack:
-        live = stack.enter_context(okx.okx(tmp_path / "okx", feed="seeded", step_ms="1000"))
+        live = stack.enter_context(okx.okx(tmp_path / "okx", feed="seeded", step_ms="3000"))
         clob_url, control = stack.enter_context(clob_world.exchange(tmp_path / "clob", "10000"))
         for account in ACCOUNTS:
             live.account(account)
@@ -164,13 +172,12 @@ def test_a_hundred_bots_of_two_exchanges_are_flat_swept_again_and_told_as_done(
     for number in range(AT_OKX):
         near.bot(f"mm{number:010}", wallet=near.wallets[ACCOUNTS[number % len(ACCOUNTS)]])
     makers(far, AT_OKX, AT_CLOB)
-    engine = near.engine(TT_BOTS_LEASE_MS="20000", TT_BOTS_WRITE_MS="500", TT_BOTS_CAPACITY="200")
+    engine = near.engine(TT_BOTS_LEASE_MS="20000", TT_BOTS_WRITE_MS="1000", TT_BOTS_CAPACITY="200")
     engine.start()
     try:
         running = "select count(*) from bot where state = 'RUNNING'"
         until(lambda: near.rows(running) == [(AT_OKX + AT_CLOB,)], "all bots", WITHIN_SECONDS)
-        hold = AT_OKX // 2
-        until(lambda: after_prints(far, "40") >= hold, "holdings", WITHIN_SECONDS)
+        until(lambda: slowly(far) >= HOLDING, "holdings", WITHIN_SECONDS)
         resting = len(far.far()["resting"]) + sum(len(near.resting(one)) for one in ACCOUNTS)
         began, held = killed(near), holding(near)
         _log.info("killed: %d bots hold something, %d orders rest", held, resting)
