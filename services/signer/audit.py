@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict, deque
+from uuid import UUID, uuid4
 
 import psycopg
 import structlog
 
 from services.signer.spool import Spool
-from services.signer.store import Entry, Store
+from services.signer.store import Entry, Spooled, Store
+from tradingtools import clock
 from tradingtools.domain.errors import LimitReached
 
 AWAY_SECONDS = 1.0
@@ -25,6 +27,8 @@ _MOST_HELD = 10_000
 _BATCH = 1_000
 _Holder = tuple[str, int, int]
 """Engine, epoch of its lease, edition of the credentials."""
+_Asked = tuple[Entry, UUID | None, asyncio.Future[bool]]
+"""What is asked for, its id where it may be spooled, and who waits."""
 
 
 class Audit:
@@ -38,7 +42,7 @@ class Audit:
     def __init__(self, store: Store, spool: Spool) -> None:
         self._store = store
         self._spool = spool
-        self._waiting: deque[tuple[Entry, asyncio.Future[bool]]] = deque()
+        self._waiting: deque[_Asked] = deque()
         self._some = asyncio.Event()
         self._held: OrderedDict[str, _Holder] = OrderedDict()
         """By wallet, who was judged last to hold it."""
@@ -52,26 +56,27 @@ class Audit:
             OSError: the disk does not take it.
             psycopg.Error: it may be written or not; nothing is signed.
         """
-        spoolable = entry.opens_nothing and self._held.get(entry.wallet) == _holder(entry)
-        if spoolable and self._away:
-            await self._spool.add([entry])
+        if not entry.opens_nothing or self._held.get(entry.wallet) != _holder(entry):
+            return await self._ask(entry, None)
+        # What is not answered in time may be written all the same: its id keeps it from two rows.
+        spooled = Spooled(id=uuid4(), signed_ms=clock.now_ms(), entry=entry)
+        if self._away:
+            await self._spool.add([spooled])
             return True
-        told = self._ask(entry)
-        if not spoolable:
-            return await told
+        told = self._ask(entry, spooled.id)
         await asyncio.wait([told], timeout=AWAY_SECONDS)
         if told.done() and not isinstance(told.exception(), psycopg.OperationalError):
             return told.result()
         self._away = True
         told.cancel()
-        await self._spool.add([entry])
+        await self._spool.add([spooled])
         return True
 
-    def _ask(self, entry: Entry) -> asyncio.Future[bool]:
+    def _ask(self, entry: Entry, spool_id: UUID | None) -> asyncio.Future[bool]:
         if len(self._waiting) >= _MOST_WAITING:
             raise LimitReached("too many signatures wait", retry_after_ms="1000")
         told: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
-        self._waiting.append((entry, told))
+        self._waiting.append((entry, spool_id, told))
         self._some.set()
         return told
 
@@ -82,7 +87,7 @@ class Audit:
             taken = [self._waiting.popleft() for _ in range(min(_BATCH, len(self._waiting)))]
             if not self._waiting:
                 self._some.clear()
-            batch = [(entry, told) for entry, told in taken if not told.done()]
+            batch = [one for one in taken if not one[2].done()]
             if batch:
                 await self._write(batch)
 
@@ -99,16 +104,18 @@ class Audit:
             except psycopg.OperationalError as error:
                 _log.warning("signatures wait to be booked", why=str(error))
 
-    async def _write(self, batch: list[tuple[Entry, asyncio.Future[bool]]]) -> None:
+    async def _write(self, batch: list[_Asked]) -> None:
         try:
-            allowed = await self._store.sign([entry for entry, _ in batch])
+            allowed = await self._store.sign(
+                [entry for entry, _, _ in batch], [spool_id for _, spool_id, _ in batch]
+            )
         except Exception as error:  # noqa: BLE001 - whatever it is, nothing was signed
             # Each asker is told, and the next batch may find the database again.
-            for _, told in batch:
+            for _, _, told in batch:
                 if not told.done():
                     told.set_exception(error)
             return
-        for number, (entry, told) in enumerate(batch):
+        for number, (entry, _, told) in enumerate(batch):
             self._note(entry, allowed=number in allowed)
             if not told.done():
                 told.set_result(number in allowed)

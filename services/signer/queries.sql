@@ -127,12 +127,14 @@ where id = %(id)s and master_key = %(was)s
 -- name: sign
 -- Write down the signatures that may be made, and say which: the wallet is active, its credentials
 -- are those that were read, and the engine holds it now. What opens nothing is signed after the end
--- of a lease, too, as long as nobody else has taken the wallet.
+-- of a lease, too, as long as nobody else has taken the wallet. What was not answered in time was
+-- spooled, and may be booked by now: it has one row.
 with asked as (
     select * from unnest(%(wallets)s::text[], %(editions)s::integer[], %(kinds)s::text[],
         %(summaries)s::text[], %(digests)s::bytea[], %(engines)s::text[], %(epochs)s::bigint[],
-        %(pids)s::integer[], %(uids)s::integer[], %(open_nothing)s::boolean[]) with ordinality
-        as a(wallet_id, edition, kind, summary, digest, engine, epoch, pid, uid, opens_nothing, number)
+        %(pids)s::integer[], %(uids)s::integer[], %(open_nothing)s::boolean[], %(ids)s::uuid[])
+        with ordinality as a(wallet_id, edition, kind, summary, digest, engine, epoch, pid, uid,
+                             opens_nothing, spool_id, number)
 ), allowed as (
     select a.* from asked a
     join trading_wallet w on w.id = a.wallet_id and w.state = 'ACTIVE' and w.edition = a.edition
@@ -141,8 +143,10 @@ with asked as (
          and substring(l.engine from '^[a-z]+') = a.engine
          and l.epoch = a.epoch and (l.until > clock_timestamp() or a.opens_nothing)
 ), written as (
-    insert into wallet_signature (wallet_id, kind, summary, digest, engine, epoch, pid, uid)
-    select wallet_id, kind, summary, digest, engine, epoch, pid, uid from allowed order by number
+    insert into wallet_signature (wallet_id, kind, summary, digest, engine, epoch, pid, uid, spool_id)
+    select wallet_id, kind, summary, digest, engine, epoch, pid, uid, spool_id
+    from allowed order by number
+    on conflict (spool_id) where spool_id is not null do nothing
 )
 select number from allowed
 

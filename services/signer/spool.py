@@ -10,17 +10,17 @@ import asyncio
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from uuid import uuid4
 
 import msgspec
 import structlog
 
-from services.signer.store import Entry, Spooled, Store
-from tradingtools import clock
+from services.signer.store import Spooled, Store
 from tradingtools.domain.errors import LimitReached
 
 MOST = 100_000
 """Signatures that it has room for; beyond them nothing is signed until they are booked."""
+_READS_PERCENT = 75
+"""Part of the room that reads may have: the rest is for what ends orders."""
 _BATCH = 1_000
 _log = structlog.get_logger("signer")
 _decoder = msgspec.json.Decoder(Spooled)
@@ -48,17 +48,17 @@ class Spool:
         """Return what is not booked yet, oldest first."""
         return tuple(self._waiting)
 
-    async def add(self, entries: Sequence[Entry]) -> None:
-        """Make entries durable.
+    async def add(self, spooled: Sequence[Spooled]) -> None:
+        """Make signatures durable.
 
         Raises:
             LimitReached: there is no room.
             OSError: the disk does not take them.
         """
-        now = clock.now_ms()
-        spooled = [Spooled(id=uuid4(), signed_ms=now, entry=one) for one in entries]
+        reads = all(one.entry.reads for one in spooled)
+        room = self._most * _READS_PERCENT // 100 if reads else self._most
         async with self._writing:
-            if len(self._waiting) + len(spooled) > self._most:
+            if len(self._waiting) + len(spooled) > room:
                 raise LimitReached("the signer's disk has no room for more", retry_after_ms="1000")
             await asyncio.to_thread(_append, self._path, spooled)
             self._waiting += spooled

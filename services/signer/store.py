@@ -83,9 +83,14 @@ class Entry(Struct, frozen=True, kw_only=True):
     opens_nothing: bool = False
     """It reads, or ends orders."""
 
+    @property
+    def reads(self) -> bool:
+        """Return whether it does nothing at the exchange at all."""
+        return self.opens_nothing and self.summary.startswith("GET ")
+
 
 class Spooled(Struct, frozen=True, kw_only=True):
-    """A signature that left while the database was away."""
+    """A signature that leaves even when the database is away; it has one row, whoever writes it."""
 
     id: UUID
     signed_ms: int
@@ -272,8 +277,13 @@ class Store:
             }  # fmt: skip
             await connection.execute(_SQL["rewrap_sealing_key"], asked)
 
-    async def sign(self, entries: Sequence[Entry]) -> frozenset[int]:
-        """Write down what may be signed; return which of the entries, from 0."""
+    async def sign(self, entries: Sequence[Entry], ids: Sequence[UUID | None]) -> frozenset[int]:
+        """Write down what may be signed; return which of the entries, from 0.
+
+        Args:
+            entries: that wait.
+            ids: of those of them that are spooled when this is not answered in time.
+        """
         rows = await self._rows(
             "sign",
             wallets=[e.wallet for e in entries],
@@ -286,6 +296,7 @@ class Store:
             pids=[e.pid for e in entries],
             uids=[e.uid for e in entries],
             open_nothing=[e.opens_nothing for e in entries],
+            ids=ids,
         )
         return frozenset(row["number"] - 1 for row in rows)
 

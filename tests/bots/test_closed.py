@@ -12,6 +12,7 @@ import pytest
 from tests.bots.world import SWAP, Bots, Engine, bots, until
 from tests.fault import stores
 from tests.fault.stores import Store
+from tradingtools import clock
 
 MAKER, TAKER = "mm0000000001", "sg0000000001"
 KILL = f"kil_{7:032x}"
@@ -52,8 +53,13 @@ def booked(world: Bots) -> Decimal:
     return sum((world.booked(one) for (one,) in world.rows("select id from bot")), Decimal(0))
 
 
-def spooled(world: Bots) -> int:
-    ((count,),) = world.rows("select count(*) from wallet_signature where spool_id is not null")
+def signed(world: Bots, since_ms: int, until_ms: int) -> int:
+    """Return how many signatures are written that were made at a time."""
+    ((count,),) = world.rows(
+        "select count(*) from wallet_signature where signed_at between to_timestamp(%s)"
+        " and to_timestamp(%s)",
+        since_ms / 1000, until_ms / 1000,
+    )  # fmt: skip
     return int(count)
 
 
@@ -96,16 +102,18 @@ def test_without_its_database_nothing_opens_cancels_leave_and_exits_once_it_is_b
     try:
         lease = world.rows("select engine, epoch from trading_wallet_lease")
         database.stop(signal.SIGKILL)
+        stopped_ms = clock.now_ms()
         until(lambda: not resting(world), "the cancels")
         before = placed(world)
         since = switches(world)
         until(lambda: switches(world) >= since + 2, "the dead man's switch being set on")
         assert placed(world) == before
+        started_ms = clock.now_ms()
         database.start()
         until(lambda: world.position() == 0, "the exit")
         until(lambda: len(resting(world)) == 2, "both quotes again")
         assert world.rows("select engine, epoch from trading_wallet_lease") == lease
-        until(lambda: spooled(world), "the signatures of the cancels")
+        until(lambda: signed(world, stopped_ms, started_ms), "the signatures of the cancels")
         stopped(world)
         assert "wallet failed" not in engine.log.read_text()
     finally:

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+from uuid import UUID, uuid4
 
 import msgspec
 import psycopg
@@ -21,20 +22,26 @@ CANCEL = Entry(
     wallet="wal_1", edition=1, kind="okx.rest", summary="POST /api/v5/trade/cancel-order",
     digest=b"d" * 32, engine="bots", epoch=7, pid=1, uid=1, opens_nothing=True,
 )  # fmt: skip
+READ = msgspec.structs.replace(CANCEL, summary="GET /api/v5/account/positions")
 ORDER = msgspec.structs.replace(CANCEL, summary="POST /api/v5/trade/order", opens_nothing=False)
 
 
 class Database:
-    """The store as an audit sees it; away, it raises, or stands still."""
+    """The store as an audit sees it; mute, it writes and does not say so."""
 
     def __init__(self) -> None:
         self.away = False
         self.standing = False
+        self.mute = False
         self.booked: list[Spooled] = []
+        self.written: list[UUID | None] = []
         self.holder = ("bots", 7, 1)
 
-    async def sign(self, entries: Sequence[Entry]) -> frozenset[int]:
+    async def sign(self, entries: Sequence[Entry], ids: Sequence[UUID | None]) -> frozenset[int]:
         await self.answers()
+        self.written += ids
+        if self.mute:
+            raise psycopg.OperationalError("the answer to a commit is lost")
         return frozenset(
             number
             for number, one in enumerate(entries)
@@ -50,6 +57,10 @@ class Database:
     async def book(self, spooled: Sequence[Spooled]) -> None:
         await self.answers()
         self.booked += spooled
+
+
+def spooled(entry: Entry = CANCEL) -> Spooled:
+    return Spooled(id=uuid4(), signed_ms=1, entry=entry)
 
 
 @pytest.fixture
@@ -109,13 +120,13 @@ async def test_what_was_spooled_is_booked_and_a_cut_off_line_is_let_go(
     database: Any, tmp_path: Path
 ) -> None:
     path = tmp_path / "spool"
-    await Spool(path).add([CANCEL, CANCEL])
+    await Spool(path).add([spooled(), spooled()])
     with path.open("ab") as file:
         file.write(b'{"id":"')
     spool = Spool(path)
     ids = [one.id for one in spool.waiting]
     assert len(set(ids)) == 2
-    await spool.add([CANCEL])
+    await spool.add([spooled()])
     await spool.book(database)
     assert [one.id for one in database.booked][:2] == ids
     assert (len(database.booked), spool.waiting, path.read_bytes()) == (3, (), b"")
@@ -123,6 +134,29 @@ async def test_what_was_spooled_is_booked_and_a_cut_off_line_is_let_go(
 
 async def test_a_full_spool_takes_no_more(tmp_path: Path) -> None:
     spool = Spool(tmp_path / "spool", most=1)
-    await spool.add([CANCEL])
+    await spool.add([spooled()])
     with pytest.raises(LimitReached):
-        await spool.add([CANCEL])
+        await spool.add([spooled()])
+
+
+async def test_reads_leave_room_for_what_ends_orders(tmp_path: Path) -> None:
+    spool = Spool(tmp_path / "spool", most=4)
+    for _ in range(3):
+        await spool.add([spooled(READ)])
+    with pytest.raises(LimitReached):
+        await spool.add([spooled(READ)])
+    await spool.add([spooled(CANCEL)])
+    with pytest.raises(LimitReached):
+        await spool.add([spooled(CANCEL)])
+
+
+async def test_what_was_written_and_not_answered_is_spooled_under_the_same_id(
+    database: Any, tmp_path: Path
+) -> None:
+    spool = Spool(tmp_path / "spool")
+    audit = Audit(database, spool)
+    async with alongside(audit.run()):
+        assert await audit.write(CANCEL)
+        database.mute = True
+        assert await audit.write(CANCEL)
+    assert [one.id for one in spool.waiting] == database.written[1:]

@@ -92,7 +92,7 @@ create table wallet_signature (
     pid       integer not null,
     uid       integer not null,
     signed_at timestamptz not null default clock_timestamp(),
-    -- Of one that left while this database was away, and was on the signer's own disk before.
+    -- Of one that leaves while this database is away, too: it is on the signer's own disk before.
     spool_id  uuid
 );
 create unique index wallet_signature_spooled on wallet_signature (spool_id)
