@@ -30,7 +30,7 @@ run: export TT_LAUNCHER_STATE_DIR := $(or $(STATE),$(TT_LAUNCHER_STATE_DIR))
 comma := ,
 COUNTS := $(or $(FOLLOWERS),1$(comma)10$(comma)100$(comma)1000)
 
-.PHONY: bench bench-bots bench-compare bench-events bench-guard bench-parts bench-perfmon help setup run check health verify-audit test checks pytest test-long chaos simulate mutations needs kill-lines lint types imports proto proto-check fmt requirements promtool browser boards clickhouse sbom advisories clean
+.PHONY: bench bench-bots bench-compare bench-events bench-guard bench-parts bench-perfmon help setup run check health verify-audit test checks pytest test-long chaos simulate mutations needs kill-lines kill-lines-bots lint types imports proto proto-check fmt requirements promtool browser boards clickhouse sbom advisories clean
 
 help: ## Show what there is to make
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  %-14s %s\n", $$1, $$2}'
@@ -109,6 +109,9 @@ bench-events: $(READY) ## How late the log of events is, what it costs, and how 
 
 kill-lines: $(READY) ## kill -9 at every line of the money path, about 20 minutes, or in pieces (SAMPLE=40 takes some, MINUTES=5 STEPS=dir goes on where it was, LOOKING=1 kills nobody, SEED=1, KEEP=dir)
 	@exec $(BIN)/python -m tests.fault.kill_lines --seed $(or $(SEED),1) $(if $(SAMPLE),--sample $(SAMPLE)) $(if $(MINUTES),--minutes $(MINUTES)) $(if $(STEPS),--steps $(STEPS)) $(if $(LOOKING),--looking) $(if $(KEEP),--keep $(KEEP))
+
+kill-lines-bots: $(READY) ## The same for an engine of bots, in pieces (PIECE=okx.sending, MINUTES=5 each, STEPS=dir goes on where it was, REPORT=1 tells what STEPS has not)
+	@exec $(BIN)/python -m tests.bots.kill_lines --seed $(or $(SEED),1) $(if $(PIECE),--piece $(PIECE)) $(if $(MINUTES),--minutes $(MINUTES)) $(if $(STEPS),--steps $(STEPS)) $(if $(LOOKING),--looking) $(if $(REPORT),--report)
 
 lint: $(READY) ## Style and mistakes (ruff), formatting included
 	@$(BIN)/ruff check .

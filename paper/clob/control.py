@@ -114,6 +114,7 @@ class Control:
             web.post("/restart", self._restart),
             web.post("/switches", self._switch),
             web.post("/faults", self._fault),
+            web.delete("/faults", self._clear),
             web.post("/release", self._release),
             web.post("/drop", self._drop),
         ]
@@ -241,6 +242,10 @@ class Control:
 
     async def _fault(self, request: web.Request) -> web.Response:
         self._venue.faults.add(await _read(request, Fault))
+        return reply({})
+
+    async def _clear(self, _: web.Request) -> web.Response:
+        self._venue.faults.clear()
         return reply({})
 
     async def _release(self, _: web.Request) -> web.Response:

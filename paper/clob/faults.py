@@ -44,6 +44,10 @@ class Faults:
         """Let the next requests go wrong."""
         self._waiting.append(fault)
 
+    def clear(self) -> None:
+        """Forget the faults that no request has met."""
+        self._waiting.clear()
+
     def take(self, method: str, path: str) -> Fault | None:
         """Return the fault of a request; it is used up once."""
         for fault in self._waiting:

@@ -19,7 +19,10 @@ _LEASE_LOG = """
 create table lease_log (at timestamptz default clock_timestamp(), epoch bigint, until timestamptz);
 create function log_lease() returns trigger language plpgsql security definer as $$
 begin
-    insert into lease_log (epoch, until) values (new.epoch, new.until);
+    -- Whoever knows that its owner is dead may end it: what has left is on its way still.
+    insert into lease_log (epoch, until) select new.epoch, new.until
+    where tg_op = 'INSERT' or new.epoch <> old.epoch or new.until >= old.until
+        or new.incarnation <> old.incarnation;
     return new;
 end $$;
 create trigger log_lease after insert or update on trading_wallet_lease
@@ -48,7 +51,7 @@ def wrongs(world: Bots, most: Mapping[str, int]) -> list[str]:
         *_without_permit(world, taken, bots),
         *_forgotten(world, bots),
         *_misbooked(world, bots),
-        *_beyond(world, most),
+        *_beyond(world, bots, most),
         *([] if world.okx.conserved() else ["money came or went"]),
     ]
 
@@ -130,7 +133,7 @@ def _forgotten(world: Bots, bots: list[str]) -> Iterator[str]:
 
 
 def _misbooked(world: Bots, bots: list[str]) -> Iterator[str]:
-    told = Counter((one["clOrdId"], Decimal(one["fillSz"])) for one in _fills(world))
+    told = Counter((one["clOrdId"], Decimal(one["fillSz"])) for one in _fills(world, bots))
     booked = Counter(
         (order_id, Decimal(size) / 10**8)
         for order_id, size in world.rows("select order_id, size from bot_fill where not undone")
@@ -143,9 +146,9 @@ def _misbooked(world: Bots, bots: list[str]) -> Iterator[str]:
         yield f"the exchange holds {held}, the bots' fills make {believed}"
 
 
-def _beyond(world: Bots, most: Mapping[str, int]) -> Iterator[str]:
+def _beyond(world: Bots, bots: list[str], most: Mapping[str, int]) -> Iterator[str]:
     signed = defaultdict(list)
-    for one in _fills(world):
+    for one in _fills(world, bots):
         size = Decimal(one["fillSz"])
         signed[one["instId"]].append(size if one["side"] == "buy" else -size)
     for name, sizes in signed.items():
@@ -154,13 +157,13 @@ def _beyond(world: Bots, most: Mapping[str, int]) -> Iterator[str]:
             yield f"{name} stood at {worst}, {most[name]} at most was wanted"
 
 
-def _fills(world: Bots) -> list[dict[str, str]]:
-    """Return the exchange's fills, oldest first."""
+def _fills(world: Bots, bots: list[str]) -> list[dict[str, str]]:
+    """Return the exchange's fills of the bots' orders, oldest first."""
     found: list[dict[str, str]] = []
     after = ""
     while True:
         page = world.asked(f"trade/fills-history?instType=SWAP&limit=100{after}")
         found += page
         if len(page) < 100:
-            return found[::-1]
+            return [one for one in reversed(found) if _owner(one["clOrdId"], bots)]
         after = f"&after={page[-1]['billId']}"

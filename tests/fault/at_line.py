@@ -92,7 +92,8 @@ def read(path: Path) -> list[Step]:
     return [Step.parse(line) for line in path.read_text().splitlines()] if path.exists() else []
 
 
-def _noting(path: Path) -> Callable[[Step], None]:
+def noting(path: Path) -> Callable[[Step], None]:
+    """Return what writes a step to a file, durable over a kill."""
     number = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
     return lambda step: (os.write(number, f"{step.text}\n".encode()), None)[1]
 
@@ -102,7 +103,7 @@ def main(service: str, directory: Path) -> None:
     # The service must see the command line that it has otherwise.
     sys.argv = [f"services.{service}"]
     importlib.import_module(f"services.{service}.app")
-    note = _noting(directory / "reached")
+    note = noting(directory / "reached")
     while True:
         reached = {step.place for step in read(directory / "reached")}
         plan = [step for step in read(directory / "plan") if step.place not in reached]
@@ -116,9 +117,13 @@ def main(service: str, directory: Path) -> None:
             raise SystemExit(os.waitstatus_to_exitcode(status))
 
 
-def _live(service: str, killer: Killer) -> None:
-    # Whoever kills the parent, or ends it, means the service.
+def alone() -> None:
+    """End with the parent: whoever kills it, or ends it, means the service."""
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def _live(service: str, killer: Killer) -> None:
+    alone()
     threading.settrace(killer)
     sys.settrace(killer)
     runpy.run_module(f"services.{service}", run_name="__main__", alter_sys=True)
