@@ -147,12 +147,14 @@ def account(*positions: AccountPosition) -> AccountState:
 FRESH = book(ONE, [(640_000, 900)], [(640_001, 900)])
 
 
-def test_a_bot_near_liquidation_cancels_and_flattens() -> None:
+@pytest.mark.parametrize("life", [BotState.RUNNING, BotState.PAUSED, BotState.STOPPED])
+def test_a_bot_near_liquidation_cancels_and_flattens(life: BotState) -> None:
     run = Run(1, AMENDS)
     limits = RiskLimits(min_liquidation_buffer=100_000)
     held = {ONE.id: Holding(size=5, cost=5 * WORTH)}
     bot = begun(run, limits=limits, holdings=held)
     bot.market(FRESH, run.now)
+    bot.life = life
 
     bot.account(account(position(5, "64000", "63000")), run.now)
     run.act(bot.tick(run.now))
