@@ -212,3 +212,14 @@ def test_a_day_replays_the_same(seed: int) -> None:
             day.step()
     assert repr(first.exchange.happenings) == repr(again.exchange.happenings)
     assert first.exchange.happenings
+
+
+def test_an_order_that_two_levels_meet_is_one_maker_of_the_trade() -> None:
+    """A client knows a fill by trade and order: two makers of one order would be one fill to it."""
+    world = World()
+    world.place("ann", "1", "BUY", 5_000, 2_000, "GTC")
+
+    world.exchange.snapshot("0xc", [], [(4_900, 5 * ONE), (5_000, 7 * ONE)], world.now)
+
+    (trade,) = world.exchange.trades.values()
+    assert [(leg.wallet, leg.size) for leg in trade.makers] == [("ann", 12 * ONE)]

@@ -47,11 +47,12 @@ class TradeMaker:
         now_ms: int,
     ) -> Trade:
         total = sum(match.size for match in matches)
-        legs = [
-            _leg(orders[match.maker], price, match.size)
-            for match in matches
-            if match.maker is not None
-        ]
+        # Whoever is met by several of the taker's parts is one maker of the trade.
+        makers: dict[int, int] = {}
+        for match in matches:
+            if match.maker is not None:
+                makers[match.maker] = makers.get(match.maker, 0) + match.size
+        legs = [_leg(orders[maker], price, size) for maker, size in makers.items()]
         strangers = sum(match.size for match in matches if match.maker is None)
         number = self._next()
         buys: Side = "BUY" if matches[0].taker_side == "buy" else "SELL"
