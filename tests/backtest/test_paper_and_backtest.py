@@ -22,7 +22,7 @@ from tests.backtest.paper_account import PaperAccount
 def on_paper(one: Trial, assumptions: Assumptions) -> tuple[Outcome, Decimal]:
     """Run a bot against the paper OKX' own core; return what the account has gained, too."""
     (traded,) = one.instruments
-    account = PaperAccount(traded, START_MS)
+    account = PaperAccount([traded], START_MS)
     test = Backtest(
         strategy(one.name),
         one.config,
