@@ -98,7 +98,7 @@ class ClobBots(BotWorld):
         answers = [
             json.loads(one["answer"])
             for one in self.journal()
-            if one["path"] == "/order" and one["method"] == "POST"
+            if one["path"] == "/order" and one["method"] == "POST" and one["status"] == 200
             if one["answer"] and one["signer"].lower() == WALLETS[0].lower()
         ]
         return [one["orderID"] for one in answers if one.get("success") and one["orderID"]]

@@ -25,7 +25,6 @@ from tests.paper_okx.raw import Rest
 
 OTHER = "ETH-USDT-SWAP"
 MAKER, TURNER = "mm0000000001", "sg0000000001"
-KILL = f"kil_{7:032x}"
 _LIMITS = {"max_position": "6"}
 _RESTED = ("RISK_STOPPED", "ERROR")
 _CALM_SECONDS = 900.0
@@ -52,7 +51,7 @@ class People(ABC):
         self.dice = random.Random(seed)  # noqa: S311 - a seed makes it repeatable
         self._due = 0.0
         self._ends: list[tuple[float, Act]] = []
-        self._signer_due: float | None = None
+        self._configs: dict[str, object] = {}
 
     def act(self) -> None:
         """Do what is due, and the next thing when its time has come."""
@@ -191,6 +190,8 @@ class People(ABC):
         """Have a bot begin with settings that are none, while its orders rest."""
         bot_id = self._some()
         ((config,),) = self.world.rows("select config from bot where id = %s", bot_id)
+        # Of two at once the second one would keep what the first has broken.
+        config = self._configs.setdefault(bot_id, config)
         change = "update bot set config = %s, version = version + 1 where id = %s"
         self.world.rows(change, json.dumps({"order_size": "none"}), bot_id)
         self._end_one()
@@ -200,17 +201,19 @@ class People(ABC):
         self.world.rows(
             "insert into kill_switch (id, tenant, exchange, reason, actor)"
             " values (%s, 'default', %s, 'prices are wrong', 'me') on conflict do nothing",
-            KILL, self.dice.choice(["", self.exchange]),
+            f"kil_{self.dice.getrandbits(128):032x}", self.dice.choice(["", self.exchange]),
         )  # fmt: skip
         self._later(self._clear_kill_switch, seconds=20.0)
 
     def _clear_kill_switch(self) -> None:
-        self.world.rows("delete from kill_switch_wallet")
-        self.world.rows("delete from kill_switch")
+        self.world.rows(
+            "update kill_switch set cleared_at = clock_timestamp(), cleared_by = 'me'"
+            " where cleared_at is null"
+        )
 
     def _market_limit(self) -> None:
         """Let a limit of many bots be reached."""
-        limits = self.dice.choice([{"max_gross": 1}, {"max_daily_loss": 1}, {"max_open_orders": 1}])
+        limits = self.dice.choice([{"max_gross": 1}, {"max_daily_loss": 1}, {"max_net": 1}])
         self.world.rows(
             "insert into risk_limit (tenant, scope, subject, limits, changed_by)"
             " values ('default', 'PORTFOLIO', '', %s, 'me') on conflict do nothing",
