@@ -60,10 +60,10 @@ def _health(directory: Path, console: Console) -> int:
     note = read_note(directory)
     if note is None or not is_running(directory):
         raise StateError(f"{directory}: no run goes on here")
-    told = [*health.of_engine(note.ports, os.environ), health.of_edge(note.rest_url)]
-    for one in told:
+    looks = [*health.of_engine(note.ports, os.environ), health.of_edge(note.rest_url)]
+    for one in looks:
         view.say(console, f"{one.name:<9} {one.said}")
-    return 0 if all(one.well for one in told) else 1
+    return 0 if all(one.well for one in looks) else 1
 
 
 def _check(directory: Path, settings: Settings, console: Console) -> int:

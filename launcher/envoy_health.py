@@ -15,7 +15,7 @@ PATH = "/health"
 _CLUSTER = "control-health"
 _FILTER = "type.googleapis.com/envoy.extensions.filters.http.health_check.v3.HealthCheck"
 _HTTP = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
-_ASKED: list[dict[str, Any]] = [
+_HEADERS: list[dict[str, Any]] = [
     {"name": ":method", "string_match": {"exact": "GET"}},
     {"name": ":path", "string_match": {"exact": PATH}},
     # What is called in gRPC is no question about health.
@@ -30,7 +30,7 @@ def filters(port: int) -> str:
     config = {
         "@type": _FILTER,
         "pass_through_mode": False,
-        "headers": _ASKED,
+        "headers": _HEADERS,
         "cluster_min_healthy_percentages": {_CLUSTER: {"value": 100}},
     }
     return f"- {json.dumps({'name': 'envoy.filters.http.health_check', 'typed_config': config})}"

@@ -92,8 +92,8 @@ def _chosen(shares: int, trusted: Sequence[str]) -> dict[str, Any]:
             "stat_prefix": "trusted",
         },
     }
-    asked = {"single_predicate": {"input": _SOURCE, "custom_match": networks}}
-    matchers = [{"predicate": asked, "on_match": _chain("trusted")}]
+    predicate = {"single_predicate": {"input": _SOURCE, "custom_match": networks}}
+    matchers = [{"predicate": predicate, "on_match": _chain("trusted")}]
     return {"matcher_list": {"matchers": matchers}, "on_no_match": by_hash}
 
 

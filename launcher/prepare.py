@@ -146,7 +146,7 @@ def prepare(settings: Settings, state: State, environ: Mapping[str, str]) -> Pre
         venue_url=at["venue"] if layout.paper_venue else "",
         rest_url=at["rest"],
         default_cash_micros=_cash_micros(full[_CASH]),
-        ports=core.told_ports(layout, programs, full),
+        ports=core.process_ports(layout, programs, full),
         console_url=f"http://{full['TT_CONSOLE_HTTP_LISTEN']}/console/",
         follower_wallet=_follower_wallet(settings, state.run_id),
     )

@@ -87,12 +87,14 @@ def _signals() -> Iterator[tuple[Event, Event]]:
     """Events for the first and the second Ctrl-C (or SIGTERM)."""
     stop, hurry = Event(), Event()
 
-    def told(_number: int, _frame: FrameType | None) -> None:
+    def on_signal(_number: int, _frame: FrameType | None) -> None:
         if stop.is_set():
             hurry.set()
         stop.set()
 
-    before = {number: signal.signal(number, told) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {
+        number: signal.signal(number, on_signal) for number in (signal.SIGINT, signal.SIGTERM)
+    }
     try:
         yield stop, hurry
     finally:

@@ -51,6 +51,6 @@ class RunningCheck:
         """Judge this evidence; what was found before is not named twice."""
         self.looks += 1
         for breach in breaches(evidence, AT_ANY_TIME):
-            told = replace(breach, detail=f"while it ran: {breach.detail}")
-            if told not in self.found and len(self.found) < _KEPT:
-                self.found.append(told)
+            seen = replace(breach, detail=f"while it ran: {breach.detail}")
+            if seen not in self.found and len(self.found) < _KEPT:
+                self.found.append(seen)

@@ -56,11 +56,11 @@ def _answer(given: argparse.Namespace) -> dict[str, Any]:
 
     # Nobody's order waits for it.
     os.nice(max(0, _STANDS_BACK - os.nice(0)))
-    asked = sys.stdin.buffer.read()
+    body = sys.stdin.buffer.read()
     try:
         if given.command == "simulate":
-            return tasks.simulate(msgspec.json.decode(asked, type=tasks.Simulation), os.environ)
-        return tasks.compare(msgspec.json.decode(asked, type=tasks.Comparison), given.recording)
+            return tasks.simulate(msgspec.json.decode(body, type=tasks.Simulation), os.environ)
+        return tasks.compare(msgspec.json.decode(body, type=tasks.Comparison), given.recording)
     except msgspec.MsgspecError as error:
         raise Refused(f"request: {error}") from None
 

@@ -108,8 +108,8 @@ def _loaded(product: Analytics, own: Analytics | None, wanted: Wanted) -> Histor
     _mark(found, trades, own, wanted)
     found.events.sort(key=lambda event: event.at_ms)
     if moves:
-        told = ", ".join(f"{n} {action}" for action, n in moves.most_common())
-        found.unknown.append(f"moves of shares without a trade are not followed: {told}")
+        moves_text = ", ".join(f"{n} {action}" for action, n in moves.most_common())
+        found.unknown.append(f"moves of shares without a trade are not followed: {moves_text}")
     if not whole:
         found.unknown.append(f"of his rows the newest {MOST_ROWS} are read")
     if found.trades > MOST_TRADES:
@@ -142,11 +142,11 @@ def _books(
 ) -> dict[tuple[str, str], tuple[Level, ...]]:
     """Return the asks that were recorded after these trades, by transaction and asset."""
     values: Values = {"wallet": wanted.wallet, "delay": wanted.delay_seconds}
-    told = {(key.leader_tx, key.asset_id) for key in trades}
+    keys = {(key.leader_tx, key.asset_id) for key in trades}
     return {
         (row.leader_tx, row.asset_id): _levels(row.asks)
         for row in own.rows(_QUERIES["books"], values, _Books)
-        if (row.leader_tx, row.asset_id) in told
+        if (row.leader_tx, row.asset_id) in keys
     }
 
 

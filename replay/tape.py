@@ -17,7 +17,7 @@ from tradingtools.domain.book import Book, BookStatus, Level
 from tradingtools.domain.leader_trade import Side
 from tradingtools.storage import recordings
 
-_TOLD = (BookStatus.FRESH, BookStatus.EMPTY)
+_USABLE = (BookStatus.FRESH, BookStatus.EMPTY)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -46,7 +46,7 @@ def read(
         until_ms: last instant.
     """
     tape = Tape()
-    told: set[tuple[object, ...]] = set()
+    emitted: set[tuple[object, ...]] = set()
     for day in days:
         for at, judgement in _of(directory, day, leaders, tape.damaged.append):
             if not since_ms <= at <= until_ms:
@@ -57,12 +57,12 @@ def read(
                 continue
             # Parts of a fan-out, other partitions and repetitions tell the same again.
             name = (judgement.key, sum(row.count for row in judgement.rows), len(judgement.rows))
-            if name not in told:
-                told.add(name)
+            if name not in emitted:
+                emitted.add(name)
                 tape.seen.append(_seen(judgement))
     tape.seen.sort(key=lambda seen: seen.at_ms)
     for seen in tape.seen:
-        if seen.book is not None and seen.book.told and seen.book.bids:
+        if seen.book is not None and seen.book.usable and seen.book.bids:
             tape.marks[seen.trade.key.asset_id] = seen.book.bids[0][0]
     return tape
 
@@ -114,6 +114,6 @@ def _whole(book: Book) -> Book:
 
 
 def _levels(book: RecordedBook | None, side: Side) -> tuple[Level, ...] | None:
-    if book is None or book.status not in _TOLD:
+    if book is None or book.status not in _USABLE:
         return None
     return tuple(book.asks if side is Side.BUY else book.bids)

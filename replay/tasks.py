@@ -46,15 +46,15 @@ class Comparison(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     budget_micros: int | None = None
 
 
-def simulate(asked: Simulation, environ: Mapping[str, str]) -> dict[str, Any]:
+def simulate(request: Simulation, environ: Mapping[str, str]) -> dict[str, Any]:
     """Return what a follower would have made of a leader. Raises Refused, Unavailable,
     WrongTypes."""
     wanted = history.Wanted(
-        wallet=asked.subscription.leader,
-        since_ms=asked.since_ms,
-        until_ms=asked.until_ms,
-        delay_seconds=asked.delay_seconds,
-        fee_rate_micros=asked.fee_rate_micros,
+        wallet=request.subscription.leader,
+        since_ms=request.since_ms,
+        until_ms=request.until_ms,
+        delay_seconds=request.delay_seconds,
+        fee_rate_micros=request.fee_rate_micros,
     )
     with ExitStack() as stack:
         product = stack.enter_context(analytics.opened(environ, own=False))
@@ -62,12 +62,12 @@ def simulate(asked: Simulation, environ: Mapping[str, str]) -> dict[str, Any]:
         if product is None:
             raise Refused("no analytical store is here: TT_CLICKHOUSE_URL or TT_ANALYTICS_DIR")
         known = history.load(product, own, wanted)
-    follower = PaperFollower(asked.subscription, asked.budget_micros)
+    follower = PaperFollower(request.subscription, request.budget_micros)
     follower.follow(known.events)
     unknown = [*known.unknown, *assumptions(follower), _NOT_KNOWN]
     if known.first_ms is None:
         unknown.insert(0, "nothing is known of this leader")
-    elif known.first_ms > asked.since_ms:
+    elif known.first_ms > request.since_ms:
         unknown.insert(0, f"his record begins at {_instant(known.first_ms)}")
     return {
         "trades": known.trades,
@@ -76,36 +76,36 @@ def simulate(asked: Simulation, environ: Mapping[str, str]) -> dict[str, Any]:
     }
 
 
-def compare(asked: Comparison, directory: Path) -> dict[str, Any]:
+def compare(request: Comparison, directory: Path) -> dict[str, Any]:
     """Return what each of the settings would have made of the recorded trades of its leader.
 
     Raises:
         Refused: nothing is recorded.
     """
-    leaders = {each.leader for each in asked.subscriptions}
-    days = list(_days(directory, asked.since_ms, asked.until_ms))
-    told = tape.read(directory, days, leaders, asked.since_ms, asked.until_ms)
+    leaders = {each.leader for each in request.subscriptions}
+    days = list(_days(directory, request.since_ms, request.until_ms))
+    recorded = tape.read(directory, days, leaders, request.since_ms, request.until_ms)
     outcomes, unknown = [], dict[str, None]()
-    for subscription in asked.subscriptions:
-        follower = PaperFollower(subscription, asked.budget_micros)
-        follower.follow(s for s in told.seen if s.trade.key.leader == subscription.leader)
-        outcomes.append(outcome(follower, told.marks))
+    for subscription in request.subscriptions:
+        follower = PaperFollower(subscription, request.budget_micros)
+        follower.follow(s for s in recorded.seen if s.trade.key.leader == subscription.leader)
+        outcomes.append(outcome(follower, recorded.marks))
         unknown |= dict.fromkeys(assumptions(follower))
     notes = [
-        *([] if told.seen else ["nothing is recorded of the leader within the time"]),
+        *([] if recorded.seen else ["nothing is recorded of the leader within the time"]),
         "what was held before the time is not there: caps and exits begin with nothing",
         "what is held at its end is worth the last bid that was recorded",
         *unknown,
         _NOT_KNOWN,
-        *(f"a recording is damaged: {each}" for each in told.damaged),
+        *(f"a recording is damaged: {each}" for each in recorded.damaged),
     ]
     answer: dict[str, Any] = {
-        "trades": len({seen.trade.key for seen in told.seen}),
+        "trades": len({seen.trade.key for seen in recorded.seen}),
         "outcomes": outcomes,
         "unknown": notes,
     }
-    if told.first_ms is not None and told.last_ms is not None:
-        answer["recorded_from_ms"], answer["recorded_to_ms"] = told.first_ms, told.last_ms
+    if recorded.first_ms is not None and recorded.last_ms is not None:
+        answer["recorded_from_ms"], answer["recorded_to_ms"] = recorded.first_ms, recorded.last_ms
     return answer
 
 

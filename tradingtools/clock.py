@@ -41,13 +41,13 @@ class _System:
     def monotonic_ns(self) -> int:
         return time.monotonic_ns()
 
-    def agree(self, told_ns: int, asked_ns: int) -> int:
+    def agree(self, server_ns: int, requested_ns: int) -> int:
         now_ns = time.monotonic_ns()
         # Of the same instant: what passes between two looks would put the clock forward for good.
         wall_ns = time.time_ns() if self._zero_ns is None else self._zero_ns + now_ns
         # It was told at some instant between question and answer.
-        half_ns = (now_ns - asked_ns) // 2
-        off_ns = told_ns - (wall_ns - half_ns)
+        half_ns = (now_ns - requested_ns) // 2
+        off_ns = server_ns - (wall_ns - half_ns)
         if abs(off_ns) <= TOLERATED_NS + half_ns:
             off_ns = 0
         self._zero_ns = wall_ns + off_ns - now_ns
@@ -83,18 +83,18 @@ def monotonic() -> float:
     return _clock.monotonic_ns() / 1e9
 
 
-def agree(told_ns: int, asked_ns: int) -> int:
+def agree(server_ns: int, requested_ns: int) -> int:
     """Take over the wall time of the database, unless it is ours already.
 
     Args:
-        told_ns: what it said, nanoseconds since 1970.
-        asked_ns: `monotonic_ns` when it was asked.
+        server_ns: what it said, nanoseconds since 1970.
+        requested_ns: `monotonic_ns` when it was asked.
 
     Returns:
         By how much this process's wall clock was put forward (negative: back), nanoseconds. A clock
         that replaces the system's is everybody's, and is left alone.
     """
-    return _system.agree(told_ns, asked_ns) if _clock is _system else 0
+    return _system.agree(server_ns, requested_ns) if _clock is _system else 0
 
 
 @contextmanager

@@ -51,12 +51,12 @@ def take(directory: Path, code: str, now_s: float) -> list[str]:
         return []
     path = directory / _FOLDER / _name(code)
     try:
-        told = json.loads(path.read_text(encoding="utf-8"))
+        stored = json.loads(path.read_text(encoding="utf-8"))
         path.unlink()
     except FileNotFoundError:
         return []
-    found: list[str] = told["tokens"]
-    return found if now_s < told["until"] else []
+    found: list[str] = stored["tokens"]
+    return found if now_s < stored["until"] else []
 
 
 def _name(code: str) -> str:

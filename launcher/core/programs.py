@@ -197,8 +197,8 @@ def environment(
     }
     filled |= {
         "TT_BOOKFEED_CATALOGUE_FILE": f"{layout.directory}/markets.json",
-        "TT_ALERTS_PROCESSES": _asked(layout, at),
-        "TT_CONTROL_ENGINE_TARGETS": _asked(layout, at),
+        "TT_ALERTS_PROCESSES": _watched_processes(layout, at),
+        "TT_CONTROL_ENGINE_TARGETS": _watched_processes(layout, at),
         "TT_ALERTS_DISKS": layout.directory,
         "TT_CONTROL_LOGIN_SECRET": layout.login_secret,
         "TT_CONSOLE_HTTP_LISTEN": f"127.0.0.1:{layout.ports[CONSOLE_PORT]}",
@@ -243,7 +243,7 @@ def _signer(layout: Layout) -> dict[str, str]:
     }
 
 
-def _asked(layout: Layout, at: Mapping[str, str]) -> str:
+def _watched_processes(layout: Layout, at: Mapping[str, str]) -> str:
     """Return the address whose health the alerts ask; control's is that of its internal port."""
     inside = {"control": "control_internal"}
     names = (name for name in layout.engine if name != "alerts")
@@ -283,7 +283,7 @@ def own_environment(name: str, environ: Mapping[str, str]) -> dict[str, str]:
     return found
 
 
-def told_ports(
+def process_ports(
     layout: Layout, programs: Iterable[Program], environ: Mapping[str, str]
 ) -> dict[str, int]:
     """Where a person finds the programs of a run: a port by name, `<name>_metrics` of its metrics.

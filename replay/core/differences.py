@@ -96,7 +96,7 @@ def first_difference(judgement: Judgement, recorded: Decoder, now: Plan) -> Diff
         for found in _of_follower(
             _outcome(was, identifier, before), _outcome(now, identifier, before)
         ):
-            return _told(judgement, recorded, judgement.key, identifier, found)
+            return _explained(judgement, recorded, judgement.key, identifier, found)
     for key in dict.fromkeys([*was.left, *now.left]):
         of_then, of_now = was.left.get(key, {}), now.left.get(key, {})
         for identifier in dict.fromkeys([*of_then, *of_now]):
@@ -105,7 +105,7 @@ def first_difference(judgement: Judgement, recorded: Decoder, now: Plan) -> Diff
                 _Outcome(copy=of_now.get(identifier), orders=()),
             )
             for found in _of_follower(*outcomes):
-                return _told(judgement, recorded, key, identifier, found)
+                return _explained(judgement, recorded, key, identifier, found)
     return None
 
 
@@ -173,7 +173,7 @@ def _shown(field: str, value: object) -> str:
             return str(value) or NOTHING
 
 
-def _told(
+def _explained(
     judgement: Judgement, recorded: Decoder, key: TradeKey, subscription_id: str, found: _Found
 ) -> Difference:
     field, was, now, then, here = found

@@ -47,7 +47,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
         cursor = await store.begin(pool)
         links = Links(console=settings.console_url.rstrip("/"), runbook=settings.runbook_url)
         judge = Judge(pool, owned, await store.open_alerts(pool), rules, named, links)
-        deliveries = Deliveries(pool, judge.told)
+        deliveries = Deliveries(pool, judge.notified)
         deliveries.use(senders)
         events = rpc.EventServiceStub(parts.channel(settings.events_target))
         heartbeat = Heartbeat(settings.heartbeat_url, http)
@@ -73,15 +73,15 @@ async def _follow(stub: Any, judge: Judge, heartbeat: Heartbeat, cursor: str) ->
 
     async def read(types: list[str]) -> None:
         nonlocal cursor
-        asked = pb.EventFilter(types=types)
+        event_filter = pb.EventFilter(types=types)
 
         def opened(after: str) -> Any:
-            return stub.StreamEvents(pb.StreamEventsRequest(cursor=after, filter=asked))
+            return stub.StreamEvents(pb.StreamEventsRequest(cursor=after, filter=event_filter))
 
         async for response in streams.read("events", opened, cursor):
             await judge.on_response(response)
             cursor = response.cursor
-            heartbeat.heard()
+            heartbeat.beat()
 
     while True:
         judge.changed.clear()

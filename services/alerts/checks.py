@@ -90,12 +90,12 @@ class Checks:
         await self._check_counters()
 
     async def _check_processes(self) -> None:
-        told = await asyncio.gather(*(self._health(name) for name in self._processes))
+        answers = await asyncio.gather(*(self._health(name) for name in self._processes))
         for rule in self._judge.rules.of_probe("process"):
-            await self._judge.on_check(rule, probes.not_serving(told))
+            await self._judge.on_check(rule, probes.not_serving(answers))
         for rule in self._judge.rules.of_probe("dependency"):
-            unasked = probes.unasked(rule, told)
-            await self._judge.on_check(rule, probes.away(rule, told), unasked=unasked)
+            unreachable = probes.unreachable(rule, answers)
+            await self._judge.on_check(rule, probes.away(rule, answers), unreachable=unreachable)
 
     async def _health(self, name: str) -> Health:
         # The package's types leave out the methods of its stub.

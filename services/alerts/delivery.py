@@ -73,8 +73,8 @@ class Lane:
             say = _log.error if gone else _log.warning
             say("an alert was not delivered", target=self._name, message=name, error=str(error),
                 title=due.message.title, given_up=gone)  # fmt: skip
-            asked = min(error.after_seconds, _LONGEST_SECONDS)
-            pause = max(_PAUSES[min(due.attempts, len(_PAUSES) - 1)], asked)
+            requested = min(error.after_seconds, _LONGEST_SECONDS)
+            pause = max(_PAUSES[min(due.attempts, len(_PAUSES) - 1)], requested)
             _ends.add(1, {"target": self._name, "outcome": "given_up" if gone else "failed"})
             end = partial(
                 end, state="GIVEN_UP" if gone else "DUE", perhaps=due.again or error.perhaps,
@@ -100,12 +100,12 @@ class Deliveries:
 
     Args:
         pool: of the deciding database.
-        told: set when there is a message.
+        notified: set when there is a message.
     """
 
-    def __init__(self, pool: Pool, told: asyncio.Event) -> None:
+    def __init__(self, pool: Pool, notified: asyncio.Event) -> None:
         self._pool = pool
-        self._told = told
+        self._notified = notified
         self._changed = asyncio.Event()
         self._targets: Mapping[str, Target] = {}
 
@@ -130,7 +130,7 @@ class Deliveries:
 
     async def _wake(self, lanes: list[Lane]) -> None:
         while True:
-            await self._told.wait()
-            self._told.clear()
+            await self._notified.wait()
+            self._notified.clear()
             for lane in lanes:
                 lane.woken.set()

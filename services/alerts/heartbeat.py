@@ -15,7 +15,7 @@ from tradingtools import clock
 
 _log = structlog.get_logger("alerts")
 _SECONDS = 10.0
-_HEARD_SECONDS = 30.0
+_BEAT_SECONDS = 30.0
 
 
 class Heartbeat:
@@ -29,11 +29,11 @@ class Heartbeat:
     def __init__(self, url: str, http: aiohttp.ClientSession) -> None:
         self._url = url
         self._http = http
-        self._heard: float | None = None
+        self._last_beat: float | None = None
 
-    def heard(self) -> None:
+    def beat(self) -> None:
         """The log has said something, if only that there is nothing new."""
-        self._heard = clock.monotonic()
+        self._last_beat = clock.monotonic()
 
     async def run(self, pause_seconds: float) -> None:
         """Beat for ever."""
@@ -43,7 +43,7 @@ class Heartbeat:
             await asyncio.sleep(pause_seconds)
 
     def _alive(self) -> bool:
-        return self._heard is not None and clock.monotonic() < self._heard + _HEARD_SECONDS
+        return self._last_beat is not None and clock.monotonic() < self._last_beat + _BEAT_SECONDS
 
     async def _beat(self) -> None:
         timeout = aiohttp.ClientTimeout(total=_SECONDS)
@@ -52,4 +52,4 @@ class Heartbeat:
                 if answer.status >= 300:
                     _log.warning("the heartbeat was refused", status=answer.status)
         except (aiohttp.ClientError, TimeoutError) as error:
-            _log.warning("the heartbeat was not heard", error=type(error).__name__)
+            _log.warning("the heartbeat was not delivered", error=type(error).__name__)

@@ -73,10 +73,10 @@ class Judge:
         self._one_at_a_time = asyncio.Lock()
         self._kept_ms = 0
         self._late_ms: int | None = None
-        self._heard = 0.0
+        self._last_event = 0.0
         self.rules = rules
         self.targets = targets
-        self.told = asyncio.Event()
+        self.notified = asyncio.Event()
         """Set when there is a message."""
         self.changed = asyncio.Event()
         """Set when other rules count."""
@@ -105,7 +105,7 @@ class Judge:
             newest_ms = max((event.at_ms for event in events), default=now_ms)
             # While it is caught up with, a breaker that was closed since does not count as open.
             self._late_ms = newest_ms if newest_ms < now_ms - _LATE_MS else None
-            self._heard = clock.monotonic()
+            self._last_event = clock.monotonic()
             rules = self.rules.rules.values()
             signals = [signal for event in events for signal in of_event(event, rules)]
             if signals or now_ms >= self._kept_ms + _KEPT_EVERY_MS:
@@ -114,11 +114,11 @@ class Judge:
         return bool(events)
 
     async def on_check(
-        self, rule: Rule, holds: Holds, *, unasked: frozenset[str] = frozenset()
+        self, rule: Rule, holds: Holds, *, unreachable: frozenset[str] = frozenset()
     ) -> None:
         """Take what a look has found; what could not be asked for stays as it is."""
         async with self._one_at_a_time:
-            known = [key for key in self._open_alerts.known(rule.name) if key not in unasked]
+            known = [key for key in self._open_alerts.known(rule.name) if key not in unreachable]
             if holds or known:
                 await self._step(list(changes(rule, holds, known, clock.now_ms())))
 
@@ -137,9 +137,9 @@ class Judge:
     async def _step(self, signals: list[Signal], cursor: str = "") -> None:
         rules = self.rules
         self._open_alerts.take(signals, rules)
-        told = self._open_alerts.tick(rules, self._now_ms(), self._is_quiet(), texts.named)
+        notified = self._open_alerts.tick(rules, self._now_ms(), self._is_quiet(), texts.named)
         messages = [(one, self._targets_of(one)) for one in (
-            texts.message(each, self._links) for each in told
+            texts.message(each, self._links) for each in notified
         )]  # fmt: skip
         alerts, groups = self._open_alerts.touched()
         if not (alerts or groups or messages or cursor):
@@ -149,7 +149,7 @@ class Judge:
         for message, _ in messages:
             _made.add(1, {"kind": message.kind})
         if messages:
-            self.told.set()
+            self.notified.set()
 
     def _targets_of(self, message: Message) -> list[str]:
         return [
@@ -161,7 +161,7 @@ class Judge:
 
     def _now_ms(self) -> int:
         """Return the time; while old events are caught up with, theirs."""
-        silent = clock.monotonic() > self._heard + _SILENT_SECONDS
+        silent = clock.monotonic() > self._last_event + _SILENT_SECONDS
         return clock.now_ms() if self._late_ms is None or silent else self._late_ms
 
     def _is_quiet(self) -> bool:

@@ -17,7 +17,7 @@ where stream = 'events' and consumer = 'alerts'
 select rule, key, group_key, state, since_ms, last_ms, facts from alert
 
 -- name: groups
-select rule, key, firing, untold, untold_since_ms, told_ms, open, since_ms, total, thread
+select rule, key, firing, pending, pending_since_ms, notified_ms, open, since_ms, total, thread
 from alert_group
 
 -- name: put_alerts
@@ -33,13 +33,13 @@ delete from alert a using unnest(%(rules)s::text[], %(keys)s::text[]) as gone(ru
 where a.rule = gone.rule and a.key = gone.key
 
 -- name: put_group
-insert into alert_group (rule, key, firing, untold, untold_since_ms, told_ms, open, since_ms,
+insert into alert_group (rule, key, firing, pending, pending_since_ms, notified_ms, open, since_ms,
                          total, thread)
-values (%(rule)s, %(key)s, %(firing)s, %(untold)s, %(untold_since_ms)s, %(told_ms)s, %(open)s,
+values (%(rule)s, %(key)s, %(firing)s, %(pending)s, %(pending_since_ms)s, %(notified_ms)s, %(open)s,
         %(since_ms)s, %(total)s, %(thread)s)
 on conflict (rule, key) do update
-    set firing = excluded.firing, untold = excluded.untold,
-        untold_since_ms = excluded.untold_since_ms, told_ms = excluded.told_ms,
+    set firing = excluded.firing, pending = excluded.pending,
+        pending_since_ms = excluded.pending_since_ms, notified_ms = excluded.notified_ms,
         open = excluded.open, since_ms = excluded.since_ms, total = excluded.total,
         thread = excluded.thread
 

@@ -167,10 +167,10 @@ class _Mail:
 
     def __init__(self, url: str) -> None:
         found = urlsplit(_checked(url, ("smtp", "smtps")))
-        asked = parse_qs(found.query)
-        if set(asked) != {"from", "to"}:
+        addresses = parse_qs(found.query)
+        if set(addresses) != {"from", "to"}:
             raise ValueError("expected ?from=...&to=..., and nothing else")
-        self._from, self._to = asked["from"][0], ", ".join(asked["to"])
+        self._from, self._to = addresses["from"][0], ", ".join(addresses["to"])
         self._where: dict[str, Any] = {
             "hostname": found.hostname,
             "port": found.port,

@@ -114,13 +114,13 @@ class Fetcher:
 
     def fetch_soon(self, asset_id: str) -> None:
         """Have an asset's book fetched behind, and watched."""
-        self._interest.ask(asset_id, now_ms())
+        self._interest.touch(asset_id, now_ms())
         listed = self._catalogue.market(asset_id)
         if listed is not None and self._hub.market(asset_id) is None:
             # The socket's first book is a mark at once: it has not to wait for REST's.
             self._hub.track(asset_id)
             self._hub.set_market(asset_id, listed)
-        if not self._asked(asset_id):
+        if not self._fetched_recently(asset_id):
             self._warming.add(asset_id)
             task = asyncio.create_task(self._first(asset_id))
             self._behind.add(task)
@@ -164,7 +164,7 @@ class Fetcher:
                 now = now_ms()
                 for asset_id, tracked in self._hub.tracked.items():
                     due_ms = self._due_ms.get(asset_id)
-                    if (due_ms or 0) <= now and not self._asked(asset_id):
+                    if (due_ms or 0) <= now and not self._fetched_recently(asset_id):
                         self._due_ms[asset_id] = self._next_due_ms(asset_id, now)
                         self._warming.add(asset_id)
                         group.create_task(self._warm(asset_id, soon=due_ms == 0))
@@ -182,7 +182,7 @@ class Fetcher:
         if not done.cancelled() and done.exception() is not None:
             metrics.FETCHES.add(1, {"outcome": type(done.exception()).__name__})
 
-    def _asked(self, asset_id: str) -> bool:
+    def _fetched_recently(self, asset_id: str) -> bool:
         return asset_id in self._under_way or asset_id in self._warming
 
     def _next_due_ms(self, asset_id: str, now: int) -> int:
@@ -244,15 +244,15 @@ class Fetcher:
         listed = self._catalogue.market(asset_id)
         if listed is not None and await self._fetch_book(asset_id, listed, api):
             return
-        before, heard = self._hub.market(asset_id), self._hub.tracked.get(asset_id)
-        before_ns = heard.received_ns if heard else 0
-        told, gamma, condition, rules = await asyncio.gather(
+        before, tracked = self._hub.market(asset_id), self._hub.tracked.get(asset_id)
+        before_ns = tracked.received_ns if tracked else 0
+        reply, gamma, condition, rules = await asyncio.gather(
             questions.book(api, asset_id),
             questions.gamma(api, asset_id),
             questions.condition(api, asset_id),
             questions.rules_of(api, asset_id, believed),
         )
-        book = told.book
+        book = reply.book
         known = _first(
             book.condition_id if book else "",
             condition if isinstance(condition, str) else "",
@@ -274,8 +274,8 @@ class Fetcher:
         if market is None:
             market = await api.market(known)
         # Before anybody can look: what is tracked and not wanted is dropped.
-        self._interest.ask(asset_id, now_ms())
-        self._take(self._hub.track(asset_id), told, before_ns)
+        self._interest.touch(asset_id, now_ms())
+        self._take(self._hub.track(asset_id), reply, before_ns)
         self._due_ms[asset_id] = first_time_ms(asset_id, now_ms(), self._ttl_ms)
         self._learn(asset_id, known, market, gamma, book, before)
         self._hub.changed(asset_id)
@@ -286,14 +286,14 @@ class Fetcher:
 
         What the venue says of the market besides comes soon, behind.
         """
-        before, heard = self._hub.market(asset_id), self._hub.tracked.get(asset_id)
-        before_ns = heard.received_ns if heard else 0
-        told = await questions.book(api, asset_id)
-        book = told.book
+        before, tracked = self._hub.market(asset_id), self._hub.tracked.get(asset_id)
+        before_ns = tracked.received_ns if tracked else 0
+        reply = await questions.book(api, asset_id)
+        book = reply.book
         if book is None or book.condition_id != listed.condition_id:
             return False
-        self._interest.ask(asset_id, now_ms())
-        self._take(self._hub.track(asset_id), told, before_ns)
+        self._interest.touch(asset_id, now_ms())
+        self._take(self._hub.track(asset_id), reply, before_ns)
         if self._hub.market(asset_id) is before and (before is None or before == listed):
             fresh = pb.MarketInfo()
             fresh.CopyFrom(listed)
@@ -305,9 +305,9 @@ class Fetcher:
         metrics.FETCHES.add(1, {"outcome": "found"})
         return True
 
-    def _take(self, tracked: BookState, told: questions.RestReply, before_ns: int) -> None:
+    def _take(self, tracked: BookState, reply: questions.RestReply, before_ns: int) -> None:
         """Take REST's book, asked for when the last thing heard was of ``before_ns``."""
-        book = told.book
+        book = reply.book
         if tracked.on_socket:
             # The socket's book is older than REST's only if nothing came since REST was asked:
             # changes were not collected meanwhile.
@@ -316,7 +316,7 @@ class Fetcher:
         elif is_overtaken(tracked, book.book_ms if book else 0, before_ns):
             return
         answer = rest_book(book) if book else RestBook((), (), tracked.book_ms)
-        tracked.end_resync(answer, now_ms=told.at_ms, received_ns=told.received_ns)
+        tracked.end_resync(answer, now_ms=reply.at_ms, received_ns=reply.received_ns)
 
     async def _refresh(self, asset_id: str, gammas: asyncio.Semaphore) -> None:
         before = self._hub.market(asset_id)

@@ -58,8 +58,8 @@ class Frames:
             messages = self._readable(mine, frame)
         else:
             self._answers.frame(_CHANNEL, read=True)
-        told = [self._apply(mine, message, received_ns) for message in messages]
-        return any(told)
+        changed = [self._apply(mine, message, received_ns) for message in messages]
+        return any(changed)
 
     def _readable(self, mine: Collection[str], frame: bytes) -> list[Message]:
         """Return what can be read of a frame: the first books of all assets come in one."""
@@ -102,15 +102,15 @@ class Frames:
             tracked = self._hub.tracked.get(asset_id)
             if tracked is None or asset_id not in mine:
                 continue
-            told = list(changes)
+            of_asset = list(changes)
             tracked.changes(
                 [
                     LevelChange(c.is_bid, c.price_micros, c.size_micros, c.best_bid, c.best_ask)
-                    for c in told
+                    for c in of_asset
                 ],
                 message.book_ms,
                 received_ns,
-                told[-1].book_hash,
+                of_asset[-1].book_hash,
             )
             self._hub.changed(asset_id)
             applied = True

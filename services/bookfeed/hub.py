@@ -26,7 +26,7 @@ _STATUSES = {
     Status.EMPTY: pb.BOOK_STATUS_EMPTY,
 }
 
-Heard = Callable[[str], int | None]
+LastMessage = Callable[[str], int | None]
 """When anything was heard on an asset's connection, monotonic ms; None: it is down."""
 
 
@@ -79,7 +79,7 @@ class Hub:
 
     def __init__(self, *, stale_ms: int, rest_ms: int, depth: int) -> None:
         self.tracked: dict[str, BookState] = {}
-        self.heard: Heard = lambda _: None
+        self.last_message: LastMessage = lambda _: None
         self.missed: Missed = lambda _: None
         self.sequence = 0
         self._stale_ms = stale_ms
@@ -146,7 +146,7 @@ class Hub:
         tracked = self.tracked[asset_id]
         return tracked.status(
             now_ms(),
-            heard_ms=self.heard(asset_id),
+            last_message_ms=self.last_message(asset_id),
             stale_ms=self._stale_ms,
             rest_ms=self._rest_ms,
         )

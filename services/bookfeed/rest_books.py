@@ -133,8 +133,8 @@ class RestBooks:
 
     async def _resync(self, asset_id: str) -> None:
         answer: RestBook | None = None
-        asked = self._hub.tracked.get(asset_id)
-        before_ns = asked.received_ns if asked else 0
+        before = self._hub.tracked.get(asset_id)
+        before_ns = before.received_ns if before else 0
         try:
             async with self._slots:
                 book = await self._api.book(asset_id)
@@ -170,5 +170,5 @@ def is_overtaken(tracked: BookState, book_ms: int, before_ns: int) -> bool:
         book_ms: the venue's time of the answer; 0: there was no book.
         before_ns: what ``received_ns`` was when REST was asked.
     """
-    heard_since = tracked.received_ns not in (0, before_ns)
-    return not tracked.on_socket and heard_since and book_ms < tracked.book_ms
+    updated_since = tracked.received_ns not in (0, before_ns)
+    return not tracked.on_socket and updated_since and book_ms < tracked.book_ms

@@ -83,7 +83,7 @@ class BookfeedServicer(bookfeed_service_pb2_grpc.BookfeedServiceServicer):
             except errors.Unavailable:
                 if mark is None:
                     raise
-        self._interest.ask(asset_id, now_ms())
+        self._interest.touch(asset_id, now_ms())
         self._sockets.poke()
         mark = self._hub.mark(asset_id) or mark
         if mark is None:

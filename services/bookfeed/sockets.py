@@ -49,11 +49,11 @@ class _Link:
 
     def __init__(self, socket: ClientConnection) -> None:
         self.socket = socket
-        self.heard_ms = now_ms()
+        self.last_message_ms = now_ms()
         """When anything came, answers to pings included."""
         self.moved_ms = 0
         """When it told of one of its books."""
-        self.asked_ms = 0
+        self.queried_ms = 0
         """When it got its shard, or was questioned last."""
         self.shard: _Shard | None = None
 
@@ -83,7 +83,7 @@ class Sockets:
         self._owner: dict[str, _Shard] = {}
         self._spare: deque[_Link] = deque()
         self._poked = asyncio.Event()
-        hub.heard = self._heard
+        hub.last_message = self._last_message
         hub.missed = self._missed
 
     @property
@@ -107,9 +107,9 @@ class Sockets:
                     async with asyncio.timeout(_POLL_SECONDS):
                         await self._poked.wait()
 
-    def _heard(self, asset_id: str) -> int | None:
+    def _last_message(self, asset_id: str) -> int | None:
         owner = self._owner.get(asset_id)
-        return owner.link.heard_ms if owner and owner.link else None
+        return owner.link.last_message_ms if owner and owner.link else None
 
     async def _follow(self, group: asyncio.TaskGroup) -> None:
         wanted = self._interest.wanted(now_ms())
@@ -127,13 +127,13 @@ class Sockets:
                 shard.assets.add(asset_id)
                 self._owner[asset_id] = shard
                 self._hub.track(asset_id)
-            await self._tell(shard, "unsubscribe", move.unsubscribe)
-            await self._tell(shard, "subscribe", move.subscribe)
+            await self._subscribe(shard, "unsubscribe", move.unsubscribe)
+            await self._subscribe(shard, "subscribe", move.subscribe)
         await self._serve()
         for asset_id in self._hub.tracked.keys() - wanted - self._fetcher.busy:
             self._hub.drop(asset_id)
 
-    async def _tell(self, shard: _Shard, operation: str, assets: tuple[str, ...]) -> None:
+    async def _subscribe(self, shard: _Shard, operation: str, assets: tuple[str, ...]) -> None:
         if shard.link is not None and assets:
             await shard.link.say({"assets_ids": assets, "operation": operation})
 
@@ -143,7 +143,7 @@ class Sockets:
             if shard.assets and shard.link is None and self._spare:
                 link = shard.link = self._spare.popleft()
                 link.shard = shard
-                link.asked_ms = now_ms()
+                link.queried_ms = now_ms()
                 await link.say(
                     {
                         "assets_ids": sorted(shard.assets),
@@ -155,8 +155,8 @@ class Sockets:
     async def _connect_forever(self) -> None:
         failures = 0
         while True:
-            end, heard = await self._connect()
-            failures = 0 if heard else failures + 1
+            end, received = await self._connect()
+            failures = 0 if received else failures + 1
             pause = _BACKOFF_SECONDS[min(failures, len(_BACKOFF_SECONDS) - 1)]
             metrics.RECONNECTS.add(1, {"end": end})
             await asyncio.sleep(pause * (0.5 + random.random() / 2))  # noqa: S311
@@ -164,7 +164,7 @@ class Sockets:
     async def _connect(self) -> tuple[str, bool]:
         """Be the spare, then a shard's connection, until it ends; how, and whether it said much."""
         silence_s = self._settings.stale_ms / 1000
-        link, heard = None, False
+        link, received = None, False
         try:
             async with open_socket(
                 self._settings.clob_ws_url,
@@ -178,13 +178,13 @@ class Sockets:
                 async with alongside(self._watch(link)):
                     while True:
                         frame = await socket.recv(decode=False)
-                        link.heard_ms = now_ms()
+                        link.last_message_ms = now_ms()
                         if frame not in _PONGS and link.shard is not None:
-                            heard = True
+                            received = True
                             if self._frames.take(link.shard.assets, frame):
-                                link.moved_ms = link.heard_ms
+                                link.moved_ms = link.last_message_ms
         except CLOSED as error:
-            return type(error).__name__, heard
+            return type(error).__name__, received
         finally:
             if link is not None:
                 self._lost(link)
@@ -209,17 +209,17 @@ class Sockets:
         while True:
             await asyncio.sleep(min(silence_ms, quiet_ms) / 10_000)
             now = now_ms()
-            if now - link.heard_ms >= silence_ms:
+            if now - link.last_message_ms >= silence_ms:
                 _log.warning("market connection is silent")
                 await link.socket.close()
                 return
             if link.shard is not None and is_quiet(
-                now, moved_ms=link.moved_ms, asked_ms=link.asked_ms, quiet_ms=quiet_ms
+                now, moved_ms=link.moved_ms, queried_ms=link.queried_ms, quiet_ms=quiet_ms
             ):
                 self._question(link, link.shard, now)
 
     def _question(self, link: _Link, shard: _Shard, now: int) -> None:
-        link.asked_ms = now
+        link.queried_ms = now
         lively = {a: t for a in shard.assets if (t := self._hub.tracked.get(a)) and self._open(a)}
         if lively and not link.moved_ms:
             self._give_up(shard)
@@ -244,11 +244,11 @@ class Sockets:
     def _give_up(self, shard: _Shard) -> None:
         """Believe nothing that its connection said, and go on over another one."""
         _log.warning("market connection keeps things to itself", assets=len(shard.assets))
-        ask_ms = now_ms() + TAKEOVER_MS if self._spare else 0
+        earliest_ms = now_ms() + TAKEOVER_MS if self._spare else 0
         for asset_id in shard.assets:
             tracked = self._hub.tracked.get(asset_id)
             if tracked is not None:
-                tracked.missed(ask_ms)
+                tracked.missed(earliest_ms)
         self._hub.notice_statuses()
         link, shard.link = shard.link, None
         if link is not None:

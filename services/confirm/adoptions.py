@@ -58,7 +58,7 @@ class Wallets:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Told:
+class ReportedHolding:
     """An answer about the asset of a request, and the lots of before the question."""
 
     lots: tuple[Lot, ...]
@@ -68,13 +68,15 @@ class Told:
     def wallet(self) -> Wallet:
         """Return it as the core judges by it."""
         return Wallet(
-            told_micros=self.shares_micros,
+            wallet_micros=self.shares_micros,
             condition_id=self.condition_id,
             lots_micros=sum(lot.shares_micros for lot in self.lots),
         )
 
 
-async def ask(pool: Pool, holdings: Holdings, request: Mapping[str, Any]) -> Told | None:
+async def fetch_holding(
+    pool: Pool, holdings: Holdings, request: Mapping[str, Any]
+) -> ReportedHolding | None:
     """Ask what the wallet of a request holds of its asset; None: nobody tells it now."""
     proxy, asset = request["follower_proxy"], request["asset_id"]
     rows = await store.fetch(pool, "lots_at_rest", follower_proxy=proxy)
@@ -82,7 +84,7 @@ async def ask(pool: Pool, holdings: Holdings, request: Mapping[str, Any]) -> Tol
     if positions is None:
         return None
     of_asset = [position for position in positions if position.asset_id == asset]
-    return Told(
+    return ReportedHolding(
         lots=tuple(lot(row) for row in rows if row["asset_id"] == asset),
         shares_micros=sum(position.shares_micros for position in of_asset),
         condition_id=of_asset[0].condition_id if of_asset else "",

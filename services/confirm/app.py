@@ -58,24 +58,27 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
         books: Books | None = None
         if settings.bookfeed_target:
             books = Books(
-                parts.channel(settings.bookfeed_target), timeout_ms=settings.ask_timeout_ms
+                parts.channel(settings.bookfeed_target), timeout_ms=settings.venue_timeout_ms
             )
         smallest = unknown if books is None else books.smallest
         booker = BookingBatcher(booking, owned, tail, smallest)
-        worker = Confirm(pool, booker, VenueGateway(client, settings.ask_timeout_ms), settings)
+        worker = Confirm(pool, booker, VenueGateway(client, settings.venue_timeout_ms), settings)
         servicer = ConfirmServicer(pool, tail)
         await parts.serve(
             settings.listen, [SERVICE], partial(rpc.add_ConfirmServiceServicer_to_server, servicer)
         )
         redemptions = Redemptions(
-            pool, client, timeout_ms=settings.ask_timeout_ms, spacing_ms=settings.redeem_spacing_ms
+            pool,
+            client,
+            timeout_ms=settings.venue_timeout_ms,
+            spacing_ms=settings.redeem_spacing_ms,
         )
         shortfalls = Shortfalls(
             pool,
             owned,
             booker.write,
             client,
-            timeout_ms=settings.ask_timeout_ms,
+            timeout_ms=settings.venue_timeout_ms,
             apart_ms=settings.shortfall_apart_ms,
         )
         booker.listen(shortfalls.booked)
@@ -87,7 +90,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
             balances = Balances(
                 pool,
                 client,
-                timeout_ms=settings.ask_timeout_ms,
+                timeout_ms=settings.venue_timeout_ms,
                 every_ms=settings.balance_ms,
                 spacing_ms=settings.balance_spacing_ms,
                 behind=lambda: worker.behind,
@@ -105,7 +108,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
             worker.tidy(),
             resolutions.run(pool, owned, booker.write),
             corrections.run(
-                pool, owned, booker.write, Wallets(client, settings.ask_timeout_ms).positions
+                pool, owned, booker.write, Wallets(client, settings.venue_timeout_ms).positions
             ),
             shortfalls.run(),
             OrderMonitor(pool, worker, settings).run(),

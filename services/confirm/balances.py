@@ -109,7 +109,7 @@ class Balances:
             _log.warning("wallet not told", wallet=proxy, error=str(error))
             return False
         if shortfalls is not None and at_rest is not None:
-            await shortfalls.told(at_rest, positions)
+            await shortfalls.observe(at_rest, positions)
         return await self._keep(proxy, before["moves"], cash, positions)
 
     async def _keep(

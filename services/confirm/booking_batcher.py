@@ -60,7 +60,7 @@ T = TypeVar("T")
 
 @dataclass(eq=False, slots=True)
 class _Waiting:
-    heard: ReportedOrder
+    reported: ReportedOrder
     done: asyncio.Future[BookingResult]
     since: float
 
@@ -104,7 +104,7 @@ class BookingBatcher:
         """Return how long the oldest answer has waited to be booked; 0: none waits."""
         return round((clock.monotonic() - self._queue[0].since) * 1000) if self._queue else 0
 
-    async def take(self, heard: ReportedOrder) -> BookingResult:
+    async def take(self, reported: ReportedOrder) -> BookingResult:
         """Book what is told of an order, together with whatever else waits.
 
         Raises:
@@ -113,7 +113,7 @@ class BookingBatcher:
             Exception: this order cannot be booked; those of its batch were.
         """
         future: asyncio.Future[BookingResult] = asyncio.get_running_loop().create_future()
-        waiting = _Waiting(heard, future, clock.monotonic())
+        waiting = _Waiting(reported, future, clock.monotonic())
         self._queue.append(waiting)
         try:
             # What comes in this very moment is one batch.
@@ -165,8 +165,8 @@ class BookingBatcher:
             _fail([waiting], error)
 
     async def _book(self, batch: Sequence[_Waiting]) -> None:
-        heard = [waiting.heard for waiting in batch]
-        taken = await store.take(self._pool, self._lease, heard, clock.now_ns(), self._smallest)
+        reported = [waiting.reported for waiting in batch]
+        taken = await store.take(self._pool, self._lease, reported, clock.now_ns(), self._smallest)
         _batches.observe(len(batch))
         if len(batch) >= _CROWD:
             self._crowd_until = clock.monotonic() + _CROWD_SECONDS
@@ -181,10 +181,10 @@ class BookingBatcher:
         left: deque[_Waiting] = deque()
         while self._queue and len(batch) < MOST:
             waiting = self._queue.popleft()
-            if waiting.heard.order_key in batch:
+            if waiting.reported.order_key in batch:
                 left.append(waiting)
             else:
-                batch[waiting.heard.order_key] = waiting
+                batch[waiting.reported.order_key] = waiting
         self._queue.extendleft(reversed(left))
         return list(batch.values())
 

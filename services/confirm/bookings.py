@@ -22,7 +22,7 @@ _KINDS = {
 async def load_bookings(pool: Pool, after: int, limit: int) -> list[tuple[int, pb.FillEvent]]:
     """Return the bookings after a cursor, oldest first, in their wire form."""
     async with pool.connection() as connection:
-        (rows,) = await connection.ask_pipelined(
+        (rows,) = await connection.fetch_pipelined(
             [(QUERIES["bookings_after"], {"after": after, "limit": limit})]
         )
     return [(row["fill_seq"], _fill_event(row)) for row in rows]

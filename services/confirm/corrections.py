@@ -19,12 +19,12 @@ import psycopg
 import structlog
 
 from services.confirm import adoptions, store
-from services.confirm.adoptions import Holdings, Told
+from services.confirm.adoptions import Holdings, ReportedHolding
 from services.confirm.core import lot_shrinking, position_triggers
 from services.confirm.core.lot_shrinking import Lot, lot
 from services.confirm.core.lots import Entry, consume
 from services.confirm.ledger import may_book
-from services.confirm.queries import QUERIES, asked_all, asked_one, put
+from services.confirm.queries import QUERIES, pipelined_row, pipelined_rows, put
 from tradingtools import clock
 from tradingtools.domain.reasons import Reason
 from tradingtools.storage.postgres.lease import Fenced, Lease
@@ -66,10 +66,10 @@ async def shrink(pool: Pool, lease: Lease, proof: Proof) -> bool:
     key = {"follower_proxy": proof.proxy, "asset_id": proof.asset_id}
     async with pool.connection() as connection, pipelined(connection) as pipeline:
         # Before any row: the audit has one end.
-        pipeline.ask(QUERIES["lock_control"], {})
+        pipeline.queue(QUERIES["lock_control"], {})
         check = may_book(pipeline, lease)
         # After the locks: whoever claims a sale holds its lot.
-        held, busy = (pipeline.ask(QUERIES[name], key) for name in ("lock_asset", "asset_busy"))
+        held, busy = (pipeline.queue(QUERIES[name], key) for name in ("lock_asset", "asset_busy"))
         await check()
         lots = _holding(await held.rows())
         if lots != proof.lots or (await busy.rows())[0]["busy"]:
@@ -82,7 +82,7 @@ async def shrink(pool: Pool, lease: Lease, proof: Proof) -> bool:
                     pipeline, key, each, entries[each.origin], left[each.origin],
                     reason=Reason.SOLD_ELSEWHERE, held_micros=proof.held_micros, request=None,
                 )  # fmt: skip
-                pipeline.ask(QUERIES["audit_correction"], {"id": number})
+                pipeline.queue(QUERIES["audit_correction"], {"id": number})
     for each in lots:
         if each.origin in left:
             _log.error("a lot holds less: its shares were sold elsewhere", alert=True,
@@ -94,7 +94,7 @@ async def shrink(pool: Pool, lease: Lease, proof: Proof) -> bool:
 
 async def _entries(pipeline: Pipeline, key: Mapping[str, Any]) -> Mapping[str, list[Entry]]:
     found: defaultdict[str, list[Entry]] = defaultdict(list)
-    for row in await asked_all(pipeline, "asset_entries", key):
+    for row in await pipelined_rows(pipeline, "asset_entries", key):
         found[row.pop("origin")].append(Entry(**row))
     return found
 
@@ -126,7 +126,7 @@ async def _correct(
             {**named, "order_key": None, "trade_id": f"given back:{request}",
              "size_micros": -size, "cost_micros": -cost}
         ])  # fmt: skip
-    pipeline.ask(QUERIES["correct_lot"], {**named, "size_micros": size, "cost_micros": cost})
+    pipeline.queue(QUERIES["correct_lot"], {**named, "size_micros": size, "cost_micros": cost})
     return await _book(
         pipeline, named, held, size=size, cost=cost, reason=reason, held_micros=held_micros,
         request=request,
@@ -165,7 +165,7 @@ async def _adopt(
         put(pipeline, "set_entries", "entries", (
             {"entry_seq": e.entry_seq, "size_micros": 0, "cost_micros": 0} for e in leaving
         ))  # fmt: skip
-    pipeline.ask(QUERIES["adopt_lot"], {**named, "size_micros": size, "cost_micros": cost})
+    pipeline.queue(QUERIES["adopt_lot"], {**named, "size_micros": size, "cost_micros": cost})
     await _book(
         pipeline, named, held, size=-size, cost=-cost, reason=Reason.ADOPTED, held_micros=None,
         request=request["id"],
@@ -185,7 +185,7 @@ async def _book(
 ) -> int:
     """Tell by how much a lot holds less, for its history and its readers; returns its number."""
     after = {"shares_micros": held.shares_micros - size, "left_micros": held.cost_micros - cost}
-    row = await asked_one(
+    row = await pipelined_row(
         pipeline,
         "add_correction",
         {
@@ -195,7 +195,7 @@ async def _book(
         },
     )  # fmt: skip
     booked = {**after, "correction_id": row["id"], "size_micros": size, "reason": reason}
-    pipeline.ask(QUERIES["add_correction_booking"], booked)
+    pipeline.queue(QUERIES["add_correction_booking"], booked)
     return int(row["id"])
 
 
@@ -223,11 +223,14 @@ async def look(pool: Pool, lease: Lease, write: Write, holdings: Holdings) -> No
         psycopg.OperationalError: the database went away; nothing was concluded.
     """
     for row in await store.fetch(pool, "lot_requests"):
-        told = None
-        if _adopts(row) and (told := await adoptions.ask(pool, holdings, row)) is None:
+        reported = None
+        if (
+            _adopts(row)
+            and (reported := await adoptions.fetch_holding(pool, holdings, row)) is None
+        ):
             continue
         try:
-            await write(partial(carry_out, pool, lease, row, told))
+            await write(partial(carry_out, pool, lease, row, reported))
         except (Fenced, psycopg.OperationalError):
             raise
         except Exception as error:  # noqa: BLE001 - a contradiction about one lot is its own
@@ -241,16 +244,18 @@ def _adopts(request: Mapping[str, Any]) -> bool:
     return request["cost_micros"] is not None and request["shares_micros"] > 0
 
 
-def _refusal(held: Lot, request: Mapping[str, Any], told: Told | None, *, at_rest: bool) -> str:
+def _refusal(
+    held: Lot, request: Mapping[str, Any], reported: ReportedHolding | None, *, at_rest: bool
+) -> str:
     wanted = request["shares_micros"]
     if request["cost_micros"] is not None:
-        wallet = told.wallet() if told is not None else None
+        wallet = reported.wallet() if reported is not None else None
         return lot_shrinking.adoption_refusal(held, wanted, wallet, at_rest=at_rest)
     return lot_shrinking.refusal(held, wanted, at_rest=at_rest)
 
 
 async def carry_out(
-    pool: Pool, lease: Lease, request: Mapping[str, Any], told: Told | None
+    pool: Pool, lease: Lease, request: Mapping[str, Any], reported: ReportedHolding | None
 ) -> bool:
     """Carry out one row of ``lot_request``; returns whether it was not refused.
 
@@ -258,7 +263,7 @@ async def carry_out(
         pool: of the deciding database.
         lease: the right to book.
         request: the row.
-        told: what its wallet holds; None: no shares are to come in.
+        reported: what its wallet holds; None: no shares are to come in.
 
     Raises:
         Fenced: somebody else books now.
@@ -267,16 +272,16 @@ async def carry_out(
     key = {name: request[name] for name in ("follower_proxy", "asset_id")}
     async with pool.connection() as connection, pipelined(connection) as pipeline:
         check = may_book(pipeline, lease)
-        held, busy = (pipeline.ask(QUERIES[name], key) for name in ("lock_asset", "asset_busy"))
+        held, busy = (pipeline.queue(QUERIES[name], key) for name in ("lock_asset", "asset_busy"))
         await check()
         rows = await held.rows()
         (row,) = (row for row in rows if row["origin"] == request["origin"])
         found, wanted = lot(row), request["shares_micros"]
         at_rest = not (await busy.rows())[0]["busy"]
-        if told is not None and at_rest and _holding(rows) != told.lots:
+        if reported is not None and at_rest and _holding(rows) != reported.lots:
             # Something was booked meanwhile: the answer is too old. It is asked for again.
             return False
-        refused = _refusal(found, request, told, at_rest=at_rest)
+        refused = _refusal(found, request, reported, at_rest=at_rest)
         if not refused:
             entries = (await _entries(pipeline, key)).get(found.origin, [])
             if request["cost_micros"] is not None:
@@ -287,7 +292,7 @@ async def carry_out(
                     request=request["id"],
                 )  # fmt: skip
         ended = {"id": request["id"], "refused": refused}
-        if not await asked_all(pipeline, "end_lot_request", ended):
+        if not await pipelined_rows(pipeline, "end_lot_request", ended):
             raise LookupError(f"correction {request['request_id']} was carried out already")
     _log.warning("an operator's correction", wallet=key["follower_proxy"], asset=key["asset_id"],
                  origin=request["origin"], shares=wanted, refused=refused,

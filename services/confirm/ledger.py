@@ -53,7 +53,7 @@ def may_book(pipeline: Pipeline, lease: Lease) -> Callable[[], Awaitable[None]]:
     Returns:
         What reads the answer, before anything is concluded; it raises Fenced: somebody else books.
     """
-    answer = pipeline.ask(QUERIES["may_book"], {"epoch": lease.epoch})
+    answer = pipeline.queue(QUERIES["may_book"], {"epoch": lease.epoch})
 
     async def check() -> None:
         (row,) = await answer.rows()
@@ -95,7 +95,7 @@ class Ledger:
         check = may_book(self._pipeline, lease)
         keys = {"keys": list(order_keys)}
         orders, fills, held, entries, defaults = (
-            self._pipeline.ask(QUERIES[name], keys)
+            self._pipeline.queue(QUERIES[name], keys)
             for name in ("lock_orders", "fills", "lock_lots", "lot_entries", "default_triggers")
         )
         await check()

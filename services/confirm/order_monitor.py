@@ -56,11 +56,11 @@ class OrderMonitor:
         """Watch for ever."""
         while True:
             try:
-                asked = await self.look()
+                checked = await self.look()
             except psycopg.OperationalError as error:
                 _log.warning("cannot watch ended orders", error=str(error))
-                asked = 0
-            if not asked:
+                checked = 0
+            if not checked:
                 await asyncio.sleep(_PAUSE_SECONDS)
 
     async def look(self) -> int:
@@ -74,7 +74,7 @@ class OrderMonitor:
             self._pool, "watched", limit=_TOGETHER, first_ms=self._patience.first_ms
         )
         ended = {row["order_key"]: row for row in rows}
-        answers = await _each(ended, self._ask)
+        answers = await _each(ended, self._look_up)
         found = {
             key: order
             for key, (look, order) in answers.items()
@@ -90,9 +90,9 @@ class OrderMonitor:
         )
         return len(rows)
 
-    async def _ask(self, key: str) -> tuple[LookupResult, VenueOrder | None]:
+    async def _look_up(self, key: str) -> tuple[LookupResult, VenueOrder | None]:
         async with self._few:
-            return await self._confirm.ask(key)
+            return await self._confirm.look_up(key)
 
     async def _again(self, rows: Iterable[Mapping[str, Any]]) -> None:
         """Ask for them again when it is time, or never."""
@@ -102,7 +102,7 @@ class OrderMonitor:
         later = []
         for row in rows:
             state, horizon_ms = OrderState(row["state"]), row["not_after_ms"] + longest
-            pause = monitor_schedule.next_ask_ms(
+            pause = monitor_schedule.next_check_ms(
                 state, row["since_ms"], horizon_ms, now_ms, self._patience
             )
             if pause is None:

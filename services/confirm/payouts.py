@@ -22,7 +22,7 @@ from services.confirm import store
 from services.confirm.core import payout
 from services.confirm.core.payout import Held, Paid
 from services.confirm.ledger import may_book
-from services.confirm.queries import QUERIES, asked_one
+from services.confirm.queries import QUERIES, pipelined_row
 from services.confirm.write_set import move_balances, move_lots
 from tradingtools import clock
 from tradingtools.domain import ids
@@ -196,7 +196,7 @@ async def pay_market(
         check = may_book(pipeline, lease)
         # After the locks: whoever claims a sale holds its lot.
         held, busy = (
-            pipeline.ask(QUERIES[name], market) for name in ("lock_market", "market_busy")
+            pipeline.queue(QUERIES[name], market) for name in ("lock_market", "market_busy")
         )
         await check()
         lots = [Held(**row) for row in await held.rows()]
@@ -218,12 +218,12 @@ async def pay_market(
 async def _request(pipeline: Pipeline, market: Mapping[str, Any], paid: list[Paid]) -> str:
     """Make the redemption durable; returns its key."""
     proxy, condition = market["follower_proxy"], market["condition_id"]
-    number = (await asked_one(pipeline, "redemptions_made", market))["made"]
+    number = (await pipelined_row(pipeline, "redemptions_made", market))["made"]
     assets = [p.lot.asset_id for p in paid]
-    owner = await asked_one(pipeline, "owner", {"follower_proxy": proxy, "assets": assets})
+    owner = await pipelined_row(pipeline, "owner", {"follower_proxy": proxy, "assets": assets})
     key = ids.redeem_key(proxy, condition, number)
     body = redeem_body(owner["follower_user_id"], owner["follower_wallet_id"], proxy, condition)
-    pipeline.ask(
+    pipeline.queue(
         QUERIES["add_redemption"],
         {
             **market,
@@ -243,7 +243,7 @@ async def _book(pipeline: Pipeline, market: Mapping[str, Any], redeem_key: str, 
         "asset_id": lot.asset_id,
         "origin": lot.origin,
     }
-    pipeline.ask(QUERIES["empty_lot"], key)
+    pipeline.queue(QUERIES["empty_lot"], key)
     moved = {
         "shares": -lot.shares_micros,
         "cost": -lot.cost_micros,
@@ -252,7 +252,7 @@ async def _book(pipeline: Pipeline, market: Mapping[str, Any], redeem_key: str, 
         "realised": paid.realised_micros,
     }
     move_lots(pipeline, [((market["follower_proxy"], lot.asset_id, lot.origin), moved)])
-    row = await asked_one(
+    row = await pipelined_row(
         pipeline,
         "add_payout",
         {
@@ -265,7 +265,7 @@ async def _book(pipeline: Pipeline, market: Mapping[str, Any], redeem_key: str, 
             "paid_micros": paid.paid_micros,
         },
     )
-    pipeline.ask(
+    pipeline.queue(
         QUERIES["add_payout_booking"],
         {
             "payout_id": row["id"],

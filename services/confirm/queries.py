@@ -35,14 +35,14 @@ def _only(name: str, rows: list[DictRow]) -> DictRow:
     return rows[0]
 
 
-async def asked_all(pipeline: Pipeline, name: str, values: Mapping[str, Any]) -> list[DictRow]:
+async def pipelined_rows(pipeline: Pipeline, name: str, values: Mapping[str, Any]) -> list[DictRow]:
     """Return all rows of one named query of a transaction whose statements travel together."""
-    return await pipeline.ask(QUERIES[name], values).rows()
+    return await pipeline.queue(QUERIES[name], values).rows()
 
 
-async def asked_one(pipeline: Pipeline, name: str, values: Mapping[str, Any]) -> DictRow:
-    """Return the only row, as :func:`asked_all`; raises LookupError unless there is one."""
-    return _only(name, await asked_all(pipeline, name, values))
+async def pipelined_row(pipeline: Pipeline, name: str, values: Mapping[str, Any]) -> DictRow:
+    """Return the only row, as :func:`pipelined_rows`; raises LookupError unless there is one."""
+    return _only(name, await pipelined_rows(pipeline, name, values))
 
 
 def as_json(rows: Iterable[Mapping[str, Any]]) -> str:
@@ -54,4 +54,4 @@ def put(pipeline: Pipeline, name: str, parameter: str, rows: Iterable[Mapping[st
     """Ask a statement that takes many rows at once, in their order; without any it is left out."""
     given = list(rows)
     if given:
-        pipeline.ask(QUERIES[name], {parameter: as_json(given)})
+        pipeline.queue(QUERIES[name], {parameter: as_json(given)})

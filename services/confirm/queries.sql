@@ -400,7 +400,7 @@ update redemption set
     state = %(state)s,
     paid_micros = coalesce(%(paid_micros)s, paid_micros),
     detail = %(detail)s,
-    asked = asked + 1,
+    attempts = attempts + 1,
     next_at = clock_timestamp() + make_interval(secs => %(pause_ms)s / 1000.0),
     updated_at = clock_timestamp()
 where redeem_key = %(redeem_key)s and state = %(before)s

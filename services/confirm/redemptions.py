@@ -17,7 +17,7 @@ from opentelemetry import metrics
 
 from services.confirm import store
 from services.confirm.core import redemption_schedule
-from services.confirm.queries import asked_all
+from services.confirm.queries import pipelined_rows
 from services.confirm.write_set import move_balances
 from tradingtools.domain.redemption_states import RedemptionState
 from tradingtools.runtime import instruments
@@ -32,8 +32,8 @@ _meter = metrics.get_meter("tradingtools.confirm")
 _pipeline = instruments.counter(
     "tradingtools.confirm",
     "redemptions_asked",
-    "by what was heard",
-    instruments.each(heard=[heard.name for heard in RedemptionAnswer]),
+    "by answer",
+    instruments.each(answer=[answer.name for answer in RedemptionAnswer]),
 )
 _differs = instruments.counter(
     "tradingtools.confirm",
@@ -79,7 +79,7 @@ class Redemptions:
         """
         for row in await store.fetch(self._pool, "due_redemptions"):
             try:
-                await self.ask(row)
+                await self.request(row)
             except psycopg.OperationalError:
                 raise
             except Exception as error:  # noqa: BLE001 - whatever it is must not stop the others
@@ -90,19 +90,19 @@ class Redemptions:
 
     async def _put_off(self, row: Mapping[str, Any]) -> None:
         stays = {name: row[name] for name in ("redeem_key", "state", "detail")}
-        pause_ms = redemption_schedule.pause_ms(row["asked"])
+        pause_ms = redemption_schedule.pause_ms(row["attempts"])
         values = {**stays, "before": row["state"], "paid_micros": None, "pause_ms": pause_ms}
         await store.execute(self._pool, "move_redemption", **values)
 
-    async def ask(self, row: Mapping[str, Any]) -> RedemptionState:
-        """Send one request, and note what was heard; returns where it stands."""
+    async def request(self, row: Mapping[str, Any]) -> RedemptionState:
+        """Send one request, and note the answer; return where it stands."""
         word = await self._word(row)
-        _pipeline.add(1, {"heard": word.heard.name})
+        _pipeline.add(1, {"answer": word.answer.name})
         before = RedemptionState(row["state"])
-        state = redemption_schedule.follows(before, word.heard)
+        state = redemption_schedule.follows(before, word.answer)
         await self._note(row, before, state, word)
         if state is not RedemptionState.CONFIRMED:
-            _log.warning("not redeemed yet", redemption=row["redeem_key"], heard=word.heard.name,
+            _log.warning("not redeemed yet", redemption=row["redeem_key"], answer=word.answer.name,
                          detail=word.detail)  # fmt: skip
         elif _paid(word) != row["expected_micros"]:
             _differs.add(1)
@@ -124,10 +124,10 @@ class Redemptions:
             "state": state,
             "paid_micros": word.paid_micros,
             "detail": word.detail,
-            "pause_ms": redemption_schedule.pause_ms(row["asked"]),
+            "pause_ms": redemption_schedule.pause_ms(row["attempts"]),
         }
         async with self._pool.connection() as connection, pipelined(connection) as pipeline:
-            moved = await asked_all(pipeline, "move_redemption", values)
+            moved = await pipelined_rows(pipeline, "move_redemption", values)
             if moved and state is RedemptionState.CONFIRMED:
                 move_balances(pipeline, {row["follower_proxy"]: _paid(word)})
 
@@ -135,9 +135,9 @@ class Redemptions:
         try:
             answer = await self._client.redeem(row["redeem_key"], row["body"], self._timeout_ms)
         except NotSent as error:
-            return RedemptionVerdict(heard=RedemptionAnswer.NOT_SENT, detail=str(error))
+            return RedemptionVerdict(answer=RedemptionAnswer.NOT_SENT, detail=str(error))
         except Unanswered as error:
-            return RedemptionVerdict(heard=RedemptionAnswer.NO_ANSWER, detail=str(error))
+            return RedemptionVerdict(answer=RedemptionAnswer.NO_ANSWER, detail=str(error))
         return judge(
             answer.status,
             answer.body,

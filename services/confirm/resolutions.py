@@ -19,7 +19,7 @@ from services.confirm import store
 from services.confirm.core import operator_resolution
 from services.confirm.core.operator_resolution import OperatorDecision
 from services.confirm.ledger import Ledger
-from services.confirm.queries import QUERIES, asked_all
+from services.confirm.queries import QUERIES, pipelined_rows
 from tradingtools import clock
 from tradingtools.domain.order_states import OrderState
 from tradingtools.domain.reasons import Reason
@@ -62,13 +62,13 @@ async def look(pool: Pool, lease: Lease, write: Write) -> None:
             await store.execute(pool, "end_resolution", id=row["id"], refused=_BROKEN)
 
 
-async def carry_out(pool: Pool, lease: Lease, asked: Mapping[str, Any], now_ns: int) -> str:
+async def carry_out(pool: Pool, lease: Lease, request: Mapping[str, Any], now_ns: int) -> str:
     """Carry out one decision; repeating changes nothing.
 
     Args:
         pool: of the deciding database.
         lease: of the process that books.
-        asked: a row of ``order_resolution``.
+        request: a row of ``order_resolution``.
         now_ns: for the order's time of confirmation.
 
     Returns:
@@ -79,47 +79,53 @@ async def carry_out(pool: Pool, lease: Lease, asked: Mapping[str, Any], now_ns: 
     """
     async with pool.connection() as connection, pipelined(connection) as pipeline:
         ledger = Ledger(pipeline)
-        await ledger.lock(lease, [asked["order_key"]])
-        refused = await _resolve(pipeline, ledger, asked, now_ns)
-        ended = {"id": asked["id"], "refused": refused}
-        if not await asked_all(pipeline, "end_resolution", ended):
-            raise LookupError(f"decision {asked['id']} was carried out already")
-    _log.warning("an operator's decision", order=asked["order_key"], to_state=asked["to_state"],
-                 refused=refused, operator=asked["operator"])  # fmt: skip
+        await ledger.lock(lease, [request["order_key"]])
+        refused = await _resolve(pipeline, ledger, request, now_ns)
+        ended = {"id": request["id"], "refused": refused}
+        if not await pipelined_rows(pipeline, "end_resolution", ended):
+            raise LookupError(f"decision {request['id']} was carried out already")
+    _log.warning("an operator's decision", order=request["order_key"], to_state=request["to_state"],
+                 refused=refused, operator=request["operator"])  # fmt: skip
     return refused
 
 
 async def _resolve(
-    pipeline: Pipeline, ledger: Ledger, asked: Mapping[str, Any], now_ns: int
+    pipeline: Pipeline, ledger: Ledger, request: Mapping[str, Any], now_ns: int
 ) -> str:
-    key = asked["order_key"]
+    key = request["order_key"]
     order = ledger.orders[key]
-    if (order["state"], order["epoch"]) != (asked["from_state"], asked["epoch"]):
-        return f"it was {asked['from_state']} when it was decided, and is {order['state']}"
-    filled = (asked["filled_size_micros"], asked["filled_notional_micros"], asked["fee_micros"])
-    told = OperatorDecision(
-        to_state=OrderState(asked["to_state"]),
+    if (order["state"], order["epoch"]) != (request["from_state"], request["epoch"]):
+        return f"it was {request['from_state']} when it was decided, and is {order['state']}"
+    filled = (
+        request["filled_size_micros"],
+        request["filled_notional_micros"],
+        request["fee_micros"],
+    )
+    decision = OperatorDecision(
+        to_state=OrderState(request["to_state"]),
         filled=None if filled[0] is None else filled,
-        trade_id=f"operator:{asked['id']}",
+        trade_id=f"operator:{request['id']}",
     )
     booked = {trade_id: store.booked(row) for trade_id, row in ledger.fills(key).items()}
-    what = operator_resolution.resolve(told, order["size_micros"], booked)
+    what = operator_resolution.resolve(decision, order["size_micros"], booked)
     if what.refused:
         return what.refused
     for step in what.steps:
         ledger.book(key, step)
     ledger.move(
         key,
-        told.to_state,
+        decision.to_state,
         failed_kind=what.failed_kind,
         reason=Reason.OPERATOR,
         confirmed_ns=now_ns,
-        detail=json.dumps({name: asked[name] for name in ("operator", "evidence", "control_seq")}),
+        detail=json.dumps(
+            {name: request[name] for name in ("operator", "evidence", "control_seq")}
+        ),
     )
     ledger.close(
-        key, again=f"operator:{asked['id']}" if order["state"] == OrderState.RESURRECTED else ""
+        key, again=f"operator:{request['id']}" if order["state"] == OrderState.RESURRECTED else ""
     )
     await ledger.write()
     # A person has decided; what the venue gateway says now would only call him again.
-    pipeline.ask(QUERIES["stop_watching"], ledger.orders[key])
+    pipeline.queue(QUERIES["stop_watching"], ledger.orders[key])
     return ""

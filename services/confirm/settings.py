@@ -23,7 +23,7 @@ class Settings:
     """insiders-api, e.g. ``http://host:port``."""
     insiders_token: str = setting("", secret=True)
     """Bearer token for insiders-api; empty: none is sent."""
-    ask_timeout_ms: int = setting(3000, minimum=100, maximum=60_000)
+    venue_timeout_ms: int = setting(3000, minimum=100, maximum=60_000)
     """How long one question by key may take."""
     promises: str = setting("", choices=("", *WRITTEN))
     """The most that insiders-api may promise, as ``ABCD`` or ``A-C-`` ([what they

@@ -54,7 +54,7 @@ class AtRest:
     """The shares that a wallet's lots hold of assets with nothing under way, before a question."""
 
     proxy: str
-    asked: float
+    polled_at: float
     """Monotonic seconds."""
     lots: Mapping[str, Held]
     """By asset."""
@@ -66,7 +66,7 @@ class AtRest:
 class _Seen:
     """The first answer of a shortfall."""
 
-    asked: float
+    polled_at: float
     lots: Held
     held_micros: int
 
@@ -158,9 +158,9 @@ class Shortfalls:
         self._looked[proxy] = clock.monotonic()
         at_rest = await self.at_rest(proxy)
         if not at_rest.lots:
-            await self.told(at_rest, ())
+            await self.observe(at_rest, ())
             return
-        await self._ask(at_rest)
+        await self._fetch(at_rest)
 
     async def covered(self, proxy: str, condition_id: str) -> Mapping[LotKey, int] | None:
         """Ask whether a wallet holds all that its lots say of a resolved market; what is missing
@@ -180,40 +180,40 @@ class Shortfalls:
             for asset, held in at_rest.lots.items()
             if held[0].condition_id == condition_id
         }
-        there = await self._ask(at_rest) if lots else None
+        there = await self._fetch(at_rest) if lots else None
         if there is None:
             return None
         for asset, held in lots.items():
-            asked = (h for h in held if (asset, h.origin) not in at_rest.vouched)
-            if sum(lot.shares_micros for lot in asked) > max(there.get(asset, 0), 0):
+            unvouched = (h for h in held if (asset, h.origin) not in at_rest.vouched)
+            if sum(lot.shares_micros for lot in unvouched) > max(there.get(asset, 0), 0):
                 return None
         return {(a, lot.origin): lot.shares_micros for a, held in lots.items() for lot in held}
 
-    async def _ask(self, at_rest: AtRest) -> Mapping[str, int] | None:
+    async def _fetch(self, at_rest: AtRest) -> Mapping[str, int] | None:
         """Ask what a wallet holds, compare, and return it by asset, micros; None: no answer."""
         proxy = at_rest.proxy
         try:
             answer = await self._client.positions(proxy, self._timeout_ms)
             positions = parse_positions(body_of(answer), proxy)
         except (NotSent, Unanswered, WireError) as error:
-            _log.warning("wallet not told", wallet=proxy, error=str(error))
+            _log.warning("the wallet's holdings are not known", wallet=proxy, error=str(error))
             self._due.setdefault(proxy, clock.monotonic() + _AGAIN_SECONDS)
             return None
-        await self.told(at_rest, positions)
+        await self.observe(at_rest, positions)
         return {one.asset_id: one.shares_micros for one in positions}
 
     async def at_rest(self, proxy: str) -> AtRest:
         """Return what may be compared with an answer to a question that is asked after this."""
-        asked = clock.monotonic()
+        polled_at = clock.monotonic()
         lots: defaultdict[str, list[Lot]] = defaultdict(list)
         rows = await store.fetch(self._pool, "lots_at_rest", follower_proxy=proxy)
         for row in rows:
             lots[row["asset_id"]].append(lot(row))
         vouched = {(row["asset_id"], row["origin"]) for row in rows if row["vouched"]}
         held = {asset: tuple(found) for asset, found in lots.items()}
-        return AtRest(proxy, asked, held, vouched)
+        return AtRest(proxy, polled_at, held, vouched)
 
-    async def told(self, at_rest: AtRest, positions: Sequence[Position]) -> None:
+    async def observe(self, at_rest: AtRest, positions: Sequence[Position]) -> None:
         """Compare an answer with the lots of before its question.
 
         Raises:
@@ -229,29 +229,29 @@ class Shortfalls:
             if held >= sum(lot.shares_micros for lot in lots):
                 self._seen.pop((proxy, asset), None)
             else:
-                await self._missing((proxy, asset), at_rest.asked, lots, held)
+                await self._missing((proxy, asset), at_rest.polled_at, lots, held)
 
-    async def _missing(self, key: Key, asked: float, lots: Held, held_micros: int) -> None:
+    async def _missing(self, key: Key, polled_at: float, lots: Held, held_micros: int) -> None:
         first = self._seen.get(key)
-        if first is None or first.lots != lots or self._moved_since(key, first.asked):
+        if first is None or first.lots != lots or self._moved_since(key, first.polled_at):
             self._seen.pop(key, None)
             begin = max(self._moved.get(key, self._started), self._started) + self._apart
-            if asked >= begin:
-                self._seen[key] = first = _Seen(asked, lots, held_micros)
-                begin = asked + self._apart
-            self._ask_at(key[0], begin)
-        elif asked < first.asked + self._apart:
-            self._ask_at(key[0], first.asked + self._apart)
+            if polled_at >= begin:
+                self._seen[key] = first = _Seen(polled_at, lots, held_micros)
+                begin = polled_at + self._apart
+            self._check_at(key[0], begin)
+        elif polled_at < first.polled_at + self._apart:
+            self._check_at(key[0], first.polled_at + self._apart)
         else:
             del self._seen[key]
             most = max(first.held_micros, held_micros)
             proof = Proof(proxy=key[0], asset_id=key[1], lots=lots, held_micros=most)
-            await self._shrink(proof, first.asked)
+            await self._shrink(proof, first.polled_at)
 
-    def _moved_since(self, key: Key, asked: float) -> bool:
-        return self._moved.get(key, -1.0) > asked - self._apart
+    def _moved_since(self, key: Key, polled_at: float) -> bool:
+        return self._moved.get(key, -1.0) > polled_at - self._apart
 
-    def _ask_at(self, proxy: str, at: float) -> None:
+    def _check_at(self, proxy: str, at: float) -> None:
         self._due[proxy] = min(at, self._due.get(proxy, at))
 
     async def _shrink(self, proof: Proof, first: float) -> None:
@@ -270,4 +270,4 @@ class Shortfalls:
                        wallet=proof.proxy, asset=proof.asset_id, exc_info=error)  # fmt: skip
             return
         if not done:
-            self._ask_at(proof.proxy, clock.monotonic() + self._apart)
+            self._check_at(proof.proxy, clock.monotonic() + self._apart)

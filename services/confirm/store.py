@@ -12,7 +12,7 @@ from services.confirm.core import contradiction as judging
 from services.confirm.core.booking import FillStatus, Step
 from services.confirm.core.contradiction import Booked, Finding, Ours
 from services.confirm.ledger import Ledger, Smallest, unknown
-from services.confirm.queries import QUERIES, as_json, asked_all, asked_one, every
+from services.confirm.queries import QUERIES, as_json, every, pipelined_row, pipelined_rows
 from tradingtools.domain.order_states import FailedKind, OrderState
 from tradingtools.domain.reasons import Reason
 from tradingtools.domain.venue_order import VenueOrder
@@ -126,7 +126,7 @@ class _BeginAgain(Exception):
 class _Verdict:
     """The meaning of an answer for its order as it stands."""
 
-    heard: ReportedOrder
+    reported: ReportedOrder
     before: OrderState
     target: OrderState | None = None
     """None: it stays."""
@@ -148,19 +148,19 @@ async def _take(
         for order_key in sorted(reducing):
             await _reduce(pipeline, order_key)
         ledger = Ledger(pipeline, smallest)
-        await ledger.lock(lease, (heard.order_key for heard in batch))
-        verdicts = [_judge(ledger, heard) for heard in batch]
+        await ledger.lock(lease, (reported.order_key for reported in batch))
+        verdicts = [_judge(ledger, reported) for reported in batch]
         appeared = frozenset(
-            v.heard.order_key for v in verdicts if v.target is OrderState.RESURRECTED
+            v.reported.order_key for v in verdicts if v.target is OrderState.RESURRECTED
         )
         if appeared != reducing:
             raise _BeginAgain(appeared)
         for verdict in verdicts:
             _move(pipeline, ledger, verdict)
         taken = [await _book(pipeline, ledger, v, now_ns) for v in verdicts]
-        for heard, each in zip(batch, taken, strict=True):
-            if heard.again_ms is not None and each.state is OrderState.SUBMITTED:
-                ledger.check_again(heard.order_key, heard.again_ms)
+        for reported, each in zip(batch, taken, strict=True):
+            if reported.again_ms is not None and each.state is OrderState.SUBMITTED:
+                ledger.check_again(reported.order_key, reported.again_ms)
         await ledger.write()
         return taken
 
@@ -178,11 +178,11 @@ async def news(pool: Pool, ended: Mapping[str, Mapping[str, Any]], answers: Answ
     for row in await fetch(pool, "fills", keys=sorted(answers)):
         fills[row["order_key"]][row["trade_id"]] = booked(row)
     return {
-        key: answer for key, answer in answers.items() if _tells(ended[key], fills[key], answer)
+        key: answer for key, answer in answers.items() if _is_news(ended[key], fills[key], answer)
     }
 
 
-def _tells(ended: Mapping[str, Any], known: Mapping[str, Booked], answer: VenueOrder) -> bool:
+def _is_news(ended: Mapping[str, Any], known: Mapping[str, Booked], answer: VenueOrder) -> bool:
     if ended["state"] == OrderState.RESURRECTED:
         return True
     try:
@@ -193,32 +193,32 @@ def _tells(ended: Mapping[str, Any], known: Mapping[str, Booked], answer: VenueO
 
 
 async def _reduce(pipeline: Pipeline, order_key: str) -> None:
-    wallet = (await asked_one(pipeline, "wallet", {"order_key": order_key}))["follower_proxy"]
-    pipeline.ask(
+    wallet = (await pipelined_row(pipeline, "wallet", {"order_key": order_key}))["follower_proxy"]
+    pipeline.queue(
         QUERIES["reduce_wallet"],
         {"wallet": wallet, "actor": ACTOR, "reason": f"order {order_key} appeared after its end"},
     )
 
 
-def _judge(ledger: Ledger, heard: ReportedOrder) -> _Verdict:
-    order, rows = ledger.orders[heard.order_key], ledger.fills(heard.order_key)
+def _judge(ledger: Ledger, reported: ReportedOrder) -> _Verdict:
+    order, rows = ledger.orders[reported.order_key], ledger.fills(reported.order_key)
     before = OrderState(order["state"])
-    if heard.answer is None:
-        return _Verdict(heard=heard, before=before)
+    if reported.answer is None:
+        return _Verdict(reported=reported, before=before)
     ours, known = _ours(order), {trade_id: booked(row) for trade_id, row in rows.items()}
-    found, target = _follows(order, known, heard.answer)
+    found, target = _follows(order, known, reported.answer)
     takes = (target or before) in _TAKES_FILLS and found is not Finding.CONTRADICTION
     statuses = {trade_id: fill.status for trade_id, fill in known.items()}
-    steps = booking.steps(statuses, heard.answer) if takes else []
+    steps = booking.steps(statuses, reported.answer) if takes else []
     return _Verdict(
-        heard=heard,
+        reported=reported,
         before=before,
         target=target,
-        problem=judging.contradiction(ours, known, heard.answer)
+        problem=judging.contradiction(ours, known, reported.answer)
         if found is Finding.CONTRADICTION
         else "",
         steps=tuple(steps),
-        ending=booking.end(booking.after(statuses, steps), heard.answer) if takes else None,
+        ending=booking.end(booking.after(statuses, steps), reported.answer) if takes else None,
     )
 
 
@@ -251,7 +251,7 @@ def booked(row: Mapping[str, Any]) -> Booked:
 
 
 def _move(pipeline: Pipeline, ledger: Ledger, verdict: _Verdict) -> None:
-    key, answer = verdict.heard.order_key, verdict.heard.answer
+    key, answer = verdict.reported.order_key, verdict.reported.answer
     if verdict.target is None or answer is None:
         return
     ledger.move(
@@ -264,21 +264,25 @@ def _move(pipeline: Pipeline, ledger: Ledger, verdict: _Verdict) -> None:
     if verdict.target is OrderState.RESURRECTED:
         # It may still fill: what it was to cost is set aside again until the venue gateway is done.
         ledger.apply()
-        pipeline.ask(QUERIES["reserve_again"], {"order_key": key})
+        pipeline.queue(QUERIES["reserve_again"], {"order_key": key})
 
 
 async def _book(
     pipeline: Pipeline, ledger: Ledger, verdict: _Verdict, now_ns: int
 ) -> BookingResult:
     """Book what is new in an answer, and end what has ended."""
-    key, state, ending = verdict.heard.order_key, verdict.target or verdict.before, verdict.ending
+    key, state, ending = (
+        verdict.reported.order_key,
+        verdict.target or verdict.before,
+        verdict.ending,
+    )
     for step in verdict.steps:
         ledger.book(key, step)
-    if verdict.heard.answer is None:
+    if verdict.reported.answer is None:
         ledger.close(key)
     elif ending is not None and state is OrderState.RESURRECTED:
         # A person ends it; but nothing more can fill, so nothing more is set aside.
-        if await asked_all(pipeline, "release", {"order_key": key}):
+        if await pipelined_rows(pipeline, "release", {"order_key": key}):
             ledger.close(key, again=state)
     elif ending is not None:
         state = ending.state

@@ -7,14 +7,14 @@ import structlog
 from services.confirm.core.unknown_order_policy import LookupResult, standing
 from tradingtools.domain.venue_order import VenueOrder
 from tradingtools.venues.insiders.order_gateway import Answer, InsidersClient, NotSent, Unanswered
-from tradingtools.venues.insiders.promises import ask_promises
+from tradingtools.venues.insiders.promises import fetch_capabilities
 from tradingtools.venues.insiders.schemas import (
     WireError,
     parse_error,
     parse_key_used,
     parse_order,
 )
-from tradingtools.venues.ports import Capabilities, NotTold
+from tradingtools.venues.ports import Capabilities, CapabilitiesUnknown
 
 _log = structlog.get_logger("confirm.insiders")
 
@@ -31,9 +31,9 @@ class VenueGateway:
         self._client = client
         self._timeout_ms = timeout_ms
 
-    async def capabilities(self) -> Capabilities | NotTold:
+    async def capabilities(self) -> Capabilities | CapabilitiesUnknown:
         """Return what insiders-api promises now, or why it does not say."""
-        return await ask_promises(self._client, self._timeout_ms)
+        return await fetch_capabilities(self._client, self._timeout_ms)
 
     async def look(self, order_key: str) -> tuple[LookupResult, VenueOrder | None]:
         """Ask for a key."""

@@ -32,7 +32,7 @@ from tradingtools.storage.postgres.pool import Pool
 from tradingtools.v1 import common_pb2 as common
 from tradingtools.v1 import executor_service_pb2 as executor_pb
 from tradingtools.venues.insiders.schemas import WireError, parse_order
-from tradingtools.venues.ports import Capabilities, NotTold
+from tradingtools.venues.ports import Capabilities, CapabilitiesUnknown
 
 _log = structlog.get_logger("confirm")
 _stuck = instruments.counter(
@@ -66,7 +66,7 @@ class Confirm:
         self._booker = booker
         self._insiders = insiders
         self._settings = settings
-        self._told: Capabilities | None = None
+        self._reported: Capabilities | None = None
         self._ends_at = math.inf
         """When insiders-api has had its time to say what it promises."""
         self._said = effective_capabilities.of_settings(
@@ -113,8 +113,8 @@ class Confirm:
 
         ``again_ms``: when to ask again if it stays open; None: when it was to be asked anyway.
         """
-        heard = ReportedOrder(order_key=order_key, answer=order, again_ms=again_ms)
-        taken = await self._booker.take(heard)
+        reported = ReportedOrder(order_key=order_key, answer=order, again_ms=again_ms)
+        taken = await self._booker.take(reported)
         if taken.state is not taken.before:
             self._checks.pop(order_key, None)
             self._called.discard(order_key)
@@ -172,7 +172,7 @@ class Confirm:
         finally:
             self._busy.discard(row["order_key"])
 
-    async def ask(self, order_key: str) -> tuple[LookupResult, VenueOrder | None]:
+    async def look_up(self, order_key: str) -> tuple[LookupResult, VenueOrder | None]:
         """Ask for a key whose order nobody wants to prevent any more."""
         look, order = await self._insiders.look(order_key)
         promised = self._capabilities
@@ -182,7 +182,7 @@ class Confirm:
         return look, order
 
     async def _look_at_submitted(self, row: dict[str, Any]) -> None:
-        look, order = await self.ask(row["order_key"])
+        look, order = await self.look_up(row["order_key"])
         if look is LookupResult.FOUND and order is not None:
             await self._book(row["order_key"], order)
         else:
@@ -225,7 +225,7 @@ class Confirm:
             await self._send_again(row)
         elif act is NextAction.BOOK and order is not None:
             await self._book(row["order_key"], order)
-        elif act in _VERDICTS and await self._nobody_tells():
+        elif act in _VERDICTS and await self._no_capabilities():
             await self._conclude(row, act)
         else:
             past = now_ms > unknown_order_policy.horizon_ms(case, promised)
@@ -241,7 +241,7 @@ class Confirm:
             epoch=row["epoch"],
             next_check_at=row["next_check_at"],
             milliseconds=self._next_pause_ms(row["order_key"]),
-            by_settings=self._told is None,
+            by_settings=self._reported is None,
         )
 
     async def _conclude(self, row: dict[str, Any], act: NextAction) -> None:
@@ -285,7 +285,7 @@ class Confirm:
         self._ends_at = clock.monotonic() + self._settings.promises_wait_ms / 1000
         while True:
             try:
-                await self._ask_for_promises()
+                await self._refresh_capabilities()
                 await self._fence()
                 await self._booker.publish()
                 submitted_ms = self._settings.unreachable_ms
@@ -296,15 +296,15 @@ class Confirm:
                 _log.warning("not tidied", error=str(error))
             await asyncio.sleep(_FENCE_PAUSE_SECONDS)
 
-    async def _ask_for_promises(self) -> None:
+    async def _refresh_capabilities(self) -> None:
         """Ask what insiders-api promises; without any answer the settings decide in the end."""
-        told = await self._insiders.capabilities()
-        self._told = self._told if isinstance(told, NotTold) else told
+        reported = await self._insiders.capabilities()
+        self._reported = self._reported if isinstance(reported, CapabilitiesUnknown) else reported
         waited = clock.monotonic() >= self._ends_at
-        if waited and self._told is None and self._capabilities is None:
+        if waited and self._reported is None and self._capabilities is None:
             _log.error("insiders-api does not say what it promises; the settings decide",
                        alert=True, promises=self._settings.promises or "none")  # fmt: skip
-        self._capabilities = effective_capabilities.taken(self._said, self._told, waited=waited)
+        self._capabilities = effective_capabilities.taken(self._said, self._reported, waited=waited)
 
     async def _one_key_is_one_order(self) -> bool:
         """Return whether insiders-api promises so at this moment.
@@ -313,22 +313,22 @@ class Confirm:
         while it does not answer nothing is sent again. Where it never says, the settings decide.
         The executor asks once more, before the first byte.
         """
-        told = await self._insiders.capabilities()
-        if isinstance(told, NotTold):
-            never_says = told is NotTold.NOT_OFFERED and self._told is None
+        reported = await self._insiders.capabilities()
+        if isinstance(reported, CapabilitiesUnknown):
+            never_says = reported is CapabilitiesUnknown.NOT_OFFERED and self._reported is None
             return never_says and self._capabilities is not None and self._capabilities.idempotency
-        self._told = told
-        taken = self._capabilities = effective_capabilities.taken(self._said, told, waited=True)
+        self._reported = reported
+        taken = self._capabilities = effective_capabilities.taken(self._said, reported, waited=True)
         return taken is not None and taken.idempotency
 
-    async def _nobody_tells(self) -> bool:
+    async def _no_capabilities(self) -> bool:
         """Return whether it is known, or cannot be found out, what insiders-api promises.
 
         It may be back only now, and then tells more than the settings.
         """
-        if self._told is None:
-            await self._ask_for_promises()
-            return self._told is None
+        if self._reported is None:
+            await self._refresh_capabilities()
+            return self._reported is None
         return True
 
     async def close_unseen(self) -> None:

@@ -83,7 +83,7 @@ class WriteSet:
         """Write the transitions so far; `write` does it for those that are left."""
         moved, self._transitions = list(self._transitions.values()), {}
         if moved:
-            self._applied.append((len(moved), journal.ask_transitions(self._pipeline, moved)))
+            self._applied.append((len(moved), journal.queue_transitions(self._pipeline, moved)))
 
     def check_again(self, order_key: str, milliseconds: int) -> None:
         """Have an order asked for again so much later; it stays in the state that it has now."""

@@ -33,7 +33,7 @@ from tradingtools.domain.errors import (
     TradingError,
     Unauthenticated,
 )
-from tradingtools.rpc.errors import told
+from tradingtools.rpc.errors import as_trading_error
 
 _BODY_BYTES = 65_536
 _LOCAL = frozenset({"127.0.0.1", "localhost", "::1"})
@@ -125,7 +125,7 @@ class Console:
         except ConnectionError:
             raise
         except Exception as error:  # noqa: BLE001 - of ours; the page is told a number
-            return _answer(refused(told(error, request.path)))
+            return _answer(refused(as_trading_error(error, request.path)))
 
     async def _file(self, request: web.Request) -> web.StreamResponse:
         name = request.match_info["name"] or "index.html"

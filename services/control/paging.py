@@ -23,9 +23,9 @@ _COMPACT = json.JSONEncoder(separators=(",", ":")).encode
 _MAX_US = 253_402_300_799_999_999
 
 
-def size(asked: int) -> int:
+def size(requested: int) -> int:
     """Return how many rows a page has; 0 means the default."""
-    return asked or DEFAULT_SIZE
+    return requested or DEFAULT_SIZE
 
 
 def encode(scope: str, at: datetime, *rest: str) -> str:

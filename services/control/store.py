@@ -109,13 +109,13 @@ class Change:
         """Append several entries to the audit, in their order; returns their numbers."""
         if not entries:
             return []
-        told = [
+        records = [
             {"place": place, "action": e.action, "kind": e.kind, "id": e.subject,
              "before": e.before, "after": e.after}
             for place, e in enumerate(entries)
         ]  # fmt: skip
         rows = await self.rows(
-            _SQL["append_all"], actor=self._actor.id, source=self._source, entries=Jsonb(told)
+            _SQL["append_all"], actor=self._actor.id, source=self._source, entries=Jsonb(records)
         )
         found = [int(row["seq"]) for row in sorted(rows, key=lambda row: row["place"])]
         self.seq = found[-1]
@@ -193,11 +193,11 @@ class Store:
             Unavailable: the database does not answer.
         """
 
-        async def ask(connection: Connection) -> list[Row]:
+        async def run(connection: Connection) -> list[Row]:
             return await (await connection.execute(query, values)).fetchall()
 
         with _translated():
-            return await _borrowed(self._pool, ask)
+            return await _borrowed(self._pool, run)
 
     async def write(self, query: LiteralString, **values: Any) -> list[Row]:
         """Make a change that no copy depends on, in one statement; return its rows.
@@ -228,7 +228,7 @@ class Store:
             Unavailable: the database does not answer.
         """
         with _translated():
-            return await _borrowed(self._keyed, lambda one: one.ask_all(query, values))
+            return await _borrowed(self._keyed, lambda one: one.fetch_rows(query, values))
 
     @asynccontextmanager
     async def snapshot(self) -> AsyncIterator[Snapshot]:
@@ -298,14 +298,14 @@ class Store:
             raise _unavailable("redis") from None
 
 
-async def _borrowed(pool: Pool, ask: Callable[[Connection], Awaitable[T]]) -> T:
+async def _borrowed(pool: Pool, run: Callable[[Connection], Awaitable[T]]) -> T:
     # A connection is not asked first whether it still works: that would be a second statement for
     # each read. Where it does not, another reads. One more try: the server may have lost its plans.
     for others in reversed(range(pool.max_size + 1)):
         # Not as a context: that would end a transaction, and a read has none.
         connection = await pool.getconn(_CONNECT_SECONDS)
         try:
-            return await ask(connection)
+            return await run(connection)
         except PLANS_LOST:
             if not others:
                 raise

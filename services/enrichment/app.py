@@ -151,8 +151,8 @@ class ReadOnly:
     async def rows(self, sql: str, values: Values, kind: type[T]) -> list[T]:
         """Return the rows of a query. Raises Unavailable, WrongTypes."""
         if not self._trusted:
-            (told,) = await self._server.rows(sources.QUERIES["may"], {}, _Readonly)
-            if told.readonly != 1:
+            (row,) = await self._server.rows(sources.QUERIES["may"], {}, _Readonly)
+            if row.readonly != 1:
                 _log.error("the role of TT_CLICKHOUSE_URL may write; it is not used", alert=True)
                 raise WrongTypes("the role may write: give it the setting readonly = 1")
             self._trusted = True

@@ -130,7 +130,7 @@ class Builder:
         self._adopted = False
         self._empty = False
         self._last = 0
-        self._asked_ms = 0
+        self._refreshed_ms = 0
 
     def touch(self, wallet: str) -> None:
         """Note an event that changes what is known of a leader."""
@@ -161,7 +161,7 @@ class Builder:
     async def _turn(self) -> None:
         global _since_ms  # noqa: PLW0603
         now_ms = clock.now_ms()
-        dropped = await self._who(now_ms) if now_ms - self._asked_ms >= _FOLLOWED_MS else []
+        dropped = await self._who(now_ms) if now_ms - self._refreshed_ms >= _FOLLOWED_MS else []
         if not self._adopted:
             dropped += await self._adopt(now_ms)
         if not self._schedule.everybody():
@@ -204,7 +204,7 @@ class Builder:
             # A source that is empty does not say that nobody trades: who has documents keeps them.
             self._empty = not found and not await self._in.source.candidates(0, 1)
         finally:
-            self._asked_ms = now_ms
+            self._refreshed_ms = now_ms
         wallets += self._schedule.everybody() if self._empty else found
         return self._schedule.follow(wallets, now_ms)
 
@@ -292,7 +292,7 @@ class Builder:
             for asset, mark in prices_of(row).items():
                 found.setdefault(asset, []).append(mark)
         for book in books:
-            if book.told and book.bids and book.asks:
+            if book.usable and book.bids and book.asks:
                 worth = (book.bids[0][0] + book.asks[0][0]) // 2
                 found.setdefault(book.market.asset_id, []).append((as_of_ms, worth))
         return Marks({asset: sorted(marks) for asset, marks in found.items()})

@@ -60,7 +60,7 @@ def market_document(
     if market.resolved_ms is not None:
         facts.resolved_ms = market.resolved_ms
     book = books.get(market.asset_ids[0]) if market.asset_ids else None
-    if book is not None and book.told and book.bids and book.asks:
+    if book is not None and book.usable and book.bids and book.asks:
         bid, ask = book.bids[0][0], book.asks[0][0]
         facts.spread_micros = ask - bid
         facts.bid_depth_micros = sum(notional_floor(s, p) for p, s in book.bids if p >= bid - _NEAR)

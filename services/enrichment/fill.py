@@ -34,7 +34,7 @@ _AT_ONCE = 50
 """Markets of one question to Gamma."""
 _MARKET_STANDS_MS = 600_000
 _log = structlog.get_logger("enrichment.fill")
-_Ask = Callable[[str, int, int | None], Awaitable[Trades]]
+_Fetch = Callable[[str, int, int | None], Awaitable[Trades]]
 
 
 class _Trade(msgspec.Struct, frozen=True, kw_only=True):
@@ -99,7 +99,7 @@ class Filler:
             Unavailable: the venue does not answer, and has never told anything of the wallet.
         """
         try:
-            return await self._told(wallet)
+            return await self._fetched(wallet)
         except Unavailable as error:
             known_ms = self._filled.get(wallet)
             if known_ms is None:
@@ -107,28 +107,28 @@ class Filler:
             _log.warning("a wallet is known up to before", ms=known_ms, error=str(error)[:200])
             return known_ms
 
-    async def _told(self, wallet: str) -> int:
-        asked_ms = clock.now_ms()
+    async def _fetched(self, wallet: str) -> int:
+        started_ms = clock.now_ms()
         since_ms = max(0, self._filled.get(wallet, 0) - _OVERLAP_MS)
         rows: list[TradeRow] = []
-        for ask in (self._data.trades, self._data.movements):
-            rows += await self._walked(ask, wallet, since_ms)
+        for fetch in (self._data.trades, self._data.movements):
+            rows += await self._walked(fetch, wallet, since_ms)
         await self._db.fill("trades", list(_numbered(rows)))
-        self._filled[wallet] = asked_ms
-        return asked_ms
+        self._filled[wallet] = started_ms
+        return started_ms
 
-    async def _walked(self, ask: _Ask, wallet: str, since_ms: int) -> list[TradeRow]:
+    async def _walked(self, fetch: _Fetch, wallet: str, since_ms: int) -> list[TradeRow]:
         """All rows since an instant, newest first."""
-        told = await ask(wallet, since_ms, None)
-        rows, reached_ms = list(told.rows), told.reached_ms
+        page = await fetch(wallet, since_ms, None)
+        rows, reached_ms = list(page.rows), page.reached_ms
         for _ in range(_WALKS):
             if reached_ms is None:
                 return rows
             # The second that it reached is told whole by the next one.
             rows = [row for row in rows if row.traded_ms // 1000 > reached_ms // 1000]
-            told = await ask(wallet, since_ms, reached_ms)
-            rows += told.rows
-            reached_ms = None if told.reached_ms == reached_ms else told.reached_ms
+            page = await fetch(wallet, since_ms, reached_ms)
+            rows += page.rows
+            reached_ms = None if page.reached_ms == reached_ms else page.reached_ms
         _log.warning("a wallet's record begins later", wallet=wallet, ms=reached_ms)
         return rows
 

@@ -150,7 +150,7 @@ class Recorder:
                 self._waiting.popleft()
             self._measure()
             self._room.set()
-            self._tell(rows)
+            self._log_progress(rows)
             await asyncio.sleep(_FLUSH_SECONDS)
 
     async def _insert(self, rows: Sequence[EventRow]) -> None:
@@ -198,7 +198,7 @@ class Recorder:
             rows = [(row.size_micros, row.price_micros, row.count) for row in found]
         return recording.with_slippage(fill, rows)
 
-    def _tell(self, rows: Sequence[EventRow]) -> None:
+    def _log_progress(self, rows: Sequence[EventRow]) -> None:
         for row in rows:
             if row.type == recording.TRADES:
                 try:

@@ -63,7 +63,7 @@ class Sampler:
         self._board = board
         self._pool = pool
         self._held: list[str] = []
-        self._ask_held = True
+        self._held_is_stale = True
         self._newest: dict[str, MarkRow] = {}
         self._due: list[tuple[int, int, int, LeaderTradeRow]] = []
         self._numbered = 0
@@ -81,7 +81,7 @@ class Sampler:
 
     def moved(self) -> None:
         """Ask anew what is held."""
-        self._ask_held = True
+        self._held_is_stale = True
 
     async def run(self) -> None:
         """Sample for ever."""
@@ -90,8 +90,8 @@ class Sampler:
     async def _look(self) -> None:
         while True:
             await asyncio.sleep(_SECOND)
-            if self._ask_held:
-                self._ask_held = False
+            if self._held_is_stale:
+                self._held_is_stale = False
                 self._held = await while_database_is_away(lambda: store.held(self._pool))
                 self._newest = {a: row for a, row in self._newest.items() if a in set(self._held)}
             due = self._now_due(clock.now_ms())
@@ -103,7 +103,7 @@ class Sampler:
                     self._note(recording.mark(books[asset_id], now_ms))
             for delay, trade in due:
                 book = books.get(trade.asset_id)
-                if book is not None and book.told:
+                if book is not None and book.usable:
                     self._keep(
                         self._books, recording.leader_book(trade, book, delay, now_ms),
                         "leader_books",

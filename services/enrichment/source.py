@@ -106,28 +106,30 @@ class Source:
         self._own = own
         self._with = ", ".join(f"{name} as ({selects[name]}\n)" for name in RELATIONS)
 
-    def _asked(self, name: str) -> str:
+    def _with_relations(self, name: str) -> str:
         """Return a query with the relations that it reads before it."""
         return f"with {self._with}\n{QUERIES[name]}"
 
     async def activity(self, wallet: str, until_ms: int) -> list[Activity]:
         """Return what a wallet did, in time."""
         rows = await self._product.rows(
-            self._asked("activity"), {"wallet": wallet, "until": until_ms}, _Trade
+            self._with_relations("activity"), {"wallet": wallet, "until": until_ms}, _Trade
         )
         return [_activity(row) for row in rows]
 
     async def candidates(self, since_ms: int, most: int) -> list[str]:
         """Return wallets that trade, the highest volume first."""
         values = {"since": since_ms, "most": most}
-        rows = await self._product.rows(self._asked("candidates"), values, _Candidate)
+        rows = await self._product.rows(self._with_relations("candidates"), values, _Candidate)
         return [row.wallet for row in rows]
 
     async def market_rows(self, conditions: Iterable[str]) -> list[MarketRow]:
         """Return markets by their conditions; those that the source does not have are missing."""
         found: list[MarketRow] = []
         for ids in _pieces(conditions):
-            found += await self._product.rows(self._asked("markets_of"), {"ids": ids}, MarketRow)
+            found += await self._product.rows(
+                self._with_relations("markets_of"), {"ids": ids}, MarketRow
+            )
         return found
 
     async def marks(self, assets: Iterable[str]) -> dict[str, list[tuple[int, int]]]:

@@ -51,10 +51,10 @@ class EventServicer(rpc.EventServiceServicer):
         )
 
 
-def _selection(asked: pb.EventFilter) -> Selection:
+def _selection(event_filter: pb.EventFilter) -> Selection:
     """Return what a reader wants. Raises InvalidField for a type that no event has."""
     return Selection(
-        types=types_of(asked.types, "filter.types"),
-        follower_proxy=asked.wallet.lower(),
-        subscription_id=asked.subscription_id,
+        types=types_of(event_filter.types, "filter.types"),
+        follower_proxy=event_filter.wallet.lower(),
+        subscription_id=event_filter.subscription_id,
     )

@@ -65,7 +65,7 @@ class Moved(Exception):
 async def newest_number(pool: Pool) -> int:
     """Return the newest number that was given out to a row."""
     async with pool.connection() as connection:
-        row = await connection.ask(QUERIES["newest_number"], {})
+        row = await connection.fetch_row(QUERIES["newest_number"], {})
     assert row is not None  # noqa: S101 - a sequence always has a value
     return int(row["newest"])
 
@@ -76,7 +76,7 @@ async def look(pool: Pool) -> Reading:
     Takes a transaction id, so it is not asked while nothing happens.
     """
     async with pool.connection() as connection:
-        (newest,), (own,), (oldest,) = await connection.ask_pipelined(
+        (newest,), (own,), (oldest,) = await connection.fetch_pipelined(
             [(QUERIES[name], {}) for name in ("newest_number", "own_xid", "oldest_xid")]
         )
     return Reading(newest=newest["newest"], xid=own["xid"], oldest_xid=oldest["xid"])
@@ -85,7 +85,7 @@ async def look(pool: Pool) -> Reading:
 async def position(pool: Pool) -> Position:
     """Return up to where the log is made."""
     async with pool.connection() as connection:
-        row = await connection.ask(QUERIES["position"], {})
+        row = await connection.fetch_row(QUERIES["position"], {})
     assert row is not None  # noqa: S101 - the migration has put it there
     return Position(**row)
 
@@ -94,7 +94,7 @@ async def sources(pool: Pool, after: int, to: int) -> list[Source]:
     """Return all source rows with numbers in (after, to], in their order."""
     bounds = {"after": after, "to": to}
     async with pool.connection() as connection:
-        answers = await connection.ask_pipelined([(QUERIES[name], bounds) for name in _KINDS])
+        answers = await connection.fetch_pipelined([(QUERIES[name], bounds) for name in _KINDS])
     rows = [
         make(row) for make, answer in zip(_KINDS.values(), answers, strict=True) for row in answer
     ]

@@ -30,10 +30,10 @@ async def read_claims(
         name: of the stream, for the log.
         open_stream: opens it after a cursor.
         cursor: where to start.
-        acknowledge: the stub to tell, and the reader's name.
+        acknowledge: the stub that takes acknowledgements, and the reader's name.
     """
-    async with streams.acknowledging(*acknowledge) as tell:
-        cursors = AckTracker(tell)
+    async with streams.acknowledging(*acknowledge) as reached:
+        cursors = AckTracker(reached)
         async for response in streams.read(name, open_stream, cursor):
             if response.batches:
                 handled = cursors.expect(response.cursor, len(response.batches))
@@ -45,11 +45,11 @@ class AckTracker:
     """AckTracker of a stream whose messages are handled in any order.
 
     Args:
-        tell: called with a cursor when everything up to it is handled.
+        acknowledge: called with a cursor when everything up to it is handled.
     """
 
-    def __init__(self, tell: Callable[[str], None]) -> None:
-        self._tell = tell
+    def __init__(self, acknowledge: Callable[[str], None]) -> None:
+        self._acknowledge = acknowledge
         self._open: deque[_Open] = deque()
 
     def expect(self, cursor: str, count: int) -> Callable[[], None]:
@@ -63,7 +63,7 @@ class AckTracker:
             while self._open and not self._open[0].left:
                 reached = self._open.popleft().cursor
             if reached:
-                self._tell(reached)
+                self._acknowledge(reached)
 
         return handled
 

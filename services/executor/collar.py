@@ -100,7 +100,7 @@ class Collar:
             if why is None or order.order_key in self._cleared:
                 continue
             if self._has_waited(order):
-                _tell(order, why)
+                _log_collar(order, why)
             else:
                 found[order.order_key] = order
         return found
@@ -132,7 +132,7 @@ class Collar:
         leave(waited_ns)
 
     async def _objection(self, order: Order) -> str | None:
-        quote = await self._quotes.ask(order.asset_id)
+        quote = await self._quotes.quote(order.asset_id)
         return None if quote is None else beyond(order, quote, self._bound)
 
     async def _wait(self, order: Order) -> int:
@@ -145,7 +145,7 @@ class Collar:
             while (why := await self._objection(order)) is not None:
                 left_ms = self._wait_ms - wait.in_all(clock.monotonic_ms())
                 if left_ms <= 0:
-                    _tell(order, why)
+                    _log_collar(order, why)
                     break
                 held = True
                 await asyncio.sleep(min(pause, left_ms / 1000))
@@ -185,7 +185,7 @@ class Collar:
             self._waits.popitem(last=False)
 
 
-def _tell(order: Order, why: str) -> None:
+def _log_collar(order: Order, why: str) -> None:
     """Call a person: an exit leaves beyond the collar."""
     _met.add(1, {"what": "exit left"})
     _log.error("an exit leaves beyond the collar", alert=True, order=order.order_key, why=why)

@@ -27,11 +27,11 @@ class GateRecheck:
     """Checks many orders with one statement.
 
     Args:
-        ask: the query.
+        query: the query.
     """
 
-    def __init__(self, ask: RecheckQuery) -> None:
-        self._exits, self._entries = _Batcher(ask), _Batcher(ask)
+    def __init__(self, query: RecheckQuery) -> None:
+        self._exits, self._entries = _Batcher(query), _Batcher(query)
 
     async def check(self, order: Order, epoch: int) -> RecheckResult:
         """Return whether an order may still be sent, and when that was found out.
@@ -46,28 +46,28 @@ class GateRecheck:
 class _Batcher:
     """Batches checks: one query after the other."""
 
-    def __init__(self, ask: RecheckQuery) -> None:
-        self._ask = ask
+    def __init__(self, query: RecheckQuery) -> None:
+        self._query = query
         self._waiting: list[tuple[RecheckRequest, asyncio.Future[RecheckResult]]] = []
-        self._asking: asyncio.Task[None] | None = None
+        self._running: asyncio.Task[None] | None = None
 
     async def check(self, order: Order, epoch: int) -> RecheckResult:
         answer: asyncio.Future[RecheckResult] = asyncio.get_running_loop().create_future()
         self._waiting.append(((order, epoch), answer))
-        if self._asking is None or self._asking.done():
-            self._asking = asyncio.create_task(self._run())
+        if self._running is None or self._running.done():
+            self._running = asyncio.create_task(self._run())
         return await answer
 
     async def _run(self) -> None:
         while self._waiting:
             some, self._waiting = [one for one in self._waiting if not one[1].done()], []
             try:
-                found, asked_ns = await self._ask([asked for asked, _ in some])
-            except Exception as error:  # noqa: BLE001 - it is each asker's
+                found, requested_ns = await self._query([order for order, _ in some])
+            except Exception as error:  # noqa: BLE001 - raised to each caller
                 for _, answer in some:
                     if not answer.done():
                         answer.set_exception(error)
                 continue
             for (order, _), answer in some:
                 if not answer.done():
-                    answer.set_result((found.get(order.order_key, ""), asked_ns))
+                    answer.set_result((found.get(order.order_key, ""), requested_ns))

@@ -97,14 +97,14 @@ class PreSendCheck:
         try:
             # It may wait for another check first.
             async with asyncio.timeout(2 * seconds):
-                held, asked_ns = await self._recheck_gates(attempt.order, attempt.epoch)
+                held, requested_ns = await self._recheck_gates(attempt.order, attempt.epoch)
         except (TimeoutError, psycopg.OperationalError) as error:
-            raise _nobody_can_tell(str(error) or "no answer") from error
+            raise _unverifiable(str(error) or "no answer") from error
         if held:
             raise Withheld(held_back(held))
-        answered_ns, too_old_ns = clock.monotonic_ns(), asked_ns + round(seconds * 1e9)
+        answered_ns, too_old_ns = clock.monotonic_ns(), requested_ns + round(seconds * 1e9)
         if answered_ns > too_old_ns:
-            raise _nobody_can_tell("a late answer")
+            raise _unverifiable("a late answer")
         return min(answered_ns + _FRESH_NS, too_old_ns)
 
     async def promised_until_ns(self, attempt: Attempt) -> int:
@@ -118,14 +118,14 @@ class PreSendCheck:
         """
         if attempt.number == 1:
             return _FOREVER_NS
-        told = await self._promise.now()
-        promise = told.judge(by_settings=attempt.by_settings)
-        if promise is Promise.WITHDRAWN:
+        promise = await self._promise.now()
+        state = promise.judge(by_settings=attempt.by_settings)
+        if state is Promise.WITHDRAWN:
             _log.warning("not sent again: the promise is withdrawn", order=attempt.order.order_key)
             raise Withheld(Verdict(meaning=Meaning.HELD_BACK, code="PROMISE_WITHDRAWN"))
-        if promise is Promise.UNTOLD:
-            raise _nobody_can_tell("insiders-api does not say what it promises")
-        return told.until_ns
+        if state is Promise.NOT_REPORTED:
+            raise _unverifiable("insiders-api does not say what it promises")
+        return promise.until_ns
 
     async def ready(
         self, attempt: Attempt, until_ns: int, promised_until_ns: int, *, probe: int
@@ -150,6 +150,6 @@ class PreSendCheck:
             raise Withheld(NOT_SENT)
 
 
-def _nobody_can_tell(why: str) -> Withheld:
+def _unverifiable(why: str) -> Withheld:
     _log.warning("not sent: nobody can tell whether it may leave", error=why)
     return Withheld(NOT_SENT)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from services.executor.core.promise import Promise, judge
 from tradingtools import clock
-from tradingtools.venues.ports import Capabilities, NotTold
+from tradingtools.venues.ports import Capabilities, CapabilitiesUnknown
 
 ASK_MS = 1_000
 """An answer that takes longer is none, and allows nothing that leaves later."""
@@ -21,44 +21,44 @@ _FRESH_NS = 200_000_000
 
 
 @dataclass(frozen=True, slots=True)
-class ToldPromise:
+class ReportedPromise:
     """An answer, and until when it allows a first byte, `monotonic_ns`."""
 
-    told: Capabilities | NotTold
+    capabilities: Capabilities | CapabilitiesUnknown
     until_ns: int
 
     def judge(self, *, by_settings: bool) -> Promise:
         """Return whether one key is one order, see `core.promise.judge`."""
-        return judge(self.told, by_settings=by_settings)
+        return judge(self.capabilities, by_settings=by_settings)
 
 
 class PromiseCheck:
     """Asks insiders-api, one question after the other.
 
     Args:
-        ask: returns what it promises, within `ASK_MS`.
+        fetch: returns what it promises, within `ASK_MS`.
     """
 
-    def __init__(self, ask: Callable[[], Awaitable[Capabilities | NotTold]]) -> None:
-        self._ask = ask
-        self._asking: asyncio.Task[ToldPromise] | None = None
-        self._next: asyncio.Task[ToldPromise] | None = None
+    def __init__(self, fetch: Callable[[], Awaitable[Capabilities | CapabilitiesUnknown]]) -> None:
+        self._fetch = fetch
+        self._fetching: asyncio.Task[ReportedPromise] | None = None
+        self._next: asyncio.Task[ReportedPromise] | None = None
 
-    async def now(self) -> ToldPromise:
+    async def now(self) -> ReportedPromise:
         """Return the answer to a question that is sent from now on.
 
         Who comes while one is under way is told by the next one, together with others.
         """
         if self._next is None:
-            self._next = asyncio.create_task(self._ask_after(self._asking))
+            self._next = asyncio.create_task(self._fetch_after(self._fetching))
         return await asyncio.shield(self._next)
 
-    async def _ask_after(self, before: asyncio.Task[ToldPromise] | None) -> ToldPromise:
+    async def _fetch_after(self, before: asyncio.Task[ReportedPromise] | None) -> ReportedPromise:
         if before is not None:
             await asyncio.wait([before])
-        self._asking, self._next = self._next, None
-        asked_ns = clock.monotonic_ns()
-        told = await self._ask()
-        return ToldPromise(
-            told, min(clock.monotonic_ns() + _FRESH_NS, asked_ns + ASK_MS * 1_000_000)
+        self._fetching, self._next = self._next, None
+        requested_ns = clock.monotonic_ns()
+        capabilities = await self._fetch()
+        return ReportedPromise(
+            capabilities, min(clock.monotonic_ns() + _FRESH_NS, requested_ns + ASK_MS * 1_000_000)
         )

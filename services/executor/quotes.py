@@ -37,12 +37,12 @@ class Quotes:
     def __init__(self, channel: grpc.aio.Channel) -> None:
         self._stub: Any = rpc.BookfeedServiceStub(channel)
         self._marks: OrderedDict[str, pb.Mark] = OrderedDict()
-        self._heard = clock.monotonic()
+        self._last_message = clock.monotonic()
 
     async def keep(self) -> None:
         """Follow the marks of all watched assets for ever."""
         async for response in streams.read("quotes", self._open, ""):
-            self._heard = clock.monotonic()
+            self._last_message = clock.monotonic()
             for asset_id in response.let_go:
                 self._marks.pop(asset_id, None)
             for mark in response.marks:
@@ -61,11 +61,11 @@ class Quotes:
     def known(self, asset_id: str) -> Quote | None:
         """Return the last reported quote of a fresh book; None: there is none."""
         mark = self._marks.get(asset_id)
-        if mark is None or clock.monotonic() - self._heard >= SILENT_SECONDS:
+        if mark is None or clock.monotonic() - self._last_message >= SILENT_SECONDS:
             return None
         return _quote(mark)
 
-    async def ask(self, asset_id: str) -> Quote | None:
+    async def quote(self, asset_id: str) -> Quote | None:
         """Return the quote of the present book; None: it is not fresh, or there is no answer."""
         try:
             response = await self._stub.GetBook(

@@ -17,7 +17,7 @@ from services.executor import store
 from services.executor.breaker import CircuitBreaker
 from services.executor.core.attempt import Attempt, Origin
 from services.executor.core.promise import Promise
-from services.executor.promise_check import PromiseCheck, ToldPromise
+from services.executor.promise_check import PromiseCheck, ReportedPromise
 from services.executor.sender import Sender
 from tradingtools.codec.claims import order_from_fields
 from tradingtools.domain.order import Purpose
@@ -81,13 +81,13 @@ class Resender:
         rows = await self._wanted()
         if not rows:
             return False
-        told, count = await self._promise.now(), 0
+        promise, count = await self._promise.now(), 0
         for row in rows:
             # Before each commit: an attempt that waits for the breaker is one of few, and in vain.
             if count == _TOGETHER or not self._breaker.closed:
                 break
             # It may have been taken up meanwhile: one sender an order.
-            if row["order_key"] not in self._in_flight and await self._still_promised(row, told):
+            if row["order_key"] not in self._in_flight and await self._still_promised(row, promise):
                 await self._send(row)
                 count += 1
         return count > 0
@@ -97,15 +97,15 @@ class Resender:
         rows = await store.fetch(self._pool, "to_send_again", partition=self._lease.partition)
         return [row for row in rows if row["order_key"] not in self._in_flight]
 
-    async def _still_promised(self, row: DictRow, told: ToldPromise) -> bool:
+    async def _still_promised(self, row: DictRow, promise: ReportedPromise) -> bool:
         """Return whether one key is one order; give it back to confirm when it is not any more."""
-        promise = told.judge(by_settings=row["send_again_by_settings"])
-        if promise is Promise.WITHDRAWN:
+        state = promise.judge(by_settings=row["send_again_by_settings"])
+        if state is Promise.WITHDRAWN:
             _log.warning("not sent again: the promise is withdrawn", order=row["order_key"])
             await store.execute(
                 self._pool, "drop_send_again", order_key=row["order_key"], epoch=row["epoch"]
             )
-        return promise is Promise.HOLDS
+        return state is Promise.HOLDS
 
     async def _probe(self) -> None:
         """Have an exit find out whether insiders-api is back: on a quiet night nobody else comes.

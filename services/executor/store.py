@@ -69,8 +69,8 @@ async def submit_batch(
     # One value instead of an array a column: psycopg writes arrays item by item.
     gated = _encode([_gated(o) for o in orders])
     async with pool.connection() as connection:
-        asked_ns = clock.monotonic_ns()
-        row = await connection.ask(
+        requested_ns = clock.monotonic_ns()
+        row = await connection.fetch_row(
             _QUERIES["submit_batch"],
             {
                 "record_key": _record_key(orders, lease),
@@ -90,7 +90,7 @@ async def submit_batch(
         seq=answer.get("seq", 0),
         denied=answer.get("denied"),
         duplicate=bool(answer.get("duplicate")),
-        gates_checked_ns=asked_ns,
+        gates_checked_ns=requested_ns,
     )
 
 
@@ -108,16 +108,16 @@ def _gated(order: Order) -> dict[str, Any]:
     }
 
 
-async def held_back(pool: Pool, asked: Sequence[tuple[Order, int]]) -> tuple[dict[str, str], int]:
+async def held_back(pool: Pool, orders: Sequence[tuple[Order, int]]) -> tuple[dict[str, str], int]:
     """Return why orders that are SUBMITTING at these epochs may not be sent, by order key.
 
     And after which instant the gates were looked at, `monotonic_ns`.
     """
-    orders = _encode([_gated(order) | {"epoch": epoch} for order, epoch in asked]).decode()
+    records = _encode([_gated(order) | {"epoch": epoch} for order, epoch in orders]).decode()
     async with pool.connection() as connection:
-        asked_ns = clock.monotonic_ns()
-        cursor = await connection.execute(_QUERIES["held_back"], {"orders": orders})
-        return {row["order_key"]: row["reason"] for row in await cursor.fetchall()}, asked_ns
+        requested_ns = clock.monotonic_ns()
+        cursor = await connection.execute(_QUERIES["held_back"], {"orders": records})
+        return {row["order_key"]: row["reason"] for row in await cursor.fetchall()}, requested_ns
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -140,7 +140,7 @@ async def submit_again(
         Fenced: this process does not own the partition any more.
     """
     async with pool.connection() as connection:
-        asked_ns = clock.monotonic_ns()
+        requested_ns = clock.monotonic_ns()
         cursor = await connection.execute(
             _QUERIES["submit_again"],
             {
@@ -159,7 +159,9 @@ async def submit_again(
         _log.info("not sent again", order=order_key, reason=answer["denied"])
     if "attempt" not in answer:
         return None
-    return Resubmission(epoch=answer["epoch"], number=answer["attempt"], gates_checked_ns=asked_ns)
+    return Resubmission(
+        epoch=answer["epoch"], number=answer["attempt"], gates_checked_ns=requested_ns
+    )
 
 
 async def halt(pool: Pool, wanted: Halt, actor: str) -> bool:

@@ -42,7 +42,7 @@ from tradingtools.storage.postgres import journal
 from tradingtools.storage.postgres.lease import Lease
 from tradingtools.storage.postgres.pool import Pool
 from tradingtools.venues.insiders.order_gateway import InsidersClient
-from tradingtools.venues.insiders.promises import ask_promises
+from tradingtools.venues.insiders.promises import fetch_capabilities
 
 _log = structlog.get_logger("executor")
 _halts = instruments.counter(
@@ -117,7 +117,7 @@ class Executor:
         who = prober_name(lease.partition, lease.epoch)
         self.breaker = CircuitBreaker(pool, who, policy)
         self.queue = SendQueue(pool, lease, settings.poll_ms / 1000)
-        promise = PromiseCheck(partial(ask_promises, client, ASK_MS))
+        promise = PromiseCheck(partial(fetch_capabilities, client, ASK_MS))
         look = GateRecheck(partial(store.held_back, pool)).check
         self._sender = Sender(
             client,
@@ -256,8 +256,8 @@ class Executor:
 
     async def _without_held_back(self, orders: Sequence[Order], batch: Batch) -> Sequence[Order]:
         """Return the orders that no gate stops now; refuse the others as SUBMITTING would."""
-        asked = [(order, 0) for order in orders]
-        denied, _ = await while_database_is_away(partial(store.held_back, self._pool, asked))
+        unsent = [(order, 0) for order in orders]
+        denied, _ = await while_database_is_away(partial(store.held_back, self._pool, unsent))
         self._refuse([o for o in orders if o.order_key in denied], batch, denied)
         return [o for o in orders if o.order_key not in denied]
 

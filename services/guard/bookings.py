@@ -117,7 +117,9 @@ class Bookings:
         for of_lot in lots:
             self._beginning.pop(lot_of_booking(of_lot[0][0]), None)
         # Not behind others of the lot: these are not to meet the triggers of what comes later.
-        await self._tell([f for of_lot in lots for f in takewhile(begins, (f for f, _ in of_lot))])
+        await self._publish(
+            [f for of_lot in lots for f in takewhile(begins, (f for f, _ in of_lot))]
+        )
         taken = [each for of_lot in lots for each in of_lot]
         for fill, response in taken:
             await self._consumer.take(fill, str(fill.fill_seq))
@@ -130,7 +132,7 @@ class Bookings:
         if reached:
             self._handled(reached)
 
-    async def _tell(self, beginning: Sequence[pb.FillEvent]) -> None:
+    async def _publish(self, beginning: Sequence[pb.FillEvent]) -> None:
         if not beginning:
             return
         try:
@@ -159,11 +161,11 @@ async def follow_fills(
     """
     async with streams.acknowledging(stub, name) as acknowledge:
 
-        def tell(reached: str) -> None:
+        def acknowledge(reached: str) -> None:
             handled(int(reached))
             acknowledge(reached)
 
-        bookings = Bookings(consumer, foresee, tell)
+        bookings = Bookings(consumer, foresee, acknowledge)
 
         async def read() -> None:
             opened = streams.read(

@@ -168,7 +168,7 @@ class Claims:
         with telemetry.span("guard.claim", exits=len(orders)) as traceparent:
             record = self._record(orders, traceparent)
             if optimistic_claim is None:
-                answer = store.ask(pipeline, "claim_exits", order_count=len(orders), **record)
+                answer = store.queue(pipeline, "claim_exits", order_count=len(orders), **record)
                 outcome = Outcome(answers=store.change_all(pipeline, changes))
             else:
                 ((_, change),) = changes
@@ -204,7 +204,7 @@ class Claims:
     def as_owner(self, pipeline: Pipeline) -> None:
         """Have a transaction that claims nothing fail without the lease: whoever has taken the
         partition over has read its rows, and would not learn of the change."""
-        store.ask(pipeline, "as_owner", partition=self._lease.partition, epoch=self._lease.epoch)
+        store.queue(pipeline, "as_owner", partition=self._lease.partition, epoch=self._lease.epoch)
 
     async def stream(self, claim: ClaimedSlices) -> None:
         """Hand a committed claim on, in the journal's order: call it under the writer's lock."""

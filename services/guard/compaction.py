@@ -19,7 +19,7 @@ import structlog
 
 from services.guard import store
 from services.guard.core.backoff import Backoff
-from services.guard.core.trigger import TOLD_MICROS
+from services.guard.core.trigger import REPORTED_MICROS
 from services.guard.trigger_transactions import Writer
 from tradingtools import clock
 from tradingtools.storage.postgres.direct import Connection
@@ -137,7 +137,7 @@ class Compaction:
         kept = {seq for *_, seq in left.values()}
         done = [seq for seq in found.seqs if seq not in kept]
         if done:
-            await store.ask_on(connection, "forget_peaks", seqs=done)
+            await store.fetch_on(connection, "forget_peaks", seqs=done)
         # All peaks of a record that is kept: rows that have followed and are lost with a crash
         # before it goes follow once more.
         again = {who: raised for who, raised in found.highest.items() if raised[2] in kept}
@@ -160,11 +160,11 @@ def _portions(trigger_ids: Sequence[str], stuck: Container[str]) -> Iterator[lis
 
 
 async def _follow(connection: Connection, highest: Mapping[str, Raised]) -> None:
-    await store.ask_on(
+    await store.fetch_on(
         connection,
         "fold_peaks",
         ids=list(highest),
         peaks=[peak for peak, _, _ in highest.values()],
         stops=[stop for _, stop, _ in highest.values()],
-        told_micros=TOLD_MICROS,
+        reported_micros=REPORTED_MICROS,
     )

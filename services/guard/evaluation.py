@@ -52,7 +52,7 @@ _exit = instruments.Histogram(
 _ENDS_NO_TURN = (Judgement.ARM, Judgement.SUSPEND, Judgement.RESOLVE)
 """What may be done before another trigger of the lot, which was just armed, has been judged."""
 
-Wish = tuple[str, Book]
+Candidate = tuple[str, Book]
 """A trigger's id, and the book that it is to be judged on."""
 
 
@@ -68,7 +68,7 @@ class _Plan:
     """As they are; what was asked could not be done."""
     small: dict[str, Size] = field(default_factory=dict)
     """Those of them of whose lots nothing can be sold."""
-    again: list[Wish] = field(default_factory=list)
+    again: list[Candidate] = field(default_factory=list)
     """To be judged once more on the same book, when this is committed."""
     armed: set[LotKey] = field(default_factory=set)
     behind: dict[LotKey, tuple[int, object]] = field(default_factory=dict)
@@ -84,7 +84,7 @@ class Evaluator:
         known: the triggers as they are committed.
         claims: for the exits of those that fire.
         writer: commits.
-        untold: books that have come and will be judged later.
+        pending_books: books that have come and will be judged later.
         rises: takes books that show new peaks.
     """
 
@@ -93,34 +93,34 @@ class Evaluator:
         known: TriggerCache,
         claims: Claims,
         writer: Writer,
-        untold: Callable[[], Iterable[Book]],
+        pending_books: Callable[[], Iterable[Book]],
         rises: Callable[[Book], None],
     ) -> None:
         self._cache = known
         self._claims = claims
         self._writer = writer
-        self._untold = untold
+        self._pending_books = pending_books
         self._rises = rises
         self._apart: set[LotKey] = set()
         """Lots that could not be judged the last time: they hold up nobody else."""
-        self._remnants = DustLots()
+        self._dust = DustLots()
 
-    async def judge(self, wishes: Iterable[Wish]) -> None:
+    async def judge(self, candidates: Iterable[Candidate]) -> None:
         """Judge triggers, those of a lot in the order given, until their books move nothing more.
 
         Raises:
             Fenced: the lease is not valid any more.
         """
         early, looked = set[str](), dict[str, Book]()
-        waiting = deque(self._portions(self._asked(list(wishes))))
+        waiting = deque(self._batches(self._evaluate(list(candidates))))
         while waiting:
             if not fires(waiting[0]):
-                waiting.extendleft(reversed(self._portions(self._newer_that_fire(early, looked))))
+                waiting.extendleft(reversed(self._batches(self._newer_that_fire(early, looked))))
             try:
-                again = await self._obey(waiting[0])
+                again = await self._apply(waiting[0])
                 waiting.popleft()
                 # At once: behind all others a stop that was just armed would wait for seconds.
-                waiting.extendleft(reversed(self._portions(self._asked(self._newest(again)))))
+                waiting.extendleft(reversed(self._batches(self._evaluate(self._newest(again)))))
             except psycopg.OperationalError as error:
                 _log.warning("not judged; judged again soon", error=str(error).strip())
                 # All of them: who comes later in a lot must not sell before who comes first.
@@ -131,29 +131,29 @@ class Evaluator:
 
     def rested(self) -> list[str]:
         """Return reached triggers whose lots were too small to be sold: judge them again."""
-        return self._remnants.rested(clock.monotonic_ms())
+        return self._dust.rested(clock.monotonic_ms())
 
-    def _portions(self, asked: Sequence[Evaluation]) -> list[list[Evaluation]]:
-        return batches(asked, self._cache.shares, self._apart)
+    def _batches(self, evaluations: Sequence[Evaluation]) -> list[list[Evaluation]]:
+        return batches(evaluations, self._cache.shares, self._apart)
 
-    def _newest(self, wishes: Sequence[Wish]) -> list[Wish]:
+    def _newest(self, candidates: Sequence[Candidate]) -> list[Candidate]:
         """Return the wishes on later books where there are: the price of before may be gone. Whom a
         bad one concerns waits for the good one after it."""
-        later = {book.market.asset_id: book for book in self._untold()} if wishes else {}
-        newest = [(who, later.get(book.market.asset_id, book)) for who, book in wishes]
+        later = {book.market.asset_id: book for book in self._pending_books()} if candidates else {}
+        newest = [(who, later.get(book.market.asset_id, book)) for who, book in candidates]
         return [(who, book) for who, book in newest if not is_bad(book)]
 
-    def _asked(self, wishes: Sequence[Wish]) -> list[Evaluation]:
+    def _evaluate(self, candidates: Sequence[Candidate]) -> list[Evaluation]:
         """Return those that their book asks something of."""
         found, risen, now_ms = list[Evaluation](), dict[str, Book](), clock.now_ms()
         look_ms = clock.monotonic_ms()
-        for trigger_id, book in wishes:
+        for trigger_id, book in candidates:
             trigger = self._cache.get(trigger_id)
             if trigger is None:
                 continue
             shares = self._cache.shares(lot_of(trigger))
             verdict = judging.judge(trigger, shares, book, now_ms)
-            if verdict is Judgement.FIRE and self._remnants.rests(
+            if verdict is Judgement.FIRE and self._dust.rests(
                 trigger_id, size_of(shares, book.market), look_ms
             ):
                 continue
@@ -179,16 +179,16 @@ class Evaluator:
             looked: by asset, the books that were looked at; what is changed meanwhile is judged
                 again on the newest.
         """
-        books = [b for b in self._untold() if looked.get(b.market.asset_id) is not b]
+        books = [b for b in self._pending_books() if looked.get(b.market.asset_id) is not b]
         looked.update((book.market.asset_id, book) for book in books)
-        wishes = [
+        candidates = [
             (trigger.id, book)
             for book in books
             if self._cache.fires_on(book)
             for trigger in self._cache.moved_by(book)
         ]
         found: list[Evaluation] = []
-        for key, of_lot in by_lot(self._asked(wishes)).items():
+        for key, of_lot in by_lot(self._evaluate(candidates)).items():
             new = not any(each.trigger.id in early for each in of_lot)
             if new and key not in self._apart and fires(of_lot):
                 found += of_lot
@@ -207,37 +207,37 @@ class Evaluator:
         self._writer.hurry(each.trigger.id for each in portion)
         return []
 
-    async def _obey(self, asked: Sequence[Evaluation]) -> list[Wish]:
+    async def _apply(self, evaluations: Sequence[Evaluation]) -> list[Candidate]:
         """Do what is asked; what is to be judged again."""
-        again = await self._hold(asked)
-        _together.observe(len(asked))
-        self._apart -= {lot_of(each.trigger) for each in asked}
+        again = await self._commit(evaluations)
+        _together.observe(len(evaluations))
+        self._apart -= {lot_of(each.trigger) for each in evaluations}
         return again
 
-    async def _hold(self, asked: Sequence[Evaluation]) -> list[Wish]:
+    async def _commit(self, evaluations: Sequence[Evaluation]) -> list[Candidate]:
         """Do what is asked in one transaction that holds rows; what is to be judged again."""
         plan = _Plan()
 
         async def decide(held: LockedRows) -> Outcome:
             nonlocal plan
             plan = _Plan(free={key: lot["free_micros"] for key, lot in held.lots.items()})
-            for each in asked:
+            for each in evaluations:
                 self._decide(plan, each, held)
             outcome = self._claims.write(
                 held.pipeline, plan.changes, plan.orders, optimistic_claim=held.optimistic_claim
             )
             return replace(outcome, triggers=(*outcome.triggers, *plan.unmet))
 
-        ids = [each.trigger.id for each in asked]
-        await self._writer.change_all(ids, decide, fires=fires(asked))
+        ids = [each.trigger.id for each in evaluations]
+        await self._writer.change_all(ids, decide, fires=fires(evaluations))
         # They may be other than they were when they asked, and no mark may come in a quiet book.
         self._writer.hurry(trigger.id for trigger in plan.unmet)
         if plan.small:
-            self._remnants.put(plan.small, clock.monotonic_ms())
+            self._dust.put(plan.small, clock.monotonic_ms())
         for key, (shares, reading) in plan.behind.items():
             # By other sizes an earlier trigger of the lot may be reached, that asked for nothing.
             self._cache.put_read(key, shares, reading)
-            books = {lot_of(each.trigger): each.book for each in asked}
+            books = {lot_of(each.trigger): each.book for each in evaluations}
             plan.again += [(trigger.id, books[key]) for trigger in self._cache.of_lot(key)]
         committed_ns = clock.now_ns()
         for kind, began_ns in plan.fired:

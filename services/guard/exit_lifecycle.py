@@ -96,10 +96,12 @@ class ExitLifecycle:
         self, pipeline: Pipeline, trigger: Trigger, row: Row, total: Row, why: str
     ) -> Outcome:
         """End a trigger that has nothing to sell any more, whatever its lot holds."""
-        told = history_text.sold(trigger, total["exit_sold_micros"], total["exit_notional_micros"])
+        detail = history_text.sold(
+            trigger, total["exit_sold_micros"], total["exit_notional_micros"]
+        )
         change = TriggerChange(
             status=TriggerStatus.DONE,
-            detail=f"{told}; {why}",
+            detail=f"{detail}; {why}",
             sold_micros=total["sold_micros"],
             rungs_done=trigger.rungs_fired,
         )

@@ -35,7 +35,7 @@ _together = instruments.Histogram(
 )
 MOST = 200
 """Peaks of one record."""
-_TOLD_AT_ONCE = 10
+_RECORDED_AT_ONCE = 10
 """Peaks of which memory learns in one turn of the loop: a tenth of a millisecond."""
 _PAUSE_SECONDS = 1.0
 """After a record that the database does not take."""
@@ -152,7 +152,7 @@ class HighWaterMarks:
         stops = {trigger.id: stop_below(trigger, found[trigger.id]) for trigger, _ in peaks}
         for trigger_id in refused:
             del found[trigger_id], stops[trigger_id]
-        await self._tell(found)
+        await self._record_all(found)
         if seq is not None:
             raised = ((who, peak, stops[who]) for who, peak in found.items())
             self._rows.waiting.add(seq, raised)
@@ -186,22 +186,22 @@ class HighWaterMarks:
         _log.error("peaks cannot be recorded; tried again soon", exc_info=error)
         await asyncio.sleep(_PAUSE_SECONDS)
 
-    async def _tell(self, peaks: Mapping[str, int]) -> None:
+    async def _record_all(self, peaks: Mapping[str, int]) -> None:
         """Have memory learn of recorded peaks, some at a time: whoever fires does not wait."""
         left = iter(peaks.items())
-        while some := dict(islice(left, _TOLD_AT_ONCE)):
+        while some := dict(islice(left, _RECORDED_AT_ONCE)):
             self._cache.put_peaks(some)
             await asyncio.sleep(0)
 
     async def put(self, recorded: UncompactedPeaks) -> None:
         """Take over records that are not folded."""
-        await self._tell(recorded.peaks())
+        await self._record_all(recorded.peaks())
         self._rows.waiting.join(recorded)
 
     async def _insert(self, values: Mapping[str, Value]) -> tuple[int | None, set[str]]:
         """Return the record's number, None when there is none; whose peaks it does not have."""
         try:
-            (row,) = await store.ask_alone(self._pool, "record_peaks", **values)
+            (row,) = await store.fetch_alone(self._pool, "record_peaks", **values)
         except psycopg.Error as error:
             journal.check_refusal(error)
             raise

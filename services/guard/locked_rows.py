@@ -64,9 +64,9 @@ async def locked(
     """
     ids = list(trigger_ids)
     async with pool.connection() as connection, pipelined(connection) as pipeline:
-        rows = store.ask(pipeline, "lock_triggers", ids=ids)
-        store.ask(pipeline, "lock_lots", ids=ids)
-        lots = store.ask(pipeline, "locked_lots", ids=ids)
+        rows = store.queue(pipeline, "lock_triggers", ids=ids)
+        store.queue(pipeline, "lock_lots", ids=ids)
+        lots = store.queue(pipeline, "locked_lots", ids=ids)
         found = {row["id"]: _with_peak(row, peak(row["id"])) for row in await rows.rows()}
         if missing := set(trigger_ids) - set(found):
             raise LookupError(f"trigger {min(missing)} has no row")
@@ -108,7 +108,7 @@ async def optimistic_claim(pool: Pool, seen: OptimisticClaim) -> AsyncIterator[L
             seen,
         )
         if not pipeline.waits:
-            store.ask(
+            store.queue(
                 pipeline,
                 "hold_foreseen",
                 id=trigger.id,

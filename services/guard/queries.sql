@@ -63,7 +63,7 @@ from trigger t left join subscription s on s.id = t.origin
 where t.id in (select subject_id from control_change
                where subject_kind = 'trigger' and seq > %(after)s)
 
--- name: told_lots
+-- name: manual_lots
 -- What callers have said of lots that were bought by hand, with triggers that were touched since.
 select l.follower_proxy, l.asset_id, l.origin, l.shares_micros
 from lot l
@@ -211,7 +211,7 @@ select seq, triggers, peaks, stops from peak_record order by seq
 
 -- name: fold_peaks
 -- How many rows have followed: those with a lower peak.
-select fold_peaks(%(ids)s::text[], %(peaks)s::bigint[], %(stops)s::bigint[], %(told_micros)s)
+select fold_peaks(%(ids)s::text[], %(peaks)s::bigint[], %(stops)s::bigint[], %(reported_micros)s)
     as folded
 
 -- name: forget_peaks

@@ -42,26 +42,26 @@ async def triggers_of_lots(pool: Pool, keys: Sequence[LotKey]) -> list[DictRow]:
     return await fetch(pool, "triggers_of_lots", **columns)
 
 
-async def ask_alone(pool: Pool, name: str, **values: Value) -> list[DictRow]:
+async def fetch_alone(pool: Pool, name: str, **values: Value) -> list[DictRow]:
     """Return all rows of one named query that is a transaction of its own."""
     async with pool.connection() as connection:
-        return await ask_on(connection, name, **values)
+        return await fetch_on(connection, name, **values)
 
 
-async def ask_on(connection: Connection, name: str, **values: Value) -> list[DictRow]:
+async def fetch_on(connection: Connection, name: str, **values: Value) -> list[DictRow]:
     """Return the same on a connection that is kept for what comes after it."""
-    (rows,) = await connection.ask_pipelined([(_QUERIES[name], values)])
+    (rows,) = await connection.fetch_pipelined([(_QUERIES[name], values)])
     return rows
 
 
-def ask(pipeline: Pipeline, name: str, **values: Value) -> Answer:
+def queue(pipeline: Pipeline, name: str, **values: Value) -> Answer:
     """Ask one named query; it leaves when an answer is read."""
-    return pipeline.ask(_QUERIES[name], values)
+    return pipeline.queue(_QUERIES[name], values)
 
 
 async def one(pipeline: Pipeline, name: str, **values: Value) -> DictRow | None:
     """Return the row of one named query, or None."""
-    rows = await ask(pipeline, name, **values).rows()
+    rows = await queue(pipeline, name, **values).rows()
     return rows[0] if rows else None
 
 
@@ -157,7 +157,7 @@ def fire_foreseen(
         claim: the record, with the order.
     """
     trigger = seen.trigger
-    return ask(
+    return queue(
         pipeline,
         "fire_foreseen",
         status=trigger.status,
@@ -274,9 +274,9 @@ async def break_even(
         price_micros: what the lot's shares have cost.
     """
     key = {name: ladder[name] for name in ("follower_proxy", "asset_id", "origin")}
-    rows = await ask(pipeline, "break_even", **key, price=price_micros).rows()
-    told = history_text.broke_even(price_micros, ladder["id"])
-    _note(pipeline, [_event(row, row["status"], told, "") for row in rows])
+    rows = await queue(pipeline, "break_even", **key, price=price_micros).rows()
+    detail = history_text.broke_even(price_micros, ladder["id"])
+    _note(pipeline, [_event(row, row["status"], detail, "") for row in rows])
     return [trigger(row) for row in rows]
 
 
@@ -298,4 +298,4 @@ def _note(pipeline: Pipeline, events: Sequence[dict[str, Any]]) -> None:
 def _put(pipeline: Pipeline, name: str, parameter: str, rows: Iterable[dict[str, Any]]) -> Answer:
     """Ask a statement that takes many rows at once, in their order."""
     given = [{**row, "place": place} for place, row in enumerate(rows)]
-    return ask(pipeline, name, **{parameter: json.dumps(given)})
+    return queue(pipeline, name, **{parameter: json.dumps(given)})

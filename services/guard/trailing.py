@@ -17,7 +17,7 @@ import structlog
 from services.guard.core.batches import PATIENT
 from services.guard.core.book_quality import is_bad
 from services.guard.core.trigger import LotKey
-from services.guard.evaluation import Evaluator, Wish
+from services.guard.evaluation import Candidate, Evaluator
 from services.guard.high_water_marks import HighWaterMarks
 from services.guard.trigger_cache import TriggerCache
 from services.guard.trigger_transactions import Writer
@@ -94,13 +94,13 @@ class TrailingStops:
             self._recorded.set()
             await self._evaluator.judge(self._beside(keys))
 
-    def _reached(self, asset_ids: Iterable[str]) -> list[Wish]:
+    def _reached(self, asset_ids: Iterable[str]) -> list[Candidate]:
         """Return who may fire on the newest books of stops that have risen."""
         books = filter(None, map(self._books.known, sorted(asset_ids)))
         good = [book for book in books if not is_bad(book)]
         return [(trigger.id, book) for book in good for trigger in self._cache.beside_firing(book)]
 
-    def _beside(self, keys: Iterable[LotKey]) -> list[Wish]:
+    def _beside(self, keys: Iterable[LotKey]) -> list[Candidate]:
         """Return all of some lots, on their newest books."""
         found = [trigger for key in sorted(keys) for trigger in self._cache.of_lot(key)]
         books = [(trigger.id, self._books.known(trigger.asset_id)) for trigger in found]

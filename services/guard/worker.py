@@ -97,7 +97,7 @@ class Guard:
         self._compaction = Compaction(peaks, self._writer)
         self._peaks = HighWaterMarks(peaks, self._cache, lease, self._compaction)
         self._evaluator = Evaluator(
-            self._cache, self._claims, self._writer, books.untold, self._peaks.see
+            self._cache, self._claims, self._writer, books.pending_books, self._peaks.see
         )
         self._trailing_stops = TrailingStops(
             self._cache, books, self._peaks, self._evaluator, self._writer
@@ -141,7 +141,7 @@ class Guard:
         rows = await store.fetch(self._pool, "changed_triggers", after=before)
         for row in rows:
             self._take(row)
-        for row in await store.fetch(self._pool, "told_lots", after=before):
+        for row in await store.fetch(self._pool, "manual_lots", after=before):
             await self._take_lot((row["follower_proxy"], row["asset_id"], row["origin"]))
         touched = self._cache.all() if eased else [row["id"] for row in rows]
         # Only now: what the database interrupts before is done again, and what it interrupts

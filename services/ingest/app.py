@@ -57,21 +57,21 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
         name, last = found
         await store.identify(name)
         publisher = Publisher(log, name, last)
-        telling = Announcements()
+        announcements = Announcements()
         merger = Merger(
             keep_ms=settings.overlap_ms + settings.poll_ms + _KEEP_MARGIN_MS,
-            forgotten=telling.forget,
+            forgotten=announcements.forget,
         )
         behind = Backfill(publisher)
         rejects = Rejects(store)
         answers = Answers()
         api = DataApi(Http(http, settings.data_api_url, name="data api"), answers)
         equity = Equity(api, _collateral(settings, http, answers))
-        catch_up = CatchUp(settings, api, store, merger, behind, telling, rejects, equity)
+        catch_up = CatchUp(settings, api, store, merger, behind, announcements, rejects, equity)
         publisher.lost = catch_up.look_back
         leaders = Leaders(store, merger)
         await leaders.refresh(catch_up)
-        feed = Feed(settings, leaders, merger, publisher, rejects, catch_up, answers, telling)
+        feed = Feed(settings, leaders, merger, publisher, rejects, catch_up, answers, announcements)
         servicer = IngestServicer(publisher, catch_up, Incarnation(name), store)
         server = await parts.serve(
             settings.listen, [_SERVICE], partial(rpc.add_IngestServiceServicer_to_server, servicer)

@@ -32,7 +32,7 @@ class Backfill:
         self._publisher = publisher
         self._line = BackfillQueue()
         self._out: deque[int] = deque()
-        self._told_at = float("-inf")
+        self._logged_at = float("-inf")
         self._work = asyncio.Event()
 
     def __contains__(self, leader: str) -> bool:
@@ -42,7 +42,7 @@ class Backfill:
     def put(self, facts: Iterable[Fact]) -> None:
         """Tell facts when it is their turn: at once when nothing is before them."""
         self._line.put(facts)
-        self._tell()
+        self._log_backlog()
         self._work.set()
 
     def drop(self, leader: str) -> None:
@@ -56,13 +56,13 @@ class Backfill:
             self._work.clear()
             while self._line:
                 await asyncio.sleep(_LOOK_SECONDS)
-                self._tell()
+                self._log_backlog()
 
-    def _tell(self) -> None:
+    def _log_backlog(self) -> None:
         facts = self._line.take(self._room())
         if not facts:
             return
-        self._told_at = clock.monotonic()
+        self._logged_at = clock.monotonic()
         self._publisher.publish(facts, clock.now_ns())
         self._out.extend([self._publisher.tail.last] * len(facts))
 
@@ -71,6 +71,6 @@ class Backfill:
         while self._out and read_to is not None and self._out[0] <= read_to:
             self._out.popleft()
         patience = _ALONE_SECONDS if read_to is None else _PATIENCE_SECONDS
-        if clock.monotonic() - self._told_at >= patience:
+        if clock.monotonic() - self._logged_at >= patience:
             self._out.clear()
         return MOST - len(self._out)

@@ -51,7 +51,7 @@ class CatchUp:
         store: Store,
         merger: Merger,
         behind: Backfill,
-        telling: Announcements,
+        announcements: Announcements,
         rejects: Rejects,
         equity: Equity,
     ) -> None:
@@ -60,7 +60,7 @@ class CatchUp:
         self._store = store
         self._merger = merger
         self._backfill = behind
-        self._telling = telling
+        self._announcements = announcements
         self._rejects = rejects
         self._equity = equity
         self._agenda = Agenda(poll_s=settings.poll_ms / 1000, recheck_s=settings.recheck_ms / 1000)
@@ -113,13 +113,13 @@ class CatchUp:
             self._agenda.gap(now)
             self._changed.set()
 
-    def look_back(self, told_ms: int) -> None:
+    def look_back(self, lost_since_ms: int) -> None:
         """Tell a reader again what it has lost since then, as far as a day back.
 
         What is remembered and was cut from the log is told from memory.
         """
-        self._backfill.put(self._telling.again())
-        since_ms = max(told_ms, clock.now_ms() - _LOOK_BACK_MS)
+        self._backfill.put(self._announcements.remembered())
+        since_ms = max(lost_since_ms, clock.now_ms() - _LOOK_BACK_MS)
         for each in (self._known_ms, self._read_ms):
             each.update({leader: min(ms, since_ms) for leader, ms in each.items()})
         _log.error("a reader has lost leader trades; they are looked up", alert=True,
@@ -193,7 +193,7 @@ class CatchUp:
                 moved = await self._moved(leader, since_ms)
                 rows = await self._spread(leader, moved.rows)
                 if leader in self._agenda:
-                    self._tell(leader, moved, rows, clock.now_ns(), None, since_ms)
+                    self._publish(leader, moved, rows, clock.now_ns(), None, since_ms)
         except TradingError as error:
             wait_s = int(error.metadata.get("retry_after_ms", "0")) / 1000
             self._polls_at = max(self._polls_at, clock.monotonic() + wait_s)
@@ -230,7 +230,7 @@ class CatchUp:
             return  # nobody follows him any more
         if equity is not None:
             self._merger.weigh(leader, equity, received_ns // 1_000_000)
-        self._tell(leader, moved, rows, received_ns, positions, since_ms)
+        self._publish(leader, moved, rows, received_ns, positions, since_ms)
         if leader in self._known_ms:
             newest_ms = max((row.traded_ms for row in moved.rows), default=0)
             # A row of the future would hide whatever comes before it.
@@ -253,7 +253,7 @@ class CatchUp:
             # start begins here, so nothing older may be missing, or wait to be told.
             await self._store.keep_account(leader, equity, positions)
 
-    def _tell(
+    def _publish(
         self,
         leader: str,
         moved: Trades,
@@ -274,11 +274,11 @@ class CatchUp:
         )
         metrics.ROWS.add(len(rows), {"source": "CATCH_UP"})
         metrics.FOUND.add(sum(fact.found for fact in facts))
-        news = self._telling.caught_up(facts)
+        news = self._announcements.to_announce(facts)
         for fact in facts:
             # One of a long answer may be forgotten by the end of it.
             if (leader, fact.row.tx) not in self._merger:
-                self._telling.forget(leader, fact.row.tx)
+                self._announcements.forget(leader, fact.row.tx)
         metrics.KNOWN.add(len(facts) - len(news))
         if any(fact.found for fact in news):
             self._found_beside_silence(leader)
@@ -336,7 +336,7 @@ class CatchUp:
         rows = await self._spread(leader, moved.rows)
         if leader not in self._unread_ranges:
             return  # nobody follows him any more
-        self._tell(leader, moved, rows, clock.now_ns(), None, since_ms)
+        self._publish(leader, moved, rows, clock.now_ns(), None, since_ms)
         # A second of more rows than one walk reads must not hold up the others for ever.
         next_ms = min(moved.reached_ms or 0, until_ms - 1000)
         if next_ms >= since_ms // 1000 * 1000:

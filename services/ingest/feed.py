@@ -69,7 +69,7 @@ class Feed:
         rejects: Rejects,
         catch_up: CatchUp,
         answers: Answers,
-        telling: Announcements,
+        announcements: Announcements,
     ) -> None:
         self._settings = settings
         self._leaders = leaders
@@ -78,7 +78,7 @@ class Feed:
         self._rejects = rejects
         self._catch_up = catch_up
         self._answers = answers
-        self._telling = telling
+        self._announcements = announcements
         self._spoke_at = clock.monotonic()
         # So often that no setting takes a feed that speaks for a silent one.
         silent_ms = min(settings.silence_ms, settings.polling_after_ms)
@@ -231,5 +231,5 @@ class Feed:
             if fact is None:
                 metrics.DUPLICATES.add(1)
             else:
-                self._telling.fed(fact)
+                self._announcements.note_feed(fact)
                 self._publisher.publish((fact,), received_ns)

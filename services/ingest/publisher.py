@@ -21,10 +21,10 @@ from services.ingest.core.merge import Fact
 from services.ingest.core.sequence import (
     HIGHEST,
     at_or_above,
+    cursor_ms,
     entry_id,
     from_entry_id,
     next_cursor,
-    told_ms,
 )
 from tradingtools import clock
 from tradingtools.domain import errors
@@ -84,7 +84,7 @@ class Publisher:
         """
         if self.tail.knows(cursor):
             return cursor
-        if told_ms(cursor) <= clock.now_ms() + _AHEAD_MS:
+        if cursor_ms(cursor) <= clock.now_ms() + _AHEAD_MS:
             return self._begun_at
         _log.error("a reader's cursor is ahead of the clock; all of the log is read again",
                    alert=True, cursor=entry_id(cursor))  # fmt: skip
@@ -163,7 +163,7 @@ class Publisher:
             return
         overtaken = list(takewhile(lambda entry: entry[0] <= top, self._pending))
         _log.error("somebody else writes to the log of leader trades", alert=True,
-                   newest=entry_id(top), told_again=len(overtaken))  # fmt: skip
+                   newest=entry_id(top), republished=len(overtaken))  # fmt: skip
         for _ in overtaken:
             self._pending.popleft()
         for _, body in overtaken:
@@ -212,7 +212,7 @@ class Publisher:
         if page and after < dropped_to < page[-1][0]:
             _log.error("a reader passes over leader trades that were dropped", alert=True,
                        after=entry_id(after), dropped_to=entry_id(dropped_to))  # fmt: skip
-            self.lost(told_ms(after))
+            self.lost(cursor_ms(after))
         return [(cursor, _event(cursor, body)) for cursor, body in page]
 
     def _waiting(self, after: int, limit: int) -> dict[int, bytes]:

@@ -9,7 +9,7 @@ import grpc
 import structlog
 
 from services.ingest.catch_up import CatchUp
-from services.ingest.core.sequence import Incarnation, told_ms
+from services.ingest.core.sequence import Incarnation, cursor_ms
 from services.ingest.publisher import Publisher
 from services.ingest.store import Store
 from tradingtools.domain import errors
@@ -52,7 +52,7 @@ class IngestServicer(ingest_service_pb2_grpc.IngestServiceServicer):
         except errors.CursorOutOfRange:
             if request.consumer:
                 # The log has it no more; the Data API still has.
-                self._catch_up.look_back(told_ms(reached))
+                self._catch_up.look_back(cursor_ms(reached))
             raise
         finally:
             if request.consumer:

@@ -69,36 +69,38 @@ class Actor:
             if len(wanted) > 1 and error.code() in _OF_ONE:
                 # It may be about one of them, which must not keep the others from being stopped.
                 return {name for one in wanted for name in await self.act([one])}
-            told = {"code": error.code().name, "detail": error.details(), "actions": len(wanted)}
+            details = {"code": error.code().name, "detail": error.details(), "actions": len(wanted)}
             if error.code() in _REFUSALS:
-                _log.error("a performance action is refused; again later", alert=True, **told)
+                _log.error("a performance action is refused; again later", alert=True, **details)
             else:
-                _log.warning("a performance action is not done; again later", **told)
+                _log.warning("a performance action is not done; again later", **details)
             return set()
         return {
             one[0].id
-            for one, asked, result in zip(wanted, request.actions, answer.results, strict=True)
-            if self._tell(one, asked, result)
+            for one, request, result in zip(wanted, request.actions, answer.results, strict=True)
+            if self._log_result(one, request, result)
         }
 
-    def _tell(self, one: Wanted, asked: pb.PerfActionRequest, result: pb.PerfActionResult) -> bool:
+    def _log_result(
+        self, one: Wanted, request: pb.PerfActionRequest, result: pb.PerfActionResult
+    ) -> bool:
         of, move, pending = one
         if result.WhichOneof("result") == "done":
             _log.info(
-                "performance action", subscription=of.id, action=asked.action_id,
+                "performance action", subscription=of.id, action=request.action_id,
                 rule=str(move.rule), result=to_text(pending.points[-1].high_micros),
                 since=to_text(move.from_micros), limit=to_text(move.limit_micros),
             )  # fmt: skip
             return True
         refused = result.refused
-        told = {
+        details = {
             "subscription": of.id, "code": ErrorReason.Name(refused.reason),
             "detail": refused.message,
         }  # fmt: skip
         if refused.reason == ErrorReason.ERROR_REASON_INVALID_FIELD:
-            _log.error("a performance action is refused; again later", alert=True, **told)
+            _log.error("a performance action is refused; again later", alert=True, **details)
         else:
-            _log.warning("a performance action is not done; again later", **told)
+            _log.warning("a performance action is not done; again later", **details)
         return False
 
     def _request(self, of: Followed, move: Move, pending: Pending) -> pb.PerfActionRequest:

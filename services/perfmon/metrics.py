@@ -17,12 +17,12 @@ class Level:
     """
 
     def __init__(self, name: str, description: str) -> None:
-        self._told = instruments.level(_SCOPE, name, description)
+        self._exported = instruments.level(_SCOPE, name, description)
         self.value = 0
 
     def set(self, value: int) -> None:
         """Tell how many there are."""
-        self._told.add(value - self.value)
+        self._exported.add(value - self.value)
         self.value = value
 
 

@@ -174,7 +174,7 @@ class Monitor:
             one = self._ledger.followed.get(name)
             if one is not None:
                 self._look(one)
-        self._tell_doubts()
+        self._log_doubts()
 
     async def keep_looking(self) -> None:
         """Do so for ever."""
@@ -269,7 +269,7 @@ class Monitor:
         else:
             self._restless.add(one.id)
 
-    def _tell_doubts(self) -> None:
+    def _log_doubts(self) -> None:
         before, now = doubted.value, len(self._in_doubt)
         doubted.set(now)
         if now and not before:

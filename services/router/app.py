@@ -95,8 +95,8 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
         facts = Consumer(
             pool, "leader_trades", name, ingest_pb.StreamLeaderTradesResponse, router.on_message
         )
-        tell = await parts.stack.enter_async_context(streams.acknowledging(ingest, name))
-        lanes = KeyedWorkers(facts, tell, partial(_next, settings))
+        acknowledge = await parts.stack.enter_async_context(streams.acknowledging(ingest, name))
+        lanes = KeyedWorkers(facts, acknowledge, partial(_next, settings))
         backlog = Backlog("router", partial(_waited_ms, lanes), settings.backlog_ms)
         fills = Consumer(pool, "fills", name, confirm_pb.FillEvent, router.bookings.on_fill)
         await parts.run(

@@ -290,8 +290,8 @@ class Claimer:
                         sold_micros=stands.sold_micros,
                     )
                 else:
-                    told, others = state.copies[sell][origin], state.trades[sell]
-                    lots[origin] = with_sell(lot, others, told, copy, stands)
+                    reported, others = state.copies[sell][origin], state.trades[sell]
+                    lots[origin] = with_sell(lot, others, reported, copy, stands)
         return sells[key], lots
 
     def _exiting(
@@ -370,7 +370,7 @@ class Claimer:
     def hand_on(self, request: ClaimRequest, plan: Plan, claimed: Claimed) -> None:
         for copy in plan.copies.values():
             _decisions.add(1, {"copied": copy.copied, "reason": str(copy.reason)})
-        doubtful = request.book is not None and not request.book.told
+        doubtful = request.book is not None and not request.book.usable
         if request.trade.key.side is Side.BUY and request.book is not None and doubtful:
             for copy in plan.copies.values():
                 _doubtful.add(1, {"book": str(request.book.status), "copied": copy.copied})
@@ -393,11 +393,11 @@ def _observe(request: ClaimRequest, claimed: Claimed) -> None:
     _hop.observe_ns(claimed.claimed_ns - claimed.routed_ns, "claim", trace)
 
 
-def _standing(copy: Copy, told: Standing | None) -> Standing:
+def _standing(copy: Copy, standing: Standing | None) -> Standing:
     """Return how an exit stands; what is on paper has no rows but its own."""
     if copy.shadow:
         return Standing(sold_micros=-copy.paper_size_micros)
-    return told or Standing()
+    return standing or Standing()
 
 
 Sells = Mapping[TradeKey, Mapping[str, Copy]]

@@ -80,7 +80,7 @@ class DeferredEntries:
         for key, since in list(self._since.items()):
             book = self._known(key.asset_id)
             ids = self._waiting(key, now - since)
-            if ids and (book is None or not book.told):
+            if ids and (book is None or not book.usable):
                 continue
             del self._since[key]
             if ids:

@@ -73,11 +73,11 @@ class Outcomes:
         self._state = state
         self._claim_lock = claim_lock
 
-    async def told(self, subscription: Subscription, resync_id: str) -> Row | None:
+    async def leader_holdings(self, subscription: Subscription, resync_id: str) -> Row | None:
         """Return what was last reported of the leader's holdings; None: nothing."""
         found = await fetch(
             self._pool,
-            "leader_told",
+            "leader_holdings",
             leader=subscription.leader,
             id=resync_id,
             age_ms=self._settings.holding_age_ms,

@@ -5,7 +5,7 @@ select id, subscription_id, follower_proxy, kind, state,
 from resync where state in ('REQUESTED', 'EXECUTING')
 order by requested_at, id
 
--- name: leader_told
+-- name: leader_holdings
 -- What a leader is worth, when that was told, whether lately, and whether after the resync was
 -- asked for.
 select a.equity_micros, a.asked_at,

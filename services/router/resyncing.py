@@ -158,8 +158,8 @@ class Resyncs:
         if start and subscription.state is SubscriptionState.DELETED:
             await self._end(row["id"], "the subscription is deleted")
             return
-        told = await self._outcomes.told(subscription, row["id"])
-        known = told is not None and told["lately"] and (not start or told["since"])
+        holdings = await self._outcomes.leader_holdings(subscription, row["id"])
+        known = holdings is not None and holdings["lately"] and (not start or holdings["since"])
         if start and not known:
             if impatient:
                 await self._end(row["id"], "what the leader holds was not told in time")
@@ -170,7 +170,9 @@ class Resyncs:
             row["id"],
             subscription,
             outcomes,
-            leader_equity_micros=told["equity_micros"] if told is not None and known else None,
+            leader_equity_micros=holdings["equity_micros"]
+            if holdings is not None and known
+            else None,
             now_ms=clock.now_ms(),
             widening=Widening(self._settings.shared.exit_floor_ppm),
         )
@@ -184,7 +186,7 @@ class Resyncs:
             "subscription_version": subscription.version,
             "lines": json.dumps([line_json(line) for line in lines]),
             "omitted": omitted,
-            "told_at": told["asked_at"] if told is not None else None,
+            "told_at": holdings["asked_at"] if holdings is not None else None,
         }
         async with self._pool.connection() as connection:
             await connection.execute(QUERIES["put_preview"], preview)
@@ -195,8 +197,8 @@ class Resyncs:
         control_seq = self._state.control_seq
         if subscription is None:
             return
-        told = await self._outcomes.told(subscription, row["id"])
-        known = told is not None and bool(told["lately"])
+        holdings = await self._outcomes.leader_holdings(subscription, row["id"])
+        known = holdings is not None and bool(holdings["lately"])
         async with self._claim_lock:
             await self._outcomes.build_rows()
             try:

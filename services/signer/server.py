@@ -24,7 +24,7 @@ from services.signer.signer import Peer, Signer
 from tradingtools.domain.errors import TradingError
 from tradingtools.domain.signing import Answer, Ask, OfControl, Refused, Request, Response
 from tradingtools.rpc import callers, frames
-from tradingtools.rpc.errors import told
+from tradingtools.rpc.errors import as_trading_error
 from tradingtools.runtime import instruments
 from tradingtools.runtime.process import Startup
 from tradingtools.tasks import cancel_all
@@ -134,7 +134,7 @@ class Server:
         return await self._signer.answer(ask, peer)
 
     def _refusal(self, error: Exception, ask: Ask, peer: Peer) -> Refused:
-        shown = told(error, str(ask.__struct_config__.tag))
+        shown = as_trading_error(error, str(ask.__struct_config__.tag))
         _refused.add(1, {"reason": shown.reason})
         _log.warning(
             "refused", kind=ask.__struct_config__.tag, process=peer.process, pid=peer.pid,

@@ -54,7 +54,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
                 keeper=keeper,
                 bodies=Kept(cloud_event),
                 first_pause_ms=settings.retry_ms,
-                tell=dispatcher.tell,
+                report=dispatcher.report,
             )
         )
         parts.stack.push_async_callback(keeper.write)
@@ -86,6 +86,6 @@ async def _follow(feed: EventFeed, target: str, some: asyncio.Event) -> None:
             lambda cursor: stub.StreamEvents(events_pb.StreamEventsRequest(cursor=cursor)),
             str(feed.last),
         ):
-            for told in response.events:
-                if told.sequence > feed.last:
-                    feed.append(told.sequence, from_pb(told))
+            for event in response.events:
+                if event.sequence > feed.last:
+                    feed.append(event.sequence, from_pb(event))

@@ -65,13 +65,13 @@ class Dispatcher:
         self._changing = asyncio.Lock()
         self.changes: set[asyncio.Task[Any]] = set()
         """Under way."""
-        self._told: asyncio.Queue[tuple[str, str | BaseException]] = asyncio.Queue()
+        self._endings: asyncio.Queue[tuple[str, str | BaseException]] = asyncio.Queue()
         self.some = asyncio.Event()
         """Set while an endpoint wants events."""
 
-    def tell(self, endpoint_id: str, reason: str | BaseException) -> None:
+    def report(self, endpoint_id: str, reason: str | BaseException) -> None:
         """Have an endpoint disabled, or the process end of what a lane has died of; soon."""
-        self._told.put_nowait((endpoint_id, reason))
+        self._endings.put_nowait((endpoint_id, reason))
 
     async def begin(self, parts: Parts) -> None:
         """Run the lanes of what the store has."""
@@ -82,7 +82,7 @@ class Dispatcher:
     async def run(self) -> None:
         """Disable what is to be disabled, for ever. Raises what a lane has died of."""
         while True:
-            endpoint_id, reason = await self._told.get()
+            endpoint_id, reason = await self._endings.get()
             if isinstance(reason, BaseException):
                 raise reason
             async with self._changing:
@@ -123,7 +123,7 @@ class Dispatcher:
         return runner
 
     @_carried_through
-    async def create(self, asked: Endpoint, actor: str, key: Key | None) -> tuple[Runner, str]:
+    async def create(self, endpoint: Endpoint, actor: str, key: Key | None) -> tuple[Runner, str]:
         """Make an endpoint; return it and its secret, which is empty when it was there already.
 
         Raises:
@@ -137,9 +137,11 @@ class Dispatcher:
             if len(self._runners) >= self._most:
                 raise LimitReached(f"there are {self._most} webhook endpoints already")
             secret = fresh_secret()
-            asked = replace(asked, secrets={secret: FOREVER})
+            endpoint = replace(endpoint, secrets={secret: FOREVER})
             position = await event_log.newest(self._shared().pool)
-            made = replace(asked, created_at=await self._store.create(asked, position, actor, key))
+            made = replace(
+                endpoint, created_at=await self._store.create(endpoint, position, actor, key)
+            )
             lane = Lane(position=position, width=WIDTH[made.ordering])
             return self._put(made, lane), secret
 

@@ -51,7 +51,7 @@ class Parts:
     keeper: Keeper
     bodies: Kept
     first_pause_ms: int
-    tell: Callable[[str, str | BaseException], None]
+    report: Callable[[str, str | BaseException], None]
     """Told of an endpoint why it is to be disabled, or what its lane has died of."""
 
 
@@ -111,7 +111,7 @@ class Runner:
     def _ended(self, task: asyncio.Task[None]) -> None:
         died = None if task.cancelled() else task.exception()
         if died is not None:
-            self._parts.tell(self.endpoint.id, died)
+            self._parts.report(self.endpoint.id, died)
 
     async def _run(self) -> None:
         while True:
@@ -259,7 +259,7 @@ class Runner:
         delivery = attempted(event.id, event.type, number, attempt, answer, settled.verdict)
         self._parts.keeper.moved(self.endpoint.id, self.lane, delivery)
         if settled.disable:
-            self._parts.tell(self.endpoint.id, settled.disable)
+            self._parts.report(self.endpoint.id, settled.disable)
         self._poke.set()
         return delivery
 

@@ -54,7 +54,7 @@ class WebhookServicer(rpc.WebhookServiceServicer):
         """Create an endpoint; see the contract."""
         self._check_url(request.url)
         types_of(request.types, "types")
-        asked = Endpoint(
+        endpoint = Endpoint(
             id=f"whk_{secrets.token_hex(16)}",
             url=request.url,
             types=tuple(request.types),
@@ -64,7 +64,7 @@ class WebhookServicer(rpc.WebhookServiceServicer):
             secrets={},
         )
         actor = caller_of(context)
-        made, secret = await self._dispatcher.create(asked, actor, _key(request, actor, context))
+        made, secret = await self._dispatcher.create(endpoint, actor, _key(request, actor, context))
         return _to_pb(made, secret)
 
     async def ListWebhookEndpoints(
@@ -208,7 +208,7 @@ def _to_pb(runner: Runner, secret: str = "") -> pb.WebhookEndpoint:
 
 
 def _delivery(made: Delivery) -> pb.WebhookDelivery:
-    told = pb.WebhookDelivery(
+    delivery = pb.WebhookDelivery(
         event_id=made.event_id,
         event_type=made.event_type,
         sequence=made.number,
@@ -218,5 +218,5 @@ def _delivery(made: Delivery) -> pb.WebhookDelivery:
         status=made.status,
         answer=made.answer,
     )
-    told.at.FromDatetime(made.at)
-    return told
+    delivery.at.FromDatetime(made.at)
+    return delivery

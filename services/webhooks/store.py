@@ -175,8 +175,8 @@ class Store:
         """Keep the newest deliveries of endpoints, and no others."""
         async with self._pool.connection() as connection:
             for one in ids:
-                asked = {"id": one, "kept": KEPT_DELIVERIES}
-                await connection.execute(_SQL["forget_deliveries"], asked)
+                values = {"id": one, "kept": KEPT_DELIVERIES}
+                await connection.execute(_SQL["forget_deliveries"], values)
 
     async def deliveries(
         self, endpoint_id: str, before: int, limit: int

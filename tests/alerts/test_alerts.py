@@ -179,8 +179,8 @@ async def test_kills_in_the_midst_neither_lose_nor_double(running: World) -> Non
         return all(many == 50 for many in sums.values())
 
     await eventually(counted)
-    rows = running.sql("select rule, key, total, firing, untold, open from alert_group")
-    assert [(row["total"], row["firing"], row["untold"], row["open"]) for row in rows] == [
+    rows = running.sql("select rule, key, total, firing, pending, open from alert_group")
+    assert [(row["total"], row["firing"], row["pending"], row["open"]) for row in rows] == [
         (50, 50, 0, True)
     ] * len(titles)
     ids = [str(mail["Message-ID"]) for mail in running.mailbox.mails]

@@ -173,7 +173,7 @@ def run(
 
     Args:
         lost: changes that the socket keeps to itself.
-        heard: those after them.
+        .last_message: those after them.
         lag_ms: how old REST's book is.
         hows: how each of those heard comes, again and again.
         stamp: which time answers bear.
@@ -214,7 +214,7 @@ def run(
 
 
 def counts(tracked: BookState, now: int) -> bool:
-    status = tracked.status(now, heard_ms=now, stale_ms=15_000, rest_ms=REST_MS)
+    status = tracked.status(now, last_message_ms=now, stale_ms=15_000, rest_ms=REST_MS)
     return status in (Status.FRESH, Status.EMPTY)
 
 

@@ -19,8 +19,8 @@ def whole() -> BookState:
     return tracked
 
 
-def status(tracked: BookState, now_ms: int = 1_000, heard_ms: int | None = 1_000) -> Status:
-    return tracked.status(now_ms, heard_ms=heard_ms, stale_ms=500, rest_ms=200)
+def status(tracked: BookState, now_ms: int = 1_000, last_message_ms: int | None = 1_000) -> Status:
+    return tracked.status(now_ms, last_message_ms=last_message_ms, stale_ms=500, rest_ms=200)
 
 
 def comparable(tracked: BookState) -> bool:
@@ -48,7 +48,7 @@ def test_silence_and_a_lost_connection_make_it_stale() -> None:
     tracked = whole()
     assert status(tracked, 1_499) is Status.FRESH
     assert status(tracked, 1_500) is Status.STALE
-    assert status(tracked, heard_ms=None) is Status.STALE
+    assert status(tracked, last_message_ms=None) is Status.STALE
     tracked.disconnected()
     assert status(tracked) is Status.STALE
 
@@ -154,8 +154,8 @@ def test_a_resync_ends_a_look() -> None:
 def test_a_book_from_rest_alone_is_fresh_for_a_while() -> None:
     tracked = BookState()
     tracked.end_resync(RestBook(BIDS, ASKS, 100), now_ms=1_000, received_ns=5)
-    assert status(tracked, 1_199, heard_ms=None) is Status.FRESH
-    assert status(tracked, 1_200, heard_ms=None) is Status.STALE
+    assert status(tracked, 1_199, last_message_ms=None) is Status.FRESH
+    assert status(tracked, 1_200, last_message_ms=None) is Status.STALE
 
 
 @given(st.lists(st.sampled_from(["snapshot", "changes", "disconnected", "rest"]), max_size=20))
@@ -544,7 +544,7 @@ def said(tracked: BookState, book: RestBook, *, asked_ms: int, book_ms: int) -> 
 
 
 def best_bid(tracked: BookState, at_ms: int) -> tuple[Status, int | None]:
-    found = tracked.status(at_ms, heard_ms=at_ms, stale_ms=15_000, rest_ms=5_000)
+    found = tracked.status(at_ms, last_message_ms=at_ms, stale_ms=15_000, rest_ms=5_000)
     return found, tracked.book.best_bid
 
 

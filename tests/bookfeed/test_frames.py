@@ -47,7 +47,7 @@ YES, NO = (book.asset_id for book in books())
 @pytest.fixture
 def hub() -> Hub:
     found = Hub(stale_ms=15_000, rest_ms=5_000, depth=100)
-    found.heard = lambda _: now_ms()
+    found.last_message = lambda _: now_ms()
     for asset in (YES, NO):
         found.track(asset)
         market = pb.MarketInfo(asset_id=asset, condition_id=books()[0].condition_id)

@@ -64,7 +64,7 @@ class World:
         self.bookless: set[str] = set()
         self.over = asyncio.Event()
         self.hub = Hub(stale_ms=15_000, rest_ms=5_000, depth=100)
-        self.hub.heard = lambda _: now_ms()
+        self.hub.last_message = lambda _: now_ms()
 
     async def book(self, request: web.Request) -> web.Response:
         asset = request.query["token_id"]
@@ -223,7 +223,7 @@ async def test_a_book_is_as_old_as_rests_answer_however_late_the_markets_is(worl
     await asking
     expected = {told_ms: Status.FRESH, told_ms + 5_000: Status.STALE}
     for at_ms, status in expected.items():
-        assert tracked.status(at_ms, heard_ms=None, stale_ms=15_000, rest_ms=5_000) is status
+        assert tracked.status(at_ms, last_message_ms=None, stale_ms=15_000, rest_ms=5_000) is status
 
 
 async def test_no_book_over_rest_empties_none_that_the_socket_keeps(world: World) -> None:

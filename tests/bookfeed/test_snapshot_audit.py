@@ -118,9 +118,11 @@ def test_whatever_happens_a_true_answer_is_never_called_missed(
 
 def test_the_clock_of_a_connection_is_its_books_and_not_its_pongs() -> None:
     quiet_ms = DEFAULT.quiet_ms
-    assert not is_quiet(quiet_ms + 999, moved_ms=1_000, asked_ms=0, quiet_ms=quiet_ms)
-    assert is_quiet(quiet_ms + 1_000, moved_ms=1_000, asked_ms=0, quiet_ms=quiet_ms)
-    assert not is_quiet(9_000, moved_ms=1_000, asked_ms=9_000, quiet_ms=quiet_ms), "asked just now"
+    assert not is_quiet(quiet_ms + 999, moved_ms=1_000, queried_ms=0, quiet_ms=quiet_ms)
+    assert is_quiet(quiet_ms + 1_000, moved_ms=1_000, queried_ms=0, quiet_ms=quiet_ms)
+    assert not is_quiet(9_000, moved_ms=1_000, queried_ms=9_000, quiet_ms=quiet_ms), (
+        "asked just now"
+    )
 
 
 def test_witnesses_are_what_moved_last_and_what_waited_longest() -> None:
@@ -136,10 +138,10 @@ def test_a_quiet_night_of_a_full_connection_asks_rest_some_ten_times_a_second() 
     due = {str(n): first_time_ms(str(n), 0, every) for n in range(DEFAULT.shard)}
     looked = dict.fromkeys(due, 0)
     by_second: Counter[int] = Counter()
-    asked_ms = 0
+    queried_ms = 0
     for now in range(0, 3_600_000, 500):
-        if is_quiet(now, moved_ms=0, asked_ms=asked_ms, quiet_ms=quiet):
-            asked_ms = now
+        if is_quiet(now, moved_ms=0, queried_ms=queried_ms, quiet_ms=quiet):
+            queried_ms = now
             for asset in witnesses(Watched(a, 0, looked[a]) for a in due):
                 due[asset] = now
         for asset in [a for a, at in due.items() if at <= now]:

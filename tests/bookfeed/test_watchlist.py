@@ -36,7 +36,7 @@ def test_an_asset_is_wanted_while_anybody_wants_it() -> None:
     interest.hold(["1"])
     interest.open_stream(["1", "2"])
     interest.open_stream(["2"])
-    interest.ask("3", 0)
+    interest.touch("3", 0)
     assert interest.wanted(99) == {"1", "2", "3"}
     assert interest.wanted(100) == {"1", "2"}
     interest.close_stream(["2"])
@@ -48,6 +48,6 @@ def test_an_asset_is_wanted_while_anybody_wants_it() -> None:
 
 def test_asking_again_lingers_on() -> None:
     interest = Interest(linger_ms=100)
-    interest.ask("3", 0)
-    interest.ask("3", 90)
+    interest.touch("3", 0)
+    interest.touch("3", 90)
     assert interest.wanted(150) == {"3"}

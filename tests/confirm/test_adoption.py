@@ -147,7 +147,7 @@ async def test_nothing_moves_while_an_order_is_under_way(orders: Orders) -> None
 async def test_a_kill_at_any_statement_adopts_nothing_or_all(
     orders: Orders, statement: int
 ) -> None:
-    asked, ask = 0, Pipeline.ask
+    asked, ask = 0, Pipeline.queue
 
     def dies(together: Any, query: Any, values: Any = None) -> Any:
         nonlocal asked
@@ -156,7 +156,7 @@ async def test_a_kill_at_any_statement_adopts_nothing_or_all(
             raise SystemExit
         return ask(together, query, values)
 
-    with mock.patch.object(Pipeline, "ask", dies), pytest.raises(SystemExit):
+    with mock.patch.object(Pipeline, "queue", dies), pytest.raises(SystemExit):
         await _ask(orders, SIZE, 4_000_000)
     assert (await _lot(orders))["shares_micros"] == 0
     for _ in range(2):

@@ -105,7 +105,7 @@ async def test_the_money_of_a_resolved_market_comes_with_its_redemption(orders: 
     assert not await balances.poll(orders.wallet), "it may be redeemed at any moment"
     (row,) = await orders.sql("select * from redemption where follower_proxy = %s", orders.wallet)
     client = cast(InsidersClient, far)
-    await Redemptions(orders.pool, client, timeout_ms=1000, spacing_ms=0).ask(row)
+    await Redemptions(orders.pool, client, timeout_ms=1000, spacing_ms=0).request(row)
     assert await _cash(orders) == 105_500_000
     assert await balances.poll(orders.wallet)
 
@@ -223,7 +223,7 @@ async def test_a_redemption_that_cannot_be_noted_holds_up_no_other(orders: Order
     await orders.sql(
         "update follower_balance set cash_micros = 0 where follower_proxy = %s", orders.wallet
     )
-    assert await redemptions.ask(row) is RedemptionState.CONFIRMED
+    assert await redemptions.request(row) is RedemptionState.CONFIRMED
     assert await _cash(orders) == 5_000_000
 
 
@@ -238,5 +238,5 @@ async def test_a_person_is_told_where_nothing_was_left_of_something(
     client = cast(InsidersClient, far)
     with capture_logs() as logs:
         redemptions = Redemptions(orders.pool, client, timeout_ms=1000, spacing_ms=0)
-        assert await redemptions.ask(row) is RedemptionState.CONFIRMED
+        assert await redemptions.request(row) is RedemptionState.CONFIRMED
     assert sum("otherwise than booked" in log["event"] for log in logs) == calls

@@ -50,7 +50,7 @@ class Watch:
     def known(self, _asset_id: str) -> Book:
         return self._book
 
-    def untold(self) -> list[Book]:
+    def pending_books(self) -> list[Book]:
         return []
 
     async def begin(self) -> None:

@@ -46,7 +46,7 @@ async def test_an_exit_that_appears_after_its_end_needs_a_person(orders: Orders)
     guard = Guard(
         orders.pool,
         lease,
-        cast(Books, SimpleNamespace(untold=tuple)),
+        cast(Books, SimpleNamespace(pending_books=tuple)),
         Tail(0, _none),
         settings,
         writing=orders.pool,

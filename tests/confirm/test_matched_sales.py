@@ -214,7 +214,7 @@ class Newest:
         """The same for every asset."""
         return self._book
 
-    def untold(self) -> list[Book]:
+    def pending_books(self) -> list[Book]:
         """Nothing comes."""
         return []
 

@@ -17,7 +17,7 @@ from services.executor import store as executor
 from tests.confirm.conftest import Orders
 from tradingtools.domain.order_states import OrderState as S
 from tradingtools.domain.venue_order import VenueOrder
-from tradingtools.venues.ports import Capabilities, NotTold
+from tradingtools.venues.ports import Capabilities, CapabilitiesUnknown
 
 _PROMISED = Capabilities(
     idempotency=True, not_after=True, get_by_key=True, void=False, longest_processing_ms=1_000
@@ -48,9 +48,9 @@ async def test_what_is_accepted_while_it_is_asked_for_is_looked_at_at_once(
                 )
             return LookupResult.NOT_FOUND, None
 
-        async def capabilities(self) -> Capabilities | NotTold:
+        async def capabilities(self) -> Capabilities | CapabilitiesUnknown:
             """It never says: the settings decide."""
-            return NotTold.NOT_OFFERED
+            return CapabilitiesUnknown.NOT_OFFERED
 
     settings = Settings(executor_target="h:1", insiders_url="http://h", send_again_ms=send_again_ms)
     confirm = Confirm(orders.pool, cast(Any, None), cast(Any, FarSide()), settings)
@@ -73,13 +73,13 @@ async def test_what_is_accepted_while_it_is_asked_for_is_looked_at_at_once(
     [
         (_PROMISED, True),
         (_WITHDRAWN, False),
-        (NotTold.NO_ANSWER, False),
-        (NotTold.NOT_OFFERED, False),
+        (CapabilitiesUnknown.NO_ANSWER, False),
+        (CapabilitiesUnknown.NOT_OFFERED, False),
     ],
     ids=["still promised", "withdrawn since", "nobody answers", "not said any more"],
 )
 async def test_nothing_is_sent_again_by_a_promise_that_may_not_hold_any_more(
-    orders: Orders, told: Capabilities | NotTold, wanted: bool
+    orders: Orders, told: Capabilities | CapabilitiesUnknown, wanted: bool
 ) -> None:
     key = await orders.make("UNKNOWN")
     await orders.sql(
@@ -93,12 +93,12 @@ async def test_nothing_is_sent_again_by_a_promise_that_may_not_hold_any_more(
             """It has withdrawn by now what it promised a second ago."""
             return LookupResult.NOT_SUPPORTED, None
 
-        async def capabilities(self) -> Capabilities | NotTold:
+        async def capabilities(self) -> Capabilities | CapabilitiesUnknown:
             return told
 
     settings = Settings(executor_target="h:1", insiders_url="http://h", send_again_ms=0)
     confirm = Confirm(orders.pool, cast(Any, None), cast(Any, FarSide()), settings)
-    confirm._told = confirm._capabilities = _PROMISED
+    confirm._reported = confirm._capabilities = _PROMISED
     rows = await store.fetch(orders.pool, "due", limit=1000, late_ms=0)
     (due,) = [dict(row) for row in rows if row["order_key"] == key]
     await confirm._look(due, asyncio.Semaphore())

@@ -430,7 +430,7 @@ async def test_a_kill_at_any_statement_changes_nothing_or_all(scene: Scene, stat
         )[0]
     )
     proof = Proof(proxy=scene.orders.wallet, asset_id="1", lots=(lot,), held_micros=0)
-    asked, ask = 0, Pipeline.ask
+    asked, ask = 0, Pipeline.queue
 
     def dies(together: Any, query: Any, values: Any = None) -> Any:
         nonlocal asked
@@ -440,7 +440,7 @@ async def test_a_kill_at_any_statement_changes_nothing_or_all(scene: Scene, stat
         return ask(together, query, values)
 
     with (
-        mock.patch.object(Pipeline, "ask", dies),
+        mock.patch.object(Pipeline, "queue", dies),
         pytest.raises(asyncio.CancelledError),
     ):
         await corrections.shrink(scene.orders.pool, scene.orders.lease, proof)

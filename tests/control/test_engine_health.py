@@ -108,7 +108,7 @@ async def test_who_was_told_of_nobody_says_so(database_url: str, redis_url: str)
         redis.Redis.from_url(redis_url) as client,
     ):
         with pytest.raises(Unavailable):
-            EngineWatch(Store(pool, client, changes=pool), {}).told()
+            EngineWatch(Store(pool, client, changes=pool), {}).engine_health()
 
 
 def test_since_is_when_it_began_to_serve_or_not() -> None:

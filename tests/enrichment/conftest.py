@@ -50,9 +50,9 @@ async def writing(server: str) -> AsyncIterator[ClickHouse]:
     """The role that writes, in a server with no rows of before."""
     async with clickhouse.connected(as_role(server, "writer"), timeout_seconds=30) as db:
         for name in ("tradingtools", "polymarket"):
-            await db._ask(f"drop database if exists {name}".encode(), {})
+            await db._post(f"drop database if exists {name}".encode(), {})
         for statement in statements(SCHEMA.read_text()):
-            await db._ask(statement.encode(), {})
+            await db._post(statement.encode(), {})
         await db.prepare()
         yield db
 

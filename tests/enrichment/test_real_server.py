@@ -103,7 +103,7 @@ async def reader(url: str) -> AsyncIterator[ClickHouse]:
             ),
             "insert into polymarket.trades values ('0x1')",
         ):
-            await writer._ask(statement.encode(), {})
+            await writer._post(statement.encode(), {})
     async with clickhouse.connected(url.replace("ROLE", "reader"), timeout_seconds=30) as reader:
         yield reader
 
@@ -121,14 +121,14 @@ async def test_the_role_reads_and_can_do_nothing_else(reader: ClickHouse) -> Non
         "set max_execution_time = 0",
     ):
         with pytest.raises(Unavailable, match=r"Code: 164|readonly"):
-            await reader._ask(statement.encode(), {})
-    assert await reader._ask(b"select wallet from polymarket.trades", {}) == b"0x1\n"
+            await reader._post(statement.encode(), {})
+    assert await reader._post(b"select wallet from polymarket.trades", {}) == b"0x1\n"
 
 
 @pytest.mark.long
 async def test_a_query_ends_by_the_server(reader: ClickHouse) -> None:
     with pytest.raises(Unavailable, match="Code: 159"):
-        await reader._ask(b"select sum(number) from system.numbers", {})
+        await reader._post(b"select sum(number) from system.numbers", {})
 
 
 @pytest.mark.long
@@ -136,6 +136,6 @@ async def test_a_quota_is_the_servers(url: str) -> None:
     async with clickhouse.connected(url.replace("ROLE", "limited"), timeout_seconds=30) as reader:
         # Some versions let one more through than the quota says.
         for _ in range(3):
-            await reader._ask(b"select 1", {})
+            await reader._post(b"select 1", {})
         with pytest.raises(Unavailable, match="Code: 201"):
-            await asyncio.gather(*(reader._ask(b"select 1", {}) for _ in range(5)))
+            await asyncio.gather(*(reader._post(b"select 1", {}) for _ in range(5)))

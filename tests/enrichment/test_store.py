@@ -159,7 +159,7 @@ async def test_the_role_that_reads_can_do_nothing_else(
         "select 1 settings max_execution_time = 0",
     ):
         with pytest.raises(Unavailable, match="Code: 164"):
-            await reader._ask(statement.encode(), {})
+            await reader._post(statement.encode(), {})
     with pytest.raises(Unavailable, match="Code: 396"):
         await reader.rows("select number from numbers(1000001)", {}, _Number)
     assert await reader.rows(QUERIES["last_event"], {}, _Number) == [_Number(1)]

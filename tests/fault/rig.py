@@ -309,7 +309,7 @@ async def rig(directory: Path, **settings: str) -> AsyncIterator[Rig]:
         world.configure(
             TT_INSIDERS_DEFAULT_CASH_USDC=str(CASH_USDC),
             TT_EXECUTOR_SUBMIT_TIMEOUT_MS="1500",
-            TT_CONFIRM_ASK_TIMEOUT_MS="1000",
+            TT_CONFIRM_VENUE_TIMEOUT_MS="1000",
         )
         # Before insiders-api starts: some are its own.
         world.configure(**settings)

@@ -266,7 +266,7 @@ async def play(
         # How fast insiders-api answers a crowd is no subject here: what it is too slow for is not
         # bought, and then not guarded.
         TT_EXECUTOR_SUBMIT_TIMEOUT_MS="10000",
-        TT_CONFIRM_ASK_TIMEOUT_MS="10000",
+        TT_CONFIRM_VENUE_TIMEOUT_MS="10000",
         TT_INSIDERS_LONGEST_PROCESSING_MS="10000",
     ) as made:
         made_day = Day(

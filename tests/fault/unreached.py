@@ -15,6 +15,16 @@ from tests.fault.steps import Step
 
 _ROUTER, _EXECUTOR = "services/router", "services/executor"
 _CONFIRM, _GUARD = "services/confirm", "services/guard"
+_BATCHER = f"{_CONFIRM}/booking_batcher.py"
+_GATEWAY = f"{_CONFIRM}/venue_gateway.py"
+_MONITOR = f"{_CONFIRM}/order_monitor.py"
+_COMPACTION = f"{_GUARD}/compaction.py"
+_EVALUATION = f"{_GUARD}/evaluation.py"
+_CACHE = f"{_GUARD}/trigger_cache.py"
+_EXITS = f"{_GUARD}/exit_lifecycle.py"
+_MARKS = f"{_GUARD}/high_water_marks.py"
+_TRAILING = f"{_GUARD}/trailing.py"
+_WRITER = f"{_GUARD}/trigger_transactions.py"
 _CLIENT = "tradingtools/venues/insiders/order_gateway.py"
 MISTAKE = "only a mistake of the engine's own raises it"
 _ENDS = "an executor ends here by kill -9 alone"
@@ -163,7 +173,7 @@ UNREACHED = (
     Entry("tradingtools/storage/postgres/journal.py", "insert_claim", _LOST, "raise ClaimedBefore",
           chance=True),
     Entry("tradingtools/storage/postgres/lease.py", "agree", _CLOCK, "_log.warning"),
-    Entry("tradingtools/runtime/cursors.py", "acknowledge", _LOGGED, "raise InvalidField"),
+    Entry("tradingtools/runtime/cursors.py", "Cursors.acknowledge", _LOGGED, "raise InvalidField"),
     Entry(f"{_EXECUTOR}/breaker.py", "CircuitBreaker.read", _FIRST, "await store.execute"),
     Entry(f"{_EXECUTOR}/breaker.py", "CircuitBreaker.pause", _RACE, chance=True),
     Entry(f"{_EXECUTOR}/breaker.py", "CircuitBreaker.give_back", _RACE, chance=True),
@@ -190,10 +200,8 @@ UNREACHED = (
     Entry(f"{_EXECUTOR}/pre_send_check.py", "PreSendCheck.recheck", _RACE,
           "raise Withheld", "if held", True),
     Entry(f"{_EXECUTOR}/pre_send_check.py", "PreSendCheck.recheck", _AWAY,
-          "raise _nobody", chance=True),
-    Entry(f"{_EXECUTOR}/pre_send_check.py", "_nobody_can_tell", _AWAY, chance=True),
-    Entry(f"{_EXECUTOR}/pre_send_check.py", "PreSendCheck.ready", _RACE,
-          "raise Withheld", "if not self", True),
+          "raise _unverifiable", chance=True),
+    Entry(f"{_EXECUTOR}/pre_send_check.py", "_unverifiable", _AWAY, chance=True),
     Entry(f"{_EXECUTOR}/store.py", "submit_again", _RACE, "raise Fenced", chance=True),
     Entry(f"{_EXECUTOR}/store.py", "submit_again", _RACE, '_log.info("not sent', chance=True),
     Entry(f"{_EXECUTOR}/store.py", "submit_again", _RACE, "return None", chance=True),
@@ -201,8 +209,8 @@ UNREACHED = (
         Entry(f"{_EXECUTOR}/store.py", "_note_late", _FENCED, statement, chance=True)
         for statement in ("cursor =", "for row in", "_late.add", "_log.error")
     ),
-    Entry(f"{_EXECUTOR}/send_queue.py", "Line._put", _FULL, "claim.handled"),
-    Entry(f"{_EXECUTOR}/send_queue.py", "Line._put", _FULL, "return"),
+    Entry(f"{_EXECUTOR}/send_queue.py", "SendQueue._put", _FULL, "claim.handled"),
+    Entry(f"{_EXECUTOR}/send_queue.py", "SendQueue._put", _FULL, "return"),
     Entry(f"{_EXECUTOR}/sender.py", "Sender._send_rest", _MANY, chance=True),
     Entry(f"{_EXECUTOR}/sender.py", "Sender._send_ready", _MANY, "return", "if self._should_yield",
           True),
@@ -214,18 +222,18 @@ UNREACHED = (
     Entry(f"{_EXECUTOR}/worker.py", "Executor._send", _RACE, "return False", "self.queue.done",
           True),
     Entry(f"{_CONFIRM}/balances.py", "Balances._keep", _RACE, "return False", chance=True),
-    Entry(f"{_CONFIRM}/booker.py", "Booker._book_some", _ALONE, "for waiting", chance=True),
-    Entry(f"{_CONFIRM}/booker.py", "Booker._book_some", _ALONE, "await self._book_alone",
+    Entry(_BATCHER, "BookingBatcher._book_some", _ALONE, "for waiting", chance=True),
+    Entry(_BATCHER, "BookingBatcher._book_some", _ALONE, "await self._book_alone",
           chance=True),
-    Entry(f"{_CONFIRM}/booker.py", "Booker._book_alone", _ALONE, chance=True),
-    Entry(f"{_CONFIRM}/insiders.py", "Insiders.void", _MUTE, "return await", chance=True),
-    Entry(f"{_CONFIRM}/insiders.py", "Insiders._used", _MUTE, chance=True),
-    Entry(f"{_CONFIRM}/insiders.py", "Insiders._judge", _MUTE, '_log.warning("malformed',
+    Entry(_BATCHER, "BookingBatcher._book_alone", _ALONE, chance=True),
+    Entry(_GATEWAY, "VenueGateway.void", _MUTE, "return await", chance=True),
+    Entry(_GATEWAY, "VenueGateway._used", _MUTE, chance=True),
+    Entry(_GATEWAY, "VenueGateway._judge", _MUTE, '_log.warning("malformed',
           chance=True),
-    Entry(f"{_CONFIRM}/insiders.py", "Insiders._judge", _MUTE, "return Look.NO_ANSWER, None",
+    Entry(_GATEWAY, "VenueGateway._judge", _MUTE, "return LookupResult.NO_ANSWER",
           '_log.warning("malformed', True),
-    Entry(f"{_CONFIRM}/insiders.py", "_as_order", _MUTE, chance=True),
-    Entry(f"{_CONFIRM}/insiders.py", "Insiders._judge", _MUTE, "return Look.NO_ANSWER, None",
+    Entry(_GATEWAY, "_as_order", _MUTE, chance=True),
+    Entry(_GATEWAY, "VenueGateway._judge", _MUTE, "return LookupResult.NO_ANSWER",
           "if order.order_key", True),
     Entry(f"{_CONFIRM}/ledger.py", "Ledger._shift", _LOGGED, "_log.error"),
     Entry(f"{_CONFIRM}/payouts.py", "Payouts.look", _AWAY, "raise", chance=True),
@@ -234,11 +242,11 @@ UNREACHED = (
     Entry(f"{_CONFIRM}/payouts.py", "Payouts._pay", _UNTOLD, "self._later[", chance=True),
     Entry(f"{_CONFIRM}/payouts.py", "Payouts._pay", _UNTOLD, "return", chance=True),
     Entry(f"{_CONFIRM}/shortfalls.py", "Shortfalls.covered", _UNTOLD, "return None", chance=True),
-    Entry(f"{_CONFIRM}/redemptions.py", "Redemptions.ask", "insiders-api redeems as it says",
+    Entry(f"{_CONFIRM}/redemptions.py", "Redemptions.request", "insiders-api redeems as it says",
           "_differs.add"),
-    Entry(f"{_CONFIRM}/redemptions.py", "Redemptions.ask", "insiders-api redeems as it says",
+    Entry(f"{_CONFIRM}/redemptions.py", "Redemptions.request", "insiders-api redeems as it says",
           "_log.error"),
-    Entry(f"{_CONFIRM}/redemptions.py", "Redemptions._word", _MUTE, "return Word(heard=Heard.NOT",
+    Entry(f"{_CONFIRM}/redemptions.py", "Redemptions._word", _MUTE, "return RedemptionVerdict(",
           chance=True),
     Entry(f"{_CONFIRM}/resolutions.py", "look", _AWAY, "raise", chance=True),
     Entry(f"{_CONFIRM}/resolutions.py", "look", _LOGGED, "_log.error"),
@@ -253,14 +261,14 @@ UNREACHED = (
         for function, statement in (
             ("take", "reducing = again"), ("_BeginAgain.__init__", ""), ("_reduce", ""),
             ("_take", "await _reduce"), ("_take", "raise _BeginAgain"),
-            ("_move", "ledger.apply"), ("_move", 'asked.ask(QUERIES["reserve'),
-            ("_book", 'if await asked_all(asked, "release"'), ("_book", "ledger.close(key, again"),
-            ("_tells", "return True"),
+            ("_move", "ledger.apply"), ("_move", 'pipeline.queue(QUERIES["reserve'),
+            ("_book", "if await pipelined_rows("), ("_book", "ledger.close(key, again"),
+            ("_is_news", "return True"),
         )
     ),
-    Entry(f"{_CONFIRM}/watch.py", "Watch._again", "what has ended is watched for days",
+    Entry(_MONITOR, "OrderMonitor._again", "what has ended is watched for days",
           "where ="),
-    Entry(f"{_CONFIRM}/watch.py", "Watch._again", "what has ended is watched for days",
+    Entry(_MONITOR, "OrderMonitor._again", "what has ended is watched for days",
           "await store.execute"),
     Entry(f"{_CONFIRM}/worker.py", "Confirm._look", _LOGGED, '_log.error("an order cannot'),
     Entry(f"{_CONFIRM}/worker.py", "Confirm._look", _LOGGED, "_stuck.add"),
@@ -268,25 +276,25 @@ UNREACHED = (
     Entry(f"{_CONFIRM}/worker.py", "Confirm._conclude", _RACE, "return", chance=True),
     Entry(f"{_GUARD}/bookings.py", "Bookings.put", _FULL, "self._room.clear"),
     Entry(f"{_GUARD}/bookings.py", "Bookings.put", _FULL, "await self._room.wait"),
-    Entry(f"{_GUARD}/bookings.py", "Bookings._tell", _LOGGED, "_log.error"),
+    Entry(f"{_GUARD}/bookings.py", "Bookings._publish", _LOGGED, "_log.error"),
     Entry(f"{_GUARD}/claiming.py", "Claims.slice", "no wallet is halted here", "return None",
           "if self._held"),
-    Entry(f"{_GUARD}/closing.py", "Closing.show_outcome", _RACE, "return as_it_is(row)",
+    Entry(_EXITS, "ExitLifecycle.show_outcome", _RACE, "return as_it_is(row)",
           "if order is None", True),
-    Entry(f"{_GUARD}/closing.py", "Closing.settle", _LOST, "return as_it_is(row)",
+    Entry(_EXITS, "ExitLifecycle.settle", _LOST, "return as_it_is(row)",
           "if order is None", True),
-    Entry(f"{_GUARD}/closing.py", "Closing.settle", _ANEW, "return self._over", chance=True),
-    Entry(f"{_GUARD}/closing.py", "Closing._over", _ANEW, chance=True),
-    Entry(f"{_GUARD}/following.py", "end_superseded", _RACE, "return as_it_is(row)",
+    Entry(_EXITS, "ExitLifecycle.settle", _ANEW, "return self._over", chance=True),
+    Entry(_EXITS, "ExitLifecycle._over", _ANEW, chance=True),
+    Entry(f"{_GUARD}/lot_sync.py", "end_superseded", _RACE, "return as_it_is(row)",
           chance=True),
-    Entry(f"{_GUARD}/following.py", "end_resolved", _PAID, chance=True),
-    Entry(f"{_GUARD}/known.py", "Known.put", _RACE, "return", "if trigger.version <", True),
-    Entry(f"{_GUARD}/known.py", "Known.put_read", _RACE, "return False", chance=True),
-    Entry(f"{_GUARD}/closing.py", "Closing._next_slice", _RACE, "return as_it_is(row)",
+    Entry(f"{_GUARD}/lot_sync.py", "end_resolved", _PAID, chance=True),
+    Entry(_CACHE, "TriggerCache.put", _RACE, "return", "if trigger.version <", True),
+    Entry(_CACHE, "TriggerCache.put_read", _RACE, "return False", chance=True),
+    Entry(_EXITS, "ExitLifecycle._next_slice", _RACE, "return as_it_is(row)",
           "if book is None or book.status", True),
-    Entry(f"{_GUARD}/worker.py", "Guard.on_fill", _PAID, "await self._change(trigger_id, f",
+    Entry(f"{_GUARD}/worker.py", "Guard.on_fill", _PAID, "await self._change(trigger_id, lot_sync",
           chance=True),
-    Entry(f"{_GUARD}/worker.py", "Guard.on_fill", _PARTED, "return", "if not self._known.owns"),
+    Entry(f"{_GUARD}/worker.py", "Guard.on_fill", _PARTED, "return", "if not self._cache.owns"),
     Entry(f"{_GUARD}/worker.py", "Guard._change", _AWAY, "raise", chance=True),
     *(
         Entry(f"{_GUARD}/worker.py", "Guard._change", _STUCK, statement)
@@ -298,63 +306,63 @@ UNREACHED = (
     Entry(f"{_GUARD}/worker.py", "Guard.look_again", _STUCK, "await self._follow_lot"),
     Entry(f"{_GUARD}/worker.py", "Guard.suspend", _AWAY, "self._writer.hurry", chance=True),
     Entry(f"{_GUARD}/worker.py", "Guard.suspend", _AWAY, "raise", chance=True),
-    Entry(f"{_GUARD}/verdicts.py", "_change", _RACE, "return None", chance=True),
-    Entry(f"{_GUARD}/writing.py", "Writer.change_all", _AWAY, "await self._know", chance=True),
-    Entry(f"{_GUARD}/writing.py", "Writer.change_all", _AWAY, "raise", chance=True),
-    Entry(f"{_GUARD}/writing.py", "Writer._know_what_is_committed", _AWAY, chance=True),
-    Entry(f"{_GUARD}/writing.py", "Writer._read", _AWAY, chance=True),
+    Entry(_EVALUATION, "_change", _RACE, "return None", chance=True),
+    Entry(_WRITER, "Writer.change_all", _AWAY, "await self._know", chance=True),
+    Entry(_WRITER, "Writer.change_all", _AWAY, "raise", chance=True),
+    Entry(_WRITER, "Writer._know_what_is_committed", _AWAY, chance=True),
+    Entry(_WRITER, "Writer._read", _AWAY, chance=True),
     Entry(f"{_GUARD}/worker.py", "Guard.refresh", _BY_HAND, "await self._take_lot("),
     Entry(f"{_GUARD}/worker.py", "Guard._take_lot", _BY_HAND),
     *(
-        Entry(f"{_GUARD}/verdicts.py", "Verdicts.judge", _AWAY, statement, below, True)
+        Entry(_EVALUATION, "Evaluator.judge", _AWAY, statement, below, True)
         for statement, below in (
             ("_log.warning", ""), ("self._writer.hurry", ""), ("return", "self._writer.hurry"),
             ("waiting.extendleft", ""),
         )
     ),
-    Entry(f"{_GUARD}/verdicts.py", "Verdicts._divide", _AWAY, chance=True),
+    Entry(_EVALUATION, "Evaluator._divide", _AWAY, chance=True),
     *(
-        Entry(f"{_GUARD}/peaks.py", "Peaks._record", _LOST_PEAKS, statement, chance=True)
+        Entry(_MARKS, "HighWaterMarks._record", _LOST_PEAKS, statement, chance=True)
         for statement in ("await self._get_over(", "return set(found)")
     ),
     *(
-        Entry(f"{_GUARD}/peaks.py", "Peaks._get_over", _LOGGED, "await self._pause(", below)
+        Entry(_MARKS, "HighWaterMarks._get_over", _LOGGED, "await self._pause(", below)
         for below in ("# The first one", "else:")
     ),
-    Entry(f"{_GUARD}/peaks.py", "Peaks._get_over", _LOST_PEAKS, chance=True),
-    Entry(f"{_GUARD}/peaks.py", "Peaks._recorded", _LOGGED, "await self._pause("),
-    Entry(f"{_GUARD}/peaks.py", "Peaks._recorded", _LOST_PEAKS, chance=True),
-    Entry(f"{_GUARD}/peaks.py", "Peaks._pause", _LOGGED),
-    Entry(f"{_GUARD}/peaks.py", "Peaks._record", _OTHERWISE, "del found", chance=True),
-    Entry(f"{_GUARD}/peaks.py", "Peaks.record", _OTHERWISE, "self._put_back(", chance=True),
-    Entry(f"{_GUARD}/peaks.py", "Peaks._put_back", _OTHERWISE, chance=True),
-    Entry(f"{_GUARD}/peaks.py", "Peaks._insert", _LOST_PEAKS, "journal.check", chance=True),
-    Entry(f"{_GUARD}/peaks.py", "Peaks._insert", _LOST_PEAKS, "raise", chance=True),
-    Entry(f"{_GUARD}/compaction.py", "Folding.fold", _AWAY, "self.waiting.join", chance=True),
-    Entry(f"{_GUARD}/compaction.py", "Folding.fold", _AWAY, "raise", chance=True),
+    Entry(_MARKS, "HighWaterMarks._get_over", _LOST_PEAKS, chance=True),
+    Entry(_MARKS, "HighWaterMarks._recorded", _LOGGED, "await self._pause("),
+    Entry(_MARKS, "HighWaterMarks._recorded", _LOST_PEAKS, chance=True),
+    Entry(_MARKS, "HighWaterMarks._pause", _LOGGED),
+    Entry(_MARKS, "HighWaterMarks._record", _OTHERWISE, "del found", chance=True),
+    Entry(_MARKS, "HighWaterMarks.record", _OTHERWISE, "self._put_back(", chance=True),
+    Entry(_MARKS, "HighWaterMarks._put_back", _OTHERWISE, chance=True),
+    Entry(_MARKS, "HighWaterMarks._insert", _LOST_PEAKS, "journal.check", chance=True),
+    Entry(_MARKS, "HighWaterMarks._insert", _LOST_PEAKS, "raise", chance=True),
+    Entry(_COMPACTION, "Compaction.fold", _AWAY, "self.waiting.join", chance=True),
+    Entry(_COMPACTION, "Compaction.fold", _AWAY, "raise", chance=True),
     *(
-        Entry(f"{_GUARD}/compaction.py", "Folding._fold", _HELD, statement, chance=True)
+        Entry(_COMPACTION, "Compaction._fold", _HELD, statement, chance=True)
         for statement in (
             "if len(some) > 1", "portions.extendleft", "self._cannot", "left.update",
         )
     ),
-    Entry(f"{_GUARD}/compaction.py", "Folding._fold", _AWAY, "if isinstance(error", chance=True),
-    Entry(f"{_GUARD}/compaction.py", "Folding._fold", _AWAY, "raise", chance=True),
-    Entry(f"{_GUARD}/compaction.py", "Folding._cannot", _HELD, chance=True),
+    Entry(_COMPACTION, "Compaction._fold", _AWAY, "if isinstance(error", chance=True),
+    Entry(_COMPACTION, "Compaction._fold", _AWAY, "raise", chance=True),
+    Entry(_COMPACTION, "Compaction._cannot", _HELD, chance=True),
     Entry(f"{_GUARD}/worker.py", "Guard.fold_peaks", _AWAY, "raise", chance=True),
     Entry(f"{_GUARD}/worker.py", "Guard.fold_peaks", _LOGGED, "_log.error"),
     *(
-        Entry(f"{_GUARD}/rising.py", "Rising.judge", _OTHERWISE, statement, chance=True)
+        Entry(_TRAILING, "TrailingStops.judge", _OTHERWISE, statement, chance=True)
         for statement in (
             "keys = ", "self._peaks.learned", "self._recorded.set",
             "await self._evaluator.judge(self._beside",
         )
     ),
-    Entry(f"{_GUARD}/rising.py", "Rising._beside", _OTHERWISE, chance=True),
-    Entry(f"{_GUARD}/rising.py", "Rising._learn", _OTHERWISE, chance=True),
-    Entry(f"{_GUARD}/peaks.py", "Peaks.learned", _OTHERWISE, chance=True),
-    Entry(f"{_GUARD}/writing.py", "Writer.learn", _OTHERWISE, chance=True),
-    Entry(f"{_GUARD}/writing.py", "Writer.learn.look", _OTHERWISE, chance=True),
+    Entry(_TRAILING, "TrailingStops._beside", _OTHERWISE, chance=True),
+    Entry(_TRAILING, "TrailingStops._learn", _OTHERWISE, chance=True),
+    Entry(_MARKS, "HighWaterMarks.learned", _OTHERWISE, chance=True),
+    Entry(_WRITER, "Writer.learn", _OTHERWISE, chance=True),
+    Entry(_WRITER, "Writer.learn.look", _OTHERWISE, chance=True),
     Entry("tradingtools/storage/postgres/journal.py", "build_rows_or_quarantine", _SINGLY,
           "_log.error"),
     Entry("tradingtools/storage/postgres/journal.py", "build_rows_or_quarantine", _SINGLY,

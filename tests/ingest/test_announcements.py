@@ -35,12 +35,12 @@ class Teller:
         fact = self.merger.feed(one, (1, "trades"), NOW)
         if fact is None:
             return []
-        self.telling.fed(fact)
+        self.telling.note_feed(fact)
         return [fact]
 
     def catch_up(self, rows: Iterable[TradeRow]) -> list[Fact]:
         facts = self.merger.catch_up(rows, NOW, leader=LEADER)
-        news = self.telling.caught_up(facts)
+        news = self.telling.to_announce(facts)
         for fact in facts:
             if (LEADER, fact.row.tx) not in self.merger:
                 self.telling.forget(LEADER, fact.row.tx)
@@ -130,7 +130,7 @@ def test_a_reader_knows_as_much_as_if_everything_were_told(
     # Whoever has lost it all is told it again, from memory.
     if capacity > 1:
         anew = Reader()
-        anew.take(teller.telling.again())
+        anew.take(teller.telling.remembered())
         assert {key: size for key, (size, _) in anew.known.items()} == {
             key: size for key, (size, _) in everything.known.items()
         }
@@ -157,13 +157,13 @@ def test_what_waits_already_waits_once() -> None:
     for one in (row(1), row(1), row(2)):
         teller.feed(one)
     # Two readers have lost the same.
-    line.put(teller.telling.again())
-    line.put(teller.telling.again())
+    line.put(teller.telling.remembered())
+    line.put(teller.telling.remembered())
     # And a third one, when more is known of one: of two counts the greater is told.
     teller.feed(row(2))
-    line.put(teller.telling.again())
+    line.put(teller.telling.remembered())
     assert [(fact.row.tx[-1], fact.count) for fact in line.take(100)] == [("1", 2), ("2", 2)]
-    line.put(teller.telling.again())
+    line.put(teller.telling.remembered())
     assert len(line.take(100)) == 2, "what was told is told again"
 
 

@@ -49,7 +49,7 @@ class _Newest:
     def known(self, _asset_id: str) -> Book | None:
         return self.book
 
-    def untold(self) -> list[Book]:
+    def pending_books(self) -> list[Book]:
         return []
 
 
@@ -215,7 +215,7 @@ async def test_what_was_seen_by_another_size_meanwhile_is_not_put_back_over(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The record is refused, memory has heard of the lot's new size, and a lower book has come."""
-    ask_alone = store.ask_alone
+    fetch_alone = store.fetch_alone
 
     async def meanwhile(pool: Pool, name: str, **values: Any) -> Any:
         if name == "record_peaks" and values["peaks"] == [605_000, 605_000]:
@@ -224,9 +224,9 @@ async def test_what_was_seen_by_another_size_meanwhile_is_not_put_back_over(
             trigger = cast(Trigger, desk.guard._cache.get(LARGE))
             desk.guard._cache.put_lot(lot_of(trigger), 55 * SHARE)
             await desk.guard.on_books([DEARER])
-        return await ask_alone(pool, name, **values)
+        return await fetch_alone(pool, name, **values)
 
-    monkeypatch.setattr(store, "ask_alone", meanwhile)
+    monkeypatch.setattr(store, "fetch_alone", meanwhile)
     await desk.guard.on_books([DEAREST])
     await follow_peaks(desk.guard)
     # Five of 55 at 0.30.
@@ -275,15 +275,15 @@ async def test_folding_goes_on_where_it_was_and_tells_nothing_twice(
 ) -> None:
     await desk.see(DEARER)
     monkeypatch.setattr(compaction, "ROWS", 1)
-    ask_on = store.ask_on
+    fetch_on = store.fetch_on
 
     async def break_off(connection: Connection, name: str, **values: Any) -> Any:
         if values.get("ids") == [SMALL]:
             raise psycopg.OperationalError
-        return await ask_on(connection, name, **values)
+        return await fetch_on(connection, name, **values)
 
     with monkeypatch.context() as broken:
-        broken.setattr(store, "ask_on", break_off)
+        broken.setattr(store, "fetch_on", break_off)
         with pytest.raises(psycopg.OperationalError):
             await desk.guard.fold_peaks()
     assert (await desk.rows(), await desk.records()) == ([550_000, None], 1)
@@ -303,17 +303,17 @@ async def test_who_does_not_own_the_partition_records_nothing(desk: Desk) -> Non
 async def test_a_record_whose_answer_is_lost_is_there_once(
     desk: Desk, monkeypatch: pytest.MonkeyPatch, *, committed: bool
 ) -> None:
-    ask_alone, asked = store.ask_alone, list[str]()
+    fetch_alone, asked = store.fetch_alone, list[str]()
 
     async def lose_the_first(pool: Pool, name: str, **values: Any) -> Any:
         asked.append(name)
         if len(asked) > 1 or committed:
-            found = await ask_alone(pool, name, **values)
+            found = await fetch_alone(pool, name, **values)
         if len(asked) == 1:
             raise psycopg.OperationalError
         return found
 
-    monkeypatch.setattr(store, "ask_alone", lose_the_first)
+    monkeypatch.setattr(store, "fetch_alone", lose_the_first)
     await desk.see(structs.replace(DEARER, revision=2))
     assert asked == ["record_peaks"] * 2
     assert (desk.known(), await desk.records()) == ([550_000, 600_000], 1)
@@ -324,7 +324,7 @@ async def test_a_connection_that_was_lost_deletes_no_record(
 ) -> None:
     """With it a server may have lost rows that it did not wait for the disk with."""
     await desk.see(DEARER)
-    ask_on, lost = store.ask_on, list[asyncio.Task[None]]()
+    fetch_on, lost = store.fetch_on, list[asyncio.Task[None]]()
 
     async def lose(pid: int) -> None:
         with psycopg.connect(database_url, autocommit=True) as connection:
@@ -333,13 +333,13 @@ async def test_a_connection_that_was_lost_deletes_no_record(
         await desk.pool.check()
 
     async def lose_behind(connection: Connection, name: str, **values: Any) -> Any:
-        found = await ask_on(connection, name, **values)
+        found = await fetch_on(connection, name, **values)
         if name == "fold_peaks":
             lost.append(asyncio.create_task(lose(connection.info.backend_pid)))
         return found
 
     with monkeypatch.context() as broken:
-        broken.setattr(store, "ask_on", lose_behind)
+        broken.setattr(store, "fetch_on", lose_behind)
         broken.setattr(compaction, "_PAUSE_SECONDS", 0.5)
         with pytest.raises(psycopg.OperationalError):
             await desk.guard.fold_peaks()
@@ -375,7 +375,7 @@ async def test_a_lot_that_a_caller_tells_anew_is_judged_though_no_book_comes(des
 async def test_a_round_that_fails_ends_nothing(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     await desk.see(DEARER)
     with monkeypatch.context() as broken:
-        broken.setattr(store, "ask_on", _refuse)
+        broken.setattr(store, "fetch_on", _refuse)
         await desk.guard.fold_peaks()
     assert await desk.records() == 1
     await desk.guard.fold_peaks()
@@ -385,14 +385,14 @@ async def test_a_round_that_fails_ends_nothing(desk: Desk, monkeypatch: pytest.M
 async def test_a_row_that_cannot_follow_holds_up_no_other_and_is_tried_again(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    now_ms, tried, ask_on = [0], list[list[str]](), store.ask_on
+    now_ms, tried, fetch_on = [0], list[list[str]](), store.fetch_on
 
     async def note(connection: Connection, name: str, **values: Any) -> Any:
         if name == "fold_peaks":
             tried.append(sorted(values["ids"]))
-        return await ask_on(connection, name, **values)
+        return await fetch_on(connection, name, **values)
 
-    monkeypatch.setattr(store, "ask_on", note)
+    monkeypatch.setattr(store, "fetch_on", note)
     monkeypatch.setattr(clock, "monotonic_ms", lambda: now_ms[0])
     await desk.sql(
         f"alter table trigger add constraint refused check (id <> '{LARGE}' or peak_micros is null)"
@@ -471,13 +471,13 @@ async def test_a_start_knows_what_could_not_follow(desk: Desk) -> None:
 async def test_a_record_that_is_refused_is_tried_again_without_another_book(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    ask_alone, asked = store.ask_alone, list[str]()
+    fetch_alone, asked = store.fetch_alone, list[str]()
 
     async def refuse_the_first(pool: Pool, name: str, **values: Any) -> Any:
         asked.append(name)
-        return await (_refuse if len(asked) == 1 else ask_alone)(pool, name, **values)
+        return await (_refuse if len(asked) == 1 else fetch_alone)(pool, name, **values)
 
-    monkeypatch.setattr(store, "ask_alone", refuse_the_first)
+    monkeypatch.setattr(store, "fetch_alone", refuse_the_first)
     monkeypatch.setattr(high_water_marks, "_PAUSE_SECONDS", 0.0)
     await desk.see(DEARER)
     assert asked == ["record_peaks"] * 2
@@ -491,13 +491,13 @@ async def test_who_is_refused_again_and_again_is_left_alone_for_longer_and_longe
     await desk.sql(f"update trigger set version = 2 where id = '{LARGE}'")
     await desk.guard._writer.learn([LARGE])
     await desk.sql(f"update trigger set version = 1 where id = '{LARGE}'")
-    now_ms, tried, ask_alone = [0], list[tuple[int, list[str]]](), store.ask_alone
+    now_ms, tried, fetch_alone = [0], list[tuple[int, list[str]]](), store.fetch_alone
 
     async def note(pool: Pool, name: str, **values: Any) -> Any:
         tried.append((now_ms[0], values["ids"]))
-        return await ask_alone(pool, name, **values)
+        return await fetch_alone(pool, name, **values)
 
-    monkeypatch.setattr(store, "ask_alone", note)
+    monkeypatch.setattr(store, "fetch_alone", note)
     monkeypatch.setattr(clock, "monotonic_ms", lambda: now_ms[0])
     async with asyncio.timeout(20):
         await desk.see(DEARER)
@@ -527,7 +527,7 @@ async def test_a_record_in_doubt_that_is_refused_then_ends_nothing(
     desk: Desk, monkeypatch: pytest.MonkeyPatch, *, committed: bool
 ) -> None:
     """As by a server that has become read-only, and of which nothing can be read at first."""
-    ask_alone, fetch, asked = store.ask_alone, store.fetch, list[str]()
+    fetch_alone, fetch, asked = store.fetch_alone, store.fetch, list[str]()
 
     async def fail(pool: Pool, name: str, **values: Any) -> Any:
         asked.append(name)
@@ -535,7 +535,7 @@ async def test_a_record_in_doubt_that_is_refused_then_ends_nothing(
             raise psycopg.errors.ReadOnlySqlTransaction
         if len(asked) == 1 and not committed:
             raise psycopg.OperationalError
-        found = await ask_alone(pool, name, **values)
+        found = await fetch_alone(pool, name, **values)
         if len(asked) == 1:
             raise psycopg.OperationalError
         return found
@@ -546,7 +546,7 @@ async def test_a_record_in_doubt_that_is_refused_then_ends_nothing(
             raise psycopg.errors.UndefinedTable
         return await fetch(pool, name, **values)
 
-    monkeypatch.setattr(store, "ask_alone", fail)
+    monkeypatch.setattr(store, "fetch_alone", fail)
     monkeypatch.setattr(store, "fetch", fail_once)
     monkeypatch.setattr(high_water_marks, "_PAUSE_SECONDS", 0.0)
     await desk.see(DEARER)

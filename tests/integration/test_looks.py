@@ -42,7 +42,7 @@ class Quiet:
     def known(self, _asset_id: str) -> Book:
         return CHEAP
 
-    def untold(self) -> list[Book]:
+    def pending_books(self) -> list[Book]:
         return []
 
 

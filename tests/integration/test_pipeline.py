@@ -28,19 +28,19 @@ async def _there(pool: Pool) -> set[str]:
 
 async def test_all_are_committed_when_the_block_ends(pool: Pool) -> None:
     async with pool.connection() as connection, pipelined(connection) as pipeline:
-        first = pipeline.ask(_PUT, {"name": "a"})
-        pipeline.ask(_PUT, {"name": "b"})
+        first = pipeline.queue(_PUT, {"name": "a"})
+        pipeline.queue(_PUT, {"name": "b"})
         assert await first.rows() == [{"name": "a"}], "read before the block ends"
-        last = pipeline.ask(_PUT, {"name": "c"})
+        last = pipeline.queue(_PUT, {"name": "c"})
     assert await last.rows() == [{"name": "c"}]
     assert await _there(pool) == {"a", "b", "c"}
 
 
 async def _put_twice(pool: Pool, *, read: bool) -> None:
     async with pool.connection() as connection, pipelined(connection) as pipeline:
-        pipeline.ask(_PUT, {"name": "a"})
-        pipeline.ask(_PUT, {"name": "a"})
-        after = pipeline.ask(_PUT, {"name": "b"})
+        pipeline.queue(_PUT, {"name": "a"})
+        pipeline.queue(_PUT, {"name": "a"})
+        after = pipeline.queue(_PUT, {"name": "b"})
         if read:
             await after.rows()
 
@@ -54,9 +54,9 @@ async def test_none_is_committed_when_one_fails(pool: Pool, read: bool) -> None:
 
 async def _overlook_a_failure(pool: Pool) -> None:
     async with pool.connection() as connection, pipelined(connection) as pipeline:
-        pipeline.ask(_PUT, {"name": "a"})
+        pipeline.queue(_PUT, {"name": "a"})
         with pytest.raises(psycopg.errors.UniqueViolation):
-            await pipeline.ask(_PUT, {"name": "a"}).rows()
+            await pipeline.queue(_PUT, {"name": "a"}).rows()
 
 
 async def test_a_failure_that_was_overlooked_does_not_look_committed(pool: Pool) -> None:
@@ -67,7 +67,7 @@ async def test_a_failure_that_was_overlooked_does_not_look_committed(pool: Pool)
 
 async def _put_and_refuse(pool: Pool) -> None:
     async with pool.connection() as connection, pipelined(connection) as pipeline:
-        await pipeline.ask(_PUT, {"name": "a"}).rows()
+        await pipeline.queue(_PUT, {"name": "a"}).rows()
         raise LookupError("refused")
 
 

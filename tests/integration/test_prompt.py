@@ -42,9 +42,10 @@ async def test_it_says_what_a_cursor_says(database_url: str, size: int) -> None:
     async with open_pool(database_url, name="test", size=1) as pool, pool.connection() as one:
         expected = await (await one.execute(_ALL_TYPES, values)).fetchone()
         # Prepared with the first, used again with the second.
-        assert [await one.ask(_ALL_TYPES, values), await one.ask(_ALL_TYPES, values)] == (
-            [expected, expected]
-        )
+        assert [
+            await one.fetch_row(_ALL_TYPES, values),
+            await one.fetch_row(_ALL_TYPES, values),
+        ] == ([expected, expected])
         assert expected is not None
         assert (expected["same"], expected["length"]) == (True, size)
 
@@ -52,25 +53,25 @@ async def test_it_says_what_a_cursor_says(database_url: str, size: int) -> None:
 async def test_of_several_rows_the_first_counts_or_all(database_url: str) -> None:
     text = "select n, nullif(n, 2) as odd from generate_series(1, %(most)s::int4) n"
     async with open_pool(database_url, name="test", size=1) as pool, pool.connection() as one:
-        assert await one.ask(text, {"most": 0}) is None
-        assert await one.ask_all(text, {"most": 0}) == []
+        assert await one.fetch_row(text, {"most": 0}) is None
+        assert await one.fetch_rows(text, {"most": 0}) == []
         rows = [{"n": 1, "odd": 1}, {"n": 2, "odd": None}, {"n": 3, "odd": 3}]
-        assert await one.ask(text, {"most": 3}) == rows[0]
-        assert await one.ask_all(text, {"most": 3}) == rows
+        assert await one.fetch_row(text, {"most": 3}) == rows[0]
+        assert await one.fetch_rows(text, {"most": 3}) == rows
 
 
 async def test_several_travel_together_and_each_has_its_rows(database_url: str) -> None:
     many = "select n, repeat('x', 1000) as filler from generate_series(1, %(most)s::int4) n"
     async with open_pool(database_url, name="test", size=1) as pool, pool.connection() as one:
         for most in (0, 3, 3_000):
-            none, some, length = await one.ask_pipelined([
+            none, some, length = await one.fetch_pipelined([
                 ("select 1 as one where false", {}),
                 (many, {"most": most}),
                 ("select length(%(bytes)s::bytea) as length", {"bytes": b"\x00" * 300_000}),
             ])  # fmt: skip
             assert (none, length) == ([], [{"length": 300_000}])
             assert [row["n"] for row in some] == list(range(1, most + 1))
-        assert await one.ask("select 1 as one", {}) == {"one": 1}
+        assert await one.fetch_row("select 1 as one", {}) == {"one": 1}
 
 
 async def test_of_several_the_first_failure_is_told_and_ends_them(database_url: str) -> None:
@@ -82,17 +83,19 @@ async def test_of_several_the_first_failure_is_told_and_ends_them(database_url: 
         share = "select 1 / %(by)s::int4 as share"
         for _ in range(2):
             with pytest.raises(psycopg.errors.DivisionByZero):
-                await one.ask_pipelined([(share, {"by": 1}), (share, {"by": 0}), put])
-        assert await one.ask("select to_regclass('seen') is null as none", {}) == {"none": True}
+                await one.fetch_pipelined([(share, {"by": 1}), (share, {"by": 0}), put])
+        assert await one.fetch_row("select to_regclass('seen') is null as none", {}) == {
+            "none": True
+        }
 
 
 async def test_a_list_of_texts_is_an_array(database_url: str) -> None:
     names = ["", "plain", 'quo"ted', "back\\slash", "a, b", "{null}", "null", "ünï\n"]
     async with open_pool(database_url, name="test", size=1) as pool, pool.connection() as one:
         text = "select name from unnest(%(names)s::text[]) with ordinality u (name, n) order by n"
-        rows = await one.ask_all(text, {"names": names})
+        rows = await one.fetch_rows(text, {"names": names})
         assert [row["name"] for row in rows] == names
-        assert await one.ask_all(text, {"names": []}) == []
+        assert await one.fetch_rows(text, {"names": []}) == []
 
 
 async def test_it_goes_on_where_the_server_has_forgotten_what_was_prepared(
@@ -101,7 +104,7 @@ async def test_it_goes_on_where_the_server_has_forgotten_what_was_prepared(
     text = "select %(one)s::int4 as one"
     async with open_pool(database_url, name="test", size=1, prompt=True) as pool:
         async with pool.connection() as one:
-            assert await one.ask(text, {"one": 1}) == {"one": 1}
+            assert await one.fetch_row(text, {"one": 1}) == {"one": 1}
         # Cursors beside it: psycopg prepares as well, and forgets all of it with a rollback.
         for _ in range(3):
             async with pool.connection() as one, one.transaction():
@@ -110,38 +113,38 @@ async def test_it_goes_on_where_the_server_has_forgotten_what_was_prepared(
             async with pool.connection() as one, one.transaction():
                 raise LookupError
         async with pool.connection() as one:
-            assert await one.ask(text, {"one": 1}) == {"one": 1}
+            assert await one.fetch_row(text, {"one": 1}) == {"one": 1}
             # Somebody else's doing is noticed with the first statement.
             await one.execute("deallocate all")
             with pytest.raises(psycopg.errors.InvalidSqlStatementName):
-                await one.ask(text, {"one": 1})
-            assert await one.ask_all(text, {"one": 1}) == [{"one": 1}]
+                await one.fetch_row(text, {"one": 1})
+            assert await one.fetch_rows(text, {"one": 1}) == [{"one": 1}]
             await one.execute("deallocate all")
             with pytest.raises(psycopg.errors.InvalidSqlStatementName):
-                await one.ask_pipelined([(text, {"one": 1}), (text, {"one": 2})])
-            assert await one.ask_pipelined([(text, {"one": 1})]) == [[{"one": 1}]]
+                await one.fetch_pipelined([(text, {"one": 1}), (text, {"one": 2})])
+            assert await one.fetch_pipelined([(text, {"one": 1})]) == [[{"one": 1}]]
 
 
 @pytest.mark.parametrize("value", ["a\x00b", ["a", "b\x00"]])
 async def test_text_with_nul_is_refused_and_not_cut(database_url: str, value: Any) -> None:
     async with open_pool(database_url, name="test", size=1) as pool, pool.connection() as one:
         with pytest.raises(psycopg.DataError, match="name: "):
-            await one.ask("select %(name)s::text as name", {"name": value})
-        assert await one.ask("select 1 as one", {}) == {"one": 1}
+            await one.fetch_row("select %(name)s::text as name", {"name": value})
+        assert await one.fetch_row("select 1 as one", {}) == {"one": 1}
 
 
 @pytest.mark.parametrize("value", [1.5, [1.5], [1, "a"], [True]])
 async def test_a_value_of_another_type_is_named(database_url: str, value: Any) -> None:
     async with open_pool(database_url, name="test", size=1) as pool, pool.connection() as one:
         with pytest.raises(TypeError, match="amount: "):
-            await one.ask("select %(amount)s::text as amount", {"amount": value})
-        assert await one.ask("select 1 as one", {}) == {"one": 1}
+            await one.fetch_row("select %(amount)s::text as amount", {"amount": value})
+        assert await one.fetch_row("select 1 as one", {}) == {"one": 1}
 
 
 async def test_a_column_without_a_loader_is_named(database_url: str) -> None:
     async with open_pool(database_url, name="test", size=1) as pool, pool.connection() as one:
         with pytest.raises(TypeError, match="share: no loader"):
-            await one.ask("select 0.5 as share", {})
+            await one.fetch_row("select 0.5 as share", {})
 
 
 async def test_an_error_of_the_server_is_psycopgs_and_the_connection_goes_on(
@@ -149,10 +152,10 @@ async def test_an_error_of_the_server_is_psycopgs_and_the_connection_goes_on(
 ) -> None:
     async with open_pool(database_url, name="test", size=1) as pool, pool.connection() as one:
         with pytest.raises(psycopg.errors.DivisionByZero):
-            await one.ask("select 1 / %(by)s::int4 as share", {"by": 0})
+            await one.fetch_row("select 1 / %(by)s::int4 as share", {"by": 0})
         with pytest.raises(psycopg.errors.UndefinedTable):
-            await one.ask("select * from nowhere", {})
-        assert await one.ask("select 1 / %(by)s::int4 as share", {"by": 1}) == {"share": 1}
+            await one.fetch_row("select * from nowhere", {})
+        assert await one.fetch_row("select 1 / %(by)s::int4 as share", {"by": 1}) == {"share": 1}
 
 
 @pytest.mark.parametrize("several", [False, True])
@@ -166,10 +169,10 @@ async def test_a_connection_that_breaks_meanwhile_says_so_and_is_replaced(
             with pytest.raises(psycopg.OperationalError):
                 await asked
         async with pool.connection() as two:
-            assert await two.ask("select 1 as one", {}) == {"one": 1}
+            assert await two.fetch_row("select 1 as one", {}) == {"one": 1}
 
 
-@pytest.mark.parametrize("how", ["ask", "ask_pipelined", "execute", "commit"])
+@pytest.mark.parametrize("how", ["fetch_row", "fetch_pipelined", "execute", "commit"])
 async def test_who_stands_still_in_a_transaction_has_lost_it_as_when_the_database_goes(
     database_url: str, how: str
 ) -> None:
@@ -180,16 +183,16 @@ async def test_who_stands_still_in_a_transaction_has_lost_it_as_when_the_databas
             await asyncio.sleep(0.5)
             if how == "execute":
                 await one.execute("select 1")
-            elif how == "ask":
-                await one.ask("select 1 as one", {})
-            elif how == "ask_pipelined":
-                await one.ask_pipelined([("select 1 as one", {}), ("select 2 as two", {})])
+            elif how == "fetch_row":
+                await one.fetch_row("select 1 as one", {})
+            elif how == "fetch_pipelined":
+                await one.fetch_pipelined([("select 1 as one", {}), ("select 2 as two", {})])
 
     async with open_pool(database_url, name="test", size=1) as pool:
         with pytest.raises(psycopg.OperationalError):
             await write(pool)
         async with pool.connection() as two:
-            found = await two.ask("select to_regclass('undone')::text as found", {})
+            found = await two.fetch_row("select to_regclass('undone')::text as found", {})
             assert found == {"found": None}
 
 
@@ -206,7 +209,7 @@ async def test_cancelled_it_ends_at_the_server_and_the_pool_goes_on(
                 await asked
         await _until(other, pid, asleep=False)
         async with pool.connection() as two:
-            assert await two.ask("select 1 as one", {}) == {"one": 1}
+            assert await two.fetch_row("select 1 as one", {}) == {"one": 1}
 
 
 async def test_cancelled_while_it_was_prepared_it_is_prepared_anew(
@@ -222,9 +225,9 @@ async def test_cancelled_while_it_was_prepared_it_is_prepared_anew(
         with monkeypatch.context() as patched:
             patched.setattr(one, "_result", cancelled)
             with pytest.raises(asyncio.CancelledError):
-                await one.ask("select 1 as one", {})
-        assert await one.ask("select 1 as one", {}) == {"one": 1}
-        assert await one.ask("select 2 as two", {}) == {"two": 2}
+                await one.fetch_row("select 1 as one", {})
+        assert await one.fetch_row("select 1 as one", {}) == {"one": 1}
+        assert await one.fetch_row("select 2 as two", {}) == {"two": 2}
 
 
 @asynccontextmanager
@@ -244,10 +247,10 @@ async def _asleep(
     """A statement that the server is at, alone or before another; it would take 14 s."""
     text, values = "select 1 as one from pg_sleep(%(seconds)s::int4)", {"seconds": 14}
     if several:
-        both = connection.ask_pipelined([(text, values), ("select 1 as one", {})])
+        both = connection.fetch_pipelined([(text, values), ("select 1 as one", {})])
         asked: asyncio.Future[Any] = asyncio.ensure_future(both)
     else:
-        asked = asyncio.ensure_future(connection.ask(text, values))
+        asked = asyncio.ensure_future(connection.fetch_row(text, values))
     await _until(other, connection.info.backend_pid, asleep=True)
     return asked
 
@@ -258,7 +261,7 @@ async def _until(other: Connection, pid: int, *, asleep: bool) -> None:
         "where pid = %(pid)s and wait_event = 'PgSleep'"
     )
     async with asyncio.timeout(10):
-        while (await other.ask(text, {"pid": pid}) or {}).get("asleep") is not asleep:  # noqa: ASYNC110 - the server is waited for
+        while (await other.fetch_row(text, {"pid": pid}) or {}).get("asleep") is not asleep:  # noqa: ASYNC110 - the server is waited for
             await asyncio.sleep(0.01)
 
 
@@ -279,9 +282,9 @@ async def test_an_error_of_the_commit_itself_is_one(database_url: str) -> None:
             async with pool.connection() as one:
                 insert = "insert into late values (1) returning number"
                 with pytest.raises(psycopg.Error, match="refused at the commit"):
-                    await one.ask_pipelined([(insert, {}), (insert, {})])
+                    await one.fetch_pipelined([(insert, {}), (insert, {})])
             async with pool.connection() as one:
-                assert await one.ask_all("select number from late", {}) == []
+                assert await one.fetch_rows("select number from late", {}) == []
         finally:
             async with pool.connection() as one:
                 await one.execute("drop table late; drop function refuse_late")

@@ -161,7 +161,7 @@ def test_the_signer_runs_where_a_run_has_it() -> None:
 def test_everybody_is_told_where_to_find_the_programs_of_this_run() -> None:
     layout = replace(LAYOUT, embedded_redis=False, paper_venue=False)
     environ = {"TT_GUARD_LISTEN": "10.0.0.1:7000", "TT_CONTROL_METRICS_PORT": "9999"}
-    told = core.told_ports(layout, _programs(layout, metrics_port=9_400), environ)
+    told = core.process_ports(layout, _programs(layout, metrics_port=9_400), environ)
     left_out = ("valkey", "guard", *core.OPTIONAL, "paper_okx", "paper_okx_control")
     served = {name: PORTS[name] for name in core.PORTS if name not in left_out}
     assert told == {

@@ -462,7 +462,7 @@ def _folded(draw: Draw) -> Values:
         "ids": ["trg_none", TRIGGERS[1]],
         "peaks": [500_000, peak],
         "stops": [490_000, peak - 10_001],
-        "told_micros": 10_000,
+        "reported_micros": 10_000,
     }
 
 
@@ -677,7 +677,7 @@ CASES: dict[str, dict[str, Callable[[Draw], Values]]] = {
     },
     RESYNC: {
         "open_resyncs": _nothing,
-        "leader_told": lambda draw: {
+        "leader_holdings": lambda draw: {
             **_resync(draw),
             "leader": draw.rng.choice([LEADER, "0xnobody"]),
             "age_ms": draw.rng.choice([0, 10**12]),
@@ -884,7 +884,7 @@ CASES: dict[str, dict[str, Callable[[Draw], Values]]] = {
     GUARD: {
         "live_triggers": _nothing,
         "triggers_of_lots": _lots,
-        "told_lots": lambda draw: {"after": draw.rng.randrange(3)},
+        "manual_lots": lambda draw: {"after": draw.rng.randrange(3)},
         "unsettled": lambda draw: {
             **_lot(draw),
             "besides": draw.rng.choice(["", TRIGGERS[0], TRIGGERS[1]]),

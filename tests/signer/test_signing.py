@@ -129,7 +129,7 @@ def test_nobody_else_gets_one(world: World, wallets: tuple[str, str]) -> None:
         async with client(world, process) as asker:
             for ask in asks:
                 with pytest.raises(NotAllowed):
-                    await asker.ask(ask)
+                    await asker.request(ask)
 
     async def work() -> None:
         await refused("stranger", balance(okx), Travelling(wallet=okx, epoch=1))
@@ -178,7 +178,7 @@ def test_what_the_rules_refuse_is_not_signed(world: World, wallets: tuple[str, s
         async with client(world, "engine") as engine:
             for ask, kind in never:
                 with pytest.raises(kind):
-                    await engine.ask(ask)
+                    await engine.request(ask)
 
     run(work())
     assert world.rows("select count(*) from wallet_signature") == signed
@@ -375,7 +375,7 @@ def test_a_ciphertext_that_was_moved_in_the_database_signs_nothing(
         world.start()
         async with client(world, "engine") as engine:
             with pytest.raises(Exception, match="incident") as told:
-                await engine.ask(ask)
+                await engine.request(ask)
             assert wallet not in str(told.value)
 
     # The passphrase in the place of the secret; then the key of another wallet.

@@ -233,7 +233,7 @@ class World:
                 confirm_app.run,
                 ConfirmSettings(
                     listen="confirm", executor_target="executor", insiders_url="insiders",
-                    bookfeed_target="bookfeed", ask_timeout_ms=1000,
+                    bookfeed_target="bookfeed", venue_timeout_ms=1000,
                     poll_ms=draw.choice((300, 1000)), watch_first_ms=draw.choice((1000, 5000)),
                     balance_ms=draw.choice((0, 3000)) or 3000 * self.sells_by_hand,
                     redeem_spacing_ms=50, shortfall_apart_ms=SHORTFALL_APART_MS,

@@ -50,19 +50,19 @@ def test_with_a_lease_a_step_of_it_changes_nothing(machine: _Machine, jump_ns: i
 
 @pytest.mark.parametrize("off_ns", [HOUR_NS, -HOUR_NS, 200 * MS])
 def test_the_databases_time_is_taken_over(machine: _Machine, off_ns: int) -> None:
-    asked_ns = clock.monotonic_ns()
+    requested_ns = clock.monotonic_ns()
     machine.pass_time(10 * MS)
-    assert clock.agree(50 * HOUR_NS + 5 * MS + off_ns, asked_ns) == off_ns
+    assert clock.agree(50 * HOUR_NS + 5 * MS + off_ns, requested_ns) == off_ns
     assert clock.now_ns() == 50 * HOUR_NS + 10 * MS + off_ns
     assert clock.agree(clock.now_ns(), clock.monotonic_ns()) == 0
 
 
 def test_a_difference_that_the_question_explains_is_none(machine: _Machine) -> None:
-    asked_ns = clock.monotonic_ns()
+    requested_ns = clock.monotonic_ns()
     # It was told at once and heard late, or told late and heard at once: nobody can know.
-    told_ns = clock.now_ns() - clock.TOLERATED_NS
+    server_ns = clock.now_ns() - clock.TOLERATED_NS
     machine.pass_time(400 * MS)
-    assert clock.agree(told_ns, asked_ns) == 0
+    assert clock.agree(server_ns, requested_ns) == 0
     assert clock.now_ns() == 50 * HOUR_NS + 400 * MS
 
 
@@ -70,7 +70,7 @@ def test_a_pause_in_the_middle_of_an_agreement_puts_nothing_forward(
     machine: _Machine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert clock.agree(50 * HOUR_NS, clock.monotonic_ns()) == 0
-    asked_ns, told_ns = clock.monotonic_ns(), clock.now_ns()
+    requested_ns, server_ns = clock.monotonic_ns(), clock.now_ns()
 
     def stood_still() -> int:
         read = machine.passed_ns
@@ -79,7 +79,7 @@ def test_a_pause_in_the_middle_of_an_agreement_puts_nothing_forward(
 
     with monkeypatch.context() as slow:
         slow.setattr(time, "monotonic_ns", stood_still)
-        assert clock.agree(told_ns, asked_ns) == 0
+        assert clock.agree(server_ns, requested_ns) == 0
     assert clock.now_ns() == machine.wall_ns
 
 

@@ -89,7 +89,7 @@ class Desk:
         await self.dispatcher.stop()
         await self.parts.keeper.write()
         made = Dispatcher(self.store, 10)
-        await made.begin(replace(self.parts, tell=made.tell))
+        await made.begin(replace(self.parts, report=made.report))
         running = asyncio.create_task(made.run())
         try:
             yield made
@@ -122,7 +122,7 @@ async def desk(database_url: str) -> AsyncIterator[Desk]:
         feed = EventFeed(0, partial(event_log.after, pool))
         parts = Parts(
             feed=feed, pool=pool, sender=sender, keeper=Keeper(store), bodies=Kept(cloud_event),
-            first_pause_ms=50, tell=dispatcher.tell,
+            first_pause_ms=50, report=dispatcher.report,
         )  # fmt: skip
         await dispatcher.begin(parts)
         endpoint = Endpoint(

@@ -25,17 +25,17 @@ def to_pb(number: int, event: Event) -> pb.Event:
     return message
 
 
-def from_pb(told: pb.Event) -> Event:
+def from_pb(message: pb.Event) -> Event:
     """Return the event behind a message of :func:`to_pb`."""
-    _, log_number, part = told.id.split("_")
+    _, log_number, part = message.id.split("_")
     return Event(
         log_number=int(log_number),
         part=int(part),
-        type=told.type,
-        subject=told.subject,
-        at=told.time.ToDatetime(UTC),
-        follower_proxy=told.follower_proxy,
-        subscription_id=told.subscription_id,
-        traceparent=told.traceparent,
-        data=told.data,
+        type=message.type,
+        subject=message.subject,
+        at=message.time.ToDatetime(UTC),
+        follower_proxy=message.follower_proxy,
+        subscription_id=message.subscription_id,
+        traceparent=message.traceparent,
+        data=message.data,
     )

@@ -13,15 +13,17 @@ _RECENT, _LONG = 30, 90
 """Days."""
 
 
-def facts_of(told: pb.LeaderStatistics) -> LeaderFacts:
+def facts_of(statistics: pb.LeaderStatistics) -> LeaderFacts:
     """Return what filters judge of a document; ratios are rounded against copying."""
-    windows = {window.days: window for window in told.windows}
+    windows = {window.days: window for window in statistics.windows}
     recent, long = windows.get(_RECENT), windows.get(_LONG)
     facts = LeaderFacts(
-        version=told.version,
-        as_of_ms=told.as_of_ms,
+        version=statistics.version,
+        as_of_ms=statistics.as_of_ms,
         trades_30d=recent.trades if recent else 0,
-        copyability_micros=floor(_micros(told.score)) if told.HasField("score") else None,
+        copyability_micros=floor(_micros(statistics.score))
+        if statistics.HasField("score")
+        else None,
     )
     if long is None:
         return facts

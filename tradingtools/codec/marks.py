@@ -53,8 +53,8 @@ def asks_of(mark: pb.Mark) -> LevelColumns:
 
 def _levels(mark: pb.Mark, side: str, prices: list[int], sizes: list[int]) -> LevelColumns:
     if len(prices) != len(sizes):
-        told = f"{len(prices)} {side} prices and {len(sizes)} {side} sizes"
-        raise ValueError(f"the mark of {mark.asset_id} has {told}")
+        counts = f"{len(prices)} {side} prices and {len(sizes)} {side} sizes"
+        raise ValueError(f"the mark of {mark.asset_id} has {counts}")
     return LevelColumns(prices, sizes)
 
 

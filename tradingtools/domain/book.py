@@ -99,7 +99,7 @@ class Book(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """When bookfeed had received it, since the epoch; 0: not told."""
 
     @property
-    def told(self) -> bool:
+    def usable(self) -> bool:
         """Return whether its levels are the venue's: others say nothing, or there are none yet."""
         return self.status in (BookStatus.FRESH, BookStatus.EMPTY)
 

@@ -76,13 +76,13 @@ class Unauthenticated(TradingError):
 
     Args:
         why: for the log.
-        told: another sentence, for callers that are no clients.
+        message: another sentence, for callers that are no clients.
     """
 
     reason = "UNAUTHENTICATED"
 
-    def __init__(self, why: str, told: str = "a valid bearer token is required") -> None:
-        super().__init__(told)
+    def __init__(self, why: str, message: str = "a valid bearer token is required") -> None:
+        super().__init__(message)
         self.why = why
 
 

@@ -86,27 +86,27 @@ def used(found: Usage, limit: ScopeLimit, limits: ScopeLimits) -> int | None:
     }.get(limit)
 
 
-def refused(ledger: Ledger, asked: Share) -> Reached | None:
+def refused(ledger: Ledger, share: Share) -> Reached | None:
     """Return the limit that a share would pass; None: it may be taken.
 
     A share that asks for no more than its bot has is never refused.
 
     Args:
         ledger: of the tenant, the bot's present share included.
-        asked: the whole share that the bot would have.
+        share: the whole share that the bot would have.
     """
-    has = present(ledger, asked)
-    rises = asked.long_micros > has.long_micros or asked.short_micros > has.short_micros
+    has = present(ledger, share)
+    rises = share.long_micros > has.long_micros or share.short_micros > has.short_micros
     if not rises:
         return None
-    after = [one for one in ledger.shares if _key(one) != _key(asked)]
-    raised = replace(ledger, shares=[*after, asked])
+    after = [one for one in ledger.shares if _key(one) != _key(share)]
+    raised = replace(ledger, shares=[*after, share])
     for limits in ledger.limits:
-        if not limits.covers(asked):
+        if not limits.covers(share):
             continue
-        for found in _passed(limits, raised, asked.market, more_than=True):
-            side_falls = found.limit is _L.MAX_NET and not _toward(limits, raised, has, asked)
-            if found.concerns(asked) and not side_falls:
+        for found in _passed(limits, raised, share.market, more_than=True):
+            side_falls = found.limit is _L.MAX_NET and not _toward(limits, raised, has, share)
+            if found.concerns(share) and not side_falls:
                 return found
     return None
 
@@ -128,16 +128,16 @@ def reached(ledger: Ledger) -> list[Reached]:
     ]
 
 
-def present(ledger: Ledger, asked: Share) -> Share:
+def present(ledger: Ledger, share: Share) -> Share:
     """Return the share that a bot has already, which may be nothing."""
     for one in ledger.shares:
-        if _key(one) == _key(asked):
+        if _key(one) == _key(share):
             return one
     return Share(
-        bot_id=asked.bot_id,
-        wallet_id=asked.wallet_id,
-        instrument_id=asked.instrument_id,
-        market=asked.market,
+        bot_id=share.bot_id,
+        wallet_id=share.wallet_id,
+        instrument_id=share.instrument_id,
+        market=share.market,
     )
 
 
@@ -224,12 +224,12 @@ def _over(limits: ScopeLimits, limit: ScopeLimit, used: int, market: str) -> Ite
         yield Reached(limits=limits, limit=limit, market=market, detail=text)
 
 
-def _toward(limits: ScopeLimits, ledger: Ledger, has: Share, asked: Share) -> bool:
+def _toward(limits: ScopeLimits, ledger: Ledger, has: Share, share: Share) -> bool:
     """Return whether the side that rises is one whose net is over the limit."""
     most = limits.values[_L.MAX_NET]
     shares = [one for one in ledger.shares if limits.covers(one)]
-    longer = asked.long_micros > has.long_micros and _net(shares, 1) > most
-    return longer or (asked.short_micros > has.short_micros and _net(shares, -1) > most)
+    longer = share.long_micros > has.long_micros and _net(shares, 1) > most
+    return longer or (share.short_micros > has.short_micros and _net(shares, -1) > most)
 
 
 def _net(shares: Iterable[Share], side: int) -> int:

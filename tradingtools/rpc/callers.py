@@ -113,7 +113,7 @@ def judge(method: str, request: Message, context: Any) -> None:
         if PERMISSIONS.get(method) is not Permission.ENGINE:
             # A client's call, which the edge has handed on.
             raise Unauthenticated(_UNKNOWN)
-        raise Unauthenticated(_UNKNOWN, told=_UNKNOWN)
+        raise Unauthenticated(_UNKNOWN, message=_UNKNOWN)
     able = [caller for caller in callers if may_call(caller, method)]
     if not able:
         raise NotAllowed("this process may not call this")
@@ -151,7 +151,7 @@ def named_by(token: str) -> list[str]:
 
 def _by_certificate(context: Any) -> list[str]:
     """Return the processes that his certificate names: the first label of each of its names."""
-    told = context.auth_context()
-    names = [name.decode(errors="replace") for kind in _NAMES for name in told.get(kind, ())]
+    message = context.auth_context()
+    names = [name.decode(errors="replace") for kind in _NAMES for name in message.get(kind, ())]
     found = (process_of(name.partition(".")[0].lower()) for name in names)
     return list(dict.fromkeys(name for name in found if name))

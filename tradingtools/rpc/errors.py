@@ -66,7 +66,7 @@ def to_status(error: errors.TradingError) -> status_pb2.Status:
     return status
 
 
-def told(error: Exception, method: str) -> errors.TradingError:
+def as_trading_error(error: Exception, method: str) -> errors.TradingError:
     """Return what a caller is told of an error: of ours all, of any other the number of an
     incident."""
     if isinstance(error, errors.TradingError):
@@ -79,7 +79,9 @@ def told(error: Exception, method: str) -> errors.TradingError:
 async def _fail(
     context: grpc.aio.ServicerContext[Any, Any], error: Exception, method: str
 ) -> NoReturn:
-    await context.abort_with_status(rpc_status.to_status(to_status(told(error, method))))
+    await context.abort_with_status(
+        rpc_status.to_status(to_status(as_trading_error(error, method)))
+    )
     raise AssertionError("abort returned")
 
 

@@ -21,11 +21,11 @@ class Health(HealthServicer):
 
     def __init__(self) -> None:
         super().__init__()
-        self._told: dict[str, Any] = {}
+        self._statuses: dict[str, Any] = {}
 
     async def set(self, service: str, status: Any) -> None:
         """Tell ``Check`` and ``Watch``, and keep it for ``List``."""
-        self._told[service] = status
+        self._statuses[service] = status
         await super().set(service, status)
 
     async def List(
@@ -38,6 +38,6 @@ class Health(HealthServicer):
         return CONTRACT.HealthListResponse(
             statuses={
                 name: health_pb2.HealthCheckResponse(status=status)
-                for name, status in self._told.items()
+                for name, status in self._statuses.items()
             }
         )

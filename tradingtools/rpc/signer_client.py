@@ -63,23 +63,23 @@ class SignerClient:
         """Return whether there is a signer to ask."""
         return bool(self._path)
 
-    async def sign(self, ask: Signable) -> str:
+    async def sign(self, request: Signable) -> str:
         """Return a signature. Raises TradingError: it is refused, or the signer is away."""
-        return _only(Signature, await self.ask(ask)).signature
+        return _only(Signature, await self.request(request)).signature
 
-    async def travelling(self, ask: Travelling) -> Travel:
+    async def travelling(self, request: Travelling) -> Travel:
         """Return what has to travel in headers; keep it in memory alone. Raises as `sign`."""
-        return _only(Travel, await self.ask(ask))
+        return _only(Travel, await self.request(request))
 
-    async def change(self, ask: Ask) -> str:
+    async def change(self, request: Ask) -> str:
         """Have a wallet added or changed; return its id. Raises as `sign`."""
-        return _only(Done, await self.ask(ask)).wallet
+        return _only(Done, await self.request(request)).wallet
 
     async def sealing_key(self) -> PublicKey:
         """Return the key that credentials are sealed to. Raises as `sign`."""
-        return _only(PublicKey, await self.ask(SealingKey()))
+        return _only(PublicKey, await self.request(SealingKey()))
 
-    async def ask(self, ask: Ask | OfEngine) -> Answer:
+    async def request(self, request: Ask | OfEngine) -> Answer:
         """Return the signer's answer.
 
         Raises:
@@ -88,27 +88,27 @@ class SignerClient:
         """
         try:
             async with asyncio.timeout(SECONDS):
-                answer = await self._ask(ask)
+                answer = await self._request(request)
         except (TimeoutError, OSError, EOFError):
             raise errors.Unavailable(_AWAY, dependency="signer", retry_after_ms="1000") from None
         if isinstance(answer, Refused):
             raise _error(answer)
         return answer
 
-    async def _ask(self, ask: Ask | OfEngine) -> Answer:
+    async def _request(self, request: Ask | OfEngine) -> Answer:
         writer, waiting = await self._connected()
         self._number += 1
         number = self._number
-        told: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
-        waiting[number] = told
+        answer: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+        waiting[number] = answer
         try:
-            writer.write(frames.framed(Request(number=number, ask=ask)))
+            writer.write(frames.framed(Request(number=number, ask=request)))
             await writer.drain()
-            return await told
+            return await answer
         finally:
             waiting.pop(number, None)
-            if told.done() and not told.cancelled():
-                told.exception()  # It was heard of, also where writing failed first.
+            if answer.done() and not answer.cancelled():
+                answer.exception()  # Retrieved, also where writing failed first.
 
     async def _connected(self) -> tuple[asyncio.StreamWriter, _Waiting]:
         async with self._connecting:
@@ -137,16 +137,16 @@ async def _read(
     try:
         while True:
             response = frames.responses.decode(await frames.read(reader))
-            told = waiting.get(response.number)
-            if told is not None and not told.done():
-                told.set_result(response.answer)
+            answer = waiting.get(response.number)
+            if answer is not None and not answer.done():
+                answer.set_result(response.answer)
     except (OSError, EOFError, msgspec.DecodeError, frames.TooLong):
         pass
     finally:
         writer.close()
-        for told in waiting.values():
-            if not told.done():
-                told.set_exception(ConnectionError(_AWAY))
+        for answer in waiting.values():
+            if not answer.done():
+                answer.set_exception(ConnectionError(_AWAY))
 
 
 def _only(kind: type[_A], answer: Answer) -> _A:
@@ -157,6 +157,6 @@ def _only(kind: type[_A], answer: Answer) -> _A:
 
 def _error(refused: Refused) -> errors.TradingError:
     if refused.reason == errors.Unauthenticated.reason:
-        return errors.Unauthenticated(refused.message, told=refused.message)
+        return errors.Unauthenticated(refused.message, message=refused.message)
     kind = _ERRORS.get(refused.reason, errors.TradingError)
     return kind(refused.message, **refused.metadata)

@@ -170,7 +170,7 @@ async def read(
             if error.code() == grpc.StatusCode.OUT_OF_RANGE:
                 raise CursorOutOfRange(f"{name}: cursor is out of range", cursor=cursor) from error
             if error.code() in _REFUSALS:
-                refused.tell(name, error)
+                refused.log(name, error)
             elif connected:
                 _log.warning("stream broken; resuming", stream=name, code=error.code().name)
         except TimeoutError:
@@ -186,7 +186,7 @@ class _Refused:
 
     _next = 0.0
 
-    def tell(self, name: str, error: grpc.aio.AioRpcError) -> None:
+    def log(self, name: str, error: grpc.aio.AioRpcError) -> None:
         """Log with an alert, unless it was told just now."""
         now = clock.monotonic()
         if now >= self._next:
@@ -222,38 +222,38 @@ async def follow(
         open_stream: opens it after a cursor.
         cursor: where to start.
         handle: handles a response; says whether there was more in it than a checkpoint.
-        acknowledge: the stub to tell, and the reader's name.
+        acknowledge: the stub that takes acknowledgements, and the reader's name.
     """
-    async with acknowledging(*acknowledge) as tell:
+    async with acknowledging(*acknowledge) as reached:
         async for response in read(name, open_stream, cursor):
             if await handle(response):
-                tell(response.cursor)
+                reached(response.cursor)
 
 
 @asynccontextmanager
 async def acknowledging(stub: Any, consumer: str) -> AsyncIterator[Callable[[str], None]]:
     """Have cursors acknowledged behind the reading: the next message waits for no acknowledgement.
 
-    Of those that are told before it leaves, or while one is under way, only the newest is. The
+    Of those that are given before it leaves, or while one is under way, only the newest is. The
     last ones before the end may be lost, as in a crash: what they stand for is read again.
     """
     newest = ""
-    told = asyncio.Event()
+    pending = asyncio.Event()
 
     async def run() -> None:
         while True:
-            await told.wait()
+            await pending.wait()
             await asyncio.sleep(_BEHIND_SECONDS)
-            told.clear()
+            pending.clear()
             await acknowledge(stub, consumer, newest)
 
-    def tell(cursor: str) -> None:
+    def reached(cursor: str) -> None:
         nonlocal newest
         newest = cursor
-        told.set()
+        pending.set()
 
     running = asyncio.ensure_future(run())
     try:
-        yield tell
+        yield reached
     finally:
         await cancel_all([running])

@@ -65,9 +65,9 @@ class Books:
         self._begins = False
         self._begun: dict[str, asyncio.Task[Book | None]] = {}
         """What somebody will wait for."""
-        self._untold: dict[str, None] = {}
-        self._to_tell = asyncio.Event()
-        self._heard = clock.monotonic()
+        self._pending: dict[str, None] = {}
+        self._to_deliver = asyncio.Event()
+        self._last_message = clock.monotonic()
         self._silent = False
 
     async def keep(self, on_books: OnBooks | None = None) -> None:
@@ -77,17 +77,17 @@ class Books:
             on_books: called with the newest books of assets that have another one, or whose book
                 became stale or good again: those that came while it was called the last time.
         """
-        telling = () if on_books is None else (self._tell(on_books),)
-        await until_one_ends(self._follow(), self._watch(), *telling)
+        delivering = () if on_books is None else (self._deliver(on_books),)
+        await until_one_ends(self._follow(), self._watch(), *delivering)
 
     async def _follow(self) -> None:
         async for response in streams.read("marks", self._open, ""):
-            self._heard = clock.monotonic()
+            self._last_message = clock.monotonic()
             if self._begins:
                 # Not before: while nobody answers, what was told lately is the best there is.
                 self._begins = False
                 self._doubted = set(self._books)
-                self._doubts_due = self._heard + SILENT_SECONDS
+                self._doubts_due = self._last_message + SILENT_SECONDS
             if self._silent:
                 self._silent = False
                 self._touch(*self._books)
@@ -126,8 +126,8 @@ class Books:
         self._doubted.discard(asset_id)
         while len(self._books) > KEPT:
             self._forget(next(iter(self._books)))
-        self._untold[asset_id] = None
-        self._to_tell.set()
+        self._pending[asset_id] = None
+        self._to_deliver.set()
 
     def _forget(self, asset_id: str) -> None:
         self._books.pop(asset_id, None)
@@ -135,22 +135,22 @@ class Books:
         self._unfit.discard(asset_id)
 
     def _touch(self, *asset_ids: str) -> None:
-        self._untold.update(dict.fromkeys(asset_ids))
-        self._to_tell.set()
+        self._pending.update(dict.fromkeys(asset_ids))
+        self._to_deliver.set()
 
-    async def _tell(self, on_books: OnBooks) -> None:
+    async def _deliver(self, on_books: OnBooks) -> None:
         while True:
-            await self._to_tell.wait()
-            self._to_tell.clear()
-            while self._untold:
-                some = list(islice(self._untold, AT_ONCE))
+            await self._to_deliver.wait()
+            self._to_deliver.clear()
+            while self._pending:
+                some = list(islice(self._pending, AT_ONCE))
                 for asset_id in some:
-                    del self._untold[asset_id]
+                    del self._pending[asset_id]
                 await on_books(self._present(some))
 
-    def untold(self) -> list[Book]:
+    def pending_books(self) -> list[Book]:
         """Return those that are to be told, as they are now."""
-        return self._present(self._untold)
+        return self._present(self._pending)
 
     def _present(self, asset_ids: Iterable[str]) -> list[Book]:
         known = (self.known(asset_id) for asset_id in asset_ids)
@@ -163,7 +163,7 @@ class Books:
             if self._doubts_due is not None and clock.monotonic() >= self._doubts_due:
                 self._doubts_due = None
                 self._touch(*self._doubted)
-            if self._silent or not self._nothing_heard():
+            if self._silent or not self._has_been_silent():
                 continue
             self._silent = True
             _log.warning("no marks; all books count as stale", books=len(self._books))
@@ -174,8 +174,8 @@ class Books:
         """Return whether nothing comes, and no book may be traded on."""
         return self._silent
 
-    def _nothing_heard(self) -> bool:
-        return clock.monotonic() - self._heard >= SILENT_SECONDS
+    def _has_been_silent(self) -> bool:
+        return clock.monotonic() - self._last_message >= SILENT_SECONDS
 
     def known(self, asset_id: str) -> Book | None:
         """Return the asset's book if it is in memory."""
@@ -207,7 +207,7 @@ class Books:
             # Shielded: one who gives up must not take the answer from the others.
             await asyncio.shield(begun)
             return self.known(asset_id)
-        return await self._ask(asset_id, condition_id, levels=levels)
+        return await self._fetch(asset_id, condition_id, levels=levels)
 
     def begin(self, asset_id: str, condition_id: str) -> None:
         """Begin to ask for a book that somebody will wait for, unless it is in memory.
@@ -217,11 +217,11 @@ class Books:
         full = len(self._begun) >= BEGUN_AT_ONCE
         if full or asset_id in self._begun or not self.wanting(asset_id, levels=True):
             return
-        task = asyncio.create_task(self._ask(asset_id, condition_id, levels=True))
+        task = asyncio.create_task(self._fetch(asset_id, condition_id, levels=True))
         self._begun[asset_id] = task
         task.add_done_callback(lambda _: self._begun.pop(asset_id, None))
 
-    async def _ask(self, asset_id: str, condition_id: str, *, levels: bool) -> Book | None:
+    async def _fetch(self, asset_id: str, condition_id: str, *, levels: bool) -> Book | None:
         request = pb.GetBookRequest(
             asset_id=asset_id,
             condition_id=condition_id if len(condition_id) <= _CONDITION_MAX else "",

@@ -153,11 +153,11 @@ class Parts:
         Raises:
             ExceptionGroup: what the tasks died of.
         """
-        told = {**self._looks, **(looks or {})}
+        looks = {**self._looks, **(looks or {})}
         if backlog is not None and backlog.bounded:
-            told[health.BACKLOG] = backlog.keeps_up
-        telling = [health.tell(self._server, told)] if self._server and told else []
-        await until_stopped(stop, *self._keep_lease(backlog), *tasks, *telling)
+            looks[health.BACKLOG] = backlog.keeps_up
+        reporting = [health.report(self._server, looks)] if self._server and looks else []
+        await until_stopped(stop, *self._keep_lease(backlog), *tasks, *reporting)
 
     def _keep_lease(self, backlog: Backlog | None = None) -> list[Awaitable[None]]:
         if self._owned is None:

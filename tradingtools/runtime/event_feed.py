@@ -68,18 +68,18 @@ class EventFeed(Tail[Event]):
                 through.
         """
         loop = asyncio.get_running_loop()
-        told = loop.time()
+        sent_at = loop.time()
         while True:
             found = await self.page(after)
             if found is None:
-                after = await self.until_wanted(after, wanted, told + checkpoint_seconds)
+                after = await self.until_wanted(after, wanted, sent_at + checkpoint_seconds)
                 events: list[Numbered] = []
             else:
                 after, items = found
                 numbered = enumerate(items, after - len(items) + 1)
                 events = [entry for entry in numbered if wanted.takes(entry[1])]
-            if events or loop.time() >= told + checkpoint_seconds:
-                told = loop.time()
+            if events or loop.time() >= sent_at + checkpoint_seconds:
+                sent_at = loop.time()
                 yield after, events
 
     def forget_oldest(self) -> Event:

@@ -29,17 +29,17 @@ _ANSWER_SECONDS = 2.0
 Look = Callable[[], Awaitable[bool]]
 
 
-async def tell(server: Server, looks: Mapping[str, Look]) -> None:
+async def report(server: Server, looks: Mapping[str, Look]) -> None:
     """Look at each dependency again and again, and tell what was found; does not return.
 
     Args:
         server: of the internal port.
         looks: by name; whether it answers. One that takes long keeps no other from being told.
     """
-    await until_one_ends(*(_tell(server, name, look) for name, look in looks.items()))
+    await until_one_ends(*(_report(server, name, look) for name, look in looks.items()))
 
 
-async def _tell(server: Server, name: str, look: Look) -> None:
+async def _report(server: Server, name: str, look: Look) -> None:
     while True:
         serving = await look()
         await server.set_health(name, serving=serving)

@@ -57,7 +57,7 @@ class Histogram:
         self.bounds = bounds
         self.label = label
         self.values = tuple(values)
-        self._told = [opened(self) for opened in _open]
+        self._observers = [opened(self) for opened in _open]
         _histograms.append(self)
 
     def observe(self, value: float, at: str = "", traceparent: str = "") -> None:
@@ -68,17 +68,17 @@ class Histogram:
             at: the label's value.
             traceparent: of what was observed; if its trace is kept, it is shown as the exemplar.
         """
-        for told in self._told:
-            told(value, at, traceparent[3:35] if traceparent.endswith("-01") else "")
+        for observe in self._observers:
+            observe(value, at, traceparent[3:35] if traceparent.endswith("-01") else "")
 
     def observe_ns(self, nanoseconds: int, at: str = "", traceparent: str = "") -> None:
         """Add a duration to a histogram of seconds; one that clocks make negative counts as 0."""
-        if self._told:
+        if self._observers:
             self.observe(max(nanoseconds, 0) / 1e9, at, traceparent)
 
-    def tell(self, opened: Callable[[Histogram], Observe]) -> None:
+    def export_to(self, opened: Callable[[Histogram], Observe]) -> None:
         """Have values go to an exporter, too."""
-        self._told.append(opened(self))
+        self._observers.append(opened(self))
 
 
 def each(**labels: Iterable[Label]) -> list[Series]:
@@ -123,6 +123,6 @@ def begin(*exporters: Callable[[Histogram], Observe]) -> None:
     _open.extend(exporters)
     for histogram in _histograms:
         for opened in exporters:
-            histogram.tell(opened)
+            histogram.export_to(opened)
     for start in _begin:
         start()

@@ -108,7 +108,7 @@ def found(dependency: str, *, serving: bool) -> None:
 
 
 @asynccontextmanager
-async def told(process: str, url: str) -> AsyncIterator[None]:
+async def recorded(process: str, url: str) -> AsyncIterator[None]:
     """Say that a process starts, and behind the block that it was told to end.
 
     A block that raises says nothing: the next start does.

@@ -53,7 +53,7 @@ class Behind:
         out.wait(_LAST_WORDS_SECONDS)
 
     def _write(self) -> None:
-        told = 0
+        reported = 0
         while True:
             line = self._lines.get()
             if isinstance(line, threading.Event):
@@ -65,7 +65,7 @@ class Behind:
             except OSError:
                 self._refused += 1
                 continue
-            lost = self._dropped + self._refused - told
+            lost = self._dropped + self._refused - reported
             if lost and self._lines.qsize() < self._most // 2:
-                told += lost
+                reported += lost
                 _log.error("log lines were lost: nobody took them", alert=True, lines=lost)

@@ -91,7 +91,7 @@ async def _run(
     gc.collect()
     gc.freeze()
     try:
-        async with _told(name if says else "", settings.shared):
+        async with _lifecycle(name if says else "", settings.shared):
             await run(settings, stop)
     except (Startup, SettingError):
         raise
@@ -103,10 +103,10 @@ async def _run(
         raise SystemExit(1) from None
 
 
-def _told(name: str, shared: SharedSettings) -> AbstractAsyncContextManager[None]:
+def _lifecycle(name: str, shared: SharedSettings) -> AbstractAsyncContextManager[None]:
     """Of a process of the engine, that starts and ends are written down."""
     if name in RIGHTS and shared.database_url:
-        return lifecycle.told(name, shared.database_url)
+        return lifecycle.recorded(name, shared.database_url)
     return nullcontext()
 
 
@@ -125,11 +125,11 @@ async def until_stopped(stop: asyncio.Event, *tasks: Awaitable[None]) -> None:
             raise RuntimeError("a task that should run for ever has returned")
 
     running = [asyncio.ensure_future(forever(task)) for task in tasks]
-    told = asyncio.ensure_future(stop.wait())
+    stopping = asyncio.ensure_future(stop.wait())
     try:
-        await asyncio.wait([told, *running], return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait([stopping, *running], return_when=asyncio.FIRST_COMPLETED)
     finally:
-        await cancel_all([told, *running])
+        await cancel_all([stopping, *running])
     died = [task.exception() for task in running if not task.cancelled()]
     errors = [error for error in died if isinstance(error, Exception)]
     if errors:

@@ -90,7 +90,7 @@ class Capabilities(msgspec.Struct, frozen=True):
     longest_processing_ms: int
 
 
-class NotTold(Enum):
+class CapabilitiesUnknown(Enum):
     """The reason that insiders-api has not said what it promises."""
 
     NO_ANSWER = auto()
@@ -144,7 +144,7 @@ class RedemptionAnswer(Enum):
 class RedemptionVerdict:
     """An answer, judged."""
 
-    heard: RedemptionAnswer
+    answer: RedemptionAnswer
     paid_micros: int | None = None
     """The amount that insiders-api says it paid."""
     detail: str = ""

@@ -29,10 +29,10 @@ class Counts(Struct, frozen=True, kw_only=True):
     """A group, as far as it matters for when it is told. Times are milliseconds."""
 
     firing: int = 0
-    untold: int = 0
+    pending: int = 0
     """Alerts that have fired since the last message."""
-    untold_since_ms: int = 0
-    told_ms: int | None = None
+    pending_since_ms: int = 0
+    notified_ms: int | None = None
     """The last message of the group, of this time or an earlier one."""
     open: bool = False
     """Whoever was told has not been told yet that it is over."""
@@ -51,23 +51,27 @@ def due(group: Counts, timing: Grouping, now_ms: int, *, quiet: bool) -> Kind | 
         return None
     if group.open and not group.firing:
         return Kind.RESOLVED
-    if group.untold:
-        since = group.untold_since_ms + timing.wait_seconds * 1000
-        if group.told_ms is not None:
-            since = max(since, group.told_ms + timing.interval_seconds * 1000)
+    if group.pending:
+        since = group.pending_since_ms + timing.wait_seconds * 1000
+        if group.notified_ms is not None:
+            since = max(since, group.notified_ms + timing.interval_seconds * 1000)
         if now_ms < since:
             return None
         if group.open:
             return Kind.MORE
         return Kind.FIRING if group.firing else Kind.PASSED
-    told_ms = group.told_ms
-    if group.open and told_ms is not None and now_ms >= told_ms + timing.repeat_seconds * 1000:
+    notified_ms = group.notified_ms
+    if (
+        group.open
+        and notified_ms is not None
+        and now_ms >= notified_ms + timing.repeat_seconds * 1000
+    ):
         return Kind.STILL
     return None
 
 
 def forgettable(group: Counts, timing: Grouping, now_ms: int) -> bool:
     """Return whether nothing of a group matters any more: it is over, told, and long enough ago."""
-    if group.firing or group.untold or group.open:
+    if group.firing or group.pending or group.open:
         return False
-    return group.told_ms is None or now_ms >= group.told_ms + timing.interval_seconds * 1000
+    return group.notified_ms is None or now_ms >= group.notified_ms + timing.interval_seconds * 1000

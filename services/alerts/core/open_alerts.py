@@ -144,7 +144,7 @@ class OpenAlerts:
         """
         self._forget_other_rules(rules)
         self._let_pass(rules, now_ms)
-        told: list[Notice] = []
+        notices: list[Notice] = []
         for key in list(self._groups):
             rule, group = rules.rules[key[0]], self._groups[key]
             held_back = quiet and rule.severity != "critical"
@@ -153,11 +153,11 @@ class OpenAlerts:
                 one = Notice(
                     kind=kind, rule=rule, group=group, alerts=self._facts(key, kind), at_ms=now_ms
                 )
-                told.append(one)
+                notices.append(one)
                 self._close(key, one, name(one))
             elif forgettable(group.counts, rules.grouping, now_ms):
                 self._forget(key)
-        return told
+        return notices
 
     def touched(self) -> tuple[dict[Key, Alert | None], dict[Key, Group | None]]:
         """Return what has changed since this was asked last; None: it is gone."""
@@ -201,7 +201,7 @@ class OpenAlerts:
         group = self._groups.get(at) or Group(rule=alert.rule, key=alert.group)
         counts = group.counts
         if state is State.FIRING:
-            fresh = counts.firing == 0 and counts.untold == 0 and not counts.open
+            fresh = counts.firing == 0 and counts.pending == 0 and not counts.open
             group = structs.replace(
                 group,
                 total=1 if fresh else group.total + 1,
@@ -209,8 +209,8 @@ class OpenAlerts:
                 counts=structs.replace(
                     counts,
                     firing=counts.firing + 1,
-                    untold=counts.untold + 1,
-                    untold_since_ms=counts.untold_since_ms if counts.untold else alert.last_ms,
+                    pending=counts.pending + 1,
+                    pending_since_ms=counts.pending_since_ms if counts.pending else alert.last_ms,
                 ),
             )
         else:
@@ -224,17 +224,17 @@ class OpenAlerts:
         members = (self._alerts[at[0], key] for key in self._members.get(at, ()))
         return tuple(alert.facts for alert in members if alert.state is wanted)
 
-    def _close(self, at: Key, told: Notice, named: str) -> None:
+    def _close(self, at: Key, notice: Notice, named: str) -> None:
         """Note that a group was told; what is over and told is gone."""
-        group, kind = told.group, told.kind
+        group, kind = notice.group, notice.kind
         ended = kind in (Kind.RESOLVED, Kind.PASSED)
-        counts = structs.replace(group.counts, untold=0, told_ms=told.at_ms, open=not ended)
+        counts = structs.replace(group.counts, pending=0, notified_ms=notice.at_ms, open=not ended)
         opens = kind in (Kind.FIRING, Kind.PASSED)
         thread = named if opens else group.thread
         self._put_group(at, structs.replace(group, counts=counts, thread=thread))
         for key in list(self._members.get(at, ())) if ended else ():
             alert = self._alerts[at[0], key]
-            if alert.state is State.RESOLVED and after(alert.state, Step.TOLD) is None:
+            if alert.state is State.RESOLVED and after(alert.state, Step.NOTIFIED) is None:
                 self._drop((at[0], key))
 
     def _forget_other_rules(self, rules: Rules) -> None:

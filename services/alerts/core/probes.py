@@ -37,7 +37,7 @@ class Disk(Struct, frozen=True, kw_only=True):
     size: int
 
 
-def not_serving(told: Iterable[Health]) -> Holds:
+def not_serving(answers: Iterable[Health]) -> Holds:
     """Return the processes that do not answer, or say that they do not serve."""
     return {
         one.process: {
@@ -45,25 +45,25 @@ def not_serving(told: Iterable[Health]) -> Holds:
             "target": one.target,
             "said": "does not answer" if one.said is None else "says that it does not serve",
         }
-        for one in told
+        for one in answers
         if one.said is None or not one.said.get(WHOLE, False)
     }
 
 
-def away(rule: Rule, told: Iterable[Health]) -> Holds:
+def away(rule: Rule, answers: Iterable[Health]) -> Holds:
     """Return the dependencies of which a process says that they do not answer."""
     return {
         f"{one.process}/{name}": {"process": one.process, "dependency": name, "target": one.target}
-        for one in told
+        for one in answers
         for name in rule.services
         if one.said is not None and one.said.get(name, True) is False
     }
 
 
-def unasked(rule: Rule, told: Iterable[Health]) -> frozenset[str]:
+def unreachable(rule: Rule, answers: Iterable[Health]) -> frozenset[str]:
     """Return the keys of dependencies that nobody could ask for: their alerts stay as they are."""
     return frozenset(
-        f"{one.process}/{name}" for one in told if one.said is None for name in rule.services
+        f"{one.process}/{name}" for one in answers if one.said is None for name in rule.services
     )
 
 

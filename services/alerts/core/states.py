@@ -30,7 +30,7 @@ class Step(StrEnum):
     HELD = "HELD"
     """It has held for as long as its rule demands."""
     ENDED = "ENDED"
-    TOLD = "TOLD"
+    NOTIFIED = "NOTIFIED"
     """The message that it is over is on its way."""
 
 
@@ -48,7 +48,7 @@ STEPS: Final[Mapping[tuple[State | None, Step], State | None]] = {
     (_F, Step.ENDED): _R,
     (_R, Step.BEGAN): _P,
     (_R, Step.ENDED): _R,
-    (_R, Step.TOLD): None,
+    (_R, Step.NOTIFIED): None,
 }
 """The state after a step; None: there is no alert. A pair that is missing cannot happen."""
 

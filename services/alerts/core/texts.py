@@ -59,49 +59,49 @@ class Links(Struct, frozen=True, kw_only=True):
     """The page that says what to do; each rule has its anchor there, by its name."""
 
 
-def named(told: Notice) -> str:
+def named(notice: Notice) -> str:
     """Return the id of a message: the same for the same group and time."""
-    what = "|".join((told.rule.name, told.group.key, told.kind, str(told.at_ms)))
+    what = "|".join((notice.rule.name, notice.group.key, notice.kind, str(notice.at_ms)))
     return f"msg_{hashlib.sha256(what.encode()).hexdigest()[:24]}"
 
 
-def message(told: Notice, links: Links) -> Message:
+def message(notice: Notice, links: Links) -> Message:
     """Word a message."""
-    rule, over = told.rule, told.kind in (Kind.RESOLVED, Kind.PASSED)
-    count = told.group.total if over or told.kind is Kind.MORE else len(told.alerts)
-    first = told.alerts[0] if told.alerts else {}
+    rule, over = notice.rule, notice.kind in (Kind.RESOLVED, Kind.PASSED)
+    count = notice.group.total if over or notice.kind is Kind.MORE else len(notice.alerts)
+    first = notice.alerts[0] if notice.alerts else {}
     ours = {"count": str(count), "for": str(rule.for_seconds)}
-    facts = {**first, **_sums(told.alerts), **ours}
-    name = named(told)
-    lines = [_filled(rule.text, facts), *_one_by_one(told, links)]
-    if told.kind is Kind.MORE:
-        lines.insert(0, f"{told.group.counts.untold} more since the last message.")
+    facts = {**first, **_sums(notice.alerts), **ours}
+    name = named(notice)
+    lines = [_filled(rule.text, facts), *_one_by_one(notice, links)]
+    if notice.kind is Kind.MORE:
+        lines.insert(0, f"{notice.group.counts.pending} more since the last message.")
     if over:
         lines += ["", _filled(rule.ended, facts)]
-    if told.kind is not Kind.RESOLVED:
+    if notice.kind is not Kind.RESOLVED:
         lines += ["", f"What to do: {_filled(rule.todo, facts)}"]
-    lines.append(f"Since {_instant(told.group.since_ms)}.")
+    lines.append(f"Since {_instant(notice.group.since_ms)}.")
     if links.runbook:
         lines.append(f"{links.runbook}#{rule.name}")
     title = _filled(rule.title if count == 1 else rule.titles, facts)
     return Message(
         id=name,
-        thread=told.group.thread if told.kind not in (Kind.FIRING, Kind.PASSED) else name,
+        thread=notice.group.thread if notice.kind not in (Kind.FIRING, Kind.PASSED) else name,
         rule=rule.name,
-        kind=told.kind,
+        kind=notice.kind,
         severity=rule.severity,
-        title=f"{_BEFORE[told.kind]}{title}",
+        title=f"{_BEFORE[notice.kind]}{title}",
         body="\n".join(lines).strip(),
-        at_ms=told.at_ms,
+        at_ms=notice.at_ms,
         targets=rule.targets,
     )
 
 
-def _one_by_one(told: Notice, links: Links) -> list[str]:
-    if not told.rule.line:
+def _one_by_one(notice: Notice, links: Links) -> list[str]:
+    if not notice.rule.line:
         return []
-    shown = [_line(told.rule.line, facts, links) for facts in told.alerts[:SHOWN]]
-    rest = len(told.alerts) - len(shown)
+    shown = [_line(notice.rule.line, facts, links) for facts in notice.alerts[:SHOWN]]
+    rest = len(notice.alerts) - len(shown)
     return [*shown, f"... and {rest} more."] if rest > 0 else shown
 
 

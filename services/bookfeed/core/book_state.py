@@ -69,9 +69,9 @@ class BookState:
 
     __slots__ = (
         "_collected",
-        "_first_asked_ms",
+        "_first_request_ms",
         "_known",
-        "_last_asked_ms",
+        "_last_request_ms",
         "_mismatches",
         "_reported_best",
         "_requested_ms",
@@ -125,11 +125,11 @@ class BookState:
         """From which time of the venue on those are all; None: from the next one on."""
         self._requested_ms: int | None = None
         """When REST was asked, while its answer is awaited."""
-        self._first_asked_ms: int | None = None
+        self._first_request_ms: int | None = None
         """When REST was asked first since the collecting began."""
         self._known = 0
         """How many messages had been collected by then."""
-        self._last_asked_ms = 0
+        self._last_request_ms = 0
         self._spell_ms: int | None = None
         """When REST was asked first since it last made the book whole: socket's books may come
         between two doubts of one spell."""
@@ -216,27 +216,28 @@ class BookState:
     def wants_resync(self, now_ms: int) -> bool:
         """Return whether to ask REST now: in doubt, not asked already, not asked too often in
         vain."""
-        return self.trust in IN_DOUBT and self._may_ask(now_ms)
+        return self.trust in IN_DOUBT and self._may_request(now_ms)
 
     def wants_refresh(self, now_ms: int) -> bool:
         """Return whether REST may be asked again of a book that it alone tells."""
-        return self.rest_alone and self._may_ask(now_ms)
+        return self.rest_alone and self._may_request(now_ms)
 
-    def _may_ask(self, now_ms: int) -> bool:
+    def _may_request(self, now_ms: int) -> bool:
         return not self.resyncing and now_ms >= self._resync_after_ms
 
-    def missed(self, ask_ms: int) -> None:
+    def missed(self, earliest_ms: int) -> None:
         """Believe nothing of the connection until the next one, or REST, sends more.
 
         What REST alone tells stays.
 
         Args:
-            ask_ms: not before is REST asked: the next connection tells hundreds of books sooner.
+            earliest_ms: no REST request before it: the next connection sends hundreds of books
+                sooner.
         """
         alone = self.rest_alone
         self._go_offline(BookEvent.MISSED)
         if not alone:
-            self._resync_after_ms = max(self._resync_after_ms, ask_ms)
+            self._resync_after_ms = max(self._resync_after_ms, earliest_ms)
 
     def refused(self) -> None:
         """Note what may have been a change and could not be read."""
@@ -300,13 +301,13 @@ class BookState:
 
         Each time in vain the next one waits longer.
         """
-        if self._spell_ms is None or now_ms - self._last_asked_ms > _SPELL_MS:
+        if self._spell_ms is None or now_ms - self._last_request_ms > _SPELL_MS:
             self._spell_ms = now_ms
-        self._requested_ms = self._last_asked_ms = now_ms
+        self._requested_ms = self._last_request_ms = now_ms
         if self._collected is None or not self.on_socket:
             self._collect(self.book_ms if self.on_socket else 0)
-        if self._first_asked_ms is None:
-            self._first_asked_ms = now_ms
+        if self._first_request_ms is None:
+            self._first_request_ms = now_ms
             self._known = len(self._collected or ())
         self._mismatches = min(self._mismatches + 1, len(_RESYNC_PAUSE_MS) - 1)
         self._resync_after_ms = now_ms + _RESYNC_PAUSE_MS[self._mismatches]
@@ -327,26 +328,28 @@ class BookState:
         it is older than the doubt, or not what the venue's best prices say. A book that is in doubt
         for long takes it all the same, for as long as one that no connection keeps.
         """
-        asked_ms, self._requested_ms = self._requested_ms, None
+        requested_ms, self._requested_ms = self._requested_ms, None
         if answer is not None:
             # One whose time says nothing is as good as an old one.
             answer = answer._replace(book_ms=believed_ms(answer.book_ms, received_ns, 0))
             if self.trust is not Trust.FRESH or answer.book_ms > self.book_ms:
-                self._weigh(answer, asked_ms, now_ms, received_ns)
+                self._weigh(answer, requested_ms, now_ms, received_ns)
         if not self.doubtful:
             self._collected = None
 
-    def _weigh(self, answer: RestBook, asked_ms: int | None, now_ms: int, received_ns: int) -> None:
-        later = self._completed_by(answer, asked_ms)
+    def _weigh(
+        self, answer: RestBook, requested_ms: int | None, now_ms: int, received_ns: int
+    ) -> None:
+        later = self._completed_by(answer, requested_ms)
         whole = later is not None
-        if self.on_socket and not whole and not _sure(self._spell_ms, asked_ms):
+        if self.on_socket and not whole and not _sure(self._spell_ms, requested_ms):
             return
-        said_ms = now_ms if asked_ms is None else asked_ms
+        said_ms = now_ms if requested_ms is None else requested_ms
         if later is None and self.rest_alone and self._has_newer(answer, said_ms):
             self._taken(now_ms, said_ms)
             return
         if later is None:
-            later = max(self._since(answer), [], key=lambda heard: self._likely(answer, heard))
+            later = max(self._since(answer), [], key=lambda changes: self._likely(answer, changes))
         self.book = caught_up(answer, later)
         self.book_hash = "" if later else answer.book_hash
         self.look = None  # what it compares with is none of the socket's any more
@@ -368,26 +371,28 @@ class BookState:
         self._resync_after_ms = said_ms + _RESYNC_PAUSE_MS[1]
 
     def _since(self, answer: RestBook) -> list[ReceivedChanges]:
-        return [heard for heard in self._collected or () if heard[0] >= answer.book_ms]
+        return [changes for changes in self._collected or () if changes[0] >= answer.book_ms]
 
-    def _likely(self, answer: RestBook, heard: list[ReceivedChanges]) -> tuple[bool, bool]:
-        book = caught_up(answer, heard)
+    def _likely(self, answer: RestBook, changes: list[ReceivedChanges]) -> tuple[bool, bool]:
+        book = caught_up(answer, changes)
         return not book.crossed, book.agrees(*self._reported_best)
 
-    def _completed_by(self, answer: RestBook, asked_ms: int | None) -> list[ReceivedChanges] | None:
+    def _completed_by(
+        self, answer: RestBook, requested_ms: int | None
+    ) -> list[ReceivedChanges] | None:
         """Return what was heard and makes an answer a whole book; None: nothing does."""
-        told = self._reported_best if self.doubtful else _UNSAID
+        reported = self._reported_best if self.doubtful else _UNSAID
         later = self._since(answer)
         contained = self._since_ms is not None and answer.book_ms >= self._since_ms
-        if contained and agrees(answer, later, told):
+        if contained and agrees(answer, later, reported):
             return later
-        if self.on_socket and _sure(self._first_asked_ms, asked_ms):
+        if self.on_socket and _sure(self._first_request_ms, requested_ms):
             # Whatever its time means, it contains what was heard by then. Of what was heard since
             # it may contain some: each level is told as a total.
-            heard = list(self._collected or ())[self._known :]
-            book = caught_up(answer, heard)
-            if not book.crossed and book.agrees(*told):
-                return heard
+            changes = list(self._collected or ())[self._known :]
+            book = caught_up(answer, changes)
+            if not book.crossed and book.agrees(*reported):
+                return changes
         return None
 
     def _doubt(self, event: BookEvent, since_ms: int | None) -> None:
@@ -404,7 +409,7 @@ class BookState:
         wanted = self.resyncing or (self.doubtful and self.on_socket)
         self._collected = deque() if wanted else None
         self._since_ms = since_ms
-        self._first_asked_ms = None
+        self._first_request_ms = None
 
     def _keep(self, changes: Sequence[LevelChange], book_ms: int) -> None:
         if self._collected is None:
@@ -415,20 +420,24 @@ class BookState:
         self._collected.append((book_ms, changes))
         if len(self._collected) > _COLLECTED_MAX:
             self._since_ms = max(self._since_ms, self._collected.popleft()[0] + 1)
-            self._first_asked_ms = None
+            self._first_request_ms = None
 
-    def status(self, now_ms: int, *, heard_ms: int | None, stale_ms: int, rest_ms: int) -> Status:
+    def status(
+        self, now_ms: int, *, last_message_ms: int | None, stale_ms: int, rest_ms: int
+    ) -> Status:
         """Return whether the book may be traded on.
 
         Args:
             now_ms: the present.
-            heard_ms: when anything was heard on the asset's connection; None: it is down.
+            last_message_ms: when anything was heard on the asset's connection; None: it is down.
             stale_ms: how old that may be.
             rest_ms: how long a book from REST alone counts as fresh.
         """
-        heard = self.on_socket and heard_ms is not None and now_ms - heard_ms < stale_ms
+        connected = (
+            self.on_socket and last_message_ms is not None and now_ms - last_message_ms < stale_ms
+        )
         rest_fresh = self._rest_taken_ms is not None and now_ms - self._rest_taken_ms < rest_ms
-        if not heard and not rest_fresh:
+        if not connected and not rest_fresh:
             return Status.STALE
         if self.book.crossed:
             return Status.CROSSED
@@ -460,7 +469,7 @@ def caught_up(answer: RestBook, later: Iterable[ReceivedChanges]) -> Book:
 def agrees(
     answer: RestBook,
     later: Iterable[ReceivedChanges],
-    told: tuple[int | None, int | None] = _UNSAID,
+    reported: tuple[int | None, int | None] = _UNSAID,
 ) -> bool:
     """Return whether the venue's best prices agree throughout with what was heard since an answer.
 
@@ -471,7 +480,7 @@ def agrees(
     Args:
         answer: what REST said.
         later: what was heard and is not older, in order.
-        told: the best prices that the venue stated last.
+        reported: the best prices that the venue stated last.
     """
     book = caught_up(answer, ())
     for _, group in groupby(later, key=itemgetter(0)):
@@ -479,7 +488,7 @@ def agrees(
         apply(book, changes)
         if book.crossed or not book.agrees(changes[-1].best_bid, changes[-1].best_ask):
             return False
-    return not book.crossed and book.agrees(*told)
+    return not book.crossed and book.agrees(*reported)
 
 
 def believed_ms(book_ms: int, received_ns: int, otherwise_ms: int) -> int:
@@ -490,8 +499,8 @@ def believed_ms(book_ms: int, received_ns: int, otherwise_ms: int) -> int:
     return book_ms if book_ms <= received_ns // 1_000_000 + AHEAD_MS else otherwise_ms
 
 
-def _sure(first_asked_ms: int | None, asked_ms: int | None) -> bool:
+def _sure(first_request_ms: int | None, requested_ms: int | None) -> bool:
     """Return whether an answer contains for certain what was missed before a first question."""
-    if asked_ms is None or first_asked_ms is None:
+    if requested_ms is None or first_request_ms is None:
         return False
-    return asked_ms - first_asked_ms >= BEHIND_MS
+    return requested_ms - first_request_ms >= BEHIND_MS

@@ -89,13 +89,13 @@ class SnapshotAudit:
             answer: what REST said.
             over: whether the socket has had its time to tell the same.
         """
-        asked = Book()
-        asked.replace(answer.bids, answer.asks)
+        snapshot = Book()
+        snapshot.replace(answer.bids, answer.asks)
         while not self._overflown:
-            if self._book.same(asked):
+            if self._book.same(snapshot):
                 return AuditVerdict.SAME
-            heard = bool(answer.book_hash) and self._hash == answer.book_hash
-            self._named = self._named or heard
+            same_hash = bool(answer.book_hash) and self._hash == answer.book_hash
+            self._named = self._named or same_hash
             if not self._steps:
                 break
             self._step(*self._steps.popleft())
@@ -143,16 +143,16 @@ def next_audit_ms(now_ms: int, every_ms: int, quiet_ms: int, misses: int) -> int
     return now_ms + (quiet_ms << min(misses, _PAUSE_DOUBLINGS))
 
 
-def is_quiet(now_ms: int, *, moved_ms: int, asked_ms: int, quiet_ms: int) -> bool:
+def is_quiet(now_ms: int, *, moved_ms: int, queried_ms: int, quiet_ms: int) -> bool:
     """Return whether a connection is to be questioned.
 
     Args:
         now_ms: the present.
         moved_ms: when it last told of one of its books.
-        asked_ms: when it was questioned last.
+        queried_ms: when it was questioned last.
         quiet_ms: how long it may say nothing.
     """
-    return now_ms - max(moved_ms, asked_ms) >= quiet_ms
+    return now_ms - max(moved_ms, queried_ms) >= quiet_ms
 
 
 class Watched(NamedTuple):

@@ -72,7 +72,7 @@ class Interest:
             else:
                 del self._streamed[asset]
 
-    def ask(self, asset: str, now_ms: int) -> None:
+    def touch(self, asset: str, now_ms: int) -> None:
         """Watch an asset for a while: its book was requested once."""
         self._requested_ms[asset] = now_ms
 

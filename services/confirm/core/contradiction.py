@@ -47,27 +47,28 @@ class Finding(Enum):
     CONTRADICTION = auto()
 
 
-def contradiction(ours: Ours, booked: Mapping[str, Booked], told: VenueOrder) -> str:
+def contradiction(ours: Ours, booked: Mapping[str, Booked], answer: VenueOrder) -> str:
     """Return why an answer cannot be about our order, in words; empty when it can.
 
     What the answer leaves out says nothing.
     """
     pairs: tuple[tuple[str, object, object], ...] = (
-        ("side", ours.side, told.side or ours.side),
-        ("asset", ours.asset_id, told.asset_id or ours.asset_id),
-        ("wallet", ours.follower_proxy, told.follower_proxy or ours.follower_proxy),
-        ("size", ours.size_micros, ours.size_micros if told.size_micros is None
-         else told.size_micros),
-        ("order id", ours.venue_order_id or told.order_id, told.order_id or ours.venue_order_id),
+        ("side", ours.side, answer.side or ours.side),
+        ("asset", ours.asset_id, answer.asset_id or ours.asset_id),
+        ("wallet", ours.follower_proxy, answer.follower_proxy or ours.follower_proxy),
+        ("size", ours.size_micros, ours.size_micros if answer.size_micros is None
+         else answer.size_micros),
+        ("order id", ours.venue_order_id or answer.order_id,
+         answer.order_id or ours.venue_order_id),
     )  # fmt: skip
     for name, mine, theirs in pairs:
         if mine != theirs:
-            return f"another {name}: ours {mine}, told {theirs}"
-    for trade in told.trades:
+            return f"another {name}: ours {mine}, reported {theirs}"
+    for trade in answer.trades:
         known = booked.get(trade.trade_id)
         if known is not None and (change := _change(known, trade)):
             return f"trade {trade.trade_id} {change}"
-    filled = _filled(booked, told)
+    filled = _filled(booked, answer)
     return f"filled {filled} of {ours.size_micros}" if filled > ours.size_micros else ""
 
 
@@ -76,21 +77,21 @@ def _change(known: Booked, trade: VenueTrade) -> str:
     before = (known.size_micros, known.notional_micros, known.fee_micros)
     now = (trade.size_micros, trade.notional_micros, trade.fee_micros)
     if before != now:
-        return f"has other amounts: booked {before}, told {now}"
+        return f"has other amounts: booked {before}, reported {now}"
     reversed_ends = {
         (FillStatus.CONFIRMED, TradeStatus.FAILED),
         (FillStatus.FAILED, TradeStatus.CONFIRMED),
     }
     if (known.status, trade.status) in reversed_ends:
-        return f"was final as {known.status}, told {trade.status}"
+        return f"was final as {known.status}, reported {trade.status}"
     return ""
 
 
-def _filled(booked: Mapping[str, Booked], told: VenueOrder) -> int:
-    """Return the most that stands by what is booked and told together."""
+def _filled(booked: Mapping[str, Booked], answer: VenueOrder) -> int:
+    """Return the most that stands by what is booked and reported together."""
     sizes = {key: fill.size_micros for key, fill in booked.items()
              if fill.status is not FillStatus.FAILED}  # fmt: skip
-    for trade in told.trades:
+    for trade in answer.trades:
         if trade.status is TradeStatus.FAILED:
             sizes.pop(trade.trade_id, None)
         elif trade.trade_id not in booked:
@@ -98,12 +99,12 @@ def _filled(booked: Mapping[str, Booked], told: VenueOrder) -> int:
     return sum(sizes.values())
 
 
-def finding(ours: Ours, booked: Mapping[str, Booked], told: VenueOrder) -> Finding:
+def finding(ours: Ours, booked: Mapping[str, Booked], answer: VenueOrder) -> Finding:
     """Judge an answer under our key."""
-    if contradiction(ours, booked, told):
+    if contradiction(ours, booked, answer):
         return Finding.CONTRADICTION
     statuses = {key: fill.status for key, fill in booked.items()}
-    moving = any(step.action is not Action.NOTE for step in steps(statuses, told))
+    moving = any(step.action is not Action.NOTE for step in steps(statuses, answer))
     return Finding.NEWS if moving else Finding.SAME
 
 

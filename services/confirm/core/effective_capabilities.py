@@ -32,25 +32,25 @@ def of_settings(written: str, longest_processing_ms: int) -> Capabilities | None
 
 
 def taken(
-    said: Capabilities | None, told: Capabilities | None, *, waited: bool
+    configured: Capabilities | None, reported: Capabilities | None, *, waited: bool
 ) -> Capabilities | None:
     """Return what insiders-api is taken to promise; None: it may yet tell.
 
     Args:
-        said: by the settings; None: nothing.
-        told: by insiders-api; None: it has not answered.
+        configured: by the settings; None: nothing.
+        reported: by insiders-api; None: it has not answered.
         waited: whether it had its time to answer. Then the settings decide; where they say nothing,
             nothing is promised: no order is sent a second time, and a person decides what reading
             by key does not find.
     """
-    if told is None:
-        return (said or Capabilities(False, False, False, False, 0)) if waited else None
-    if said is None:
-        return told
+    if reported is None:
+        return (configured or Capabilities(False, False, False, False, 0)) if waited else None
+    if configured is None:
+        return reported
     return Capabilities(
-        idempotency=said.idempotency and told.idempotency,
-        not_after=said.not_after and told.not_after,
-        get_by_key=said.get_by_key and told.get_by_key,
-        void=said.void and told.void,
-        longest_processing_ms=max(said.longest_processing_ms, told.longest_processing_ms),
+        idempotency=configured.idempotency and reported.idempotency,
+        not_after=configured.not_after and reported.not_after,
+        get_by_key=configured.get_by_key and reported.get_by_key,
+        void=configured.void and reported.void,
+        longest_processing_ms=max(configured.longest_processing_ms, reported.longest_processing_ms),
     )

@@ -86,7 +86,7 @@ def refusal(lot: Lot, shares_micros: int, *, at_rest: bool) -> str:
 class Wallet:
     """The shares of an asset in a wallet, as insiders-api has told, and those of its lots."""
 
-    told_micros: int
+    wallet_micros: int
     condition_id: str
     """Empty where it holds nothing."""
     lots_micros: int
@@ -109,10 +109,10 @@ def adoption_refusal(lot: Lot, shares_micros: int, wallet: Wallet | None, *, at_
         return f"it holds {lot.shares_micros} micros already"
     if wallet.condition_id not in ("", lot.condition_id):
         return f"insiders-api tells the outcome's market as {wallet.condition_id}"
-    free = wallet.told_micros - wallet.lots_micros
+    free = wallet.wallet_micros - wallet.lots_micros
     if shares_micros > free:
         return (
-            f"the wallet holds {wallet.told_micros} micros of the outcome, of which its lots have"
+            f"the wallet holds {wallet.wallet_micros} micros of the outcome, of which its lots have"
             f" {wallet.lots_micros}"
         )
     return ""

@@ -24,7 +24,7 @@ class Patience:
     """The longest pause."""
 
 
-def next_ask_ms(
+def next_check_ms(
     state: OrderState, since_ms: int, horizon_ms: int, now_ms: int, patience: Patience
 ) -> int | None:
     """Return milliseconds until the next question; None: it is not asked for any more.
@@ -38,8 +38,8 @@ def next_ask_ms(
         now_ms: the present.
         patience: how long and how often.
     """
-    asked_on = state in (OrderState.DEAD, OrderState.RESURRECTED)
-    if asked_on:
+    unresolved = state in (OrderState.DEAD, OrderState.RESURRECTED)
+    if unresolved:
         over = since_ms + patience.dead_ms
     else:
         over = max(since_ms, horizon_ms) + patience.ended_ms

@@ -32,7 +32,7 @@ class ResolutionPlan:
 
 
 def resolve(
-    told: OperatorDecision, size_micros: int, booked: Mapping[str, Booked]
+    decision: OperatorDecision, size_micros: int, booked: Mapping[str, Booked]
 ) -> ResolutionPlan:
     """Turn an operator's word into bookings.
 
@@ -41,14 +41,14 @@ def resolve(
     """
     standing = {k: b for k, b in booked.items() if b.status is not FillStatus.FAILED}
     matched = {k: b for k, b in standing.items() if b.status is FillStatus.MATCHED}
-    if told.to_state is OrderState.FAILED:
+    if decision.to_state is OrderState.FAILED:
         if len(matched) < len(standing):
             return ResolutionPlan(refused="a fill of it is final; FAILED would deny it")
         kind = FailedKind.UNDONE if booked else FailedKind.KILLED
         return ResolutionPlan(steps=_each(matched, Action.UNDO), failed_kind=kind)
     sums = [(b.size_micros, b.notional_micros, b.fee_micros) for b in standing.values()]
     have = tuple(sum(column) for column in zip(*sums, strict=True)) if sums else (0, 0, 0)
-    missing = tuple(a - b for a, b in zip(told.filled or have, have, strict=True))
+    missing = tuple(a - b for a, b in zip(decision.filled or have, have, strict=True))
     if have[0] + missing[0] == 0:
         return ResolutionPlan(
             refused="filled: nothing is booked, so what was filled has to be told"
@@ -61,7 +61,7 @@ def resolve(
     if missing[0]:
         size, notional, fee = missing
         trade = VenueTrade(
-            trade_id=told.trade_id, size_micros=size, notional_micros=notional, fee_micros=fee,
+            trade_id=decision.trade_id, size_micros=size, notional_micros=notional, fee_micros=fee,
             status=TradeStatus.CONFIRMED,
         )  # fmt: skip
         more = (Step(Action.BOOK, trade), Step(Action.FINALISE, trade))

@@ -111,11 +111,11 @@ def _rows(
 ) -> Iterator[dict[str, Any]]:
     """Yield them. Where a loss stop sells all, an exit is one of them: a resume takes back that one
     alone."""
-    told = f"by default for an entry at {to_text(entry_micros)}"
+    detail = f"by default for an entry at {to_text(entry_micros)}"
     for new in triggers_for(
         defaults, entry_micros=entry_micros, opened_ms=now_ms, made_for=made_for
     ):
-        yield _row(lot, made_for, new, exit_of="", detail=told)
+        yield _row(lot, made_for, new, exit_of="", detail=detail)
     if guard["exiting_since"] is not None:
         action = action_id(lot["origin"], guard["exiting_since"] - 1)
         new = exit_at_once(opened_ms=now_ms, made_for=made_for)

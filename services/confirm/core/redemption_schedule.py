@@ -18,13 +18,13 @@ _FOLLOWS = {
 }
 
 
-def follows(state: RedemptionState, heard: RedemptionAnswer) -> RedemptionState:
+def follows(state: RedemptionState, answer: RedemptionAnswer) -> RedemptionState:
     """Return where a redemption stands after what was heard; the same when nothing is known
     better."""
-    target = _FOLLOWS.get(heard, state)
+    target = _FOLLOWS.get(answer, state)
     return target if (state, target) in TRANSITIONS else state
 
 
-def pause_ms(asked: int) -> int:
+def pause_ms(attempts: int) -> int:
     """Return how long until it is asked again, having asked so often."""
-    return min(_FIRST_MS << min(asked, 20), _LONGEST_MS)
+    return min(_FIRST_MS << min(attempts, 20), _LONGEST_MS)

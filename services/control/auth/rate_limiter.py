@@ -42,11 +42,11 @@ class Limiter:
 
     def admitted(self, address: str, caller: Caller) -> None:
         """Count a request that may pass; raises LimitReached."""
-        self.asked(address)
+        self.count_unknown(address)
         if caller != PUBLIC:
             _demand(self._tokens, caller.id)
 
-    def asked(self, address: str) -> None:
+    def count_unknown(self, address: str) -> None:
         """Count a request whose answer is an error other than 401; raises LimitReached."""
         _demand(self._addresses, network(address))
 

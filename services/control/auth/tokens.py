@@ -159,8 +159,8 @@ def parse_tokens(text: str) -> tuple[Token, ...]:
 
 
 def _parse_entry(number: int, entry: str) -> Token:
-    told, *limits = entry.split(";")
-    parts = told.split(":")
+    named, *limits = entry.split(";")
+    parts = named.split(":")
     if len(parts) != 3:
         raise TokenError(f"entry {number}: expected id:scope:digest")
     name, scope, digest = parts

@@ -96,8 +96,8 @@ def _add(
         part.unmarked += 1
         return
     oldest = part.oldest_mark_ms
-    told = int(position["mark_ms"])
-    part.oldest_mark_ms = told if oldest is None else min(oldest, told)
+    mark_ms = int(position["mark_ms"])
+    part.oldest_mark_ms = mark_ms if oldest is None else min(oldest, mark_ms)
 
 
 def _amount(text: str | None) -> Decimal:

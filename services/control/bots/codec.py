@@ -61,7 +61,7 @@ def new_bot(request: pb.CreateBotRequest, caller: Caller, key: str | None) -> Ne
     if len(set(request.instruments)) < len(request.instruments):
         raise parsing.refuse("instruments", "each of them once")
     strategy = str(request.config.WhichOneof("strategy"))
-    asked = request.SerializeToString(deterministic=True)
+    body = request.SerializeToString(deterministic=True)
     return NewBot(
         id="".join(secrets.choice(_ALPHABET) for _ in range(_ID_LENGTH)),
         tenant=request.tenant or DEFAULT_TENANT,
@@ -72,7 +72,7 @@ def new_bot(request: pb.CreateBotRequest, caller: Caller, key: str | None) -> Ne
         instruments=tuple(request.instruments),
         limits=limits(request.limits),
         request_key=None if key is None else _digest(f"{caller.namespace}:{key}".encode()),
-        request_hash=None if key is None else _digest(asked),
+        request_hash=None if key is None else _digest(body),
     )
 
 
@@ -91,8 +91,8 @@ def changed(
     """
     config, kept = row["config"], row["limits"]
     if request.HasField("config"):
-        asked = str(request.config.WhichOneof("strategy"))
-        if asked != row["strategy"]:
+        strategy = str(request.config.WhichOneof("strategy"))
+        if strategy != row["strategy"]:
             expected = f"settings of {row['strategy']}: a bot keeps its strategy"
             raise parsing.refuse("config", expected)
         config = _config(request.config, row["instruments"])

@@ -42,8 +42,8 @@ class BotServicer(pb_grpc.BotServiceServicer):
         """Return a page, the oldest first."""
         size = paging.size(request.page_size)
         state = pb.BotState.Name(request.state).removeprefix("BOT_STATE_") if request.state else ""
-        asked = request.wallet_id, state, request.exchange, request.strategy
-        scope = ":".join(("bots", *asked))
+        scope_parts = request.wallet_id, state, request.exchange, request.strategy
+        scope = ":".join(("bots", *scope_parts))
         after = paging.decode(scope, request.page_token, 1)
         rows = await self._bots.page(
             wallet=request.wallet_id, state=state, exchange=request.exchange,

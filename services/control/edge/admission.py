@@ -108,7 +108,7 @@ class Gate:
             self._limiter.refused(address)
             raise
         except TradingError:
-            self._limiter.asked(address)
+            self._limiter.count_unknown(address)
             raise
         self._limiter.admitted(address, caller)
         return route, caller

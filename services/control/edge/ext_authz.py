@@ -79,7 +79,7 @@ class Gateway(external_auth_pb2_grpc.AuthorizationServicer):
         """Called by the edge for a request, with headers and the whole body."""
         http = request.attributes.request.http
         address = http.headers.get(_ADDRESS, "")
-        asked = HttpRequest(
+        http_request = HttpRequest(
             verb=http.method,
             target=http.path,
             authorization=http.headers.get("authorization", ""),
@@ -87,9 +87,9 @@ class Gateway(external_auth_pb2_grpc.AuthorizationServicer):
             body=http.raw_body,
         )
         try:
-            judged = self.judge(address, asked, await self._known(address, asked))
+            judged = self.judge(address, http_request, await self._known(address, http_request))
             if judged.followers or judged.caller.exchanges is not None:
-                await self._demand(judged, address, asked)
+                await self._demand(judged, address, http_request)
             return _allowed(self._seal(judged))
         except TradingError as error:
             return denied(error)

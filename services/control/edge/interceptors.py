@@ -69,8 +69,8 @@ class SealInterceptor(Admission):
 
         def check(raw: bytes, peer: str) -> None:
             """Let a request on that the seal is for. Raises Unauthenticated."""
-            asked = decoded(method, raw)
-            call = None if asked is None else call_of(method, asked)
+            message = decoded(method, raw)
+            call = None if message is None else call_of(method, message)
             now_ms = clock.now_ms()
             if not call or not unseal(self._key, seals[0], self._gate.tokens, call, now_ms):
                 error = Unauthenticated(_UNFIT)

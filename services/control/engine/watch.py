@@ -73,7 +73,7 @@ class EngineWatch:
                 self._backlogs = {}
             await asyncio.sleep(_LOOK_SECONDS)
 
-    def told(self) -> pb.EngineHealth:
+    def engine_health(self) -> pb.EngineHealth:
         """Return how each part stands.
 
         Raises:
@@ -88,13 +88,13 @@ class EngineWatch:
         )
 
     def _part(self, name: str, part: Part) -> pb.EnginePart:
-        told = pb.EnginePart(name=name, serving=part.look.serving, away=part.look.away)
-        told.since.FromMilliseconds(part.since_ms)
+        state = pb.EnginePart(name=name, serving=part.look.serving, away=part.look.away)
+        state.since.FromMilliseconds(part.since_ms)
         process, _, partition = name.partition("-")
         backlog_ms = self._backlogs.get(f"{process}-{partition or 0}")
         if process in _TELL and backlog_ms is not None:
-            told.backlog_ms = backlog_ms
-        return told
+            state.backlog_ms = backlog_ms
+        return state
 
 
 async def _look(stub: Any) -> ProcessAnswer:
@@ -107,10 +107,10 @@ async def _look(stub: Any) -> ProcessAnswer:
     return ProcessAnswer(serving=found.get("", False), away=tuple(away))
 
 
-def targets_of(told: Sequence[str]) -> dict[str, str]:
+def targets_of(configured: Sequence[str]) -> dict[str, str]:
     """Return ``host:port`` by name. Raises ValueError: one is no ``name=host:port``."""
     found = {}
-    for each in told:
+    for each in configured:
         name, equals, target = each.partition("=")
         if not (name and equals and ":" in target):
             raise ValueError(f"{each!r} is no name=host:port")

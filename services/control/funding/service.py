@@ -55,13 +55,13 @@ class InternalServicer(pb_grpc.ControlInternalServiceServicer):
     ) -> pb.PerfActionResponse:
         """Do what performance rules demand, once for each action id."""
         caller = self._inside.caller(context)
-        return codec.done(await self._actions.act(caller, codec.asked(request)))
+        return codec.done(await self._actions.act(caller, codec.action_request(request)))
 
     async def PerfActions(
         self, request: pb.PerfActionsRequest, context: Context
     ) -> pb.PerfActionsResponse:
         """Do what performance rules of several subscriptions demand, each once."""
         found = await self._actions.act_all(
-            self._inside.caller(context), [codec.asked(one) for one in request.actions]
+            self._inside.caller(context), [codec.action_request(one) for one in request.actions]
         )
         return pb.PerfActionsResponse(results=map(codec.result, found))

@@ -29,10 +29,10 @@ def progress(step: Progress) -> pb.VerifyAuditResponse:
 
 def message(row: Row) -> pb.DeadLetter:
     """A message in quarantine."""
-    asked, done = row["replay_requested_at"], row["replayed_at"]
+    requested_at, replayed_at = row["replay_requested_at"], row["replayed_at"]
     return pb.DeadLetter(
         id=row["id"], stream=row["stream"], consumer=row["consumer"], cursor=row["cursor"],
         reason=row["reason"], quarantined_at=timestamp(row["quarantined_at"]),
-        replay_requested_at=None if asked is None else timestamp(asked),
-        replayed_at=None if done is None else timestamp(done),
+        replay_requested_at=None if requested_at is None else timestamp(requested_at),
+        replayed_at=None if replayed_at is None else timestamp(replayed_at),
     )  # fmt: skip

@@ -127,7 +127,7 @@ class Corrections:
                 )
             if wanted.condition_id not in ("", lot["condition_id"]):
                 raise refuse("conditionId", f"{lot['condition_id']}, the market of that outcome")
-            told = {
+            columns = {
                 "shares_micros": wanted.shares_micros, "evidence": wanted.evidence,
                 "operator": wanted.operator, "request_id": wanted.request_id,
                 "cost_micros": wanted.cost_micros,
@@ -136,13 +136,13 @@ class Corrections:
             was = ("shares_micros", "elsewhere_micros", "cost_micros")
             seq = await change.record(
                 action, KIND, wanted.subject,
-                before={name: lot[name] for name in was}, after=told,
+                before={name: lot[name] for name in was}, after=columns,
             )  # fmt: skip
-            await change.rows(_SQL["add_lot_request"], **key, **told, control_seq=seq)
+            await change.rows(_SQL["add_lot_request"], **key, **columns, control_seq=seq)
 
 
 def _same(row: Row, wanted: Correction) -> bool:
-    told = ("asset_id", "origin", "shares_micros", "cost_micros", "evidence", "operator")
+    names = ("asset_id", "origin", "shares_micros", "cost_micros", "evidence", "operator")
     return row["follower_proxy"] == wanted.wallet and all(
-        row[name] == getattr(wanted, name) for name in told
+        row[name] == getattr(wanted, name) for name in names
     )

@@ -43,10 +43,10 @@ class DeadLetters:
                 raise NotFound(f"no message {message}", kind=KIND, id=str(message))
             if row["replay_requested_at"] is not None and row["replayed_at"] is None:
                 return row
-            asked = await change.row(_SQL["request_replay"], id=message)
-            assert asked is not None  # noqa: S101 - found just above, and locked
+            requested = await change.row(_SQL["request_replay"], id=message)
+            assert requested is not None  # noqa: S101 - found just above, and locked
             where = {name: row[name] for name in ("stream", "consumer", "cursor", "reason")}
             await change.record(
                 "replay", KIND, str(message), before=where, after={**where, "operator": operator}
             )
-            return asked
+            return requested

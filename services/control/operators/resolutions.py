@@ -91,7 +91,7 @@ class Resolutions:
             if decision.to_state not in operator_ends(OrderState(row["state"])):
                 raise _wrong_state(row, f"no operator can make it {decision.to_state}")
             size, notional, fee = decision.filled or (None, None, None)
-            told = {
+            columns = {
                 "to_state": decision.to_state, "evidence": decision.evidence,
                 "operator": decision.operator, "filled_size_micros": size,
                 "filled_notional_micros": notional, "fee_micros": fee,
@@ -99,7 +99,7 @@ class Resolutions:
             was = ("state", "epoch", "filled_size_micros", "filled_notional_micros", "fee_micros")
             seq = await change.record(
                 "resolve", KIND, decision.order_key,
-                before={name: row[name] for name in was}, after=told,
+                before={name: row[name] for name in was}, after=columns,
             )  # fmt: skip
             await change.rows(
                 _SQL["add_resolution"],
@@ -116,8 +116,8 @@ def _stands(row: Row) -> bool:
 
 
 def _same(row: Row, decision: Decision) -> bool:
-    told = (row["told_size"], row["told_notional"], row["told_fee"])
-    return (row["to_state"], row["evidence"], row["operator"], told) == (
+    amounts = (row["told_size"], row["told_notional"], row["told_fee"])
+    return (row["to_state"], row["evidence"], row["operator"], amounts) == (
         decision.to_state, decision.evidence, decision.operator,
         decision.filled or (None, None, None),
     )  # fmt: skip

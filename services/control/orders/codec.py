@@ -35,13 +35,13 @@ def order_history(row: Row, events: Sequence[Row]) -> operator.GetOrderResponse:
 
 def follower_order(row: Row) -> holding.FollowerOrder:
     """An order as REST shows it."""
-    told = {
+    fields = {
         name: row[name]
         for name in ("subscription_id", "trigger_id", "leader", "leader_tx", "reason")
         if row[name]
     }
     return holding.FollowerOrder(
-        **told,
+        **fields,
         id=row["order_key"],
         purpose=common.OrderPurpose.Value(f"ORDER_PURPOSE_{row['purpose']}"),
         follower=_follower(row),

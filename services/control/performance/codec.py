@@ -5,7 +5,7 @@ from __future__ import annotations
 from google.protobuf import json_format
 
 from services.control.performance.rules import Action
-from services.control.performance.store import Asked, Claimant, Done
+from services.control.performance.store import ActionRequest, Claimant, Done
 from tradingtools.domain.errors import TradingError
 from tradingtools.domain.money import to_text
 from tradingtools.domain.performance import LossAction
@@ -35,9 +35,11 @@ def action(request: pb.PerfActionRequest) -> Action:
     )
 
 
-def asked(request: pb.PerfActionRequest) -> Asked:
+def action_request(request: pb.PerfActionRequest) -> ActionRequest:
     """Read what is asked for, and the lease that the caller says to have."""
-    return Asked(action(request), Claimant(request.partition, request.epoch), reason(request))
+    return ActionRequest(
+        action(request), Claimant(request.partition, request.epoch), reason(request)
+    )
 
 
 def done(found: Done) -> pb.PerfActionResponse:

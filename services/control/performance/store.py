@@ -35,7 +35,7 @@ class Claimant:
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class ActionRequest:
     """An action that is asked for, under which lease, and why, for people."""
 
     action: Action
@@ -53,14 +53,14 @@ class Done:
 
 @dataclass(frozen=True, slots=True)
 class _Judged:
-    asked: Asked
+    request: ActionRequest
     before: Row
     columns: Row
     """That change."""
 
     @property
     def action(self) -> Action:
-        return self.asked.action
+        return self.request.action
 
 
 class Actions:
@@ -69,7 +69,7 @@ class Actions:
     def __init__(self, store: Store) -> None:
         self._store = store
 
-    async def act(self, caller: Caller, asked: Asked) -> Done:
+    async def act(self, caller: Caller, requests: ActionRequest) -> Done:
         """Do an action, or return what the same one has done before.
 
         Raises:
@@ -77,48 +77,52 @@ class Actions:
             NotFound, WrongState, InvalidField: as of `rules.changed`.
             RequestIdReused: the action id came with another action.
         """
-        (found,) = await self.act_all(caller, [asked])
+        (found,) = await self.act_all(caller, [requests])
         if isinstance(found, TradingError):
             raise found
         return found
 
-    async def act_all(self, caller: Caller, asked: Sequence[Asked]) -> list[Done | TradingError]:
+    async def act_all(
+        self, caller: Caller, requests: Sequence[ActionRequest]
+    ) -> list[Done | TradingError]:
         """Do actions; returns for each one what `act` returns or raises."""
-        halts = any(one.action.stop is not None for one in asked)
+        halts = any(one.action.stop is not None for one in requests)
         async with self._store.change(caller, "grpc", halts=halts) as change:
-            found = await _known(change, asked)
-            left = [one for one in asked if one.action.id not in found]
+            found = await _known(change, requests)
+            left = [one for one in requests if one.action.id not in found]
             judged = await _judged(change, left, found)
             found |= await _do(change, caller, judged)
-        return [found[one.action.id] for one in asked]
+        return [found[one.action.id] for one in requests]
 
 
-async def _known(change: Change, asked: Sequence[Asked]) -> dict[str, Done | TradingError]:
+async def _known(
+    change: Change, requests: Sequence[ActionRequest]
+) -> dict[str, Done | TradingError]:
     """Return what was done before."""
-    rows = await change.rows(_SQL["known"], ids=[one.action.id for one in asked])
-    actions = {one.action.id: one.action for one in asked}
+    rows = await change.rows(_SQL["known"], ids=[one.action.id for one in requests])
+    actions = {one.action.id: one.action for one in requests}
     return {row["action_id"]: _same(row, actions[row["action_id"]]) for row in rows}
 
 
 def _same(known: Row, action: Action) -> Done | TradingError:
-    asked: tuple[Any, ...] = (action.subscription_id, action.kind.value, action.ordinal)
-    if (known["subscription_id"], known["kind"], known["ordinal"]) != asked:
+    requests: tuple[Any, ...] = (action.subscription_id, action.kind.value, action.ordinal)
+    if (known["subscription_id"], known["kind"], known["ordinal"]) != requests:
         return RequestIdReused("action_id: was used for another action", field="actionId")
     return Done(known["control_seq"], tuple(known["exits"]))
 
 
 async def _judged(
-    change: Change, asked: Sequence[Asked], found: dict[str, Done | TradingError]
+    change: Change, requests: Sequence[ActionRequest], found: dict[str, Done | TradingError]
 ) -> list[_Judged]:
     """Return what may be done, with its subscription held; what is refused goes to ``found``."""
-    if not asked:
+    if not requests:
         return []
-    held = {one.claimant: await _holds(change, one.claimant) for one in asked}
-    rows = await change.rows(_SQL["lock"], ids=[one.action.subscription_id for one in asked])
+    held = {one.claimant: await _holds(change, one.claimant) for one in requests}
+    rows = await change.rows(_SQL["lock"], ids=[one.action.subscription_id for one in requests])
     present = {row["id"]: row for row in rows}
     judged: list[_Judged] = []
     seen: set[str] = set()
-    for one in asked:
+    for one in requests:
         action = one.action
         try:
             if not held[one.claimant]:
@@ -153,7 +157,7 @@ async def _do(change: Change, caller: Caller, judged: Sequence[_Judged]) -> dict
         if one.action.stop is LossAction.REDUCE_ONLY:
             await change.rows(
                 _SQL["reduce"], proxy=one.before["follower_proxy"], actor=caller.id,
-                reason=one.asked.reason,
+                reason=one.request.reason,
             )  # fmt: skip
     news = [
         {"id": one.before["id"], "stops": one.action.stop is not None,

@@ -63,7 +63,7 @@ class Drift:
             for row in await store.rows(_SQL["shortfalls"], **values):
                 shortfalls[row.pop("asset_id")].append(Shortfall(**row))
             proxy = subscription["follower_proxy"]
-            told = await store.rows(_SQL["wallet"], proxy=proxy)
+            polled = await store.rows(_SQL["wallet"], proxy=proxy)
             wallets = await store.rows(
                 _SQL["wallet_positions"], proxy=proxy, assets=values["assets"]
             )
@@ -76,8 +76,8 @@ class Drift:
                 held_micros=row["shares_micros"],
                 shortfalls=tuple(shortfalls[row["asset_id"]]),
                 lots_micros=at[row["asset_id"]]["lots"],
-                wallet_micros=at[row["asset_id"]]["wallet"] if told else None,
+                wallet_micros=at[row["asset_id"]]["wallet"] if polled else None,
             )
             for row in rows
         ]
-        return found, told[0]["polled_at"] if told else None
+        return found, polled[0]["polled_at"] if polled else None

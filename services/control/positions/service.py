@@ -77,12 +77,12 @@ class HoldingServicer(pb_grpc.HoldingServiceServicer):
         subscription = await self._subscriptions.get(request.id)
         scope, size = f"drift:{request.id}", paging.size(request.page_size)
         after = _after(scope, request.page_token)
-        found, told_at = await self._drift.page(subscription, after, size + 1)
+        found, polled_at = await self._drift.page(subscription, after, size + 1)
         response = pb.GetSubscriptionDriftResponse(
             outcomes=[codec.drift(outcome) for outcome in found[:size]]
         )
-        if told_at is not None:
-            response.wallet_told_at.CopyFrom(timestamp(told_at))
+        if polled_at is not None:
+            response.wallet_told_at.CopyFrom(timestamp(polled_at))
         if len(found) > size:
             last = found[size - 1]
             response.next_page_token = paging.encode(
@@ -93,8 +93,8 @@ class HoldingServicer(pb_grpc.HoldingServiceServicer):
     async def CreateResync(self, request: pb.CreateResyncRequest, context: Context) -> pb.Resync:
         """A preview."""
         subscription = await self._subscriptions.get(request.id)
-        asked = request_id(context, "CreateResync", request)
-        row = await self._resyncs.create(caller_of(context), asked, subscription)
+        idempotency = request_id(context, "CreateResync", request)
+        row = await self._resyncs.create(caller_of(context), idempotency, subscription)
         return resync_codec.resync(row)
 
     async def ListResyncs(

@@ -10,7 +10,7 @@ from tradingtools.domain.resync import ResyncKind
 _SQL = queries("resyncs/queries")
 
 
-async def ask(change: Change, subscription: Row, kind: ResyncKind) -> str:
+async def insert_request(change: Change, subscription: Row, kind: ResyncKind) -> str:
     """Ask for a resync in a change that records it; returns its id."""
     identifier = f"rsy_{secrets.token_hex(16)}"
     await change.rows(

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from services.control.auth.tokens import Caller
 from services.control.paging import Key
 from services.control.preconditions import refuse_other_version
-from services.control.resyncs.requests import ask
+from services.control.resyncs.requests import insert_request
 from services.control.store import SOURCE, RequestId, Row, Store, queries
 from tradingtools import clock
 from tradingtools.domain.errors import Conflict, NotFound, WrongState
@@ -38,7 +38,7 @@ class Resyncs:
         self._store = store
         self._wait_seconds = wait_ms / 1000
 
-    async def create(self, caller: Caller, asked: RequestId | None, subscription: Row) -> Row:
+    async def create(self, caller: Caller, idempotency: RequestId | None, subscription: Row) -> Row:
         """A preview; still REQUESTED when the router takes longer.
 
         Raises:
@@ -53,10 +53,10 @@ class Resyncs:
                 state="DELETED",
             )
         async with self._store.change(caller, SOURCE) as change:
-            known = await change.known_resource(asked)
+            known = await change.known_resource(idempotency)
             if known is None:
-                known = await ask(change, subscription, ResyncKind.ASKED)
-                await change.remember(asked, known)
+                known = await insert_request(change, subscription, ResyncKind.ASKED)
+                await change.remember(idempotency, known)
                 await change.record(
                     "preview resync",
                     _KIND,

@@ -59,8 +59,13 @@ class Risk:
             if not rows or rows[0]["tenant"] != tenant:
                 raise NotFound(f"{tenant} has no wallet {subject}", kind="wallet", id=subject)
         named = {str(name): micros for name, micros in values.items()}
-        told = ", ".join(f"{name} {micros}" for name, micros in sorted(named.items())) or "none"
-        key = {"tenant": tenant, "scope": scope, "subject": subject, "detail": f"{actor}: {told}"}
+        summary = ", ".join(f"{name} {micros}" for name, micros in sorted(named.items())) or "none"
+        key = {
+            "tenant": tenant,
+            "scope": scope,
+            "subject": subject,
+            "detail": f"{actor}: {summary}",
+        }
         if not named:
             await self._store.write(_SQL["remove"], **key)
             return None

@@ -44,9 +44,9 @@ def plain_settings(request: pb.GetLeaderSimulationRequest) -> dict[str, Any]:
     if request.HasField("ratio"):
         columns["sizing_mode"] = "RATIO"
         columns["sizing_micros"] = settings_rules.factor(request.ratio, "ratio")
-    for name, told in _LIMITS.items():
+    for name, field in _LIMITS.items():
         if request.HasField(name):  # type: ignore[arg-type]
-            columns[f"{name}_micros"] = parsing.amount(getattr(request, name), told)
+            columns[f"{name}_micros"] = parsing.amount(getattr(request, name), field)
     return columns
 
 

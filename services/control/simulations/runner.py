@@ -48,7 +48,7 @@ class Runner:
             "TT_ANALYTICS_DIR": shared.analytics_dir,
         }
 
-    async def ask(self, arguments: Sequence[str], request: msgspec.Struct) -> dict[str, Any]:
+    async def run(self, arguments: Sequence[str], request: msgspec.Struct) -> dict[str, Any]:
         """Return the answer.
 
         Args:

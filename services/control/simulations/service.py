@@ -57,7 +57,7 @@ class SimulationServicer(pb_grpc.SimulationServiceServicer):
             if request.HasField("fee_rate")
             else HIGHEST_FEE_RATE_MICROS
         )
-        asked = Simulation(
+        task = Simulation(
             subscription=await self._simulated(request, wallet),
             since_ms=time.since_ms,
             until_ms=time.until_ms,
@@ -65,12 +65,12 @@ class SimulationServicer(pb_grpc.SimulationServiceServicer):
             fee_rate_micros=rate,
             budget_micros=codec.budget(request),
         )
-        answer = await self._runner.ask(["simulate"], asked)
+        answer = await self._runner.run(["simulate"], task)
         return pb.LeaderSimulation(
             wallet=wallet,
             delay_seconds=delay,
             outcome=pb.CopyOutcome(**answer["outcome"]),
-            **_told(time, answer),
+            **_time_fields(time, answer),
         )
 
     async def _simulated(self, request: pb.GetLeaderSimulationRequest, wallet: str) -> Subscription:
@@ -97,7 +97,9 @@ class SimulationServicer(pb_grpc.SimulationServiceServicer):
         follower = rules.with_groups(rules.blank(leader), codec.groups(request))
         answer = await self._compare([follower], time, codec.budget(request))
         (outcome,) = answer["outcomes"]
-        return pb.Backtest(leader=leader, outcome=pb.CopyOutcome(**outcome), **_told(time, answer))
+        return pb.Backtest(
+            leader=leader, outcome=pb.CopyOutcome(**outcome), **_time_fields(time, answer)
+        )
 
     async def GetSettingsPreview(
         self, request: pb.GetSettingsPreviewRequest, context: Context
@@ -113,7 +115,7 @@ class SimulationServicer(pb_grpc.SimulationServiceServicer):
         time = rules.Time(since_ms=now_ms - hours * 3_600_000, until_ms=now_ms)
         answer = await self._compare([current, rules.with_groups(current, groups)], time, None)
         before, after = (pb.CopyOutcome(**outcome) for outcome in answer["outcomes"])
-        return pb.SettingsPreview(current=before, proposed=after, **_told(time, answer))
+        return pb.SettingsPreview(current=before, proposed=after, **_time_fields(time, answer))
 
     async def _compare(
         self, subscriptions: list[Subscription], time: rules.Time, budget_micros: int | None
@@ -124,16 +126,16 @@ class SimulationServicer(pb_grpc.SimulationServiceServicer):
                 dependency=NAME,
                 retry_after_ms="60000",
             )
-        asked = Comparison(
+        task = Comparison(
             subscriptions=subscriptions,
             since_ms=time.since_ms,
             until_ms=time.until_ms,
             budget_micros=budget_micros,
         )
-        return await self._runner.ask(["compare", "--recording", self._runner.recording], asked)
+        return await self._runner.run(["compare", "--recording", self._runner.recording], task)
 
 
-def _told(time: rules.Time, answer: codec.Answer) -> Fields:
+def _time_fields(time: rules.Time, answer: codec.Answer) -> Fields:
     return {
         "since": codec.instant(time.since_ms),
         "until": codec.instant(time.until_ms),

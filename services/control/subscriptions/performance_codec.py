@@ -124,7 +124,7 @@ def _rules(given: Performance) -> Fields:
     if stop is not None:
         limits = {name: getattr(stop, name) for name in _WINDOWS}
         shown["loss_stop"] = {
-            **{name: _told(limit) for name, limit in limits.items() if limit is not None},
+            **{name: _limit_fields(limit) for name, limit in limits.items() if limit is not None},
             "action": f"LOSS_ACTION_{stop.action}",
         }
         if stop.scope is not Scope.SUBSCRIPTION:
@@ -143,7 +143,7 @@ def _rules(given: Performance) -> Fields:
     return shown
 
 
-def _told(limit: Limit) -> Fields:
+def _limit_fields(limit: Limit) -> Fields:
     if limit.amount_micros is not None:
         return {"amount": to_text(limit.amount_micros)}
     return {"fraction": to_text(limit.fraction_micros or 0)}

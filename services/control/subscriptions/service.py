@@ -189,7 +189,7 @@ class ControlServicer(pb_grpc.ControlServiceServicer):
         self, request: pb.GetEngineHealthRequest, context: Context
     ) -> pb.EngineHealth:
         """Return the health of the engine's parts."""
-        return self._engine.told()
+        return self._engine.engine_health()
 
     async def GetCaller(self, request: pb.GetCallerRequest, context: Context) -> pb.Caller:
         """Return whose token came with the call."""

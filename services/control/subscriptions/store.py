@@ -15,7 +15,7 @@ from services.control.parsing import refuse
 from services.control.performance.exits import take_back
 from services.control.performance.rules import PERSON, resumed
 from services.control.preconditions import refuse_other_version
-from services.control.resyncs.requests import ask
+from services.control.resyncs.requests import insert_request
 from services.control.store import SOURCE, Change, RequestId, Row, Store, queries
 from services.control.subscription_row import KIND, locked, not_found
 from services.control.subscriptions.rules import Group, NewSubscription, settings_of
@@ -89,7 +89,7 @@ class Subscriptions:
             await change.remember(request, identifier)
             row = await _record(change, "create", identifier, before=None)
             if new.settings.start is StartMode.MIRROR:
-                await ask(change, row, ResyncKind.START)
+                await insert_request(change, row, ResyncKind.START)
             return row
 
     async def update(
@@ -274,9 +274,9 @@ async def _apply_rules(change: Change, row: Row, wanted: Row) -> None:
         return
     if given and from_json(row["settings"]).shadow:
         raise refuse("performance", "nothing for a shadow: it has no result")
-    asked = performance.from_json(given)
-    await _refuse_unfunded(change, row["follower_proxy"], asked)
-    wanted["scale_micros"] = performance.within(asked, row["scale_micros"])
+    rules = performance.from_json(given)
+    await _refuse_unfunded(change, row["follower_proxy"], rules)
+    wanted["scale_micros"] = performance.within(rules, row["scale_micros"])
 
 
 async def _apply(change: Change, action: str, row: Row, wanted: Row) -> Row:

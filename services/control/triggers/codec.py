@@ -20,7 +20,7 @@ def new_trigger(request: trigger.CreateTriggerRequest) -> rules.NewTrigger:
     kind = TriggerType(name.removeprefix("TRIGGER_TYPE_"))
     terms = trigger_terms(request, request.trigger_price or None)
     rules.check_terms(kind, terms)
-    manual = manual_lots.asked(request)
+    manual = manual_lots.parse(request)
     return rules.NewTrigger(
         wallet=parsing.canonical(ids.wallet, request.wallet, "wallet"),
         condition_id=parsing.canonical(ids.hash32, request.condition_id, "conditionId"),

@@ -1,7 +1,7 @@
 """Lots of what a follower has bought by hand: as large as the caller says.
 
-`tell` is called in the transaction that makes a trigger of such a lot, under the lot's lock, so
-that an exit is either counted here or comes after what was told.
+`report_shares` is called in the transaction that makes a trigger of such a lot, under the lot's
+lock: an exit is either counted here or comes after the caller's report.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from tradingtools.v1 import trigger_service_pb2 as trigger
 _SQL = queries("triggers/queries")
 
 
-def asked(
+def parse(
     request: trigger.CreateTriggerRequest | trigger.CreateSimpleTriggerRequest,
 ) -> ManualLot | None:
     """Return what a create tells of shares bought by hand; None: it names a subscription.
@@ -38,7 +38,7 @@ def asked(
     )
 
 
-async def tell(change: Change, new: NewTrigger, lot: ManualLot) -> None:
+async def report_shares(change: Change, new: NewTrigger, lot: ManualLot) -> None:
     """Make the lot hold what the caller says it holds.
 
     Raises:

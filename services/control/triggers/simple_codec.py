@@ -46,7 +46,7 @@ def new_trigger(request: trigger.CreateSimpleTriggerRequest) -> NewTrigger:
             raise parsing.refuse("size", "the price of a hundredth of a share, or more")
         if size >= _SHARES_MICROS:
             raise parsing.refuse("size", "less than the price of 1000000000 shares")
-    manual = manual_lots.asked(request)
+    manual = manual_lots.parse(request)
     return NewTrigger(
         wallet=parsing.canonical(ids.wallet, request.wallet_address, "walletAddress"),
         condition_id=parsing.canonical(ids.hash32, request.condition_id, "conditionId"),

@@ -66,7 +66,7 @@ class Triggers:
             if new.manual is not None:
                 if self._one_owner:
                     await wallet_owners.hold(change, _follower(new, new.manual), "manualLot")
-                await manual_lots.tell(change, new, new.manual)
+                await manual_lots.report_shares(change, new, new.manual)
             else:
                 await _refuse_foreign(change, new)
             identifier = f"trg_{secrets.token_hex(16)}"

@@ -114,14 +114,14 @@ class UserServicer(pb_grpc.UserServiceServicer):
         exchanges = rules.exchanges(role, request.exchanges)
         key = idempotency_key(context)
         user_id = _new_id(caller_of(context), key)
-        asked = hashlib.sha256(request.SerializeToString(deterministic=True)).digest()
-        known = None if key is None else await self._users.made(user_id, asked)
+        digest = hashlib.sha256(request.SerializeToString(deterministic=True)).digest()
+        known = None if key is None else await self._users.made(user_id, digest)
         password = ""
         if known is None:
             password = one_time()
             hash_ = await self._passwords.hashed(password)
             known = await self._users.create(
-                NewUser(user_id, request.name, role, exchanges, asked), hash_, _by(context)
+                NewUser(user_id, request.name, role, exchanges, digest), hash_, _by(context)
             )
         return pb.CreatedUser(
             user=pb.User(**codec.user(known)), one_time_password=password, id=user_id

@@ -40,7 +40,7 @@ class NewUser(NamedTuple):
     name: str
     role: Role
     exchanges: Sequence[str]
-    asked: bytes
+    digest: bytes
     """Digest of the request."""
 
 
@@ -126,14 +126,14 @@ class Users:
         """Return the sessions that go on of a user, or of the caller when ``user_id`` is empty."""
         return await self._store.rows(_SQL["sessions"], user=user_id, actor=actor)
 
-    async def made(self, user_id: str, asked: bytes) -> Row | None:
+    async def made(self, user_id: str, digest: bytes) -> Row | None:
         """Return what a request under the same Idempotency-Key has made; None: nothing.
 
         Raises:
             RequestIdReused: it was another request.
         """
         rows = await self._store.rows(_SQL["made"], id=user_id)
-        if rows and bytes(rows[0]["request_hash"]) != asked:
+        if rows and bytes(rows[0]["request_hash"]) != digest:
             raise RequestIdReused(
                 "Idempotency-Key: was used with another request", field="Idempotency-Key"
             )
@@ -157,7 +157,7 @@ class Users:
             made = await change.rows(
                 _SQL["create"],
                 id=new.id, name=new.name, role=new.role, exchanges=list(new.exchanges),
-                request_hash=new.asked, hash=hash_, one_time_s=rules.ONE_TIME_S, first=first,
+                request_hash=new.digest, hash=hash_, one_time_s=rules.ONE_TIME_S, first=first,
                 actor=by.actor, address=by.address,
                 detail=_said(new.role, new.exchanges, disabled=False),
             )  # fmt: skip

@@ -72,7 +72,7 @@ def new_wallet(request: pb.CreateWalletRequest, caller: Caller, key: str | None)
     most = parsing.amount(request.max_order, "maxOrder")
     if most == 0:
         raise parsing.refuse("maxOrder", "more than 0")
-    asked = request.SerializeToString(deterministic=True)
+    body = request.SerializeToString(deterministic=True)
     return AddWallet(
         actor=caller.id,
         tenant=request.tenant or _DEFAULT_TENANT,
@@ -83,7 +83,7 @@ def new_wallet(request: pb.CreateWalletRequest, caller: Caller, key: str | None)
         key_id=request.key_id,
         sealed=_sealed(request.sealed),
         request_key=b"" if key is None else _digest(f"{caller.namespace}:{key}".encode()),
-        request_hash=b"" if key is None else _digest(asked),
+        request_hash=b"" if key is None else _digest(body),
     )
 
 

@@ -39,8 +39,8 @@ class WalletServicer(pb_grpc.WalletServiceServicer):
 
     async def CreateWallet(self, request: pb.CreateWalletRequest, context: Context) -> pb.Wallet:
         """Hand sealed credentials on."""
-        ask = codec.new_wallet(request, caller_of(context), idempotency_key(context))
-        return await self._shown(await self._signer.change(ask))
+        change = codec.new_wallet(request, caller_of(context), idempotency_key(context))
+        return await self._shown(await self._signer.change(change))
 
     async def ListWallets(
         self, request: pb.ListWalletsRequest, context: Context
@@ -64,18 +64,18 @@ class WalletServicer(pb_grpc.WalletServiceServicer):
 
     async def DeleteWallet(self, request: pb.DeleteWalletRequest, context: Context) -> pb.Wallet:
         """Have its credentials erased."""
-        ask = RetireWallet(actor=caller_of(context).id, wallet=request.id)
-        return await self._shown(await self._signer.change(ask))
+        change = RetireWallet(actor=caller_of(context).id, wallet=request.id)
+        return await self._shown(await self._signer.change(change))
 
     async def RotateWallet(self, request: pb.RotateWalletRequest, context: Context) -> pb.Wallet:
         """Hand other credentials on, or have them wrapped anew."""
-        ask = codec.rotation(request, caller_of(context).id)
-        return await self._shown(await self._signer.change(ask))
+        change = codec.rotation(request, caller_of(context).id)
+        return await self._shown(await self._signer.change(change))
 
     async def CheckWallet(self, request: pb.CheckWalletRequest, context: Context) -> pb.Wallet:
         """Have the exchange asked."""
-        ask = CheckWallet(actor=caller_of(context).id, wallet=request.id)
-        return await self._shown(await self._signer.change(ask))
+        change = CheckWallet(actor=caller_of(context).id, wallet=request.id)
+        return await self._shown(await self._signer.change(change))
 
     async def ListExchanges(
         self, _request: pb.ListExchangesRequest, context: Context

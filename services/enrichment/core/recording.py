@@ -158,17 +158,17 @@ TRADES = "leader.traded"
 
 def leader_trade(event: EventRow) -> LeaderTradeRow:
     """Return the row of a ``leader.traded``. Raises msgspec.DecodeError, AmountError."""
-    told = _TRADE.decode(event.data)
+    payload = _TRADE.decode(event.data)
     return LeaderTradeRow(
-        leader=told.leader,
-        leader_tx=told.leader_tx,
-        asset_id=told.asset_id,
-        side=told.side,
-        size_micros=parse_exact(told.size),
-        price_micros=parse_rounded(told.price),
-        count=told.count,
-        condition_id=told.condition_id,
-        traded_ms=told.traded_ms,
+        leader=payload.leader,
+        leader_tx=payload.leader_tx,
+        asset_id=payload.asset_id,
+        side=payload.side,
+        size_micros=parse_exact(payload.size),
+        price_micros=parse_rounded(payload.price),
+        count=payload.count,
+        condition_id=payload.condition_id,
+        traded_ms=payload.traded_ms,
         event_number=event.number,
     )
 
@@ -179,25 +179,25 @@ def fill(event: EventRow) -> FillRow | None:
     Raises:
         msgspec.DecodeError, AmountError: it is no such event.
     """
-    told = _ORDER.decode(event.data)
-    if told.fill is None:
+    payload = _ORDER.decode(event.data)
+    if payload.fill is None:
         return None
     return FillRow(
         event_number=event.number,
         at_ms=event.at_ms,
-        order_id=told.order_id,
-        trade_id=told.fill.trade_id,
-        purpose=told.purpose,
-        subscription_id=told.subscription_id,
-        follower_proxy=told.follower.follower_proxy,
-        leader=told.leader,
-        leader_tx=told.leader_tx,
-        condition_id=told.condition_id,
-        asset_id=told.asset_id,
-        side=told.side,
-        size_micros=parse_exact(told.fill.size),
-        notional_micros=parse_exact(told.fill.notional),
-        fee_micros=parse_exact(told.fill.fee),
+        order_id=payload.order_id,
+        trade_id=payload.fill.trade_id,
+        purpose=payload.purpose,
+        subscription_id=payload.subscription_id,
+        follower_proxy=payload.follower.follower_proxy,
+        leader=payload.leader,
+        leader_tx=payload.leader_tx,
+        condition_id=payload.condition_id,
+        asset_id=payload.asset_id,
+        side=payload.side,
+        size_micros=parse_exact(payload.fill.size),
+        notional_micros=parse_exact(payload.fill.notional),
+        fee_micros=parse_exact(payload.fill.fee),
         reversed=int(event.type == "order.fill_reversed"),
     )
 
@@ -260,7 +260,7 @@ def mark(book: Book, at_ms: int) -> MarkRow:
         bid_micros=bid,
         ask_micros=ask,
         mark_micros=worth if payout is None else payout,
-        fresh=int(book.told),
+        fresh=int(book.usable),
     )
 
 

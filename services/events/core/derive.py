@@ -92,19 +92,19 @@ def derive(row: Source) -> tuple[Event, ...]:
         Event(
             log_number=row.number,
             part=part,
-            type=str(told.type),
-            subject=told.subject,
+            type=str(draft.type),
+            subject=draft.subject,
             at=row.at,
-            follower_proxy=told.follower_proxy,
-            subscription_id=told.subscription_id,
-            traceparent=told.traceparent,
-            data=_encode(told.data).decode(),
+            follower_proxy=draft.follower_proxy,
+            subscription_id=draft.subscription_id,
+            traceparent=draft.traceparent,
+            data=_encode(draft.data).decode(),
         )
-        for part, told in enumerate(_tell(row))
+        for part, draft in enumerate(_drafts(row))
     )
 
 
-class _Told(msgspec.Struct, frozen=True, kw_only=True):
+class _Draft(msgspec.Struct, frozen=True, kw_only=True):
     type: EventType
     subject: str
     data: Payload
@@ -114,12 +114,12 @@ class _Told(msgspec.Struct, frozen=True, kw_only=True):
 
 
 @singledispatch
-def _tell(row: Source) -> Iterator[_Told]:
+def _drafts(row: Source) -> Iterator[_Draft]:
     raise TypeError(f"no events are made of {type(row).__name__}")
 
 
-@_tell.register
-def _(row: OrderMoved) -> Iterator[_Told]:
+@_drafts.register
+def _(row: OrderMoved) -> Iterator[_Draft]:
     kind = _order_type(row)
     if kind is not None:
         data = structs.replace(
@@ -138,8 +138,8 @@ def _order_type(row: OrderMoved) -> EventType | None:
     return ORDER_EVENTS[source, target]
 
 
-@_tell.register
-def _(row: Booked) -> Iterator[_Told]:
+@_drafts.register
+def _(row: Booked) -> Iterator[_Draft]:
     data = structs.replace(
         _order_data(row.order, row.order_state), filled_size=to_text(row.filled_micros)
     )
@@ -195,9 +195,9 @@ def _position_data(row: Booked) -> PositionData:
     )
 
 
-@_tell.register
-def _(row: PaidOut) -> Iterator[_Told]:
-    yield _Told(
+@_drafts.register
+def _(row: PaidOut) -> Iterator[_Draft]:
+    yield _Draft(
         type=EventType.POSITION_RESOLVED,
         subject=f"positions/{row.follower_proxy}/{row.asset_id}/{row.origin}",
         follower_proxy=row.follower_proxy,
@@ -215,9 +215,9 @@ def _(row: PaidOut) -> Iterator[_Told]:
     )
 
 
-@_tell.register
-def _(row: Corrected) -> Iterator[_Told]:
-    yield _Told(
+@_drafts.register
+def _(row: Corrected) -> Iterator[_Draft]:
+    yield _Draft(
         type=EventType.POSITION_CORRECTED,
         subject=f"positions/{row.follower_proxy}/{row.asset_id}/{row.origin}",
         follower_proxy=row.follower_proxy,
@@ -234,12 +234,12 @@ def _(row: Corrected) -> Iterator[_Told]:
     )
 
 
-@_tell.register
-def _(row: TriggerMoved) -> Iterator[_Told]:
+@_drafts.register
+def _(row: TriggerMoved) -> Iterator[_Draft]:
     kind = _trigger_type(row)
     if kind is None:
         return
-    yield _Told(
+    yield _Draft(
         type=kind,
         subject=f"triggers/{row.trigger_id}",
         follower_proxy=row.follower_proxy,
@@ -267,14 +267,14 @@ def _trigger_type(row: TriggerMoved) -> EventType | None:
     return TRIGGER_EVENTS[TriggerStatus(row.from_status), TriggerStatus(row.to_status)]
 
 
-@_tell.register
-def _(row: ControlChanged) -> Iterator[_Told]:
+@_drafts.register
+def _(row: ControlChanged) -> Iterator[_Draft]:
     kind = _control_type(row)
     if kind is None:
         return
     state = row.after or row.before or {}
     follower = str(state.get("follower_proxy") or (row.subject if row.kind == "funding" else ""))
-    yield _Told(
+    yield _Draft(
         type=kind,
         subject=f"{_PLURALS.get(row.kind, row.kind)}/{row.subject}",
         follower_proxy=follower,
@@ -298,12 +298,12 @@ _PLURALS = {
     "funding": "wallets",
     "message": "messages",
 }
-_TOLD_ELSEWHERE = frozenset({"trigger", "breaker"})
+_OWN_EVENTS = frozenset({"trigger", "breaker"})
 """Kinds of control changes whose subjects have events of their own."""
 
 
 def _control_type(row: ControlChanged) -> EventType | None:
-    if row.kind in _TOLD_ELSEWHERE:
+    if row.kind in _OWN_EVENTS:
         return None
     if row.kind == "subscription":
         return SUBSCRIPTION_EVENTS.get(row.action, EventType.OPERATOR_ACTED)
@@ -312,9 +312,9 @@ def _control_type(row: ControlChanged) -> EventType | None:
     return EventType.WALLET_FUNDED if row.kind == "funding" else EventType.OPERATOR_ACTED
 
 
-@_tell.register
-def _(row: BreakerMoved) -> Iterator[_Told]:
-    yield _Told(
+@_drafts.register
+def _(row: BreakerMoved) -> Iterator[_Draft]:
+    yield _Draft(
         type=BREAKER_EVENTS[row.to_state],
         subject=f"breakers/{row.dependency}",
         data=BreakerData(
@@ -326,9 +326,9 @@ def _(row: BreakerMoved) -> Iterator[_Told]:
     )
 
 
-@_tell.register
-def _(row: Quarantined) -> Iterator[_Told]:
-    yield _Told(
+@_drafts.register
+def _(row: Quarantined) -> Iterator[_Draft]:
+    yield _Draft(
         type=EventType.MESSAGE_QUARANTINED,
         subject=f"messages/{row.number}",
         data=MessageData(
@@ -341,9 +341,9 @@ def _(row: Quarantined) -> Iterator[_Told]:
     )
 
 
-@_tell.register
-def _(row: WebhookChanged) -> Iterator[_Told]:
-    yield _Told(
+@_drafts.register
+def _(row: WebhookChanged) -> Iterator[_Draft]:
+    yield _Draft(
         type=WEBHOOK_EVENTS[row.action],
         subject=f"webhook-endpoints/{row.endpoint_id}",
         data=WebhookData(
@@ -358,11 +358,11 @@ def _origin(url: str) -> str:
     return f"{parts.scheme}://{parts.netloc}"
 
 
-@_tell.register
-def _(row: CredentialsChanged) -> Iterator[_Told]:
+@_drafts.register
+def _(row: CredentialsChanged) -> Iterator[_Draft]:
     kind = CREDENTIALS_EVENTS[row.action]
     if kind is not None:
-        yield _Told(
+        yield _Draft(
             type=kind,
             subject=f"wallets/{row.wallet_id}",
             data=CredentialsData(
@@ -377,15 +377,15 @@ def _(row: CredentialsChanged) -> Iterator[_Told]:
         )
 
 
-@_tell.register
-def _(row: BotMoved) -> Iterator[_Told]:
+@_drafts.register
+def _(row: BotMoved) -> Iterator[_Draft]:
     kind, state, command = _bot_type(row)
     if kind is not None:
         data = BotData(
             **msgspec.structs.asdict(row.bot), actor=row.actor, state=state, command=command,
             reason=row.reason,
         )  # fmt: skip
-        yield _Told(type=kind, subject=f"bots/{row.bot.bot_id}", data=data)
+        yield _Draft(type=kind, subject=f"bots/{row.bot.bot_id}", data=data)
 
 
 _RESUMED = (BotState.PAUSED, BotState.RISK_STOPPED)
@@ -406,8 +406,8 @@ def _bot_type(row: BotMoved) -> tuple[EventType | None, str, str]:
     return kind, row.what, ""
 
 
-@_tell.register
-def _(row: RiskMoved) -> Iterator[_Told]:
+@_drafts.register
+def _(row: RiskMoved) -> Iterator[_Draft]:
     if row.limit_name == RiskLimit.KILL_SWITCH:
         kind = KILL_SWITCH_EVENTS[row.action]
     else:
@@ -419,7 +419,7 @@ def _(row: RiskMoved) -> Iterator[_Told]:
         action=row.action if reaching else "", detail=row.detail,
     )  # fmt: skip
     subject = "/".join(("risk", row.tenant, row.scope, row.subject, row.limit_name))
-    yield _Told(type=kind, subject=subject, data=data)
+    yield _Draft(type=kind, subject=subject, data=data)
 
 
 def _about(row: RiskMoved) -> str:
@@ -428,8 +428,8 @@ def _about(row: RiskMoved) -> str:
     return "each market" if row.subject == "*" else f"the {row.scope.lower()} {row.subject}"
 
 
-@_tell.register
-def _(row: BotOrderMoved) -> Iterator[_Told]:
+@_drafts.register
+def _(row: BotOrderMoved) -> Iterator[_Draft]:
     source = BotOrderState(row.from_state) if row.from_state else None
     kind = BOT_ORDER_EVENTS[source, BotOrderState(row.to_state)]
     if kind is not None:
@@ -437,11 +437,11 @@ def _(row: BotOrderMoved) -> Iterator[_Told]:
             _bot_order(row.bot, row, row.filled), price=row.price, size=row.size,
             state=row.to_state, previous_state=row.from_state, code=row.code,
         )  # fmt: skip
-        yield _Told(type=kind, subject=_of_bot_order(row), data=data)
+        yield _Draft(type=kind, subject=_of_bot_order(row), data=data)
 
 
-@_tell.register
-def _(row: BotFilled) -> Iterator[_Told]:
+@_drafts.register
+def _(row: BotFilled) -> Iterator[_Draft]:
     fill = BotFillData(
         trade_id=row.trade_id,
         price=units_text(row.price, row.price_digits),
@@ -452,7 +452,7 @@ def _(row: BotFilled) -> Iterator[_Told]:
     )
     filled = _bot_order(row.bot, row, units_text(row.filled, row.size_digits))
     undone = EventType.BOT_ORDER_FILL_REVERSED
-    yield _Told(
+    yield _Draft(
         type=undone if row.undone else EventType.BOT_ORDER_FILLED,
         subject=_of_bot_order(row),
         data=structs.replace(filled, fill=fill),
@@ -474,17 +474,17 @@ def _bot_order(bot: BotFacts, row: BotOrderMoved | BotFilled, filled: str) -> Bo
     )
 
 
-@_tell.register
-def _(row: ProcessMoved) -> Iterator[_Told]:
-    yield _Told(
+@_drafts.register
+def _(row: ProcessMoved) -> Iterator[_Draft]:
+    yield _Draft(
         type=ENGINE_EVENTS[row.action],
         subject=f"processes/{row.process}",
         data=EngineData(process=row.process, detail=row.detail),
     )
 
 
-@_tell.register
-def _(row: Claimed) -> Iterator[_Told]:
+@_drafts.register
+def _(row: Claimed) -> Iterator[_Draft]:
     for fill in row.payload.rows:
         yield structs.replace(_leader_traded(fill), traceparent=row.payload.traceparent)
     for decision in row.payload.decisions:
@@ -493,8 +493,8 @@ def _(row: Claimed) -> Iterator[_Told]:
             yield structs.replace(_skipped(decision), traceparent=row.payload.traceparent)
 
 
-def _leader_traded(fill: LeaderFill) -> _Told:
-    return _Told(
+def _leader_traded(fill: LeaderFill) -> _Draft:
+    return _Draft(
         type=EventType.LEADER_TRADED,
         subject=f"leaders/{fill.leader}",
         data=LeaderTradeData(
@@ -512,8 +512,8 @@ def _leader_traded(fill: LeaderFill) -> _Told:
     )
 
 
-def _skipped(decision: Decision) -> _Told:
-    return _Told(
+def _skipped(decision: Decision) -> _Draft:
+    return _Draft(
         type=EventType.COPY_SKIPPED,
         subject=f"subscriptions/{decision.subscription_id}",
         follower_proxy=decision.follower_proxy,
@@ -535,8 +535,8 @@ def _skipped(decision: Decision) -> _Told:
     )
 
 
-def _of_order(kind: EventType, order: OrderFacts, data: Payload) -> _Told:
-    return _Told(
+def _of_order(kind: EventType, order: OrderFacts, data: Payload) -> _Draft:
+    return _Draft(
         type=kind,
         subject=f"orders/{order.order_key}",
         follower_proxy=order.follower_proxy,

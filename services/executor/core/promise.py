@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import Enum, auto
 
-from tradingtools.venues.ports import Capabilities, NotTold
+from tradingtools.venues.ports import Capabilities, CapabilitiesUnknown
 
 
 class Promise(Enum):
@@ -13,17 +13,21 @@ class Promise(Enum):
     HOLDS = auto()
     WITHDRAWN = auto()
     """The same bytes would be a second order: confirm finds out in another way."""
-    UNTOLD = auto()
+    NOT_REPORTED = auto()
     """Nothing is sent now; the next answer decides."""
 
 
-def judge(told: Capabilities | NotTold, *, by_settings: bool) -> Promise:
+def judge(capabilities: Capabilities | CapabilitiesUnknown, *, by_settings: bool) -> Promise:
     """Return whether the same bytes under the same key can only be one order.
 
     Args:
-        told: by insiders-api, a moment ago.
+        capabilities: by insiders-api, a moment ago.
         by_settings: it had never said so when confirm decided, and the settings do.
     """
-    if isinstance(told, Capabilities):
-        return Promise.HOLDS if told.idempotency else Promise.WITHDRAWN
-    return Promise.HOLDS if by_settings and told is NotTold.NOT_OFFERED else Promise.UNTOLD
+    if isinstance(capabilities, Capabilities):
+        return Promise.HOLDS if capabilities.idempotency else Promise.WITHDRAWN
+    return (
+        Promise.HOLDS
+        if by_settings and capabilities is CapabilitiesUnknown.NOT_OFFERED
+        else Promise.NOT_REPORTED
+    )

@@ -33,12 +33,12 @@ class Evaluation:
 
 
 def batches(
-    asked: Sequence[Evaluation], shares: Callable[[LotKey], int], last: Collection[LotKey]
+    evaluations: Sequence[Evaluation], shares: Callable[[LotKey], int], last: Collection[LotKey]
 ) -> list[list[Evaluation]]:
     """Part them into whole lots, up to so many triggers; those that fire come first.
 
     Args:
-        asked: in the order in which the triggers of a lot are judged.
+        evaluations: in the order in which the triggers of a lot are judged.
         shares: that a lot holds, micros.
         last: lots that come after all others, each alone.
     """
@@ -46,7 +46,7 @@ def batches(
     pressing: list[list[Evaluation]] = []
     patient: list[list[Evaluation]] = []
     apart: list[list[Evaluation]] = []
-    for key, of_lot in by_lot(asked).items():
+    for key, of_lot in by_lot(evaluations).items():
         if key in last:
             apart.append(of_lot)
         elif any(each.verdict is Judgement.FIRE for each in of_lot):
@@ -63,15 +63,15 @@ def batches(
     ]
 
 
-def fires(asked: Iterable[Evaluation]) -> bool:
+def fires(evaluations: Iterable[Evaluation]) -> bool:
     """Return whether all that is asked is to fire."""
-    return all(each.verdict is Judgement.FIRE for each in asked)
+    return all(each.verdict is Judgement.FIRE for each in evaluations)
 
 
-def by_lot(asked: Iterable[Evaluation]) -> dict[LotKey, list[Evaluation]]:
+def by_lot(evaluations: Iterable[Evaluation]) -> dict[LotKey, list[Evaluation]]:
     """Return the same by lot, in the order given."""
     lots: dict[LotKey, list[Evaluation]] = {}
-    for each in asked:
+    for each in evaluations:
         lots.setdefault(lot_of(each.trigger), []).append(each)
     return lots
 

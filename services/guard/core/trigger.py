@@ -21,7 +21,7 @@ from tradingtools.domain.trigger_types import Rung, TriggerType
 
 RISING = frozenset({TriggerType.TAKE_PROFIT, TriggerType.LADDER})
 """These fire at a price or above it, all other priced ones at it or below it."""
-TOLD_MICROS = 10_000
+REPORTED_MICROS = 10_000
 """The history tells a peak that is so far above the last one it told: a cent."""
 
 

@@ -26,7 +26,7 @@ class _Trade:
     """The newest of equal rows."""
     kept_back: dict[RowKey, Fact] = field(default_factory=dict)
     """Of catch-up, not told."""
-    told: int = 0
+    announced: int = 0
     """Shares, 1e-6: the greatest total of a source that was told."""
     weighed: bool = False
     """Whether what the leader is worth was told with it."""
@@ -45,13 +45,13 @@ class Announcements:
     def __init__(self) -> None:
         self._trades: dict[tuple[str, str], dict[_Key, _Trade]] = {}
 
-    def fed(self, fact: Fact) -> None:
+    def note_feed(self, fact: Fact) -> None:
         """Note a fact that was published from the feed."""
         trade = self._note(fact)
-        trade.told = max(trade.told, trade.total("FEED"))
+        trade.announced = max(trade.announced, trade.total("FEED"))
         trade.weighed = trade.weighed or fact.equity is not None
 
-    def caught_up(self, facts: Iterable[Fact]) -> list[Fact]:
+    def to_announce(self, facts: Iterable[Fact]) -> list[Fact]:
         """Return those facts that catch-up has found and that are to be told, in their order."""
         trades: dict[int, _Trade] = {}
         for fact in facts:
@@ -62,11 +62,11 @@ class Announcements:
         news: list[Fact] = []
         for trade in trades.values():
             weighs = any(fact.equity is not None for fact in trade.kept_back.values())
-            if trade.total("CATCH_UP") > trade.told or (weighs and not trade.weighed):
-                news += self._tell(trade)
+            if trade.total("CATCH_UP") > trade.announced or (weighs and not trade.weighed):
+                news += self._announce(trade)
         return news
 
-    def again(self) -> list[Fact]:
+    def remembered(self) -> list[Fact]:
         """Return everything that is remembered: a reader has lost what he was told."""
         return [
             fact
@@ -90,9 +90,9 @@ class Announcements:
         return trade
 
     @staticmethod
-    def _tell(trade: _Trade) -> list[Fact]:
-        told = list(trade.kept_back.values())
+    def _announce(trade: _Trade) -> list[Fact]:
+        announced = list(trade.kept_back.values())
         trade.kept_back.clear()
-        trade.told = max(trade.told, trade.total("CATCH_UP"))
-        trade.weighed = trade.weighed or any(fact.equity is not None for fact in told)
-        return told
+        trade.announced = max(trade.announced, trade.total("CATCH_UP"))
+        trade.weighed = trade.weighed or any(fact.equity is not None for fact in announced)
+        return announced

@@ -94,7 +94,7 @@ class Merger:
         counts.by_source[source] = count
         if count <= counts.feed:
             return None
-        net = transaction.told(row, counts, count, caught_up=False)
+        net = transaction.take(row, counts, count, caught_up=False)
         self._holdings[row.leader].moved(row.asset_id, transaction.at, net)
         fact = self._fact(row, count, "FEED", transaction)
         self._forget_old(now_ms)
@@ -134,7 +134,7 @@ class Merger:
             transaction = self._touch(row, now_ms, (traceparents or {}).get(row.tx, ""))
             counts = transaction.counts(row_key(row))
             if count > counts.caught_up:
-                net = transaction.told(row, counts, count, caught_up=True)
+                net = transaction.take(row, counts, count, caught_up=True)
                 self._holdings[row.leader].moved(row.asset_id, transaction.at, net)
                 grown.append((row, count, transaction, count > counts.feed))
         if positions is not None:

@@ -26,7 +26,7 @@ def entry_id(cursor: int) -> str:
     return f"{cursor >> _BITS}-{cursor & _COUNTER}"
 
 
-def told_ms(cursor: int) -> int:
+def cursor_ms(cursor: int) -> int:
     """Return when a cursor was given, at the latest."""
     return cursor >> _BITS
 

@@ -58,7 +58,7 @@ class Transaction:
             found = self.rows[key] = Counts()
         return found
 
-    def told(self, row: TradeRow, counts: Counts, count: int, *, caught_up: bool) -> int:
+    def take(self, row: TradeRow, counts: Counts, count: int, *, caught_up: bool) -> int:
         """Take a count that has grown; return the net shares that the transaction moves now.
 
         Of each side the greater total of feed and catch-up counts, 1e-6.

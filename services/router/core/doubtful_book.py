@@ -99,14 +99,14 @@ def cautious(trade: LeaderTrade, book: Book) -> Book:
 def spread_unseen(settings: CopySettings, book: Book) -> str | None:
     """Return why a spread that is asked for cannot be judged; None: it can, or nobody asks."""
     most = settings.max_spread_micros
-    if most is None or book.told:
+    if most is None or book.usable:
         return None
     return f"spread {to_text(most)} wanted, {_said(book)}"
 
 
 def objection(settings: CopySettings, book: Book) -> Skip | None:
     """Return why an entry is not ordered without its book's depth; None: it is ordered."""
-    if book.told:
+    if book.usable:
         return None
     least = settings.min_depth_micros
     if least:
@@ -125,8 +125,8 @@ def wait_ms(settings: CopySettings) -> int:
     """Return how long an entry waits for a good book; 0: not at all."""
     if settings.on_doubtful_book is not DoubtfulBook.WAIT:
         return 0
-    asked = settings.doubtful_book_wait_ms
-    return DOUBTFUL_BOOK_WAIT_MS if asked is None else asked
+    configured = settings.doubtful_book_wait_ms
+    return DOUBTFUL_BOOK_WAIT_MS if configured is None else configured
 
 
 def _said(book: Book) -> str:

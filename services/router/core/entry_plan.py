@@ -86,7 +86,7 @@ def _decide(
             leader_version=_judged_by(subscription, context),
         )
     verdict = _judge(trade, subscription, start, owner, held, context)
-    if before is not None and isinstance(verdict, Skip) and _told_again(trade, before, context):
+    if before is not None and isinstance(verdict, Skip) and _repeated(trade, before, context):
         # Two minutes later all is too old: why it was not copied then, or why no more, stays.
         return before, None
     order = None
@@ -115,7 +115,7 @@ def _judged_by(subscription: Subscription, context: Context) -> str:
     return context.leader.version
 
 
-def _told_again(trade: LeaderTrade, before: Copy, context: Context) -> bool:
+def _repeated(trade: LeaderTrade, before: Copy, context: Context) -> bool:
     """Return whether another source reports known rows, and none is larger than was judged."""
     known = before.judged_size_micros, before.judged_notional_micros
     return context.quiet_ms is not None and known == (trade.size_micros, trade.notional_micros)

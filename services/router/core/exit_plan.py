@@ -193,8 +193,8 @@ def _of_what_is_left(trade: LeaderTrade, start: Copy, lot: LotView) -> Copy:
     other sells have left by now, which may have been judged since by a smaller holding."""
     if not 0 < start.judged_size_micros < trade.size_micros:
         return start
-    asked = _before(trade, start, start.owned_micros) + start.carried_micros - start.passed_micros
-    own_left = max(asked - lot.sold_micros, lot.own_micros)
+    target = _before(trade, start, start.owned_micros) + start.carried_micros - start.passed_micros
+    own_left = max(target - lot.sold_micros, lot.own_micros)
     taken = lot.leaving_micros + lot.promised_micros + lot.later_micros + own_left
     open_ = {each.order_key: each for each in (*lot.unresolved, *lot.sales)}
     left = {key: each.portion_micros for key, each in open_.items()}
@@ -263,7 +263,7 @@ def _still_to_sell(trade: LeaderTrade, copy: Copy, standing: Standing) -> int:
     if switched_off(copy.frozen) is not None:
         return 0
     # What was claimed is going, even when it was raised to the minimum order.
-    return max(_asked(trade, copy) - standing.sold_micros, standing.own_micros)
+    return max(_target(trade, copy) - standing.sold_micros, standing.own_micros)
 
 
 def came_after(trade: LeaderTrade, subscription: Subscription, holding_age_ms: int) -> bool:
@@ -512,10 +512,10 @@ def switched_off(subscription: Subscription) -> Skip | None:
 
 
 def _still_wanted(trade: LeaderTrade, start: Copy) -> int:
-    return _asked(trade, start) - start.ordered_size_micros
+    return _target(trade, start) - start.ordered_size_micros
 
 
-def _asked(trade: LeaderTrade, copy: Copy) -> int:
+def _target(trade: LeaderTrade, copy: Copy) -> int:
     """Return the shares that a sell asks for in all slices: its own part, and what was too
     small."""
     return _part(trade, copy) + copy.carried_micros - copy.passed_micros

@@ -118,5 +118,5 @@ def _limit(subscription: Subscription, book: Book, price_micros: int, below_ppm:
     """Return the lower of the leader's price and the best bid, less the widening."""
     slippage = subscription.settings.exit_max_slippage_micros
     lowest = 0 if slippage is None else -(-price_micros * (MICROS - slippage) // MICROS)
-    bid = book.bids[0][0] if book.told and book.bids else price_micros
+    bid = book.bids[0][0] if book.usable and book.bids else price_micros
     return limit_below(min(bid, price_micros), below_ppm, book.market, lowest_micros=lowest)

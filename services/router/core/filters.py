@@ -107,7 +107,7 @@ def _buys(settings: CopySettings, signal: Signal) -> str | None:
 
 def _spread(settings: CopySettings, signal: Signal) -> str | None:
     most, book = settings.max_spread_micros, signal.book
-    if most is None or not book.told:
+    if most is None or not book.usable:
         return None
     ask = book.asks[0][0] if book.asks else MICROS
     bid = book.bids[0][0] if book.bids else 0

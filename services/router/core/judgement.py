@@ -362,7 +362,7 @@ def context_of(
         entry_ttl_ms=header.entry_ttl_ms,
         entry_least_ms=header.entry_least_ms,
         exit_ttl_ms=header.exit_ttl_ms,
-        exposure=_asked(exposures),
+        exposure=_exposure_of(exposures),
         entry_owner=owners.get,
         body_of=no_body,
         quiet_ms=judgement.quiet_ms,
@@ -430,7 +430,7 @@ def order_of(values: Values) -> Order:
     return msgspec.convert(dict(zip(_ORDER, values, strict=True)), Order)
 
 
-def _asked(exposures: Mapping[str, Exposure]) -> Callable[[Subscription], Exposure]:
+def _exposure_of(exposures: Mapping[str, Exposure]) -> Callable[[Subscription], Exposure]:
     return lambda subscription: exposures[subscription.id]
 
 

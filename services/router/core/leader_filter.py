@@ -42,13 +42,13 @@ def _unknown(wanted: LeaderFilter, facts: LeaderFacts | None, now_ms: int) -> st
     age_ms = now_ms - facts.as_of_ms
     if age_ms > most * 1000:
         return f"statistics {age_ms} ms old > {most * 1000} ms (snapshot {facts.version})"
-    asked = {
+    bounds = {
         "win rate": (wanted.min_win_rate_micros, facts.win_rate_micros),
         "profit factor": (wanted.min_profit_factor_micros, facts.profit_factor_micros),
         "drawdown": (wanted.max_drawdown_micros, facts.drawdown_micros),
         "copyability": (wanted.min_copyability_micros, facts.copyability_micros),
     }
-    for name, (bound, known) in asked.items():
+    for name, (bound, known) in bounds.items():
         if bound is not None and known is None:
             return f"{name} not known (snapshot {facts.version})"
     return None

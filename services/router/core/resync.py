@@ -339,8 +339,8 @@ def _changed(line: Line, outcome: Outcome) -> str:
     if outcome.leader_micros is None:
         return "what the leader holds is not known any more"
     if outcome.leader_micros != line.leader_micros:
-        told, was = to_text(outcome.leader_micros), to_text(line.leader_micros or 0)
-        return f"the leader holds {told} shares, held {was}"
+        outcome_text, was = to_text(outcome.leader_micros), to_text(line.leader_micros or 0)
+        return f"the leader holds {outcome_text} shares, held {was}"
     if book is None or book.market.closed or book.market.payout_micros is not None:
         return "the market takes no orders any more"
     market = book.market

@@ -42,7 +42,7 @@ JUDGED_AGAIN = frozenset(
 
 _NOT_JUDGED_AGAIN = frozenset({Reason.NONE, Reason.ACCUMULATING, Reason.BELOW_MINIMUM})
 """What is said of an exit that is done unless a slice leaves something."""
-_TOLD = frozenset({Reason.WAITING_FOR_ENTRY, Reason.ALREADY_SELLING})
+_REPORTED_REASONS = frozenset({Reason.WAITING_FOR_ENTRY, Reason.ALREADY_SELLING})
 """Those of them that end with an order, which is reported: a book is not."""
 _AGAIN_MS = 2_000
 
@@ -341,7 +341,7 @@ class RouterState:
 
     def _wait_ms(self, key: TradeKey, copy: Copy, rest_ms: int, vain: int) -> int:
         if copy.reason is not Reason.HALTED:
-            return rest_ms or again_ms(vain if copy.reason in _TOLD else 0)
+            return rest_ms or again_ms(vain if copy.reason in _REPORTED_REASONS else 0)
         # The end of a halt is reported. It may have ended while this was judged.
         return LONGEST_PAUSE_MS if held_back(self.trades[key], copy, self.halts) else rest_ms
 

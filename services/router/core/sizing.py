@@ -116,7 +116,7 @@ def size_entry(subscription: Subscription, book: Book, wish: Wish, held: Exposur
     if room.reason:
         detail = f"{room.detail} leaves {to_text(room.micros)} < {to_text(wanted)} USDC"
     full = Sized(size, limit, room.reason, detail)
-    if not book.told:
+    if not book.usable:
         return doubtful_book.objection(settings, book) or full
     return _within_depth(full, book, settings.min_depth_micros)
 

@@ -53,7 +53,7 @@ def run(open_alerts: OpenAlerts, at: int, *signals: Signal, quiet: bool = False)
 
 def test_the_table_has_every_step_that_can_happen() -> None:
     outside = {(s, Step.BEGAN) for s in (None, *State)} | {(s, Step.ENDED) for s in (None, *State)}
-    assert STEPS.keys() == outside | {(State.PENDING, Step.HELD), (State.RESOLVED, Step.TOLD)}
+    assert STEPS.keys() == outside | {(State.PENDING, Step.HELD), (State.RESOLVED, Step.NOTIFIED)}
     with pytest.raises(KeyError):
         after(State.FIRING, Step.HELD)
 
@@ -90,7 +90,7 @@ def test_a_group_that_grows_is_told_again_and_not_at_once() -> None:
     assert [told.kind for told in run(open_alerts, 5)] == [Kind.FIRING]
     assert run(open_alerts, 64, signal("lasting", "b", 6)) == []
     (told,) = run(open_alerts, 65)
-    assert (told.kind, told.group.counts.untold, told.group.total) == (Kind.MORE, 1, 2)
+    assert (told.kind, told.group.counts.pending, told.group.total) == (Kind.MORE, 1, 2)
     assert [told.kind for told in run(open_alerts, 665)] == [Kind.STILL]
 
 
@@ -207,7 +207,7 @@ def test_each_opening_is_closed_once_and_nothing_that_fired_is_left_untold(
             open_groups.add(group)
         elif one.kind is Kind.RESOLVED:
             open_groups.remove(group)
-        assert one.group.total >= one.group.counts.untold
+        assert one.group.total >= one.group.counts.pending
         if one.kind in (Kind.FIRING, Kind.STILL):
             assert len(one.alerts) == one.group.counts.firing > 0
     # The last looks came long after the last signal: whatever had fired was told by then.
@@ -229,9 +229,9 @@ def test_a_process_that_is_killed_tells_the_same(
     st.builds(
         Counts,
         firing=st.integers(0, 3),
-        untold=st.integers(0, 3),
-        untold_since_ms=st.integers(0, 100_000),
-        told_ms=st.none() | st.integers(0, 100_000),
+        pending=st.integers(0, 3),
+        pending_since_ms=st.integers(0, 100_000),
+        notified_ms=st.none() | st.integers(0, 100_000),
         open=st.booleans(),
     ),
     st.integers(100_000, 10_000_000),
@@ -240,7 +240,7 @@ def test_what_waits_is_told_in_the_end_and_only_what_is_done_is_forgotten(
     counts: Counts, now_ms: int
 ) -> None:
     later = 2 * now_ms + TIMING.interval_seconds * 1000
-    if counts.untold or (counts.open and not counts.firing):
+    if counts.pending or (counts.open and not counts.firing):
         assert due(counts, TIMING, later, quiet=False) is not None
         assert not forgettable(counts, TIMING, later)
     assert due(counts, TIMING, now_ms, quiet=True) is None

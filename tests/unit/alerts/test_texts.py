@@ -31,7 +31,7 @@ def lost(number: int, size: str = "100") -> Event:
 def worded(name: str, *events: Event, kind: Kind = Kind.FIRING) -> Message:
     rule = SHIPPED.rules[name]
     group = Group(
-        rule=name, key="", counts=Counts(firing=len(events), untold=len(events)), total=len(events)
+        rule=name, key="", counts=Counts(firing=len(events), pending=len(events)), total=len(events)
     )
     facts = tuple(facts_of(one) for one in events)
     return message(Notice(kind=kind, rule=rule, group=group, alerts=facts, at_ms=1), LINKS)

@@ -6,7 +6,7 @@ from itertools import pairwise
 
 import pytest
 
-from services.confirm.core.monitor_schedule import Patience, next_ask_ms
+from services.confirm.core.monitor_schedule import Patience, next_check_ms
 from tradingtools.domain.order_states import OrderState as S
 
 PATIENCE = Patience(ended_ms=600_000, dead_ms=3_600_000, first_ms=1_000, longest_ms=120_000)
@@ -14,7 +14,7 @@ PATIENCE = Patience(ended_ms=600_000, dead_ms=3_600_000, first_ms=1_000, longest
 
 def asked_at(state: S, horizon_ms: int = 0) -> list[int]:
     now, found = 1_000, []
-    while (pause := next_ask_ms(state, 0, horizon_ms, now, PATIENCE)) is not None:
+    while (pause := next_check_ms(state, 0, horizon_ms, now, PATIENCE)) is not None:
         found.append(now)
         now += pause
     return found

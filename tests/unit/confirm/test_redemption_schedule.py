@@ -36,10 +36,10 @@ def _error(code: str) -> dict[str, object]:
 def test_a_confirmed_redemption_tells_what_it_paid() -> None:
     upper = _redemption(followerProxy=WALLET.upper().replace("X", "x"))
     assert _told(200, upper) == RedemptionVerdict(
-        heard=RedemptionAnswer.DONE, paid_micros=12_500_000
+        answer=RedemptionAnswer.DONE, paid_micros=12_500_000
     )
     under_way = _told(200, _redemption(status="ACCEPTED"))
-    assert under_way == RedemptionVerdict(heard=RedemptionAnswer.UNDER_WAY)
+    assert under_way == RedemptionVerdict(answer=RedemptionAnswer.UNDER_WAY)
 
 
 @pytest.mark.parametrize(
@@ -66,15 +66,15 @@ def test_a_confirmed_redemption_tells_what_it_paid() -> None:
     ],
 )
 def test_what_does_not_prove_anything_is_no_answer(
-    status: int, body: object, heard: RedemptionAnswer
+    status: int, body: object, answer: RedemptionAnswer
 ) -> None:
-    assert _told(status, body).heard is heard
+    assert _told(status, body).answer is answer
     assert _told(status, body).paid_micros is None
 
 
 def test_a_state_follows_only_by_the_table_and_is_never_less_certain() -> None:
-    for state, heard in product(S, RedemptionAnswer):
-        target = follows(state, heard)
+    for state, answer in product(S, RedemptionAnswer):
+        target = follows(state, answer)
         assert target is state or (state, target) in TRANSITIONS
     assert follows(S.REQUESTED, RedemptionAnswer.NO_ANSWER) is S.UNKNOWN
     # A refusal of a repeated request says nothing about the first one.

@@ -26,9 +26,9 @@ def takes(seconds: Callable[[Sequence[RecheckRequest]], float]) -> PreSendCheck:
     """Nothing is held back; what is said of some takes so long."""
 
     async def ask(asked: Sequence[RecheckRequest]) -> tuple[Mapping[str, str], int]:
-        asked_ns = clock.monotonic_ns()
+        requested_ns = clock.monotonic_ns()
         await asyncio.sleep(seconds(asked))
-        return {}, asked_ns
+        return {}, requested_ns
 
     return PreSendCheck(cast(Any, None), cast(Any, None), GateRecheck(ask).check)
 

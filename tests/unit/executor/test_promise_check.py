@@ -17,7 +17,7 @@ from services.executor.promise_check import PromiseCheck
 from tests.simulation.loop import VirtualLoop
 from tests.unit.executor.test_sender import attempt
 from tradingtools import clock
-from tradingtools.venues.ports import Capabilities, Meaning, NotTold
+from tradingtools.venues.ports import Capabilities, CapabilitiesUnknown, Meaning
 
 _MADE = attempt("a")
 _FIRST = structs.replace(_MADE, order=structs.replace(_MADE.order, not_after_ms=2**50))
@@ -30,11 +30,13 @@ def run(work: Coroutine[Any, Any, None]) -> None:
         loop.run(work)
 
 
-def asking(seconds: float, *told: Capabilities | NotTold) -> tuple[PreSendCheck, list[float]]:
+def asking(
+    seconds: float, *told: Capabilities | CapabilitiesUnknown
+) -> tuple[PreSendCheck, list[float]]:
     """Answers come one after the other, the last one for ever, each so late."""
     asked: list[float] = []
 
-    async def ask() -> Capabilities | NotTold:
+    async def ask() -> Capabilities | CapabilitiesUnknown:
         asked.append(clock.monotonic())
         answer = told[min(len(asked), len(told)) - 1]
         await asyncio.sleep(seconds)
@@ -114,7 +116,7 @@ def test_nobody_goes_by_an_answer_to_a_question_before_his_own() -> None:
 
 @pytest.mark.parametrize("by_settings", [True, False])
 def test_what_is_not_told_allows_nothing_unless_it_never_is(by_settings: bool) -> None:
-    assert judge(NotTold.NO_ANSWER, by_settings=by_settings) is Promise.UNTOLD
-    never = judge(NotTold.NOT_OFFERED, by_settings=by_settings)
-    assert never is (Promise.HOLDS if by_settings else Promise.UNTOLD)
+    assert judge(CapabilitiesUnknown.NO_ANSWER, by_settings=by_settings) is Promise.NOT_REPORTED
+    never = judge(CapabilitiesUnknown.NOT_OFFERED, by_settings=by_settings)
+    assert never is (Promise.HOLDS if by_settings else Promise.NOT_REPORTED)
     assert judge(promised(False), by_settings=by_settings) is Promise.WITHDRAWN

@@ -36,7 +36,7 @@ from tradingtools.domain.leader_trade import Side
 from tradingtools.domain.order import Follower, Order, Purpose
 from tradingtools.domain.order_states import OrderState
 from tradingtools.venues.insiders.order_gateway import InsidersClient, open_client
-from tradingtools.venues.insiders.promises import ask_promises
+from tradingtools.venues.insiders.promises import fetch_capabilities
 
 FAILURES = 1_000
 LEASE_MS = 600_000
@@ -126,7 +126,7 @@ async def scene(
     try:
         async with open_client(f"http://127.0.0.1:{runner.addresses[0][1]}", warm=4) as client:
             told = record or outcomes.append
-            promise = PromiseCheck(partial(ask_promises, client, ASK_MS))
+            promise = PromiseCheck(partial(fetch_capabilities, client, ASK_MS))
             leave = PreSendCheck(breaker, promise, look)
             sender = Sender(
                 client, breaker, leave, timeout_ms, LEASE_MS, told, died.append, hurried
@@ -587,9 +587,9 @@ async def test_an_order_leaves_although_a_look_takes_longer_than_its_request_may
     one = structs.replace(attempt("a"), gates_checked_ns=_a_second_ago())
 
     async def look(_order: Order, _epoch: int) -> RecheckResult:
-        asked_ns = clock.monotonic_ns()
+        requested_ns = clock.monotonic_ns()
         await asyncio.sleep(0.4)
-        return "", asked_ns
+        return "", requested_ns
 
     async with scene(look=look, timeout_ms=250) as here:
         await until(lambda: _warm(here.client) == 4)

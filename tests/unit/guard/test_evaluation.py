@@ -59,7 +59,7 @@ class Known:
         self.newest: Book | None = None
         self.later: list[Book] = []
 
-    def untold(self) -> list[Book]:
+    def pending_books(self) -> list[Book]:
         return self.later
 
     def known(self, _asset_id: str) -> Book | None:

@@ -34,7 +34,7 @@ async def _time_passes(desk: Desk) -> None:
         await desk.guard.refresh()
 
 
-@pytest.mark.parametrize("interrupted", ["halts", "changed_triggers", "told_lots"])
+@pytest.mark.parametrize("interrupted", ["halts", "changed_triggers", "manual_lots"])
 async def test_a_stop_loss_of_shares_bought_by_hand_fires(interrupted: str) -> None:
     desk = Desk()
     await desk.guard.recover()

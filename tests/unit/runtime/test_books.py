@@ -289,7 +289,7 @@ async def test_a_market_without_its_book_is_enough_for_who_asks_for_no_levels(ha
         cold = await found.get("1", condition_id="0xc", levels=False)
         assert cold is not None
         assert (cold.status, cold.market.tick_micros) == (BookStatus.UNSEEN, 10_000)
-        assert not cold.told
+        assert not cold.usable
         assert (feed.requests[-1].market_suffices, feed.requests[-1].condition_id) == (True, "0xc")
         # It stays until there is a book: no second question.
         assert await found.get("1", levels=False) == cold

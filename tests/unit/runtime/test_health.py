@@ -25,7 +25,7 @@ PATIENCE_SECONDS = 60
 async def _told(looks: Mapping[str, health.Look]) -> AsyncIterator[Any]:
     """A stub of the server that is told."""
     async with serving("127.0.0.1:0", [], lambda _: None) as server:
-        telling = asyncio.create_task(health.tell(server, looks))
+        telling = asyncio.create_task(health.report(server, looks))
         try:
             async with channel(f"127.0.0.1:{server.port}") as there:
                 yield health_pb2_grpc.HealthStub(there)

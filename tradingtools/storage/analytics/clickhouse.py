@@ -45,13 +45,13 @@ class ClickHouse:
 
     async def rows(self, sql: str, values: Values, kind: type[T]) -> list[T]:
         """Return the rows of a query. Raises Unavailable, WrongTypes."""
-        body = await self._ask(f"{sql}\nformat {_FORMAT}".encode(), values)
+        body = await self._post(f"{sql}\nformat {_FORMAT}".encode(), values)
         return read_rows(body, kind)
 
     async def prepare(self) -> None:
         """Make our own tables, where they are missing. Raises Unavailable."""
         for statement in statements(_SCHEMA.read_text()):
-            await self._ask(statement.encode(), {})
+            await self._post(statement.encode(), {})
 
     async def insert(self, table: str, rows: Sequence[msgspec.Struct]) -> None:
         """Write rows into a table of our own. Raises Unavailable."""
@@ -59,9 +59,9 @@ class ClickHouse:
             return
         lines = b"\n".join(msgspec.json.encode(row) for row in rows)
         head = f"insert into {OWN}.{table} format JSONEachRow\n".encode()
-        await self._ask(head + lines, {})
+        await self._post(head + lines, {})
 
-    async def _ask(self, body: bytes, values: Values) -> bytes:
+    async def _post(self, body: bytes, values: Values) -> bytes:
         # Without it an error in the midst of the rows would come after a 200.
         params = {"wait_end_of_query": "1"} | {
             f"param_{name}": _text(value) for name, value in values.items()
@@ -78,8 +78,8 @@ class ClickHouse:
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise unavailable(type(error).__name__) from error
         if response.status_code != 200:
-            told = bytes(answer[:300]).decode(errors="replace").strip()
-            raise unavailable(f"status {response.status_code}: {told}")
+            text = bytes(answer[:300]).decode(errors="replace").strip()
+            raise unavailable(f"status {response.status_code}: {text}")
         return bytes(answer)
 
 

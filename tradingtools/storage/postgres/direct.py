@@ -25,7 +25,7 @@ from psycopg.pq.abc import PGconn, PGresult
 from psycopg.rows import DictRow
 
 Value = str | int | bool | bytes | datetime | list[str] | list[int] | None
-Asked = tuple[str, Mapping[str, Value]]
+NamedStatement = tuple[str, Mapping[str, Value]]
 """A named statement's text, and its values by name."""
 Wired = tuple[bytes, list[bytes | None], list[pq.Format]]
 """A statement's text, its values and their formats, as the server takes them."""
@@ -93,7 +93,7 @@ class Connection(psycopg.AsyncConnection[DictRow]):
         except errors.IdleInTransactionSessionTimeout as error:
             raise StoodStill(*error.args) from error
 
-    async def ask(self, text: str, values: Mapping[str, Value]) -> DictRow | None:
+    async def fetch_row(self, text: str, values: Mapping[str, Value]) -> DictRow | None:
         """Return the first row of a named statement's answer; None when there is none.
 
         Args:
@@ -109,19 +109,19 @@ class Connection(psycopg.AsyncConnection[DictRow]):
         statement, result = await self._answer(text, values)
         return statement.rows(result, 1)[0] if result.ntuples else None
 
-    async def ask_all(self, text: str, values: Mapping[str, Value]) -> list[DictRow]:
-        """Run a statement as `ask` does, and return all rows of its answer."""
+    async def fetch_rows(self, text: str, values: Mapping[str, Value]) -> list[DictRow]:
+        """Run a statement as `fetch_row` does, and return all rows of its answer."""
         statement, result = await self._answer(text, values)
         return statement.rows(result, result.ntuples)
 
-    async def ask_pipelined(self, asked: Sequence[Asked]) -> list[list[DictRow]]:
+    async def fetch_pipelined(self, queries: Sequence[NamedStatement]) -> list[list[DictRow]]:
         """Return all rows of each statement; they travel together, in their order.
 
         Raises:
             psycopg.Error: of the first that failed; those after it were not carried out.
-            TypeError: as :meth:`ask`.
+            TypeError: as :meth:`fetch_row`.
         """
-        statements, answers = await self._answers(asked)
+        statements, answers = await self._answers(queries)
         *results, _ = [self._good(answer) for answer in answers]
         return [
             statement.rows(result, result.ntuples)
@@ -129,10 +129,10 @@ class Connection(psycopg.AsyncConnection[DictRow]):
         ]
 
     async def _answers(
-        self, asked: Sequence[Asked]
+        self, queries: Sequence[NamedStatement]
     ) -> tuple[list[Statement], list[list[PGresult]]]:
         """Return the statements; the answers of each, and of the sync."""
-        ready = [wired(text, values) for text, values in asked]
+        ready = [wired(text, values) for text, values in queries]
         async with self.lock:
             statements = [await self._statement(sql) for sql, _, _ in ready]
             with _pipelined(self.pgconn):
@@ -232,7 +232,7 @@ def _communicate(pgconn: PGconn, statements: int) -> PQGen[list[list[PGresult]]]
 
 
 def wired(text: str, values: Mapping[str, Value]) -> Wired:
-    """Return a named statement as it travels; raises psycopg.DataError and TypeError as `ask`."""
+    """Return a named statement as it travels; raises as `fetch_row`."""
     sql, names = _numbered(text)
     wire = [_dumped(name, values[name]) for name in names]
     return sql, wire, [_BINARY if isinstance(values[n], bytes) else _TEXT for n in names]

@@ -38,7 +38,7 @@ class Page:
 async def newest(pool: Pool) -> int:
     """Return the number of the newest event; 0: there is none."""
     async with pool.connection() as connection:
-        row = await connection.ask(_QUERIES["newest"], {})
+        row = await connection.fetch_row(_QUERIES["newest"], {})
     assert row is not None  # noqa: S101 - the migration has put it there
     return int(row["number"])
 
@@ -46,7 +46,7 @@ async def newest(pool: Pool) -> int:
 async def after(pool: Pool, number: int, limit: int) -> list[tuple[int, Event]]:
     """Return events after a number, oldest first."""
     async with pool.connection() as connection:
-        (rows,) = await connection.ask_pipelined(
+        (rows,) = await connection.fetch_pipelined(
             [(_QUERIES["after"], {"after": number, "limit": limit})]
         )
     return [_numbered(row) for row in rows]
@@ -61,7 +61,7 @@ async def before(pool: Pool, at: datetime) -> int:
     async with pool.connection() as connection:
         while low < high:
             middle = (low + high + 1) // 2
-            row = await connection.ask(_QUERIES["instant"], {"number": middle})
+            row = await connection.fetch_row(_QUERIES["instant"], {"number": middle})
             if row is not None and row["occurred_at"] < at:
                 low = middle
             else:

@@ -72,7 +72,7 @@ async def insert_claim(connection: Connection, lease: Lease, claim: Claim) -> Cl
         Fenced: the lease is not valid any more.
         ClaimedBefore: this record is there already, e.g. because its commit was not acknowledged.
     """
-    row = await connection.ask(_QUERIES["claim"], _claim_values(lease, claim))
+    row = await connection.fetch_row(_QUERIES["claim"], _claim_values(lease, claim))
     if row is not None:
         return Claimed(row["seq"], row["claimed_ns"], claim.routed_ns)
     if not await there(connection, [claim.record_key]):
@@ -94,7 +94,7 @@ async def insert_claims(
         Fenced: the lease is not valid any more.
         psycopg.errors.UniqueViolation: one of them is there already; none was inserted.
     """
-    answers = await connection.ask_pipelined(
+    answers = await connection.fetch_pipelined(
         [(_QUERIES["claim_new"], _claim_values(lease, claim)) for claim in claims]
     )
     if not all(answers):
@@ -139,12 +139,14 @@ async def build_rows(connection: Connection, seq: int) -> None:
 async def build_rows_together(connection: Connection, records: Sequence[int]) -> None:
     """Do the same for several records, with one commit."""
     if records:
-        await connection.ask_pipelined([(_QUERIES["build_rows"], {"seq": seq}) for seq in records])
+        await connection.fetch_pipelined(
+            [(_QUERIES["build_rows"], {"seq": seq}) for seq in records]
+        )
 
 
 async def there(connection: Connection, record_keys: Sequence[str]) -> frozenset[str]:
     """Return those of the names that have a record."""
-    answers = await connection.ask_pipelined(
+    answers = await connection.fetch_pipelined(
         [(_QUERIES["record_exists"], {"record_key": key}) for key in record_keys]
     )
     return frozenset(key for key, rows in zip(record_keys, answers, strict=True) if rows)
@@ -211,10 +213,10 @@ async def claimed_after(
     return [(row["seq"], row["claimed_ns"], json.loads(row["payload"])) for row in rows]
 
 
-def ask_transitions(pipeline: Pipeline, transitions: Sequence[Mapping[str, Any]]) -> Answer:
+def queue_transitions(pipeline: Pipeline, transitions: Sequence[Mapping[str, Any]]) -> Answer:
     """As `apply_transitions`, of a transaction whose statements travel together: the answer has a
     row for each key that changed."""
-    return pipeline.ask(
+    return pipeline.queue(
         _QUERIES["apply_transitions"], {"transitions": _encode(transitions).decode()}
     )
 

@@ -48,7 +48,7 @@ async def acquire(pool: Pool, role: str, partition: int, owner: str) -> Lease:
     """
     while True:
         async with pool.connection() as connection:
-            asked_ns = clock.monotonic_ns()
+            requested_ns = clock.monotonic_ns()
             cursor = await connection.execute(
                 _QUERIES["acquire_lease"],
                 {
@@ -60,7 +60,7 @@ async def acquire(pool: Pool, role: str, partition: int, owner: str) -> Lease:
             )
             row = await cursor.fetchone()
         if row is not None:
-            agree(row["now_ns"], asked_ns)
+            agree(row["now_ns"], requested_ns)
             _log.info("partition is ours", role=role, partition=partition, epoch=row["epoch"])
             return Lease(role=role, partition=partition, epoch=row["epoch"])
         _log.info("partition is another's; waiting", role=role, partition=partition)
@@ -82,7 +82,7 @@ async def keep(pool: Pool, lease: Lease, backlog_ms: Callable[[], int] = lambda:
         await asyncio.sleep(TTL_SECONDS / 4)
         try:
             async with pool.connection() as connection:
-                asked_ns = clock.monotonic_ns()
+                requested_ns = clock.monotonic_ns()
                 cursor = await connection.execute(
                     _QUERIES["renew_lease"],
                     {
@@ -100,11 +100,11 @@ async def keep(pool: Pool, lease: Lease, backlog_ms: Callable[[], int] = lambda:
             continue
         if row is None:
             raise Fenced(f"partition {lease.partition} of {lease.role} has another owner")
-        agree(row["now_ns"], asked_ns)
+        agree(row["now_ns"], requested_ns)
 
 
-def agree(told_ns: int, asked_ns: int) -> None:
+def agree(server_ns: int, requested_ns: int) -> None:
     """Go by PostgreSQL's clock; see `tradingtools.clock.agree`."""
-    off_ns = clock.agree(told_ns, asked_ns)
+    off_ns = clock.agree(server_ns, requested_ns)
     if off_ns:
         _log.warning("clock was not PostgreSQL's; corrected", seconds=round(off_ns / 1e9, 3))

@@ -45,7 +45,7 @@ class Pipeline:
         self._waiting: list[tuple[str, Mapping[str, Value], Answer]] = []
         self._failed = False
 
-    def ask(self, text: str, values: Mapping[str, Value]) -> Answer:
+    def queue(self, text: str, values: Mapping[str, Value]) -> Answer:
         """Put a named statement behind those that wait."""
         answer = Answer(self)
         self._waiting.append((text, values, answer))
@@ -66,7 +66,7 @@ class Pipeline:
         if self._failed or not waiting:
             return
         self._failed = True
-        found = await self._connection.ask_pipelined(
+        found = await self._connection.fetch_pipelined(
             [(text, values) for text, values, _ in waiting]
         )
         self._failed = False
@@ -85,12 +85,12 @@ async def pipelined(connection: Connection) -> AsyncIterator[Pipeline]:
         connection: idle.
     """
     pipeline = Pipeline(connection)
-    pipeline.ask("begin", {})
+    pipeline.queue("begin", {})
     try:
         yield pipeline
-        await pipeline.ask("commit", {}).rows()
+        await pipeline.queue("commit", {}).rows()
     except BaseException:
         # One that cannot roll back is broken, and rolled back with its connection.
         with suppress(psycopg.Error):
-            await connection.ask("rollback", {})
+            await connection.fetch_row("rollback", {})
         raise

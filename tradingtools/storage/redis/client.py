@@ -10,7 +10,7 @@ from redis.asyncio.connection import AbstractConnection
 from redis.exceptions import ConnectionError as ConnectionLost
 
 
-class _Told(AbstractConnection):
+class _ResetAsConnectionError(AbstractConnection):
     """Raises RedisError when it writes to what has been reset.
 
     uvloop's transports raise RuntimeError there ("unable to perform operation on <TCPTransport
@@ -35,5 +35,7 @@ def open_redis(url: str, **options: Any) -> redis.Redis:
     """
     client = redis.Redis.from_url(url, **options)
     kind = client.connection_pool.connection_class
-    client.connection_pool.connection_class = type(f"Told{kind.__name__}", (_Told, kind), {})
+    client.connection_pool.connection_class = type(
+        f"Told{kind.__name__}", (_ResetAsConnectionError, kind), {}
+    )
     return client

@@ -75,8 +75,8 @@ def clear_positions(tx: Transaction, values: Row) -> list[Row]:
 
 def add_positions(tx: Transaction, values: Row) -> list[Row]:
     """Return what a wallet holds."""
-    told = zip(values["assets"], values["conditions"], values["shares"], strict=True)
-    for asset, condition, shares in told:
+    holdings = zip(values["assets"], values["conditions"], values["shares"], strict=True)
+    for asset, condition, shares in holdings:
         row = {"asset_id": asset, "condition_id": condition, "shares_micros": shares}
         tx.insert("follower_position", {"follower_proxy": values["follower_proxy"], **row})
     return []

@@ -439,16 +439,16 @@ def _subject(tx: Transaction, booking: Row) -> Row:
     """Return the order, the payout or the correction that a booking is about."""
     order = tx.get("orders", booking["order_key"])
     if order is not None:
-        told = _pick(order, (*_OF_LOT, *_OF_ORDER))
-        return {**told, "order_size_micros": order["size_micros"]}
+        named = _pick(order, (*_OF_LOT, *_OF_ORDER))
+        return {**named, "order_size_micros": order["size_micros"]}
     payout = (
         tx.get("payout", booking["payout_id"])
         or tx.get("lot_correction", booking["correction_id"])
         or {}
     )
     origin = payout["origin"]
-    told = _pick({**payout, "subscription_id": None if origin == "manual" else origin}, _OF_LOT)
-    return {**told, **dict.fromkeys((*_OF_ORDER, "order_size_micros"))}
+    named = _pick({**payout, "subscription_id": None if origin == "manual" else origin}, _OF_LOT)
+    return {**named, **dict.fromkeys((*_OF_ORDER, "order_size_micros"))}
 
 
 def _lot(tx: Transaction, values: Row) -> Row | None:

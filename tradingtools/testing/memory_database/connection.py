@@ -114,12 +114,12 @@ class MemoryConnection:
         await self._point(self._conditions.reply, statement.name)
         return MemoryCursor(rows, self._written)
 
-    async def ask(self, text: str, values: Mapping[str, Any]) -> Row | None:
+    async def fetch_row(self, text: str, values: Mapping[str, Any]) -> Row | None:
         """The first row of a named statement's answer; raises as :meth:`execute`."""
         return await (await self.execute(text, values)).fetchone()
 
-    async def ask_pipelined(
-        self, asked: Sequence[tuple[str, Mapping[str, Any]]]
+    async def fetch_pipelined(
+        self, statements: Sequence[tuple[str, Mapping[str, Any]]]
     ) -> list[list[Row]]:
         """All rows of each statement; outside of a transaction they are one, which commits.
 
@@ -127,9 +127,11 @@ class MemoryConnection:
             LookupError: a statement has no twin.
             psycopg.Error: as :meth:`execute`; no more statements are carried out then.
         """
-        if self._transaction is not None or not _BOUNDS.isdisjoint(text for text, _ in asked):
-            return [await (await self.execute(text, values)).fetchall() for text, values in asked]
-        found = [(self._database.statement(text), dict(values)) for text, values in asked]
+        if self._transaction is not None or not _BOUNDS.isdisjoint(text for text, _ in statements):
+            return [
+                await (await self.execute(text, values)).fetchall() for text, values in statements
+            ]
+        found = [(self._database.statement(text), dict(values)) for text, values in statements]
         name = found[0][0].name
         await self._point(self._conditions.request, name)
         rows = await self._run_alone([(statement.twin, values) for statement, values in found])
@@ -155,10 +157,10 @@ class MemoryConnection:
             self.close()
             raise psycopg.OperationalError("server closed the connection unexpectedly")
 
-    async def _run_alone(self, asked: Sequence[tuple[Any, Row]]) -> list[list[Row]]:
+    async def _run_alone(self, statements: Sequence[tuple[Any, Row]]) -> list[list[Row]]:
         self._transaction = transaction = self._database.begin(self.break_off)
         try:
-            rows = [await self._run(transaction, twin, values) for twin, values in asked]
+            rows = [await self._run(transaction, twin, values) for twin, values in statements]
             self._database.commit(transaction)
             self._transaction = None
             return rows

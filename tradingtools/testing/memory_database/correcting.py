@@ -151,12 +151,12 @@ def add_correction_booking(tx: Transaction, values: Row) -> list[Row]:
     """The same for the stream of fills."""
     nothing = ("notional_micros", "fee_micros", "realised_micros", "order_filled_micros")
     about = {"kind": "CORRECTED", "trade_id": "", "order_state": ""}
-    told = _pick(values, ("correction_id", "size_micros"))
+    named = _pick(values, ("correction_id", "size_micros"))
     lot = {
         "lot_shares_micros": values["shares_micros"], "lot_cost_micros": values["left_micros"],
         "reason": str(values["reason"]),
     }  # fmt: skip
-    tx.insert("booking", {**told, **lot, **about, **dict.fromkeys(nothing, 0)})
+    tx.insert("booking", {**named, **lot, **about, **dict.fromkeys(nothing, 0)})
     return []
 
 

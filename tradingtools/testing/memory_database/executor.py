@@ -163,11 +163,11 @@ def events_after(tx: Transaction, values: Row) -> list[Row]:
 def note_late_acceptances(tx: Transaction, values: Row) -> list[Row]:
     """Keep acceptances of orders that were fenced meanwhile, and have confirm look at once."""
     late = []
-    for told in msgspec.json.decode(values["accepted"]):
-        order = tx.get("orders", told["order_key"])
+    for acceptance in msgspec.json.decode(values["accepted"]):
+        order = tx.get("orders", acceptance["order_key"])
         if order is None or order["state"] not in ("UNKNOWN", "LOST", "DEAD", "FAILED"):
             continue
-        tx.insert_unless_there("late_acceptance", {**told, "found_state": order["state"]})
+        tx.insert_unless_there("late_acceptance", {**acceptance, "found_state": order["state"]})
         if order["state"] == "UNKNOWN":
             tx.update("orders", order, next_check_at=tx.now, send_again_epoch=None)
         late.append({"order_key": order["order_key"], "state": order["state"]})

@@ -43,7 +43,7 @@ def changed_triggers(tx: Transaction, values: Row) -> list[Row]:
     return [_owned(tx, row) for row in tx.rows("trigger") if row["id"] in touched]
 
 
-def told_lots(tx: Transaction, values: Row) -> list[Row]:
+def manual_lots(tx: Transaction, values: Row) -> list[Row]:
     """Return what callers have said of lots that were bought by hand."""
     touched = {row["id"] for row in changed_triggers(tx, values)}
     lots = {
@@ -367,26 +367,26 @@ def fold_peaks(tx: Transaction, values: Row) -> list[Row]:
     for identifier, peak, stop in sorted(zip(*columns, strict=True)):
         row = tx.get("trigger", identifier)
         if row is not None and (row["peak_micros"] is None or row["peak_micros"] < peak):
-            _fold(tx, row, peak, stop, values["told_micros"])
+            _fold(tx, row, peak, stop, values["reported_micros"])
             folded += 1
     return [{"folded": folded}]
 
 
-def _fold(tx: Transaction, row: Row, peak: int, stop: int, told_micros: int) -> None:
+def _fold(tx: Transaction, row: Row, peak: int, stop: int, reported_micros: int) -> None:
     noted, status = row["peak_noted_micros"], row["status"]
-    far = noted is None or peak >= noted + told_micros
-    tells = far and status in ("ARMED", "SUSPENDED")
+    far = noted is None or peak >= noted + reported_micros
+    records = far and status in ("ARMED", "SUSPENDED")
     tx.update(
         "trigger",
         row,
         peak_micros=peak,
-        peak_noted_micros=peak if tells else noted,
+        peak_noted_micros=peak if records else noted,
         updated_at=tx.now,
     )
-    if tells:
-        told = f"peak {to_text(peak)}, fires at {to_text(stop)}"
+    if records:
+        detail = f"peak {to_text(peak)}, fires at {to_text(stop)}"
         event = {"trigger_id": row["id"], "from_status": status, "to_status": status}
-        tx.insert("trigger_event", {**event, "detail": told, "order_key": row["order_key"]})
+        tx.insert("trigger_event", {**event, "detail": detail, "order_key": row["order_key"]})
 
 
 def forget_peaks(tx: Transaction, values: Row) -> list[Row]:
@@ -437,7 +437,7 @@ def _pick(row: Row, names: tuple[str, ...]) -> Row:
 GUARD: Final[dict[str, Twin]] = {
     twin.__name__: twin
     for twin in (
-        live_triggers, told_lots, triggers_of_lots, unsettled, incoming, begun_anew,
+        live_triggers, manual_lots, triggers_of_lots, unsettled, incoming, begun_anew,
         changed_triggers, control_seq, halts, held_lots, lot_shares, booked_to, lock_triggers,
         lock_lots, locked_lots, hold_foreseen, fire_foreseen, as_owner, claim_exits, exit_order,
         sold, move_triggers,

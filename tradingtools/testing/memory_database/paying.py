@@ -132,7 +132,7 @@ def move_redemption(tx: Transaction, values: Row) -> list[Row]:
             state=str(values["state"]),
             paid_micros=row["paid_micros"] if paid is None else paid,
             detail=values["detail"],
-            asked=row["asked"] + 1,
+            attempts=row["attempts"] + 1,
             next_at=tx.now + timedelta(milliseconds=values["pause_ms"]),
             updated_at=tx.now,
         )

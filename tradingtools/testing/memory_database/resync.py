@@ -27,7 +27,7 @@ def open_resyncs(tx: Transaction, _values: Row) -> list[Row]:
     ]
 
 
-def leader_told(tx: Transaction, values: Row) -> list[Row]:
+def leader_holdings(tx: Transaction, values: Row) -> list[Row]:
     """Return what a leader is worth, and when that was told."""
     account, resync = tx.get("leader_account", values["leader"]), tx.get("resync", values["id"])
     if account is None or resync is None:
@@ -118,6 +118,6 @@ def end_resync(tx: Transaction, values: Row) -> list[Row]:
 RESYNC: Final[dict[str, Twin]] = {
     twin.__name__: twin
     for twin in (
-        open_resyncs, leader_told, resync_outcomes, put_preview, lock_resync, end_resync,
+        open_resyncs, leader_holdings, resync_outcomes, put_preview, lock_resync, end_resync,
     )
 }  # fmt: skip

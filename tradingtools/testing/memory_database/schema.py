@@ -300,7 +300,7 @@ TABLES: Final[dict[str, Table]] = {
             key=("redeem_key",),
             columns=_columns(
                 "redeem_key follower_proxy condition_id round body state expected_micros",
-                paid_micros=None, asked=0, detail="", next_at=NOW, requested_at=NOW,
+                paid_micros=None, attempts=0, detail="", next_at=NOW, requested_at=NOW,
                 updated_at=NOW,
             ),
             unique=(("follower_proxy", "condition_id", "round"),),

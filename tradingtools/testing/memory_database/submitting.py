@@ -129,11 +129,11 @@ def denials(tx: Transaction, orders: list[Row]) -> dict[str, str]:
     return found
 
 
-def held_back(tx: Transaction, asked: list[Row]) -> dict[str, str]:
+def held_back(tx: Transaction, orders: list[Row]) -> dict[str, str]:
     """Return why each of these orders, which were let out, may not leave any more; not named: it
     may."""
     found: dict[str, str] = {}
-    for fields in asked:
+    for fields in orders:
         row = tx.get("orders", fields["order_key"])
         fenced = row is not None and row["epoch"] > fields["epoch"]
         why = _held_back(tx, tuple(fields[name] for name in _COLUMNS))

@@ -86,25 +86,27 @@ def judge(
     """
     if status == 200:
         try:
-            told = parse_redemption(body)
+            found = parse_redemption(body)
         except WireError as error:
-            return RedemptionVerdict(heard=RedemptionAnswer.NO_ANSWER, detail=f"malformed: {error}")
-        if (told.redeem_key, told.follower_proxy, told.condition_id) != (
+            return RedemptionVerdict(
+                answer=RedemptionAnswer.NO_ANSWER, detail=f"malformed: {error}"
+            )
+        if (found.redeem_key, found.follower_proxy, found.condition_id) != (
             redeem_key,
             proxy,
             condition_id,
         ):
             return RedemptionVerdict(
-                heard=RedemptionAnswer.NO_ANSWER, detail="the answer is about another redemption"
+                answer=RedemptionAnswer.NO_ANSWER, detail="the answer is about another redemption"
             )
-        done = told.state is RedemptionState.CONFIRMED
-        heard = RedemptionAnswer.DONE if done else RedemptionAnswer.UNDER_WAY
-        return RedemptionVerdict(heard=heard, paid_micros=told.paid_micros if done else None)
-    told_error = parse_error(body)
-    code = told_error[0] if told_error is not None else ""
+        done = found.state is RedemptionState.CONFIRMED
+        meaning = RedemptionAnswer.DONE if done else RedemptionAnswer.UNDER_WAY
+        return RedemptionVerdict(answer=meaning, paid_micros=found.paid_micros if done else None)
+    error_body = parse_error(body)
+    code = error_body[0] if error_body is not None else ""
     detail = f"{status} {code}".strip()
     if status == 400 and code == "NOTHING_TO_REDEEM":
-        return RedemptionVerdict(heard=RedemptionAnswer.NOTHING_LEFT, detail=detail)
+        return RedemptionVerdict(answer=RedemptionAnswer.NOTHING_LEFT, detail=detail)
     if code and status in (400, 403, 429):
-        return RedemptionVerdict(heard=RedemptionAnswer.REFUSED, detail=detail)
-    return RedemptionVerdict(heard=RedemptionAnswer.NO_ANSWER, detail=detail)
+        return RedemptionVerdict(answer=RedemptionAnswer.REFUSED, detail=detail)
+    return RedemptionVerdict(answer=RedemptionAnswer.NO_ANSWER, detail=detail)

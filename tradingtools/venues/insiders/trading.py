@@ -131,12 +131,12 @@ class InsidersGateway:
             return Receipt(meaning=Meaning.NOT_ACCEPTED, code="NOT_SENT", detail=str(error))
         except Unanswered as error:
             return Receipt(meaning=Meaning.UNKNOWN, code="NO_ANSWER", detail=str(error))
-        told = classify(answer.status, answer.body, key)
+        verdict = classify(answer.status, answer.body, key)
         return Receipt(
-            meaning=told.meaning,
-            code=told.code or (told.order.status if told.order else ""),
-            venue_order_id=told.order.order_id if told.order else "",
-            retry_after_ms=told.retry_after_ms,
+            meaning=verdict.meaning,
+            code=verdict.code or (verdict.order.status if verdict.order else ""),
+            venue_order_id=verdict.order.order_id if verdict.order else "",
+            retry_after_ms=verdict.retry_after_ms,
         )
 
     async def cancel(self, order: CancelOrder) -> Receipt:
@@ -228,16 +228,16 @@ class InsidersAccounts:
     async def events(self) -> AsyncIterator[AccountEvent]:
         """Tell what became of our orders, beginning with Connected, for ever."""
         yield Connected(venue_ms=clock.now_ms())
-        told: dict[str, VenueOrder] = {}
+        reported: dict[str, VenueOrder] = {}
         while True:
             for new in [*self._gateway.sent.values()]:
                 try:
                     order = await self._order(new.order_id)
                 except ReadError:
                     continue
-                if order is None or told.get(new.order_id) == order:
+                if order is None or reported.get(new.order_id) == order:
                     continue
-                told[new.order_id] = order
+                reported[new.order_id] = order
                 for trade in order.trades:
                     yield _fill(new, order, trade)
                 yield _report(new, order)

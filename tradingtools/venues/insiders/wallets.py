@@ -88,6 +88,6 @@ def _bounded(body: bytes) -> bytes:
     return body
 
 
-def _require(told: str, proxy: str) -> None:
-    if told.lower() != proxy:
+def _require(answered: str, proxy: str) -> None:
+    if answered.lower() != proxy:
         raise WireError("the answer is about another wallet")

@@ -81,7 +81,7 @@ create table redemption (
     expected_micros    bigint not null check (expected_micros >= 0),
     -- What insiders-api says it paid; null: it has not said so.
     paid_micros        bigint check (paid_micros >= 0),
-    asked              integer not null default 0,
+    attempts           integer not null default 0,
     detail             text not null default '',
     next_at            timestamptz not null default clock_timestamp(),
     requested_at       timestamptz not null default clock_timestamp(),

@@ -292,7 +292,7 @@ end $$;
 
 -- Rows follow their records, and tell of a peak that is so far above the last one that was told.
 create function fold_peaks(
-    p_ids text[], p_peaks bigint[], p_stops bigint[], p_told_micros bigint
+    p_ids text[], p_peaks bigint[], p_stops bigint[], p_reported_micros bigint
 ) returns integer language plpgsql as $$
 declare
     v_folded integer;
@@ -304,7 +304,7 @@ begin
         select t.id, t.status, t.order_key, m.peak, m.stop,
                t.status in ('ARMED', 'SUSPENDED')
                and (t.peak_noted_micros is null
-                    or m.peak >= t.peak_noted_micros + p_told_micros) as tells
+                    or m.peak >= t.peak_noted_micros + p_reported_micros) as tells
         from unnest(p_ids, p_peaks, p_stops) as m(id, peak, stop) join trigger t using (id)
         where t.peak_micros is null or t.peak_micros < m.peak
         order by t.id
