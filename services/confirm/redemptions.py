@@ -31,7 +31,7 @@ _log = structlog.get_logger("confirm.redemptions")
 _meter = metrics.get_meter("tradingtools.confirm")
 _pipeline = instruments.counter(
     "tradingtools.confirm",
-    "redemptions_asked",
+    "redemption_requests",
     "by answer",
     instruments.each(answer=[answer.name for answer in RedemptionAnswer]),
 )

@@ -79,7 +79,7 @@ def _assert_nothing_left(run: Run) -> None:
     until(lambda: not run.leftovers(), 60, "every process ends")
 
 
-def test_a_run_does_its_work_and_proves_itself_whatever_is_killed(directory: Path) -> None:
+def test_run_survives_kills_and_proves_itself(directory: Path) -> None:
     # Until it has done it: how much a run of so many seconds does is the machine's affair.
     work = Counter(trades=50, confirmed=20, stop_loss=2, take_profit=2)
     with started(directory) as run:
@@ -127,7 +127,7 @@ def _kill_and_see_again(run: Run, name: str) -> None:
 
 
 @pytest.mark.long
-def test_two_copies_run_side_by_side_and_kill_9_of_one_leaves_nothing_of_it(
+def test_two_runs_side_by_side_kill_9_leaves_nothing(
     directory: Path,
 ) -> None:
     """One on the replay, one on live feeds; that one is killed does not disturb the other."""

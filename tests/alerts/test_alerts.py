@@ -189,7 +189,7 @@ async def test_kills_in_the_midst_neither_lose_nor_double(running: World) -> Non
     assert repeats <= marked <= 5, "only what was under way when it was killed"
 
 
-async def test_a_target_that_is_away_is_told_later_and_holds_up_no_other(running: World) -> None:
+async def test_unavailable_target_is_notified_later_and_blocks_none(running: World) -> None:
     running.slack.answers[:] = [503, 429, 200]
     running.log.tell("halt.set", "halts/A", subjectId="A", after={})
     await eventually(lambda: len(running.mailbox.mails) == 1)
@@ -197,7 +197,7 @@ async def test_a_target_that_is_away_is_told_later_and_holds_up_no_other(running
     assert "Perhaps" not in running.slack.texts()[0], "a refusal is no doubt"
 
 
-async def test_a_target_that_asks_for_hours_holds_up_no_other_and_is_asked_sooner(
+async def test_retry_after_of_hours_blocks_no_target_and_is_capped(
     running: World,
 ) -> None:
     running.slack.answers[:] = [429]

@@ -28,7 +28,7 @@ def sooner() -> list[dict[str, Any]]:
     return [lost, *({**rules[name], "for_seconds": 1} for name in _SOONER)]
 
 
-async def test_what_happens_in_the_engine_reaches_a_person_and_so_does_its_end(
+async def test_engine_event_and_its_end_reach_a_person(
     database_url: str, redis_url: str, tmp_path: Path
 ) -> None:
     async with (

@@ -77,7 +77,7 @@ async def test_the_days_loss_counts_all_of_today_and_nothing_else(
         await made.told("Over: All followers together have lost 100.000001 USDC today")
 
 
-async def test_a_counter_that_rises_is_told_but_for_those_that_have_rules_of_their_own(
+async def test_rising_counter_alerts_unless_it_has_a_rule(
     database_url: str, tmp_path: Path
 ) -> None:
     async with world(database_url, tmp_path) as made:

@@ -39,7 +39,7 @@ def test_later_is_the_difference_of_percentiles_and_has_the_goal() -> None:
         later("POST", "a crowd", [], [1.0], goal_ms=5.0)
 
 
-def test_a_sheet_shows_every_figure_and_is_kept_with_where_it_was_measured() -> None:
+def test_sheet_shows_every_figure_and_where_it_was_measured() -> None:
     assert sheet("filter", [FIGURE, FIGURE]).row_count == 2
     kept = described(Watch(), figures=[FIGURE])
     assert kept.figures == [FIGURE]

@@ -50,7 +50,7 @@ def _line(*, skeleton: float | None) -> Line:
     return line(setup, rounds[2.0], rounds[12.0], skeleton=bare)
 
 
-def test_the_ratio_is_divided_into_the_architectures_and_the_features() -> None:
+def test_ratio_splits_into_architecture_and_features() -> None:
     found = _line(skeleton=8.0)
     assert (found.architecture_p50, found.features_p50, found.ratio_p50) == (4.0, 1.5, 6.0)
     assert "the skeleton's 8.00" in said(found)

@@ -18,7 +18,7 @@ def test_whoever_was_under_way_beside_a_stall_stood_in_it() -> None:
     assert divide(exits, [STALL]).stalled == tuple(exits)
 
 
-def test_whoever_came_before_or_after_it_did_not_however_long_it_took() -> None:
+def test_neighbours_of_a_stall_are_not_counted() -> None:
     before, after = _at(70, 30), _at(150, 300)
     divided = divide([before, after], [STALL])
     assert divided.stalled == ()

@@ -257,17 +257,13 @@ def test_a_book_counts_again_only_when_it_is_the_venues(
 
 
 @given(every_ms=st.sampled_from([10, 50, 200, 400]), lag_ms=st.integers(0, 500))
-def test_a_book_that_changes_oftener_than_rest_follows_counts_again(
-    every_ms: int, lag_ms: int
-) -> None:
+def test_book_that_outpaces_rest_is_trusted_again(every_ms: int, lag_ms: int) -> None:
     """Each answer was older than the book it was asked for, and none was taken."""
     assert run(FALLEN, lively(every_ms), lag_ms=lag_ms) <= 4
 
 
 @given(every_ms=st.sampled_from([10, 50, 200, 400]), lag_ms=st.integers(0, 500))
-def test_a_time_of_answers_that_does_not_move_keeps_no_book_in_doubt(
-    every_ms: int, lag_ms: int
-) -> None:
+def test_answers_with_a_fixed_time_leave_no_doubt(every_ms: int, lag_ms: int) -> None:
     assert run(FALLEN, lively(every_ms), lag_ms=lag_ms, stamp=Stamp.STANDS) <= 4
 
 
@@ -287,9 +283,7 @@ def test_what_could_not_be_read_is_in_a_book_that_counts_again(
 @settings(max_examples=FEW)
 @given(heard=st.lists(told(), min_size=1, max_size=25), hows=hows(How.REFUSED))
 @example(heard=FALLEN, hows=[How.REFUSED])
-def test_a_time_of_answers_that_moves_without_the_book_keeps_no_book_in_doubt(
-    heard: list[Told], hows: list[How]
-) -> None:
+def test_answers_with_a_moving_time_leave_no_doubt(heard: list[Told], hows: list[How]) -> None:
     run([], heard, lag_ms=0, hows=hows, stamp=Stamp.ANSWERED)
 
 
@@ -302,7 +296,7 @@ def test_a_time_of_answers_that_moves_without_the_book_keeps_no_book_in_doubt(
 )
 @example(every_ms=200, lag_ms=0, hows=[How.REFUSED], stamp=Stamp.CHANGED)
 @example(every_ms=200, lag_ms=0, hows=[How.REFUSED] * 5 + [How.BOOK], stamp=Stamp.STANDS)
-def test_what_cannot_be_read_again_and_again_leaves_the_book_to_rest(
+def test_repeatedly_unreadable_book_is_left_to_rest(
     every_ms: int, lag_ms: int, hows: list[How], stamp: Stamp
 ) -> None:
     run([], lively(every_ms), lag_ms=lag_ms, hows=hows, stamp=stamp)
@@ -317,7 +311,7 @@ def test_what_cannot_be_read_again_and_again_leaves_the_book_to_rest(
 )
 @example(every_ms=200, lag_ms=0, stamp=Stamp.CHANGED, hows=[How.CHANGE])
 @example(every_ms=200, lag_ms=0, stamp=Stamp.CHANGED, hows=[How.CHANGE] * 4 + [How.BOOK])
-def test_best_prices_that_are_always_misstated_leave_the_book_to_rest(
+def test_always_misstated_best_prices_leave_the_book_to_rest(
     every_ms: int, lag_ms: int, stamp: Stamp, hows: list[How]
 ) -> None:
     run(

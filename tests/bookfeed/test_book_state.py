@@ -69,7 +69,7 @@ def test_a_different_best_price_is_a_doubt_and_wants_a_resync() -> None:
     assert tracked.wants_resync(1_000)
 
 
-def test_only_the_last_change_of_a_message_is_held_against_the_book() -> None:
+def test_only_the_last_change_of_a_message_is_checked() -> None:
     tracked = whole()
     tracked.changes([bid(410_000, 7, 405_000), bid(405_000, 7, 410_000)], 110, 2)
     assert status(tracked) is Status.FRESH
@@ -126,7 +126,7 @@ def test_an_answer_older_than_a_good_book_is_left_aside() -> None:
     assert tracked.book.best_bid == 400_000
 
 
-def test_what_a_given_up_connection_said_is_not_believed_before_rest_was_asked() -> None:
+def test_closed_connections_book_is_not_trusted_before_rest() -> None:
     tracked = whole()
     look = tracked.begin_audit()
     assert not comparable(tracked), "one at a time"
@@ -208,7 +208,7 @@ def test_more_changes_than_are_collected_stay_in_doubt() -> None:
     assert status(tracked) is Status.STALE
 
 
-def test_an_answer_older_than_the_book_in_doubt_is_taken_when_it_cannot_be() -> None:
+def test_older_answer_replaces_a_book_in_doubt() -> None:
     tracked = whole()
     tracked.changes([bid(390_000, 500, 400_000)], 120, 2)
     tracked.changes([bid(380_000, 7, 405_000)], 130, 3)
@@ -252,7 +252,7 @@ def test_of_what_rest_alone_tells_the_last_best_prices_decide() -> None:
 
 
 @pytest.mark.parametrize("book_ms", [110, 120, 900])
-def test_what_the_best_prices_contradict_for_long_counts_as_rests_alone(book_ms: int) -> None:
+def test_long_contradicted_book_counts_as_rest_alone(book_ms: int) -> None:
     tracked = whole()
     tracked.changes([bid(390_000, 0, 405_000)], 120, 2)
     answer = RestBook([(400_000, 10)], ASKS, book_ms)
@@ -358,7 +358,7 @@ def test_what_no_connection_keeps_is_put_in_doubt_by_none() -> None:
     assert status(tracked, 1_100, None) is Status.FRESH
 
 
-def test_a_lost_connection_takes_with_it_what_it_stated_and_what_was_doubted() -> None:
+def test_lost_connection_clears_stated_prices_and_doubt() -> None:
     tracked = alone()
     tracked.disconnected()
     tracked.snapshot([(400_000, 11)], ASKS, 90, 4)
@@ -371,7 +371,7 @@ def test_a_lost_connection_takes_with_it_what_it_stated_and_what_was_doubted() -
     assert not doubtful(tracked), "its best price is not what the lost one stated"
 
 
-def test_questions_in_vain_are_forgotten_with_a_book_of_the_socket() -> None:
+def test_failed_requests_are_reset_by_a_socket_book() -> None:
     tracked = whole()
     tracked.refused()
     for now_ms in range(0, 400_000, 40_000):
@@ -384,14 +384,14 @@ def test_questions_in_vain_are_forgotten_with_a_book_of_the_socket() -> None:
     assert tracked.wants_resync(400_200)
 
 
-def test_a_newer_answer_that_nobody_waited_for_is_taken_by_a_good_book() -> None:
+def test_unrequested_newer_answer_replaces_a_good_book() -> None:
     tracked = whole()
     tracked.end_resync(RestBook([(405_000, 1)], ASKS, 110), now_ms=1_000, received_ns=3)
     assert tracked.book.best_bid == 405_000
     assert status(tracked) is Status.FRESH
 
 
-def test_what_would_cross_the_book_that_rest_alone_tells_is_left_out() -> None:
+def test_crossing_change_of_a_rest_only_book_is_dropped() -> None:
     tracked = whole()
     tracked.changes([bid(410_000, 1, None, None), bid(420_000, 7, None, None)], 120, 2)
     for now_ms in (1_000, 1_700):
@@ -451,7 +451,7 @@ def test_an_older_book_replaces_no_newer_one() -> None:
     assert status(tracked, 1_200, 1_200) is Status.FRESH, "its best prices are ours"
 
 
-def test_an_older_first_book_of_a_connection_counts_when_it_is_the_same() -> None:
+def test_older_first_book_counts_when_it_is_the_same() -> None:
     for bids, expected in ((BIDS, Status.FRESH), ([(400_000, 11)], Status.STALE)):
         tracked = whole()
         tracked.disconnected()
@@ -461,7 +461,7 @@ def test_an_older_first_book_of_a_connection_counts_when_it_is_the_same() -> Non
         assert tracked.book.bids(9) == BIDS
 
 
-def test_what_cannot_be_read_again_and_again_leaves_a_quiet_book_in_doubt_for_a_moment() -> None:
+def test_unreadable_frames_leave_a_quiet_book_in_doubt_briefly() -> None:
     tracked = whole()
     for now_ms in range(0, 200_000, 20_000):
         tracked.refused()
@@ -475,7 +475,7 @@ def test_what_cannot_be_read_again_and_again_leaves_a_quiet_book_in_doubt_for_a_
         assert not tracked.doubtful
 
 
-def test_an_answer_may_have_the_time_of_what_could_not_be_read_and_not_contain_it() -> None:
+def test_answer_with_an_unreadable_frames_time_may_lack_it() -> None:
     tracked = whole()
     tracked.changes([bid(390_000, 21, 400_000)], 120, 2)
     tracked.refused()
@@ -486,7 +486,7 @@ def test_an_answer_may_have_the_time_of_what_could_not_be_read_and_not_contain_i
     assert status(tracked) is Status.STALE
 
 
-def test_the_last_best_prices_are_held_against_an_answer_that_is_newer() -> None:
+def test_last_best_prices_are_checked_against_a_newer_answer() -> None:
     tracked = whole()
     tracked.changes([bid(390_000, 0, 405_000)], 120, 2)
     tracked.begin_resync(1_000)
@@ -497,7 +497,7 @@ def test_the_last_best_prices_are_held_against_an_answer_that_is_newer() -> None
     assert status(tracked, 1_250, 1_250) is Status.FRESH
 
 
-def test_questions_in_vain_do_not_slow_a_book_that_rest_tells_again() -> None:
+def test_failed_requests_do_not_slow_a_rest_only_book() -> None:
     tracked = BookState()
     for now_ms in range(0, 100_000, 10_000):
         tracked.begin_resync(now_ms)
@@ -548,7 +548,7 @@ def best_bid(tracked: BookState, at_ms: int) -> tuple[Status, int | None]:
     return found, tracked.book.best_bid
 
 
-def test_a_whole_book_of_the_connection_stands_against_an_older_one_of_rest() -> None:
+def test_connections_whole_book_beats_an_older_one_of_rest() -> None:
     tracked = BookState()
     shown(tracked, HIGH, T)
     # A best bid that nobody has: the book is REST's alone after a while.
@@ -567,7 +567,7 @@ def test_a_whole_book_of_the_connection_stands_against_an_older_one_of_rest() ->
     assert best_bid(tracked, now_ms + 3_050) == (Status.FRESH, 60 * CENT), "contained by then"
 
 
-def test_a_doubt_that_the_connection_has_ended_helps_no_later_one() -> None:
+def test_ended_doubt_does_not_shorten_a_later_one() -> None:
     tracked = BookState()
     shown(tracked, HIGH, T)
     tracked.changes([bid(59 * CENT, 50, 58 * CENT, 62 * CENT)], T + 100, (T + 100) * 1_000_000)

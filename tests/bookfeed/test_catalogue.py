@@ -105,7 +105,7 @@ async def test_a_list_that_was_kept_in_the_future_is_as_none(tmp_path: Path) -> 
     assert found.market("71") is None
 
 
-def test_an_asset_that_is_believed_to_be_in_another_market_is_asked_for() -> None:
+def test_asset_listed_in_another_market_is_fetched() -> None:
     made = _of(_listed(7))
     assert made.market("71", _listed(7).condition_id) is not None
     assert made.market("71", _listed(8).condition_id) is None

@@ -211,7 +211,7 @@ async def test_an_older_resync_takes_no_newer_fetch_back(world: World) -> None:
     assert world.hub.status(ASSET) is Status.FRESH
 
 
-async def test_a_book_is_as_old_as_rests_answer_however_late_the_markets_is(world: World) -> None:
+async def test_book_age_is_rests_even_if_the_market_is_late(world: World) -> None:
     tracked = world.hub.tracked[ASSET]
     tracked.disconnected()
     world.markets.clear()
@@ -254,7 +254,7 @@ async def test_a_market_is_closed_by_nobodys_guess(
     assert not found.closed
 
 
-async def test_what_the_venue_does_not_know_is_asked_for_ever_more_seldom(world: World) -> None:
+async def test_unknown_asset_is_fetched_less_and_less_often(world: World) -> None:
     world.hub.drop(ASSET)
     world.hub.track(ASSET)
     world.gamma, world.no_book = None, True
@@ -318,7 +318,7 @@ async def test_what_the_clob_says_of_a_market_waits_for_no_gamma(world: World) -
     assert (market.title, market.fee_rate_micros) == ("Why?", 10_000), "Gamma's words stay"
 
 
-async def test_a_refresh_that_is_wished_for_waits_for_no_other_ones_gamma(world: World) -> None:
+async def test_requested_refresh_does_not_wait_for_another_ones_gamma(world: World) -> None:
     others = {f"1{number}" for number in range(8)}
     for asset in others:
         await world.fetcher.ensure(asset)
@@ -339,7 +339,7 @@ async def test_a_refresh_that_is_wished_for_waits_for_no_other_ones_gamma(world:
         await until(closed)
 
 
-async def test_markets_that_are_fetched_together_are_not_asked_again_together(
+async def test_markets_fetched_together_are_refreshed_apart(
     world: World,
 ) -> None:
     assets = [f"1{number}" for number in range(40)]
@@ -387,7 +387,7 @@ async def test_a_tick_that_changes_while_the_market_is_asked_for_stays(world: Wo
     assert market.tick_micros == 1_000
 
 
-async def test_one_refresh_of_a_market_is_under_way_and_no_wish_for_it_is_lost(
+async def test_one_refresh_at_a_time_and_no_request_is_lost(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     turns = 0
@@ -419,7 +419,7 @@ async def test_one_refresh_of_a_market_is_under_way_and_no_wish_for_it_is_lost(
     await asyncio.wait([running])
 
 
-async def test_what_the_socket_tells_while_a_stale_book_is_asked_for_stays(world: World) -> None:
+async def test_socket_update_during_a_rest_request_stays(world: World) -> None:
     world.markets.clear()
     asking = asyncio.create_task(world.fetcher.ensure(ASSET))
     await world.asked.wait()
@@ -460,7 +460,7 @@ async def test_one_message_that_cannot_be_read_costs_no_other(world: World) -> N
         ["price_change", ASSET],
     ],
 )
-async def test_what_cannot_be_read_and_names_an_asset_may_have_changed_its_book(
+async def test_unreadable_frame_that_names_an_asset_raises_doubt(
     world: World, message: Any
 ) -> None:
     world.take(world.whole(ASSET))
@@ -468,7 +468,7 @@ async def test_what_cannot_be_read_and_names_an_asset_may_have_changed_its_book(
     assert world.hub.status(ASSET) is Status.STALE
 
 
-async def test_a_winner_that_is_no_asset_of_the_market_pays_nobody_nothing(world: World) -> None:
+async def test_winner_outside_the_market_pays_nothing(world: World) -> None:
     world.take({
         "event_type": "market_resolved", "market": CONDITION, "assets_ids": [ASSET, OTHER],
         "winning_asset_id": "9",
@@ -479,7 +479,7 @@ async def test_a_winner_that_is_no_asset_of_the_market_pays_nobody_nothing(world
     assert not market.HasField("payout_micros")
 
 
-async def test_a_book_that_no_connection_keeps_is_asked_for_before_it_is_stale(
+async def test_unwatched_book_is_fetched_before_it_is_stale(
     world: World,
 ) -> None:
     """Once each look, it was fresh for a sixth of the time, and a stop was judged as seldom."""

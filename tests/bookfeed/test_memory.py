@@ -58,7 +58,7 @@ async def test_a_book_that_was_let_go_is_asked_for_again(
         await asked(books, 610_000)
 
 
-async def test_a_book_that_the_next_bookfeed_does_not_watch_is_asked_for_again(
+async def test_book_unwatched_after_a_restart_is_fetched(
     environ: dict[str, str], tmp_path: Path
 ) -> None:
     async with bookfeed(environ, tmp_path) as (_, replay, process), memory(process) as books:

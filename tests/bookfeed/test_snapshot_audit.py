@@ -39,7 +39,7 @@ def answer(size: int, book_ms: int, book_hash: str = "") -> RestBook:
     return RestBook([(400_000, 10), (390_000, size)], ASKS, book_ms, book_hash)
 
 
-def test_rest_may_be_any_state_between_before_the_question_and_after_the_answer() -> None:
+def test_rest_answer_may_be_any_state_during_the_request() -> None:
     for seen in (20, 21, 22):
         tracked = whole()
         look = tracked.begin_audit()
@@ -71,7 +71,7 @@ def test_what_the_socket_never_tells_is_missed() -> None:
     assert look.judge(answer(22, 120), over=True) is AuditVerdict.MISSED
 
 
-def test_an_inner_level_that_was_lost_is_found_behind_best_prices_that_agree() -> None:
+def test_lost_inner_level_is_found_behind_equal_best_prices() -> None:
     tracked = whole()
     tracked.changes(inner(21), 110, 2, "h2")  # the venue also took 380,000 in, which was lost
     assert not tracked.doubtful
@@ -80,7 +80,7 @@ def test_an_inner_level_that_was_lost_is_found_behind_best_prices_that_agree() -
     assert look.judge(there, over=True) is AuditVerdict.MISSED
 
 
-def test_an_older_answer_proves_nothing_unless_its_hash_was_heard() -> None:
+def test_older_answer_proves_nothing_without_a_known_hash() -> None:
     assert whole().begin_audit().judge(answer(22, 99), over=True) is AuditVerdict.NONE
     assert whole().begin_audit().judge(answer(22, 99, "other"), over=True) is AuditVerdict.NONE
     assert whole().begin_audit().judge(answer(22, 99, "h0"), over=True) is AuditVerdict.MISSED
@@ -116,7 +116,7 @@ def test_whatever_happens_a_true_answer_is_never_called_missed(
     assert look.judge(answer(states[seen], 100 + seen), over=True) is AuditVerdict.SAME
 
 
-def test_the_clock_of_a_connection_is_its_books_and_not_its_pongs() -> None:
+def test_connection_clock_follows_books_not_pongs() -> None:
     quiet_ms = DEFAULT.quiet_ms
     assert not is_quiet(quiet_ms + 999, moved_ms=1_000, queried_ms=0, quiet_ms=quiet_ms)
     assert is_quiet(quiet_ms + 1_000, moved_ms=1_000, queried_ms=0, quiet_ms=quiet_ms)
@@ -132,7 +132,7 @@ def test_witnesses_are_what_moved_last_and_what_waited_longest() -> None:
     assert witnesses([]) == []
 
 
-def test_a_quiet_night_of_a_full_connection_asks_rest_some_ten_times_a_second() -> None:
+def test_quiet_connection_audits_ten_books_a_second() -> None:
     """300 assets at rest for an hour, as by default; the venue bears 150 books a second."""
     every, quiet = DEFAULT.look_ms, DEFAULT.quiet_ms
     due = {str(n): first_time_ms(str(n), 0, every) for n in range(DEFAULT.shard)}
@@ -152,7 +152,7 @@ def test_a_quiet_night_of_a_full_connection_asks_rest_some_ten_times_a_second() 
     assert max(by_second.values()) < 40
 
 
-def test_a_book_that_never_compares_costs_its_connection_ever_more_seldom() -> None:
+def test_book_that_never_matches_is_audited_less_often() -> None:
     now, looks = 0, 0
     while now < 24 * 3_600_000:
         looks += 1

@@ -114,7 +114,7 @@ class HangingGamma:
         return web.json_response([])
 
 
-async def test_a_lost_connection_makes_marks_stale_until_the_next_snapshot(
+async def test_lost_connection_makes_marks_stale_until_a_snapshot(
     environ: dict[str, str], tmp_path: Path
 ) -> None:
     asset = ASSETS[3]
@@ -211,7 +211,7 @@ async def test_by_default_a_stalled_feed_hides_a_fall_for_seconds_only(
         await marks.where(asset, best_bid=200_000, status=pb.BOOK_STATUS_FRESH)
 
 
-async def test_a_quiet_connection_stays_until_rest_says_what_it_keeps_to_itself(
+async def test_quiet_connection_stays_until_rest_shows_missed_changes(
     environ: dict[str, str], tmp_path: Path
 ) -> None:
     asset = ASSETS[3]

@@ -114,7 +114,7 @@ async def test_a_lot_that_holds_shares_adopts_no_more(orders: Orders) -> None:
     assert (await _lot(orders))["shares_micros"] == SIZE
 
 
-async def test_what_is_left_of_them_leaves_again_and_what_was_bought_stays(orders: Orders) -> None:
+async def test_undone_adoption_leaves_what_was_bought(orders: Orders) -> None:
     assert await _ask(orders, SIZE, 4_000_000) == ""
     await _sell(orders, 4_000_000)
     key = await orders.make("SUBMITTED")
@@ -183,7 +183,7 @@ async def test_of_two_adoptions_of_the_same_shares_one_is_refused(orders: Orders
     assert "its lots have" in str(found["b"])
 
 
-async def test_an_adoption_waits_until_somebody_tells_what_the_wallet_holds(
+async def test_adoption_waits_until_holdings_are_known(
     orders: Orders,
 ) -> None:
     await _record(orders, SIZE, 4_000_000)

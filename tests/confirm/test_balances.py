@@ -94,7 +94,7 @@ async def test_what_is_told_is_moved_by_what_is_booked(orders: Orders) -> None:
     assert await _cash(orders) == 98_500_000
 
 
-async def test_the_money_of_a_resolved_market_comes_with_its_redemption(orders: Orders) -> None:
+async def test_payout_is_credited_with_the_redemption(orders: Orders) -> None:
     far = Far(orders.wallet)
     held = await orders.make("SUBMITTED")
     await orders.take(held, told(held, trade("b", DONE)))
@@ -135,7 +135,7 @@ async def test_nothing_is_believed_while_an_order_is_open(orders: Orders) -> Non
     assert await balances.poll(orders.wallet)
 
 
-async def test_a_claim_without_rows_is_an_open_order_of_the_wallets_in_it_alone(
+async def test_claim_without_rows_is_an_open_order_of_its_wallet(
     orders: Orders,
 ) -> None:
     other, key = "0x" + "3" * 40, secrets.token_hex(32)

@@ -72,7 +72,7 @@ async def test_one_that_cannot_be_booked_holds_up_no_other(orders: Orders) -> No
     assert (await orders.row(good))["state"] == "CONFIRMED"
 
 
-async def test_a_booking_whose_commit_was_not_heard_of_is_told_all_the_same(
+async def test_booking_with_a_lost_commit_reply_is_published(
     orders: Orders, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     key = await orders.make("SUBMITTED")
@@ -161,7 +161,7 @@ async def test_one_that_stays_open_is_asked_for_when_it_was_told(orders: Orders)
     assert 30 < row["seconds"] <= 60
 
 
-async def test_one_that_nobody_wants_to_put_off_is_asked_for_when_it_was_to_be(
+async def test_order_without_a_delay_is_checked_when_due(
     orders: Orders,
 ) -> None:
     key = await orders.make("SUBMITTED")

@@ -111,7 +111,7 @@ class Watch:
 
 @pytest.mark.parametrize("end", [T.CONFIRMED, T.FAILED])
 @pytest.mark.parametrize("left", [0, 1])
-async def test_an_exit_that_is_not_settled_sells_nothing_of_the_next_position(
+async def test_unsettled_exit_sells_nothing_of_the_next_position(
     orders: Orders, end: T, left: int
 ) -> None:
     lot, watch = Lot(orders), Watch(orders)
@@ -138,7 +138,7 @@ async def test_an_exit_that_is_not_settled_sells_nothing_of_the_next_position(
     assert [size for _, size in await watch.exits()] == [10, held]
 
 
-async def test_a_stop_sells_its_position_whole_when_the_clock_was_set_back(orders: Orders) -> None:
+async def test_stop_sells_its_whole_position_after_a_clock_step_back(orders: Orders) -> None:
     """The position before it is over; that its triggers seem to be younger must end nothing."""
     lot, watch = Lot(orders), Watch(orders)
     await lot.subscribe()
@@ -180,7 +180,7 @@ async def test_the_next_slice_of_a_stop_is_its_own_positions(orders: Orders) -> 
     assert [size for _, size in await watch.exits()] == [10, 10, 8]
 
 
-async def test_a_stop_goes_on_when_nothing_else_stops_what_was_bought_anew(orders: Orders) -> None:
+async def test_stop_continues_when_the_new_position_has_none(orders: Orders) -> None:
     lot, watch = Lot(orders), Watch(orders)
     await lot.subscribe()
     await lot.buy((10, 40))

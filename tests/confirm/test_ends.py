@@ -20,9 +20,7 @@ async def _halts(orders: Orders) -> list[tuple[object, object]]:
 
 
 @pytest.mark.parametrize("path", ["LOST", "UNSENT", "REJECTED", "KILLED"])
-async def test_a_key_that_appears_after_the_end_is_a_breach_that_is_booked(
-    orders: Orders, path: str
-) -> None:
+async def test_key_that_appears_after_its_end_is_a_booked_breach(orders: Orders, path: str) -> None:
     key = await orders.make(path)
     taken = await orders.take(key, told(key, trade("t1", TradeStatus.MATCHED)))
     assert taken.state is S.RESURRECTED
@@ -86,7 +84,7 @@ async def test_an_answer_older_than_the_end_books_nothing(orders: Orders) -> Non
     assert await _halts(orders) == []
 
 
-async def test_fills_that_grow_after_the_end_are_a_breach_that_is_booked(orders: Orders) -> None:
+async def test_fills_after_the_end_are_a_booked_breach(orders: Orders) -> None:
     key = await orders.make("SUBMITTED")
     await orders.take(key, told(key, trade("t1", DONE, BIT)))
     taken = await orders.take(key, told(key, trade("t1", DONE, BIT), trade("t2", DONE, BIT)))
@@ -139,7 +137,7 @@ async def test_a_contradiction_calls_a_person_and_books_nothing(
         (trade("t1", TradeStatus.FAILED, BIT), "trade t1 was final"),
     ],
 )
-async def test_a_final_fill_that_changes_is_a_breach_that_is_not_booked(
+async def test_changed_final_fill_is_a_breach_and_not_booked(
     orders: Orders, then: VenueTrade, problem: str
 ) -> None:
     key = await orders.make("SUBMITTED")
@@ -183,7 +181,7 @@ async def test_silence_is_counted_from_when_an_order_became_unknown(orders: Orde
     assert due["since_ms"] == event["ms"]
 
 
-async def test_accepted_orders_may_be_asked_for_later_than_those_of_which_nothing_is_known(
+async def test_accepted_orders_are_checked_later_than_unknown_ones(
     orders: Orders,
 ) -> None:
     told_of, late = await orders.make("SUBMITTED"), await orders.make("SUBMITTED")

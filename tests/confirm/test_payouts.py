@@ -105,7 +105,7 @@ async def test_nothing_is_paid_before_claims_are_rows(orders: Orders) -> None:
     assert await _pay(orders) == 10_000_000
 
 
-async def test_nothing_is_paid_until_all_payouts_of_the_market_are_known(orders: Orders) -> None:
+async def test_payout_waits_for_all_payouts_of_the_market(orders: Orders) -> None:
     await _held(orders)
     assert await _pay(orders, {"2": 1_000_000}) is None
     (lot,) = await _rows(orders, "lot")
@@ -159,7 +159,7 @@ async def _look(orders: Orders, assets: Iterable[str]) -> None:
     await (await _paying(orders, assets)).look()
 
 
-async def test_what_was_bought_by_hand_is_paid_to_whom_its_trigger_names(orders: Orders) -> None:
+async def test_manual_lot_is_paid_to_its_triggers_wallet(orders: Orders) -> None:
     asset = str(secrets.randbits(60))
     await _bought_by_hand(orders, asset, guarded=True)
     await _look(orders, [asset])
@@ -183,7 +183,7 @@ async def _left(orders: Orders, assets: Iterable[str]) -> int:
     return sum(lots[asset] > 0 for asset in assets)
 
 
-async def test_more_than_a_page_of_markets_that_cannot_be_paid_hold_up_no_other(
+async def test_unpayable_markets_block_no_other(
     orders: Orders, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Of which nobody knows the owner: they come up again and again."""
@@ -203,7 +203,7 @@ async def test_more_than_a_page_of_markets_that_cannot_be_paid_hold_up_no_other(
     assert await _left(orders, assets[:1]) == 0
 
 
-async def test_markets_that_are_not_resolved_as_a_whole_hold_up_no_other(orders: Orders) -> None:
+async def test_partly_resolved_markets_block_no_other(orders: Orders) -> None:
     """They are not even looked at."""
     yes, no, whole = sorted(str(10**17 + secrets.randbits(56)) for _ in range(3))
     await _bought_by_hand(orders, yes, guarded=True)

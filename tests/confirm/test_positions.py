@@ -117,7 +117,7 @@ def smallest(request: pytest.FixtureRequest) -> Smallest:
     return found
 
 
-async def test_what_is_bought_after_a_stop_that_left_a_remainder_has_a_stop(
+async def test_buy_after_a_stop_with_remainder_gets_a_stop(
     orders: Orders, smallest: Smallest
 ) -> None:
     lot = Lot(orders)
@@ -151,9 +151,7 @@ async def test_a_living_position_has_one_set(orders: Orders, smallest: Smallest)
     assert await lot.stops() == [36]
 
 
-async def test_a_trigger_that_sold_the_size_its_owner_gave_it_ends_no_position(
-    orders: Orders, smallest: Smallest
-) -> None:
+async def test_trigger_of_a_fixed_size_ends_no_position(orders: Orders, smallest: Smallest) -> None:
     lot = Lot(orders)
     await lot.subscribe()
     await lot.buy((10, 40), smallest=smallest)
@@ -198,7 +196,7 @@ async def test_later_trades_of_an_order_open_no_second_position(orders: Orders) 
 
 
 @pytest.mark.parametrize("left", [0, 1])
-async def test_what_an_order_fills_after_its_stop_has_sold_has_a_stop_of_its_own(
+async def test_fill_after_the_stop_sold_gets_its_own_stop(
     orders: Orders, smallest: Smallest, left: int
 ) -> None:
     """Also when the first fill's stop has left a remainder; and more of it has no second one."""
@@ -216,7 +214,7 @@ async def test_what_an_order_fills_after_its_stop_has_sold_has_a_stop_of_its_own
     assert await lot.stops() == [36, 72], "more of the same position"
 
 
-async def test_fills_of_one_answer_after_a_stop_that_left_a_remainder_make_one_set(
+async def test_fills_after_a_stop_with_remainder_make_one_set(
     orders: Orders, smallest: Smallest
 ) -> None:
     lot = Lot(orders)
@@ -244,7 +242,7 @@ async def test_buys_that_come_together_make_one_set(orders: Orders) -> None:
     assert await lot.stops() == [36, 72]
 
 
-async def test_a_remainder_is_told_from_a_position_by_what_has_ended_by_then(
+async def test_remainder_differs_from_a_position_by_ended_orders(
     orders: Orders,
 ) -> None:
     """The guard ends the stop under the lock of the lot, for which the buy waits."""

@@ -72,7 +72,7 @@ async def _lot(orders: Orders) -> dict[str, object]:
     return lot
 
 
-async def test_a_dead_order_that_was_filled_is_booked_and_released_once(desk: Desk) -> None:
+async def test_filled_dead_order_is_booked_and_released_once(desk: Desk) -> None:
     orders = desk.orders
     key = await orders.make("DEAD")
     first = await desk.end(key, S.CONFIRMED, FILLED)

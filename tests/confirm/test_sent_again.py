@@ -28,7 +28,7 @@ _WITHDRAWN = structs.replace(_PROMISED, idempotency=False, not_after=False, get_
 
 @pytest.mark.parametrize("accepted", [False, True])
 @pytest.mark.parametrize("send_again_ms", [0, 60_000], ids=["wanted again", "to be looked at"])
-async def test_what_is_accepted_while_it_is_asked_for_is_looked_at_at_once(
+async def test_order_accepted_during_its_lookup_is_checked_at_once(
     orders: Orders, accepted: bool, send_again_ms: int
 ) -> None:
     key = await orders.make("UNKNOWN")
@@ -78,7 +78,7 @@ async def test_what_is_accepted_while_it_is_asked_for_is_looked_at_at_once(
     ],
     ids=["still promised", "withdrawn since", "nobody answers", "not said any more"],
 )
-async def test_nothing_is_sent_again_by_a_promise_that_may_not_hold_any_more(
+async def test_nothing_is_resent_on_a_promise_that_may_be_gone(
     orders: Orders, told: Capabilities | CapabilitiesUnknown, wanted: bool
 ) -> None:
     key = await orders.make("UNKNOWN")

@@ -159,7 +159,7 @@ async def test_what_a_follower_buys_by_himself_afterwards_stays_his(scene: Scene
     assert await scene.lots() == {"sub_1": 0}, "more than the lot is nobody's but his"
 
 
-async def test_what_was_sold_by_hand_is_not_paid_when_the_market_resolves(scene: Scene) -> None:
+async def test_shares_sold_by_hand_are_not_paid_on_resolution(scene: Scene) -> None:
     await _bought(scene.orders)
     resolved = await _resolved(scene, "1")
     for held in (None, 4_000_000):
@@ -182,7 +182,7 @@ async def test_a_wallet_that_holds_all_is_paid_after_one_question(scene: Scene) 
     assert (payout["size_micros"], scene.asked) == (SIZE, 1)
 
 
-async def test_what_comes_into_a_lot_while_it_is_asked_for_is_asked_for_itself(
+async def test_shares_booked_during_a_lookup_are_looked_up_again(
     scene: Scene,
 ) -> None:
     await _bought(scene.orders)
@@ -196,7 +196,7 @@ async def test_what_comes_into_a_lot_while_it_is_asked_for_is_asked_for_itself(
     assert payout["size_micros"] == 2 * SIZE
 
 
-async def test_what_somebody_else_has_redeemed_is_paid_once_an_operator_vouches(
+async def test_foreign_redemption_is_paid_once_an_operator_vouches(
     scene: Scene,
 ) -> None:
     await _bought(scene.orders)
@@ -400,7 +400,7 @@ async def test_a_refused_exit_is_a_reason_to_look_at_once(scene: Scene) -> None:
     assert scene.asked == 2, "and nothing is asked once it is known"
 
 
-async def test_what_was_bought_by_hand_gives_first_and_copies_in_proportion(scene: Scene) -> None:
+async def test_manual_lot_shrinks_first_then_copies_in_proportion(scene: Scene) -> None:
     await _bought(scene.orders, "sub_1")
     await _bought(scene.orders, "sub_2", SIZE // 2)
     await scene.orders.sql(

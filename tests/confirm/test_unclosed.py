@@ -55,7 +55,7 @@ async def test_what_ended_unseen_is_closed_before_and_after_a_seal(
         assert await _closings(orders, key) == 1
 
 
-async def test_an_end_that_is_committed_after_later_ones_were_closed_is_closed(
+async def test_end_committed_out_of_order_is_closed(
     orders: Orders, confirm: Confirm, shared_url: str
 ) -> None:
     late = await orders.make("CLAIMED")

@@ -188,7 +188,7 @@ def test_an_operator_moves_a_wallet_and_the_audit_says_so(
     assert edge.call("POST", "/subscriptions", json=body).status_code == 201
 
 
-def test_a_create_with_its_wallet_in_upper_case_is_the_same_create(
+def test_create_with_an_upper_case_wallet_is_the_same_create(
     edge: RunningEdge, wallet: Wallet
 ) -> None:
     one, key = f"0xab{wallet()[4:]}", {"Idempotency-Key": "upper-case"}
@@ -291,9 +291,7 @@ def test_who_shows_no_token_has_his_connection_for_one_answer(edge: RunningEdge)
     assert closed == {"": True, wrong: True, right: False}
 
 
-def test_a_reused_key_is_a_conflict_whatever_else_the_create_says(
-    edge: RunningEdge, wallet: Wallet
-) -> None:
+def test_reused_key_with_another_body_is_a_conflict(edge: RunningEdge, wallet: Wallet) -> None:
     headers = {"Idempotency-Key": "reused", "If-Match": '"1"'}
     first = edge.call("POST", "/subscriptions", json=subscription_body(wallet()), headers=headers)
     assert first.status_code == 201
@@ -301,7 +299,7 @@ def test_a_reused_key_is_a_conflict_whatever_else_the_create_says(
     assert error_of(again)[:2] == (409, "REQUEST_ID_REUSED")
 
 
-def test_an_unknown_transfer_encoding_is_refused_in_the_one_shape(edge: RunningEdge) -> None:
+def test_unknown_transfer_encoding_is_refused_in_one_shape(edge: RunningEdge) -> None:
     text = "POST /triggers HTTP/1.1\r\nHost: e\r\nTransfer-Encoding: xchunked\r\n\r\n"
     with socket.create_connection(("127.0.0.1", edge.port), timeout=60) as one:
         one.sendall(text.encode())

@@ -185,7 +185,7 @@ def test_what_is_meant_for_another_state_is_refused(
     assert (done.status_code, done.headers["etag"]) == (200, '"2"')
 
 
-def test_a_setting_on_which_a_position_depends_does_not_change_after_the_start(
+def test_setting_of_an_open_position_cannot_change(
     edge: RunningEdge, database: Database, wallet: Callable[..., str]
 ) -> None:
     grid = {"instrumentId": SWAP, "lower": "1", "upper": "9", "cells": 4, "orderSize": "1"}

@@ -475,7 +475,7 @@ def test_a_signal_that_does_not_fit_is_refused(edge: RunningEdge) -> None:
     assert edge.call("POST", "/signals", READ, json=good).status_code == 403
 
 
-def test_an_operator_settles_what_nobody_could_and_explains_what_is_missing(
+def test_operator_settles_an_order_and_explains_a_position(
     edge: RunningEdge, database: Database, wallet: Callable[..., str]
 ) -> None:
     mine = wallet()

@@ -82,7 +82,7 @@ def test_the_routes_of_gate_and_transcoder_are_the_same_services() -> None:
     assert {route.method for route in contract.public_routes()} == set(PUBLIC)
 
 
-def test_the_authorization_comes_before_the_transcoder_and_fails_closed() -> None:
+def test_authorization_precedes_the_transcoder_and_fails_closed() -> None:
     filters = [f["name"].rsplit(".", 1)[1] for f in _manager()["http_filters"]]
     assert filters == [
         "rbac", "buffer", "lua", "jwt_authn", "ext_authz", "grpc_json_transcoder", "router",

@@ -284,7 +284,7 @@ async def _served(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) ->
     return head.startswith(b"HTTP/1.1 ")
 
 
-async def test_the_connection_beyond_the_cap_is_refused_and_the_others_go_on(
+async def test_connection_beyond_the_cap_is_refused_others_go_on(
     tmp_path: Path,
 ) -> None:
     def three(config: Config) -> None:

@@ -82,7 +82,7 @@ async def test_a_router_that_was_killed_is_named_within_three_seconds(running: R
     assert (await running.router())["since"] > down["since"]
 
 
-async def test_a_router_that_stands_still_is_named_within_three_seconds(running: Running) -> None:
+async def test_stalled_router_is_named_within_three_seconds(running: Running) -> None:
     running.world.freeze("router")
     try:
         await running.named()

@@ -72,7 +72,7 @@ def test_a_wallet_has_one_budget_however_it_is_spelt(fund: Fund, database: Datab
     assert [row["follower_proxy"] for row in kept] == [proxy.lower()]
 
 
-def test_what_was_traded_before_the_first_movement_does_not_count(
+def test_trades_before_the_first_movement_do_not_count(
     fund: Fund, database: Database, wallet: Callable[[], str]
 ) -> None:
     proxy = wallet()

@@ -44,9 +44,7 @@ def _until(database: psycopg.Connection[Any], query: str) -> None:
         time.sleep(0.01)
 
 
-def test_readers_of_long_histories_take_away_neither_a_halt_nor_a_pause(
-    start_edge: StartEdge, wallet: Wallet
-) -> None:
+def test_long_reads_block_neither_halts_nor_pauses(start_edge: StartEdge, wallet: Wallet) -> None:
     with (
         start_edge("readers") as edge,
         psycopg.connect(edge.database_url, autocommit=True) as looking,
@@ -99,9 +97,7 @@ def test_a_row_that_another_one_holds_holds_up_no_sending(
         assert edge.call("POST", f"{path}/pause").is_success
 
 
-def test_a_control_that_stands_still_in_a_change_holds_up_no_sending(
-    start_edge: StartEdge, wallet: Wallet
-) -> None:
+def test_stalled_control_change_holds_up_no_sending(start_edge: StartEdge, wallet: Wallet) -> None:
     with (
         start_edge("still") as edge,
         psycopg.connect(edge.database_url, autocommit=True) as sending,
@@ -162,7 +158,7 @@ def test_a_halt_has_the_patience_that_other_changes_have_not(start_edge: StartEd
         assert asked.result().halt.mode == pb.HALT_MODE_HALTED
 
 
-async def test_snapshots_come_one_after_the_other_and_leave_connections_to_others(
+async def test_snapshots_run_in_turn_and_leave_connections_free(
     database_url: str,
 ) -> None:
     drawn = asyncio.Event()

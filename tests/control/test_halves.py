@@ -45,7 +45,7 @@ def _gone(process: psutil.Process) -> bool:
     return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
 
 
-def test_halts_and_health_are_answered_while_the_process_of_the_edge_stands_still(
+def test_halts_and_health_work_while_the_edge_process_stalls(
     control: RunningEdge,
 ) -> None:
     os.kill(control.processes[0], signal.SIGSTOP)
@@ -98,7 +98,7 @@ def test_no_question_about_health_reaches_control(control: RunningEdge) -> None:
 @pytest.mark.parametrize(("verb", "path", "status"), [
     ("GET", "/health?a=1", 400), ("POST", "/health", 405), ("GET", "/health/", 404),
 ])  # fmt: skip
-def test_what_only_resembles_a_question_about_health_is_judged_as_all_is(
+def test_path_that_resembles_health_is_judged_as_any(
     control: RunningEdge, verb: str, path: str, status: int
 ) -> None:
     assert control.call(verb, path, None).status_code == status

@@ -116,7 +116,7 @@ def test_nobody_tunnels(edge: RunningEdge) -> None:
         assert one.recv(4096).split(b" ")[1] == b"403"
 
 
-def test_strangers_who_are_held_back_take_no_place_of_the_product() -> None:
+def test_held_back_strangers_take_no_place_of_the_product() -> None:
     """Of so many whose answers wait, each has a call of a connection to the internal port."""
     (cluster,) = yaml.safe_load(envoy_inside.clusters(1, "127.0.0.1", "STATIC", 2, None))
     (bound,) = cluster["circuit_breakers"]["thresholds"]

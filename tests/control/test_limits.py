@@ -114,9 +114,7 @@ def test_a_flood_is_told_when_to_come_again(strict: tuple[RunningEdge, Path]) ->
     "target",
     [pytest.param(SUB, id="plain"), pytest.param(f"{SUB}/fills?pageSize=%31", id="transcoded")],
 )
-def test_one_address_is_one_whatever_its_tokens_and_whatever_it_says_it_is(
-    start_edge: StartEdge, target: str
-) -> None:
+def test_address_is_one_whatever_its_tokens_and_headers(start_edge: StartEdge, target: str) -> None:
     with start_edge("crowded", address_rate="5") as edge:
         for number in range(500):
             answer = edge.call(

@@ -97,9 +97,7 @@ def make(edge: RunningEdge, admin: Person) -> Make:
     return made
 
 
-def test_a_one_time_password_is_good_for_one_login_that_names_another(
-    edge: RunningEdge, admin: Person
-) -> None:
+def test_one_time_password_works_once_to_set_another(edge: RunningEdge, admin: Person) -> None:
     name = next(_names)
     made = edge.call(
         "POST", "/users", admin.access, json={"name": name, "role": "ROLE_VIEWER"}

@@ -69,9 +69,7 @@ def test_what_does_not_fit_is_named(
     assert error_of(refused)[0::2] == (400, error_of(refused)[2] | {"field": field})
 
 
-def test_one_of_both_origins_is_needed_and_the_market_has_to_be_the_lots(
-    edge: RunningEdge, wallet: Wallet
-) -> None:
+def test_manual_lot_needs_one_origin_and_its_market(edge: RunningEdge, wallet: Wallet) -> None:
     proxy = wallet()
     body = body_of(proxy, "5")
     del body["manualLot"]
@@ -152,7 +150,7 @@ def test_a_lot_does_not_grow_by_what_was_sold_and_is_not_settled(
     assert edge.call("POST", "/triggers", json=body_of(proxy, "20")).status_code == 201
 
 
-def test_a_settlement_that_nobody_ever_tells_of_holds_up_no_lot_for_long(
+def test_unreported_settlement_blocks_no_lot_for_long(
     edge: RunningEdge, database: Database, wallet: Wallet
 ) -> None:
     proxy = wallet()
@@ -166,7 +164,7 @@ def test_a_settlement_that_nobody_ever_tells_of_holds_up_no_lot_for_long(
     assert edge.call("POST", "/triggers", json=body_of(proxy, "30")).status_code == 201
 
 
-def test_what_copies_of_the_outcome_have_sold_holds_up_no_lot_that_was_bought_by_hand(
+def test_sales_of_copies_block_no_manual_lot(
     edge: RunningEdge, database: Database, wallet: Wallet
 ) -> None:
     """A stop of it could not be made then, while copies are sold again and again."""

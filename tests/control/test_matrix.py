@@ -390,7 +390,7 @@ async def test_nothing_runs_by_the_path_of_its_rpc_over_http2(tmp_path: Path) ->
         assert world.journal.ran == []
 
 
-async def test_over_http2_a_route_runs_its_own_rpc_alone_and_only_with_its_token(
+async def test_http2_route_runs_its_own_rpc_only_with_its_token(
     tmp_path: Path,
 ) -> None:
     no_paths: list[Asked2] = []
@@ -455,7 +455,7 @@ async def test_a_public_route_runs_its_own_rpc_and_only_with_its_token(tmp_path:
                 assert world.journal.ran == expected, (route.method, token)
 
 
-async def test_no_spelling_of_a_route_needs_no_token_or_runs_another_rpc(tmp_path: Path) -> None:
+async def test_no_spelling_of_a_route_skips_its_token_or_rpc(tmp_path: Path) -> None:
     async with _world(tmp_path) as world:
         for route in public_routes():
             target, body = _rest(route)

@@ -156,7 +156,7 @@ async def test_the_audit_names_whose_token_it_was(desk: Desk) -> None:
     ]  # fmt: skip
 
 
-async def test_a_token_that_is_withdrawn_on_the_way_to_the_handler_is_refused(desk: Desk) -> None:
+async def test_token_withdrawn_before_the_handler_is_refused(desk: Desk) -> None:
     """Its call went on as that of a nameless operator: a second person for two."""
     desk.port.withdraws = True
     calls = (
@@ -204,7 +204,7 @@ async def test_a_halt_takes_an_address_in_any_case(
     assert not (await desk.stub.ListHalts(pb.ListHaltsRequest(), timeout=60)).halts
 
 
-async def test_a_message_is_handed_to_its_reader_again_once_and_audited(desk: Desk) -> None:
+async def test_dead_letter_is_replayed_once_and_audited(desk: Desk) -> None:
     older, newer = [await desk.quarantine("guard-0") for _ in range(2)]
     await desk.quarantine("router-0")
     page = await desk.stub.ListDeadLetters(
@@ -298,7 +298,7 @@ async def test_followers_are_listed_by_wallet_leader_and_state(desk: Desk) -> No
     assert await listed(page_token=first.next_page_token) == [made[1][0]]
 
 
-async def test_what_was_decided_about_a_transaction_is_told_for_every_follower(desk: Desk) -> None:
+async def test_decisions_on_a_transaction_cover_every_follower(desk: Desk) -> None:
     tx = "0x" + "ab" * 32
     for number in (1, 2):
         identifier, proxy = await _follow(desk, number)

@@ -22,7 +22,7 @@ _NS = 1_770_000_000_000_000_000
 """2026-02-02T02:40:00Z."""
 
 
-def test_each_hop_has_its_instant_and_what_did_not_happen_is_left_out(
+def test_each_hop_has_its_instant_and_missing_ones_are_left_out(
     edge: RunningEdge, wallet: Wallet, database: Database
 ) -> None:
     proxy = wallet()
@@ -83,7 +83,7 @@ def _listed(edge: RunningEdge, **query: object) -> list[str]:
             return found
 
 
-def test_orders_of_all_a_wallet_and_a_subscription_come_newest_first(
+def test_orders_by_wallet_and_subscription_come_newest_first(
     edge: RunningEdge, wallet: Wallet, database: Database
 ) -> None:
     one, other = wallet(), wallet()

@@ -251,7 +251,7 @@ def test_an_exit_sells_each_lot_by_one_trigger(
     assert [row["status"] for row in rows] == ["CANCELLED"] * 2, "exits that have not fired"
 
 
-def test_a_resume_takes_back_the_exits_of_late_fills_and_no_other_trigger(
+def test_resume_cancels_exits_of_late_fills_and_no_other(
     edge: RunningEdge, make: Callable[..., dict[str, Any]], act: Act, database: Database
 ) -> None:
     rules = {"lossStop": {"day": {"amount": "50"}, "action": "LOSS_ACTION_PAUSE_AND_EXIT"}}
@@ -324,7 +324,7 @@ def test_what_was_judged_of_something_else_changes_nothing(
     assert _get(edge, made) == {**made, "statistics": _get(edge, made)["statistics"]}
 
 
-def test_several_actions_are_done_together_each_once_and_each_by_itself(
+def test_several_actions_run_together_each_once(
     edge: RunningEdge, make: Callable[..., dict[str, Any]], database: Database
 ) -> None:
     exits = {"lossStop": {"day": {"amount": "50"}, "action": "LOSS_ACTION_PAUSE_AND_EXIT"}}

@@ -92,7 +92,7 @@ _OF_NOBODY = {
 
 
 @pytest.mark.parametrize("method", METHODS, ids=lambda m: m.name)
-def test_the_table_knows_every_field_that_names_a_follower_or_a_resource(
+def test_table_has_every_field_of_a_follower_or_resource(
     method: MethodDescriptor,
 ) -> None:
     about = ABOUT[_path(method)]

@@ -19,7 +19,7 @@ DEAD, FAILED = common.ORDER_STATE_DEAD, common.ORDER_STATE_FAILED
 CONFIRMED = common.ORDER_STATE_CONFIRMED
 
 
-def test_orders_that_wait_for_a_person_are_listed_with_their_ends(
+def test_orders_awaiting_a_person_are_listed_with_their_ends(
     edge: RunningEdge, database: Database, wallet: Callable[[], str]
 ) -> None:
     proxy = wallet()

@@ -35,7 +35,7 @@ def _changes(database: Database, subscription: str) -> list[str]:
     return [row["action"] for row in rows]
 
 
-def test_a_preview_shows_what_would_be_done_and_its_execution_is_done_once(
+def test_preview_shows_the_orders_and_executes_once(
     edge: RunningEdge, database: Database, wallet: Wallet
 ) -> None:
     proxy = wallet()
@@ -102,9 +102,7 @@ def test_what_is_stale_or_not_there_is_refused(
     assert error_of(deleted)[:2] == (400, "WRONG_STATE")
 
 
-def test_previews_are_made_once_for_a_key_and_listed_newest_first(
-    edge: RunningEdge, wallet: Wallet
-) -> None:
+def test_previews_are_made_once_per_key_newest_first(edge: RunningEdge, wallet: Wallet) -> None:
     subscription = create_subscription(edge, wallet())["id"]
     key = {"Idempotency-Key": f"key-{subscription}"}
     first, again, other = (

@@ -131,7 +131,7 @@ def test_breaches_come_in_pages_the_newest_first(
     assert details == ["2", "1", "0"]
 
 
-def test_a_kill_switch_is_one_shows_its_progress_and_lets_nothing_start(
+def test_kill_switch_is_one_shows_progress_and_blocks_starts(
     edge: RunningEdge, database: Database, wallet: Callable[..., str], tenant: str
 ) -> None:
     mine, idle = wallet(tenant=tenant), wallet(tenant=tenant)
@@ -175,7 +175,7 @@ def test_a_kill_switch_is_one_shows_its_progress_and_lets_nothing_start(
     assert actions(database, tenant) == ["FLATTEN_AND_STOP", "CLEARED"]
 
 
-def test_a_start_in_the_instant_of_a_kill_switch_begins_nothing_once_it_is_cleared(
+def test_start_during_a_kill_switch_begins_nothing_afterwards(
     edge: RunningEdge, database: Database, wallet: Callable[..., str], tenant: str
 ) -> None:
     """The start looked before the kill switch was there, and was written after it."""

@@ -49,7 +49,7 @@ def test_an_address_of_ipv4_is_one_on_a_socket_for_both() -> None:
     assert network("::ffff:10.1.2.3") == network("10.1.2.3") != network("::ffff:10.1.2.4")
 
 
-def test_one_address_takes_neither_anothers_answers_nor_his_lines_in_the_log() -> None:
+def test_one_address_takes_no_others_answers_or_log_lines() -> None:
     port = TokenInterceptor(
         parse_tokens(TOKENS), Limiter(Rates(token=5, address=5, refused=5)), People(None, None)
     )
@@ -66,7 +66,7 @@ def test_one_address_takes_neither_anothers_answers_nor_his_lines_in_the_log() -
     assert len([line for line in lines if line["address"] == "192.0.2.2"]) == 1
 
 
-async def test_who_comes_too_often_waits_for_his_answer_and_only_so_many_wait(
+async def test_frequent_caller_waits_and_only_so_many_wait(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     port = TokenInterceptor(

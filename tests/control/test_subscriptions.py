@@ -538,7 +538,7 @@ def test_a_default_trigger_that_cannot_be_is_named(
     assert (status, reason, metadata["field"]) == (400, "INVALID_FIELD", field)
 
 
-def test_one_can_be_made_paused_and_copies_nothing_until_it_is_resumed(
+def test_paused_create_copies_nothing_until_resumed(
     edge: RunningEdge, wallet: Callable[[], str]
 ) -> None:
     made = create_subscription(edge, wallet(), paused=True)

@@ -45,7 +45,7 @@ def two(start_edge: StartEdge) -> Iterator[RunningEdge]:
 
 @pytest.mark.parametrize("method", INSIDE)
 @pytest.mark.parametrize("tokens", ["", None], ids=["no operator's configured", "configured"])
-def test_whoever_reaches_the_internal_port_without_a_token_is_refused(
+def test_internal_port_without_a_token_is_refused(
     edge: RunningEdge, bare: RunningEdge, method: str, tokens: str | None
 ) -> None:
     running = edge if tokens is None else bare

@@ -27,7 +27,7 @@ async def client(redis_url: str) -> AsyncIterator[redis.Redis]:
     await client.aclose()
 
 
-async def test_no_reader_sees_half_a_version_whichever_line_its_builder_dies_at(
+async def test_no_reader_sees_half_a_version_when_its_builder_dies(
     redis_url: str, client: redis.Redis
 ) -> None:
     await publish(redis_url, "v0", COUNT)
@@ -56,7 +56,7 @@ async def test_no_reader_sees_half_a_version_whichever_line_its_builder_dies_at(
         assert await client.ttl(name) > 0
 
 
-async def test_what_has_not_changed_is_taken_over_and_the_version_before_goes(
+async def test_unchanged_documents_are_kept_and_old_versions_go(
     client: redis.Redis,
 ) -> None:
     first = {"x": b"1", "y": b"2"}
@@ -71,7 +71,7 @@ async def test_what_has_not_changed_is_taken_over_and_the_version_before_goes(
     assert 0 < await client.pttl(documents.documents_key("leaders", "a")) <= MINUTE
 
 
-async def test_of_two_builders_upon_one_version_the_second_changes_nothing(
+async def test_second_builder_on_one_version_changes_nothing(
     client: redis.Redis,
 ) -> None:
     await documents.publish(client, "leaders", "a", {"x": b"1"}, stands_ms=MINUTE)

@@ -118,7 +118,7 @@ class _Venue:
         return web.json_response([market] if wanted else [])
 
 
-async def test_what_a_wallet_did_is_asked_for_once_and_then_what_is_new(around: World) -> None:
+async def test_wallet_activity_is_fetched_once_then_only_new_rows(around: World) -> None:
     venue = _Venue()
     app = web.Application()
     app.router.add_get("/data/v2/trades", venue.trades)

@@ -119,7 +119,7 @@ async def test_every_query_is_answered_by_both(analytics: Store) -> None:
     assert await analytics.rows(QUERIES["leader_price"], values, _Number) == []
 
 
-async def test_the_embedded_store_outlives_a_kill_and_takes_a_row_or_none(tmp_path: Path) -> None:
+async def test_embedded_store_survives_a_kill_with_a_row_or_none(tmp_path: Path) -> None:
     async with embedded.opened(tmp_path, timeout_seconds=30) as db:
         await db.prepare()
         await db.insert("events", [event(1)])

@@ -254,7 +254,7 @@ async def test_a_stream_may_become_longer_than_an_answer_of_the_edge(world: List
     assert sum(len(told.data) for told in found) > 5 * 1024 * 1024
 
 
-async def test_a_reader_resumes_over_kill_9_of_log_and_edge_without_loss_or_double(
+async def test_reader_resumes_over_kill_9_without_loss_or_double(
     world: Listening,
 ) -> None:
     after = newest(world)
@@ -294,7 +294,7 @@ async def test_a_reader_resumes_over_kill_9_of_log_and_edge_without_loss_or_doub
     assert seen == list(range(after + 1, last + 1))
 
 
-async def test_a_reader_who_takes_nothing_is_cut_and_resumes_without_loss(world: Listening) -> None:
+async def test_slow_reader_is_cut_and_resumes_without_loss(world: Listening) -> None:
     before = newest(world)
     world.happen(100, reason="x" * 100_000)
     reader, writer = await asyncio.open_connection("127.0.0.1", world.ports["rest"], limit=1024)
@@ -397,7 +397,7 @@ def test_the_client_reads_what_some_take_for_the_end_of_a_line(world: Listening)
     assert [event["data"]["reason"] for event in told] == [_ODD, _ODD]
 
 
-def test_a_reader_that_is_not_ours_resumes_over_kill_9_of_the_edge(world: Listening) -> None:
+def test_foreign_reader_resumes_over_kill_9_of_the_edge(world: Listening) -> None:
     """httpx-sse judges the frames, and which id is the last one."""
     first = after = newest(world)
     world.happen(40, reason=_ODD)

@@ -61,7 +61,7 @@ async def test_a_fast_clock_gives_no_order_up_that_may_still_arrive(common: Rig)
     await promise(common, "ABCD")
 
 
-async def test_a_time_stop_fires_at_its_time_whatever_the_guards_clock_says(common: Rig) -> None:
+async def test_time_stop_fires_on_time_whatever_the_guards_clock(common: Rig) -> None:
     scene = await sent_copy(common)
     await scene.settled(1)
     (order,) = scene.orders()

@@ -6,7 +6,7 @@ from tests.fault.rig import Rig, promise, sent_copy
 from tests.money_path.world import eventually
 
 
-async def test_a_refused_order_that_appears_after_all_is_a_breach_and_is_seen(own: Rig) -> None:
+async def test_refused_order_that_appears_is_a_breach(own: Rig) -> None:
     scene = await sent_copy(own, where="after_accept", kind="status", status=400, code="MIN_SIZE")
 
     async def seen() -> bool:

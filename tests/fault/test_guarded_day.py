@@ -294,7 +294,7 @@ async def test_a_day_of_prices_over_kills(tmp_path: Path) -> None:
 @pytest.mark.long
 @pytest.mark.timeout(3600)
 @pytest.mark.parametrize("seed", [1, 2, 3])
-async def test_a_long_day_of_prices_with_thousands_of_triggers_over_kills(
+async def test_day_of_prices_with_thousands_of_triggers_over_kills(
     tmp_path: Path, seed: int
 ) -> None:
     kills = ["guard", "executor", "guard executor", "postgres", "redis", "confirm", "", ""]

@@ -12,7 +12,7 @@ from tests.money_path.world import Scene, eventually, tx
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
-async def test_the_quarantine_holds_what_cannot_be_handled_and_nothing_else(common: Rig) -> None:
+async def test_quarantine_holds_only_what_cannot_be_handled(common: Rig) -> None:
     workload = Workload(common, seed=12, leaders=1)
     await workload.prepare()
     workload.send_unreadable()

@@ -44,7 +44,7 @@ def test_every_service_has_steps_and_each_reads_back() -> None:
         assert [Step.parse(step.text) for step in every] == every
 
 
-def test_a_reason_is_about_steps_that_there_are_and_that_nobody_reaches(
+def test_reason_names_existing_and_unreached_steps(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     every = [step for service in SERVICES for step in steps_of(service)]
@@ -124,7 +124,7 @@ class _Healthy:
         """Nothing is ill."""
 
 
-async def test_a_fault_that_is_under_way_when_the_killing_ends_comes_to_its_end() -> None:
+async def test_running_fault_completes_when_the_killing_ends() -> None:
     said: list[str] = []
     begun = asyncio.Event()
 
@@ -143,7 +143,7 @@ async def test_a_fault_that_is_under_way_when_the_killing_ends_comes_to_its_end(
 
 
 @pytest.mark.timeout(240)
-async def test_killed_at_a_sample_of_lines_nothing_is_doubled_and_nothing_lost(
+async def test_kill_at_sampled_lines_doubles_and_loses_nothing(
     tmp_path: Path,
 ) -> None:
     # The same sample each time, so that a failure is the change's; others: KILL_LINES_SEED, or all
@@ -157,14 +157,14 @@ async def test_killed_at_a_sample_of_lines_nothing_is_doubled_and_nothing_lost(
 
 
 @pytest.mark.long
-def test_the_table_of_unreached_steps_is_about_steps_that_there_are() -> None:
+def test_table_of_unreached_steps_names_existing_steps() -> None:
     # Not in the default run: a statement that somebody moves makes no reason wrong at once.
     assert unreached.empty([step for service in SERVICES for step in steps_of(service)]) == []
 
 
 @pytest.mark.long
 @pytest.mark.timeout(3600)
-async def test_killed_at_every_line_nothing_is_doubled_and_nothing_lost(tmp_path: Path) -> None:
+async def test_kill_at_every_line_doubles_and_loses_nothing(tmp_path: Path) -> None:
     async with rig(tmp_path, **kill_lines.SETTINGS) as made:
         outcome = await kill_lines.run(made, 1, size=None, kills=sys.maxsize, patience=30)
     assert outcome.broken == [], outcome.text()

@@ -15,7 +15,7 @@ from tests.money_path.world import eventually
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
-async def test_on_a_full_disk_nothing_is_sent_and_all_goes_on_afterwards(common: Rig) -> None:
+async def test_full_disk_sends_nothing_and_recovers(common: Rig) -> None:
     workload = Workload(common, seed=9)
     await workload.prepare()
     await workload.trade(3)

@@ -78,7 +78,7 @@ def test_what_the_feed_has_told_is_not_told_again() -> None:
     assert [fact.row.tx[-1] for fact in teller.catch_up([row(9), row(9), *rows])] == ["9"]
 
 
-def test_a_row_that_was_kept_back_is_told_with_the_one_that_says_more() -> None:
+def test_kept_back_row_is_published_with_a_later_one() -> None:
     teller, reader = Teller(), Reader()
     reader.take(teller.feed(row(1, size=10)))
     assert teller.catch_up([row(1, size=10)]) == []

@@ -84,7 +84,7 @@ def rows(first: int, count: int, **changes: Any) -> list[dict[str, Any]]:
     return [row(first + n, timestamp=now - n // 20, **changes) for n in range(count)]
 
 
-async def test_a_live_trade_amid_a_catch_up_is_told_before_what_that_has_found(
+async def test_live_trade_is_published_before_a_catch_ups_rows(
     environ: dict[str, str], database_url: str, tmp_path: Path
 ) -> None:
     follow(database_url, LEADER, OTHER)
@@ -129,7 +129,7 @@ async def test_a_live_trade_amid_a_catch_up_is_told_before_what_that_has_found(
     assert {sources[one] for one in range(0x10000, 0x10000 + known)} == {CATCH_UP}
 
 
-async def test_what_waited_to_be_told_when_ingest_was_killed_is_told_by_the_next_life(
+async def test_backfill_pending_at_a_kill_is_published_by_the_next(
     environ: dict[str, str], database_url: str, tmp_path: Path
 ) -> None:
     follow(database_url, LEADER)
@@ -163,7 +163,7 @@ async def of_another_topic(fake: Fake) -> None:
 
 
 @pytest.mark.parametrize("feed", ["silent", "refused", "renamed"])
-async def test_without_the_feed_leaders_are_polled_and_their_trades_told(
+async def test_leaders_are_polled_and_published_without_the_feed(
     environ: dict[str, str], database_url: str, tmp_path: Path, feed: str
 ) -> None:
     follow(database_url, LEADER, OTHER)

@@ -169,7 +169,7 @@ class Held(Fitful):
         return found
 
 
-async def test_what_is_written_while_an_answer_is_on_its_way_is_not_passed_over(
+async def test_rows_written_during_an_answer_are_not_skipped(
     own_redis: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(publishing, "_BATCH", 3)
@@ -192,7 +192,7 @@ async def test_what_is_written_while_an_answer_is_on_its_way_is_not_passed_over(
 
 
 @pytest.mark.parametrize("taken", [0, 3])
-async def test_what_an_entry_of_somebody_else_keeps_out_is_told_again_behind_it(
+async def test_entry_displaced_by_a_foreign_one_is_republished(
     own_redis: str, monkeypatch: pytest.MonkeyPatch, taken: int
 ) -> None:
     monkeypatch.setattr(publishing, "_BATCH", 3)
@@ -241,7 +241,7 @@ async def test_an_id_that_is_nobodys_does_not_end_the_watch(
             await watching
 
 
-async def test_a_reader_that_is_slower_than_the_log_is_long_is_refused_and_skips_nothing(
+async def test_reader_slower_than_the_log_is_refused_and_skips_nothing(
     own_redis: str,
 ) -> None:
     async with publishing_to(own_redis, ()) as publisher, redis.Redis.from_url(own_redis) as client:

@@ -24,7 +24,7 @@ def proportional() -> Subscription:
     return replace(ratio(), sizing_mode=SizingMode.PROPORTIONAL)
 
 
-async def test_a_leader_with_much_cash_is_copied_in_proportion_to_all_that_he_has(
+async def test_equity_sizing_counts_a_leaders_cash(
     environ: dict[str, str], database_url: str, tmp_path: Path
 ) -> None:
     follow(database_url, LEADER)

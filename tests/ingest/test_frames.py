@@ -16,7 +16,7 @@ SOMEBODY = frozenset({LEADER})
 NOBODY: frozenset[bytes] = frozenset()
 
 
-def test_a_followed_leader_is_found_whatever_the_case_of_his_wallet() -> None:
+def test_leader_is_found_whatever_the_case_of_his_wallet() -> None:
     found = read_frame(FRAME, SOMEBODY)
     assert isinstance(found, tuple)
     assert found[1].leader.encode() == LEADER

@@ -33,7 +33,7 @@ async def test_entries_are_read_in_order_and_written_once(client: redis.Redis) -
     assert await log.load("5-4", 2) == []
 
 
-async def test_an_entry_that_is_refused_in_the_middle_is_written_in_the_end(
+async def test_entry_refused_in_the_middle_is_written_in_the_end(
     client: redis.Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     plain, short = client.pipeline, True
@@ -94,7 +94,7 @@ async def test_an_entry_of_somebody_else_does_not_pass_for_ours(
 
 @pytest.mark.parametrize("kept", [[], [("5-0", b"a")]])
 @pytest.mark.parametrize("removed_already", [False, True])
-async def test_what_is_above_an_id_is_taken_out_and_ids_go_on_behind_the_rest(
+async def test_entries_above_an_id_are_removed_and_ids_go_on(
     client: redis.Redis, kept: list[tuple[str, bytes]], removed_already: bool
 ) -> None:
     log = LeaderLog(client, length=1_000, key=b"ours")

@@ -23,7 +23,7 @@ from tests.ingest.world import (
 )
 
 
-async def test_rows_of_one_second_all_survive_and_old_ones_are_left_alone(
+async def test_rows_of_one_second_all_survive(
     environ: dict[str, str], database_url: str, tmp_path: Path
 ) -> None:
     follow(database_url, LEADER)
@@ -54,7 +54,7 @@ async def test_a_row_of_a_wrong_time_hides_nothing_that_comes_after_it(
             await tail.of_tx(2)
 
 
-async def test_after_a_restart_catch_up_begins_at_the_newest_known_trade(
+async def test_catch_up_after_a_restart_begins_at_the_newest_trade(
     environ: dict[str, str], database_url: str, tmp_path: Path
 ) -> None:
     follow(database_url, LEADER)
@@ -69,7 +69,7 @@ async def test_after_a_restart_catch_up_begins_at_the_newest_known_trade(
     assert {event.leader_tx[-1] for event in tail.events} == {"1"}
 
 
-async def test_a_new_trade_of_the_feed_does_not_hide_an_outage_from_the_next_start(
+async def test_feed_trade_does_not_hide_an_outage_from_the_next_start(
     environ: dict[str, str], database_url: str, tmp_path: Path
 ) -> None:
     follow(database_url, LEADER)
@@ -91,7 +91,7 @@ async def test_a_new_trade_of_the_feed_does_not_hide_an_outage_from_the_next_sta
             await tail.of_tx(1)
 
 
-async def test_a_leader_who_is_left_while_he_waits_to_be_surveyed_harms_nobody(
+async def test_leader_dropped_before_his_survey_harms_nobody(
     environ: dict[str, str], database_url: str, tmp_path: Path
 ) -> None:
     follow(database_url, LEADER, OTHER)
@@ -140,7 +140,7 @@ def known(database_url: str, source: str, traded_s: int) -> None:
         )
 
 
-async def test_a_leader_followed_while_it_runs_is_heard_and_a_left_one_is_not(
+async def test_leader_added_while_running_is_followed_dropped_is_not(
     environ: dict[str, str], database_url: str, tmp_path: Path
 ) -> None:
     follow(database_url, OTHER)

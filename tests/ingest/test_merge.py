@@ -21,7 +21,7 @@ def merger(*, keep_ms: int = 600_000, capacity: int = 20_000) -> Merger:
     return Merger(keep_ms=keep_ms, capacity=capacity)
 
 
-def test_equal_rows_of_one_source_add_up_and_those_of_several_do_not() -> None:
+def test_equal_rows_add_up_within_one_source_only() -> None:
     state = merger()
     counts = [
         fact.count if (fact := state.feed(row(), source, NOW)) else None
@@ -73,7 +73,7 @@ Delivery = tuple[int, int]
     st.randoms(use_true_random=False),
     st.integers(0, 2),
 )
-def test_any_interleaving_over_two_sockets_and_catch_up_ends_in_the_same_counts(
+def test_any_interleaving_ends_in_the_same_counts(
     numbers: list[int], shuffle: object, answers: int
 ) -> None:
     kinds = [row(1), row(1, side="SELL"), row(1, price_text="0.51"), row(2)]
@@ -196,7 +196,7 @@ def test_what_the_baseline_contains_already_is_not_added_again() -> None:
     assert held(state.feed(row(3, traded_ms=NOW), A, NOW)) == 100
 
 
-def test_a_transaction_the_feed_knew_first_and_the_baseline_does_not_contain_counts() -> None:
+def test_feed_transaction_outside_the_baseline_counts() -> None:
     state = merger()
     assert held(state.feed(row(1, size=10), A, NOW)) is None
     state.catch_up([], NOW, leader=LEADER, positions={"7": 100_000_000}, since_ms=0)

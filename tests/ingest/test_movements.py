@@ -41,7 +41,7 @@ def movement(number: int, kind: str, **changes: Any) -> dict[str, Any]:
     }  # fmt: skip
 
 
-async def test_each_is_told_once_through_refusals_equal_seconds_and_a_kill(
+async def test_movement_is_published_once_over_refusals_and_a_kill(
     environ: dict[str, str], database_url: str, tmp_path: Path
 ) -> None:
     follow(database_url, LEADER)
@@ -89,7 +89,7 @@ async def kept(database_url: str) -> bool:
     return found == [(2_500_500_000, "7", CONDITION, 100_000_000)]
 
 
-async def test_the_venue_shows_a_merge_that_happened_while_nobody_looked(
+async def test_merge_during_an_outage_is_shown_by_the_venue(
     environ: dict[str, str], database_url: str, tmp_path: Path
 ) -> None:
     first = tape.load(None)[0][0].trade
@@ -121,7 +121,7 @@ def test_a_split_moves_what_is_held_and_is_nothing_to_copy() -> None:
     assert fact.held_before == 150_000_000
 
 
-def test_equity_is_told_while_it_is_fresh_and_unknown_when_it_is_not() -> None:
+def test_equity_is_known_while_fresh_and_unknown_after() -> None:
     state = merger()
     state.weigh(MERGING, 7, NOW)
     fresh = state.feed(trade_row(1), (0, "trades"), NOW + 1)

@@ -27,7 +27,7 @@ from tests.ingest.world import (
 from tradingtools.v1 import ingest_service_pb2
 
 
-async def test_over_garbage_drops_stalls_and_a_kill_every_trade_is_told_and_none_twice(
+async def test_every_trade_is_published_once_over_garbage_and_kills(
     environ: dict[str, str], database_url: str, tmp_path: Path
 ) -> None:
     leaders = sorted({one.trade.wallet for one in tape.load(None)[0]})
@@ -88,7 +88,7 @@ async def test_over_garbage_drops_stalls_and_a_kill_every_trade_is_told_and_none
     }
 
 
-async def test_two_sockets_and_two_topics_are_one_fact_and_real_repeats_count(
+async def test_two_sockets_are_one_fact_and_real_repeats_count(
     environ: dict[str, str], database_url: str, tmp_path: Path
 ) -> None:
     follow(database_url, LEADER)
@@ -122,7 +122,7 @@ async def test_two_sockets_and_two_topics_are_one_fact_and_real_repeats_count(
     assert len({trace.split("-")[1] for _, trace in traces}) == 1, "one trace a leader trade"
 
 
-async def test_a_frame_of_fifty_megabytes_costs_a_connection_and_nothing_else(
+async def test_frame_of_fifty_megabytes_costs_its_connection_alone(
     environ: dict[str, str], database_url: str, tmp_path: Path
 ) -> None:
     tail = Tail()
@@ -142,7 +142,7 @@ async def test_a_frame_of_fifty_megabytes_costs_a_connection_and_nothing_else(
     assert rejected(database_url)["oversized"] >= 1
 
 
-async def test_a_silent_connection_is_dropped_and_what_it_missed_is_caught_up(
+async def test_silent_connection_is_dropped_and_caught_up(
     environ: dict[str, str], database_url: str, tmp_path: Path
 ) -> None:
     follow(database_url, LEADER)
@@ -193,7 +193,7 @@ async def test_what_happened_before_a_connection_was_back_is_caught_up(
             await tail.of_tx(1)
 
 
-async def test_the_first_rows_wait_until_it_is_known_what_the_leader_holds(
+async def test_first_rows_wait_for_the_leaders_holdings(
     environ: dict[str, str], database_url: str, tmp_path: Path
 ) -> None:
     follow(database_url, LEADER)

@@ -107,7 +107,7 @@ def test_a_gap_makes_everybody_due_twice() -> None:
     assert agenda.take(60) == ["a"]
 
 
-def test_a_failure_is_tried_again_soon_and_a_dropped_leader_never() -> None:
+def test_failure_is_retried_soon_and_a_dropped_leader_never() -> None:
     agenda = Agenda(poll_s=100, recheck_s=200)
     agenda.add("a", 0)
     agenda.take(0)

@@ -84,7 +84,7 @@ async def test_cursors_resume_and_only_named_readers_are_remembered(
             assert everything.events == tail.events
 
 
-async def test_a_reader_whose_cursor_is_ahead_of_the_clock_misses_nothing(
+async def test_reader_ahead_of_the_clock_misses_nothing(
     environ: dict[str, str], database_url: str, tmp_path: Path
 ) -> None:
     tail = Tail()
@@ -119,7 +119,7 @@ def cursors(database_url: str) -> dict[str, str]:
     return dict(rows)
 
 
-async def test_a_log_that_was_flushed_ends_the_process_and_the_next_life_has_another_name(
+async def test_flushed_log_ends_the_process_and_is_renamed(
     environ: dict[str, str], database_url: str, own_redis: str, tmp_path: Path
 ) -> None:
     async with fake_venue() as fake:
@@ -134,7 +134,7 @@ async def test_a_log_that_was_flushed_ends_the_process_and_the_next_life_has_ano
             assert identity(database_url) != first
 
 
-async def test_a_log_that_lost_its_newest_entries_ends_the_process_and_they_are_told_again(
+async def test_log_that_lost_its_newest_entries_is_republished(
     environ: dict[str, str], database_url: str, own_redis: str, tmp_path: Path
 ) -> None:
     follow(database_url, LEADER, OTHER)
@@ -188,7 +188,7 @@ async def test_what_nobody_of_ours_wrote_to_redis_stops_no_reader(
     client.close()
 
 
-async def test_entries_that_are_not_ours_cost_neither_the_process_nor_a_trade(
+async def test_foreign_entries_cost_neither_process_nor_trade(
     environ: dict[str, str], database_url: str, own_redis: str, tmp_path: Path
 ) -> None:
     follow(database_url, LEADER)

@@ -113,7 +113,7 @@ def traded(seconds: dict[int, int]) -> list[dict[str, Any]]:
     ]
 
 
-async def test_the_older_ones_are_told_piece_by_piece_and_each_second_is_counted_whole(
+async def test_older_rows_are_published_in_pieces_each_second_whole(
     fake: Fake, environ: dict[str, str]
 ) -> None:
     fake.trades = traded({1: 3, 20: 3, 30: 1, 40: 3, 50: 1})
@@ -131,7 +131,7 @@ async def test_the_older_ones_are_told_piece_by_piece_and_each_second_is_counted
     assert [entry["alert"] for entry in said] == [True], "once"
 
 
-async def test_a_second_of_more_rows_than_a_walk_reads_holds_up_nothing_older(
+async def test_second_larger_than_a_walk_holds_up_nothing_older(
     fake: Fake, environ: dict[str, str]
 ) -> None:
     fake.trades = traded({1: 9, 20: 1})
@@ -141,7 +141,7 @@ async def test_a_second_of_more_rows_than_a_walk_reads_holds_up_nothing_older(
         assert await walker.look() == [(20, 1)]
 
 
-async def test_a_leader_who_always_trades_more_than_is_read_is_not_walked_for_ever(
+async def test_leader_larger_than_a_walk_is_not_walked_for_ever(
     fake: Fake, environ: dict[str, str]
 ) -> None:
     fake.trades = traded({1: 2, 2: 9})
@@ -191,7 +191,7 @@ async def test_what_a_reader_has_lost_is_looked_up_again(
             assert [tx for tx, _ in told if tx != 1] == expected
 
 
-async def test_what_a_reader_loses_during_a_look_is_looked_up_with_the_next(
+async def test_loss_during_a_look_is_looked_up_by_the_next(
     fake: Fake, environ: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fake.trades = traded({1: 1})

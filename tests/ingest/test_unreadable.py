@@ -17,7 +17,7 @@ def renamed(number: int) -> dict[str, Any]:
     return old
 
 
-async def test_rows_of_other_names_are_no_answer_until_they_can_be_read(
+async def test_rows_of_other_names_are_no_answer_until_readable(
     environ: dict[str, str], database_url: str, tmp_path: Path
 ) -> None:
     follow(database_url, LEADER)

@@ -156,7 +156,7 @@ async def test_nothing_is_written_without_the_lease(desk: Desk) -> None:
     assert await desk.found() == ("ARMED", 1, 0, 0, 0, 0)
 
 
-async def test_a_record_that_is_there_already_is_told_from_a_lost_lease(desk: Desk) -> None:
+async def test_existing_record_is_told_from_a_lost_lease(desk: Desk) -> None:
     await desk.verdicts.judge([(STOP, CHEAP)])
     await desk.sql(
         "update trigger set status = 'ARMED', order_key = '', rungs_fired = 0;"
@@ -168,7 +168,7 @@ async def test_a_record_that_is_there_already_is_told_from_a_lost_lease(desk: De
     assert await desk.found() == ("ARMED", 2, 1, 1, 1, 1)
 
 
-async def test_nothing_is_written_for_a_row_that_is_not_as_it_was_locked(desk: Desk) -> None:
+async def test_row_changed_since_its_lock_is_not_written(desk: Desk) -> None:
     async def decide(held: LockedRows) -> Outcome:
         row = {**held.rows[STOP], "version": 7}
         change = TriggerChange(status=TriggerStatus.SUSPENDED, detail="")
@@ -260,7 +260,7 @@ async def test_one_statement_and_many_leave_the_same(
         pytest.param("update trigger set status = 'CANCELLED', version = 2", [], id="cancelled"),
     ],
 )
-async def test_an_exit_is_of_the_rows_as_they_are_and_not_as_they_were_foreseen(
+async def test_exit_uses_locked_rows_not_foreseen_ones(
     desk: Desk, meanwhile: str, sold: list[tuple[int, str]]
 ) -> None:
     await desk.sql(meanwhile)
@@ -269,7 +269,7 @@ async def test_an_exit_is_of_the_rows_as_they_are_and_not_as_they_were_foreseen(
     assert await desk.read_first()
 
 
-async def test_shares_that_another_exit_has_reserved_are_not_sold_again(desk: Desk) -> None:
+async def test_shares_reserved_by_another_exit_are_not_sold(desk: Desk) -> None:
     await desk.verdicts.judge([(STOP, CHEAP)])
     await desk.sql(
         "update trigger set status = 'ARMED', order_key = '', rungs_fired = 0, version = 7,"

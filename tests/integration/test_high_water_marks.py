@@ -144,7 +144,7 @@ async def test_peaks_are_recorded_together_and_their_rows_follow(desk: Desk) -> 
     assert row == {"synchronous_commit": "on"}, "for whatever is asked after the folding"
 
 
-async def test_of_many_peaks_the_highest_becomes_the_row_s_and_each_cent_is_told(
+async def test_highest_of_many_peaks_is_kept_and_each_cent_recorded(
     desk: Desk,
 ) -> None:
     for book in (DEARER, DEAREST):
@@ -197,9 +197,7 @@ async def test_a_peak_is_of_the_rows_as_they_are_and_holds_up_no_other(
         pytest.param("lot set shares_micros = 55000000", 505_000, id="size"),
     ],
 )
-async def test_a_peak_that_was_refused_is_not_forgotten_over_a_later_book(
-    desk: Desk, change: str, peak: int
-) -> None:
+async def test_refused_peak_is_not_lost_to_a_later_book(desk: Desk, change: str, peak: int) -> None:
     desk.books.book = book_of(((505_000, 1_000 * SHARE),))
     await desk.sql(f"update {change} where follower_proxy = '0x{'1' * 40}'")
     await desk.guard.on_books([DEAREST])
@@ -211,7 +209,7 @@ async def test_a_peak_that_was_refused_is_not_forgotten_over_a_later_book(
     assert await desk.sold() == ([LARGE, SMALL] if peak == 605_000 else [SMALL])
 
 
-async def test_what_was_seen_by_another_size_meanwhile_is_not_put_back_over(
+async def test_peak_seen_at_another_size_is_not_put_back(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The record is refused, memory has heard of the lot's new size, and a lower book has come."""
@@ -246,7 +244,7 @@ async def test_a_start_knows_what_no_row_has_yet(desk: Desk) -> None:
     assert not [text for _, text in await desk.told() if text.startswith("peak")], "it is over"
 
 
-async def test_a_trigger_that_changes_keeps_the_peak_that_its_row_does_not_have(
+async def test_changed_trigger_keeps_an_uncompacted_peak(
     desk: Desk,
 ) -> None:
     await desk.see(DEARER)
@@ -349,7 +347,7 @@ async def test_a_connection_that_was_lost_deletes_no_record(
     assert (await desk.rows(), await desk.records()) == ([550_000, 600_000], 0)
 
 
-async def test_a_lot_that_a_caller_tells_anew_is_judged_though_no_book_comes(desk: Desk) -> None:
+async def test_lot_reported_anew_is_judged_without_a_book(desk: Desk) -> None:
     lot = f"follower_proxy = '0x{'1' * 40}'"
     stop = "trg_" + "3" * 32
     await desk.sql(
@@ -382,7 +380,7 @@ async def test_a_round_that_fails_ends_nothing(desk: Desk, monkeypatch: pytest.M
     assert (await desk.rows(), await desk.records()) == ([550_000, 600_000], 0)
 
 
-async def test_a_row_that_cannot_follow_holds_up_no_other_and_is_tried_again(
+async def test_row_that_cannot_be_compacted_blocks_none_and_is_retried(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now_ms, tried, fetch_on = [0], list[list[str]](), store.fetch_on
@@ -468,7 +466,7 @@ async def test_a_start_knows_what_could_not_follow(desk: Desk) -> None:
     assert desk.known() == [605_000, 605_000]
 
 
-async def test_a_record_that_is_refused_is_tried_again_without_another_book(
+async def test_refused_record_is_retried_without_another_book(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fetch_alone, asked = store.fetch_alone, list[str]()
@@ -484,7 +482,7 @@ async def test_a_record_that_is_refused_is_tried_again_without_another_book(
     assert (desk.known(), await desk.records()) == ([550_000, 600_000], 1)
 
 
-async def test_who_is_refused_again_and_again_is_left_alone_for_longer_and_longer(
+async def test_repeatedly_refused_trigger_backs_off_longer(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The server was restored from behind: it never has what memory has."""

@@ -64,7 +64,7 @@ async def _fire_all(pool: Pool, writing: Pool, peaks: Pool) -> None:
 
 
 @pytest.mark.parametrize("states", [*permutations(["UNKNOWN", "FAILED", "SUBMITTED"])])
-async def test_what_has_ended_is_settled_before_what_only_shows_another_status(
+async def test_ended_exits_settle_before_status_changes(
     database_url: str, states: tuple[str, ...]
 ) -> None:
     prompt: dict[str, Any] = {"prompt": True, "planned_once": True}
@@ -89,7 +89,7 @@ async def test_what_has_ended_is_settled_before_what_only_shows_another_status(
 @pytest.mark.parametrize(
     ("due_in", "due"), [("-1 second", True), ("8 seconds", False), ("1 hour", True)]
 )
-async def test_the_next_slice_waits_for_no_time_that_the_clock_has_stepped_back_from(
+async def test_next_slice_does_not_wait_after_a_clock_step_back(
     database_url: str, due_in: str, due: bool
 ) -> None:
     prompt: dict[str, Any] = {"prompt": True, "planned_once": True}

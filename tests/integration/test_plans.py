@@ -57,7 +57,7 @@ async def test_a_statement_of_a_pool_that_plans_once_is_planned_once(database_ur
         ("move_triggers", "jsonb", "'[]'"),
     ],
 )
-async def test_what_an_exit_asks_looks_rows_up_when_it_was_planned_on_empty_tables(
+async def test_exit_queries_use_indexes_planned_on_empty_tables(
     database_url: str, name: str, kind: str, given: str
 ) -> None:
     text = re.sub(r"%\(\w+\)s", "$1", str(_QUERIES[name]))
@@ -80,7 +80,7 @@ async def test_what_an_exit_asks_looks_rows_up_when_it_was_planned_on_empty_tabl
 
 @pytest.mark.parametrize("records", [0, 5_000])
 @pytest.mark.parametrize("name", ["last_claimed", "claimed_after"])
-def test_a_writer_that_has_not_claimed_yet_reads_no_claims_of_others(
+def test_writer_without_claims_reads_no_claims_of_others(
     database_url: str, name: str, records: int
 ) -> None:
     query = load_queries(Path(journal.__file__).parent / "money_path.sql")[name]

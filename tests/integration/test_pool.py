@@ -8,7 +8,7 @@ import socket
 from tradingtools.storage.postgres.pool import open_pool
 
 
-async def test_a_silent_connection_is_given_up_in_the_time_that_was_set(database_url: str) -> None:
+async def test_silent_connection_is_closed_within_the_timeout(database_url: str) -> None:
     async with (
         open_pool(database_url, name="test", size=1, silence_seconds=6) as pool,
         pool.connection() as connection,

@@ -98,7 +98,7 @@ async def test_a_list_of_texts_is_an_array(database_url: str) -> None:
         assert await one.fetch_rows(text, {"names": []}) == []
 
 
-async def test_it_goes_on_where_the_server_has_forgotten_what_was_prepared(
+async def test_query_works_after_the_server_lost_its_plans(
     database_url: str,
 ) -> None:
     text = "select %(one)s::int4 as one"
@@ -147,7 +147,7 @@ async def test_a_column_without_a_loader_is_named(database_url: str) -> None:
             await one.fetch_row("select 0.5 as share", {})
 
 
-async def test_an_error_of_the_server_is_psycopgs_and_the_connection_goes_on(
+async def test_server_error_is_psycopgs_and_the_connection_goes_on(
     database_url: str,
 ) -> None:
     async with open_pool(database_url, name="test", size=1) as pool, pool.connection() as one:
@@ -159,7 +159,7 @@ async def test_an_error_of_the_server_is_psycopgs_and_the_connection_goes_on(
 
 
 @pytest.mark.parametrize("several", [False, True])
-async def test_a_connection_that_breaks_meanwhile_says_so_and_is_replaced(
+async def test_connection_that_breaks_says_so_and_is_replaced(
     database_url: str, several: bool
 ) -> None:
     async with _two_pools(database_url) as (pool, other):
@@ -173,9 +173,7 @@ async def test_a_connection_that_breaks_meanwhile_says_so_and_is_replaced(
 
 
 @pytest.mark.parametrize("how", ["fetch_row", "fetch_pipelined", "execute", "commit"])
-async def test_who_stands_still_in_a_transaction_has_lost_it_as_when_the_database_goes(
-    database_url: str, how: str
-) -> None:
+async def test_idle_transaction_is_lost_as_in_an_outage(database_url: str, how: str) -> None:
     async def write(pool: Pool) -> None:
         async with pool.connection() as one, one.transaction():
             await one.execute("set local idle_in_transaction_session_timeout = '200ms'")

@@ -49,7 +49,7 @@ def test_the_answer_to_a_wallets_entry_before_is_told_apart(database_url: str) -
     assert (own.p99_ms, own.number) == (45, 4)
 
 
-def test_what_the_collar_holds_is_told_apart_and_is_no_part_of_our_own_time(
+def test_collar_wait_is_separate_and_not_our_own_time(
     database_url: str,
 ) -> None:
     with psycopg.connect(database_url, autocommit=True) as connection:

@@ -14,7 +14,7 @@ def _fill(asset: str, side: str = "SIDE_BUY") -> dict[str, str]:
     return {"side": side, "assetId": asset, "conditionId": "0x" + "2" * 64, "price": "0.5"}
 
 
-def test_one_look_guards_one_lot_so_that_nobody_waits_for_it_long() -> None:
+def test_one_look_guards_one_lot_and_is_short() -> None:
     subscription: Any = {"id": "sub_1", "follower": {"followerProxy": "0x" + "3" * 40}}
     fills: Any = {"fills": [_fill("9", "SIDE_SELL"), _fill("1"), _fill("2"), _fill("1")]}
     made: Any = {"id": "trg_1"}

@@ -429,7 +429,7 @@ def test_what_must_hold_only_at_rest_is_not_judged_while_trading() -> None:
     (True, 0, f"all {len(AT_ANY_TIME)} checks hold"),
     (False, 1, "BROKEN: I2 every order has its row"),
 ])  # fmt: skip
-def test_an_order_that_came_between_two_looks_is_no_breach_while_a_run_goes_on(
+def test_order_between_two_looks_is_no_breach_of_a_run(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],

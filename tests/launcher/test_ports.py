@@ -12,7 +12,7 @@ from launcher.state import ROOT
 _OTHER = "from launcher.ports import free_port; print(*[free_port() for _ in range(90)]); input()"
 
 
-def test_two_processes_are_never_given_the_same_port_nor_one_of_an_outgoing_connection() -> None:
+def test_two_processes_never_get_the_same_port() -> None:
     # What is given and not listened on yet is what another one may be given.
     with subprocess.Popen(
         [sys.executable, "-c", _OTHER], cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE,

@@ -158,7 +158,7 @@ def test_the_signer_runs_where_a_run_has_it() -> None:
         assert not [name for name in own if "SIGNER" in name], "nobody else is told of its keys"
 
 
-def test_everybody_is_told_where_to_find_the_programs_of_this_run() -> None:
+def test_every_process_gets_the_addresses_of_this_run() -> None:
     layout = replace(LAYOUT, embedded_redis=False, paper_venue=False)
     environ = {"TT_GUARD_LISTEN": "10.0.0.1:7000", "TT_CONTROL_METRICS_PORT": "9999"}
     told = core.process_ports(layout, _programs(layout, metrics_port=9_400), environ)

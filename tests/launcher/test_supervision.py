@@ -223,7 +223,7 @@ def test_a_state_directory_has_one_launcher(tmp_path: Path) -> None:
     open_state(str(tmp_path / "run")).close()
 
 
-def test_a_run_is_not_judged_by_what_the_one_before_it_has_proven(tmp_path: Path) -> None:
+def test_run_is_not_judged_by_the_one_before(tmp_path: Path) -> None:
     proven = [tmp_path / "evidence.json", tmp_path / "summary.json"]
     for path in proven:
         path.write_text("{}")

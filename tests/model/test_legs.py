@@ -23,7 +23,7 @@ WORLDS = {
 
 
 @pytest.mark.parametrize("name", WORLDS)
-def test_a_pair_ends_even_within_its_bound_and_is_never_hedged_twice(name: str) -> None:
+def test_pair_ends_even_in_bound_and_is_never_hedged_twice(name: str) -> None:
     seen, wrong, story = explore(WORLDS[name])
 
     assert not wrong, f"{wrong}: {'; '.join(story)}"

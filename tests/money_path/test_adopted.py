@@ -35,7 +35,7 @@ def _adopt(path: Scene, subscription: str, shares: int, cost: int) -> None:
     )  # fmt: skip
 
 
-async def test_they_are_sold_in_proportion_to_the_leaders_sale_and_nothing_is_bought(
+async def test_mirrored_sale_is_in_proportion_and_buys_nothing(
     path: Scene,
 ) -> None:
     subscription = await path.subscribe(1)

@@ -64,7 +64,7 @@ async def _told_while_it_waits(made: World) -> None:
     assert decision["reason"] == "MARKET_UNKNOWN"
 
 
-async def test_a_burst_beyond_what_the_far_side_keeps_up_with_ends_in_time(
+async def test_burst_beyond_the_venues_rate_ends_in_time(
     database_url: str, redis_url: str, tmp_path: Path
 ) -> None:
     async with world(database_url, redis_url, tmp_path) as made:
@@ -96,7 +96,7 @@ async def test_a_burst_beyond_what_the_far_side_keeps_up_with_ends_in_time(
         await until_health(made.target("executor"), {"backlog": "SERVING"})
 
 
-async def test_what_waited_for_the_router_is_too_old_without_a_book_and_sold_all_the_same(
+async def test_trade_delayed_by_the_router_is_too_old_but_sold(
     database_url: str, redis_url: str, tmp_path: Path
 ) -> None:
     async with world(database_url, redis_url, tmp_path) as made:

@@ -95,9 +95,7 @@ async def test_a_probe_whose_commit_was_not_heard_of_is_given_back(
 
 
 @pytest.mark.parametrize("end", ["failed", "not sent"])
-async def test_a_probe_that_ends_says_nothing_when_there_is_a_later_one_but_that_one_does(
-    end: str, database_url: str
-) -> None:
+async def test_probe_reports_unless_there_is_a_later_one(end: str, database_url: str) -> None:
     """The later one does so although the earlier one is under way still."""
     async with under_way(database_url, 3) as (pool, breaker, (_, second, third)):
 
@@ -113,7 +111,7 @@ async def test_a_probe_that_ends_says_nothing_when_there_is_a_later_one_but_that
         assert await state(pool) == "OPEN"
 
 
-async def test_a_probe_that_passes_closes_it_although_there_is_a_later_one(
+async def test_passed_probe_closes_the_breaker_despite_a_later_one(
     database_url: str,
 ) -> None:
     async with under_way(database_url, 2) as (pool, breaker, (first, second)):
@@ -138,7 +136,7 @@ async def test_of_those_who_ask_at_once_one_probes_and_keeps_the_probe(database_
         assert await state(pool) == "HALF_OPEN", "nobody has given it back"
 
 
-async def test_a_row_that_was_read_before_a_move_and_comes_after_it_is_not_gone_by(
+async def test_row_read_before_a_move_is_ignored_after_it(
     database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with open_pool(database_url, name="breaker", size=2) as pool:
@@ -234,7 +232,7 @@ async def state(pool: Pool) -> str:
     return str(row["state"])
 
 
-async def test_orders_wait_while_it_is_open_one_finds_out_and_a_dead_prober_holds_nothing_up(
+async def test_orders_wait_for_one_probe_and_a_dead_prober_is_replaced(
     database_url: str, redis_url: str, tmp_path: Path
 ) -> None:
     async with world(database_url, redis_url, tmp_path) as made:

@@ -111,7 +111,7 @@ async def test_an_entry_far_above_the_market_is_refused_and_says_why(
         assert row == {"reason": "RISK", "detail": b"limit 0.91 > best ask 0.4 + 0.5"}
 
 
-async def test_an_exit_far_below_the_market_waits_and_then_leaves_and_keeps_nobody_in(
+async def test_exit_far_below_the_market_waits_then_leaves(
     database: Database, database_url: str
 ) -> None:
     async with standing(database, database_url, wait_ms=700) as (here, books):
@@ -134,7 +134,7 @@ async def test_an_exit_far_below_the_market_waits_and_then_leaves_and_keeps_nobo
         assert here.far.came == [*books_asked, sell("next", 4).order_key]
 
 
-async def test_an_exit_leaves_at_once_when_the_market_has_really_fallen(
+async def test_exit_leaves_at_once_when_the_market_fell(
     database: Database, database_url: str
 ) -> None:
     async with standing(database, database_url, wait_ms=_LONG_MS) as (here, books):
@@ -173,7 +173,7 @@ async def test_without_a_fresh_book_everything_leaves(
         assert here.states() == {"SUBMITTED": 2}
 
 
-async def test_what_waits_when_the_executor_dies_is_found_by_the_next_one(
+async def test_orders_waiting_at_a_kill_are_found_by_the_next_executor(
     database: Database, database_url: str
 ) -> None:
     wild = sell("wild", 5)

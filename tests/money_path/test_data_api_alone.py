@@ -16,7 +16,7 @@ from tests.money_path.world import World
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
-async def test_a_trade_that_only_the_data_api_tells_is_copied_and_a_sale_of_a_part_sells_that_part(
+async def test_trade_of_the_data_api_alone_is_copied_and_partly_sold(
     running: World, redis_url: str, tmp_path: Path
 ) -> None:
     path = running.scene()

@@ -79,7 +79,7 @@ async def test_a_position_is_guarded_from_its_first_fill_to_its_end(path: Scene)
     assert path.orders()[1]["trigger_id"] == profit["id"]
 
 
-async def test_a_new_position_of_the_same_lot_has_an_entry_price_of_its_own(path: Scene) -> None:
+async def test_new_position_of_a_lot_has_its_own_entry_price(path: Scene) -> None:
     await path.subscribe(1, triggers=DEFAULTS)
     path.put(path.trade(size="100", price="0.5"))
     await path.settled(1)
@@ -143,7 +143,7 @@ async def test_shares_that_were_bought_by_hand_are_guarded_and_sold(path: Scene)
     assert lot["realised_micros"] == lot["sold_notional_micros"]
 
 
-async def test_a_sale_that_is_undone_finds_the_lots_other_triggers_armed(path: Scene) -> None:
+async def test_undone_sale_rearms_the_lots_other_triggers(path: Scene) -> None:
     await path.subscribe(1, triggers=DEFAULTS)
     path.put(path.trade(size="100", price="0.5"))
     await path.settled(1)

@@ -84,9 +84,7 @@ async def test_a_stranger_acknowledges_and_reads_nothing(running: World, name: s
 
 
 @pytest.mark.parametrize("name", SERVICES)
-async def test_nobody_reads_or_acknowledges_under_another_process_s_name(
-    running: World, name: str
-) -> None:
+async def test_cursor_of_another_process_is_refused(running: World, name: str) -> None:
     await _ready(running)
     make, reader, request = PORTS[name]
     async with running.channel(name, "insiders") as channel:
@@ -114,7 +112,7 @@ async def test_a_reader_does_not_acknowledge_what_it_was_not_sent(
     assert FAR not in _cursors(running).values()
 
 
-async def test_a_forged_cursor_in_the_database_makes_no_guard_pass_over_a_booking(
+async def test_forged_cursor_makes_no_guard_skip_a_booking(
     running: World,
 ) -> None:
     """As an earlier version took it: bookings that come while the guard is away are guarded."""

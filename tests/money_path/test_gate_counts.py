@@ -38,9 +38,7 @@ def reasons(database: Database) -> set[str]:
     return {row["reason"] for row in database.execute("select reason from orders").fetchall()}
 
 
-async def test_entries_that_a_halt_denies_one_by_one_make_it_no_stricter_and_take_no_room(
-    database: Database, database_url: str
-) -> None:
+async def test_entries_denied_by_a_halt_use_no_limit(database: Database, database_url: str) -> None:
     subscribe(database, version=1)
     halt(database, "GLOBAL", "", "REDUCING")
     async with scene(database, database_url, limits=_THREE_A_MINUTE) as here, sending(here):

@@ -7,7 +7,7 @@ from pathlib import Path
 from tests.money_path.world import eventually, world
 
 
-async def test_an_exposure_beyond_its_bound_leaves_the_wallet_selling_only(
+async def test_exposure_beyond_its_bound_leaves_selling_only(
     database_url: str, redis_url: str, tmp_path: Path
 ) -> None:
     async with world(database_url, redis_url, tmp_path) as made:

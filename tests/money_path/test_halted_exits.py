@@ -51,7 +51,7 @@ async def _sold_at_once(scene: Scene, orders: int) -> None:
 
 
 @pytest.mark.parametrize("scope", ["GLOBAL", "WALLET", "LEADER", "MARKET"])
-async def test_a_leaders_exit_waits_for_the_end_of_a_halt_and_leaves_at_once(
+async def test_leaders_exit_waits_for_a_halts_end_and_leaves_at_once(
     scene: Scene, scope: str
 ) -> None:
     await _copied(scene)
@@ -68,7 +68,7 @@ async def test_a_leaders_exit_waits_for_the_end_of_a_halt_and_leaves_at_once(
     assert scene.decisions()[-1]["reason"] == ""
 
 
-async def test_a_killed_router_and_guard_forget_no_exit_that_a_halt_holds(scene: Scene) -> None:
+async def test_killed_router_and_guard_keep_exits_held_by_a_halt(scene: Scene) -> None:
     subscription = await _copied(scene)
     stop = await scene.add_trigger(1, subscription, "STOP_LOSS", "0.45", "5")
     await scene.halt("WALLET", scene.wallet(1))
@@ -97,7 +97,7 @@ async def test_a_killed_router_and_guard_forget_no_exit_that_a_halt_holds(scene:
     assert [purpose for purpose, _ in sold] == ["COPY_EXIT", "GUARD_EXIT"]
 
 
-async def test_an_exit_that_a_halt_meets_on_its_way_is_not_tried_again_under_it(
+async def test_exit_met_by_a_halt_is_not_retried_under_it(
     scene: Scene,
 ) -> None:
     await _copied(scene)

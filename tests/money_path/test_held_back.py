@@ -27,7 +27,7 @@ __all__ = ["database"]
 _HALT = "insert into halt (scope, subject, mode, reason) values ('GLOBAL', '', %s, 'test')"
 
 
-async def test_what_is_not_taken_and_who_waits_behind_it_stay_back_after_a_halt(
+async def test_refused_and_queued_orders_stay_back_after_a_halt(
     database: Database, database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("services.executor.pre_send_check._FRESH_NS", 0)
@@ -119,7 +119,7 @@ async def test_who_waits_for_a_connection_stays_back_after_a_halt(
         assert _failed(database) == ("UNSENT", "HALTED")
 
 
-async def test_who_waits_for_a_connection_until_its_time_is_over_stays_back(
+async def test_order_waiting_past_its_deadline_is_held_back(
     database: Database, database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Nobody else is asked.
@@ -135,7 +135,7 @@ async def test_who_waits_for_a_connection_until_its_time_is_over_stays_back(
         assert _failed(database) == ("UNSENT", "EXPIRED")
 
 
-async def test_who_waits_for_a_connection_waits_on_when_the_breaker_has_opened(
+async def test_order_waiting_for_a_connection_waits_for_the_breaker(
     database: Database, database_url: str
 ) -> None:
     waiting = entry("waiting")
@@ -166,7 +166,7 @@ async def test_a_halt_ends_what_waits_for_a_breaker(database: Database, database
         assert here.far.came == [waiting.order_key]
 
 
-async def test_a_probe_does_not_wait_for_its_wallets_who_wait_for_the_breaker(
+async def test_probe_does_not_wait_for_its_wallets_queue(
     database: Database, database_url: str
 ) -> None:
     waiting, probe = entry("waiting"), entry("probe")
@@ -185,7 +185,7 @@ async def test_a_probe_does_not_wait_for_its_wallets_who_wait_for_the_breaker(
         assert here.far.came == [waiting.order_key, probe.order_key, waiting.order_key]
 
 
-async def test_an_exit_that_waits_for_the_breaker_finds_out_when_nobody_else_comes(
+async def test_lone_exit_waiting_for_the_breaker_is_its_probe(
     database: Database, database_url: str
 ) -> None:
     waiting = [exit_("waiting"), exit_("waiting, too")]
@@ -200,7 +200,7 @@ async def test_an_exit_that_waits_for_the_breaker_finds_out_when_nobody_else_com
         assert Counter(here.far.came) == {each.order_key: 2 for each in waiting}
 
 
-async def test_an_entry_that_waits_for_the_breaker_leaves_the_probe_to_others(
+async def test_entry_waiting_for_the_breaker_leaves_the_probe(
     database: Database, database_url: str
 ) -> None:
     waiting = entry("waiting")

@@ -73,7 +73,7 @@ async def test_each_process_killed_while_trades_stream(path: Scene, victim: str)
         assert len({d["leader_tx"] for d in mine}) == 12
 
 
-async def test_an_answer_that_never_comes_is_found_by_key_and_not_sent_again(path: Scene) -> None:
+async def test_lost_answer_is_found_by_key_and_not_resent(path: Scene) -> None:
     await path.subscribe(1)
     await path.world.control(
         "POST",
@@ -109,7 +109,7 @@ async def test_an_answer_that_never_comes_is_found_by_key_and_not_sent_again(pat
     await _judge(path, path.world)
 
 
-async def test_a_request_that_never_arrived_is_sent_again_under_its_key(path: Scene) -> None:
+async def test_lost_request_is_resent_under_its_key(path: Scene) -> None:
     await path.subscribe(1)
     await path.world.control(
         "POST",
@@ -124,7 +124,7 @@ async def test_a_request_that_never_arrived_is_sent_again_under_its_key(path: Sc
     await _judge(path, path.world)
 
 
-async def test_a_refusal_of_a_retry_says_nothing_about_the_first_attempt(path: Scene) -> None:
+async def test_refused_retry_says_nothing_of_the_first_attempt(path: Scene) -> None:
     await path.world.control(
         "PUT", "/capabilities",
         {"idempotency": True, "notAfter": False, "getByKey": False, "void": False},
@@ -157,7 +157,7 @@ async def test_a_refusal_of_a_retry_says_nothing_about_the_first_attempt(path: S
     await _judge(path, path.world)
 
 
-async def test_a_request_that_never_arrives_is_given_up_with_its_reason(path: Scene) -> None:
+async def test_request_that_never_arrives_fails_with_its_reason(path: Scene) -> None:
     await path.subscribe(1)
     await path.world.control(
         "POST",
@@ -210,7 +210,7 @@ async def test_a_pause_that_was_committed_is_followed_by_no_entry(path: Scene) -
     await _judge(path, path.world)
 
 
-async def test_an_entry_whose_settings_changed_is_decided_again_though_the_router_dies(
+async def test_entry_of_changed_settings_is_decided_again_over_a_kill(
     path: Scene,
 ) -> None:
     subscription = await path.subscribe(1, sizing_micros=52_250_000)

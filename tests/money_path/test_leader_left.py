@@ -24,7 +24,7 @@ async def path(database_url: str, redis_url: str, tmp_path: Path) -> AsyncIterat
         yield scene
 
 
-async def test_an_entry_that_was_not_sent_fails_and_one_that_was_is_sold_in_proportion(
+async def test_unsent_entry_fails_and_a_sent_one_is_sold(
     path: Scene,
 ) -> None:
     await path.subscribe(1, sizing_micros=HUNDRED_SHARES)

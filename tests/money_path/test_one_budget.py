@@ -198,7 +198,7 @@ def test_without_the_lease_in_the_claim_they_pass_it() -> None:
     assert _somebody_passes({(MONEY_PATH, "claim"): _claim_without_lease})
 
 
-def test_a_new_owner_that_does_not_read_what_is_durable_passes_it() -> None:
+def test_new_owner_that_skips_durable_records_passes_them() -> None:
     async def nothing(*_: object, **__: object) -> int:
         return 0
 

@@ -48,7 +48,7 @@ async def test_a_buy_is_copied_once_confirmed_and_reserved_nothing(path: Scene) 
     assert order["received_ns"] < order["claimed_ns"] < order["first_byte_ns"]
 
 
-async def test_rows_of_one_transaction_become_parts_that_sum_to_the_whole(path: Scene) -> None:
+async def test_rows_of_one_transaction_sum_to_the_whole(path: Scene) -> None:
     await path.subscribe(1, sizing_mode="RATIO", sizing_micros=100_000)
     leader_tx = tx()
     first = path.trade(leader_tx=leader_tx, size="200", price="0.5")
@@ -88,7 +88,7 @@ async def test_a_sell_follows_in_proportion_and_leaves_the_rest(path: Scene) -> 
     assert lot["realised_micros"] == 765 * 4_900 - 3_825_000
 
 
-async def test_a_sell_right_after_the_buy_waits_for_the_entry_and_sells_all(path: Scene) -> None:
+async def test_sell_right_after_a_buy_waits_for_it_and_sells_all(path: Scene) -> None:
     await path.subscribe(1)
     path.world.freeze("confirm")
     path.put(path.trade(size="100", price="0.5"))
@@ -226,7 +226,7 @@ async def test_an_exit_that_fills_in_part_goes_on_in_slices(path: Scene) -> None
     assert len(exits) >= 2
 
 
-async def test_a_trailing_stop_keeps_its_peak_over_a_kill_and_fires_below_it(path: Scene) -> None:
+async def test_trailing_stop_keeps_its_peak_over_a_kill_and_fires(path: Scene) -> None:
     subscription = await path.subscribe(1)
     path.put(path.trade(size="100", price="0.5"))
     await path.settled(1)
@@ -299,7 +299,7 @@ async def test_a_peak_that_no_row_has_yet_outlives_a_kill(path: Scene) -> None:
     await eventually(folded)
 
 
-async def test_a_ladder_sells_rung_by_rung_over_a_kill_and_moves_its_stop(path: Scene) -> None:
+async def test_ladder_sells_rungs_over_a_kill_and_moves_its_stop(path: Scene) -> None:
     subscription = await path.subscribe(1)
     path.put(path.trade(size="100", price="0.5"))
     await path.settled(1)
@@ -378,7 +378,7 @@ async def test_a_time_stop_fires_on_a_quiet_book_at_its_instant(path: Scene) -> 
     assert sold["claimed_ns"] >= at_ms * 1_000_000
 
 
-async def test_a_halt_keeps_triggers_armed_and_its_end_judges_them_at_once(path: Scene) -> None:
+async def test_halt_keeps_triggers_armed_and_judges_them_at_its_end(path: Scene) -> None:
     subscription = await path.subscribe(1)
     path.put(path.trade(size="100", price="0.5"))
     await path.settled(1)
@@ -398,7 +398,7 @@ async def test_a_halt_keeps_triggers_armed_and_its_end_judges_them_at_once(path:
     await eventually(done)
 
 
-async def test_a_message_that_cannot_be_handled_is_quarantined_and_the_stream_goes_on(
+async def test_unhandled_message_is_quarantined_and_the_stream_goes_on(
     path: Scene,
 ) -> None:
     await path.subscribe(1)

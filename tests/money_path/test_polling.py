@@ -20,7 +20,7 @@ from tradingtools.tasks import cancel_all
 __all__ = ["database"]
 
 
-async def test_an_exit_is_found_behind_more_entries_than_are_looked_at_and_nobody_twice(
+async def test_exit_is_found_behind_many_entries_once(
     database: Database, database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     looks = 0

@@ -28,7 +28,7 @@ async def path(database_url: str, redis_url: str, tmp_path: Path) -> AsyncIterat
         yield scene
 
 
-async def test_a_router_restart_sells_nothing_that_the_leader_still_holds(path: Scene) -> None:
+async def test_router_restart_sells_nothing_the_leader_holds(path: Scene) -> None:
     await path.subscribe(1, sizing_micros=52_250_000)
     path.put(path.trade(size="1000", price="0.5"))
     await path.settled(1)
@@ -44,7 +44,7 @@ async def test_a_router_restart_sells_nothing_that_the_leader_still_holds(path: 
     assert path.lot()["shares_micros"] == 50_000_000 + 100_000_000
 
 
-async def test_slices_that_ended_while_the_router_was_away_go_on_and_sell_no_more(
+async def test_slices_ended_during_a_restart_go_on_and_sell_no_more(
     path: Scene,
 ) -> None:
     await path.subscribe(1, sizing_micros=52_250_000)
@@ -88,7 +88,7 @@ async def test_a_pause_is_obeyed_while_the_first_book_is_awaited(path: Scene) ->
     assert other.orders() == []
 
 
-async def test_a_stop_loss_fires_although_the_commit_of_its_claim_was_lost(path: Scene) -> None:
+async def test_stop_loss_fires_after_a_lost_claim_commit(path: Scene) -> None:
     subscription = await path.subscribe(1)
     path.put(path.trade(size="100", price="0.5"))
     await path.settled(1)
@@ -161,7 +161,7 @@ async def test_an_empty_fact_is_set_aside_and_stops_nobody(path: Scene) -> None:
     await eventually(lambda: _holds(lambda: len(path.world.sql("select id from dead_letter")) == 1))
 
 
-async def test_a_record_that_cannot_become_rows_is_set_aside_and_sends_nothing_twice(
+async def test_unbuildable_record_is_quarantined_and_sends_nothing(
     path: Scene,
 ) -> None:
     await path.subscribe(1)
@@ -184,7 +184,7 @@ async def test_a_record_that_cannot_become_rows_is_set_aside_and_sends_nothing_t
     assert len(await path.posted()) == 1
 
 
-async def test_an_acceptance_after_the_fence_is_kept_and_looked_into_at_once(path: Scene) -> None:
+async def test_acceptance_after_the_fence_is_kept_and_checked(path: Scene) -> None:
     await path.subscribe(1)
     fault = {
         "where": "after_accept", "kind": "delay", "ms": 2000, "seed": 1, "times": 1, "path": "buy",

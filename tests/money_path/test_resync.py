@@ -144,7 +144,7 @@ async def test_a_start_mirrors_once_what_is_told_after_it(running: World) -> Non
     assert _held(scene, subscription) > 0
 
 
-async def test_after_a_downtime_exits_are_caught_up_and_entries_are_not(running: World) -> None:
+async def test_exits_are_caught_up_after_downtime_and_entries_are_not(running: World) -> None:
     scene = running.scene()
     await scene.set_book({"0.50": "1000"}, {"0.49": "1000"})
     subscription = await scene.subscribe(1)

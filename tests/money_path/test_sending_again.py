@@ -111,7 +111,7 @@ def test_the_gates_of_the_first_attempt_hold(
         assert again(database, unanswered) == {}, "asked once"
 
 
-async def test_what_is_accepted_while_wishes_are_read_is_not_sent_again(
+async def test_order_accepted_while_requests_are_read_is_not_resent(
     database: Database, database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     late = entry("late")
@@ -140,7 +140,7 @@ async def test_what_is_accepted_while_wishes_are_read_is_not_sent_again(
         assert database.execute("select order_key from late_acceptance").fetchall()
 
 
-async def test_what_is_to_be_sent_again_waits_as_it_is_when_the_breaker_opens(
+async def test_pending_resend_waits_unchanged_for_an_open_breaker(
     database: Database, database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """An attempt that waits for the breaker may end with its lease, and there are few of them."""
@@ -168,9 +168,7 @@ async def test_what_is_to_be_sent_again_waits_as_it_is_when_the_breaker_opens(
         await here.ended(1)
 
 
-async def test_an_exit_that_is_to_be_sent_again_is_the_probe_when_nobody_else_comes(
-    database: Database, database_url: str
-) -> None:
+async def test_lone_exit_to_be_resent_is_the_probe(database: Database, database_url: str) -> None:
     orders = {name: structs.replace(entry(name), **_EXIT) for name in ("first", "second")}
     orders["entry"] = entry("entry")
     subscribe(database, version=1)

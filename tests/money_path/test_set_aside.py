@@ -86,7 +86,7 @@ async def test_nothing_is_sent_of_a_claim_that_was_set_aside(
     assert submit(database, [key]) == {"denied": {key: "HANDLED_BEFORE"}}
 
 
-async def test_orders_of_a_submission_set_aside_are_looked_for_and_never_unsent(
+async def test_orders_of_a_quarantined_submission_are_looked_up(
     database: Database, database_url: str
 ) -> None:
     first, second = claim(database, 2)
@@ -117,7 +117,7 @@ async def test_orders_of_a_submission_set_aside_are_looked_for_and_never_unsent(
     assert fenced["n"] == 2, "confirm's fence finds them"
 
 
-async def test_the_executor_does_not_call_unsent_what_may_have_been_sent(
+async def test_possibly_sent_order_is_never_called_unsent(
     database: Database, database_url: str
 ) -> None:
     maybe_sent, late = claim(database, 2)

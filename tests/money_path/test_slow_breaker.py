@@ -36,7 +36,7 @@ def states(here: Scene, *expected: str) -> bool:
     return list(here.states().elements()) == list(expected)
 
 
-async def test_failures_are_recorded_before_one_of_them_has_opened_the_breaker(
+async def test_failures_are_recorded_before_they_open_the_breaker(
     database: Database, database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first, second = entry("first"), entry("second")
@@ -73,7 +73,7 @@ async def settled(here: Scene) -> bool:
     return not here.executor._sender._slow_path._reports
 
 
-async def test_what_was_not_taken_waits_for_the_breaker_to_open_while_its_time_lasts(
+async def test_refused_order_waits_for_the_breaker_until_its_deadline(
     database: Database, database_url: str
 ) -> None:
     subscribe(database, version=1)

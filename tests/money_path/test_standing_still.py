@@ -70,7 +70,7 @@ async def _holding(database_url: str, redis_url: str, directory: Path) -> AsyncI
         ("executor", _OF_HISTORY, "BUY"),
     ],
 )
-async def test_what_it_holds_is_free_again_in_a_moment_and_its_work_is_done_once(
+async def test_quarantine_frees_resources_and_works_once(
     database_url: str, redis_url: str, tmp_path: Path, name: str, lock: str, side: str
 ) -> None:
     async with _holding(database_url, redis_url, tmp_path) as scene:
@@ -91,7 +91,7 @@ async def test_what_it_holds_is_free_again_in_a_moment_and_its_work_is_done_once
         assert made.ended() == [], "it goes on, and no other life of it has to"
 
 
-async def test_a_message_is_not_set_aside_however_often_its_transaction_is_ended(
+async def test_message_is_not_quarantined_for_ended_transactions(
     database_url: str,
 ) -> None:
     begun = 0

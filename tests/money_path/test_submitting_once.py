@@ -102,7 +102,7 @@ def test_what_is_refused_as_sent_before_cannot_fail_as_unsent(database: Database
     assert changed.fetchall() == []
 
 
-def test_a_later_life_does_not_send_what_an_earlier_one_committed(database: Database) -> None:
+def test_later_process_does_not_send_an_earlier_ones_commit(database: Database) -> None:
     (key,) = claim(database, 1)
     assert "seq" in submit(database, [key])
     database.execute("update partition_lease set epoch = 2")

@@ -172,7 +172,7 @@ async def sending(here: Scene) -> AsyncIterator[None]:
         await cancel_all([task])
 
 
-async def test_twenty_claims_of_a_burst_are_one_commit_and_leave_in_their_order(
+async def test_twenty_claims_are_one_commit_and_leave_in_order(
     database: Database, database_url: str
 ) -> None:
     burst = [entry(f"burst-{n}") for n in range(20)]
@@ -187,7 +187,7 @@ async def test_twenty_claims_of_a_burst_are_one_commit_and_leave_in_their_order(
         assert here.far.came == [each.order_key for each in burst]
 
 
-async def test_one_that_is_late_fails_alone_and_a_hundred_orders_are_the_most(
+async def test_late_order_fails_alone_and_a_batch_has_a_hundred(
     database: Database, database_url: str
 ) -> None:
     subscribe(database, version=1)
@@ -222,7 +222,7 @@ async def test_a_change_after_the_oldest_of_the_claims_is_looked_at(
         assert row == {"reason": "SUBSCRIPTION_CHANGED", "failed_kind": "UNSENT"}
 
 
-async def test_a_claim_whose_failure_the_database_refuses_once_fails_without_a_restart(
+async def test_claim_with_one_refused_write_fails_without_a_restart(
     database: Database, database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     late = entry("late", not_after_ms=1)

@@ -65,7 +65,7 @@ async def between(made: World) -> AsyncIterator[Between]:
 
 
 @pytest.mark.timeout(180)
-async def test_a_spoilt_text_of_insiders_api_ends_nothing_and_sticks_no_order(
+async def test_spoilt_text_of_insiders_api_blocks_no_order(
     database_url: str, redis_url: str, tmp_path: Path
 ) -> None:
     async with world(database_url, redis_url, tmp_path) as made:

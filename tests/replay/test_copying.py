@@ -69,7 +69,7 @@ def seen(trade: LeaderTrade, levels: tuple[Level, ...] | None = DEEP) -> Seen:
     )
 
 
-def test_a_buy_fills_at_the_recorded_levels_and_no_further_than_its_limit() -> None:
+def test_buy_fills_at_recorded_levels_within_its_limit() -> None:
     levels = ((500_000, 8 * MICROS), (510_000, 4 * MICROS), (600_000, 100 * MICROS))
     follower = PaperFollower(follows())
     follower.follow([seen(traded(1, Side.BUY, 100), levels)])
@@ -98,7 +98,7 @@ def test_a_sell_takes_its_part_and_a_resolution_pays_the_rest() -> None:
     assert sums.resolved == 1
 
 
-def test_an_exit_that_finds_no_bid_goes_on_lower_and_leaves_the_rest() -> None:
+def test_exit_without_a_bid_goes_lower_and_leaves_the_rest() -> None:
     follower = PaperFollower(follows())
     bids = ((470_000, 5 * MICROS), (300_000, 6 * MICROS))
     follower.follow(
@@ -137,7 +137,7 @@ def test_small_sells_add_up_until_they_can_be_sold() -> None:
     assert follower.sums.refused["ACCUMULATING"] >= 1  # type: ignore[index]
 
 
-def test_a_budget_that_is_spent_buys_no_more_and_a_sale_makes_room() -> None:
+def test_spent_budget_buys_no_more_until_a_sale() -> None:
     follower = PaperFollower(follows(), budget_micros=15 * MICROS)
     follower.follow(
         [
@@ -166,7 +166,7 @@ def test_fees_are_paid_on_both_sides() -> None:
     st.integers(0, 70_000),
 )
 @settings(max_examples=50, deadline=None)
-def test_a_fill_never_takes_more_than_there_is_nor_beyond_its_limit(
+def test_fill_never_exceeds_the_levels_or_its_limit(
     levels: list[Level], size: int, limit: int, rate: int
 ) -> None:
     asks, bids = sorted(levels), sorted(levels, reverse=True)
@@ -188,7 +188,7 @@ def recorded(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return directory
 
 
-def test_on_the_whole_tape_every_trade_has_one_verdict_and_money_adds_up(recorded: Path) -> None:
+def test_tape_has_one_verdict_a_trade_and_money_adds_up(recorded: Path) -> None:
     days = recordings.days(recorded)
     leaders = {
         judgement.trade.key.leader

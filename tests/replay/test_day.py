@@ -112,7 +112,7 @@ def recorded(tmp_path_factory: pytest.TempPathFactory) -> Recorded:
     )
 
 
-def test_a_recorded_day_is_decided_as_it_was_and_as_the_journal_says(recorded: Recorded) -> None:
+def test_recorded_day_replays_to_the_same_decisions(recorded: Recorded) -> None:
     report, _ = replay(recorded.directory, recorded.day, journal=recorded.journal)
     assert report.same, report
     assert report.unlike_first == ""
@@ -279,7 +279,7 @@ async def test_a_disk_that_is_full_costs_no_copy(tmp_path: Path) -> None:
     assert life.decisions()
 
 
-async def test_trades_that_grow_together_are_recorded_as_they_were_before(tmp_path: Path) -> None:
+async def test_growing_trades_are_recorded_as_they_were(tmp_path: Path) -> None:
     """What the second claim of both was judged by is not what it has made of them."""
     buys = [fact for fact in tape.FACTS if fact.key.side is Side.BUY]
     first = buys[0]

@@ -41,7 +41,7 @@ def simulated(
     return [replay(directory, day, journal=journal)[0] for day in recordings.days(directory)]
 
 
-def test_exits_and_entries_of_a_calm_run_are_decided_as_they_were(
+def test_calm_run_replays_to_the_same_decisions(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (report,) = simulated(3, tmp_path, monkeypatch, calm=True)
@@ -51,7 +51,7 @@ def test_exits_and_entries_of_a_calm_run_are_decided_as_they_were(
 
 
 @pytest.mark.parametrize("seed", [1, 5, 9])
-def test_disasters_lose_at_most_the_record_of_what_was_being_committed(
+def test_disaster_loses_at_most_the_record_being_committed(
     seed: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (report,) = simulated(seed, tmp_path, monkeypatch, calm=False)

@@ -62,7 +62,7 @@ def _world(slice_after: float, sold: int) -> World:
         (1.0, 30 * _SHARES + 1, 1),
     ],
 )
-def test_an_exit_takes_no_more_along_than_what_the_leader_had_left_by_then(
+def test_exit_takes_no_more_than_the_leader_had_left(
     slice_after: float, sold: int, found: int
 ) -> None:
     assert len(_sells_too_much(_world(slice_after, sold))) == found

@@ -80,9 +80,7 @@ def _left_waiting(seed: int, monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 @pytest.mark.parametrize("seed", range(1, 4))
-def test_a_successor_reads_what_its_predecessor_acknowledges_late(
-    seed: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_successor_reads_late_acknowledgements(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
     assert _left_waiting(seed, monkeypatch) == []
 
 

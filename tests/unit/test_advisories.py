@@ -34,7 +34,7 @@ def _version(version: str) -> Pin:
     ("version", "affected"),
     [("0.9", False), ("1.0", True), ("1.4.9", True), ("1.5", False), ("2.0", True), ("2.1", False)],
 )
-def test_a_version_is_affected_from_what_introduced_it_to_what_ended_it(
+def test_version_is_affected_from_introduction_to_fix(
     tmp_path: Path, version: str, affected: bool
 ) -> None:
     events = (
@@ -47,7 +47,7 @@ def test_a_version_is_affected_from_what_introduced_it_to_what_ended_it(
     assert bool(advisories.findings([_version(version)], advisories.read(tmp_path))) is affected
 
 
-def test_a_listed_version_is_affected_and_a_withdrawn_advisory_is_none(tmp_path: Path) -> None:
+def test_listed_version_is_affected_unless_withdrawn(tmp_path: Path) -> None:
     listed = _affected(name="a-package", versions=["1.0"])
     _write(tmp_path / "PYSEC-1.yaml", listed, summary="It leaks.", aliases=["CVE-1"])
     _write(tmp_path / "PYSEC-2.yaml", listed, withdrawn="2026-01-02T03:04:05Z")

@@ -66,7 +66,7 @@ def test_a_difference_that_the_question_explains_is_none(machine: _Machine) -> N
     assert clock.now_ns() == 50 * HOUR_NS + 400 * MS
 
 
-def test_a_pause_in_the_middle_of_an_agreement_puts_nothing_forward(
+def test_pause_during_an_agreement_moves_no_clock(
     machine: _Machine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert clock.agree(50 * HOUR_NS, clock.monotonic_ns()) == 0

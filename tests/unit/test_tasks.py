@@ -72,7 +72,7 @@ async def test_what_died_alongside_is_told_at_the_end() -> None:
             await asyncio.sleep(0.01)
 
 
-async def test_what_died_alongside_does_not_keep_a_cancelled_block_running() -> None:
+async def test_dead_neighbour_keeps_no_cancelled_block_running() -> None:
     begun = asyncio.Event()
 
     async def work() -> None:
@@ -94,7 +94,7 @@ async def test_what_died_alongside_does_not_keep_a_cancelled_block_running() -> 
         await blocked
 
 
-async def test_all_have_ended_before_their_canceller_is_cancelled_himself() -> None:
+async def test_all_end_before_their_canceller_is_cancelled() -> None:
     slow = _Slow()
     running = asyncio.ensure_future(slow.work())
     await asyncio.sleep(0)

@@ -233,9 +233,7 @@ async def test_after_a_failure_the_order_goes_on_where_it_was(
     await ended(world, endpoint)
 
 
-async def test_without_an_order_one_that_is_not_taken_holds_up_no_other(
-    world: Listening, receivers: Receivers
-) -> None:
+async def test_unordered_failure_blocks_no_other(world: Listening, receivers: Receivers) -> None:
     endpoint = await made(
         world, receivers.url("/any"), types=["message.*"], ordering="WEBHOOK_ORDERING_NONE"
     )

@@ -55,7 +55,7 @@ async def sent(url: str, allowed: str = "", **more: Any) -> tuple[int, str]:
         return answer.status, answer.text
 
 
-async def test_a_name_that_is_bound_to_this_machine_later_leads_nowhere(
+async def test_name_bound_to_this_machine_later_is_refused(
     receivers: Receivers,
 ) -> None:
     """Judged when it was public, connected to when it is not: the judge has to be at the socket."""

@@ -60,7 +60,7 @@ class Target:
             raise UnicodeEncodeError("utf-8", "\ud800", 0, 1, f"surrogate {again}")
 
 
-async def test_a_message_that_a_target_chokes_on_is_given_up_and_the_next_is_told(
+async def test_message_that_breaks_a_target_is_given_up(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     queue = Queue()

@@ -101,7 +101,7 @@ def test_what_flaps_is_told_twice_an_interval_at_most() -> None:
     assert len(kinds) <= 2 * (600 // 60 + 1)
 
 
-def test_what_nothing_ends_is_over_when_nothing_more_has_happened() -> None:
+def test_alert_without_an_end_is_over_after_silence() -> None:
     open_alerts = OpenAlerts()
     run(open_alerts, 0, signal("once", "a", 0))
     assert [told.kind for told in run(open_alerts, 5)] == [Kind.FIRING]
@@ -192,7 +192,7 @@ def essence(told: Notice) -> tuple[object, ...]:
 
 
 @given(steps)
-def test_each_opening_is_closed_once_and_nothing_that_fired_is_left_untold(
+def test_each_opening_is_closed_once_and_each_firing_notified(
     history: list[tuple[str, str, bool, int, bool, bool]],
 ) -> None:
     told, open_alerts, at = played(history, restarts=False)
@@ -236,7 +236,7 @@ def test_a_process_that_is_killed_tells_the_same(
     ),
     st.integers(100_000, 10_000_000),
 )
-def test_what_waits_is_told_in_the_end_and_only_what_is_done_is_forgotten(
+def test_pending_alert_is_notified_and_only_done_ones_forgotten(
     counts: Counts, now_ms: int
 ) -> None:
     later = 2 * now_ms + TIMING.interval_seconds * 1000

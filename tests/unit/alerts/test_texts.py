@@ -130,7 +130,7 @@ def begun_and_ended(one: Event) -> dict[str, bool]:
     return {told.rule: told.began for told in of_event(one, SHIPPED.rules.values())}
 
 
-def test_a_kill_switch_is_told_at_once_and_again_when_it_is_not_done() -> None:
+def test_kill_switch_is_notified_at_once_and_again_if_not_done() -> None:
     was_set = risk("kill_switch_set", "kill_switch", action="FLATTEN_AND_STOP")
     done, cleared = (risk(f"kill_switch_{one}", "kill_switch") for one in ("done", "cleared"))
     assert begun_and_ended(was_set) == {"kill-switch": True, "kill-switch-not-done": True}

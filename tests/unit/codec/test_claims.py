@@ -88,7 +88,7 @@ def test_an_unspecified_enum_is_refused(field: str) -> None:
 
 
 @given(st.lists(orders, max_size=3))
-def test_a_record_that_is_read_back_is_the_batch_that_was_streamed(found: list[Order]) -> None:
+def test_record_reads_back_as_the_streamed_batch(found: list[Order]) -> None:
     batch = claims.batch_from_payload(5, 9, payload(*found))
     assert [claims.order_from_pb(message) for message in batch.orders] == found
     assert (batch.journal_seq, batch.claimed_ns) == (5, 9)

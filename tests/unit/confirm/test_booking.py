@@ -157,12 +157,12 @@ def test_a_trade_twice_in_one_answer_is_booked_once() -> None:
     assert [step.action for step in taken] == [Action.BOOK, Action.FINALISE]
 
 
-def test_a_trade_that_is_first_seen_failed_or_empty_is_not_booked() -> None:
+def test_trade_first_seen_failed_or_empty_is_not_booked() -> None:
     failed, empty = trade("t1", TradeStatus.FAILED), trade("t2", TradeStatus.MATCHED, 0)
     assert steps({}, answer(failed, empty)) == [Step(Action.NOTE, failed)]
 
 
-def test_a_settlement_that_failed_before_anybody_looked_is_no_want_of_a_counterpart() -> None:
+def test_early_failed_settlement_is_no_want_of_a_counterpart() -> None:
     found = end({}, answer(trade("t1", TradeStatus.FAILED), closed=True))
     assert found is not None
     assert (found.failed_kind, found.reason) == (FailedKind.UNDONE, Reason.SETTLEMENT_FAILED)

@@ -33,7 +33,7 @@ def test_the_answer_only_takes_away(said: str, told: str) -> None:
     assert found == of_settings(both, 500)
 
 
-def test_silence_proves_nothing_before_its_time_and_promises_no_more_than_was_set() -> None:
+def test_silence_proves_nothing_early_and_adds_no_promise() -> None:
     said = of_settings("ABCD", 400)
     assert taken(said, None, waited=False) is None
     assert taken(None, None, waited=False) is None

@@ -72,7 +72,7 @@ def test_what_does_not_prove_anything_is_no_answer(
     assert _told(status, body).paid_micros is None
 
 
-def test_a_state_follows_only_by_the_table_and_is_never_less_certain() -> None:
+def test_redemption_follows_its_table_and_gains_certainty() -> None:
     for state, answer in product(S, RedemptionAnswer):
         target = follows(state, answer)
         assert target is state or (state, target) in TRANSITIONS

@@ -118,14 +118,14 @@ def test_without_an_enforced_deadline_a_person_is_called() -> None:
     assert after_lookup(case(2), LookupResult.NOT_FOUND, promises, HORIZON + 1) is NextAction.CALL
 
 
-def test_a_not_found_of_a_far_side_without_get_by_key_says_nothing() -> None:
+def test_not_found_without_get_by_key_proves_nothing() -> None:
     promises = Capabilities(True, True, False, False, LONGEST)
     assert after_lookup(case(2), LookupResult.NOT_FOUND, promises, HORIZON + 1) is NextAction.CALL
 
 
 @pytest.mark.parametrize("look", [LookupResult.NOT_FOUND, LookupResult.NOT_SUPPORTED])
 @pytest.mark.parametrize("promises", PROMISES)
-def test_an_order_is_sent_again_after_a_doubling_pause_while_that_can_help(
+def test_order_is_resent_after_doubling_pauses_until_useless(
     promises: Capabilities, look: LookupResult
 ) -> None:
     def act(attempt: int, now: int) -> NextAction:

@@ -80,7 +80,7 @@ def test_a_scope_reaches_so_far() -> None:
         authorize(tokens, READS, "")
 
 
-def test_an_empty_token_is_none_even_when_its_digest_is_configured() -> None:
+def test_empty_token_is_none_even_if_its_digest_is_set() -> None:
     tokens = parse_tokens(f"a:manage:{digest('')}")
     with pytest.raises(Unauthenticated):
         authenticate(tokens, "Bearer ")

@@ -37,7 +37,7 @@ class _Places:
         return WALLETS.get(identifier)
 
 
-def test_every_rpc_that_a_person_may_call_has_a_row_and_no_other_has() -> None:
+def test_rpcs_of_persons_and_table_rows_are_the_same() -> None:
     assert set(ABOUT) == REACHED
 
 

@@ -96,7 +96,7 @@ def test_one_place_has_few_guesses_and_another_place_its_own() -> None:
     assert [name for name in names if fails(name, "c", 0)] == names[-1:]
 
 
-def test_a_crowd_spends_what_a_name_has_and_not_its_users_usual_place() -> None:
+def test_failed_logins_by_others_spare_the_users_address() -> None:
     throttle = Throttle()
     waits = [
         throttle.begin("ann", f"n{number}", usual=False, now_s=0.0)

@@ -98,7 +98,7 @@ small = st.lists(
 
 
 @given(small, small, st.integers(1, 30))
-def test_a_curve_covers_another_when_no_size_sells_for_more_into_that(
+def test_curve_covers_another_when_no_size_sells_for_more(
     found: list[Level], other: list[Level], largest: int
 ) -> None:
     here, there = Curve(best_bid_first(found)), Curve(best_bid_first(other))

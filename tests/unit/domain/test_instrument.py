@@ -32,7 +32,7 @@ def swap(
     )
 
 
-def test_a_linear_contract_is_worth_contract_times_size_times_price() -> None:
+def test_linear_contract_is_worth_size_times_price() -> None:
     one = swap(inverse=False, contract="0.01")
 
     worth = one.notional(one.price_of("64250.5"), one.size_of("3.2"), up=False)

@@ -100,7 +100,7 @@ def test_gross_nets_nothing_and_net_what_is_held_alone() -> None:
     assert refused(limits(max_net=20), share(long_micros=21), open_sell) is L.MAX_NET
 
 
-def test_the_side_that_is_over_its_net_closes_and_the_other_opens() -> None:
+def test_side_over_its_net_closes_and_the_other_opens() -> None:
     over = share("b", long_micros=90, held_micros=90)
 
     assert refused(limits(max_net=50), share(short_micros=40), over) is None
@@ -116,7 +116,7 @@ def test_no_market_takes_more_than_its_part() -> None:
     assert refused(of, share(long_micros=40), other) is None
 
 
-def test_bots_leave_copies_their_room_and_know_nothing_of_old_ones() -> None:
+def test_bots_leave_room_for_copies_and_ignore_old_ones() -> None:
     of = limits(S.MARKET, "okx:BTC", max_with_copies=100)
 
     assert refused(of, share(long_micros=40), copies={"okx:BTC": 60}) is None
@@ -152,7 +152,7 @@ def test_holdings_that_nobody_has_written_lately_close_the_scope() -> None:
     assert refused(limits(S.WALLET, "w-a", max_gross=100), share(long_micros=1), old) is None
 
 
-def test_less_is_never_refused_and_what_is_needed_comes_before_what_is_wanted() -> None:
+def test_reduction_is_never_refused_and_needs_precede_wishes() -> None:
     ledger = Ledger(limits=[limits(max_gross=10)], shares=[share(long_micros=50)])
     assert portfolio_usage.refused(ledger, share(long_micros=40)) is None
 

@@ -89,7 +89,7 @@ def test_a_trigger_with_an_exit_under_way_cannot_be_cancelled() -> None:
     assert sources == EDITABLE
 
 
-def test_every_performance_state_is_reached_and_only_a_person_leaves_a_stop() -> None:
+def test_performance_states_are_reached_a_stop_needs_a_person() -> None:
     table = performance_states.TRANSITIONS
     assert reachable(P.WATCHING, {(a, b) for a, b in table if a is not None}) == set(P)
     assert {b for a, b in table if a is None} == {P.WATCHING}
@@ -105,7 +105,7 @@ def test_reason_codes_have_meanings_of_their_own() -> None:
     assert all(reason == reason.name for reason in Reason if reason)
 
 
-def test_every_refusal_of_insiders_api_is_a_reason_that_a_follower_can_read_about() -> None:
+def test_refusals_of_insiders_api_are_documented_reasons() -> None:
     assert set(Reason) >= DEFINITIVE_REJECTIONS
 
 

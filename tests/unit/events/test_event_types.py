@@ -116,7 +116,7 @@ def _recorded(folder: str, kind: str) -> set[str]:
     return found
 
 
-def test_every_action_on_a_subscription_is_told_or_in_the_table_as_silent() -> None:
+def test_subscription_actions_are_events_or_listed_as_silent() -> None:
     written = _recorded("", "[A-Za-z_.]+")
     own = {action for action in written if "resync" in action or "performance" in action}
     assert own == {"preview resync", "execute resync", "performance action"}

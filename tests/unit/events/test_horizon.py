@@ -16,7 +16,7 @@ def test_what_nobody_writes_any_more_is_complete_at_once() -> None:
     assert Horizon(0).see(look(7, 100, 100)) == 7
 
 
-def test_a_running_transaction_holds_back_what_began_before_it_ended() -> None:
+def test_running_transaction_holds_back_earlier_events() -> None:
     horizon = Horizon(3)
     assert horizon.see(look(7, 100, 99)) == 3
     assert horizon.see(look(9, 105, 99)) == 3

@@ -18,7 +18,7 @@ def test_what_moves_is_looked_at_soon_however_long_nothing_did() -> None:
         assert after(before, Found.INCOMPLETE) < after(before, Found.COMPLETE) == _BUSY
 
 
-def test_an_open_transaction_is_waited_for_with_longer_and_longer_pauses() -> None:
+def test_open_transaction_is_polled_with_growing_pauses() -> None:
     pauses = [after(_BUSY, Found.INCOMPLETE)]
     while pauses[-1] < _IDLE:
         pauses.append(after(pauses[-1], Found.NOTHING))

@@ -39,7 +39,7 @@ def test_a_probe_that_passes_closes_it() -> None:
     assert (closed.state, closed.openings, closed.reason) == (S.CLOSED, 0, "")
 
 
-def test_the_pause_doubles_while_probes_fail_and_has_an_upper_bound() -> None:
+def test_pause_doubles_while_probes_fail_up_to_a_bound() -> None:
     breaker, now, pauses = moved(Breaker(), E.TRIPPED, 0), 0, []
     for _ in range(5):
         pauses.append(breaker.retry_at_ms - now)
@@ -48,7 +48,7 @@ def test_the_pause_doubles_while_probes_fail_and_has_an_upper_bound() -> None:
     assert pauses == [1_000, 2_000, 4_000, 5_000, 5_000]
 
 
-def test_the_probe_of_a_dead_executor_is_taken_over_and_its_word_comes_too_late() -> None:
+def test_dead_executors_probe_is_replaced_and_reports_too_late() -> None:
     probing = moved(moved(Breaker(), E.TRIPPED, 0), E.PROBE_TAKEN, 1_000, "a")
     assert after(probing, E.PROBE_TAKEN, 2_999, POLICY, who="b") is None
     taken = moved(probing, E.PROBE_TAKEN, 3_000, "b")
@@ -57,7 +57,7 @@ def test_the_probe_of_a_dead_executor_is_taken_over_and_its_word_comes_too_late(
         assert after(taken, late, 3_001, POLICY, who="a") is None
 
 
-def test_the_probe_of_an_executor_whose_lease_has_ended_is_taken_over_at_once() -> None:
+def test_probe_of_an_ended_lease_is_replaced_at_once() -> None:
     probing = moved(moved(Breaker(), E.TRIPPED, 0), E.PROBE_TAKEN, 1_000, "a")
     assert not may_probe(probing, 1_001, POLICY)
     taken = moved(replace(probing, prober_lives=False), E.PROBE_TAKEN, 1_001, "b")
@@ -67,7 +67,7 @@ def test_the_probe_of_an_executor_whose_lease_has_ended_is_taken_over_at_once() 
 
 
 @pytest.mark.parametrize("event", [None, E.PROBE_TAKEN])
-def test_after_the_time_has_stepped_back_nobody_waits_for_it_to_come_again(
+def test_clock_step_back_extends_no_pause(
     event: Event | None,
 ) -> None:
     hour = 3_600_000

@@ -94,7 +94,7 @@ async def test_each_that_leaves_beyond_the_collar_calls_a_person(book: Flapping)
     assert told == ["second", "third"]
 
 
-async def test_one_that_leaves_near_the_book_begins_no_new_wait_for_those_beside_it(
+async def test_order_near_the_book_starts_no_wait_for_others(
     book: Flapping,
 ) -> None:
     collar = _collar(book)

@@ -108,7 +108,7 @@ def test_a_single_one_goes_between_the_parts_of_a_crowd() -> None:
     assert _order(*crowd, ("single", "x", 1), ("single", "y", 1)) == [4, 0, 5, 1, 2, 3]
 
 
-def test_an_exit_goes_first_and_a_wallets_second_entry_after_its_first() -> None:
+def test_exit_goes_first_and_a_wallets_second_entry_after() -> None:
     assert _order(("a", "w", 100), ("b", "w", 1), ("c", "", 300)) == [2, 0, 1]
     assert _order(("a", "v", 9), ("a", "w", 9), ("b", "w", 1), ("c", "x", 9)) == [0, 3, 1, 2]
 

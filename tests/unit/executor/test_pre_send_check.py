@@ -88,7 +88,7 @@ def test_a_look_that_takes_too_long_lets_nothing_out(
     ("one", "takes_seconds", "until_seconds"),
     [(ENTRY, 0.1, 0.3), (ENTRY, 0.9, 1.0), (EXIT, 2.5, 2.7), (EXIT, 2.9, 3.0)],
 )
-def test_what_was_found_out_is_good_for_a_while_after_the_answer_and_never_too_old(
+def test_check_is_valid_for_a_while_after_its_answer(
     one: Attempt, takes_seconds: float, until_seconds: float
 ) -> None:
     async def alone() -> None:

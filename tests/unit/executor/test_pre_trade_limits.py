@@ -164,7 +164,7 @@ def test_a_market_that_takes_too_much_is_halted_alone() -> None:
     assert gate.judge([entry("cc", WALLETS[1], 100)], 0) == {}, "another market"
 
 
-def test_all_that_leaves_within_a_minute_is_bounded_and_halts_everything() -> None:
+def test_orders_of_a_minute_are_bounded_and_halt_everything() -> None:
     gate = PreTradeLimits(replace(NONE, minute_micros=100))
     assert gate.judge([entry("a", WALLETS[0], 150)], 0) == {}
     halt = gate.judge([entry("bb", WALLETS[1], 100)], 0)["bb"].halt

@@ -148,7 +148,7 @@ def leaving(key: str, wallet: str) -> Order:
     return made
 
 
-async def test_others_come_between_the_parts_of_a_crowd_and_exits_first(
+async def test_others_come_between_parts_of_a_fan_out_exits_first(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     async with scene(monkeypatch) as here:
@@ -167,7 +167,7 @@ async def test_others_come_between_the_parts_of_a_crowd_and_exits_first(
         assert here.handled == [0, 5, 3, 1, 4, 2]
 
 
-async def test_what_has_come_together_is_one_commit_and_exits_are_one_before_it(
+async def test_waiting_entries_are_one_commit_and_exits_one_before(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     async with scene(monkeypatch) as here:
@@ -208,7 +208,7 @@ async def test_one_that_is_denied_costs_the_others_one_repetition(
         assert failed.traceparent == "trace-3"
 
 
-async def test_of_what_waits_together_one_is_the_probe_of_an_open_breaker(
+async def test_one_waiting_order_probes_an_open_breaker(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     async with scene(monkeypatch) as here:
@@ -228,7 +228,7 @@ async def test_of_what_waits_together_one_is_the_probe_of_an_open_breaker(
         assert here.committed[2:] == [["e2"]], "who waited may come again"
 
 
-async def test_a_claim_that_is_brought_twice_is_handled_when_it_is_committed(
+async def test_repeated_claim_is_handled_when_committed(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     async with scene(monkeypatch) as here:

@@ -175,7 +175,7 @@ async def test_entries_of_a_wallet_leave_in_turn_and_exits_at_once() -> None:
         assert [key for key in here.far.came if key in mine] == mine
 
 
-async def test_the_next_of_a_wallet_leaves_before_the_answer_it_waited_for_is_judged(
+async def test_next_order_of_a_wallet_leaves_before_the_verdict(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     first, second = attempt("a"), attempt("b")
@@ -217,7 +217,7 @@ async def test_who_is_sent_again_holds_up_its_wallet_until_it_is_over() -> None:
 
 @pytest.mark.parametrize("together", [1, 8])
 @pytest.mark.parametrize("ready", [True, False], ids=["warm", "no connection is ready"])
-async def test_each_attempt_of_a_crowd_has_one_outcome_whatever_is_answered(
+async def test_each_attempt_of_a_fan_out_has_one_outcome(
     ready: bool, together: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("services.executor.sender._PROCESSED_PER_TURN", together)
@@ -280,7 +280,7 @@ async def captured() -> AsyncIterator[None]:
     assert [each["event"] for each in logged] == ["an attempt died; its order becomes UNKNOWN"]
 
 
-async def test_an_attempt_that_dies_does_not_hold_up_its_lane_or_the_others() -> None:
+async def test_dead_attempt_blocks_neither_its_lane_nor_others() -> None:
     dying, after, other = attempt("a"), attempt("b"), attempt("c", wallet="2")
     outcomes: list[Outcome] = []
 
@@ -298,7 +298,7 @@ async def test_an_attempt_that_dies_does_not_hold_up_its_lane_or_the_others() ->
         assert here.died == [dying.order.order_key]
 
 
-async def test_an_attempt_that_dies_before_its_first_byte_holds_nobody_up() -> None:
+async def test_attempt_dead_before_its_first_byte_blocks_nobody() -> None:
     first, after, other = attempt("a"), attempt("b"), attempt("c", wallet="2")
     # Nothing writes such a body; no bytes can be made of it.
     sound = attempt("d")
@@ -327,7 +327,7 @@ async def test_an_attempt_that_dies_in_its_task_is_told_as_well() -> None:
 
 
 @pytest.mark.parametrize("away", [psycopg.OperationalError("away"), None], ids=["away", "silent"])
-async def test_nothing_leaves_on_its_connection_while_nobody_can_tell_whether_it_may(
+async def test_nothing_leaves_while_the_gates_cannot_be_checked(
     away: Exception | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("services.executor.pre_send_check._LOOK_SECONDS", 0.01)
@@ -352,7 +352,7 @@ async def test_nothing_leaves_on_its_connection_while_nobody_can_tell_whether_it
 
 
 @pytest.mark.parametrize("probe", [0, 2])
-async def test_a_connection_that_ends_during_a_look_says_nothing_of_the_far_side(
+async def test_connection_lost_during_a_check_proves_nothing(
     probe: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("services.executor.pre_send_check._FRESH_NS", 0)
@@ -457,7 +457,7 @@ async def test_an_exit_that_waits_is_there_when_it_is_time_for_a_probe(
 
 
 @pytest.mark.parametrize("over", ["its time", "its lease"])
-async def test_who_waits_behind_his_wallets_is_unsent_when_that_is_over(over: str) -> None:
+async def test_order_queued_behind_its_wallet_ends_unsent(over: str) -> None:
     first, after = attempt("a"), attempt("c")
     second = attempt("b")
     if over == "its time":
@@ -483,7 +483,7 @@ async def test_who_waits_behind_his_wallets_is_unsent_when_that_is_over(over: st
 @pytest.mark.parametrize(
     "waits_for", ["the breaker", "the breaker's row", "a connection", "what was asked for"]
 )
-async def test_an_exit_that_has_not_left_is_unsent_before_its_lease_is_over(
+async def test_unsent_exit_ends_before_its_lease(
     waits_for: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Later nobody could tell that it was never sent, and the guard would sell no next slice."""
@@ -535,7 +535,7 @@ async def test_what_was_not_taken_is_looked_at_before_it_is_sent_again() -> None
         assert here.far.came == [one.order.order_key]
 
 
-async def test_what_is_not_sent_is_recorded_before_its_probe_is_given_back(
+async def test_unsent_order_is_recorded_before_its_probe_returns(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     made = attempt("a", purpose=Purpose.COPY_EXIT)
@@ -583,7 +583,7 @@ async def test_who_is_looked_at_holds_no_connection() -> None:
         await until(here.ended(*waiting))
 
 
-async def test_an_order_leaves_although_a_look_takes_longer_than_its_request_may() -> None:
+async def test_order_leaves_although_a_check_outlasts_its_timeout() -> None:
     one = structs.replace(attempt("a"), gates_checked_ns=_a_second_ago())
 
     async def look(_order: Order, _epoch: int) -> RecheckResult:

@@ -20,7 +20,7 @@ def test_each_pause_is_longer_up_to_a_bound() -> None:
     assert not pauses.rests("b", now_ms)
 
 
-def test_who_succeeds_and_who_has_not_failed_for_long_begins_anew() -> None:
+def test_success_or_long_calm_resets_the_backoff() -> None:
     pauses = Backoff(250, 3_000)
     for now_ms in (0, 0):
         pauses.failed(["a"], now_ms)

@@ -86,7 +86,7 @@ async def test_a_book_that_stays_bad_suspends(bad: Book, hands: list[int]) -> No
     assert scene.status(later) == "ARMED"
 
 
-async def test_a_book_that_gets_good_while_triggers_are_suspended_leaves_none_so(
+async def test_good_book_during_suspending_leaves_none_suspended(
     hands: list[int],
 ) -> None:
     number = 0

@@ -71,7 +71,7 @@ async def _bought(scene: _Scene, lot: int, shares: int = 60) -> confirm_pb.FillE
     return scene.lately.pop()
 
 
-async def test_what_guards_a_new_position_does_not_wait_for_the_sales_of_a_crowd() -> None:
+async def test_new_positions_guard_does_not_wait_for_sales() -> None:
     scene = _Scene()
     stops = await _crowd(scene, state="CONFIRMED", left=0)
     scene.books.newest = None
@@ -94,7 +94,7 @@ async def test_what_guards_a_new_position_does_not_wait_for_the_sales_of_a_crowd
     assert scene.status(stop) == "TRIGGERED"
 
 
-async def test_what_a_new_position_has_overtaken_is_not_acknowledged_with_it() -> None:
+async def test_overtaken_bookings_are_not_acknowledged() -> None:
     """Each is a response of its own."""
     scene = _Scene()
     await _crowd(scene, state="CONFIRMED", left=0)
@@ -110,7 +110,7 @@ async def test_what_a_new_position_has_overtaken_is_not_acknowledged_with_it() -
     assert stream.acknowledged[-1] == str(begins.fill_seq)
 
 
-async def test_the_triggers_of_positions_that_begin_together_are_read_together() -> None:
+async def test_triggers_of_positions_begun_together_are_read_at_once() -> None:
     scene = _Scene()
     await scene.recover()
     stream, stops, fills = _Stream(scene), [], []
@@ -125,7 +125,7 @@ async def test_the_triggers_of_positions_that_begin_together_are_read_together()
     assert {scene.status(stop) for stop in stops} == {"TRIGGERED"}
 
 
-async def test_positions_that_cannot_be_read_together_are_read_one_by_one() -> None:
+async def test_positions_unreadable_together_are_read_singly() -> None:
     scene = _Scene()
     await scene.recover()
     stream, stops, fills = _Stream(scene), [], []
@@ -164,7 +164,7 @@ async def test_the_bookings_of_a_lot_keep_their_order() -> None:
     assert [scene.status(old), scene.status(new)] == ["CANCELLED", "ARMED"]
 
 
-async def test_one_that_is_armed_again_behind_the_reading_does_not_guard_the_new_position() -> None:
+async def test_trigger_armed_again_later_does_not_guard_a_new_position() -> None:
     scene = _Scene()
     scene.lot(1, 60)
     old = scene.trigger("a", 1, 40, made_for="0x1")
@@ -218,7 +218,7 @@ async def test_a_booking_that_comes_late_does_not_shrink_its_lot(acknowledged: i
     assert scene.guard._booked == {}
 
 
-async def test_who_does_not_own_its_partition_any_more_handles_no_booking() -> None:
+async def test_guard_without_its_partition_handles_no_booking() -> None:
     scene = _Scene()
     await scene.recover()
     stream = _Stream(scene)

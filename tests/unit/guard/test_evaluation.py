@@ -197,7 +197,7 @@ async def test_what_one_book_fires_is_one_record(desk: Desk) -> None:
     assert histories == fired
 
 
-async def test_what_one_trigger_of_a_lot_takes_is_not_there_for_the_next(desk: Desk) -> None:
+async def test_shares_taken_by_one_trigger_are_not_left_for_the_next(desk: Desk) -> None:
     desk.lot(1, 60)
     first = desk.trigger("a", 1, 40, size_micros=35 * SHARE)
     second = desk.trigger("b", 1, 40, size_micros=35 * SHARE)
@@ -239,7 +239,7 @@ async def test_an_outage_changes_no_order_of_a_lot(desk: Desk, step: str) -> Non
     assert desk.status(part) == "ARMED"
 
 
-async def test_an_outage_leaves_a_lone_stop_armed_and_it_fires_afterwards(desk: Desk) -> None:
+async def test_outage_leaves_a_lone_stop_armed_and_it_fires(desk: Desk) -> None:
     desk.lot(1, 60)
     stop = desk.trigger("a", 1, 40)
     await desk.guard.recover()
@@ -280,7 +280,7 @@ async def test_who_was_suspended_is_judged_before_who_comes_after(desk: Desk) ->
     assert desk.status(part) == "ARMED"
 
 
-async def test_a_bad_book_suspends_all_at_once_and_a_good_one_judges_them(desk: Desk) -> None:
+async def test_bad_book_suspends_all_and_a_good_one_judges_them(desk: Desk) -> None:
     found = []
     for number in range(250):
         desk.lot(number, 60)
@@ -329,7 +329,7 @@ async def test_a_lease_that_is_another_s_is_no_claim_of_before(desk: Desk) -> No
     assert desk.sold() == [(stop, 60)]
 
 
-async def test_a_book_that_comes_while_another_is_being_judged_is_not_missed(desk: Desk) -> None:
+async def test_book_during_an_evaluation_is_not_missed(desk: Desk) -> None:
     desk.lot(1, 60)
     stop = desk.trigger("a", 1, 40)
     await desk.guard.recover()
@@ -366,7 +366,7 @@ def _suspended(desk: Desk) -> int:
     return sum(row["status"] == "SUSPENDED" for row in rows)
 
 
-async def test_what_fires_on_a_later_book_does_not_wait_for_what_has_time(desk: Desk) -> None:
+async def test_firing_on_a_later_book_does_not_wait(desk: Desk) -> None:
     stop = _a_hundred_and_a_stop_elsewhere(desk)
     await desk.guard.recover()
 

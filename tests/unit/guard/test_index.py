@@ -168,7 +168,7 @@ def test_a_size_between_the_ends_of_its_class_is_found_both_ways() -> None:
         assert index.candidates(steep) == {trigger.id}
 
 
-def test_a_thin_top_does_not_hide_the_stop_of_a_large_lot_behind_that_of_a_small_one() -> None:
+def test_thin_top_hides_no_stop_of_a_large_lot() -> None:
     index = TriggerIndex()
     index.put(structs.replace(trigger_of(price=100_000, size=5_000_000), id="small"), 60_000_000)
     index.put(structs.replace(trigger_of(price=400_000), id="large"), 60_000_000)

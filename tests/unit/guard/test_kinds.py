@@ -110,7 +110,7 @@ def test_a_trailing_stop_against_a_plain_reference(
     assert peaks == sorted(set(peaks)), "a trailing stop never loosens"
 
 
-def test_a_trailing_stop_sleeps_below_its_activation_then_follows_the_peak() -> None:
+def test_trailing_stop_sleeps_then_follows_the_peak() -> None:
     trigger = structs.replace(trigger_of(TriggerType.TRAILING_STOP, 600_000), callback_ppm=100_000)
     path = [(book_of(((p, LOT),)), LOT) for p in (550_000, 400_000, 600_000, 700_000, 640_000)]
     assert walk(trigger, path) == (None, [600_000, 700_000])

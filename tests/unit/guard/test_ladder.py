@@ -152,7 +152,7 @@ def test_a_ladder_against_a_plain_reference(
         assert size is not None or held == 0, "the last rung takes the rest"
 
 
-def test_rungs_sell_one_after_the_other_and_a_jump_sells_their_sum() -> None:
+def test_rungs_sell_in_turn_and_a_jump_sells_their_sum() -> None:
     rungs = (Rung(600_000, 250_000), Rung(700_000, 250_000), Rung(800_000, 0))
     trigger = ladder_of(rungs)
     assert judge(trigger, LOT, book_of(((590_000, LOT),)), NOW_MS) is Judgement.NOTHING

@@ -504,7 +504,7 @@ async def test_an_exit_does_not_wait_for_a_record_of_peaks() -> None:
     assert scene.guard._cache.peak(trail) == 700_000, "what was seen is kept"
 
 
-async def test_a_stop_that_has_risen_is_judged_on_the_book_that_came_meanwhile() -> None:
+async def test_raised_stop_is_judged_on_the_newest_book() -> None:
     scene = _Scene()
     scene.lot(1, 60)
     trail = scene.trigger("a", 1, 60, trigger_type="TRAILING_STOP", callback_micros=50_000)
@@ -520,7 +520,7 @@ async def test_a_stop_that_has_risen_is_judged_on_the_book_that_came_meanwhile()
     assert scene.sold() == [(trail, 60)]
 
 
-async def test_peaks_are_recorded_while_those_that_were_raised_wait_to_fire() -> None:
+async def test_peaks_are_recorded_while_raised_stops_wait_to_fire() -> None:
     scene = _Scene()
     trails = []
     for lot in (1, 2):
@@ -554,7 +554,7 @@ async def test_peaks_are_recorded_while_those_that_were_raised_wait_to_fire() ->
     await asyncio.wait([keeping])
 
 
-async def test_who_was_raised_fires_before_those_that_are_not_as_they_were_are_read() -> None:
+async def test_raised_stop_fires_before_changed_ones_are_read() -> None:
     scene = _Scene()
     trails = []
     for lot in range(12):
@@ -594,7 +594,7 @@ async def test_a_tick_of_terms_that_are_gone_is_not_the_first_of_two() -> None:
     assert scene.sold() == [(stop, 60)]
 
 
-async def test_a_guard_that_was_taken_over_changes_no_trigger_behind_its_successor() -> None:
+async def test_fenced_guard_changes_no_trigger() -> None:
     """It stood still between reading and writing, for longer than its lease."""
     scene = _Scene()
     does = await _arms_again_when_it_looks(scene)

@@ -99,7 +99,7 @@ async def test_one_that_cannot_be_armed_holds_up_no_other() -> None:
     assert scene.status(bad) == "ARMED"
 
 
-async def test_one_of_the_position_before_that_could_not_be_ended_is_ended_later() -> None:
+async def test_trigger_of_the_position_before_is_ended_later() -> None:
     """It would judge the new position by the old price."""
     scene = _Scene()
     scene.lot(1, 60)
@@ -113,7 +113,7 @@ async def test_one_of_the_position_before_that_could_not_be_ended_is_ended_later
     assert scene.status(old) == "CANCELLED"
 
 
-async def test_what_guards_a_position_that_began_on_a_remainder_is_known_at_once() -> None:
+async def test_guard_of_a_position_on_a_remainder_is_known_at_once() -> None:
     """Not only to whoever starts: 3 shares cannot be sold, and 60 more came."""
     scene = _Scene()
     scene.lot(1, 3)
@@ -127,9 +127,7 @@ async def test_what_guards_a_position_that_began_on_a_remainder_is_known_at_once
 
 
 @pytest.mark.parametrize(("exiting", "status"), [(True, "ARMED"), (False, "DONE")])
-async def test_an_exit_of_a_loss_stop_that_was_taken_back_sells_no_more(
-    exiting: bool, status: str
-) -> None:
+async def test_withdrawn_exit_of_a_loss_stop_sells_no_more(exiting: bool, status: str) -> None:
     """It had fired when its subscription was resumed, and nothing was sent."""
     scene = _Scene()
     # Lots of a desk are of this one.

@@ -22,7 +22,7 @@ def test_only_the_newest_set_of_defaults_stays() -> None:
     assert superseded([new, by_hand]) == []
 
 
-async def test_what_a_position_before_has_left_ends_when_a_guard_starts() -> None:
+async def test_leftovers_of_a_position_end_when_a_guard_starts() -> None:
     desk = Desk()
     desk.lot(1, 60)
     old, new = (desk.trigger(name, 1, 40, made_for=name) for name in "ab")
@@ -31,7 +31,7 @@ async def test_what_a_position_before_has_left_ends_when_a_guard_starts() -> Non
     assert list(map(desk.status, [old, new, by_hand])) == ["CANCELLED", "ARMED", "ARMED"]
 
 
-async def test_a_start_reads_no_lot_whose_default_triggers_are_of_one_position() -> None:
+async def test_start_reads_no_lot_with_triggers_of_one_position() -> None:
     """There are as many as positions: it took a minute to read them one by one."""
     desk = Desk()
     for number in (1, 2):

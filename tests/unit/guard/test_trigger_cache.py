@@ -45,7 +45,7 @@ def test_due_is_what_a_scan_finds(
 
 
 @given(st.permutations(list(TriggerType)))
-def test_the_triggers_of_a_lot_come_in_the_order_in_which_they_are_judged(
+def test_triggers_of_a_lot_come_in_order_of_judgement(
     kinds: list[TriggerType],
 ) -> None:
     known = TriggerCache(0, 1)
@@ -57,7 +57,7 @@ def test_the_triggers_of_a_lot_come_in_the_order_in_which_they_are_judged(
     assert [t.id[-1] for t in found] == ["a", "b"] * len(kinds)
 
 
-def test_a_tick_that_is_forgotten_does_not_come_back_with_what_was_read_before() -> None:
+def test_forgotten_tick_does_not_return_with_older_reads() -> None:
     known, read = TriggerCache(0, 1), trigger_of()
     known.put(read)
     tick = tick_of(book_of(((100_000, 1),)))
@@ -83,7 +83,7 @@ def test_an_older_row_changes_nothing() -> None:
     assert known.get("t") == higher
 
 
-def test_the_first_of_two_ticks_is_kept_until_the_trigger_is_changed() -> None:
+def test_first_of_two_ticks_is_kept_until_a_change() -> None:
     known, first = TriggerCache(0, 1), (1, 2)
     known.put(trigger_of())
     known.note("t", first)
@@ -95,7 +95,7 @@ def test_the_first_of_two_ticks_is_kept_until_the_trigger_is_changed() -> None:
     assert found.tick is None
 
 
-def test_what_was_read_of_a_lot_gives_way_to_what_was_put_meanwhile() -> None:
+def test_lot_read_gives_way_to_a_newer_put() -> None:
     known, key = TriggerCache(0, 1), lot_of(trigger_of())
     before = known.reading(key)
     known.put_lot(key, 60)
@@ -107,9 +107,7 @@ def test_what_was_read_of_a_lot_gives_way_to_what_was_put_meanwhile() -> None:
     assert known.shares(key) == 50
 
 
-def test_beside_one_that_fires_come_those_of_its_lot_and_no_other_that_waits_for_a_good_book() -> (
-    None
-):
+def test_firing_trigger_brings_its_lots_others_that_may_fire() -> None:
     known, book = TriggerCache(0, 1), book_of(((400_000, 100_000_000),))
     suspended = trigger_of(TriggerType.TAKE_PROFIT, 900_000, status=TriggerStatus.SUSPENDED)
     for origin in ("s", "other"):

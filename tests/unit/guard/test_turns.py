@@ -46,7 +46,7 @@ async def test_who_is_armed_again_fires_before_all_others_are_armed() -> None:
     assert {scene.status(stop) for stop in stops} == {"TRIGGERED"}
 
 
-async def test_who_was_woken_before_it_was_armed_again_is_judged_in_the_same_look() -> None:
+async def test_trigger_rearmed_while_waking_is_judged_in_the_look() -> None:
     scene = _Scene()
     stops = await _crowd(scene)
     scene.guard._writer.hurry(stops)
@@ -55,7 +55,7 @@ async def test_who_was_woken_before_it_was_armed_again_is_judged_in_the_same_loo
 
 
 @pytest.mark.parametrize("ended", [True, False])
-async def test_a_time_stop_that_becomes_due_fires_before_all_others_are_told(ended: bool) -> None:
+async def test_due_time_stop_fires_before_other_triggers(ended: bool) -> None:
     scene = _Scene()
     stops = await _crowd(scene)
     if not ended:

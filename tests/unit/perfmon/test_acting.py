@@ -92,7 +92,7 @@ async def test_a_refused_token_is_told_to_a_person() -> None:
     assert [line.get("alert") for line in logs] == [True]
 
 
-async def test_one_that_control_cannot_carry_out_keeps_no_other_waiting() -> None:
+async def test_failed_action_blocks_no_other() -> None:
     class _Particular(_Control):
         async def PerfActions(self, request: pb.PerfActionsRequest, context: Any) -> Any:
             self.asked.append(request)

@@ -133,7 +133,7 @@ class Books:
         return self.account.known_micros, self.account.high_micros, self.account.doubtful
 
 
-def test_a_passing_doubt_is_no_loss_and_one_that_lasts_hides_none() -> None:
+def test_passing_doubt_is_no_loss_and_a_lasting_one_hides_none() -> None:
     books = Books()
     books.mark(0.8, 0)
     books.mark(None, 20_000)
@@ -165,7 +165,7 @@ def test_one_bad_mark_before_a_doubt_is_not_what_it_was_worth() -> None:
     assert books.seen(40_000) == (3 * USDC, 3 * USDC, 0)
 
 
-def test_a_price_that_has_stood_before_a_doubt_is_what_it_was_worth() -> None:
+def test_price_stable_before_a_doubt_is_its_worth() -> None:
     books = Books()
     books.mark(0.8, 0)
     books.mark(0.01, 20_000)
@@ -263,7 +263,7 @@ def test_what_comes_without_an_order_moves_no_window() -> None:
     assert standing.from_json(standing.to_json(after)) == after
 
 
-def test_a_window_that_nobody_knows_the_beginning_of_is_not_judged() -> None:
+def test_window_without_a_known_beginning_is_not_judged() -> None:
     rules = stop(day=amount(1), session=amount(1))
     of = case(begin(facts(0)), rules, day="2026-11-25", session=2)
     assert judged(of, -50) is None
@@ -355,7 +355,7 @@ def test_the_scale_steps_within_its_bounds(
     )
 
 
-def test_a_step_up_waits_for_the_cooldown_and_a_step_down_does_not() -> None:
+def test_step_up_waits_for_the_cooldown_and_a_step_down_does_not() -> None:
     of = case(begin(facts(0)), Performance(profit_scale=SCALE), cooling=True)
     assert judged(of, 90) is None
     down = judged(of, -90)
@@ -378,7 +378,7 @@ def test_a_reset_raises_no_scale_that_is_below_one() -> None:
     assert judged(of, -25) is None
 
 
-def test_a_gain_counts_at_the_lower_bound_and_a_loss_at_the_upper() -> None:
+def test_gain_counts_at_the_lower_bound_and_loss_at_the_upper() -> None:
     of = case(begin(facts(0)), Performance(profit_scale=SCALE))
     assert judged(of, -90, 90) is None
 

@@ -50,7 +50,7 @@ def test_an_exit_goes_before_newer_buys_and_after_what_it_sells() -> None:
 
 
 @given(_messages)
-def test_sells_find_what_was_bought_before_them_and_all_come_to_their_turn(
+def test_sells_find_earlier_buys_and_all_get_their_turn(
     messages: list[list[TradeSummary]],
 ) -> None:
     waiting, decided = list(enumerate(messages)), []

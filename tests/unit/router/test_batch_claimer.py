@@ -225,7 +225,7 @@ class _Faulty(Calm):
 
 
 @pytest.mark.parametrize("way", ["request", "reply"])
-async def test_a_commit_that_was_not_heard_of_doubles_and_loses_nothing(way: str) -> None:
+async def test_lost_commit_reply_doubles_and_loses_nothing(way: str) -> None:
     faulty = _Faulty()
     database = _database(["market", "shadow", "free"])
     router = await recovered(database, faulty)
@@ -252,7 +252,7 @@ async def test_a_commit_that_was_not_heard_of_doubles_and_loses_nothing(way: str
 
 @pytest.mark.parametrize("burst", [1, 3])
 @pytest.mark.parametrize("same_transaction", [False, True])
-async def test_nobody_judges_while_it_is_unknown_whether_they_are_committed(
+async def test_nobody_is_judged_while_a_commit_is_unknown(
     burst: int, same_transaction: bool
 ) -> None:
     faulty = _Faulty()
@@ -359,7 +359,7 @@ async def test_a_book_in_doubt_costs_nobody_his_copy(burst: int) -> None:
 @pytest.mark.parametrize(
     "wish", [CopySettings(max_spread_micros=20_000), CopySettings(min_depth_micros=1)]
 )
-async def test_what_a_follower_wants_of_a_book_is_not_had_of_one_in_doubt(
+async def test_follower_needs_of_a_book_exclude_one_in_doubt(
     monkeypatch: pytest.MonkeyPatch, burst: int, wish: CopySettings
 ) -> None:
     monkeypatch.setitem(PROFILES, "choosy", {"settings": wish})
@@ -374,7 +374,7 @@ async def test_what_a_follower_wants_of_a_book_is_not_had_of_one_in_doubt(
     assert len(_claims(database)[-1]["orders"]) == 1
 
 
-async def test_one_that_is_there_already_holds_up_none_and_memory_catches_up() -> None:
+async def test_existing_claim_blocks_none_and_memory_catches_up() -> None:
     database = _database(["market", "free"])
     earlier = await recovered(database)
     facts = _buys(4)

@@ -166,7 +166,7 @@ def _known(router: Any) -> Any:
     return router._state.exposures(trade, trade.traded_ms)(follower)
 
 
-async def test_a_look_at_control_that_finds_no_funding_waits_for_no_reading_of_money() -> None:
+async def test_look_without_funding_waits_for_no_read_of_money() -> None:
     database = MemoryDatabase()
     database.write(subscribe)
     router = await recovered(database)
@@ -184,7 +184,7 @@ class Counting(Calm):
         self.count += 1
 
 
-async def test_money_is_read_for_what_moves_it_and_not_for_what_becomes_final() -> None:
+async def test_money_is_read_for_movements_not_for_finality() -> None:
     database, counting = MemoryDatabase(), Counting()
     for write in (subscribe, _holds):
         database.write(write)

@@ -119,7 +119,7 @@ async def recovered(
     return router
 
 
-async def test_entries_stay_within_what_was_put_in_and_what_trading_made_of_it() -> None:
+async def test_entries_stay_within_funding_and_results() -> None:
     database = MemoryDatabase()
     database.write(subscribe)
     # Twenty were lost before there was a budget: they do not count.

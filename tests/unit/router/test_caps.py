@@ -21,7 +21,7 @@ from tradingtools.domain.reasons import Reason
         (Exposure(cash_micros=700, budget_micros=800), Reason.CASH, 700),
     ],
 )
-def test_the_least_of_funding_and_free_cash_limits_and_unknown_does_not(
+def test_least_of_funding_and_cash_limits_and_unknown_does_not(
     held: Exposure, reason: Reason, micros: int
 ) -> None:
     found = tightest(1_000, rooms(subscription(), 0, held))

@@ -167,7 +167,7 @@ def _with_proxy(follower: Any, proxy: str) -> Any:
 
 
 @pytest.mark.parametrize("dropped", [0, 1])
-async def test_the_single_one_goes_early_and_nobody_is_lost_when_commits_are_not_acknowledged(
+async def test_single_claim_goes_early_and_none_is_lost_without_acks(
     database: MemoryDatabase, monkeypatch: pytest.MonkeyPatch, dropped: int
 ) -> None:
     monkeypatch.setattr(claim_scheduler, "CHUNK", 1)
@@ -219,7 +219,7 @@ async def test_a_crowd_stands_back_once_and_not_for_ever(
     assert order == [[5], [0, 1], [5], [2, 3, 4]]
 
 
-def test_a_trade_is_under_way_until_everybody_who_claims_it_is_done() -> None:
+def test_trade_is_under_way_until_all_claims_are_done() -> None:
     memory = RouterState()
     trade = merge(None, buy(1))
     assert trade is not None

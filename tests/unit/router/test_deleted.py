@@ -16,7 +16,7 @@ from tradingtools.v1 import common_pb2 as common
 from tradingtools.v1 import confirm_service_pb2 as confirm_pb
 
 
-async def test_a_sell_that_waited_ends_though_its_subscription_is_deleted() -> None:
+async def test_waiting_sell_ends_though_its_subscription_is_deleted() -> None:
     database = MemoryDatabase()
     database.write(subscribe)
     router = await recovered(database)

@@ -219,7 +219,7 @@ async def test_only_who_asks_something_of_the_book_waits_for_it(
     assert len(router._state.trades) == 1
 
 
-async def test_who_dies_between_the_two_decides_the_rest_and_nobody_twice(
+async def test_kill_between_two_parts_decides_the_rest_once(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     database = profiled(monkeypatch, SKIP, CopySettings())
@@ -258,9 +258,7 @@ def _at(price_micros: int) -> LeaderTrade:
         (960_001, 10_000, False),
     ],
 )
-def test_a_tick_of_minutes_ago_is_not_relied_upon_near_the_extremes(
-    price: int, tick: int, sure: bool
-) -> None:
+def test_old_tick_is_not_trusted_near_the_extremes(price: int, tick: int, sure: bool) -> None:
     assert doubtful_book.tick_is_sure(_at(price), tick) is sure
     unseen = book(status=BookStatus.UNSEEN, tick=tick)
     now, later = doubtful_book.split_by_need([subscription()], _at(price), unseen)
@@ -279,9 +277,7 @@ def test_a_tick_of_minutes_ago_is_not_relied_upon_near_the_extremes(
         (500_000, 100_000, 100_000),
     ],
 )
-def test_limits_lie_on_the_coarsest_grid_that_the_leaders_price_allows(
-    price: int, tick: int, used: int
-) -> None:
+def test_limits_lie_on_the_coarsest_possible_grid(price: int, tick: int, used: int) -> None:
     unseen = book(status=BookStatus.UNSEEN, tick=tick)
     assert doubtful_book.cautious(_at(price), unseen).market.tick_micros == used
     seen = book(tick=tick)

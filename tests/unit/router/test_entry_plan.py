@@ -315,7 +315,7 @@ def withdrawn(order: Order) -> StaleEntry:
 
 
 @given(buys, money, money, st.data())
-def test_what_was_refused_unsent_is_decided_again_under_the_new_settings(
+def test_stale_entry_is_decided_again_under_new_settings(
     rows: list[LeaderRow], before: int, now: int, data: st.DataObject
 ) -> None:
     old, new = (replace(subscription(), sizing_micros=money) for money in (before, now))
@@ -392,13 +392,13 @@ def test_what_could_not_be_sent_in_its_time_is_too_old(age: int, copied: bool) -
         assert follower.copy.detail == "59901 ms, and 100 ms to be sent, > 60000 ms"
 
 
-def test_a_trade_that_is_dated_after_the_present_lives_no_longer_than_one_of_now() -> None:
+def test_future_dated_trade_lives_no_longer_than_one_of_now() -> None:
     follower = Follower(replace(subscription(), max_age_ms=1_500), now_ms=TRADED - 10_000)
     (order,) = follower.sees_buy(trade(row()))
     assert order.not_after_ms == follower.now_ms + 1_500
 
 
-def test_a_later_part_ends_with_the_age_of_the_trade_and_not_with_its_own() -> None:
+def test_later_part_ends_with_the_age_of_the_trade() -> None:
     tenth = replace(subscription(), sizing_mode=SizingMode.RATIO, sizing_micros=100_000)
     follower = Follower(replace(tenth, max_age_ms=1_500), least_ms=100)
     follower.now_ms = TRADED + 200
@@ -626,7 +626,7 @@ def test_a_killed_slice_is_sold_again_at_a_wider_limit() -> None:
     assert second.copy_key == first.copy_key
 
 
-def test_a_slice_that_was_never_sent_is_sold_again_at_the_same_limit() -> None:
+def test_unsent_slice_is_sold_again_at_the_same_limit() -> None:
     follower = Follower(subscription())
     lot = LotView(shares_micros=10**7, free_micros=10**7)
     known = trade(row(Side.SELL))
@@ -668,9 +668,7 @@ def guards(sold: int, *, of: int = 10**7) -> LotView:
 
 @pytest.mark.parametrize("seen", [(10**7,), (0, 10**7), (4_000_000, 10**7)])
 @pytest.mark.parametrize("part", [1, 2])
-def test_what_a_trigger_sold_and_comes_back_follows_the_leader_out(
-    seen: tuple[int, ...], part: int
-) -> None:
+def test_undone_sale_of_a_trigger_follows_the_leader_out(seen: tuple[int, ...], part: int) -> None:
     follower = Follower(subscription())
     known = trade(row(Side.SELL, held=part * 100_000_000))
     for sold in seen:
@@ -683,7 +681,7 @@ def test_what_a_trigger_sold_and_comes_back_follows_the_leader_out(
     assert [order.size_micros for order in follower.sees_sell(known, whole)] == [10**7 // part]
 
 
-def test_a_leader_who_leaves_in_two_sells_leaves_nothing_of_what_comes_back() -> None:
+def test_leader_leaving_in_two_sells_leaves_nothing_undone() -> None:
     follower = Follower(subscription())
     # All that is left is the trigger's, matched and not settled; half of it is an earlier sell's.
     portioned = replace(guards(2 * 10**7, of=2 * 10**7).sales[0], portion_micros=500_000)
@@ -714,7 +712,7 @@ def test_lots_of_one_wallet_have_exits_of_their_own() -> None:
     assert len({order.copy_key for order in plan.orders}) == 2
 
 
-def test_an_exit_without_a_price_is_limited_by_the_best_bid_and_waits_for_one() -> None:
+def test_exit_without_a_price_uses_the_best_bid_or_waits() -> None:
     lot = LotView(shares_micros=20_000_000, free_micros=20_000_000)
     merged = trade(row(Side.SELL, price=0, held=100_000_000))
     known = Follower(subscription())

@@ -166,7 +166,7 @@ async def test_a_slice_that_is_open_for_hours_is_known_when_it_ends(again: Again
 
 
 @both
-async def test_a_slice_that_was_killed_hours_ago_is_followed_by_the_next(again: Again) -> None:
+async def test_slice_killed_hours_ago_is_followed_by_the_next(again: Again) -> None:
     router, database = await selling()
     told = killed(database, filled=_SOLD // 3)
     ages(database)
@@ -220,7 +220,7 @@ async def _as_it_is(router: Router, _database: MemoryDatabase) -> Router:
 
 
 @pytest.mark.parametrize("again", [_as_it_is, _caught_up, _begun_again])
-async def test_what_a_slice_has_sold_that_appears_after_its_end_is_not_sold_again(
+async def test_late_fill_of_a_slice_is_not_sold_again(
     again: Again,
 ) -> None:
     router, database = await selling()
@@ -246,9 +246,7 @@ def _lot(shares: int) -> Callable[[Transaction], None]:
 
 @both
 @pytest.mark.parametrize("filled", [0, _SOLD // 3])
-async def test_what_is_bought_after_others_have_sold_the_lot_is_not_sold(
-    again: Again, filled: int
-) -> None:
+async def test_shares_bought_after_the_lot_was_sold_are_kept(again: Again, filled: int) -> None:
     router, database = await selling()
     await router.bookings.on_fill(killed(database, filled=filled))
     database.write(_lot(0))
@@ -354,7 +352,7 @@ async def test_an_exit_of_long_ago_is_not_forgotten_while_it_is_judged() -> None
         assert (len(copy.order_keys), copy.ordered_size_micros) == (2, _SOLD)
 
 
-async def test_an_exit_that_cannot_be_judged_ends_no_other_and_is_judged_again() -> None:
+async def test_unjudgeable_exit_blocks_no_other_and_is_retried() -> None:
     memory, judged = RouterState(), asyncio.Event()
     other = replace(_sell(), key=replace(SELL, asset_id="8"))
     for sell in (_sell(), other):

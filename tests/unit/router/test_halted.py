@@ -111,7 +111,7 @@ async def test_nor_does_it_when_the_router_learns_of_it_anew(again: Again) -> No
     assert (copy.ordered_size_micros, copy.rest_until_ms <= clock.now_ms()) == (0, True)
 
 
-async def test_an_exit_that_waited_sells_nothing_that_was_bought_after_it() -> None:
+async def test_waiting_exit_sells_nothing_bought_after_it() -> None:
     """Its first slice is made behind the purchase; it was judged before."""
     database = MemoryDatabase()
     database.write(subscribe)
@@ -175,7 +175,7 @@ async def test_an_end_of_a_halt_hurries_only_whom_it_let_wait() -> None:
     assert memory.open_exits[SELL] == due
 
 
-async def test_an_exit_waits_without_an_order_whatever_the_router_goes_through() -> None:
+async def test_exit_waits_without_an_order_over_restarts() -> None:
     router, database = await selling()
     await router.bookings.on_fill(killed(database))
     database.write(halted)
@@ -202,7 +202,7 @@ async def test_an_exit_waits_without_an_order_whatever_the_router_goes_through()
     assert (len(slices(database)), memory.copies[SELL][SUB].reason) == (2, Reason.NONE)
 
 
-async def test_a_halt_that_ends_while_its_exit_is_judged_holds_it_no_longer() -> None:
+async def test_halt_that_ends_during_a_judgement_holds_no_longer() -> None:
     router, _ = await selling()
     memory = router._state
     copy = memory.copies[SELL][SUB]

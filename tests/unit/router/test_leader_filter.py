@@ -64,7 +64,7 @@ def test_who_is_just_good_enough_is_copied() -> None:
         ({"min_copyability_micros": 0}, "copyability -0.01 < 0"),
     ],
 )
-def test_a_micro_less_is_skipped_with_the_numbers_and_the_snapshot(
+def test_value_one_micro_short_is_skipped_with_its_numbers(
     wanted: dict[str, int], detail: str
 ) -> None:
     # Whatever becomes of what is not known: this is known.
@@ -192,7 +192,7 @@ def test_ratios_are_rounded_against_copying() -> None:
     assert facts_of(told).profit_factor_micros is None
 
 
-async def test_the_snapshot_in_memory_follows_the_newest_version_and_outlives_redis(
+async def test_snapshot_follows_the_newest_version_without_redis(
     redis_url: str,
 ) -> None:
     state = RouterState()

@@ -108,7 +108,7 @@ class Lot:
     st.integers(0, 10_000),
     st.integers(1, 100),
 )
-def test_a_sell_takes_its_part_of_what_was_bought_before_it_and_nothing_of_what_came_after(
+def test_sell_takes_its_part_of_earlier_buys_only(
     owned: int, filled: int, more: int, later: int, part: int
 ) -> None:
     lot = Lot(shares=(owned + filled) * STEP, under_way={"before": filled * STEP})

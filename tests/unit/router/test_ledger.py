@@ -151,7 +151,7 @@ def test_funding_is_moved_by_trades_and_reservations() -> None:
     assert (held.budget_micros, held.equity_micros) == (65, 95)
 
 
-def test_a_wallets_cash_is_free_but_for_what_is_reserved_and_funding_goes_before_it() -> None:
+def test_free_cash_excludes_reservations_and_funding_is_first() -> None:
     ledger = Ledger()
     ledger.reserve("k2", entry_of("k2"))
     ledger.hold("s1", PROXY, "c1", "1", 20)

@@ -332,7 +332,7 @@ async def test_a_slice_that_is_killed_is_sold_again_by_its_own_exit() -> None:
     assert sizes == [_HELD // 2, _HELD // 4, _HELD // 2]
 
 
-async def test_a_slice_under_way_keeps_its_shares_when_later_sells_have_sold_the_oldest() -> None:
+async def test_slice_under_way_keeps_its_shares_from_later_sells() -> None:
     follower = await Follower.begun()
     await follower.leader_sells(_HELD // 20)
     await follower.buys_more()
@@ -351,7 +351,7 @@ async def test_a_slice_under_way_keeps_its_shares_when_later_sells_have_sold_the
     follower.check_at_rest()
 
 
-async def test_what_comes_back_is_of_no_sell_that_had_nothing_left_to_sell() -> None:
+async def test_undone_shares_belong_to_no_empty_sell() -> None:
     follower = await Follower.begun()
     await follower.leader_sells(_HELD // 20)
     (killed,) = follower.open()
@@ -402,7 +402,7 @@ async def test_sells_under_one_halt_share_the_lot() -> None:
     assert abs(follower.holds() - _HELD // 2) <= 5 * _STEP
 
 
-async def test_who_leaves_whole_leaves_nothing_of_an_earlier_slice_that_was_killed() -> None:
+async def test_leaving_whole_leaves_nothing_of_a_killed_slice() -> None:
     follower = await Follower.begun(_MINIMUM)
     await follower.leader_sells(_HELD // 2)
     (first,) = follower.open()
@@ -429,7 +429,7 @@ async def test_small_sells_add_up_until_they_can_be_sold(sells: int) -> None:
     assert follower.holds() == 0
 
 
-async def test_what_was_too_small_is_of_no_use_once_others_have_sold_the_lot() -> None:
+async def test_small_remainders_are_void_once_the_lot_is_sold() -> None:
     follower = await Follower.begun(_MINIMUM)
     await follower.leader_sells(_HELD // 25)
 
@@ -474,7 +474,7 @@ _BUYING = st.lists(
 
 @settings(max_examples=60, deadline=None, derandomize=True)
 @given(st.integers(1, 100), st.lists(_ACTION, max_size=20))
-def test_whatever_comes_late_partly_or_again_what_is_held_is_what_the_leader_left(
+def test_late_and_repeated_fills_end_at_the_leaders_share(
     first: int, actions: Sequence[tuple[str, int]]
 ) -> None:
     asyncio.run(_any_schedule([("sell", first), *actions]))

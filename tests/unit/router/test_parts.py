@@ -63,7 +63,7 @@ def _followers(claim: dict[str, Any]) -> list[int]:
     return [int(order["subscription_id"][4:], 16) for order in claim["orders"]]
 
 
-async def test_a_crowd_is_claimed_in_parts_and_the_rows_come_with_the_last(
+async def test_fan_out_is_claimed_in_parts_rows_with_the_last(
     database: MemoryDatabase,
 ) -> None:
     router = await recovered(database, settings=IN_TWOS)
@@ -73,7 +73,7 @@ async def test_a_crowd_is_claimed_in_parts_and_the_rows_come_with_the_last(
     assert [len(claim["rows"]) for claim in claims] == [0, 0, 1]
 
 
-async def test_every_order_of_a_crowd_tells_when_its_frame_was_received(
+async def test_each_order_of_a_fan_out_has_its_frames_time(
     database: MemoryDatabase,
 ) -> None:
     def more_for_more(tx: Transaction) -> None:
@@ -141,7 +141,7 @@ async def test_a_death_between_two_parts_costs_nobody_his_copy(
     assert len(_claims(database)) == before
 
 
-async def test_what_became_of_a_first_part_can_be_judged_before_the_last(
+async def test_first_part_can_be_judged_before_the_last(
     database: MemoryDatabase, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     router, fact = await recovered(database, settings=IN_TWOS), buy(1)
@@ -161,7 +161,7 @@ async def test_what_became_of_a_first_part_can_be_judged_before_the_last(
     assert fact.key in router._state.trades
 
 
-async def test_an_entry_that_is_decided_again_costs_the_rest_of_its_crowd_no_copy(
+async def test_entry_decided_again_costs_its_fan_out_no_copy(
     database: MemoryDatabase, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     router = await recovered(database, settings=IN_TWOS)
@@ -193,7 +193,7 @@ async def test_an_entry_that_is_decided_again_costs_the_rest_of_its_crowd_no_cop
     assert {one for made in _claims(database) for one in _followers(made)} == set(range(CROWD))
 
 
-async def test_nobody_judges_while_it_is_unknown_whether_a_claim_was_committed(
+async def test_nobody_is_judged_while_a_claim_is_unknown(
     database: MemoryDatabase, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     router = await recovered(database, settings=IN_TWOS)

@@ -126,7 +126,7 @@ async def test_a_router_dies_before_it_has_decided_it_again(database: MemoryData
     await is_decided_once(database, told)
 
 
-async def test_what_it_has_set_aside_is_free_before_it_is_decided_again(
+async def test_reservation_is_free_before_it_is_decided_again(
     database: MemoryDatabase,
 ) -> None:
     """Limits would count it twice."""

@@ -85,7 +85,7 @@ async def test_a_buy_stays_copied(later: Later) -> None:
 
 
 @pytest.mark.parametrize("dear", [False, True])
-async def test_what_another_source_tells_again_leaves_the_reason_as_it_was(
+async def test_repeat_by_another_source_keeps_the_reason(
     dear: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     database = MemoryDatabase()
@@ -175,7 +175,7 @@ async def _first_told(followed_for: float, sold_ago: float) -> tuple[Any, Memory
     return {row["side"]: row for row in database.table("decision").values()}, database
 
 
-async def test_a_first_told_sell_of_before_its_follower_came_sells_nothing() -> None:
+async def test_sell_before_its_follower_came_sells_nothing() -> None:
     decided, database = await _first_told(followed_for=3600, sold_ago=3 * 3600)
     assert (decided["SELL"]["reason"], decided["SELL"]["order_keys"]) == ("NOTHING_HELD", [])
     assert decided["BUY"]["reason"] == ""

@@ -178,7 +178,7 @@ class Life:
         }  # fmt: skip
 
 
-async def test_every_leader_trade_has_one_decision_for_each_subscription_whoever_dies() -> None:
+async def test_every_trade_has_one_decision_each_over_kills() -> None:
     calm = Life(seed=0, often=0.0)
     await calm.live()
     decided = calm.decisions()

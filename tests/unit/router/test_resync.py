@@ -76,7 +76,7 @@ def test_what_is_in_line_stays() -> None:
     assert one(outcome(1000, held=10, cost=2), fixed).side is Side.BUY
 
 
-def test_too_much_is_sold_by_ratio_only_and_everything_when_the_leader_left() -> None:
+def test_surplus_is_sold_by_ratio_and_all_when_the_leader_left() -> None:
     line = one(outcome(leader=400, held=100))
     assert (line.side, line.size_micros, line.limit_micros) == (Side.SELL, 60 * SHARE, 470_000)
     fixed = subscription()
@@ -171,7 +171,7 @@ def test_a_preview_holds_until_what_it_was_made_of_changes() -> None:
         assert objection(who, 1, lines, [what]), (who, what)
 
 
-def test_keys_are_those_of_the_resync_and_lines_survive_the_database() -> None:
+def test_resync_keys_and_lines_survive_the_database() -> None:
     of = outcome(1000)
     first, again = (plan(ID, ratio(), [of], leader_equity_micros=1, now_ms=0) for _ in range(2))
     other = plan("rsy_" + "2" * 32, ratio(), [of], leader_equity_micros=1, now_ms=0)

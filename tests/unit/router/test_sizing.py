@@ -267,7 +267,7 @@ def test_a_thin_book_cuts_and_says_so_or_skips() -> None:
         (BookStatus.EMPTY, None, Reason.SLIPPAGE),
     ],
 )
-def test_a_book_that_says_nothing_of_depth_is_for_who_asks_for_none(
+def test_book_without_depth_serves_those_who_need_none(
     status: BookStatus, least: int | None, reason: Reason
 ) -> None:
     made = replace(subscription(), settings=CopySettings(min_depth_micros=least))
@@ -280,7 +280,7 @@ def test_what_was_ordered_whole_is_not_a_shortfall() -> None:
     assert found == Skip(Reason.NONE, "")
 
 
-def test_a_market_without_a_minimum_never_gets_an_order_of_nothing() -> None:
+def test_market_without_a_minimum_gets_no_empty_order() -> None:
     tiny = replace(subscription(), sizing_micros=100)
     found = entry(tiny, book(minimum=0))
     assert isinstance(found, Skip)
@@ -394,7 +394,7 @@ def limit_after(tried: int, market: Book, slippage: int | None = None, price: in
 
 
 @pytest.mark.parametrize("entries", [0, 2_000, 30_000])
-def test_an_exit_goes_down_to_any_price_whatever_entries_may_cost(entries: int) -> None:
+def test_exit_goes_to_any_price_whatever_entries_cost(entries: int) -> None:
     made = replace(subscription(), max_slippage_micros=entries)
     blind = book(bids=(), status=BookStatus.STALE)
     found = [
@@ -416,9 +416,7 @@ def test_when_the_price_has_halved_the_first_slice_finds_it() -> None:
 
 
 @pytest.mark.parametrize(("slippage", "limits"), [(0, {500_000}), (100_000, {480_000, 450_000})])
-def test_who_says_so_never_sells_below_a_part_of_the_leaders_price(
-    slippage: int, limits: set[int]
-) -> None:
+def test_exit_floor_is_kept_where_it_is_set(slippage: int, limits: set[int]) -> None:
     blind = book(bids=(), status=BookStatus.STALE)
     assert {limit_after(tried, blind, slippage) for tried in range(9)} == limits
     assert limit_after(9, book(bids=((100_000, 10**12),)), slippage) == min(limits)
@@ -484,6 +482,6 @@ def test_an_exit_is_never_skipped_for_depth_or_a_bad_book() -> None:
         assert found.size_micros == 10**7
 
 
-def test_an_exit_whose_shares_may_be_gone_waits_for_the_look_and_no_longer() -> None:
+def test_exit_of_missing_shares_waits_for_one_look() -> None:
     pauses = [pause_without_balance_ms(n) // 1000 for n in range(1, 10)]
     assert pauses == [8, 8, 8, 8, 16, 16, 16, 16, 16]

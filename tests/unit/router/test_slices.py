@@ -79,7 +79,7 @@ class Exit:
         self.judge()
 
 
-def test_entries_that_end_while_a_slice_hangs_are_sold_by_few_more() -> None:
+def test_entries_that_end_during_a_slice_add_few_sales() -> None:
     made = Exit(entries=100, shares=10 * SHARE)
     made.judge()
     for number in range(100):
@@ -92,7 +92,7 @@ def test_entries_that_end_while_a_slice_hangs_are_sold_by_few_more() -> None:
     assert sum(order.size_micros for order in made.open) == 110 * SHARE
 
 
-def test_what_comes_while_a_slice_is_under_way_is_sold_as_soon_as_it_has_ended() -> None:
+def test_shares_that_come_during_a_slice_are_sold_after_it() -> None:
     made = Exit(entries=3, shares=10 * SHARE)
     made.judge()
     for number in range(3):
@@ -111,7 +111,7 @@ def test_a_sell_of_the_leader_that_grows_waits_for_no_slice() -> None:
     assert [order.size_micros for order in made.open] == [4 * SHARE, 3 * SHARE]
 
 
-def test_what_a_thin_book_left_is_not_sold_sooner_because_an_entry_ends() -> None:
+def test_thin_books_rest_is_not_sold_sooner_by_an_entry() -> None:
     made = Exit(entries=2, shares=10 * SHARE)
     made.judge()
     made.slice_ends(SHARE)
@@ -122,7 +122,7 @@ def test_what_a_thin_book_left_is_not_sold_sooner_because_an_entry_ends() -> Non
     assert [order.size_micros for order in made.open] == [11 * SHARE]
 
 
-def test_of_an_empty_lot_what_comes_late_by_entries_of_before_is_sold_alone() -> None:
+def test_late_entries_of_an_empty_lot_are_sold_alone() -> None:
     # Three tenths: 30 of 100 are sold, others sell the rest, and more is bought.
     sell = trade(1, Side.SELL, 30, held=100)
     made = Exit(entries=1, shares=100 * SHARE, sell=sell)

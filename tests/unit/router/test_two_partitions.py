@@ -133,7 +133,7 @@ def _all_end(filled: bool) -> Callable[[Transaction], None]:
 
 
 @pytest.mark.parametrize("rows_built", [False, True])
-async def test_whose_wallets_they_are_does_not_change_while_orders_are_under_way(
+async def test_partitions_of_wallets_are_fixed_while_orders_run(
     database: MemoryDatabase, rows_built: bool
 ) -> None:
     pool = cast(Any, MemoryPool(database))

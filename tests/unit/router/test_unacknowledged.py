@@ -52,9 +52,7 @@ def all_reserved(tx: Transaction) -> None:
     )  # fmt: skip
 
 
-async def test_an_exit_that_waited_for_its_shares_is_known_though_its_commit_was_not_heard() -> (
-    None
-):
+async def test_exit_that_waited_is_known_despite_a_lost_commit_reply() -> None:
     database, lossy = MemoryDatabase(), _Lossy()
     database.write(subscribe)
     database.write(all_reserved)

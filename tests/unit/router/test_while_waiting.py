@@ -58,7 +58,7 @@ async def test_a_message_that_is_replayed_beside_its_leaders_lane() -> None:
     assert seen == [_HELD + third.size_micros]
 
 
-async def test_an_exit_that_is_judged_again_sells_what_the_leader_sold_meanwhile() -> None:
+async def test_exit_judged_again_sells_the_leaders_sales_meanwhile() -> None:
     database = MemoryDatabase()
     database.write(subscribe)
     database.write(_position)

@@ -146,7 +146,7 @@ def test_each_service_of_the_engine_says_who_may_call_it() -> None:
     assert not any(may_call("stranger", method) for method in PERMISSIONS)
 
 
-async def test_a_reader_that_is_not_let_in_is_told_of_and_goes_on_once_it_is() -> None:
+async def test_refused_reader_is_logged_and_goes_on_once_admitted() -> None:
     """Without it a guard would have no bookings, and say nothing."""
     guard = _shared(TT_ENGINE_TOKEN=TOKEN)
     known = hashlib.sha256(TOKEN.encode()).hexdigest()

@@ -97,6 +97,6 @@ def test_grpc_refuses_a_character_when_rest_does() -> None:
     assert refused == [*map(chr, range(0x20)), "\x7f"]
 
 
-def test_what_the_venue_wrote_passes_between_the_processes_of_the_engine() -> None:
+def test_text_of_the_venue_passes_between_processes() -> None:
     trade = ingest.LeaderTradeEvent(title="Will it\nrain?")
     check(router.PreviewRouteRequest(trade=trade), strict=False)

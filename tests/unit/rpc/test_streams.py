@@ -218,7 +218,7 @@ def broken(code: grpc.StatusCode) -> grpc.aio.AioRpcError:
     return grpc.aio.AioRpcError(code, nothing, nothing)
 
 
-async def test_reading_resumes_after_the_last_response_however_it_broke() -> None:
+async def test_reading_resumes_after_the_last_response() -> None:
     calls = [
         Call([Response("1"), Response("2"), broken(grpc.StatusCode.UNAVAILABLE)]),
         Call([broken(grpc.StatusCode.UNAVAILABLE)]),
@@ -264,7 +264,7 @@ class _Slow:
         await self.let.acquire()
 
 
-async def test_a_slow_acknowledgement_holds_no_reader_up_and_the_newest_follows_it() -> None:
+async def test_slow_acknowledgement_blocks_no_reader_newest_follows() -> None:
     server = _Slow()
     async with asyncio.timeout(BOUND_SECONDS), streams.acknowledging(server, "r") as acknowledge:
         acknowledge("0")

@@ -216,7 +216,7 @@ async def test_what_was_let_go_is_stale_is_told_so_and_is_asked_for(hand: Hand) 
         assert feed.asked == ["a"]
 
 
-async def test_what_a_new_stream_has_not_told_is_stale_and_is_asked_for(hand: Hand) -> None:
+async def test_book_missing_from_a_new_stream_is_stale_and_fetched(hand: Hand) -> None:
     feed = Feed()
     async with following(feed, take) as found:
         feed.say(("a", 1), ("b", 1))
@@ -237,7 +237,7 @@ async def test_what_a_new_stream_has_not_told_is_stale_and_is_asked_for(hand: Ha
         assert feed.asked == ["a", "a"]
 
 
-async def test_what_a_new_stream_does_not_tell_for_long_is_told_as_stale(hand: Hand) -> None:
+async def test_book_long_missing_from_a_new_stream_is_reported_stale(hand: Hand) -> None:
     feed, told = Feed(), list[tuple[str, BookStatus]]()
 
     async def note(some: Sequence[Book]) -> None:
@@ -256,7 +256,7 @@ async def test_what_a_new_stream_does_not_tell_for_long_is_told_as_stale(hand: H
         await until(lambda: told[-1] == ("a", BookStatus.STALE))
 
 
-async def test_a_mark_that_is_no_book_costs_the_book_of_its_asset_alone(hand: Hand) -> None:
+async def test_unreadable_mark_costs_its_asset_alone(hand: Hand) -> None:
     feed, told = Feed(), list[tuple[str, BookStatus]]()
 
     async def note(some: Sequence[Book]) -> None:
@@ -282,7 +282,7 @@ def _unseen(asset: str) -> pb.Mark:
     return pb.Mark(asset_id=asset, status=pb.BOOK_STATUS_UNSEEN, market=market)
 
 
-async def test_a_market_without_its_book_is_enough_for_who_asks_for_no_levels(hand: Hand) -> None:
+async def test_market_without_a_book_serves_those_without_levels(hand: Hand) -> None:
     feed = Feed()
     feed.answer = _unseen("1")
     async with following(feed, take) as found:

@@ -27,7 +27,7 @@ def _claims(of: list[int]) -> list[pb.OrderBatch]:
 
 
 @given(sizes)
-def test_every_order_comes_once_and_a_cursor_only_when_its_claim_is_whole(of: list[int]) -> None:
+def test_every_order_comes_once_and_cursors_with_whole_claims(of: list[int]) -> None:
     claims = _claims(of)
     come: dict[int, list[str]] = {}
     for cursor, together in messages(5, claims):

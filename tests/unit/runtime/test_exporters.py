@@ -38,9 +38,7 @@ process.main("test", Settings, run)
 @pytest.mark.parametrize(
     ("how", "status", "told"), [("stops", 0, [True, True]), ("dies", 1, [False, False])]
 )
-def test_a_process_that_is_to_be_started_afresh_waits_for_no_collector(
-    how: str, status: int, told: list[bool]
-) -> None:
+def test_restarting_process_waits_for_no_collector(how: str, status: int, told: list[bool]) -> None:
     with running_collector() as (port, received):
         done = subprocess.run(
             [sys.executable, "-c", _PROCESS, how],
@@ -87,7 +85,7 @@ def test_what_was_set_aside_is_counted_from_nought_on() -> None:
     assert line.endswith(" 0.0")
 
 
-def test_a_port_of_metrics_that_is_taken_is_one_line_that_names_it() -> None:
+def test_taken_metrics_port_is_one_line_that_names_it() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         done = subprocess.run(

@@ -71,7 +71,7 @@ async def test_a_lane_keeps_its_order_and_waits_for_no_other() -> None:
     running.cancel()
 
 
-async def test_a_gap_is_never_acknowledged_and_one_acknowledgement_serves_many() -> None:
+async def test_gap_is_never_acknowledged_and_one_ack_serves_many() -> None:
     world = World()
     running = asyncio.create_task(world.lanes.run())
     for number in range(1, 5):
@@ -114,7 +114,7 @@ def _newest(waiting: Sequence[StringValue]) -> list[int]:
     return [len(waiting) - 1]
 
 
-async def test_what_is_chosen_goes_first_and_a_gap_is_not_acknowledged_meanwhile() -> None:
+async def test_chosen_items_go_first_and_a_gap_is_not_acknowledged() -> None:
     world = World()
     world.lanes = KeyedWorkers(cast(Any, world.consumer), world.acknowledged.append, _newest)
     running = asyncio.create_task(world.lanes.run())
@@ -135,7 +135,7 @@ async def test_what_is_chosen_goes_first_and_a_gap_is_not_acknowledged_meanwhile
     running.cancel()
 
 
-async def test_the_reader_waits_while_as_many_items_are_under_way_as_there_may_be() -> None:
+async def test_reader_waits_at_the_most_items_under_way() -> None:
     world = World()
     running = asyncio.create_task(world.lanes.run())
     await world.lanes.put({"a": StringValue(value="a1")}, "1", size=MOST)
@@ -162,7 +162,7 @@ async def test_who_is_fenced_ends_and_takes_the_others_along() -> None:
     assert world.acknowledged == []
 
 
-async def test_a_lane_that_ends_by_somebody_elses_cancellation_ends_the_reader() -> None:
+async def test_lane_ended_by_a_foreign_cancellation_ends_the_reader() -> None:
     world = World()
     running = asyncio.create_task(world.lanes.run())
     await world.put("1", a="a1")
@@ -192,7 +192,7 @@ class Stubborn(Held):
             await super().take_batch(messages)
 
 
-async def test_a_message_that_swallows_a_cancellation_ends_with_the_next() -> None:
+async def test_message_that_swallows_a_cancel_ends_with_the_next() -> None:
     world = World(Stubborn())
     running = asyncio.create_task(world.lanes.run())
     await world.put("1", a="a1")

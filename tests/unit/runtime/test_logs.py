@@ -57,7 +57,7 @@ def _read_all(read: int, into: list[str]) -> None:
         into.extend(line.rstrip("\n") for line in stream)
 
 
-def test_who_logs_goes_on_while_nobody_reads_and_what_was_lost_is_counted(
+def test_logging_goes_on_unread_and_losses_are_counted(
     pipe: tuple[int, int],
 ) -> None:
     read, write = pipe

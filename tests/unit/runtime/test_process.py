@@ -10,7 +10,7 @@ from tests.support.ending import dies, swallows_one_cancellation
 from tradingtools.runtime.process import until_stopped
 
 
-async def test_a_task_that_swallows_its_cancellation_does_not_keep_the_process() -> None:
+async def test_task_that_swallows_its_cancel_keeps_no_process() -> None:
     stop = asyncio.Event()
     asyncio.get_running_loop().call_later(0.01, stop.set)
     async with asyncio.timeout(10):

@@ -108,7 +108,7 @@ def _times(now_ms: int = 0) -> Times:
     return Times(now_ms=now_ms, first_pause_ms=5 * _S, chance=0.5)
 
 
-def test_five_days_of_failure_disable_and_one_success_begins_anew() -> None:
+def test_five_days_of_failure_disable_and_a_success_resets() -> None:
     lane = lanes.take(Lane(position=0, width=1), 1)
     settled = lanes.settle(lane, 1, Verdict.FAILED, _times(0))
     assert (settled.disable, settled.lane.failing_since_ms) == ("", 0)
@@ -126,7 +126,7 @@ def test_what_is_gone_is_disabled_at_once_and_keeps_its_message() -> None:
     assert set(settled.lane.pending) == {1}
 
 
-def test_in_order_a_message_is_never_given_up_and_without_it_is_after_eight_attempts() -> None:
+def test_ordered_message_never_expires_unordered_after_eight() -> None:
     for width, given_up in ((1, False), (16, True)):
         lane = lanes.take(Lane(position=0, width=width), 1)
         for attempt in range(1, 9):
@@ -185,7 +185,7 @@ def test_whatever_fails_and_dies_no_event_is_lost_or_overtaken(
         assert list(dict.fromkeys(delivered)) == sorted(set(delivered))
 
 
-def test_what_waits_is_due_in_its_time_and_what_is_under_way_is_not() -> None:
+def test_waiting_message_is_due_on_time_and_one_under_way_is_not() -> None:
     lane = Lane(
         position=9, width=3, pending={7: Pending(attempts=1, next_ms=50), 8: Pending(next_ms=20)}
     )

@@ -39,7 +39,7 @@ def test_what_nobody_bids_for_is_worth_nothing() -> None:
     assert worth(book(bids=()), 1) == Worth(value_micros=0, sellable_micros=0)
 
 
-def test_after_the_resolution_a_share_is_worth_its_payout_whatever_the_book() -> None:
+def test_resolved_share_is_worth_its_payout_not_the_book() -> None:
     resolved = book(bids=BIDS, status=BookStatus.STALE, payout=333_333)
     assert worth(resolved, 1_500_001) == Worth(value_micros=499_999, sellable_micros=1_500_001)
 
