@@ -1,7 +1,8 @@
 """`GET /health` at the edge: answered by Envoy itself, by what its own checks of control found.
 
 Checks go to the port of operators, a process apart from the one that serves clients: whatever those
-do to the second one, health is told at once, and no flood of questions about it reaches anybody.
+do to the second one, health is reported at once, and no flood of questions about it reaches
+anybody.
 
 Part of `envoy_config`.
 """

@@ -12,7 +12,7 @@ select (select count(distinct (leader_tx, leader, asset_id, side)) from leader_r
        (select count(*) from rejected_frame where rejected_at >= %(since)s)::int as rejected_frames;
 
 -- name: alerts
--- The newest messages, whoever is told.
+-- The newest messages, whoever is notified.
 select title from alert_message where made_at >= %(since)s order by seq desc limit 5;
 
 -- name: bots

@@ -36,7 +36,7 @@ class StartError(Exception):
 
 
 class Interrupted(Exception):
-    """Told to stop while starting."""
+    """Stopped while starting."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,7 +1,7 @@
 """Judge a recorded day again, and compare: with the recording, and with the journal.
 
 The recording has what each plan was made of. A core that has not changed makes the same plan; the
-first field in which it does not is told in words. The journal says whether the recording is what
+first field in which it does not is said in words. The journal says whether the recording is what
 became durable, and whether it has all of it.
 """
 
@@ -60,7 +60,7 @@ def replay(
         journal: to compare with, too; None: with the recording alone.
         judge: the core.
         read_back: statistics of leaders by version; None: those of the recording serve.
-        progress: is told after every few hundred judgements.
+        progress: called after every few hundred judgements.
 
     Returns:
         The report, and how many seconds the judging itself took, the journal's answers not counted.

@@ -28,7 +28,7 @@ def day(
     Args:
         directory: of the recordings.
         text: YYYY-MM-DD, UTC; empty: the newest day.
-        say: is told how far it is.
+        say: called with how far it is.
         database: compare with the journal of ``TT_DATABASE_URL``, too.
 
     Raises:

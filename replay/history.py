@@ -55,7 +55,7 @@ class History:
 
     events: list[Seen | Resolved] = field(default_factory=list)
     marks: dict[str, int] = field(default_factory=dict)
-    """The price that a market told last, by asset."""
+    """The price that a market reported last, by asset."""
     trades: int = 0
     first_ms: int | None = None
     """Of all that is known of him."""

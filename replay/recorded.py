@@ -12,7 +12,7 @@ from services.router.core.judgement import Decoder, Judgement
 from tradingtools.storage import recordings
 
 Damaged = Callable[[str], None]
-"""Is told of a file that ends before its end."""
+"""Called with why a file ends before its end."""
 
 
 def judgements(directory: Path, day: date, damaged: Damaged) -> Iterator[tuple[Decoder, Judgement]]:
@@ -21,7 +21,7 @@ def judgements(directory: Path, day: date, damaged: Damaged) -> Iterator[tuple[D
     Args:
         directory: of the recordings.
         day: UTC.
-        damaged: is told which file cannot be read any further, and why.
+        damaged: called with the file that cannot be read any further, and why.
     """
     for path in recordings.files(directory, day):
         decoder = Decoder()

@@ -30,7 +30,7 @@ TOLERATED_NS = 50_000_000
 
 
 class _System:
-    """The system's wall clock until PostgreSQL has told its time; then that, counted on."""
+    """The system's wall clock until PostgreSQL has reported its time; then that, counted on."""
 
     def __init__(self) -> None:
         self._zero_ns: int | None = None
@@ -45,7 +45,7 @@ class _System:
         now_ns = time.monotonic_ns()
         # Of the same instant: what passes between two looks would put the clock forward for good.
         wall_ns = time.time_ns() if self._zero_ns is None else self._zero_ns + now_ns
-        # It was told at some instant between question and answer.
+        # It was reported at some instant between question and answer.
         half_ns = (now_ns - requested_ns) // 2
         off_ns = server_ns - (wall_ns - half_ns)
         if abs(off_ns) <= TOLERATED_NS + half_ns:

@@ -107,7 +107,7 @@ class LotRow:
     resolved_size_micros: int = 0
     payout_micros: int = 0
     by_hand_micros: int = 0
-    """Shares that a caller has told of; no order bought them."""
+    """Shares that a caller has reported; no order bought them."""
     by_hand_cost_micros: int = 0
     """Cost of the adopted shares among them, USDC 1e-6."""
     elsewhere_micros: int = 0

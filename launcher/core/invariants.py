@@ -357,7 +357,7 @@ CHECKS: dict[str, Callable[[Evidence], Iterable[str]]] = {
     "I12 caps hold": caps_hold,
     "I13 parts stay within": parts_stay_within,
 }
-"""By name, in the order in which they are judged and told."""
+"""By name, in the order in which they are judged and reported."""
 
 AT_ANY_TIME = (
     "I1 one order per key",

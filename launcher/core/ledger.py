@@ -47,10 +47,11 @@ def ledger_balances(evidence: Evidence) -> Iterator[str]:
 
 
 def balances_agree(evidence: Evidence) -> Iterator[str]:
-    """I9: cash as it was told once and moved by each booking since is the cash that is there."""
+    """I9: cash as it was reported once and moved by each booking since is the cash that is
+    there."""
     if evidence.gateway is None or not evidence.settled:
         return
-    # What an owner has moved himself is told with the next look only.
+    # What an owner has moved himself is reported with the next look only.
     by_hand = {done.follower_proxy for done in evidence.gateway.hand_trades if done.cash_micros}
     there = {
         wallet.follower_proxy: wallet.cash_micros

@@ -23,7 +23,7 @@ class Process:
 
     name: str
     calls: str = ""
-    """Processes whose ports it calls; where each is, its setting ``<name>_target`` is told."""
+    """Processes whose ports it calls; where each is, its setting ``<name>_target`` says."""
     redis: bool = False
     """Give it Redis's address."""
     database: bool = True

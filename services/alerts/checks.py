@@ -1,7 +1,7 @@
 """Checks at what no event tells: processes, what they need, the log's lag, disks, sums, counters.
 
 Before it: the processes' health and metrics, the database, the file systems. After it: `judge`, by
-what `core/probes` says that it means. A look that fails says nothing, and is told in the log.
+what `core/probes` says that it means. A look that fails says nothing, and is logged.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class Checks:
     """Checks again and again.
 
     Args:
-        judge: is told what was found.
+        judge: is called with what was found.
         pool: of the deciding database.
         http: for metrics.
         processes: whose health is asked, by name ``host:port``.
@@ -105,7 +105,7 @@ class Checks:
             listed = await stub.List(CONTRACT.HealthListRequest(), timeout=_ANSWER_SECONDS)
             said = {what: answer.status == _SERVING for what, answer in listed.statuses.items()}
         except grpc.RpcError:
-            pass  # it does not answer: that is what is told
+            pass  # it does not answer: that is what is reported
         return Health(process=name, target=self._processes[name], said=said)
 
     async def _check_disks(self) -> None:

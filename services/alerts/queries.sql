@@ -58,7 +58,7 @@ select %(id)s, target from unnest(%(targets)s::text[]) as target
 on conflict (message_id, target) do nothing
 
 -- name: next_delivery
--- The oldest one of a target: what resolves is told after what began.
+-- The oldest one of a target: what resolves is notified after what began.
 select m.id, m.thread, m.rule, m.kind, m.severity, m.title, m.body, m.at_ms,
        d.state, d.attempts, d.perhaps,
        greatest(extract(epoch from d.next_at - clock_timestamp()), 0)::float8 as wait_seconds,

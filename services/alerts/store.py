@@ -42,12 +42,12 @@ class Changes:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Delivery:
-    """The oldest message that a target has not been told."""
+    """The oldest message that a target has not been notified."""
 
     message: Message
     attempts: int
     again: bool
-    """It may have been told before."""
+    """It may have been notified before."""
     wait_seconds: float
     age_seconds: float
 
@@ -129,7 +129,7 @@ async def _write_group(connection: Connection, at: Key, group: Group | None) -> 
 
 
 async def next_delivery(pool: Pool, target: str) -> Delivery | None:
-    """Return the oldest message that a target has not been told."""
+    """Return the oldest message that a target has not been notified."""
     rows = await _rows(pool, "next_delivery", {"target": target})
     if not rows:
         return None
@@ -168,7 +168,7 @@ async def end_delivery(
 
 
 async def drop_other_targets(pool: Pool, targets: Iterable[str]) -> None:
-    """Give up what targets were to be told that there are no more."""
+    """Give up what targets were to be notified that there are no more."""
     await _execute(pool, "drop_targets", {"targets": list(targets)})
 
 

@@ -97,7 +97,7 @@ def _checked(url: str, schemes: tuple[str, ...]) -> str:
 
 
 class _Log:
-    """Nobody is told: the log has it, so that it can be seen what would be."""
+    """Nobody is notified: the log has it, so that it can be seen what would be."""
 
     async def send(self, message: Message, *, again: bool) -> None:
         """Log a message."""

@@ -43,7 +43,7 @@ class Unsaid(errors.Unavailable):
 
 
 class Fetcher:
-    """Asks REST; the answers go into the hub.
+    """Queries REST; the answers go into the hub.
 
     Args:
         lanes: to the venue.
@@ -309,7 +309,7 @@ class Fetcher:
         """Take REST's book, asked for when the last thing heard was of ``before_ns``."""
         book = reply.book
         if tracked.on_socket:
-            # The socket's book is older than REST's only if nothing came since REST was asked:
+            # The socket's book is older than REST's only if nothing came since REST was queried:
             # changes were not collected meanwhile.
             if book is None or tracked.resyncing or tracked.received_ns != before_ns:
                 return

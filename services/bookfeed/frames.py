@@ -45,7 +45,7 @@ class Frames:
         self._answers = Answers() if answers is None else answers
 
     def take(self, mine: Collection[str], frame: bytes) -> bool:
-        """Take what one connection said; whether it told of a book of its own.
+        """Take what one connection said; whether it reported a book of its own.
 
         Args:
             mine: the assets that this connection owns; what it says of others is left aside.
@@ -78,7 +78,7 @@ class Frames:
         metrics.REJECTS.add(1)
         self._answers.frame(_CHANNEL, read=False, why=str(error))
         _log.warning("frame refused", error=str(error)[:200], bytes=len(frame))
-        # It may have been a change, so whatever it names is in doubt until REST has been asked.
+        # It may have been a change, so whatever it names is in doubt until REST has been queried.
         for asset_id in mine:
             if asset_id.encode() in frame and asset_id in self._hub.tracked:
                 self._hub.tracked[asset_id].refused()

@@ -27,7 +27,7 @@ _STATUSES = {
 }
 
 LastMessage = Callable[[str], int | None]
-"""When anything was heard on an asset's connection, monotonic ms; None: it is down."""
+"""When anything was received on an asset's connection, monotonic ms; None: it is down."""
 
 
 Missed = Callable[[str], None]
@@ -74,7 +74,7 @@ class Hub:
     Args:
         stale_ms: see `BookState.status`.
         rest_ms: see there.
-        depth: levels told of each side.
+        depth: levels published of each side.
     """
 
     def __init__(self, *, stale_ms: int, rest_ms: int, depth: int) -> None:
@@ -99,7 +99,7 @@ class Hub:
         return found
 
     def drop(self, asset_id: str) -> None:
-        """Forget an asset, and tell the readers that it is told no more."""
+        """Forget an asset, and tell the readers that it is published no more."""
         self._markets.pop(asset_id, None)
         self._marks.pop(asset_id, None)
         if self.tracked.pop(asset_id, None) is not None:

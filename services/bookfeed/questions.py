@@ -1,4 +1,4 @@
-"""Ask the venue about one asset: what is worth failing for, and what is not.
+"""Query the venue about one asset: what is worth failing for, and what is not.
 
 Before it: `fetcher`, which puts the answers together.
 """

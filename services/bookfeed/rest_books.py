@@ -1,6 +1,7 @@
 """Request books over REST: to audit them, in doubt, or when no connection keeps them.
 
-Before it: `fetcher`, which asks in each of its turns what is due; after it: `hub`, which is told.
+Before it: `fetcher`, which asks in each of its turns what is due; after it: `hub`, which takes the
+books.
 """
 
 from __future__ import annotations
@@ -168,7 +169,7 @@ def is_overtaken(tracked: BookState, book_ms: int, before_ns: int) -> bool:
     Args:
         tracked: the asset.
         book_ms: the venue's time of the answer; 0: there was no book.
-        before_ns: what ``received_ns`` was when REST was asked.
+        before_ns: what ``received_ns`` was when REST was queried.
     """
     updated_since = tracked.received_ns not in (0, before_ns)
     return not tracked.on_socket and updated_since and book_ms < tracked.book_ms

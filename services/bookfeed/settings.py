@@ -25,7 +25,7 @@ class Settings:
     """Assets on one connection; the venue is said to bear about 500."""
     stale_ms: int = setting(15_000, minimum=100, maximum=600_000)
     """Without any message on its connection for so long, a book is stale. Pings go out every 10 s
-    or oftener, so a connection that lives is heard of."""
+    or oftener, so a living connection is never silent."""
     quiet_ms: int = setting(5_000, minimum=100, maximum=600_000)
     """Without a word about any of its books for so long, answers to pings aside, a connection is
     questioned: REST is asked for a few of its books. A connection that brings not even first books
@@ -49,7 +49,7 @@ class Settings:
     watch_traded: int = setting(100, minimum=0, maximum=5_000)
     """Outcomes of the markets with the highest volume of a day that are watched, too."""
     depth: int = setting(100, minimum=1, maximum=1_000)
-    """Levels told of each side, the best ones; deeper ones would only cost."""
+    """Levels published of each side, the best ones; deeper ones would only cost."""
     api_timeout_ms: int = setting(3_000, minimum=100, maximum=60_000)
     """For each wait on REST."""
     api_connections: int = setting(16, minimum=1, maximum=64)

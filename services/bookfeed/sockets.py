@@ -52,7 +52,7 @@ class _Link:
         self.last_message_ms = now_ms()
         """When anything came, answers to pings included."""
         self.moved_ms = 0
-        """When it told of one of its books."""
+        """When it reported one of its books."""
         self.queried_ms = 0
         """When it got its shard, or was questioned last."""
         self.shard: _Shard | None = None
@@ -64,7 +64,7 @@ class _Link:
 
 
 class Sockets:
-    """Keeps the watched assets subscribed, and puts what is heard into the hub."""
+    """Keeps the watched assets subscribed, and puts what is received into the hub."""
 
     def __init__(
         self,

@@ -29,7 +29,8 @@ Holdings = Callable[[str], Awaitable[tuple[Position, ...] | None]]
 
 
 class Wallets:
-    """Asks insiders-api for positions of wallets; one that was not told is left alone for a while.
+    """Queries insiders-api for positions of wallets; one that got no answer is left alone for a
+    while.
 
     Args:
         client: of insiders-api.
@@ -40,7 +41,7 @@ class Wallets:
         self._client = client
         self._timeout_ms = timeout_ms
         self._due: dict[str, float] = {}
-        """When a wallet that was not told may be asked for again, monotonic seconds."""
+        """When a wallet without an answer may be requested again, monotonic seconds."""
 
     async def positions(self, proxy: str) -> tuple[Position, ...] | None:
         """Return what a wallet holds; None: nobody tells it now."""

@@ -1,9 +1,9 @@
-"""Ask insiders-api what followers' wallets hold: cash and shares, one wallet after the other.
+"""Query insiders-api what followers' wallets hold: cash and shares, one wallet after the other.
 
 An answer counts only when nothing of the wallet was under way from before the question until it is
 stored; between two answers each booking moves the cash in its own transaction. So what is stored is
-exact but for what others do with the wallet, and what was never told stays unknown. After it: the
-router's free cash and equity, the drift that control shows, and `shortfalls`.
+exact but for what others do with the wallet, and what was never reported stays unknown. After it:
+the router's free cash and equity, the drift that control shows, and `shortfalls`.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class Balances:
         every_ms: how often each wallet is asked for.
         spacing_ms: between two wallets.
         behind: whether answers wait to be booked; nothing is asked for then.
-        shortfalls: is told of each answer; None: nobody is.
+        shortfalls: gets each answer; None: nobody does.
     """
 
     def __init__(

@@ -92,7 +92,7 @@ class BookingBatcher:
         self._listeners: list[Callable[[pb.FillEvent], None]] = []
 
     def listen(self, listener: Callable[[pb.FillEvent], None]) -> None:
-        """Have somebody told of each booking as it is published."""
+        """Add a listener that gets each booking as it is published."""
         self._listeners.append(listener)
 
     @property
@@ -105,7 +105,7 @@ class BookingBatcher:
         return round((clock.monotonic() - self._queue[0].since) * 1000) if self._queue else 0
 
     async def take(self, reported: ReportedOrder) -> BookingResult:
-        """Book what is told of an order, together with whatever else waits.
+        """Book what is reported of an order, together with whatever else waits.
 
         Raises:
             Fenced: somebody else books now.
@@ -176,7 +176,7 @@ class BookingBatcher:
                 waiting.done.set_result(each)
 
     def _next(self) -> list[_Waiting]:
-        """Return the oldest that wait, each order once; what else is told of it waits on."""
+        """Return the oldest that wait, each order once; what else is reported of it waits on."""
         batch: dict[str, _Waiting] = {}
         left: deque[_Waiting] = deque()
         while self._queue and len(batch) < MOST:

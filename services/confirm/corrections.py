@@ -44,7 +44,8 @@ Write = Callable[[Callable[[], Awaitable[bool]]], Awaitable[bool]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Proof:
-    """A wallet holds less of an asset than its lots: told twice, with nothing under way between."""
+    """A wallet holds less of an asset than its lots: reported twice, with nothing under way
+    between."""
 
     proxy: str
     asset_id: str
@@ -216,7 +217,7 @@ async def look(pool: Pool, lease: Lease, write: Write, holdings: Holdings) -> No
         pool: of the deciding database.
         lease: the right to book.
         write: books one thing at a time and publishes it.
-        holdings: says what wallets hold; an adoption waits until that is told.
+        holdings: says what wallets hold; an adoption waits until that is reported.
 
     Raises:
         Fenced: somebody else books now.
@@ -279,7 +280,7 @@ async def carry_out(
         found, wanted = lot(row), request["shares_micros"]
         at_rest = not (await busy.rows())[0]["busy"]
         if reported is not None and at_rest and _holding(rows) != reported.lots:
-            # Something was booked meanwhile: the answer is too old. It is asked for again.
+            # Something was booked meanwhile: the answer is too old. It is checked again.
             return False
         refused = _refusal(found, request, reported, at_rest=at_rest)
         if not refused:

@@ -4,7 +4,7 @@ Before it: bookfeed's marks, which say what a share pays, and `shortfalls`, whic
 wallet holds: what was sold by hand pays its lot nothing. One transaction takes the shares from all
 lots of a wallet in the market, books their profit, and makes the redemption durable; a crash before
 its commit changes nothing, and afterwards there is nothing left to pay. After it: `redemptions`,
-which asks insiders-api, and the readers of bookings.
+which queries insiders-api, and the readers of bookings.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ class Payouts:
         self._write = write
         self._covered = covered
         self._later: dict[tuple[str, str], float] = {}
-        """When a wallet is asked for again for a market, monotonic seconds."""
+        """When a wallet is checked again for a market, monotonic seconds."""
         self._waiting: dict[tuple[str, str], float] = {}
         """Since when a market waits for what its wallet holds, monotonic seconds."""
         self._met: set[tuple[str, str]] = set()

@@ -1,4 +1,4 @@
-"""Ask insiders-api to redeem what was paid out, until it is done.
+"""Query insiders-api to redeem what was paid out, until it is done.
 
 Before it: `payouts`, which has made each request durable with its key and bytes. The same request
 may be sent again at any time: under its key it is answered as before, and without keys a second

@@ -43,7 +43,7 @@ class Settings:
     """The shortest time between two of them."""
     unreachable_ms: int = setting(900_000, minimum=1000, maximum=86_400_000)
     """An unanswered order that nobody tells anything of for so long is DEAD; of an accepted one a
-    person is told."""
+    person is notified."""
     attempts: int = setting(3, minimum=1, maximum=10)
     """How often an order is sent in all, where one key is one order at insiders-api; 1: once."""
     send_again_ms: int = setting(250, minimum=0, maximum=60_000)
@@ -60,7 +60,7 @@ class Settings:
     watch_ms: int = setting(600_000, minimum=0, maximum=86_400_000)
     """How long an ended order is still asked for, after its end and its horizon."""
     watch_dead_ms: int = setting(604_800_000, minimum=0, maximum=2_592_000_000)
-    """How long a DEAD or RESURRECTED order is asked for again."""
+    """How long a DEAD or RESURRECTED order is checked again."""
     watch_first_ms: int = setting(1000, minimum=100, maximum=600_000)
     """The first pause before an ended order is asked for; it doubles."""
     watch_longest_ms: int = setting(300_000, minimum=1000, maximum=3_600_000)

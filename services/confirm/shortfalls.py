@@ -105,7 +105,7 @@ class Shortfalls:
         """When the last booking was made that moves shares; before the start nobody knows."""
         self._seen: dict[Key, _Seen] = {}
         self._due: dict[str, float] = {}
-        """By wallet, when it is asked for again."""
+        """By wallet, when it is checked again."""
         self._looked: dict[str, float] = {}
         """By wallet, when it was asked for last."""
 
@@ -218,7 +218,7 @@ class Shortfalls:
 
         Raises:
             Fenced: somebody else books now.
-            psycopg.OperationalError: the database went away; it is asked for again.
+            psycopg.OperationalError: the database went away; it is checked again.
         """
         proxy = at_rest.proxy
         there = {one.asset_id: max(one.shares_micros, 0) for one in positions}

@@ -34,9 +34,9 @@ class ReportedOrder:
 
     order_key: str
     answer: VenueOrder | None
-    """Of insiders-api, about this key; None: it has ended elsewhere, and only that is told."""
+    """Of insiders-api, about this key; None: it has ended elsewhere, and only that is reported."""
     again_ms: int | None = None
-    """When it is asked for again if it stays SUBMITTED; None: when it was to be anyway."""
+    """When it is checked again if it stays SUBMITTED; None: when it was to be anyway."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -77,7 +77,7 @@ class Confirm:
         self._checks: dict[str, int] = {}
         self._busy: set[str] = set()
         self._called: set[str] = set()
-        """Accepted orders of whose silence a person was told."""
+        """Accepted orders of whose silence a person was notified."""
         self._closed_to: int | None = None
         """The event up to which every order that had ended is closed; None: not looked yet."""
 
@@ -191,7 +191,7 @@ class Confirm:
             await self._postpone(row, 0)
 
     def _call_if_silent(self, row: Mapping[str, Any]) -> None:
-        """Tell a person once of an accepted order of which nothing is told any more."""
+        """Notify a person once of an accepted order of which nothing is reported any more."""
         key, silent_ms = row["order_key"], clock.now_ms() - row["since_ms"]
         if silent_ms > self._settings.unreachable_ms and key not in self._called:
             self._called.add(key)
@@ -332,7 +332,7 @@ class Confirm:
         return True
 
     async def close_unseen(self) -> None:
-        """Close what has ended although no event told of it."""
+        """Close what has ended although no event reported it."""
         if self._closed_to is None:
             self._closed_to = await self._sealed_to(_LONG_AGO_SECONDS)
         # Before the look: an event below it was committed by then.

@@ -59,7 +59,7 @@ class Settings:
     """Name of the deployment, of 1 to 64 ASCII letters, digits and ``.-_:/``: an access token of
     another one is refused."""
     resync_wait_ms: int = setting(2000, minimum=0, maximum=5000)
-    """How long a request waits for the router's answer about a resync; then it is told as it
+    """How long a request waits for the router's answer about a resync; then it is reported as it
     stands."""
     simulation_ms: int = setting(5000, minimum=500, maximum=9000)
     """How long a simulation, a backtest or a preview of settings may take. One is computed at a

@@ -27,7 +27,7 @@ from tradingtools.venues.polymarket.trade_rows import decode_frame
 from tradingtools.venues.ports import RowError, TradeRow
 
 _OVERLAP_MS = 300_000
-"""Rows may be told late, and a second of which a part was told is told again."""
+"""Rows may come late, and a second of which a part was read is read again."""
 _WALKS = 50
 """Of one wallet: beyond them its record begins later."""
 _AT_ONCE = 50
@@ -96,7 +96,7 @@ class Filler:
         """Fill in what a wallet has done since it was asked; return up to when it is known.
 
         Raises:
-            Unavailable: the venue does not answer, and has never told anything of the wallet.
+            Unavailable: the venue does not answer, and has never reported anything of the wallet.
         """
         try:
             return await self._fetched(wallet)
@@ -124,7 +124,7 @@ class Filler:
         for _ in range(_WALKS):
             if reached_ms is None:
                 return rows
-            # The second that it reached is told whole by the next one.
+            # The second that it reached is read whole by the next one.
             rows = [row for row in rows if row.traded_ms // 1000 > reached_ms // 1000]
             page = await fetch(wallet, since_ms, reached_ms)
             rows += page.rows

@@ -2,7 +2,7 @@
 
 Both are read from the board that bookfeed keeps in Redis, so that the engine's streams have no
 reader more. What the store does not take waits in memory; beyond the bound the oldest are lost, and
-told.
+reported.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """EventFeedService: the log for the world outside, behind the edge.
 
 Server-sent events are framed here and leave as HttpBody, for the transcoder's own framing has no
-`id` to resume by (docs/adr). Before it: Envoy, which control's gate has told who may read.
+`id` to resume by (docs/adr). Before it: Envoy, to which control's gate says who may read.
 """
 
 from __future__ import annotations

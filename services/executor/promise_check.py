@@ -33,7 +33,7 @@ class ReportedPromise:
 
 
 class PromiseCheck:
-    """Asks insiders-api, one question after the other.
+    """Queries insiders-api, one question after the other.
 
     Args:
         fetch: returns what it promises, within `ASK_MS`.
@@ -47,7 +47,7 @@ class PromiseCheck:
     async def now(self) -> ReportedPromise:
         """Return the answer to a question that is sent from now on.
 
-        Who comes while one is under way is told by the next one, together with others.
+        A call while one is under way gets the next one's answer, together with others.
         """
         if self._next is None:
             self._next = asyncio.create_task(self._fetch_after(self._fetching))

@@ -1,8 +1,8 @@
 """Order the bookings that wait: new positions first, those of a lot in sequence.
 
-Before it: confirm's stream. After it: `worker`, through the consumer, and the acknowledgement, told
-only of what is handled without a gap. Positions that begin go first: what guards a new one is not
-known before its booking is handled, and would wait for all sales of a crowd.
+Before it: confirm's stream. After it: `worker`, through the consumer, and the acknowledgement,
+called only of what is handled without a gap. Positions that begin go first: what guards a new one
+is not known before its booking is handled, and would wait for all sales of a crowd.
 """
 
 from __future__ import annotations
@@ -64,8 +64,8 @@ class Bookings:
 
     Args:
         consumer: handles a booking or quarantines it.
-        foresee: is told of positions that begin, before their bookings are handled.
-        handled: told a cursor when everything up to it is handled.
+        foresee: called with positions that begin, before their bookings are handled.
+        handled: called with a cursor when everything up to it is handled.
     """
 
     def __init__(
@@ -156,8 +156,8 @@ async def follow_fills(
         stub: of confirm.
         name: of the reader.
         cursor: where to start.
-        foresee: is told of positions that begin.
-        handled: told a number when all bookings up to it are handled.
+        foresee: called with positions that begin.
+        handled: called with a number when all bookings up to it are handled.
     """
     async with streams.acknowledging(stub, name) as acknowledge:
 

@@ -205,8 +205,8 @@ class TriggerCache:
         return self.in_turn(self._index.candidates(book))
 
     def new_peaks(self, book: Book) -> list[NewPeak]:
-        """Return the new peaks that a book shows, without those that are no higher than were told
-        before of the same trigger, as it is."""
+        """Return the new peaks that a book shows, without those that are no higher than were
+        reported before of the same trigger, as it is."""
         return self._index.new_peaks(book)
 
     def rises(self, risen: NewPeak) -> bool:

@@ -122,7 +122,7 @@ class Guard:
         await self._peaks.put(recorded)
         for key in self._cache.lots_opened_anew():
             await self._open(key)
-        # Its lot may have been filled, or told, before a process that died could arm it.
+        # Its lot may have been filled, or reported, before a process that died could arm it.
         every = self._cache.in_turn(self._cache.all())
         self._writer.hurry(t.id for t in every if t.status is TriggerStatus.WAITING)
 
@@ -287,7 +287,7 @@ class Guard:
             await self._change(trigger.id, decide)
 
     async def _change(self, trigger_id: str, decide: Decide) -> bool:
-        """Change one trigger; one that cannot be changed holds up no other, and is told once.
+        """Change one trigger; one that cannot be changed holds up no other, and is logged once.
 
         Raises:
             Fenced: the lease is not valid any more.

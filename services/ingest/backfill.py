@@ -1,8 +1,8 @@
 """Publish what catch-up found behind live trades, a few at a time.
 
 A live trade is published at once and finds no more than a few of these before it. What waits here
-is lost with the process, and what leaders hold is not written before it is told: so the next start
-looks as far back and finds it again. Before: `catch_up`. After: `publisher`.
+is lost with the process, and what leaders hold is not written before it is published: so the next
+start looks as far back and finds it again. Before: `catch_up`. After: `publisher`.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from services.ingest.publisher import Publisher
 from tradingtools import clock
 
 MOST = 20
-"""Told and not acknowledged yet, about."""
+"""Published and not acknowledged yet, about."""
 _ALONE_SECONDS = 0.1
 """The pause between so many while no reader acknowledges any."""
 _PATIENCE_SECONDS = 5.0
@@ -36,7 +36,7 @@ class Backfill:
         self._work = asyncio.Event()
 
     def __contains__(self, leader: str) -> bool:
-        """Return whether facts of a leader are yet to be told."""
+        """Return whether facts of a leader are yet to be published."""
         return leader in self._line
 
     def put(self, facts: Iterable[Fact]) -> None:

@@ -1,4 +1,4 @@
-"""Ask the Data API what the feed may have missed, what it never shows, and what leaders hold.
+"""Query the Data API what the feed may have missed, what it never shows, and what leaders hold.
 
 Merges, redemptions and conversions are in the Data API alone. A leader's positions are asked for
 between two answers about what moved them; only when both are equal do the three belong together,
@@ -250,7 +250,7 @@ class CatchUp:
             and leader not in self._backfill
         ):
             # Behind the facts: nobody waits for it, and the next survey writes it again. The next
-            # start begins here, so nothing older may be missing, or wait to be told.
+            # start begins here, so nothing older may be missing, or wait to be published.
             await self._store.keep_account(leader, equity, positions)
 
     def _publish(
@@ -292,7 +292,7 @@ class CatchUp:
             try:
                 positions = await self._api.positions(leader)
             except Unreadable as error:
-                # What he traded is told all the same.
+                # What he traded is published all the same.
                 _log.warning("holdings unknown", leader=leader, error=str(error))
                 return moved, None
             again = await self._moved(leader, since_ms)

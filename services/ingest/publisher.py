@@ -93,7 +93,7 @@ class Publisher:
     def was_sent(self, cursor: int, newest: int) -> bool:
         """Return whether a cursor may have been sent, by a predecessor or up to ``newest`` by us.
 
-        What a predecessor has given and not written is refused as well: it is told again.
+        What a predecessor has given and not written is refused as well: it is published again.
         """
         return cursor <= max(self._begun_at, newest)
 
@@ -114,8 +114,8 @@ class Publisher:
             self._readers.pop(consumer, None)
 
     def read_to(self) -> int | None:
-        """Return up to where every named reader has handled what it was told; None: there is
-        none."""
+        """Return up to where every named reader has handled what was published to it; None: there
+        is none."""
         return min(self._readers.values(), default=None)
 
     def publish(self, facts: Iterable[Fact], received_ns: int) -> None:
@@ -155,7 +155,7 @@ class Publisher:
     async def _rise_above(self) -> None:
         """Tell what a newer entry keeps from being written again, under cursors that rise above it.
 
-        A fact that is told twice changes nothing.
+        A fact that is published twice changes nothing.
         """
         top = at_or_above(await self._log.top())
         if top is None:

@@ -190,7 +190,7 @@ class Ledger:
 
         Args:
             asset_id: of the outcome.
-            worths: for all that :meth:`sizes` has told.
+            worths: for all that :meth:`sizes` has reported.
         """
         now_ms = clock.now_ms()
         for key in self._holders.get(asset_id, ()):

@@ -13,7 +13,7 @@ class Level:
     """A number of things that there are now.
 
     Attributes:
-        value: as it was told last.
+        value: as it was reported last.
     """
 
     def __init__(self, name: str, description: str) -> None:

@@ -377,5 +377,5 @@ class Monitor:
                 one.durable = state
 
     async def close(self) -> None:
-        """Give up what is being asked for: it is asked for again after the next start."""
+        """Give up what is being fetched: it is fetched again after the next start."""
         await cancel_all(list(self._working))

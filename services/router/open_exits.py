@@ -41,7 +41,7 @@ class OpenExits:
 
     def judge_in(self, key: TradeKey, wait_ms: int) -> None:
         """Have a sell judged again after so long, or sooner if that was asked for before: something
-        was told that it may have waited for."""
+        was booked that it may have waited for."""
         self._vain.pop(key, None)
         self._put(key, wait_ms)
 

@@ -2,7 +2,7 @@
 
 No copy waits for it: what was judged is noted by reference, and encoded one by one a few
 milliseconds later, when its orders are on their way; a thread waits for the disk. A kill -9 loses
-what was not written yet, and a replay names the claims. What cannot be written is told once and
+what was not written yet, and a replay names the claims. What cannot be written is reported once and
 costs no copy.
 """
 

@@ -6,7 +6,7 @@ from resync where state in ('REQUESTED', 'EXECUTING')
 order by requested_at, id
 
 -- name: leader_holdings
--- What a leader is worth, when that was told, whether lately, and whether after the resync was
+-- What a leader is worth, when that was reported, whether lately, and whether after the resync was
 -- asked for.
 select a.equity_micros, a.asked_at,
        a.asked_at > clock_timestamp() - make_interval(secs => %(age_ms)s / 1000.0) as lately,
@@ -15,7 +15,7 @@ from leader_account a, resync r where a.leader = %(leader)s and r.id = %(id)s
 
 -- name: resync_outcomes
 -- Outcomes that the leader holds or the lot does, those of the lot first, the larger ones first.
--- Moved: the leader has traded it since that was told, or so shortly before that it may be missing.
+-- Moved: the leader has traded it since that was reported, or so shortly before that it may be missing.
 select k.asset_id, k.condition_id, coalesce(h.shares_micros, 0) as leader_micros,
        coalesce(l.cost_micros, 0) as cost_micros,
        exists (

@@ -30,8 +30,8 @@ class Settings:
     """What an entry needs to be claimed and sent. With less left of its maximum age it is too old,
     before it costs a book or an order."""
     backlog_ms: int = setting(2_000, minimum=50, maximum=600_000)
-    """A leader trade that has waited for longer since `ingest` got it is a backlog: it is told, and
-    `backlog_order` counts."""
+    """A leader trade that has waited for longer since `ingest` got it is a backlog: it is reported,
+    and `backlog_order` counts."""
     backlog_order: str = setting("newest", choices=("newest", "oldest"))
     """Which buys of a leader are decided first in a backlog. Newest: those that are copied are
     fresh; oldest: as they came, each at the end of its time. Exits go before both."""

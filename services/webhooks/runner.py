@@ -52,7 +52,7 @@ class Parts:
     bodies: Kept
     first_pause_ms: int
     report: Callable[[str, str | BaseException], None]
-    """Told of an endpoint why it is to be disabled, or what its lane has died of."""
+    """Called with an endpoint and why it is to be disabled, or what its lane has died of."""
 
 
 class Runner:

@@ -81,7 +81,7 @@ def book_from_pb(mark: pb.Mark, *, asks: bool = True) -> Book:
 
 @lru_cache(maxsize=_MARKETS)
 def _market(asset_id: str, written: bytes) -> Market:
-    """A market is told again with each of its marks, and seldom another one."""
+    """A market is reported again with each of its marks, and seldom another one."""
     market = pb.MarketInfo.FromString(written)
     return Market(
         asset_id=asset_id,

@@ -96,7 +96,7 @@ class Book(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     book_ms: int
     revision: int = 0
     received_ns: int = 0
-    """When bookfeed had received it, since the epoch; 0: not told."""
+    """When bookfeed had received it, since the epoch; 0: not reported."""
 
     @property
     def usable(self) -> bool:

@@ -72,7 +72,7 @@ class RequestIdReused(TradingError):
 
 
 class Unauthenticated(TradingError):
-    """No valid token. Every client is told the same sentence.
+    """No valid token. Every client gets the same sentence.
 
     Args:
         why: for the log.

@@ -1,4 +1,4 @@
-"""Exchanges that trading wallets can be of, as clients are told of them."""
+"""Exchanges that trading wallets can be of, as clients name them."""
 
 from __future__ import annotations
 

@@ -81,7 +81,8 @@ class Instrument:
     """When trading is expected to end, milliseconds since the epoch; None: never, or unknown."""
     phase: TradingPhase = TradingPhase.OPEN
     payout: int | None = None
-    """Of a binary that is resolved: what a share of it pays, in units of price; None: not told."""
+    """Of a binary that is resolved: what a share of it pays, in units of price; None: not
+    reported."""
     _ratio: tuple[int, int] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:

@@ -53,7 +53,7 @@ class Admission(grpc.aio.ServerInterceptor):
             metadata: what came with the call.
 
         Raises:
-            TradingError: why it is refused; the caller is told.
+            TradingError: why it is refused; the caller is notified.
         """
 
     def refused(

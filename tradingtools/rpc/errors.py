@@ -67,7 +67,7 @@ def to_status(error: errors.TradingError) -> status_pb2.Status:
 
 
 def as_trading_error(error: Exception, method: str) -> errors.TradingError:
-    """Return what a caller is told of an error: of ours all, of any other the number of an
+    """Return what a caller gets of an error: of ours all, of any other the number of an
     incident."""
     if isinstance(error, errors.TradingError):
         return error

@@ -33,8 +33,8 @@ class Health(HealthServicer):
         request: Any,  # noqa: ARG002
         context: grpc.aio.ServicerContext[Any, Any],  # noqa: ARG002
     ) -> Any:
-        """Return every name that has been told, with what was told last; the empty one is the
-        whole."""
+        """Return every name that has been reported, with what was reported last; the empty one is
+        the whole."""
         return CONTRACT.HealthListResponse(
             statuses={
                 name: health_pb2.HealthCheckResponse(status=status)

@@ -187,7 +187,7 @@ class _Refused:
     _next = 0.0
 
     def log(self, name: str, error: grpc.aio.AioRpcError) -> None:
-        """Log with an alert, unless it was told just now."""
+        """Log with an alert, unless it was reported just now."""
         now = clock.monotonic()
         if now >= self._next:
             self._next = now + _TELL_SECONDS

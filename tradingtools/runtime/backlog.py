@@ -21,7 +21,7 @@ class Backlog:
     Args:
         process: its name.
         age_ms: milliseconds that the oldest has waited; 0: nothing waits.
-        bound_ms: a backlog that is older is told; None: none is, the lease alone has the age.
+        bound_ms: a backlog that is older is reported; None: none is, the lease alone has the age.
     """
 
     def __init__(
@@ -44,7 +44,7 @@ class Backlog:
 
     @property
     def bounded(self) -> bool:
-        """Return whether a backlog that is too old is told."""
+        """Return whether a backlog that is too old is reported."""
         return self._bound_ms is not None
 
     async def keeps_up(self) -> bool:

@@ -1,10 +1,10 @@
 """The newest book of every watched asset, in memory, for processes that decide by it.
 
 A book is only as good as the stream that brings it: when that is silent, every book counts as
-stale until it speaks again, and when another one has taken its place, until that one has told it:
-what bookfeed does not watch any more would stay as it is for ever. Reading and telling are two
-tasks: whoever is slow to take a book, as when the database is away, is told the newest next, and
-the stream does not look silent meanwhile.
+stale until it speaks again, and when another one has taken its place, until that one has reported
+it: what bookfeed does not watch any more would stay as it is for ever. Reading and telling are two
+tasks: whoever is slow to take a book, as when the database is away, gets the newest next, and the
+stream does not look silent meanwhile.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _CONDITION_MAX = 128
 """Characters that the contract takes."""
 
 AT_ONCE = 50
-"""Books that are told at once: who takes them may do for all what each would cost."""
+"""Books that are delivered at once: who takes them may do for all what each would cost."""
 BEGUN_AT_ONCE = 8
 """Books that are asked for before anybody waits: a backlog must not be a flood of questions."""
 OnBooks = Callable[[Sequence[Book]], Awaitable[None]]
@@ -57,9 +57,9 @@ class Books:
         self._asks = asks
         self._books: OrderedDict[str, Book] = OrderedDict()
         self._doubted: set[str] = set()
-        """Those that the present stream has not told: it may never."""
+        """Those that the present stream has not reported: it may never."""
         self._doubts_due: float | None = None
-        """When what is still in doubt is to be told as stale."""
+        """When what is still in doubt counts as stale."""
         self._unfit: set[str] = set()
         """Those whose newest mark is no book."""
         self._begins = False
@@ -84,7 +84,7 @@ class Books:
         async for response in streams.read("marks", self._open, ""):
             self._last_message = clock.monotonic()
             if self._begins:
-                # Not before: while nobody answers, what was told lately is the best there is.
+                # Not before: while nobody answers, what was reported lately is the best there is.
                 self._begins = False
                 self._doubted = set(self._books)
                 self._doubts_due = self._last_message + SILENT_SECONDS
@@ -149,7 +149,7 @@ class Books:
                 await on_books(self._present(some))
 
     def pending_books(self) -> list[Book]:
-        """Return those that are to be told, as they are now."""
+        """Return the books to deliver, as they are now."""
         return self._present(self._pending)
 
     def _present(self, asset_ids: Iterable[str]) -> list[Book]:
@@ -232,7 +232,7 @@ class Books:
         except grpc.aio.AioRpcError as error:
             _log.warning("no book", asset=asset_id, code=error.code().name)
             return self.known(asset_id)
-        # Else the stream has told a newer one meanwhile, or what was told before says more.
+        # Else the stream has reported a newer one meanwhile, or what was reported before says more.
         unseen = response.mark.status == pb.BOOK_STATUS_UNSEEN
         if self.wanting(asset_id, levels) and not (unseen and asset_id in self._books):
             self._take(response.mark)

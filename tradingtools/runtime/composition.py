@@ -140,13 +140,13 @@ class Parts:
     ) -> None:
         """Run the tasks until ``stop``; the first one that ends ends all.
 
-        The lease is renewed meanwhile, and health checks are told of PostgreSQL and Redis, where
+        The lease is renewed meanwhile, and health checks report PostgreSQL and Redis, where
         they were opened.
 
         Args:
             stop: says when.
             tasks: each runs for ever.
-            looks: what health checks are told of besides, by name.
+            looks: what health checks report besides, by name.
             backlog: what waits in this process; the lease tells of it, and the health checks, if it
                 has a bound.
 

@@ -39,8 +39,8 @@ class Cursors:
         pool: of the deciding database.
         stream: its name there.
         tail: what the readers follow.
-        newest: asks the database for the newest number that a reader can know otherwise, when that
-            may be beyond the stream's own.
+        newest: queries the database for the newest number that a reader can know otherwise, when
+            that may be beyond the stream's own.
     """
 
     def __init__(

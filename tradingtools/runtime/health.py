@@ -34,7 +34,7 @@ async def report(server: Server, looks: Mapping[str, Look]) -> None:
 
     Args:
         server: of the internal port.
-        looks: by name; whether it answers. One that takes long keeps no other from being told.
+        looks: by name; whether it answers. One that takes long delays no other.
     """
     await until_one_ends(*(_report(server, name, look) for name, look in looks.items()))
 

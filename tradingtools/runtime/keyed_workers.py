@@ -1,7 +1,7 @@
 """Messages of a stream side by side, those of one lane in turn, cursors in the stream's order.
 
 Before it: whoever reads the stream and says what belongs to which lane. After it: `Consumer`, which
-handles what has come together in a lane, and the acknowledgement, which is only told what is
+handles what has come together in a lane, and the acknowledgement, which only gets what is
 handled without a gap.
 """
 
@@ -46,7 +46,7 @@ class KeyedWorkers(Generic[M]):
 
     Args:
         consumer: handles messages or quarantines them.
-        acknowledge: told a cursor when everything up to it is handled.
+        acknowledge: called with a cursor when everything up to it is handled.
         choose: which pieces of a lane that wait, oldest first, are handled together next: their
             indexes, at least one. By default all.
     """

@@ -1,4 +1,4 @@
-"""When a group of alerts is told, and as what: one pure function of its counts and the time.
+"""When a group of alerts is notified, and as what: one pure function of its counts and the time.
 
 Before it: `open_alerts`, which counts. After it: `texts`, which words the message.
 """
@@ -17,16 +17,16 @@ class Kind(StrEnum):
 
     FIRING = "FIRING"
     MORE = "MORE"
-    """It was told, and has grown since."""
+    """It was notified, and has grown since."""
     STILL = "STILL"
-    """It was told long ago, and goes on."""
+    """It was notified long ago, and goes on."""
     RESOLVED = "RESOLVED"
     PASSED = "PASSED"
-    """It began and ended before it could be told."""
+    """It began and ended before it could be notified."""
 
 
 class Counts(Struct, frozen=True, kw_only=True):
-    """A group, as far as it matters for when it is told. Times are milliseconds."""
+    """A group, as far as it matters for when its message is due. Times are milliseconds."""
 
     firing: int = 0
     pending: int = 0
@@ -35,17 +35,17 @@ class Counts(Struct, frozen=True, kw_only=True):
     notified_ms: int | None = None
     """The last message of the group, of this time or an earlier one."""
     open: bool = False
-    """Whoever was told has not been told yet that it is over."""
+    """Whoever was notified has not been notified yet that it is over."""
 
 
 def due(group: Counts, timing: Grouping, now_ms: int, *, quiet: bool) -> Kind | None:
-    """Return as what a group is to be told now; None: not now.
+    """Return the kind of message that a group is due now; None: not now.
 
     Args:
         group: its counts.
         timing: of the rules.
         now_ms: the time.
-        quiet: it is one of the hours in which this group is not told.
+        quiet: it is one of the hours in which this group is not notified.
     """
     if quiet:
         return None
@@ -71,7 +71,8 @@ def due(group: Counts, timing: Grouping, now_ms: int, *, quiet: bool) -> Kind | 
 
 
 def forgettable(group: Counts, timing: Grouping, now_ms: int) -> bool:
-    """Return whether nothing of a group matters any more: it is over, told, and long enough ago."""
+    """Return whether nothing of a group matters any more: it is over, notified, and long enough
+    ago."""
     if group.firing or group.pending or group.open:
         return False
     return group.notified_ms is None or now_ms >= group.notified_ms + timing.interval_seconds * 1000

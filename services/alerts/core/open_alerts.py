@@ -50,7 +50,7 @@ class Group(Struct, frozen=True, kw_only=True):
 
 
 class Notice(Struct, frozen=True, kw_only=True):
-    """A group that is to be told now: what its message is made of."""
+    """A group that is to be notified now: what its message is made of."""
 
     kind: Kind
     rule: Rule
@@ -134,12 +134,12 @@ class OpenAlerts:
     def tick(
         self, rules: Rules, now_ms: int, quiet: bool, name: Callable[[Notice], str]
     ) -> list[Notice]:
-        """Let time pass; return what is to be told, which counts as told from now on.
+        """Let time pass; return what is to be notified, which counts as notified from now on.
 
         Args:
             rules: that count.
             now_ms: the time.
-            quiet: only what is critical is told.
+            quiet: only what is critical is notified.
             name: gives the id of a message that opens a group.
         """
         self._forget_other_rules(rules)
@@ -225,7 +225,7 @@ class OpenAlerts:
         return tuple(alert.facts for alert in members if alert.state is wanted)
 
     def _close(self, at: Key, notice: Notice, named: str) -> None:
-        """Note that a group was told; what is over and told is gone."""
+        """Note that a group was notified; what is over and notified is gone."""
         group, kind = notice.group, notice.kind
         ended = kind in (Kind.RESOLVED, Kind.PASSED)
         counts = structs.replace(group.counts, pending=0, notified_ms=notice.at_ms, open=not ended)

@@ -99,13 +99,14 @@ class Grouping(_Part, frozen=True, kw_only=True):
     wait_seconds: Seconds = 5
     """Seconds for which a group collects alerts before its first message."""
     interval_seconds: Seconds = 300
-    """A group that grows, or begins again, is told no sooner than this after its last message."""
+    """A group that grows, or begins again, is notified no sooner than this after its last
+    message."""
     repeat_seconds: Annotated[int, Meta(ge=60)] = 14_400
-    """A group that goes on is told again."""
+    """A group that goes on is notified again."""
 
 
 class QuietHours(_Part, frozen=True, kw_only=True):
-    """When only what is critical is told; the rest waits for the end."""
+    """When only what is critical is notified; the rest waits for the end."""
 
     begin: str
     end: str

@@ -18,9 +18,9 @@ class State(StrEnum):
     PENDING = "PENDING"
     """It holds, and not yet for as long as its rule demands."""
     FIRING = "FIRING"
-    """A person is told, or is about to be."""
+    """A person is notified, or is about to be."""
     RESOLVED = "RESOLVED"
-    """It is over; the message about its end is still to be told."""
+    """It is over; the message about its end is still to be notified."""
 
 
 class Step(StrEnum):

@@ -20,7 +20,7 @@ from services.alerts.core.signals import Facts
 from tradingtools.domain.money import parse_exact, to_text
 
 SHOWN = 5
-"""Alerts of a group that are told one by one."""
+"""Alerts of a group that are notified one by one."""
 _FIELD = re.compile(r"\{([A-Za-z][\w.]*)\}")
 _BEFORE: Mapping[Kind, str] = {
     Kind.FIRING: "",
@@ -123,7 +123,7 @@ def _plural(count: int, what: str) -> str:
 
 
 def _filled(template: str, facts: Facts) -> str:
-    """Put facts in their places; one that is not known must not keep a person from being told."""
+    """Put facts in their places; one that is not known must not keep a message from being sent."""
     return _FIELD.sub(lambda found: facts.get(found[1], "") or "(not known)", template)
 
 

@@ -111,7 +111,7 @@ class BookState:
         self.audit_due_ms = 0
         """When the next audit is due; 0: not decided yet."""
         self.refresh_due_ms = 0
-        """When to ask REST again while no connection keeps it; 0: not decided yet."""
+        """When to query REST again while no connection keeps it; 0: not decided yet."""
         self.audited_ms = 0
         self.misses = 0
         """Audits in a row that found something missed."""
@@ -124,14 +124,14 @@ class BookState:
         self._since_ms: int | None = 0
         """From which time of the venue on those are all; None: from the next one on."""
         self._requested_ms: int | None = None
-        """When REST was asked, while its answer is awaited."""
+        """When REST was queried, while its answer is awaited."""
         self._first_request_ms: int | None = None
-        """When REST was asked first since the collecting began."""
+        """When REST was queried first since the collecting began."""
         self._known = 0
         """How many messages had been collected by then."""
         self._last_request_ms = 0
         self._spell_ms: int | None = None
-        """When REST was asked first since it last made the book whole: socket's books may come
+        """When REST was queried first since it last made the book whole: socket's books may come
         between two doubts of one spell."""
         self._mismatches = 0
         self._resync_after_ms = 0
@@ -214,7 +214,7 @@ class BookState:
         self.revision += 1
 
     def wants_resync(self, now_ms: int) -> bool:
-        """Return whether to ask REST now: in doubt, not asked already, not asked too often in
+        """Return whether to query REST now: in doubt, not asked already, not asked too often in
         vain."""
         return self.trust in IN_DOUBT and self._may_request(now_ms)
 
@@ -266,7 +266,8 @@ class BookState:
         return self.trust in REST_ALONE
 
     def doubted_ms(self, now_ms: int) -> int:
-        """Return for how long REST has been asked in vain to end a doubt; 0 when there is none."""
+        """Return for how long REST has been queried in vain to end a doubt; 0 when there is
+        none."""
         return now_ms - self._spell_ms if self.doubtful and self._spell_ms is not None else 0
 
     @property
@@ -322,7 +323,7 @@ class BookState:
         now_ms: int,
         received_ns: int,
     ) -> None:
-        """Take REST's answer, with what was heard since its time; None when there was none.
+        """Take REST's answer, with what was received since its time; None when there was none.
 
         It is left aside when our book is good and no older, and when it does not make a whole one:
         it is older than the doubt, or not what the venue's best prices say. A book that is in doubt
@@ -362,7 +363,8 @@ class BookState:
             self._spell_ms = self._whole_since_ms = None
 
     def _has_newer(self, answer: RestBook, said_ms: int) -> bool:
-        """Return whether the connection has told a whole book that the answer need not contain."""
+        """Return whether the connection has reported a whole book that the answer need not
+        contain."""
         return answer.book_ms < self._whole_ms and said_ms - self._whole_at_ms < BEHIND_MS
 
     def _taken(self, now_ms: int, said_ms: int) -> None:
@@ -380,15 +382,15 @@ class BookState:
     def _completed_by(
         self, answer: RestBook, requested_ms: int | None
     ) -> list[ReceivedChanges] | None:
-        """Return what was heard and makes an answer a whole book; None: nothing does."""
+        """Return what was received and makes an answer a whole book; None: nothing does."""
         reported = self._reported_best if self.doubtful else _UNSAID
         later = self._since(answer)
         contained = self._since_ms is not None and answer.book_ms >= self._since_ms
         if contained and agrees(answer, later, reported):
             return later
         if self.on_socket and _sure(self._first_request_ms, requested_ms):
-            # Whatever its time means, it contains what was heard by then. Of what was heard since
-            # it may contain some: each level is told as a total.
+            # Whatever its time means, it contains what was received by then. Of what was received
+            # since it may contain some: each level is reported as a total.
             changes = list(self._collected or ())[self._known :]
             book = caught_up(answer, changes)
             if not book.crossed and book.agrees(*reported):
@@ -415,7 +417,7 @@ class BookState:
         if self._collected is None:
             return
         if self._since_ms is None:
-            # Later than what was heard before the gap, for there may be several of one time.
+            # Later than what was received before the gap, for there may be several of one time.
             self._since_ms = max(book_ms, self.book_ms + 1)
         self._collected.append((book_ms, changes))
         if len(self._collected) > _COLLECTED_MAX:
@@ -429,7 +431,7 @@ class BookState:
 
         Args:
             now_ms: the present.
-            last_message_ms: when anything was heard on the asset's connection; None: it is down.
+            last_message_ms: when anything was received on the asset's connection; None: it is down.
             stale_ms: how old that may be.
             rest_ms: how long a book from REST alone counts as fresh.
         """
@@ -452,13 +454,13 @@ class BookState:
 
 
 def apply(book: Book, changes: Sequence[LevelChange]) -> None:
-    """Set the levels that a message told of."""
+    """Set the levels that a message reported."""
     for change in changes:
         book.change(is_bid=change.is_bid, price=change.price, size=change.size)
 
 
 def caught_up(answer: RestBook, later: Iterable[ReceivedChanges]) -> Book:
-    """Return REST's book with what was heard since."""
+    """Return REST's book with what was received since."""
     book = Book()
     book.replace(answer.bids, answer.asks)
     for _, changes in later:
@@ -471,7 +473,8 @@ def agrees(
     later: Iterable[ReceivedChanges],
     reported: tuple[int | None, int | None] = _UNSAID,
 ) -> bool:
-    """Return whether the venue's best prices agree throughout with what was heard since an answer.
+    """Return whether the venue's best prices agree throughout with what was received since an
+    answer.
 
     Of messages of one time the answer may contain the first few, so they are compared after the
     last one. So are the changes of one message: between two of them the best prices may be those
@@ -479,7 +482,7 @@ def agrees(
 
     Args:
         answer: what REST said.
-        later: what was heard and is not older, in order.
+        later: what was received and is not older, in order.
         reported: the best prices that the venue stated last.
     """
     book = caught_up(answer, ())
@@ -494,7 +497,7 @@ def agrees(
 def believed_ms(book_ms: int, received_ns: int, otherwise_ms: int) -> int:
     """Return the venue's time of what was received then, or another one when that cannot be.
 
-    A single time of next year would be later than whatever else is told of its book.
+    A single time of next year would be later than whatever else is reported of its book.
     """
     return book_ms if book_ms <= received_ns // 1_000_000 + AHEAD_MS else otherwise_ms
 

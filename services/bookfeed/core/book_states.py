@@ -19,7 +19,7 @@ class Trust(StrEnum):
     FRESH = auto()
     """The socket: a snapshot came, and all changes since."""
     DOUBTED = auto()
-    """The socket, but something is wrong: REST is asked for a snapshot."""
+    """The socket, but something is wrong: a snapshot is fetched over REST."""
     REST_OVERRIDES = auto()
     """REST, although the socket is there: it has not made the book whole for long."""
     REST_ONLY = auto()
@@ -65,9 +65,9 @@ DOUBTFUL = frozenset(
 REST_ALONE = frozenset(
     {Trust.UNSEEN, Trust.OFFLINE, Trust.REST_ONLY, Trust.REST_ONLY_DOUBTED, Trust.REST_OVERRIDES}
 )
-"""The book is REST's, whatever the socket sends; REST is asked again before it is stale."""
+"""The book is REST's, whatever the socket sends; REST is queried again before it is stale."""
 IN_DOUBT = frozenset({Trust.DOUBTED, Trust.DOUBTED_OFFLINE})
-"""The next snapshot decides; REST is asked for one."""
+"""The next snapshot decides; a snapshot is fetched over REST."""
 
 _T, _E = Trust, BookEvent
 

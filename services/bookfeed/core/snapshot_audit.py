@@ -1,9 +1,9 @@
 """Compare a book that the socket keeps with a snapshot over REST. Pure.
 
 Best prices say nothing of the levels behind them, and a connection that answers pings may bring
-nothing for hours. So REST is asked now and then, and its book has to be one that ours was between
+nothing for hours. So REST is queried now and then, and its book has to be one that ours was between
 some time before the question and some time after the answer: both tell the same story, one a
-little later than the other. Where REST's hash was heard, it says which of those states is meant.
+little later than the other. Where REST's hash was received, it says which of those states is meant.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from zlib import crc32
 from services.bookfeed.core.book import Book
 
 LEAD_MS = 500
-"""How long states are kept before REST is asked, since its answer may be a little old."""
+"""How long states are kept before REST is queried, since its answer may be a little old."""
 GRACE_MS = 2_000
 """How long the socket may be behind REST."""
 _STEPS_MAX = 5_000
@@ -148,7 +148,7 @@ def is_quiet(now_ms: int, *, moved_ms: int, queried_ms: int, quiet_ms: int) -> b
 
     Args:
         now_ms: the present.
-        moved_ms: when it last told of one of its books.
+        moved_ms: when it last reported one of its books.
         queried_ms: when it was questioned last.
         quiet_ms: how long it may say nothing.
     """

@@ -84,7 +84,7 @@ def refusal(lot: Lot, shares_micros: int, *, at_rest: bool) -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wallet:
-    """The shares of an asset in a wallet, as insiders-api has told, and those of its lots."""
+    """The shares of an asset in a wallet, as insiders-api has reported, and those of its lots."""
 
     wallet_micros: int
     condition_id: str

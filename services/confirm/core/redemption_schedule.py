@@ -19,7 +19,7 @@ _FOLLOWS = {
 
 
 def follows(state: RedemptionState, answer: RedemptionAnswer) -> RedemptionState:
-    """Return where a redemption stands after what was heard; the same when nothing is known
+    """Return where a redemption stands after what was received; the same when nothing is known
     better."""
     target = _FOLLOWS.get(answer, state)
     return target if (state, target) in TRANSITIONS else state

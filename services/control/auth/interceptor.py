@@ -64,7 +64,7 @@ class TokenInterceptor(Admission):
     async def intercept_service(
         self, continuation: Continuation, handler_call_details: grpc.HandlerCallDetails
     ) -> Handler | None:
-        """Find the person of an access token before the call is judged; its handler is told."""
+        """Find the person of an access token before the call is judged; its handler gets them."""
         method = handler_call_details.method
         metadata = handler_call_details.invocation_metadata
         _person.set(None)
@@ -78,7 +78,7 @@ class TokenInterceptor(Admission):
     def refused(
         self, error: TradingError, method: str, metadata: Metadata, address: str
     ) -> TradingError:
-        """Count a refusal by address and write it down; who comes too often is told that."""
+        """Count a refusal by address and write it down; who comes too often gets that answer."""
         if isinstance(error, Unauthenticated):
             try:
                 self._limiter.refused(address)

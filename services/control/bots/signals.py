@@ -112,7 +112,7 @@ class Signals:
         """Keep a signal, once; return it as it is kept.
 
         Args:
-            new: what is told.
+            new: what is reported.
             actor: the id of the caller's token.
 
         Raises:

@@ -19,7 +19,7 @@ def state(*, live: bool, leaving: bool, draining: bool, wallets: int) -> EngineS
     """Return where an engine stands.
 
     Args:
-        live: its process was heard of within its lease.
+        live: its process has reported within its lease.
         leaving: its process is about to end.
         draining: a person wants it drained.
         wallets: that it has.

@@ -155,7 +155,7 @@ async def keep(store: Store, risk: Risk) -> None:
         try:
             await look(store, risk)
         except Unavailable:
-            pass  # told by this process's own health
+            pass  # reported by this process's own health
         except Exception as error:  # noqa: BLE001 - the next look is soon
             _log.error("bots not looked at", exc_info=error)
         await asyncio.sleep(LOOK_SECONDS)

@@ -24,7 +24,7 @@ class Outcome:
     lots_micros: int
     """Of all lots of the wallet."""
     wallet_micros: int | None
-    """As insiders-api told when nothing was booked since; None: it has not."""
+    """As insiders-api reported when nothing was booked since; None: it has not."""
 
 
 class Drift:
@@ -36,7 +36,7 @@ class Drift:
     async def page(
         self, subscription: Row, after: tuple[str, str], limit: int
     ) -> tuple[list[Outcome], datetime | None]:
-        """Outcomes by (market, outcome), after such a key; and when the wallet was told last.
+        """Outcomes by (market, outcome), after such a key; and when the wallet was polled last.
 
         Args:
             subscription: its row.

@@ -85,7 +85,7 @@ group by c.asset_id, 2, 5 having sum(c.size_micros) <> 0
 order by 1, 2, 5;
 
 -- name: wallet
--- When insiders-api told of a wallet last; null when something was booked since.
+-- When insiders-api reported a wallet last; null when something was booked since.
 select b.polled_at from follower_balance b
 where b.follower_proxy = %(proxy)s and b.moves = b.polled_moves;
 

@@ -34,7 +34,7 @@ where r.released_at is null and r.follower_proxy = %(wallet)s and r.asset_id = %
   and o.subscription_id is null;
 
 -- name: manual_unsettled
--- Shares of a manual lot that exits have sold and of which nobody has told yet that they are settled.
+-- Shares of a manual lot that exits have sold and of which nobody has reported yet that they are settled.
 -- After ten minutes they are, or came back, whoever tells of it or not.
 select coalesce(sum(f.size_micros), 0)::bigint as unsettled_micros
 from orders o join fill f using (order_key)

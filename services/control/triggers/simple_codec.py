@@ -22,7 +22,7 @@ KINDS = (TriggerType.TAKE_PROFIT, TriggerType.STOP_LOSS)
 """The only ones that have this shape."""
 _STEP_MICROS = 10_000
 _SHARES_MICROS = 10**15
-"""As many cannot be told in shares either."""
+"""As many cannot be reported in shares either."""
 _STATUSES = {
     TriggerStatus.WAITING: "pending",
     TriggerStatus.ARMED: "pending",

@@ -55,8 +55,8 @@ class Triggers:
 
         Raises:
             NotFound: the wallet has no such subscription.
-            InvalidField: the lot is of another market, or exits are selling more than is told, or
-                the wallet belongs to another user or wallet id.
+            InvalidField: the lot is of another market, or exits are selling more than is reported,
+                or the wallet belongs to another user or wallet id.
             RequestIdReused: the key came with another request.
         """
         async with self._store.change(caller, SOURCE) as change:

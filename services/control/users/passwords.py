@@ -15,7 +15,7 @@ _HASHER = PasswordHasher(time_cost=1, memory_cost=46 * 1024, parallelism=1)
 """OWASP's first choice: 46 MiB, one pass."""
 _AT_ONCE = 2
 _WAITING = 32
-"""Hashes that are computed or wait; whoever comes then is told to come again."""
+"""Hashes that are computed or wait; whoever comes then has to come again."""
 _WORDS = 16
 
 

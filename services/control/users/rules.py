@@ -34,7 +34,7 @@ def exchanges(role: Role, given: Sequence[str]) -> list[str]:
 
 
 def check_new_password(name: str, old: str, new: str) -> None:
-    """Let a new password on. Raises InvalidField; nothing of either is told."""
+    """Let a new password on. Raises InvalidField; nothing of either is reported."""
     if new == old:
         raise refuse("newPassword", "another one than the password")
     if name in new.lower() and len(new) - len(name) < _REST:

@@ -32,7 +32,7 @@ class LoginServicer(pb_grpc.LoginServiceServicer):
     Args:
         logins: begin and refresh them.
         users: as they are stored.
-        deployment: whose keys are told; None: there are none.
+        deployment: whose keys are shown; None: there are none.
     """
 
     def __init__(self, logins: Logins, users: Users, deployment: access.Deployment | None) -> None:

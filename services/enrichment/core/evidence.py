@@ -1,6 +1,6 @@
 """Judge whether a leader's record is evidence: a gate, since the size of a score predicts nothing.
 
-Pure. A leader with a gap is shown and told about, and comes after all who have none.
+Pure. A leader with a gap is shown, and comes after all who have none.
 """
 
 from __future__ import annotations

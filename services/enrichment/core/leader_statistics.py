@@ -2,7 +2,7 @@
 
 Before it: what he did, his markets' resolutions, marks and recorded books. After it: a document
 that REST ranks by and the router filters by. `formulas` has the ratios and their sources, `account`
-books profit. Nothing is a guess: what is not known is None, and told.
+books profit. Nothing is a guess: what is not known is None, and reported.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Rows of the analytical store, out of events, claims and books. Pure.
 
-Before it: the log of events and the router's journal, as they are told. After it: `recorder`, which
+Before it: the log of events and the router's journal, as they are read. After it: `recorder`, which
 writes them; a row that comes twice has the same key.
 """
 

@@ -150,7 +150,7 @@ def _(row: Booked) -> Iterator[_Draft]:
             yield _of_order(kind, row.order, data)
         return
     if row.kind not in _FILLS:
-        return  # a final fill was told when it was matched
+        return  # a final fill was reported when it was matched
     fill = FillData(
         trade_id=row.trade_id,
         size=to_text(row.size_micros),
@@ -353,7 +353,7 @@ def _(row: WebhookChanged) -> Iterator[_Draft]:
 
 
 def _origin(url: str) -> str:
-    # Every endpoint is told of every other one, and a path may be all that keeps strangers out.
+    # Every endpoint gets events of every other one, and a path may be all that keeps strangers out.
     parts = urlsplit(url)
     return f"{parts.scheme}://{parts.netloc}"
 

@@ -93,7 +93,7 @@ class TriggerData(Payload, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class LeaderTradeData(Payload, frozen=True, kw_only=True):
-    """A row of a leader's transaction, as the venue told it."""
+    """A row of a leader's transaction, as the venue reported it."""
 
     leader: str
     leader_tx: str

@@ -196,7 +196,7 @@ class RiskMoved(Source, frozen=True, kw_only=True):
 
 
 class BotOrderMoved(Source, frozen=True, kw_only=True):
-    """A transition of a bot's order that readers are told of; amounts are decimal texts."""
+    """A transition of a bot's order that readers are notified of; amounts are decimal texts."""
 
     bot: BotFacts
     order_id: str
@@ -260,7 +260,7 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class LeaderFill(msgspec.Struct, frozen=True, kw_only=True):
-    """A row of a leader's trade, as the feed told it."""
+    """A row of a leader's trade, as the feed reported it."""
 
     leader_tx: str
     leader: str

@@ -2,10 +2,10 @@
 
 `sender` and `slow_path` ask it for each step. CONCLUDED and ABANDONED are final: each attempt ends
 in exactly one of them, once. After a kill -9 in any other state the attempt's lease runs out, its
-order becomes UNKNOWN, and confirm asks insiders-api for its key. In NEW, WAITING and READY no byte
-has left; in HELD none has, or what left was provably not taken; in SENT, ANSWERED and POSTING the
-order may exist. CONCLUDED is durable when the recorder has written it. An attempt that is not its
-order's first goes from HELD to POSTING only by a fresh answer that one key is one order.
+order becomes UNKNOWN, and confirm queries insiders-api for its key. In NEW, WAITING and READY no
+byte has left; in HELD none has, or what left was provably not taken; in SENT, ANSWERED and POSTING
+the order may exist. CONCLUDED is durable when the recorder has written it. An attempt that is not
+its order's first goes from HELD to POSTING only by a fresh answer that one key is one order.
 """
 
 from __future__ import annotations

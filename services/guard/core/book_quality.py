@@ -48,7 +48,7 @@ class BadBooks:
         return True
 
     def unbearable(self, now_ms: int) -> list[str]:
-        """Return assets whose books have been bad for long enough by now; each is told once."""
+        """Return assets whose books have been bad for long enough by now; each is reported once."""
         until_ms = now_ms - self._patience_ms
         found = [asset_id for asset_id in self._borne if self._since_ms[asset_id] <= until_ms]
         self._borne.difference_update(found)

@@ -43,7 +43,7 @@ class DustLots:
         return self._pauses.rests(_name(trigger_id, size), now_ms)
 
     def rested(self, now_ms: int) -> list[str]:
-        """Return the triggers whose pause is over; each is told once."""
+        """Return the triggers whose pause is over, each once."""
         found = [who for who, name in self._resting.items() if not self._pauses.rests(name, now_ms)]
         for trigger_id in found:
             del self._resting[trigger_id]

@@ -83,7 +83,7 @@ class _Asset:
     reach: _Reach | None = None
     """None: it has to be computed anew."""
     shown: dict[int, Curve] = field(default_factory=dict)
-    """By class of sizes, bids whose new peaks were told of all trailing stops as they are."""
+    """By class of sizes, bids whose new peaks were reported of all trailing stops as they are."""
 
     def reached_at(self) -> _Reach:
         """Return what a book must come to, computed anew where it has to be."""
@@ -166,9 +166,9 @@ class TriggerIndex:
         return iter(()) if asset is None else self._risen(asset, book, {})
 
     def new_peaks(self, book: Book) -> list[NewPeak]:
-        """Return the same, but for what is no higher than it was told before: whoever asks keeps
-        that for as long as its trigger stays as it is. While peaks are recorded many books show no
-        more."""
+        """Return the same, but for what is no higher than it was reported before: whoever asks
+        keeps that for as long as its trigger stays as it is. While peaks are recorded many books
+        show no more."""
         asset = self._good(book)
         return [] if asset is None else list(self._risen(asset, book, asset.shown))
 

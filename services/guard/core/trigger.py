@@ -22,7 +22,7 @@ from tradingtools.domain.trigger_types import Rung, TriggerType
 RISING = frozenset({TriggerType.TAKE_PROFIT, TriggerType.LADDER})
 """These fire at a price or above it, all other priced ones at it or below it."""
 REPORTED_MICROS = 10_000
-"""The history tells a peak that is so far above the last one it told: a cent."""
+"""The history shows a peak that is so far above the last one it showed: a cent."""
 
 
 Tick = tuple[int, int]

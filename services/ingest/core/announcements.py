@@ -1,9 +1,9 @@
 """Remember what was published of each transaction, to publish nothing twice.
 
-Catch-up finds again what the feed has told, each time it looks. Readers compare the totals of both
-sources, so of a trade whose rows come to no more than was told, nothing is told again. What is kept
-back is told with the first row that says more: a total without it would be too low. Before:
-`merge`. After: the publisher.
+Catch-up finds again what the feed has published, each time it looks. Readers compare the totals of
+both sources, so of a trade whose rows come to no more than was published, nothing is published
+again. What is kept back is published with the first row that says more: a total without it would be
+too low. Before: `merge`. After: the publisher.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ class _Trade:
     facts: dict[tuple[Source, RowKey], Fact] = field(default_factory=dict)
     """The newest of equal rows."""
     kept_back: dict[RowKey, Fact] = field(default_factory=dict)
-    """Of catch-up, not told."""
+    """Of catch-up, not published."""
     announced: int = 0
-    """Shares, 1e-6: the greatest total of a source that was told."""
+    """Shares, 1e-6: the greatest total of a source that was published."""
     weighed: bool = False
-    """Whether what the leader is worth was told with it."""
+    """Whether what the leader is worth was published with it."""
 
     def total(self, source: Source) -> int:
         return sum(
@@ -52,7 +52,8 @@ class Announcements:
         trade.weighed = trade.weighed or fact.equity is not None
 
     def to_announce(self, facts: Iterable[Fact]) -> list[Fact]:
-        """Return those facts that catch-up has found and that are to be told, in their order."""
+        """Return those facts that catch-up has found and that are to be published, in their
+        order."""
         trades: dict[int, _Trade] = {}
         for fact in facts:
             trade = self._note(fact)
@@ -67,7 +68,7 @@ class Announcements:
         return news
 
     def remembered(self) -> list[Fact]:
-        """Return everything that is remembered: a reader has lost what he was told."""
+        """Return everything that is remembered: a reader has lost what was published to him."""
         return [
             fact
             for trades in self._trades.values()

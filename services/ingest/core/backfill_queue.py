@@ -1,7 +1,7 @@
 """Queue facts behind live trades: each leader's in order, leaders by turns.
 
 A leader with twenty thousand of them holds up nobody else's, and what waits already is not put
-again: two readers that have lost the same are told it once. Pure.
+again: two readers that have lost the same get it once. Pure.
 """
 
 from __future__ import annotations

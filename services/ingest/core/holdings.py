@@ -92,7 +92,7 @@ class Holdings:
         Args:
             baseline: shares of each asset, 1e-6.
             contained: by asset and transaction, the net shares that the baseline contains already.
-            settled: transactions that the baseline contains whole, whatever more is told of them.
+            settled: transactions that the baseline contains whole, whatever more comes of them.
         """
         self._baseline = baseline
         self._contained = contained

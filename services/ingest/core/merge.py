@@ -5,8 +5,8 @@ rows are counted per source, a source being one connection's one topic, and sour
 the maximum, never the sum: the result depends on neither order nor repetition. The Data API is
 counted apart, because it may round differently; whoever reads the facts compares totals.
 
-Memory holds recent transactions only. Forgetting one is harmless: its rows would be told again,
-and a fact told twice changes nothing.
+Memory holds recent transactions only. Forgetting one is harmless: its rows would be published
+again, and a fact published twice changes nothing.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class Fact:
     """A transaction holds at least ``count`` rows equal to ``row``.
 
     ``held_before`` is what the leader held of the asset before the transaction, 1e-6 shares, None
-    when that is unknown. ``found`` says that catch-up knows more of it than the feed has told.
+    when that is unknown. ``found`` says that catch-up knows more of it than the feed has published.
     """
 
     row: TradeRow
@@ -47,7 +47,7 @@ class Merger:
     Args:
         keep_ms: how long a transaction is remembered after its last row.
         capacity: how many transactions are remembered at most.
-        forgotten: told the leader and the hash of one that is remembered no more.
+        forgotten: called with the leader and the hash of one that is remembered no more.
     """
 
     def __init__(

@@ -172,7 +172,7 @@ class Inputs:
 
 
 class Encoder:
-    """Makes judgements of plans; each version of a subscription is told once."""
+    """Makes judgements of plans; each version of a subscription is recorded once."""
 
     def __init__(self) -> None:
         self._encode = msgspec.msgpack.Encoder().encode

@@ -45,7 +45,7 @@ def wallet_quiet(tx: Transaction, values: Row) -> list[Row]:
 
 
 def put_balance(tx: Transaction, values: Row) -> list[Row]:
-    """Return what insiders-api told, unless the wallet was moved meanwhile."""
+    """Return what insiders-api reported, unless the wallet was moved meanwhile."""
     row = tx.get("follower_balance", values["follower_proxy"])
     if row is not None and row["moves"] == values["moves"]:
         tx.update(

@@ -122,7 +122,7 @@ def due_redemptions(tx: Transaction, _values: Row) -> list[Row]:
 
 
 def move_redemption(tx: Transaction, values: Row) -> list[Row]:
-    """Return what was heard of a redemption."""
+    """Return what was received of a redemption."""
     row = tx.get("redemption", values["redeem_key"])
     if row is not None and row["state"] == str(values["before"]):
         paid = values["paid_micros"]

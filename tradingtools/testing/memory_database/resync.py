@@ -28,7 +28,7 @@ def open_resyncs(tx: Transaction, _values: Row) -> list[Row]:
 
 
 def leader_holdings(tx: Transaction, values: Row) -> list[Row]:
-    """Return what a leader is worth, and when that was told."""
+    """Return what a leader is worth, and when that was reported."""
     account, resync = tx.get("leader_account", values["leader"]), tx.get("resync", values["id"])
     if account is None or resync is None:
         return []

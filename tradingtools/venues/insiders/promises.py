@@ -1,4 +1,4 @@
-"""Ask insiders-api what it promises."""
+"""Query insiders-api what it promises."""
 
 from __future__ import annotations
 

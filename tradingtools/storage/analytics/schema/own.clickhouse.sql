@@ -3,7 +3,7 @@
 
 create database if not exists tradingtools;
 
--- The log of events as it is told (docs/events.md).
+-- The log of events as it is published (docs/events.md).
 create table if not exists tradingtools.events (
     number Int64, id String, type LowCardinality(String), subject String, at_ms Int64,
     traceparent String, data String

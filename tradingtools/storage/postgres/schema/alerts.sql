@@ -43,7 +43,7 @@ create table alert_message (
 );
 
 -- A message on its way to one target. SENDING is durable before the first byte leaves: who finds it
--- after a crash says that it may have been told before.
+-- after a crash says that it may have been reported before.
 create table alert_delivery (
     message_id text not null references alert_message,
     target     text not null,

@@ -115,7 +115,7 @@ create table bot_order (
 create index bot_order_unsettled on bot_order (bot_id) where not settled;
 create index bot_order_bot on bot_order (bot_id, created_at, order_id);
 
--- Transitions of orders that people are told of: no row for each quote that comes and goes.
+-- Transitions of orders that people are notified of: no row for each quote that comes and goes.
 create table bot_order_event (
     event_seq     bigint primary key default log_number(),
     order_id      text not null,

@@ -50,7 +50,7 @@ create table resync (
     -- What is to be done, in order, a line an outcome; outcomes beyond the bound are counted.
     lines           jsonb not null default '[]',
     omitted         integer not null default 0 check (omitted >= 0),
-    -- When the leader's holdings were told that the lines are about.
+    -- When the leader's holdings were reported that the lines are about.
     leader_told_at  timestamptz,
     -- Why it is stale.
     detail          text not null default '',

@@ -17,7 +17,7 @@ create table lot (
     updated_at     timestamptz not null default clock_timestamp(),
     resolved_size_micros   bigint not null default 0,
     payout_micros          bigint not null default 0,
-    -- Shares that a caller has told of, net of what was taken back; no order of ours bought them.
+    -- Shares that a caller has reported, net of what was taken back; no order of ours bought them.
     by_hand_micros         bigint not null default 0,
     -- What those of them had cost that were adopted; part of what was bought for.
     by_hand_cost_micros    bigint not null default 0,
@@ -38,7 +38,7 @@ create table lot_entry (
     follower_proxy text not null,
     asset_id       text not null,
     origin         text not null,
-    -- Null: a caller has told of the shares.
+    -- Null: a caller has reported the shares.
     order_key      text references orders,
     trade_id       text not null,
     size_micros    bigint not null check (size_micros >= 0),
@@ -150,7 +150,7 @@ create table lot_correction (
     -- What it holds, and what that has cost, from then on.
     shares_micros  bigint not null check (shares_micros >= 0),
     left_micros    bigint not null check (left_micros >= 0),
-    -- What insiders-api told that the wallet holds; null: an operator has decided.
+    -- What insiders-api reported that the wallet holds; null: an operator has decided.
     held_micros    bigint,
     lot_request_id bigint unique references lot_request,
     corrected_at   timestamptz not null default clock_timestamp(),
@@ -203,7 +203,7 @@ create table follower_balance (
 );
 create index follower_balance_changed on follower_balance (changed_at);
 
--- Shares as insiders-api told at `polled_at`, whoever bought them.
+-- Shares as insiders-api reported at `polled_at`, whoever bought them.
 create table follower_position (
     follower_proxy text not null references follower_balance,
     asset_id       text not null,

@@ -19,7 +19,7 @@ create table subscription (
     created_at         timestamptz not null default clock_timestamp(),
     updated_at         timestamptz not null default clock_timestamp(),
     -- All other settings as one value (tradingtools/domain/copy_settings.py): a name that is not
-    -- there is absent, what equals the default is not stored. Nobody asks the database by them.
+    -- there is absent, what equals the default is not stored. Nobody queries the database by them.
     settings           jsonb not null default '{}',
     -- What guards each of its positions.
     triggers           jsonb not null default '{}' check (jsonb_typeof(triggers) = 'object'),

@@ -290,7 +290,7 @@ begin
                      where i.id not in (select g.id from good g)), '[]');
 end $$;
 
--- Rows follow their records, and tell of a peak that is so far above the last one that was told.
+-- Rows follow their records, and report a peak that is so far above the last one that was reported.
 create function fold_peaks(
     p_ids text[], p_peaks bigint[], p_stops bigint[], p_reported_micros bigint
 ) returns integer language plpgsql as $$

@@ -88,7 +88,7 @@ create table wallet_signature (
     digest    bytea not null,
     engine    text not null,
     epoch     bigint not null,
-    -- Of the process that asked, as the kernel told it.
+    -- Of the process that asked, as the kernel reported it.
     pid       integer not null,
     uid       integer not null,
     signed_at timestamptz not null default clock_timestamp(),
