@@ -125,6 +125,15 @@ def test_nobody_prints_and_nobody_catches_everything() -> None:
     assert found == []
 
 
+def test_contracts_of_imports_name_every_venue() -> None:
+    contracts = (ROOT / ".importlinter").read_text()
+    folders = {path.parent.name for path in (ROOT / "tradingtools/venues").glob("*/__init__.py")}
+    for contract in ("forbidden_modules =\n    tradingtools.storage", "contract:venues]"):
+        _, _, rest = contracts.partition(contract)
+        named = set(re.findall(r"^    tradingtools\.venues\.(\w+)$", rest.partition("\n[")[0], re.M))
+        assert folders <= named, contract
+
+
 def test_nothing_is_left_to_do() -> None:
     marks = re.compile(r"\b(TODO|FIXME|XXX)\b")
     assert [_name(path) for path in SOURCES if marks.search(path.read_text())] == []

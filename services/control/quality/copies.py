@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import assert_never
 
 from tradingtools.domain.copy_settings import Tier
 from tradingtools.domain.money import MICROS
@@ -240,6 +241,8 @@ class Sizing:
                 money = self._tiered(leader_micros)
             case SizingMode.PROPORTIONAL:
                 money = None
+            case mode:
+                assert_never(mode)
         if money is None:
             return None
         if self.multiplier_micros is not None:
