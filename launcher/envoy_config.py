@@ -377,7 +377,7 @@ def _local_replies() -> list[dict[str, Any]]:
     ]
 
 
-def _as_control_says(body: dict[str, Any]) -> str:
+def _error_body(body: dict[str, Any]) -> str:
     """The bytes that control would answer with: nobody has to tell the two apart."""
     return json.dumps(body, separators=(",", ":"))
 
@@ -404,7 +404,7 @@ def _reply(status: int, code: int, reason: str, sentence: str) -> dict[str, Any]
             }
         },
         "body_format_override": {
-            "text_format_source": {"inline_string": _as_control_says(body).replace("%", "%%")},
+            "text_format_source": {"inline_string": _error_body(body).replace("%", "%%")},
             "content_type": "application/json",
         },
     }

@@ -39,7 +39,7 @@ async def trace(pool: Pool, order_keys: Sequence[str]) -> None:
         cursor = await connection.execute(QUERIES["exits_traced"], {"keys": list(order_keys)})
         rows = await cursor.fetchall()
     for row in rows:
-        telemetry.past_span(
+        telemetry.record_span(
             "guard.exit",
             row["traceparent"],
             row["received_ns"],

@@ -119,5 +119,5 @@ class LogWriter:
             _written.add(count, {"type": kind})
         for event in events:
             _lag.observe_ns(now_ns - round(event.at.timestamp() * 1e9), "", event.traceparent)
-        if telemetry.traced() and (keys := exits.ended(rows)):
+        if telemetry.is_tracing() and (keys := exits.ended(rows)):
             await exits.trace(self._pool, keys)

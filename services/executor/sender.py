@@ -240,7 +240,7 @@ class Sender:
         attempt = post.attempt
         trace = attempt.origin.traceparent
         if answer is not None:
-            trace = telemetry.past_span(
+            trace = telemetry.record_span(
                 "executor.submit", trace, answer.first_byte_ns, answer.answered_ns,
                 order=attempt.order.order_key,
             )  # fmt: skip

@@ -14,7 +14,7 @@ from services.guard import store
 from services.guard.claiming import Claims, Outcome, Row, as_it_is
 from services.guard.core import exit_outcome, history_text
 from services.guard.core import trigger as judging
-from services.guard.core.exit_outcome import Ended, Next
+from services.guard.core.exit_outcome import Ended, NextStep
 from services.guard.core.trigger import Trigger
 from services.guard.store import TriggerChange
 from tradingtools.domain import exit_price
@@ -70,18 +70,18 @@ class ExitLifecycle:
         sold = total["sold_micros"]
         trigger = structs.replace(store.trigger(row), sold_micros=sold)
         step = exit_outcome.after_exit(self._ended(trigger, order, lot, total))
-        if step is not Next.NOTHING and await store.begun_anew(pipeline, row):
+        if step is not NextStep.NOTHING and await store.begun_anew(pipeline, row):
             return self._over(pipeline, trigger, row, total, "a new position has begun")
-        if exit_outcome.taken_back(step, exit_of=row["exit_of"], exiting=row["exiting"]):
+        if exit_outcome.is_withdrawn(step, exit_of=row["exit_of"], exiting=row["exiting"]):
             return self._over(pipeline, trigger, row, total, "the subscription was resumed")
-        if step is Next.SLICE and lot is not None:
+        if step is NextStep.SLICE and lot is not None:
             return await self._next_slice(pipeline, row, lot, order, total)
         # What comes back of another's sale it has to sell as well.
-        if step is Next.DONE and await store.unsettled(pipeline, row, besides=trigger.id):
+        if step is NextStep.DONE and await store.unsettled(pipeline, row, besides=trigger.id):
             return as_it_is(row)
-        if step in (Next.DONE, Next.RUNG):
-            return await _end(pipeline, trigger, row, lot, total, more=step is Next.RUNG)
-        if step is Next.REARM:
+        if step in (NextStep.DONE, NextStep.RUNG):
+            return await _end(pipeline, trigger, row, lot, total, more=step is NextStep.RUNG)
+        if step is NextStep.REARM:
             change = TriggerChange(
                 status=TriggerStatus.ARMED,
                 detail=f"nothing was sold: {order['reason']}",

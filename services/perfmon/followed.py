@@ -51,17 +51,17 @@ class Followed:
     stepped_ms: int | None = None
     """When the last step was taken."""
     standing: Standing | None = None
-    brought: Figures = NOTHING
+    transferred: Figures = NOTHING
     """By how much shares that came or went without an order have moved the account's result."""
     kept: PerformanceState | None = None
     """The state that is to be written."""
     durable: PerformanceState | None = None
     """The state that was written last."""
     pending: Pending | None = None
-    doubted_ms: int | None = None
+    doubt_since_ms: int | None = None
     """Since when something is in doubt."""
     acting: bool = False
-    calm: bool = False
+    is_settled: bool = False
     """A look has changed nothing, and nothing but marks has come since."""
     bounds: Bounds | None = None
     """None: to be computed."""
@@ -70,7 +70,7 @@ class Followed:
 
     def take(self, row: Row) -> None:
         """Take over what control says of it."""
-        self.calm = False
+        self.is_settled = False
         before = (self.version, self.ordinal, self.baseline)
         self.rules = from_json(row["performance"])
         self.version, self.ordinal = row["version"], row["performance_actions"]
@@ -83,7 +83,7 @@ class Followed:
 
     def take_step(self, row: Row) -> None:
         """Take over the last step of its scale, of the present baseline."""
-        self.calm = False
+        self.is_settled = False
         own = row["step_baseline"] == self.baseline
         self.anchor_micros = row["anchor_micros"] if own else None
         self.stepped_ms = row["stepped_ms"] if own else None
@@ -106,18 +106,18 @@ class Followed:
     @property
     def low_micros(self) -> int:
         """Return the lower bound of the result that is judged."""
-        return self.account.low_micros - self.brought.low_micros
+        return self.account.low_micros - self.transferred.low_micros
 
     @property
     def high_micros(self) -> int:
         """Return the upper one."""
-        return self.account.high_micros - self.brought.high_micros
+        return self.account.high_micros - self.transferred.high_micros
 
     def follow_flows(self) -> bool:
         """Take over what has come or gone without an order; returns whether its standing moves."""
         at = self.judged_from
         if at is None:
-            self.brought = NOTHING
+            self.transferred = NOTHING
             return False
         flows, came = self.account.flows, {}
         pending = NOTHING
@@ -133,7 +133,7 @@ class Followed:
                     pending = pending.plus(by)
         if came:
             at = self.standing = moved(at, came)
-        self.brought = pending.plus(same(at.brought_micros))
+        self.transferred = pending.plus(same(at.brought_micros))
         return bool(came)
 
     def facts(self, day: str, money: Money | None) -> Facts:
@@ -142,9 +142,9 @@ class Followed:
         if money is not None and self.wallet is not None and not self.wallet.doubtful:
             equity = money.cash_micros + self.wallet.value_micros
         at = self.judged_from
-        brought = 0 if at is None else self.brought.known_micros
+        transferred = 0 if at is None else self.transferred.known_micros
         return Facts(
-            result_micros=self.account.known_micros - brought,
+            result_micros=self.account.known_micros - transferred,
             scope=self.scope,
             baseline=self.baseline,
             session=self.session,
@@ -156,24 +156,24 @@ class Followed:
         )
 
     @property
-    def moved_by_nothing(self) -> bool:
+    def needs_no_look(self) -> bool:
         """Return whether a mark that was taken over asks for no look."""
         account, within = self.account, self.bounds
-        if not self.calm or account.doubtful or account.lasting:
+        if not self.is_settled or account.doubtful or account.lasting:
             return False
         if self.stopped:
             return True
         return within is not None and within.hold(self.low_micros, self.high_micros)
 
     @property
-    def unjudged(self) -> bool:
+    def has_unjudged_rules(self) -> bool:
         """Return whether some rule cannot be judged for want of what is known."""
         at = self.judged_from
         if at is None or self.account.doubtful or self.account.lasting:
             return True
         return self.rules.by_fraction and at.equity_micros is None
 
-    def cooling(self, now_ms: int) -> bool:
+    def in_cooldown(self, now_ms: int) -> bool:
         """Return whether no step up may follow yet."""
         scale = self.rules.profit_scale
         if scale is None or self.stepped_ms is None:
@@ -190,14 +190,14 @@ class Followed:
             day=day,
             scale_micros=self.scale_micros,
             anchor_micros=standing.total_at.result_micros if anchor is None else anchor,
-            cooling=self.cooling(now_ms),
+            in_cooldown=self.in_cooldown(now_ms),
         )
 
     def judged_within(self, case: Case) -> Bounds:
         """Return the bounds of a case, computed anew where something has changed."""
-        if self.bounds is None or self.of_case != (case.day, case.cooling):
+        if self.bounds is None or self.of_case != (case.day, case.in_cooldown):
             self.bounds = judge.bounds(case)
-            self.of_case = (case.day, case.cooling)
+            self.of_case = (case.day, case.in_cooldown)
         return self.bounds
 
 

@@ -172,7 +172,7 @@ class Ledger:
             self._holders.setdefault(asset, set()).add(key)
         account.put(settled, held, clock.now_ms(), flows)
         for one in self.users(key):
-            one.calm = False
+            one.is_settled = False
 
     async def funded_since(self, after: int) -> list[str]:
         """Take over wallets whose money was moved after a control number; returns those."""

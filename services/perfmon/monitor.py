@@ -159,7 +159,7 @@ class Monitor:
             if sizes:
                 worths = {size: worth(book, size) for size in sizes}
                 self._look_at(
-                    one for one in self._ledger.mark(asset, worths) if not one.moved_by_nothing
+                    one for one in self._ledger.mark(asset, worths) if not one.needs_no_look
                 )
                 await asyncio.sleep(0)
 
@@ -242,18 +242,21 @@ class Monitor:
 
     def _rest(self, one: Followed, now_ms: int) -> None:
         """Note the state that a look leaves, and whether another look is needed."""
-        doubt = one.unjudged and not one.stopped
+        doubt = one.has_unjudged_rules and not one.stopped
         if not doubt:
-            one.doubted_ms = None
-        elif one.doubted_ms is None:
-            one.doubted_ms = now_ms
+            one.doubt_since_ms = None
+        elif one.doubt_since_ms is None:
+            one.doubt_since_ms = now_ms
         warned = (
-            one.doubted_ms is not None
-            and now_ms - one.doubted_ms >= self._settings.doubt_seconds * 1000
+            one.doubt_since_ms is not None
+            and now_ms - one.doubt_since_ms >= self._settings.doubt_seconds * 1000
         )
-        cooling = one.cooling(now_ms)
+        in_cooldown = one.in_cooldown(now_ms)
         wanted = judge.state(
-            stopped=one.stopped, warned=warned, cooling=cooling, scale_micros=one.scale_micros
+            stopped=one.stopped,
+            warned=warned,
+            in_cooldown=in_cooldown,
+            scale_micros=one.scale_micros,
         )
         if one.standing is not None and one.kept is not (target := next_state(one.durable, wanted)):
             one.kept = target
@@ -263,8 +266,8 @@ class Monitor:
         else:
             self._in_doubt.discard(one.id)
         settled = one.durable is wanted or one.standing is None
-        one.calm = not (doubt or cooling or one.pending is not None or not settled)
-        if one.calm:
+        one.is_settled = not (doubt or in_cooldown or one.pending is not None or not settled)
+        if one.is_settled:
             self._restless.discard(one.id)
         else:
             self._restless.add(one.id)

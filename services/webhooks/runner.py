@@ -235,7 +235,7 @@ class Runner:
             said = verdict(answer)
         delivery = self._settle(number, event, answer, said)
         if event.traceparent:
-            telemetry.past_span(
+            telemetry.record_span(
                 "webhooks.deliver", event.traceparent, began_ns, clock.now_ns(),
                 endpoint=self.endpoint.id, event=event.id, type=event.type,
                 attempt=delivery.attempt, status=delivery.status, outcome=delivery.outcome,

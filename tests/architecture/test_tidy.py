@@ -130,7 +130,9 @@ def test_contracts_of_imports_name_every_venue() -> None:
     folders = {path.parent.name for path in (ROOT / "tradingtools/venues").glob("*/__init__.py")}
     for contract in ("forbidden_modules =\n    tradingtools.storage", "contract:venues]"):
         _, _, rest = contracts.partition(contract)
-        named = set(re.findall(r"^    tradingtools\.venues\.(\w+)$", rest.partition("\n[")[0], re.M))
+        named = set(
+            re.findall(r"^    tradingtools\.venues\.(\w+)$", rest.partition("\n[")[0], re.M)
+        )
         assert folders <= named, contract
 
 

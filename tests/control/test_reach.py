@@ -21,7 +21,7 @@ from psycopg.rows import dict_row
 from buf.validate import validate_pb2
 from services.control.auth.tokens import Caller, parse_tokens
 from services.control.edge.contract import OWN_SERVICES, PUBLIC_SERVICES, public_routes
-from services.control.edge.reach import ABOUT, Everybody, Resource, Wallet, demand
+from services.control.edge.reach import ABOUT, Everybody, Resource, Wallet, require
 from services.control.edge.seal import Call, seal, unseal
 from tests.control.edge import MANAGE, OPERATE, READ, RunningEdge, StartEdge, digest
 from tests.control.requests import (
@@ -291,10 +291,10 @@ async def test_the_log_of_events_takes_a_wallet_of_the_token() -> None:
     for name in ("ListEventPage", "FollowEvents"):
         kind = getattr(event_service_pb2, f"{name}Request")
         path = f"/tradingtools.v1.EventFeedService/{name}"
-        await demand(frozenset({OWN}), Nobodys(), path, kind(wallet=OWN))
+        await require(frozenset({OWN}), Nobodys(), path, kind(wallet=OWN))
         for request in (kind(), kind(wallet=OTHER)):
             with pytest.raises(NotAllowed, match="wallet: "):
-                await demand(frozenset({OWN}), Nobodys(), path, request)
+                await require(frozenset({OWN}), Nobodys(), path, request)
 
 
 def test_a_seal_ends_with_the_reach_of_its_token() -> None:

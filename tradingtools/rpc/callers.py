@@ -91,7 +91,7 @@ def refuse_unknown_callers(listen: str) -> None:
         raise SettingError(f"TT_ENGINE_OPEN: {listen} is reachable from other machines")
 
 
-def judge(method: str, request: Message, context: Any) -> None:
+def authorize(method: str, request: Message, context: Any) -> None:
     """Let a call of the engine on.
 
     Args:

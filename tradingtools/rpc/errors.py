@@ -116,7 +116,7 @@ class ErrorInterceptor(grpc.aio.ServerInterceptor):
         def read(raw: bytes, context: grpc.aio.ServicerContext[Any, Any]) -> Message:
             request = requests.read(raw, parse, strict=not engine)
             if known:
-                callers.judge(method, request, context)
+                callers.authorize(method, request, context)
             return request
 
         if handler.unary_unary is not None:

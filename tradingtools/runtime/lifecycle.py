@@ -64,7 +64,7 @@ class Lifecycle:
             self._away.add(dependency)
             self.say("degraded", dependency)
 
-    async def last_words(self) -> None:
+    async def flush_logs(self) -> None:
         """Say that the process was told to end, if the database takes it at once."""
         self.say("stopped")
         try:
@@ -119,7 +119,7 @@ async def recorded(process: str, url: str) -> AsyncIterator[None]:
     running = asyncio.create_task(made.run())
     try:
         yield
-        await made.last_words()
+        await made.flush_logs()
     finally:
         _present.remove(made)
         await cancel_all([running])

@@ -63,7 +63,7 @@ def main(
         try:
             uvloop.run(_run(name, settings, run, says=says))
         finally:
-            telemetry.last_words()
+            telemetry.flush_logs()
     except (Startup, SettingError) as error:
         sys.stderr.write(f"{name}: {error}\n")
         raise SystemExit(2) from None

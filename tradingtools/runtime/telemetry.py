@@ -51,7 +51,7 @@ def flush() -> None:
         _flush()
 
 
-def last_words() -> None:
+def flush_logs() -> None:
     """Have what was logged written before the process ends, in a second or not at all."""
     if _lines is not None:
         _lines.drain()
@@ -105,12 +105,12 @@ def span(name: str, traceparent: str = "", **attributes: str | int) -> Iterator[
         yield carrier.get("traceparent", traceparent)
 
 
-def traced() -> bool:
+def is_tracing() -> bool:
     """Return whether spans go anywhere: what only they need need not be found out otherwise."""
     return _traced
 
 
-def past_span(
+def record_span(
     name: str,
     traceparent: str,
     began_ns: int,

@@ -19,46 +19,48 @@ from tradingtools.domain.exchanges import BY_NAME
 
 
 @dataclass(frozen=True, slots=True)
-class Nothing:
+class NoExchange:
     """It is about no exchange, or the handler leaves out what is of others."""
 
 
 @dataclass(frozen=True, slots=True)
-class Only:
+class OneExchange:
     """It is about one exchange."""
 
     exchange: str
 
 
 @dataclass(frozen=True, slots=True)
-class Everything:
+class AllExchanges:
     """It is about all exchanges at once."""
 
 
 @dataclass(frozen=True, slots=True)
-class Named:
+class ExchangeField:
     """A field names the exchange; empty: all."""
 
     field: str
 
 
 @dataclass(frozen=True, slots=True)
-class Instrument:
+class InstrumentField:
     """A field names an instrument, which begins with its exchange; empty: all."""
 
     field: str
 
 
 @dataclass(frozen=True, slots=True)
-class Of:
+class ResourceField:
     """A field names what is of an exchange."""
 
     kind: str
     field: str = "id"
 
 
-About: TypeAlias = Nothing | Only | Everything | Named | Instrument | Of
-COPIES = Only("polymarket")
+About: TypeAlias = (
+    NoExchange | OneExchange | AllExchanges | ExchangeField | InstrumentField | ResourceField
+)
+COPIES = OneExchange("polymarket")
 
 
 def _of(service: str, rows: Mapping[str, About]) -> dict[str, About]:
@@ -71,7 +73,7 @@ def _of(service: str, rows: Mapping[str, About]) -> dict[str, About]:
 
 ABOUT: dict[str, About] = {
     **_of("ControlService", {
-        "GetHealth GetReadiness GetOpenApi GetEngineHealth GetCaller": Nothing(),
+        "GetHealth GetReadiness GetOpenApi GetEngineHealth GetCaller": NoExchange(),
         "CreateSubscription ListSubscriptions GetSubscription UpdateSubscription PauseSubscription"
         " ResumeSubscription DeleteSubscription ListSubscriptionFills ListSubscriptionDecisions":
             COPIES,
@@ -90,51 +92,51 @@ ABOUT: dict[str, About] = {
     }),
     **_of("LeaderService", {"ListLeaders GetLeader": COPIES}),
     **_of("SimulationService", {"GetLeaderSimulation GetBacktest GetSettingsPreview": COPIES}),
-    **_of("EventFeedService", {"ListEventPage FollowEvents": Nothing()}),
+    **_of("EventFeedService", {"ListEventPage FollowEvents": NoExchange()}),
     **_of("WebhookService", {
         "CreateWebhookEndpoint ListWebhookEndpoints GetWebhookEndpoint UpdateWebhookEndpoint"
         " DeleteWebhookEndpoint RotateWebhookSecret TestWebhookEndpoint ListWebhookDeliveries"
-        " ReplayWebhookEvents": Everything(),
+        " ReplayWebhookEvents": AllExchanges(),
     }),
     **_of("WalletService", {
-        "GetSealingKey ListExchanges ListWallets": Nothing(),
-        "CreateWallet": Named("exchange"),
-        "GetWallet DeleteWallet RotateWallet CheckWallet": Of("wallet"),
+        "GetSealingKey ListExchanges ListWallets": NoExchange(),
+        "CreateWallet": ExchangeField("exchange"),
+        "GetWallet DeleteWallet RotateWallet CheckWallet": ResourceField("wallet"),
     }),
     **_of("BotService", {
-        "ListBots": Nothing(),
-        "CreateBot": Of("wallet", "wallet_id"),
+        "ListBots": NoExchange(),
+        "CreateBot": ResourceField("wallet", "wallet_id"),
         "GetBot UpdateBot StartBot StopBot PauseBot ResumeBot ListBotOrders ListBotFills"
-        " SettleBotOrder ExplainBotPosition": Of("bot"),
-        "CreateSignal ListSignals": Instrument("instrument_id"),
+        " SettleBotOrder ExplainBotPosition": ResourceField("bot"),
+        "CreateSignal ListSignals": InstrumentField("instrument_id"),
     }),
     **_of("BotReportService", {
-        "ListStrategies GetStrategy GetPortfolio": Nothing(),
-        "ListBotPositions ListBotPnl ListBotEvents GetBotExplanation": Of("bot"),
+        "ListStrategies GetStrategy GetPortfolio": NoExchange(),
+        "ListBotPositions ListBotPnl ListBotEvents GetBotExplanation": ResourceField("bot"),
     }),
     **_of("RiskService", {
-        "ListRiskLimits GetRiskUsage ListRiskBreaches ListKillSwitches": Nothing(),
-        "SetRiskLimits": Everything(),
-        "SetKillSwitch": Named("exchange"),
-        "GetKillSwitch ClearKillSwitch": Of("kill switch"),
+        "ListRiskLimits GetRiskUsage ListRiskBreaches ListKillSwitches": NoExchange(),
+        "SetRiskLimits": AllExchanges(),
+        "SetKillSwitch": ExchangeField("exchange"),
+        "GetKillSwitch ClearKillSwitch": ResourceField("kill switch"),
     }),
     **_of("BotEngineService", {
-        "ListBotEngines": Nothing(),
-        "DrainBotEngine UndrainBotEngine": Everything(),
+        "ListBotEngines": NoExchange(),
+        "DrainBotEngine UndrainBotEngine": AllExchanges(),
     }),
     **_of("LoginService", {
-        "LogIn Refresh GetLoginKeys LogOut ListSessions DeleteSession": Nothing(),
+        "LogIn Refresh GetLoginKeys LogOut ListSessions DeleteSession": NoExchange(),
     }),
     **_of("UserService", {
-        "CreateUser ListUsers GetUser UpdateUser ResetPassword ListUserEvents": Everything(),
+        "CreateUser ListUsers GetUser UpdateUser ResetPassword ListUserEvents": AllExchanges(),
     }),
     **_of("OperatorService", {
-        "GetOperator": Nothing(),
-        "ListAudit VerifyAudit ListDeadLetters ReplayDeadLetter": Everything(),
+        "GetOperator": NoExchange(),
+        "ListAudit VerifyAudit ListDeadLetters ReplayDeadLetter": AllExchanges(),
         "ListHalts ListBreakers GetOrder ListOrders ListFollowers ListDecisions SetHalt ClearHalt"
         " ResetBreaker ResolveOrder CorrectLot AdoptLot MoveWallet": COPIES,
     }),
-    **_of("FirstAdminService", {"CreateFirstAdmin": Everything()}),
+    **_of("FirstAdminService", {"CreateFirstAdmin": AllExchanges()}),
 }  # fmt: skip
 """By full RPC path."""
 
@@ -146,7 +148,7 @@ class Exchanges(Protocol):
         """Return its exchange, empty when it is of all; None: there is no such resource."""
 
 
-def demand_whole(caller: Caller, method: str) -> None:
+def require_all(caller: Caller, method: str) -> None:
     """Let a call on that no field decides about, on a port whose RPCs are all of that kind.
 
     Raises:
@@ -154,10 +156,10 @@ def demand_whole(caller: Caller, method: str) -> None:
     """
     held = caller.exchanges
     if held is not None:
-        _whole(held, ABOUT.get(method, Everything()))
+        _whole(held, ABOUT.get(method, AllExchanges()))
 
 
-async def demand(caller: Caller, exchanges: Exchanges, method: str, request: Message) -> None:
+async def require(caller: Caller, exchanges: Exchanges, method: str, request: Message) -> None:
     """Let a call on that is about exchanges of the caller alone.
 
     Args:
@@ -174,14 +176,14 @@ async def demand(caller: Caller, exchanges: Exchanges, method: str, request: Mes
     held = caller.exchanges
     if held is None:
         return
-    match ABOUT.get(method, Everything()):
-        case Named(field):
+    match ABOUT.get(method, AllExchanges()):
+        case ExchangeField(field):
             named = str(getattr(request, field))
-            _whole(held, Only(named) if named else Everything())
-        case Instrument(field):
+            _whole(held, OneExchange(named) if named else AllExchanges())
+        case InstrumentField(field):
             exchange, _, _ = str(getattr(request, field)).partition(":")
-            _whole(held, Only(exchange) if exchange else Everything())
-        case Of(kind, field):
+            _whole(held, OneExchange(exchange) if exchange else AllExchanges())
+        case ResourceField(kind, field):
             given = str(getattr(request, field))
             found = await exchanges.exchange_of(kind, given)
             if found is None or not _has(held, found):
@@ -192,9 +194,9 @@ async def demand(caller: Caller, exchanges: Exchanges, method: str, request: Mes
 
 def _whole(held: frozenset[str], about: About) -> None:
     match about:
-        case Nothing():
+        case NoExchange():
             return
-        case Only(exchange):
+        case OneExchange(exchange):
             if not _has(held, exchange):
                 raise NotAllowed(f"the user is no operator of {exchange}")
         case _:

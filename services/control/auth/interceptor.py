@@ -58,7 +58,7 @@ class TokenInterceptor(Admission):
         """Let a call on whose caller may make it. Raises Unauthenticated, NotAllowed."""
         shown, known = _authorization(metadata), _person.get()
         caller = authorize(self._usable(), method, shown, known)
-        exchanges.demand_whole(caller, method)
+        exchanges.require_all(caller, method)
         last_used.note(caller)
 
     async def intercept_service(

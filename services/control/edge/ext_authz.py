@@ -121,8 +121,8 @@ class Gateway(external_auth_pb2_grpc.AuthorizationServicer):
         try:
             method, request = judged.call.method, judged.request
             if judged.followers:
-                await reach.demand(judged.followers, self._owners, method, request)
-            await exchanges.demand(judged.caller, self._owners, method, request)
+                await reach.require(judged.followers, self._owners, method, request)
+            await exchanges.require(judged.caller, self._owners, method, request)
         except TradingError as error:
             self._gate.note(error, address, http)
             raise

@@ -155,7 +155,7 @@ class StoredOwners:
         return str(rows[0]["exchange"]) if rows else None
 
 
-async def demand(followers: frozenset[str], owners: Owners, method: str, request: Message) -> None:
+async def require(followers: frozenset[str], owners: Owners, method: str, request: Message) -> None:
     """Let a request on that is about some of a token's followers, or about none.
 
     Args:

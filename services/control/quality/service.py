@@ -99,7 +99,7 @@ class QualityServicer(pb_grpc.QualityServiceServicer):
     ) -> pb.CopyQuality:
         names = [row["id"] for row in of]
         orders = await self._quality.copies(names, *_time(request))
-        value, tick = await self._worths(orders)
+        value, tick = await self._values(orders)
         made = [copies_codec.copy(row) for row in orders]
         groups = copies.grouped(made, by)
         keys = list(groups) if by == "order" else sorted(groups, reverse=by == "hour")
@@ -139,7 +139,7 @@ class QualityServicer(pb_grpc.QualityServiceServicer):
         names = [row["id"] for row in of]
         orders = await self._quality.copies(names, *_time(request))
         skips = await self._quality.skips(names, *_time(request))
-        value, _ = await self._worths([*orders, *skips])
+        value, _ = await self._values([*orders, *skips])
         sizings = {row["id"]: copies_codec.sizing(row) for row in of}
         unfilled = (copies.of_copy(copies_codec.copy(row)) for row in orders)
         misses = [
@@ -153,7 +153,7 @@ class QualityServicer(pb_grpc.QualityServiceServicer):
         }
         return pb.MissedCopiesReport(**answer)
 
-    async def _worths(self, rows: list[Row]) -> tuple[copies.Worth, copies.TickOf]:
+    async def _values(self, rows: list[Row]) -> tuple[copies.Worth, copies.TickOf]:
         """The worth of shares of the outcomes of rows now, and their ticks."""
         books = await self._quality.books({row["asset_id"] for row in rows})
         payouts = await self._quality.payouts({row["condition_id"] for row in rows})

@@ -82,9 +82,9 @@ def subscription(row: Row) -> Fields:
         "version": row["version"],
         "created_at": row["created_at"],
         "updated_at": row["updated_at"],
-        **settings_codec.described(row),
-        **defaults_codec.described(row),
-        **performance_codec.described(row),
+        **settings_codec.to_fields(row),
+        **defaults_codec.to_fields(row),
+        **performance_codec.to_fields(row),
     }
 
 

@@ -70,7 +70,7 @@ def _ladder(message: control.DefaultTriggers) -> tuple[Gain, ...]:
     return tuple(made)
 
 
-def described(row: Row) -> Fields:
+def to_fields(row: Row) -> Fields:
     """A row's default triggers as fields of a subscription; none are left out."""
     defaults = from_json(row["triggers"])
     if defaults == DefaultTriggers():

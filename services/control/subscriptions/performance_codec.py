@@ -102,7 +102,7 @@ def _name(message: Message, field: str, prefix: str) -> str:
     return str(kind.values_by_number[number].name).removeprefix(prefix)
 
 
-def described(row: Row) -> Fields:
+def to_fields(row: Row) -> Fields:
     """A row's rules, its scale, and who paused it, as fields of a subscription."""
     shown: Fields = {}
     given = from_json(row["performance"])

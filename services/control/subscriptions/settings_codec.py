@@ -215,7 +215,7 @@ _SHOWN: Mapping[str, tuple[str, str, Callable[[Any], Any]]] = {
 """Of what is stored the group and the field, and how its value is written."""
 
 
-def described(row: Row) -> Fields:
+def to_fields(row: Row) -> Fields:
     """A row's settings as fields of a subscription; what is absent is left out."""
     stored = row["settings"]
     groups: Fields = {"sizing": _sizing(row), "limits": _limits(row)}

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from services.control.auth.interceptor import TokenInterceptor
 from services.control.auth.tokens import Caller
 from services.control.users.passwords import Passwords, one_time
-from services.control.users.store import By, NewUser, Users
+from services.control.users.store import ChangedBy, NewUser, Users
 from tradingtools.domain.errors import NotAllowed
 from tradingtools.domain.permissions import Role
 from tradingtools.rpc.admission import address_of
@@ -54,7 +54,7 @@ class FirstAdmin:
         made = Made(f"usr_{secrets.token_hex(16)}", one_time())
         new = NewUser(made.user_id, name, Role.ADMIN, (), b"")
         hash_ = await self._passwords.hashed(made.one_time_password)
-        await self._users.create(new, hash_, By(caller.id, address), first=True)
+        await self._users.create(new, hash_, ChangedBy(caller.id, address), first=True)
         return made
 
 

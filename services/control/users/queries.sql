@@ -171,7 +171,7 @@ select one_time_until from moved;
 -- name: one
 select id, name, role, exchanges, disabled, created_at, changed_at from users where id = %(id)s;
 
--- name: made
+-- name: created_by
 select id, name, role, exchanges, disabled, created_at, changed_at, request_hash
 from users where id = %(id)s;
 

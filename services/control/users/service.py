@@ -14,7 +14,7 @@ from services.control.parsing import refuse
 from services.control.users import access, codec, keys, rules
 from services.control.users.logins import Attempt, Given, Logins
 from services.control.users.passwords import Passwords, one_time
-from services.control.users.store import By, NewUser, Users
+from services.control.users.store import ChangedBy, NewUser, Users
 from tradingtools import clock
 from tradingtools.domain.errors import LimitReached, NotAllowed, NotFound
 from tradingtools.domain.permissions import Permission
@@ -115,7 +115,7 @@ class UserServicer(pb_grpc.UserServiceServicer):
         key = idempotency_key(context)
         user_id = _new_id(caller_of(context), key)
         digest = hashlib.sha256(request.SerializeToString(deterministic=True)).digest()
-        known = None if key is None else await self._users.made(user_id, digest)
+        known = None if key is None else await self._users.created_by(user_id, digest)
         password = ""
         if known is None:
             password = one_time()
@@ -206,8 +206,8 @@ def _administers(caller: Caller) -> bool:
     return Permission.ADMINISTER in caller.may
 
 
-def _by(context: Context) -> By:
-    return By(caller_of(context).id, _address(context))
+def _by(context: Context) -> ChangedBy:
+    return ChangedBy(caller_of(context).id, _address(context))
 
 
 def _address(context: Context) -> str:

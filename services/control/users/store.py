@@ -15,7 +15,7 @@ from tradingtools.domain.permissions import Role
 _SQL = queries("users/queries")
 
 
-class By(NamedTuple):
+class ChangedBy(NamedTuple):
     """The actor of a change, and his address."""
 
     actor: str
@@ -108,7 +108,7 @@ class Users:
         await self._store.write(_SQL["reused"], digest=digest, address=address)
         return None
 
-    async def end(self, session: str, by: By, *, what: str, others: bool) -> bool:
+    async def end(self, session: str, by: ChangedBy, *, what: str, others: bool) -> bool:
         """End a session; return whether it went on.
 
         Args:
@@ -126,20 +126,20 @@ class Users:
         """Return the sessions that go on of a user, or of the caller when ``user_id`` is empty."""
         return await self._store.rows(_SQL["sessions"], user=user_id, actor=actor)
 
-    async def made(self, user_id: str, digest: bytes) -> Row | None:
+    async def created_by(self, user_id: str, digest: bytes) -> Row | None:
         """Return what a request under the same Idempotency-Key has made; None: nothing.
 
         Raises:
             RequestIdReused: it was another request.
         """
-        rows = await self._store.rows(_SQL["made"], id=user_id)
+        rows = await self._store.rows(_SQL["created_by"], id=user_id)
         if rows and bytes(rows[0]["request_hash"]) != digest:
             raise RequestIdReused(
                 "Idempotency-Key: was used with another request", field="Idempotency-Key"
             )
         return rows[0] if rows else None
 
-    async def create(self, new: NewUser, hash_: str, by: By, *, first: bool = False) -> Row:
+    async def create(self, new: NewUser, hash_: str, by: ChangedBy, *, first: bool = False) -> Row:
         """Make a user with a one-time password; return him.
 
         Args:
@@ -159,7 +159,7 @@ class Users:
                 id=new.id, name=new.name, role=new.role, exchanges=list(new.exchanges),
                 request_hash=new.digest, hash=hash_, one_time_s=rules.ONE_TIME_S, first=first,
                 actor=by.actor, address=by.address,
-                detail=_said(new.role, new.exchanges, disabled=False),
+                detail=_described(new.role, new.exchanges, disabled=False),
             )  # fmt: skip
             named = [] if made else await change.rows(_SQL["named"], name=new.name)
         if named:
@@ -169,7 +169,12 @@ class Users:
         return await self.one(new.id)
 
     async def update(
-        self, user_id: str, role: Role | None, given: Sequence[str], disabled: bool | None, by: By
+        self,
+        user_id: str,
+        role: Role | None,
+        given: Sequence[str],
+        disabled: bool | None,
+        by: ChangedBy,
     ) -> Row:
         """Change a user; return him.
 
@@ -206,11 +211,11 @@ class Users:
             await change.rows(
                 _SQL["update"],
                 id=user_id, role=new_role, exchanges=exchanges, disabled=off, actor=by.actor,
-                address=by.address, detail=_said(new_role, exchanges, disabled=off),
+                address=by.address, detail=_described(new_role, exchanges, disabled=off),
             )  # fmt: skip
             return (await change.rows(_SQL["one"], id=user_id))[0]
 
-    async def reset(self, user_id: str, hash_: str, by: By) -> datetime:
+    async def reset(self, user_id: str, hash_: str, by: ChangedBy) -> datetime:
         """Give a one-time password and end the user's sessions; return how long it is good.
 
         Raises:
@@ -244,7 +249,7 @@ class Users:
         return await self._store.rows(_SQL["events"], user=user_id, before=before, limit=limit)
 
 
-def _said(role: Role, exchanges: Sequence[str], *, disabled: bool) -> str:
+def _described(role: Role, exchanges: Sequence[str], *, disabled: bool) -> str:
     of = f" of {', '.join(exchanges) or 'no exchange'}" if role is Role.OPERATOR else ""
     return f"{role}{of}{', disabled' if disabled else ''}"
 

@@ -15,7 +15,7 @@ from tradingtools.domain.money import notional_floor
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Look:
+class AccountSnapshot:
     """An account at an instant, everything up to it included."""
 
     open_cost_micros: int
@@ -39,7 +39,7 @@ class History:
     """A leader's record."""
 
     closings: Sequence[Closing]
-    looks: Mapping[int, Look]
+    snapshots: Mapping[int, AccountSnapshot]
     open_costs: Sequence[tuple[int, int]]
     """Instant and cost of what was held from then on."""
     results: Sequence[Result]
@@ -63,7 +63,7 @@ def history(
         as_of_ms: until when resolutions are known.
     """
     account = Account(markets)
-    looks: dict[int, Look] = {}
+    snapshots: dict[int, AccountSnapshot] = {}
     open_costs: list[tuple[int, int]] = []
     for at_ms, what in _timeline(rows, markets, instants, as_of_ms):
         if isinstance(what, Activity):
@@ -71,11 +71,11 @@ def history(
         elif isinstance(what, Market):
             account.resolve(what, at_ms)
         else:
-            looks[at_ms] = _look(account, marks, at_ms)
+            snapshots[at_ms] = _snapshot(account, marks, at_ms)
         open_costs.append((at_ms, account.open_cost_micros))
     return History(
         closings=account.closings,
-        looks=looks,
+        snapshots=snapshots,
         open_costs=open_costs,
         results=_results(account, markets, as_of_ms),
         unknown_cost_micros=account.unknown_cost_micros,
@@ -106,7 +106,7 @@ def _timeline(
     return [(at_ms, what) for at_ms, _, what in sorted(events, key=lambda event: event[:2])]
 
 
-def _look(account: Account, marks: Marks, at_ms: int) -> Look:
+def _snapshot(account: Account, marks: Marks, at_ms: int) -> AccountSnapshot:
     value, unmarked = 0, 0
     for held in account.holdings():
         price = marks.at(held.asset_id, at_ms)
@@ -114,7 +114,7 @@ def _look(account: Account, marks: Marks, at_ms: int) -> Look:
             unmarked += 1
         else:
             value += notional_floor(held.shares_micros, price)
-    return Look(
+    return AccountSnapshot(
         open_cost_micros=account.open_cost_micros,
         value_micros=None if unmarked else value,
         unmarked=unmarked,

@@ -75,7 +75,7 @@ def leader_statistics(
         by_market[trade.condition_id] += trade.notional_micros
     edge = formulas.shrunk_edge(_weeks(past.results))
     known = any(trade.maker_micros or trade.taker_micros for trade in trades)
-    now = past.looks[as_of_ms]
+    now = past.snapshots[as_of_ms]
     return LeaderStatistics(
         wallet=wallet,
         as_of_ms=as_of_ms,
@@ -170,7 +170,7 @@ def _marked(past: History, realised: int, since_ms: int | None, as_of_ms: int) -
     change = 0
     for at_ms, sign in ((as_of_ms, 1), (since_ms, -1)):
         if at_ms is not None:
-            look = past.looks[at_ms]
+            look = past.snapshots[at_ms]
             if look.value_micros is None:
                 return None
             change += sign * (look.value_micros - look.open_cost_micros)
@@ -240,7 +240,7 @@ def _days(
     found = []
     for day in days:
         total += realised[day]
-        look = past.looks[min(day + DAY_MS - 1, as_of_ms)]
+        look = past.snapshots[min(day + DAY_MS - 1, as_of_ms)]
         found.append(
             Day(
                 day_ms=day,

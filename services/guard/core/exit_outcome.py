@@ -8,7 +8,7 @@ from enum import Enum, auto
 from tradingtools.domain.order_states import FailedKind, OrderState
 
 
-class Next(Enum):
+class NextStep(Enum):
     """The next step of the trigger."""
 
     NOTHING = auto()
@@ -37,7 +37,7 @@ class Ended:
     min_size_micros: int
 
 
-def taken_back(step: Next, *, exit_of: str, exiting: bool) -> bool:
+def is_withdrawn(step: NextStep, *, exit_of: str, exiting: bool) -> bool:
     """Return whether an exit ends here: its loss stop's subscription was resumed meanwhile.
 
     Args:
@@ -45,17 +45,17 @@ def taken_back(step: Next, *, exit_of: str, exiting: bool) -> bool:
         exit_of: the performance action that it sells for; empty: none.
         exiting: its subscription still sells all.
     """
-    return step in (Next.REARM, Next.SLICE) and bool(exit_of) and not exiting
+    return step in (NextStep.REARM, NextStep.SLICE) and bool(exit_of) and not exiting
 
 
-def after_exit(ended: Ended) -> Next:
+def after_exit(ended: Ended) -> NextStep:
     """Decide; what is left below the market's minimum cannot be sold and ends exit or trigger."""
     if ended.state not in (OrderState.CONFIRMED, OrderState.FAILED, OrderState.LOST):
-        return Next.NOTHING
+        return NextStep.NOTHING
     nothing_sent = ended.failed_kind in (FailedKind.UNSENT, FailedKind.UNDONE)
     if nothing_sent and ended.sold_micros == 0:
-        return Next.REARM
+        return NextStep.REARM
     minimum = max(ended.min_size_micros, 1)
     if ended.wanted_micros >= minimum:
-        return Next.SLICE
-    return Next.RUNG if ended.rungs_micros >= minimum else Next.DONE
+        return NextStep.SLICE
+    return NextStep.RUNG if ended.rungs_micros >= minimum else NextStep.DONE

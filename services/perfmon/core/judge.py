@@ -69,7 +69,7 @@ class Case(msgspec.Struct, frozen=True, kw_only=True):
     day: str
     scale_micros: int
     anchor_micros: int
-    cooling: bool
+    in_cooldown: bool
 
 
 class Bounds(msgspec.Struct, frozen=True, kw_only=True):
@@ -102,7 +102,7 @@ def bounds(case: Case) -> Bounds:
         if _stepped(scale, case.scale_micros, Step.STEP_DOWN) != case.scale_micros:
             down = case.anchor_micros - scale.step_micros
         if _stepped(scale, case.scale_micros, Step.STEP_UP) != case.scale_micros:
-            up = None if case.cooling else case.anchor_micros + scale.step_micros
+            up = None if case.in_cooldown else case.anchor_micros + scale.step_micros
     return Bounds(
         floor=_floor(case),
         down_micros=down,
@@ -213,13 +213,13 @@ def sure(pending: Pending | None, confirm_ms: int) -> bool:
     return pending.points[-1].at_ms - pending.points[0].at_ms >= confirm_ms
 
 
-def state(*, stopped: bool, warned: bool, cooling: bool, scale_micros: int) -> PerformanceState:
+def state(*, stopped: bool, warned: bool, in_cooldown: bool, scale_micros: int) -> PerformanceState:
     """Return where the rules of a subscription stand."""
     if stopped:
         return PerformanceState.STOPPED
     if warned:
         return PerformanceState.WARNED
-    if cooling:
+    if in_cooldown:
         return PerformanceState.COOLING
     scaled = scale_micros != UNSCALED_MICROS
     return PerformanceState.SCALED if scaled else PerformanceState.WATCHING

@@ -99,7 +99,16 @@ def same(micros: int) -> Figures:
 class Position:
     """Shares of one outcome, and what they are worth as marks and time go by."""
 
-    __slots__ = ("_before", "_patience", "_recent", "doubted_ms", "figures", "held", "lasts", "now")
+    __slots__ = (
+        "_before",
+        "_patience",
+        "_recent",
+        "doubt_since_ms",
+        "figures",
+        "held",
+        "lasts",
+        "now",
+    )
 
     def __init__(self, patience: Patience, before_micros: int | None) -> None:
         self._patience = patience
@@ -108,7 +117,7 @@ class Position:
         self.held = Held(0, 0)
         self.now = Worth(0, 0, True)
         self.figures = NOTHING
-        self.doubted_ms: int | None = None
+        self.doubt_since_ms: int | None = None
         """Since when; None: its book is trusted."""
         self.lasts = False
         """The doubt is no passing one."""
@@ -118,20 +127,20 @@ class Position:
         self.held, self.now = held, now
         if now.trusted:
             self._recent.note(-(-now.high_micros * MICROS // held.shares_micros), now_ms)
-            self.doubted_ms = None
-        elif self.doubted_ms is None:
-            self._before, self.doubted_ms = self.price_micros(now_ms), now_ms
+            self.doubt_since_ms = None
+        elif self.doubt_since_ms is None:
+            self._before, self.doubt_since_ms = self.price_micros(now_ms), now_ms
         self.age(now_ms)
 
     def age(self, now_ms: int) -> None:
         """Let time go by."""
-        since = self.doubted_ms
+        since = self.doubt_since_ms
         self.lasts = since is not None and now_ms - since >= self._patience.doubt_ms
         self.figures = self.figures_of(self.held, self.now)
 
     def price_micros(self, now_ms: int) -> int | None:
         """Return what a share was worth lately, or before a doubt; None: nobody has seen it."""
-        found = None if self.doubted_ms is not None else self._recent.at(now_ms)
+        found = None if self.doubt_since_ms is not None else self._recent.at(now_ms)
         return self._before if found is None else found
 
     def figures_of(self, held: Held, now: Worth) -> Figures:

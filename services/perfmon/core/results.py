@@ -136,7 +136,7 @@ class Account:
         if not self.doubtful:
             return
         for position in self._positions.values():
-            if position.doubted_ms is not None and not position.lasts:
+            if position.doubt_since_ms is not None and not position.lasts:
                 self._count(position, -1)
                 position.age(now_ms)
                 self._count(position, 1)
@@ -180,7 +180,7 @@ class Account:
         self.low_micros += sign * figures.low_micros
         self.high_micros += sign * figures.high_micros
         self.known_micros += sign * figures.known_micros
-        if position.doubted_ms is not None:
+        if position.doubt_since_ms is not None:
             if position.lasts:
                 self.lasting += sign
             else:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.guard.core.exit_outcome import Ended, Next, after_exit
+from services.guard.core.exit_outcome import Ended, NextStep, after_exit
 from tradingtools.domain.order_states import RELEASING, FailedKind, OrderState
 
 S, K = OrderState, FailedKind
@@ -32,13 +32,13 @@ def test_every_end_against_the_rules(
     step = after_exit(ended)
     if end[0] not in RELEASING:
         # Nothing may be sold again while an earlier order may still fill.
-        assert step is Next.NOTHING
+        assert step is NextStep.NOTHING
     elif sold == 0 and end[1] in (K.UNSENT, K.UNDONE):
-        assert step is Next.REARM
+        assert step is NextStep.REARM
     elif wanted and wanted >= minimum:
-        assert step is Next.SLICE
+        assert step is NextStep.SLICE
     else:
-        assert step is (Next.RUNG if rungs and rungs >= minimum else Next.DONE)
+        assert step is (NextStep.RUNG if rungs and rungs >= minimum else NextStep.DONE)
 
 
 @pytest.mark.parametrize("state", [S.UNKNOWN, S.DEAD, S.SUBMITTING, S.SUBMITTED, S.RESURRECTED])
@@ -51,4 +51,4 @@ def test_an_unresolved_exit_never_gets_a_second_order(state: OrderState) -> None
         rungs_micros=10_000_000,
         min_size_micros=5_000_000,
     )
-    assert after_exit(ended) is Next.NOTHING
+    assert after_exit(ended) is NextStep.NOTHING

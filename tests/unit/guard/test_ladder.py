@@ -11,7 +11,7 @@ from msgspec import structs
 
 from services.guard.core import exit_outcome, history_text
 from services.guard.core import trigger as judging
-from services.guard.core.exit_outcome import Ended, Next
+from services.guard.core.exit_outcome import Ended, NextStep
 from services.guard.core.trigger import Judgement, Trigger, judge
 from tests.unit.guard.samples import NOW_MS, book_of, trigger_of
 from tradingtools.domain.book import Book, BookStatus
@@ -107,8 +107,8 @@ def close(trigger: Trigger, held: int, fills: list[int]) -> tuple[Trigger, int]:
             min_size_micros=1,
         )
         step = exit_outcome.after_exit(ended)
-        if step is not Next.SLICE:
-            status = TriggerStatus.ARMED if step is Next.RUNG else TriggerStatus.DONE
+        if step is not NextStep.SLICE:
+            status = TriggerStatus.ARMED if step is NextStep.RUNG else TriggerStatus.DONE
             return structs.replace(trigger, status=status, rungs_done=trigger.rungs_fired), held
     raise AssertionError("the last slice sells all that is wanted")
 

@@ -49,7 +49,7 @@ def facts(result: float, **changes: Any) -> Facts:
 def case(at: Standing, rules: Performance, **changes: Any) -> Case:
     made = Case(
         rules=rules, standing=at, session=1, day="2026-11-24", scale_micros=USDC,
-        anchor_micros=0, cooling=False,
+        anchor_micros=0, in_cooldown=False,
     )  # fmt: skip
     return structs.replace(made, **changes)
 
@@ -356,7 +356,7 @@ def test_the_scale_steps_within_its_bounds(
 
 
 def test_step_up_waits_for_the_cooldown_and_a_step_down_does_not() -> None:
-    of = case(begin(facts(0)), Performance(profit_scale=SCALE), cooling=True)
+    of = case(begin(facts(0)), Performance(profit_scale=SCALE), in_cooldown=True)
     assert judged(of, 90) is None
     down = judged(of, -90)
     assert down is not None
@@ -397,14 +397,14 @@ def test_a_loss_stop_comes_before_a_step() -> None:
     some.integers(-30, 30), some.booleans(),
 )  # fmt: skip
 def test_within_its_bounds_nothing_is_asked_for(
-    low: int, wide: int, scale: int, peak: int, cooling: bool
+    low: int, wide: int, scale: int, peak: int, in_cooldown: bool
 ) -> None:
     rules = Performance(
         loss_stop=LossStop(action=LossAction.PAUSE, total=fraction(0.2), from_peak=amount(15)),
         profit_scale=SCALE,
     )
     at = follow(begin(facts(0)), facts(peak))
-    of = case(at, rules, scale_micros=scale, cooling=cooling)
+    of = case(at, rules, scale_micros=scale, in_cooldown=in_cooldown)
     within = bounds(of)
     bottom, top = low * USDC, (low + wide) * USDC
     if within.hold(bottom, top):

@@ -42,13 +42,13 @@ def _said(name: str, environ: dict[str, str]) -> str:
 
 @pytest.mark.parametrize("name", ENGINE)
 def test_each_process_has_it(name: str) -> None:
-    traced = _said(name, {"GRPC_VERBOSITY": "debug", "GRPC_TRACE": "tcp"})
-    assert "tcp_client_posix" in traced
-    assert "experiment" not in traced
+    is_tracing = _said(name, {"GRPC_VERBOSITY": "debug", "GRPC_TRACE": "tcp"})
+    assert "tcp_client_posix" in is_tracing
+    assert "experiment" not in is_tracing
 
 
 def test_what_an_operator_sets_counts() -> None:
-    traced = _said(
+    is_tracing = _said(
         "guard",
         {
             "GRPC_VERBOSITY": "debug",
@@ -56,4 +56,4 @@ def test_what_an_operator_sets_counts() -> None:
             "GRPC_EXPERIMENTS": "tcp_frame_size_tuning",
         },
     )
-    assert "tcp_client_posix" not in traced
+    assert "tcp_client_posix" not in is_tracing
