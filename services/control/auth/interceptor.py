@@ -12,8 +12,7 @@ from services.control.auth import exchanges, last_used
 from services.control.auth.operator import Operator
 from services.control.auth.rate_limiter import Limiter
 from services.control.auth.security_log import SecurityLog
-from services.control.auth.tokens import Caller, Token, authenticate, authorize, usable
-from services.control.users.people import People
+from services.control.auth.tokens import Caller, People, Token, authenticate, authorize, usable
 from tradingtools import clock
 from tradingtools.domain.errors import LimitReached, TradingError, Unauthenticated
 from tradingtools.rpc.admission import (

@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple, Protocol, TypeAlias
 
 from tradingtools.domain.errors import NotAllowed, Unauthenticated
 from tradingtools.domain.permissions import (
@@ -120,6 +120,19 @@ def person(name: str, role: Role, exchanges: Iterable[str], session: str) -> Cal
     """
     reach = f"{role};{','.join(sorted(exchanges))};{session}"
     return Caller(f"@{name}", Permission.PERSON, reach)
+
+
+class People(Protocol):
+    """The people who have logged in; `users.people` finds them."""
+
+    async def known(self, authorization: str) -> Caller | None:
+        """Return the person whose access token a request has; None: it has none.
+
+        Raises:
+            Unauthenticated: the token is not ours, has expired, or its session is over.
+            Unavailable: the database does not answer.
+        """
+        ...
 
 
 PUBLIC = Caller("public", Permission.PUBLIC)

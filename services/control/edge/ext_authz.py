@@ -17,14 +17,13 @@ from google.rpc import status_pb2
 
 from ext_authz import external_auth_pb2, external_auth_pb2_grpc
 from services.control.auth import exchanges
-from services.control.auth.tokens import Caller
+from services.control.auth.tokens import Caller, People
 from services.control.edge import reach
 from services.control.edge.admission import Gate
 from services.control.edge.admission_rules import HttpRequest
 from services.control.edge.reach import Owners
 from services.control.edge.requests import call_of, request_of
 from services.control.edge.seal import HEADER, Call, seal
-from services.control.users.people import People
 from tradingtools import clock
 from tradingtools.domain.errors import TradingError, Unauthenticated
 from tradingtools.rpc.errors import CODES, to_status
