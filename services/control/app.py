@@ -12,6 +12,9 @@ import grpc
 
 from ext_authz import external_auth_pb2_grpc
 from services.control.auth.rotation import follow
+from services.control.bot_engines.service import BotEngineServicer
+from services.control.bot_engines.store import Engines
+from services.control.bot_metrics import watch as bot_metrics
 from services.control.bot_reports.service import BotReportServicer
 from services.control.bot_reports.store import BotReports
 from services.control.bots.service import BotServicer
@@ -22,10 +25,7 @@ from services.control.edge.contract import OWN_SERVICES, public_routes
 from services.control.edge.ext_authz import Gateway
 from services.control.edge.interceptors import EtagInterceptor, SealInterceptor
 from services.control.edge.reach import StoredOwners
-from services.control.engine.watch import EngineWatch, targets_of
-from services.control.engines.service import BotEngineServicer
-from services.control.engines.store import Engines
-from services.control.fleet import watch as fleet
+from services.control.engine_health.watch import EngineWatch, targets_of
 from services.control.leaders.service import LeaderServicer
 from services.control.leaders.store import Leaders
 from services.control.orders.store import Orders
@@ -174,7 +174,7 @@ async def run(settings: Settings, stop: asyncio.Event, *, internal: InternalProc
                 compaction.keep(store, keeping.FOLD),
                 keeping.look(store, books.known),
                 engine.watch(),
-                fleet.keep(store, risks),
+                bot_metrics.keep(store, risks),
             )
 
 

@@ -14,8 +14,14 @@ import pytest
 import pytest_asyncio
 import redis.asyncio as redis
 
-from services.control.engine.part_health import NO_ANSWER, Part, ProcessAnswer, after, is_well
-from services.control.engine.watch import EngineWatch, targets_of
+from services.control.engine_health.part_health import (
+    NO_ANSWER,
+    Part,
+    ProcessAnswer,
+    after,
+    is_well,
+)
+from services.control.engine_health.watch import EngineWatch, targets_of
 from services.control.store import Store
 from tests.control.edge import READ, RunningEdge, running_edge
 from tests.control.requests import error_of

@@ -9,7 +9,7 @@ import psycopg
 import pytest
 
 from launcher.embedded import role_url
-from services.control.fleet import watch
+from services.control.bot_metrics import watch
 from services.control.risk.store import Risk
 from services.control.store import Store
 from tradingtools.storage.postgres import fleet

@@ -6,7 +6,7 @@ from google.api import httpbody_pb2  # type: ignore[import-untyped]
 
 from services.control import paging, parsing
 from services.control.edge.interceptors import caller_of
-from services.control.engine.watch import EngineWatch
+from services.control.engine_health.watch import EngineWatch
 from services.control.messages import Fields
 from services.control.preconditions import expected_version, request_id
 from services.control.statistics import codec as statistics_codec

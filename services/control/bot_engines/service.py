@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from services.control.bot_engines import codec
+from services.control.bot_engines.store import Engines
 from services.control.edge.interceptors import caller_of
-from services.control.engines import codec
-from services.control.engines.store import Engines
 from tradingtools.rpc.headers import Context
 from tradingtools.v1 import bot_engine_service_pb2 as pb
 from tradingtools.v1 import bot_engine_service_pb2_grpc as pb_grpc

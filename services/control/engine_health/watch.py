@@ -18,7 +18,13 @@ from typing import Any
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from services.control.engine.part_health import NO_ANSWER, Part, ProcessAnswer, after, is_well
+from services.control.engine_health.part_health import (
+    NO_ANSWER,
+    Part,
+    ProcessAnswer,
+    after,
+    is_well,
+)
 from services.control.store import Store, queries
 from tradingtools import clock
 from tradingtools.domain.errors import Unavailable
@@ -27,7 +33,7 @@ from tradingtools.rpc.health import CONTRACT
 from tradingtools.tasks import until_one_ends
 from tradingtools.v1 import control_service_pb2 as pb
 
-_SQL = queries("engine/queries")
+_SQL = queries("engine_health/queries")
 _LOOK_SECONDS = 1.0
 _ANSWER_SECONDS = 1.0
 _SERVING = health_pb2.HealthCheckResponse.SERVING

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from services.control.engines.rules import state
+from services.control.bot_engines.rules import state
 from services.control.messages import Fields, timestamp
 from services.control.store import Row
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from services.control.store import Row, Store, queries
 from tradingtools.domain.errors import NotFound
 
-_SQL = queries("engines/queries")
+_SQL = queries("bot_engines/queries")
 
 
 class Engines:
