@@ -43,7 +43,7 @@ def test_a_confirmed_redemption_tells_what_it_paid() -> None:
 
 
 @pytest.mark.parametrize(
-    ("status", "body", "heard"),
+    ("status", "body", "answer"),
     [
         (400, _error("NOTHING_TO_REDEEM"), RedemptionAnswer.NOTHING_LEFT),
         (400, _error("MARKET_NOT_RESOLVED"), RedemptionAnswer.REFUSED),
