@@ -218,7 +218,7 @@ async def test_a_redemption_that_cannot_be_noted_holds_up_no_other(orders: Order
         await redemptions.look()
     assert [log["redemption"] for log in logs if log.get("alert")] == [bad["redeem_key"]]
     (row,) = await orders.sql("select * from redemption where follower_proxy = %s", orders.wallet)
-    assert (row["state"], row["asked"]) == ("REQUESTED", 1)
+    assert (row["state"], row["attempts"]) == ("REQUESTED", 1)
     assert row["next_at"] > bad["next_at"], "those that are due go before it"
     await orders.sql(
         "update follower_balance set cash_micros = 0 where follower_proxy = %s", orders.wallet
