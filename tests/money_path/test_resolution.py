@@ -97,7 +97,7 @@ async def test_an_answer_that_is_lost_redeems_nothing_twice(
     await held.world.control("POST", "/faults", {"path": "redeem", "seed": 1, **fault})
     await held.set_book({}, {}, payout="1")
     for row in await _done(held):
-        assert row["asked"] == 2
+        assert row["attempts"] == 2
         assert row["paid_micros"] == row["expected_micros"]
     await _balanced(held)
 
