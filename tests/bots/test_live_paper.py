@@ -15,7 +15,7 @@ BOOK = f"/api/v5/market/books?instId={SWAP}&sz=1"
 
 
 @pytest.mark.long
-@pytest.mark.timeout(400)
+@pytest.mark.timeout(600)
 def test_a_bot_trades_on_paper_by_a_live_market(
     postgres_server: str,
     migrated_template: str,
@@ -50,7 +50,7 @@ def test_a_bot_trades_on_paper_by_a_live_market(
             engine.start()
             try:
                 fills = "select count(*) from bot_fill having count(*) > 2"
-                until(lambda: world.rows(fills), "fills by the live market's prints", 200)
+                until(lambda: world.rows(fills), "fills by the live market's prints", 300)
                 assert near()
                 world.wish(bot_id, "STOPPED")
                 until(lambda: world.state(bot_id)[0] == "STOPPED", "the end", 100)

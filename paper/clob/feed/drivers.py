@@ -89,7 +89,10 @@ class Feeding:
             await socket.send(json.dumps(asked))
             async with alongside(ping()):
                 while True:
-                    text = await asyncio.wait_for(socket.recv(), _SILENT_S)
+                    # Not by asyncio's wait_for: a frame that comes as this is cancelled would
+                    # swallow that.
+                    async with asyncio.timeout(_SILENT_S):
+                        text = await socket.recv()
                     if isinstance(text, str) and text.lstrip().startswith(("{", "[")):
                         self.take(list(frames.read(text)))
 

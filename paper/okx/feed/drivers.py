@@ -96,10 +96,10 @@ class Feeding:
     async def _listen(self, socket: ClientConnection, frames: Frames) -> None:
         while True:
             try:
-                text = await asyncio.wait_for(socket.recv(), _PING_S)
+                text = await _received(socket)
             except TimeoutError:
                 await socket.send("ping")
-                text = await asyncio.wait_for(socket.recv(), _PING_S)
+                text = await _received(socket)
             if text != "pong":
                 self.take(list(frames.read(text)))
 
@@ -108,3 +108,9 @@ class Feeding:
             self.take(list(frames.read(text)))
         except Gap as gap:
             _log.warning("a recording has a gap", instrument=gap.inst_id)
+
+
+async def _received(socket: ClientConnection) -> str | bytes:
+    # Not by asyncio's wait_for: a frame that comes as this is cancelled would swallow that.
+    async with asyncio.timeout(_PING_S):
+        return await socket.recv()
