@@ -97,6 +97,11 @@ def one_writer(found: Iterable[Change]) -> None:
         epochs[one.account] = one
 
 
+def late(found: Iterable[Change], epochs_: Mapping[str, int], since_ms: int) -> list[Change]:
+    """Return what earlier owners of accounts changed after an instant."""
+    return [one for one in found if one.at_ms >= since_ms and one.epoch < epochs_[one.account]]
+
+
 def spans(world: Bots, accounts: Sequence[str]) -> dict[tuple[str, str], list[Span]]:
     """Return when orders of a bot and side rested, by the exchange's own record."""
     found: dict[tuple[str, str], list[Span]] = defaultdict(list)

@@ -1,14 +1,20 @@
-"""Two engines share wallets: by lease, over a drain, a pause and deaths, as the exchange saw it."""
+"""Three engines share wallets: by lease, over a drain, a pause and deaths, as the exchange saw it.
+
+One of them can no exchange. The exchange's journal says under whose lease each order was placed and
+changed.
+"""
 
 from __future__ import annotations
 
 import urllib.request
 from collections.abc import Iterator
+from contextlib import closing
 
 import pytest
 
 from launcher.ports import free_port
 from launcher.temporary import create_database
+from tests.bots.fleet import Journal, late, now_ms, one_writer
 from tests.bots.world import Bots, Engine, bots, until
 
 ACCOUNTS = ("ann", "bob", "cyd")
@@ -71,20 +77,26 @@ def test_wallets_move_by_drain_pause_and_death_and_nothing_is_lost(world: Bots) 
     lease = {"TT_BOTS_LEASE_MS": "12000"}
     first = world.engine("engine-1", TT_METRICS_PORT=str(free_port()), **lease)
     second = world.engine("engine-2", **lease)
+    third = world.engine("engine-3", **lease, TT_BOTS_VENUES="")
     try:
-        _walk(world, first, second, lease)
+        third.start()
+        with closing(Journal(world)) as journal:
+            _walk(world, journal, first, second, lease)
+        assert "wallet is ours" not in third.log.read_text(), "it can no exchange"
     finally:
-        for one in (first, second):
+        for one in (first, second, third):
             one.go_on()
             one.stop()
     assert "wallet failed" not in first.log.read_text()
 
 
-def _walk(world: Bots, first: Engine, second: Engine, lease: dict[str, str]) -> None:
+def _walk(
+    world: Bots, journal: Journal, first: Engine, second: Engine, lease: dict[str, str]
+) -> None:
     for engine in (first, second):
         engine.start()
     registered = "select count(*) from bot_engine"
-    until(lambda: world.rows(registered) == [(2,)], "both engines")
+    until(lambda: world.rows(registered) == [(3,)], "all engines")
     for account, bot_id in BOTS.items():
         world.bot(bot_id, wallet=world.wallets[account])
     until(lambda: len(owners(world)) == 3, "an engine for each wallet")
@@ -107,11 +119,14 @@ def _walk(world: Bots, first: Engine, second: Engine, lease: dict[str, str]) -> 
     # Each was taken over after a lease that nobody gave away, and is measured from its end.
     until(lambda: shown(first, "bots_take_over_seconds_count") >= 1, "the takeover being measured")
     assert shown(first, 'bots_take_over_seconds_bucket{le="60.0"}') >= 1
-    before = leases(world)
+    before, woken = leases(world), now_ms()
     second.go_on()
     bots_of = "select bots from bot_engine where name = 'engine-2' and until >= clock_timestamp()"
     until(lambda: world.rows(bots_of) == [(0,)], "the loss being noticed")
     assert leases(world) == before
+    journal.read()
+    owned = {account: before[wallet][1] for account, wallet in world.wallets.items()}
+    assert late(journal.changes, owned, woken) == []
 
     # A twin under the name of one that lives has nothing; it goes on when that one has died.
     twin = world.engine("engine-1", TT_BOTS_LISTEN=second.settings["TT_BOTS_LISTEN"], **lease)
@@ -125,6 +140,9 @@ def _walk(world: Bots, first: Engine, second: Engine, lease: dict[str, str]) -> 
         until(lambda: leases(world) != before, "the twin's takeover")
         quote(world)
         _settle(world)
+        journal.read()
+        one_writer(journal.changes)
+        assert {one.account for one in journal.changes} == set(ACCOUNTS)
     finally:
         twin.stop()
 

@@ -21,6 +21,7 @@ from tests.bots.fleet import (
     epochs,
     figures,
     gaps,
+    late,
     now_ms,
     one_writer,
     owners,
@@ -31,8 +32,9 @@ from tests.bots.world import Bots, Engine, bots, until
 
 _log = logging.getLogger(__name__)
 pytestmark = [pytest.mark.long, pytest.mark.timeout(1_500)]
-ACCOUNTS = tuple(f"acc{number:02}" for number in range(20))
-BOTS_EACH = 10
+# Fewer of both for a machine on which much else runs: FLEET_WALLETS=6 FLEET_BOTS_EACH=3.
+ACCOUNTS = tuple(f"acc{number:02}" for number in range(int(os.environ.get("FLEET_WALLETS", "20"))))
+BOTS_EACH = int(os.environ.get("FLEET_BOTS_EACH", "10"))
 EVERYONE = len(ACCOUNTS) * BOTS_EACH
 NAMES = ("engine-1", "engine-2", "engine-3")
 QUIET_SECONDS = 20
@@ -102,8 +104,8 @@ def _walk(world: Bots, journal: Journal, engines: dict[str, Engine]) -> None:
             limits={"max_position": "500"},
         )
     until(lambda: len(owners(world)) == len(ACCOUNTS), "an engine for each wallet")
-    counts = sorted(list(owners(world).values()).count(name) for name in NAMES)
-    assert counts == [6, 7, 7]
+    counts = [list(owners(world).values()).count(name) for name in NAMES]
+    assert max(counts) - min(counts) <= 1
     _all_quote(world, "at first")
 
     began, used = now_ms(), sum(map(cpu_seconds, engines.values()))
@@ -147,8 +149,7 @@ def _walk(world: Bots, journal: Journal, engines: dict[str, Engine]) -> None:
     journal.read()
     one_writer(journal.changes)
     now = {account: taken[wallet][1] for account, wallet in world.wallets.items()}
-    late = [one for one in journal.changes if one.at_ms >= woken and one.epoch < now[one.account]]
-    assert not late
+    assert late(journal.changes, now, woken) == []
     _log.info("refused for their rate: %s", dict(journal.refused))
     for number, account in enumerate(ACCOUNTS):
         assert world.resting(account) == []
