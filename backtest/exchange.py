@@ -5,7 +5,7 @@ It answers as a gateway does, with values of the port; it knows no wire and no l
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import msgspec
@@ -16,12 +16,13 @@ from paper.matching.values import Kind as MatchingKind
 from paper.matching.values import NewOrder as MatchingOrder
 from paper.matching.values import Side as MatchingSide
 from services.bots.core.own_orders import place_in
-from tradingtools.domain.instrument import Instrument, InstrumentKind
-from tradingtools.venues.ports import Meaning
+from tradingtools.domain.instrument import Instrument
+from tradingtools.venues.ports import Meaning, Side
 from tradingtools.venues.trading import (
     AmendOrder,
     CancelOrder,
     Fill,
+    Level,
     MarketEvent,
     NewOrder,
     OrderReport,
@@ -80,11 +81,8 @@ class Exchange:
         self._instruments = instruments
         self._fees = {it.id: (venue_fees or {}).get(it.venue, fees) for it in instruments.values()}
         self._books = {one: Book() for one in instruments}
-        groups = [it.group for it in instruments.values() if it.kind is InstrumentKind.BINARY]
-        self._mirrored = {
-            it.id for it in instruments.values() if it.group and groups.count(it.group) > 1
-        }
-        """Outcomes whose other one is traded, too."""
+        self._taken: set[str] = set()
+        """Instruments of which the bot may have taken what the market does not know of."""
         self._orders: dict[str, _Order] = {}
         self._ids: dict[int, str] = {}
         self._numbers = 0
@@ -112,20 +110,19 @@ class Exchange:
         """Return a book as the exchange shows it: with the bot's orders, less what it took."""
         if not self._numbers:
             return told
-        one = self._instruments[told.instrument_id]
-        shown = published(told, one, self._books[one.id])
-        return self._with_mirrored(one, shown) if one.id in self._mirrored else shown
-
-    def _with_mirrored(self, one: Instrument, shown: TradingBook) -> TradingBook:
-        """Add the orders for the other outcome, which has the same book."""
-        sides = {"BUY": dict(shown.bids), "SELL": dict(shown.asks)}
+        one, book = self._instruments[told.instrument_id], self._books[told.instrument_id]
+        taken = one.id in self._taken and book.taken
+        if not taken:
+            self._taken.discard(one.id)
+        sides: dict[Side, dict[int, int]] = {"BUY": {}, "SELL": {}}
         for known in self._orders.values():
             place = place_in(one, known.new, known.price)
-            if place is not None and known.new.instrument.id != one.id:
-                levels, left = sides[place[0]], known.size - known.filled
-                levels[place[1]] = levels.get(place[1], 0) + left
-        bids, asks = sorted(sides["BUY"].items(), reverse=True), sorted(sides["SELL"].items())
-        return msgspec.structs.replace(shown, bids=tuple(bids), asks=tuple(asks))
+            # Where something was taken, the matching is read, which has this book's own orders.
+            if place is not None and not (taken and known.new.instrument.id == one.id):
+                side, left = sides[place[0]], known.size - known.filled
+                side[place[1]] = side.get(place[1], 0) + left
+        shown = published(told, one, book) if taken else told
+        return _joined(shown, sides["BUY"], sides["SELL"])
 
     def place(self, new: NewOrder, now_ms: int) -> tuple[Receipt, list[Told]]:
         """Take an order, if it comes in time."""
@@ -206,6 +203,7 @@ class Exchange:
             known = replace(known, filled=known.filled + size)
             self._orders[known.new.order_id] = known
             self._trades += 1
+            self._taken.add(instrument_id)
             rate = fees.maker if maker else fees.taker
             price = trade.price * one.tick_size
             fee = -(-one.notional(price, size, up=True) * rate // _PARTS_PER_MILLION)
@@ -248,6 +246,26 @@ def published(told: TradingBook, one: Instrument, book: Book) -> TradingBook:
         for side in _SIDES
     )
     return msgspec.structs.replace(told, bids=bids, asks=asks)
+
+
+def _joined(told: TradingBook, bids: Mapping[int, int], asks: Mapping[int, int]) -> TradingBook:
+    """Return a book with more sizes at some prices."""
+    if not bids and not asks:
+        return told
+    return msgspec.structs.replace(
+        told, bids=_added(told.bids, bids, falling=True), asks=_added(told.asks, asks)
+    )
+
+
+def _added(
+    levels: Sequence[Level], more: Mapping[int, int], *, falling: bool = False
+) -> Sequence[Level]:
+    if not more:
+        return levels
+    found = dict(levels)
+    for price, size in more.items():
+        found[price] = found.get(price, 0) + size
+    return tuple(sorted(found.items(), reverse=falling))
 
 
 def _status(known: _Order) -> OrderStatus:

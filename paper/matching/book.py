@@ -169,6 +169,12 @@ class Book:
                 found.append((price, level.total, len(level.queue) + (level.free > 0)))
         return found
 
+    @property
+    def taken(self) -> bool:
+        """Return whether our orders took what the market does not know of, at any level."""
+        sides = self._sides.values()
+        return any(level.taken for side in sides for level in side.levels.values())
+
     def ahead(self, order_id: int) -> int | None:
         """Lots of the market before a resting order; None when it does not rest here."""
         order = self._resting.get(order_id)

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-from backtest.exchange import Exchange, FeeRates, Told
+import pytest
+
+from backtest.exchange import Exchange, FeeRates, Told, published
+from backtest.run import Backtest
 from services.bots.core.bot import AnyBot, Bot
 from services.bots.core.requests import PermitAsked, Request
+from services.bots.core.risk import RiskLimits
 from services.bots.core.setup import Setup
 from services.bots.strategies.market_making import MarketMaking
+from services.bots.strategies.registry import strategy
+from tests.backtest.markets import case
 from tests.unit.bots.samples import AMENDS, book, swap
 from tradingtools.domain.bot_order_states import PendingRequest
 from tradingtools.domain.strategies import MarketMakingConfig
-from tradingtools.venues.trading import AmendOrder, CancelOrder, Fill, NewOrder, Print
+from tradingtools.venues.trading import AmendOrder, CancelOrder, Fill, NewOrder, Print, TradingBook
 
 ONE = swap()
 CONFIG = MarketMakingConfig(
@@ -86,3 +92,31 @@ def test_it_does_not_follow_its_own_quotes() -> None:
     assert venue.asked == []
     assert (offer.side, offer.price) == ("SELL", 640_001)
     assert bot.state.mid == 64_000.05
+
+
+class Watched(Exchange):
+    """Compares each book that it shows with its matching's."""
+
+    compared = 0
+
+    def shown(self, told: TradingBook) -> TradingBook:
+        found = super().shown(told)
+        matching = published(told, ONE, self._books[ONE.id])
+        assert (found.bids, found.asks) == (matching.bids, matching.asks)
+        self.compared += found != told
+        return found
+
+
+@pytest.mark.parametrize("name", ["grid", "market_making"])
+def test_the_book_that_a_backtest_shows_is_that_of_its_matching(name: str) -> None:
+    one = case(name, ("okx",), 60)
+    exchange = Watched({ONE.id: ONE}, one.fees)
+    test = Backtest(
+        strategy(name), one.config, {ONE.id: ONE}, limits=RiskLimits(max_position=one.most),
+        exchange=exchange,
+    )  # fmt: skip
+
+    outcome = test.run(one.tape)
+
+    assert outcome.fills
+    assert exchange.compared > 50

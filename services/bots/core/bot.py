@@ -459,6 +459,8 @@ class Bot(Generic[Config, State]):
 
     def written(self) -> Written:
         """Return what changed since the last call, and let go of what is settled."""
+        if not self._booked and self._table.unchanged:
+            return _NOTHING
         fills, self._booked = self._booked, []
         return Written(self._table.changes(), tuple(fills), self._table.moves())
 
@@ -699,4 +701,5 @@ class Bot(Generic[Config, State]):
         return self._requests(now_ms)
 
 
+_NOTHING = Written((), (), ())
 AnyBot = Bot[Any, Any]

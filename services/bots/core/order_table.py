@@ -57,6 +57,11 @@ class OrderTable:
         """Return whether an order is on its way or rests, so that its end will be told."""
         return any(one.state in _UNDERWAY for one in self.orders.values())
 
+    @property
+    def unchanged(self) -> bool:
+        """Return whether nothing changed since `changes` was called last."""
+        return not self._changed
+
     def slot_of(self, order_id: str) -> str:
         """Return the slot of an order that is here."""
         return self._slot_of[order_id]
