@@ -18,16 +18,16 @@ export function currencyOf(instrument) {
   return quote === "USD" ? base : quote;
 }
 
-/** Amounts of any size: cents of a large one, as many digits as a small one needs. */
+/** Amounts of any size: cents of a large one, as many digits as a small one needs. A price has more than what was made. */
 const shown = (signDisplay) => [{ maximumFractionDigits: 2 }, { maximumSignificantDigits: 6 }].map((digits) => new Intl.NumberFormat("en-US", { ...digits, signDisplay }));
 const plain = shown("auto"), signed = shown("exceptZero");
-const written = (formats, value) => {
+const written = (formats, value, large) => {
   if (value == null || value === "") return "–";
   const round = Number(Number(value).toFixed(8));
-  return formats[Math.abs(round) >= 1000 ? 0 : 1].format(round);
+  return formats[Math.abs(round) >= large ? 0 : 1].format(round);
 };
-export const figure = (value) => written(plain, value);
-export const change = (value) => written(signed, value);
+export const figure = (value) => written(plain, value, 1000);
+export const change = (value) => written(signed, value, 1);
 export { toneOf };
 
 const TONES = { running: "ok", "risk stopped": "bad", error: "bad", paused: "warn", starting: "warn", pausing: "warn", stopping: "warn" };

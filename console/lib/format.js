@@ -39,6 +39,8 @@ export const word = (name, prefix = "") =>
 
 const clock = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", second: "2-digit" });
 const day = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "medium" });
+const toTheMillisecond = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", second: "2-digit", fractionalSecondDigits: 3 });
+export const instant = (time) => toTheMillisecond.format(new Date(time));
 export const exact = (time) => {
   const at = new Date(time);
   return Number.isNaN(at.getTime()) ? "" : `${day.format(at)} (${at.toISOString()})`;

@@ -1,10 +1,15 @@
 // The portfolio: what copies and bots have made and hold. Paper and live, and currencies, are never summed.
 
 import { get } from "./api.js";
-import { count } from "./format.js";
+import { count, gain, usdc } from "./format.js";
 import { change, figure, toneOf } from "./bots.js";
 import { html } from "./html.js";
 import { Badge, Loaded, Panel, Table, useLoaded } from "./ui.js";
+
+/** Cents of a dollar, and as many digits as another currency needs. */
+const dollar = ({ currency }) => currency.startsWith("USD");
+const made = (row, value) => (dollar(row) ? gain(value) : change(value));
+const held = (row, value) => (dollar(row) ? usdc(value) : figure(value));
 
 const sum = (all, name) => all.reduce((total, one) => total + Number(one.statistics?.[name] || 0), 0);
 
@@ -26,10 +31,10 @@ export function Portfolio({ subscriptions }) {
         { name: "", cell: (r) => html`<${Badge} tone=${r.live ? "ok" : "warn"} text=${r.live ? "live" : "paper"} />` },
         { name: "of", cell: (r) => html`<a href=${r.what === "bots" ? "#/bots" : "#/subscriptions"}>${count(r.number)} ${r.number === 1 ? { bots: "bot", copies: "copy" }[r.what] : r.what}</a>` },
         { name: "in", cell: (r) => r.currency },
-        { name: "today", right: true, hide: "s", cell: (r) => html`<span class=${toneOf(r.today)}>${change(r.today)}</span>` },
-        { name: "result", right: true, cell: (r) => html`<span class=${toneOf(r.result)}>${change(r.result)}</span>` },
-        { name: "held", right: true, cell: (r) => figure(r.gross) },
-        { name: "long less short", right: true, hide: "m", cell: (r) => figure(r.net) },
+        { name: "today", right: true, hide: "s", cell: (r) => html`<span class=${toneOf(r.today)}>${made(r, r.today)}</span>` },
+        { name: "result", right: true, cell: (r) => html`<span class=${toneOf(r.result)}>${made(r, r.result)}</span>` },
+        { name: "held", right: true, cell: (r) => held(r, r.gross) },
+        { name: "long less short", right: true, hide: "m", cell: (r) => held(r, r.net) },
       ]} />` : html`<p class="quiet">Nobody copies, and no bot has traded.</p>`;
     }}<//><//>`;
 }

@@ -1,7 +1,7 @@
 // Orders: search, and one order as a history.
 
 import { get, operate, query as withQuery } from "../lib/api.js";
-import { count, exact, micros, price, shares, usdc, word } from "../lib/format.js";
+import { count, exact, instant, micros, price, shares, usdc, word } from "../lib/format.js";
 import { hops } from "../lib/hops.js";
 import { html, useState } from "../lib/html.js";
 import { Badge, Confirm, Figure, Id, Loaded, Panel, Table, Time, useLoaded } from "../lib/ui.js";
@@ -131,7 +131,7 @@ function History({ of, who, reload }) {
   return html`
     <${Panel} wide title="Transitions" aside=${ends && who.operator?.scope === "operate" && html`<button type="button" class="danger" onClick=${() => ask(true)}>End it with evidence</button>`}>
       ${(of.transitions || []).length ? html`<${Table} label="Transitions" rows=${of.transitions || []} rowKey=${(t) => t.chainHash} columns=${[
-        { name: "at", cell: (t) => html`<time title=${exact(t.occurredAt)}>${new Date(t.occurredAt).toLocaleTimeString(undefined, { hour12: false, fractionalSecondDigits: 3 })}</time>` },
+        { name: "at", cell: (t) => html`<time title=${exact(t.occurredAt)}>${instant(t.occurredAt)}</time>` },
         { name: "from", cell: (t) => word(t.fromState, "ORDER_STATE_").replace("unspecified", "–") },
         { name: "to", cell: (t) => html`<${Badge} text=${word(t.toState, "ORDER_STATE_")} />` },
         { name: "reason", cell: (t) => t.reason || "" },

@@ -107,7 +107,7 @@ function row(trade, operator, open, toggle) {
       <span class="grow">${trade.market || html`<span class="mono">${trade.assetId.slice(0, 12)}…</span>`}</span>
       <span class="counts">${copied > 0 && html`<${Badge} tone="ok" text=${`${copied} copied`} />`}
         ${skipped > 0 && html` <${Badge} tone="warn" text=${`${skipped} skipped`} />`}
-        ${!copied && !skipped && html`<span class="quiet small">no follower yet</span>`}</span>
+        ${!copied && !skipped && html`<span class="quiet small">not decided yet</span>`}</span>
     </button>
     ${open && html`<div class="why">
       <p class="small quiet">Leader <${Id} of=${trade.leader} href=${`#/leaders/${trade.leader}`} />, transaction <${Id} of=${trade.tx} />${operator && html`, <a href=${`#/why/${trade.tx}`}>why, for all followers</a>`}</p>

@@ -300,7 +300,7 @@ def test_risk_shows_who_is_stopped_and_who_is_near_a_limit(page: Page, facts: Fa
     expect(exposure.get_by_role("row", name="ETH-USDT-SWAP")).to_contain_text("129,809")
     go(page, "overview")
     portfolio = page.get_by_role("region", name="Portfolio").get_by_role("row")
-    expect(portfolio.filter(has_text="paper").filter(has_text="USDT")).to_contain_text("bots")
+    expect(portfolio.filter(has_text="paper").filter(has_text="USDT")).to_contain_text("bot")
     go(page, "risk")
     page.get_by_role("combobox", name="Exchange").select_option("polymarket")
     expect(page.get_by_text("No bot uses any part of a limit.")).to_be_visible()

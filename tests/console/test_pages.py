@@ -264,6 +264,15 @@ def test_an_order_says_why_it_was_made(page: Page, facts: Facts) -> None:
     expect(page.locator(".badge", has_text="copied")).to_be_visible()
 
 
+def test_an_instant_is_told_to_the_millisecond(page: Page) -> None:
+    """It was told by its milliseconds alone."""
+    told = page.evaluate(
+        """async () => (await import(new URL("lib/format.js", document.baseURI)))
+            .instant("2026-11-25T10:11:12.345678Z")"""
+    )
+    assert re.fullmatch(r"\d\d:11:12\.345( [AP]M)?", told), told
+
+
 def test_a_subscription_is_paused_changed_and_resumed(page: Page, facts: Facts) -> None:
     def standing() -> dict[str, Any]:
         (row,) = facts.database.execute(
