@@ -50,10 +50,10 @@ later on. `tests/backtest/test_market_maker.py` judges the same runs.
 
 | market | maker | bought | sold | spread | markout | inventory | fees | made |
 |---|---|---|---|---|---|---|---|---|
-| flat | heedless | 228 | 225 | 0.34 | -0.02 | -0.04 | -0.24 | 0.04 |
-| flat | heedful | 147 | 146 | 0.22 | -0.04 | -0.02 | -0.16 | -0.00 |
-| trend | heedless | 156 | 150 | 0.16 | -0.57 | 0.14 | -0.16 | -0.43 |
-| trend | heedful | 11 | 10 | 0.01 | -0.02 | 0.03 | -0.01 | -0.00 |"""
+| flat | heedless | 228 | 226 | 0.33 | -0.01 | -0.03 | -0.24 | 0.05 |
+| flat | heedful | 68 | 64 | 0.11 | -0.03 | -0.01 | -0.07 | -0.00 |
+| trend | heedless | 157 | 152 | 0.16 | -0.57 | 0.12 | -0.16 | -0.45 |
+| trend | heedful | 15 | 12 | 0.01 | -0.05 | -0.06 | -0.01 | -0.12 |"""
 
 
 def document() -> str:

@@ -65,6 +65,7 @@ def test_a_strategy_trades_at_each_of_its_places(name: str, place: tuple[str, ..
 
 
 @pytest.mark.long
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize(("name", "place"), PLACES, ids=IDS)
 def test_a_strategy_trades_for_an_hour_at_each_of_its_places(
     name: str, place: tuple[str, ...]

@@ -101,6 +101,7 @@ def test_a_strategy_trades_on_paper(name: str, place: tuple[str, ...]) -> None:
 
 
 @pytest.mark.long
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize(("name", "place"), PLACES, ids=IDS)
 def test_a_strategy_trades_on_paper_for_an_hour(name: str, place: tuple[str, ...]) -> None:
     on_paper(name, place, 3_600)
