@@ -161,11 +161,11 @@ async def follow_fills(
     """
     async with streams.acknowledging(stub, name) as acknowledge:
 
-        def acknowledge(reached: str) -> None:
-            handled(int(reached))
-            acknowledge(reached)
+        def reached(cursor: str) -> None:
+            handled(int(cursor))
+            acknowledge(cursor)
 
-        bookings = Bookings(consumer, foresee, acknowledge)
+        bookings = Bookings(consumer, foresee, reached)
 
         async def read() -> None:
             opened = streams.read(

@@ -77,8 +77,8 @@ class Actor:
             return set()
         return {
             one[0].id
-            for one, request, result in zip(wanted, request.actions, answer.results, strict=True)
-            if self._log_result(one, request, result)
+            for one, sent, result in zip(wanted, request.actions, answer.results, strict=True)
+            if self._log_result(one, sent, result)
         }
 
     def _log_result(
