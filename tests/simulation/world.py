@@ -164,7 +164,7 @@ class World:
             # What asks for figures would keep the world of each seed for ever.
             stack.enter_context(put(metrics, "get_meter", metrics.NoOpMeter))
             # Nobody asks here, and the looks would only move the dice of what is.
-            stack.enter_context(put(health, "tell", _never))
+            stack.enter_context(put(health, "report", _never))
             stack.enter_context(put(composition, "open_pool", self._open_pool))
             stack.enter_context(put(composition, "open_redis", self.bus.open))
             for app in _APPS:
