@@ -33,7 +33,7 @@ class Flapping:
     def known(self, asset_id: str) -> Quote | None:
         return _FAR
 
-    async def ask(self, asset_id: str) -> Quote | None:
+    async def quote(self, asset_id: str) -> Quote | None:
         self.looks += 1
         self.now_ms += _LOOK_MS
         return next(self.told)
