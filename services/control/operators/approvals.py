@@ -63,12 +63,18 @@ class Approvals:
             if known is None:
                 await change.rows(_SQL["ask"], **named, by=by.id)
                 await change.record("ask", kind, subject, before=None, after=told)
-            elif known["asked_by"] != by.id:
+            elif known["asked_by"] != by.id and _same_kind(known["asked_by"], by.id):
                 await change.rows(_SQL["approve"], **named, by=by.id)
                 before = {"by": known["asked_by"], "request": digest.hex()}
                 await change.record("approve", kind, subject, before=before, after=told)
                 return
         raise WrongState(
-            "a second person has to make the same call, with a token of another id, within an hour",
+            "a second person has to make the same call within an hour: two users, or two tokens of"
+            " other ids",
             kind=kind, id=subject, state="ASKED",
         )  # fmt: skip
+
+
+def _same_kind(one: str, other: str) -> bool:
+    """Judge whether both are users, or both tokens: whoever holds a token may be a user, too."""
+    return one.startswith("@") == other.startswith("@")
