@@ -19,8 +19,8 @@ from tradingtools.domain.errors import LimitReached
 
 MOST = 100_000
 """Signatures that it has room for; beyond them nothing is signed until they are booked."""
-_READS_PERCENT = 75
-"""Part of the room that reads may have: the rest is for what ends orders."""
+_RECURRING_PERCENT = 75
+"""Part of the room for reads and dead man's switches: the rest is for what ends orders."""
 _BATCH = 1_000
 _log = structlog.get_logger("signer")
 _decoder = msgspec.json.Decoder(Spooled)
@@ -55,8 +55,8 @@ class Spool:
             LimitReached: there is no room.
             OSError: the disk does not take them.
         """
-        reads = all(one.entry.reads for one in spooled)
-        room = self._most * _READS_PERCENT // 100 if reads else self._most
+        recurs = all(one.entry.recurs for one in spooled)
+        room = self._most * _RECURRING_PERCENT // 100 if recurs else self._most
         async with self._writing:
             if len(self._waiting) + len(spooled) > room:
                 raise LimitReached("the signer's disk has no room for more", retry_after_ms="1000")

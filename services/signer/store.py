@@ -68,6 +68,9 @@ class Added:
     request_hash: bytes | None = None
 
 
+_SWITCHES = frozenset({"POST /v1/heartbeats", "POST /api/v5/trade/cancel-all-after"})
+
+
 class Entry(Struct, frozen=True, kw_only=True):
     """A signature that is asked for."""
 
@@ -84,9 +87,9 @@ class Entry(Struct, frozen=True, kw_only=True):
     """It reads, or ends orders."""
 
     @property
-    def reads(self) -> bool:
-        """Return whether it does nothing at the exchange at all."""
-        return self.opens_nothing and self.summary.startswith("GET ")
+    def recurs(self) -> bool:
+        """Return whether engines repeat it for ever: it reads, or keeps a dead man's switch."""
+        return self.summary.startswith("GET ") or self.summary in _SWITCHES
 
 
 class Spooled(Struct, frozen=True, kw_only=True):

@@ -139,12 +139,19 @@ async def test_a_full_spool_takes_no_more(tmp_path: Path) -> None:
         await spool.add([spooled()])
 
 
-async def test_reads_leave_room_for_what_ends_orders(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "repeated",
+    [READ.summary, "POST /v1/heartbeats", "POST /api/v5/trade/cancel-all-after"],
+)
+async def test_what_engines_repeat_leaves_room_for_what_ends_orders(
+    tmp_path: Path, repeated: str
+) -> None:
+    recurring = msgspec.structs.replace(READ, summary=repeated)
     spool = Spool(tmp_path / "spool", most=4)
     for _ in range(3):
-        await spool.add([spooled(READ)])
+        await spool.add([spooled(recurring)])
     with pytest.raises(LimitReached):
-        await spool.add([spooled(READ)])
+        await spool.add([spooled(recurring)])
     await spool.add([spooled(CANCEL)])
     with pytest.raises(LimitReached):
         await spool.add([spooled(CANCEL)])
