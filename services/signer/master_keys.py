@@ -10,6 +10,7 @@ import os
 import re
 import secrets
 import shlex
+import signal
 import stat
 import subprocess
 import sys
@@ -184,21 +185,30 @@ class KeyCommand(_Lines):
             SettingError: as at the start; the keys stay as they were.
         """
         mine = {name: value for name, value in os.environ.items() if not name.startswith("TT_")}
+        status, printed = self._run(mine)
+        if status:
+            raise self.wrong(f"ended with status {status}")
         try:
-            done = subprocess.run(  # noqa: S603 - the operator's own command
-                self._words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, env=mine,
-                timeout=COMMAND_SECONDS, check=False,
-            )  # fmt: skip
-        except subprocess.TimeoutExpired:
-            raise self.wrong(f"took more than {COMMAND_SECONDS:g} s") from None
-        except (OSError, IndexError) as error:
-            raise self.wrong(f"cannot be run: {type(error).__name__}") from None
-        if done.returncode:
-            raise self.wrong(f"ended with status {done.returncode}")
-        try:
-            return self.take(done.stdout.decode("ascii"))
+            return self.take(printed.decode("ascii"))
         except UnicodeDecodeError:
             raise self.wrong("prints what is no text") from None
+
+    def _run(self, environ: dict[str, str]) -> tuple[int, bytes]:
+        """Return status and output. Whatever it began ends with it. Raises SettingError."""
+        try:
+            with subprocess.Popen(  # noqa: S603 - the operator's own command
+                self._words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, env=environ,
+                process_group=0,
+            ) as process:  # fmt: skip
+                try:
+                    printed, _ = process.communicate(timeout=COMMAND_SECONDS)
+                except subprocess.TimeoutExpired:
+                    # A script is ended with the client that it waits for.
+                    os.killpg(process.pid, signal.SIGKILL)
+                    raise self.wrong(f"took more than {COMMAND_SECONDS:g} s") from None
+        except (OSError, IndexError) as error:
+            raise self.wrong(f"cannot be run: {type(error).__name__}") from None
+        return process.returncode, printed
 
 
 def read_keys(file: str, command: str) -> KeyFile | KeyCommand:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -201,6 +202,28 @@ def test_a_command_that_prints_no_keys_is_refused(
     with pytest.raises(SettingError, match=why) as refused:
         KeyCommand(printing(path, line))
     assert "0" * 16 not in str(refused.value)
+
+
+def test_a_command_that_takes_too_long_ends_with_what_it_began(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(master_keys, "COMMAND_SECONDS", 1.0)
+    began = path.with_name("began")
+    with pytest.raises(SettingError, match="took more than"):
+        KeyCommand(printing(path, "sleep 600 &", f"echo $! > {began}", "wait"))
+    pid = int(began.read_text())
+    end = time.monotonic() + 60
+    while _is_running(pid) and time.monotonic() < end:
+        time.sleep(0.05)
+    assert not _is_running(pid)
+
+
+def _is_running(pid: int) -> bool:
+    """Return whether a process runs; one that nobody has waited for does not."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
 
 
 @pytest.mark.parametrize("command", ["/there/is/none", "'", " "])
