@@ -125,6 +125,26 @@ async def test_a_wallet_is_handed_over_to_who_can_its_exchange(database_url: str
         assert (await second.owned())[WALLET].clean is False
 
 
+async def test_an_engine_that_leaves_is_given_nothing_while_it_renews_its_name(
+    database_url: str,
+) -> None:
+    async with (
+        leases(database_url, "bots-1", "first") as first,
+        leases(database_url, "bots-2", "second") as second,
+        leases(database_url, "bots-2", "next") as after,
+    ):
+        await registered(first)
+        await first.take()
+        lease = (await first.owned())[WALLET]
+        await registered(second)
+        await second.leaving()
+        await registered(second)
+        assert await first.offer(lease) == ""
+        await second.leave()
+        await registered(after)
+        assert await first.offer(lease) == "bots-2", "the next process of its name"
+
+
 async def test_an_heir_has_no_right_to_a_wallet_before_it_is_handed_over(
     database_url: str,
 ) -> None:
@@ -173,9 +193,7 @@ async def test_only_a_lease_that_ran_out_proves_that_nothing_is_under_way(
         assert second.ran_out_ns == second.ended_ns
         lease = (await second.owned())[WALLET]
         second.ran_out_ns.clear()
-        await second.leaving()
-        assert await second.hand_over(lease, clean=False) == ""
-        await registered(second)
+        assert await second.hand_over(lease, clean=False) == "", "nobody else is there"
         assert await second.take() == [WALLET]
         assert second.ran_out_ns == {}
 

@@ -11,7 +11,9 @@ on conflict (name) do update set
                       else clock_timestamp() end,
     incarnation = excluded.incarnation, until = excluded.until, venues = excluded.venues,
     capacity = excluded.capacity, version = excluded.version, bots = excluded.bots,
-    lag_ms = excluded.lag_ms, leaving = false, seen_at = clock_timestamp()
+    lag_ms = excluded.lag_ms, seen_at = clock_timestamp(),
+    -- Who is about to end renews its name until then.
+    leaving = e.leaving and e.incarnation = excluded.incarnation
     where e.incarnation = excluded.incarnation or e.until < clock_timestamp()
 returning draining, (extract(epoch from clock_timestamp()) * 1000000)::bigint * 1000 as now_ns
 
