@@ -300,6 +300,7 @@ class Engine:
     async def _hand_over(self, wallet_id: str, held: _Held, *, withdraw: bool) -> None:
         if not withdraw:
             await self._await_heir(held)
+            withdraw = self._leaving and not await self._has_heir(wallet_id)
         begun = clock.monotonic_ns()
         held.run.leave(withdraw=withdraw)
         await asyncio.wait([held.task], timeout=LEAVE_SECONDS / 2)
@@ -328,6 +329,15 @@ class Engine:
         except (TimeoutError, psycopg.Error, psycopg_pool.PoolTimeout) as error:
             wallet = held.lease.wallet_id
             _log.warning("the heir of a wallet is not ready", wallet=wallet, why=repr(error))
+
+    async def _has_heir(self, wallet_id: str) -> bool:
+        """Return whether another engine can take a wallet still: it may leave by now, too."""
+        try:
+            fleet = await self._leases.fleet()
+        except (psycopg.Error, psycopg_pool.PoolTimeout) as error:
+            _log.warning("the registry of engines was not reached", why=str(error))
+            return True
+        return wallet_id in assignment.moved(self._terms.name, fleet)
 
     async def _abandon(self) -> None:
         """Let go of everything at once: its leases are another's, or run out."""

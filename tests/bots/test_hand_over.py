@@ -9,9 +9,11 @@ from contextlib import AsyncExitStack, asynccontextmanager
 import pytest
 
 from services.bots import engine as engines
+from services.bots.core.requests import DEADLINE_MS
 from services.bots.engine import Engine, Terms
 from services.bots.leases.store import Leases
 from services.bots.store import Row, Store, WalletLease
+from services.bots.wallet import outcome_sets
 from services.bots.wallet_run import Venue
 from tests.bots.exchange import Desk, open_orders, quote, scripted, until
 from tradingtools.storage.postgres.pool import open_pool
@@ -38,8 +40,9 @@ class Heir:
 
 
 @asynccontextmanager
-async def two(desk: Desk, heir: Heir) -> AsyncIterator[None]:
-    """Run the engine that has the wallet, then the one that is to get it."""
+async def two(desk: Desk, heir: Heir) -> AsyncIterator[Engine]:
+    """Run the engine that has the wallet, which is yielded, then the one that is to get it."""
+    both = []
     desk.rows("update bot_engine set until = clock_timestamp(), draining = false")
     desk.rows("update trading_wallet_lease set until = clock_timestamp()")
     async with AsyncExitStack() as works:
@@ -51,9 +54,10 @@ async def two(desk: Desk, heir: Heir) -> AsyncIterator[None]:
             )  # fmt: skip
             leases = Leases(pool, name, f"{name}-{desk.number}", 60_000)
             made = Engine(Store(pool, name), leases, {"okx": way}, terms)
+            both.append(made)
             await works.enter_async_context(alongside(made.keep()))
             await until(lambda: owner(desk) == ("bots-1", 1), "the first owner")
-        yield
+        yield both[0]
 
 
 def owner(desk: Desk) -> tuple[str, int] | None:
@@ -104,6 +108,30 @@ async def test_an_heir_that_does_not_get_ready_is_handed_the_wallet_all_the_same
         await until(lambda: open_orders(desk), "the quote")
         drain(desk)
         await until(lambda: owner(desk) == ("bots-2", 2), "the hand-over")
+
+
+async def test_quotes_are_cancelled_when_the_heir_leaves_before_it_has_the_wallet(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engines, "PREPARE_SECONDS", 600.0)
+    monkeypatch.setattr(engines, "LEAVE_SECONDS", 240.0)
+    scripted(monkeypatch).intents = (quote(10),)
+    desk.bot(desk.one)
+    heir = Heir(desk)
+    async with two(desk, heir) as first:
+        (stands,) = await until(lambda: open_orders(desk), "the quote")
+        leaving = asyncio.create_task(first.leave())
+        await until(lambda: heir.asked, "the heir that prepares")
+        desk.rows("update bot_engine set leaving = true where name = 'bots-2'")
+        heir.ready.set()
+        await leaving
+        assert (open_orders(desk), desk.exchange.cancelled) == ([], [stands])
+        assert owner(desk) == ("bots-1", 1)
+
+
+def test_a_last_look_at_sets_leaves_time_to_withdraw_quotes() -> None:
+    withdrawn_ms = outcome_sets.LEAVING_SECONDS * 1000 + DEADLINE_MS
+    assert withdrawn_ms < engines.LEAVE_SECONDS / 2 * 1000
 
 
 async def test_a_bot_that_runs_goes_on_by_its_settings_when_those_of_now_do_not_fit(

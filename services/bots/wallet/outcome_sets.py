@@ -31,8 +31,9 @@ from tradingtools.venues.trading import ReadError
 LOOK_SECONDS = 2.0
 REDEEM_SECONDS = 60.0
 """From one look at what could be redeemed to the next."""
-LEAVING_SECONDS = 5.0
-"""The longest that a wallet is kept for a last look."""
+LEAVING_SECONDS = 1.5
+"""The longest that a wallet is kept for a last look. Its quotes are withdrawn after it, and have to
+be gone within ``engine.LEAVE_SECONDS / 2``."""
 _PAUSES = {SetAction.MERGE: 60, SetAction.REDEEM: 3_600}
 """Seconds after a change that has failed."""
 AGAIN_MS = 10_000
@@ -103,7 +104,7 @@ class WalletSets:
                     wanted = await self._redemption(now_ms := clock.now_ms())
                     if wanted is not None:
                         await self._begun(sets, wanted, now_ms)
-        except (TimeoutError, ReadError, psycopg.OperationalError) as error:
+        except (TimeoutError, ReadError, psycopg.Error) as error:
             _log.warning("redemptions were not looked for", why=f"{type(error).__name__} {error}")
 
     async def _begun(self, sets: OutcomeSets, wanted: SetRow, now_ms: int) -> SetRow:
