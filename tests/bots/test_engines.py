@@ -105,7 +105,7 @@ def _walk(
 
     # A drain: everything goes to the other one, which need not wait for anything.
     drain(world, "engine-1", draining=True)
-    until(lambda: set(owners(world).values()) == {"engine-2"}, "the drain")
+    until(lambda: owners(world) == dict.fromkeys(BOTS, "engine-2"), "the drain")
     quote(world)
     clean = "select bool_and(clean_epoch = epoch - 1) from trading_wallet_lease where epoch > 1"
     assert world.rows(clean) == [(True,)]
@@ -114,7 +114,9 @@ def _walk(
     # A pause: the other one takes over, and whoever wakes up changes nothing.
     second.pause()
     drain(world, "engine-2", draining=True)
-    until(lambda: set(owners(world).values()) == {"engine-1"}, "the takeover from a paused one")
+    until(
+        lambda: owners(world) == dict.fromkeys(BOTS, "engine-1"), "the takeover from a paused one"
+    )
     quote(world)
     # Each was taken over after a lease that nobody gave away, and is measured from its end.
     until(lambda: shown(first, "bots_take_over_seconds_count") >= 1, "the takeover being measured")

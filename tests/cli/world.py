@@ -140,6 +140,7 @@ def world(directory: Path, database_url: str, redis_url: str) -> Iterator[World]
             edge.start(name)
         for path in ("/events?limit=1", "/webhook-endpoints", "/health/engine"):
             edge.wait_until_ready(path)
+        edge.wait_for_operators()
         with psycopg.connect(
             database_url, autocommit=True, row_factory=psycopg.rows.dict_row
         ) as connection:

@@ -178,7 +178,7 @@ def test_a_person_logs_in_by_name_and_sees_what_is_of_his_exchanges(
     page.get_by_role("link", name="Risk", exact=True).click()
     assert page.get_by_role("button", name="Set a limit").count() == 0
     page.get_by_role("button", name="Use the kill switch").click()
-    assert page.get_by_label("Of").locator("option").all_inner_texts() == ["okx"]
+    expect(page.get_by_label("Of").locator("option")).to_have_text(["okx"])
     page.get_by_role("button", name="Cancel").click()
     assert page.get_by_role("link", name="Subscriptions").count() == 0
     assert page.evaluate("document.cookie") == ""

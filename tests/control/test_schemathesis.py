@@ -63,6 +63,7 @@ def patient(
     ) as running:
         running.wait_until_ready("/webhook-endpoints")
         running.wait_until_ready("/sealing-key")
+        running.wait_for_operators()
         yield running
 
 

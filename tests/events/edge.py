@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import grpc
 import httpx
 import psycopg
 
@@ -119,6 +120,11 @@ class Listening:
                 pass
             assert time.monotonic() < deadline, self.log[-2000:]
             time.sleep(0.05)
+
+    def wait_for_operators(self) -> None:
+        """Wait until control's internal port takes connections: it opens by itself."""
+        with grpc.insecure_channel(f"127.0.0.1:{self.ports['inside']}") as channel:
+            grpc.channel_ready_future(channel).result(timeout=_SECONDS)
 
     def happen(self, count: int = 1, word: str = "happened", reason: str = "r") -> None:
         """Write rows that become events, each in a transaction of its own."""
