@@ -90,7 +90,9 @@ def test_orders_of_an_engine_that_is_killed_are_cancelled_by_its_exchange(
     _, world = own
     engine = trading(world, MAKER.format(12), TAKER.format(12))
     try:
-        rested, asked = resting(world), cancels(world)
+        rested, since = resting(world), switches(world)
+        until(lambda: switches(world) > since, "the switch being set while both rest")
+        asked = cancels(world)
         engine.kill()
         until(lambda: not resting(world), "the switch", 3 * CANCEL_AFTER_SECONDS + 30)
         assert cancels(world) == asked

@@ -421,6 +421,7 @@ def test_the_pages_work_at_the_edge_too(browser: Browser, served: Served) -> Non
     page = context.new_page()
     seen = Seen(page, served.world.url)
     page.goto(served.link(MANAGE, OPERATE, edge=True))
+    expect(page.get_by_role("navigation")).to_be_visible()
     go(page, "tape")
     expect(page.get_by_text("live", exact=True)).to_be_visible()
     assert seen.problems == []

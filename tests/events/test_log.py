@@ -84,6 +84,11 @@ async def test_a_skip_is_told_with_its_reason(running: World) -> None:
     subscription = await scene.subscribe(1, max_per_trade_micros=0)
     scene.put(scene.trade(size="100", price="0.5"))
     (skipped,) = await told(running, "copy.skipped", subscription_id=subscription)
+
+    async def written() -> bool:
+        return len(scene.decisions()) == 1
+
+    await eventually(written)
     (decision,) = scene.decisions()
     assert json.loads(skipped.data)["reason"] == decision["reason"]
 
