@@ -119,4 +119,6 @@ def test_both_end_when_told_to(start_edge: StartEdge) -> None:
     with start_edge("told") as edge:
         internal = _internal(edge)
     assert _gone(internal)
-    assert "error" not in edge.log.read_text().lower()
+    # A query that is cut off at the end is a warning of the pool, and names CancelledError.
+    assert "[error" not in edge.log.read_text()
+    assert "Traceback" not in edge.log.read_text()
