@@ -180,8 +180,9 @@ class WalletRun:
         try:
             await self._journal.write()
             if self._wallet is not None:
-                # Nothing has left that is not written.
-                lease, bots = self._wallet.lease, list(self._wallet.bots)
+                # Nothing has left unwritten; what a former owner sent may be unread still.
+                lease, unread = self._wallet.lease, self._wallet.unread_ms
+                bots = [bot_id for bot_id in self._wallet.bots if bot_id not in unread]
                 await self._store.permits_read(bots, before=lease.epoch + 1)
         except LostError:
             _log.warning("wallet was another engine's at its end", wallet=self._lease.wallet_id)

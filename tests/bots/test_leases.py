@@ -11,6 +11,7 @@ import psycopg
 import pytest
 
 from launcher.embedded import role_url
+from services.bots.core import assignment
 from services.bots.engine import Engine, Terms
 from services.bots.leases.store import Leases
 from services.bots.store import Store
@@ -196,6 +197,22 @@ async def test_only_a_lease_that_ran_out_proves_that_nothing_is_under_way(
         assert await second.hand_over(lease, clean=False) == "", "nobody else is there"
         assert await second.take() == [WALLET]
         assert second.ran_out_ns == {}
+
+
+async def test_a_wallet_that_its_owner_keeps_leaves_no_end_of_a_lease_with_another_engine(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The owner renewed it after the other one had looked."""
+    async with (
+        leases(database_url, "bots-1", "first") as first,
+        leases(database_url, "bots-2", "second") as second,
+    ):
+        await registered(first)
+        assert await first.take() == [WALLET]
+        await registered(second)
+        monkeypatch.setattr(assignment, "taken", lambda *_: [WALLET])
+        assert await second.take() == []
+        assert (second.ended_ns, second.ran_out_ns) == ({}, {})
 
 
 @contextmanager

@@ -10,15 +10,19 @@ import psycopg
 import pytest
 
 from services.bots import metrics, wallet_run
+from services.bots.core import forced
+from services.bots.core.bot import Bot
 from services.bots.core.permit import asked, order_id
 from services.bots.core.requests import PermitAsked
 from services.bots.core.strategy import FillEvent, Withdraw
-from services.bots.store import Store
+from services.bots.store import BotRow, Store
+from services.bots.wallet import account
+from services.bots.wallet.wishes import Wishes
 from tests.bots.exchange import GRID, SWAP, Desk, Script, open_orders, quote, scripted, until
 from tests.unit.bots.samples import AMENDS
 from tradingtools import clock
 from tradingtools.storage.postgres.pool import open_pool
-from tradingtools.venues.trading import NewOrder
+from tradingtools.venues.trading import Fill, NewOrder
 
 
 @pytest.mark.parametrize("defect", ["on", "explain", "intent", "snapshot"])
@@ -234,6 +238,73 @@ async def test_a_fill_of_an_order_that_nobody_wrote_is_found_however_long_ago_it
         unread = "select count(*) from bot_permit where bot_id = %s and read_at is null"
         await until(lambda: desk.rows(unread, desk.one) == [(0,)], "the end of reading")
         await until(lambda: desk.state(desk.one) == "RUNNING", "the start")
+
+
+async def test_an_engine_that_ends_while_it_reads_leaves_what_it_has_not_read(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Permits of a former owner: an order under them may have filled unwritten."""
+    script = scripted(monkeypatch)
+    desk.bot(desk.one)
+    async with desk.running():
+        script.intents = (quote(10),)
+        await until(lambda: open_orders(desk), "the quote")
+    script.intents = ()
+    desk.rows("update bot_permit set read_at = null where bot_id = %s", desk.one)
+    monkeypatch.setattr(account.Account, "_now_known", _nothing)
+    async with desk.running("another"):
+        await until(lambda: desk.run is not None and desk.run.bots == 1, "the bot")
+    unread = "select count(*) from bot_permit where bot_id = %s and read_at is null"
+    assert desk.rows(unread, desk.one) != [(0,)]
+
+
+async def _nothing(*_: object) -> None:
+    """Find no end of the reading."""
+
+
+async def test_a_bot_that_trades_while_it_is_replaced_is_replaced_with_that(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A trade by its exchange comes during the last write before a person's resume."""
+    script = scripted(monkeypatch)
+    desk.bot(desk.one)
+    write, again, written = Store.write, Wishes._again, Bot.written
+    late: list[Fill] = []
+    bots: list[Any] = []
+
+    def noted(self: Any) -> Any:
+        bots.append(self)
+        return written(self)
+
+    async def replacing(self: Wishes, row: BotRow) -> None:
+        late.append(
+            replace(
+                desk.exchange.traded[0], trade_id="forced", side="SELL", size=4, forced="merge",
+                order_id=forced.order_id("merge", desk.one),
+            )
+        )  # fmt: skip
+        await again(self, row)
+
+    async def traded(self: Store, *more: Any, **named: Any) -> None:
+        await write(self, *more, **named)
+        if late:
+            bots[-1].closed_by_exchange(late.pop(), clock.now_ms())
+
+    monkeypatch.setattr(Bot, "written", noted)
+    monkeypatch.setattr(Wishes, "_again", replacing)
+    monkeypatch.setattr(Store, "write", traded)
+    async with desk.running():
+        script.intents = (quote(10),)
+        await until(lambda: open_orders(desk), "the quote")
+        desk.exchange.fill(open_orders(desk)[0], 10)
+        script.intents = ()
+        await until(lambda: desk.booked(desk.one) == 10, "the fill")
+        desk.wish(desk.one, "PAUSED")
+        await until(lambda: desk.state(desk.one) == "PAUSED", "the pause")
+        desk.wish(desk.one, "RUNNING")
+        await until(lambda: desk.state(desk.one) == "RUNNING", "the start")
+        assert late == []
+        assert desk.booked(desk.one) == 6
 
 
 async def test_an_order_that_appears_after_the_reading_is_adopted_and_cancelled(

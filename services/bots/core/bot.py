@@ -457,9 +457,14 @@ class Bot(Generic[Config, State]):
         shares = self.setup.shares
         return None if shares is None else result_micros(self.exposure(now_ms), shares.rates)
 
+    @property
+    def unwritten(self) -> bool:
+        """Return whether something changed since `written` was called last."""
+        return bool(self._booked) or not self._table.unchanged
+
     def written(self) -> Written:
         """Return what changed since the last call, and let go of what is settled."""
-        if not self._booked and self._table.unchanged:
+        if not self.unwritten:
             return _NOTHING
         fills, self._booked = self._booked, []
         return Written(self._table.changes(), tuple(fills), self._table.moves())

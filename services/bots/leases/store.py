@@ -104,12 +104,15 @@ class Leases:
             values = {**self._mine, "wallets": wallets}
             ended = await (await connection.execute(_QUERIES["ended"], values)).fetchall()
             cursor = await connection.execute(_QUERIES["take"], values)
+            taken = [row["wallet_id"] for row in await cursor.fetchall()]
             now_ns = clock.monotonic_ns()
+            # Of the others, the owner has renewed its lease meanwhile.
             for row in ended:
-                self.ended_ns[row["wallet_id"]] = now_ns - row["ns"]
-                if row["ran_out"]:
-                    self.ran_out_ns[row["wallet_id"]] = now_ns - row["ns"]
-            return [row["wallet_id"] for row in await cursor.fetchall()]
+                if row["wallet_id"] in taken:
+                    self.ended_ns[row["wallet_id"]] = now_ns - row["ns"]
+                    if row["ran_out"]:
+                        self.ran_out_ns[row["wallet_id"]] = now_ns - row["ns"]
+            return taken
 
     async def owned(self) -> dict[str, WalletLease]:
         """Return the wallets of this process, by id."""

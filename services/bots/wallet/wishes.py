@@ -245,7 +245,11 @@ class Wishes:
 
     async def _again(self, row: BotRow) -> None:
         """Begin a paused or stopped bot anew, with what it knows."""
+        bot = self._wallet.bots[row.bot_id]
         await self._journal.write()
+        while bot.unwritten:
+            # It traded while that was written, and the next one knows only the database.
+            await self._journal.flush()
         # Under one lease no id of an order is used twice.
         self._numbers[row.bot_id] = self._wallet.bots.pop(row.bot_id).number
         self._beginning[row.bot_id] = asyncio.create_task(self._begin(row))
