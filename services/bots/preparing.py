@@ -17,7 +17,7 @@ from services.bots.ways import Way
 from tradingtools.tasks import cancel_all
 
 LINGERS_SECONDS = 15.0
-"""What was opened stays open for so long after the wallet has come, or has not."""
+"""Seconds for which a prepared venue stays open after its wallet has come, or has not."""
 _log = structlog.get_logger("bots")
 
 

@@ -82,7 +82,7 @@ class BotRow:
     equity: Mapping[str, int] | None
     """Result, start of day, peak and day when they were written; None: counted from now."""
     applied: Settings | None = None
-    """Those that its engine went by last; None: none did."""
+    """Settings that its last engine applied; None: no engine has applied any."""
 
     def as_applied(self) -> BotRow | None:
         """Return it with the settings that it went by before the last change; None: no others."""

@@ -21,7 +21,7 @@ SETTLES_MS = 3_000
 """A difference that is younger may be a fill that is still on its way to us."""
 
 CORRECTED_AFTER_MS = 60_000
-"""What is missing for so long, with nothing under way, was traded elsewhere."""
+"""Milliseconds after which a missing position counts as traded elsewhere; no order is under way."""
 CLOSING_AFTER_MS = 10_000
 """The same while a stop closes what is held, which cannot wait that long."""
 _RESTS = (BotOrderState.OPEN, BotOrderState.PARTIALLY_FILLED)

@@ -67,7 +67,7 @@ class Wallet:
     """Of currencies in USDC."""
     bots: dict[str, AnyBot] = field(default_factory=dict)
     settings: dict[str, Settings] = field(default_factory=dict)
-    """Those that a bot was made or changed by last."""
+    """Settings that the bot applied last, at its start or by a change."""
     instruments: dict[str, Instrument] = field(default_factory=dict)
     sound: asyncio.Event = field(default_factory=asyncio.Event)
     """The account has been read, and everything that happens to it is told."""

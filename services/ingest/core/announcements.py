@@ -29,7 +29,7 @@ class _Trade:
     announced: int = 0
     """Shares, 1e-6: the greatest total of a source that was published."""
     weighed: bool = False
-    """Whether what the leader is worth was published with it."""
+    """True: the trade was published with the leader's worth."""
 
     def total(self, source: Source) -> int:
         return sum(
