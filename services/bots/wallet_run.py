@@ -226,6 +226,5 @@ async def _tick(wallet: Wallet, sending: Sending, markets: Markets) -> None:
         markets.check()
         sending.check()
         for bot in list(wallet.bots.values()):
-            if bot.flattening:
-                bot.opposed = wallet.opposed(bot)
+            bot.oppose(wallet.opposed(bot))
             sending.tell(bot, bot.tick)

@@ -71,7 +71,7 @@ def slowly(far: ClobBots) -> int:
 
 def dust(far: ClobBots) -> None:
     """Check that nothing is held but less than the least order of each bot."""
-    assert far.held() == far.booked()
+    until(lambda: far.held() == far.booked(), "the books' equality with the exchange")
     signed = "sum(case when (side = 'BUY') = not undone then size else -size end)"
     rows = far.rows(
         f"select bot_id, {signed} from bot_fill where venue = 'polymarket'"

@@ -100,8 +100,6 @@ class Bot(Generic[Config, State]):
         """Why there is nothing left to do; empty: there is."""
         self.failure: Exception | None = None
         """A defect that ended it."""
-        self.opposed: Collection[str] = ()
-        """Instruments in which other bots of its account hold the other side."""
         self._market = Market(setup.instruments)
         self._table = OrderTable()
         self._quoting = Quoting(
@@ -230,7 +228,7 @@ class Bot(Generic[Config, State]):
         if self._flattening and not self._table.underway:
             # Again and again until it is flat. What nobody can settle is not waited for.
             seen = self.exposure(now_ms)
-            self._quoting.want(flattening(seen, self._market, opposed=self.opposed))
+            self._quoting.want(flattening(seen, self._market, opposed=self._quoting.opposed))
         return self._requests(now_ms)
 
     def answered(
@@ -376,6 +374,10 @@ class Bot(Generic[Config, State]):
         """Know the same from the start; see `missing`."""
         self._missing = closed
         self._quoting.lacking = lacking
+
+    def oppose(self, instruments: Collection[str]) -> None:
+        """Know in which instruments other bots of its account hold the other side."""
+        self._quoting.opposed = instruments
 
     def flatten(self) -> None:
         """Go on to close all that it holds, as a former life was to."""

@@ -80,6 +80,8 @@ class Quoting:
         """Sides of instruments on which nothing opens, and why."""
         self.lacking: Collection[str] = ()
         """Instruments of which the account holds less than its bots believe."""
+        self.opposed: Collection[str] = ()
+        """Instruments in which other bots of the account hold the other side."""
         self.money: Mapping[str, Decimal] | None = None
         """Of the account, by currency; None: not told yet."""
         self._setup = setup
@@ -193,9 +195,8 @@ class Quoting:
             quote = None
         elif quote is None and order is not None and self._inherits(order, now_ms):
             return None
-        if quote is not None and instrument.id in self.lacking and self._closes(quote, instrument):
-            # What is not there cannot be closed: an exit would open the other side.
-            quote = replace(quote, reduce_only=True)
+        if quote is not None:
+            quote = self._reducing(quote, instrument)
         able = self._setup.capabilities[instrument.venue]
         want = wanted(quote, order, instrument, able)
         if want is None:
@@ -206,10 +207,17 @@ class Quoting:
             return self._amend(slot, want, instrument, now_ms)
         return self._place(slot, want, instrument, now_ms)
 
-    def _closes(self, quote: Quote, instrument: Instrument) -> bool:
-        """Return whether a quote closes a contract's position, and does not open or add to one."""
+    def _reducing(self, quote: Quote, instrument: Instrument) -> Quote:
+        """Return a quote that is reduce-only just where that is right for the whole account."""
         held = self._holdings.get(instrument.id, Holding()).size
-        return instrument.kind in CONTRACTS and held * (1 if quote.side == "SELL" else -1) > 0
+        closes = instrument.kind in CONTRACTS and held * (1 if quote.side == "SELL" else -1) > 0
+        if closes and instrument.id in self.lacking:
+            # What is not there cannot be closed: an exit would open the other side.
+            return replace(quote, reduce_only=True)
+        if closes and instrument.id in self.opposed and quote.size <= abs(held):
+            # The exchange would cut it to what the account holds, or refuse it for ever.
+            return replace(quote, reduce_only=False)
+        return quote
 
     def _place(
         self, slot: str, want: PlaceWanted, instrument: Instrument, now_ms: int

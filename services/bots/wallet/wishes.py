@@ -280,6 +280,7 @@ class Wishes:
                 # Else reading its account has stopped it, and a person is to know.
                 self._end(bot, _ending(row))
         elif await self._through(row, BotState.RUNNING, ""):
+            bot.oppose(self._wallet.opposed(bot))
             self._sending.tell(bot, bot.run)
 
     async def _made(self, row: BotRow, number: int) -> AnyBot:

@@ -69,11 +69,28 @@ def test_no_count_of_orders_keeps_a_stop_waiting() -> None:
 
 def test_an_exit_is_not_cut_to_a_position_that_other_bots_have_a_part_in() -> None:
     run, bot = stopped("BUY")
-    bot.opposed = {ONE.id}
+    bot.oppose({ONE.id})
 
     run.act(bot.tick(run.now))
 
     assert exits(run) == [("SELL", 10, False)]
+
+
+@pytest.mark.parametrize(
+    ("size", "opposed", "reduces"), [(6, ONE.id, False), (11, ONE.id, True), (6, "another", True)]
+)
+def test_a_strategys_exit_beside_a_bot_on_the_other_side_is_not_reduce_only(
+    size: int, opposed: str, reduces: bool
+) -> None:
+    """The exchange would cut it to the account's net; one larger than is held would open."""
+    run = Run(1, AMENDS)
+    bot = begun(run, limits=RiskLimits(), holdings=HELD)
+    bot.strategy = Wants(replace(quoted(size, 641_000), side="SELL", reduce_only=True))
+    bot.oppose({opposed})
+
+    run.act(bot.market(FRESH, run.now))
+
+    assert exits(run) == [("SELL", size, reduces)]
 
 
 @pytest.mark.parametrize(("status", "stops"), [(BookStatus.FRESH, True), (BookStatus.STALE, False)])
