@@ -399,7 +399,11 @@ class Accounts(Protocol):
         ...
 
     def events(self) -> AsyncIterator[AccountEvent]:
-        """Tell what happens to the wallet, beginning with Connected, for ever."""
+        """Tell what happens to the wallet, beginning with Connected, for ever.
+
+        What was before the first Connected is read by who listens. What happened between two of
+        them is told.
+        """
         ...
 
 

@@ -74,12 +74,15 @@ class OkxWay:
 
     @asynccontextmanager
     async def prepared(self, environment: str, instruments: Sequence[str]) -> AsyncIterator[None]:
-        """Follow the books of instruments for the length of a block, from when they are there."""
+        """Follow the books of instruments for the length of a block, from when they are there.
+
+        A connection for the wallet's own socket is open by then, and nobody has logged in over it.
+        """
         markets = await self._shared(environment)
         symbols = [one.partition(":")[2] for one in instruments]
         found = await markets.instruments.find(symbols)
         there = asyncio.Event()
-        async with alongside(_follow(markets, found, there)):
+        async with markets.spares.kept(), alongside(_follow(markets, found, there)):
             await there.wait()
             yield
 

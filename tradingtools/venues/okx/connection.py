@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import WebSocketException
+from websockets.protocol import State
 
 from tradingtools import clock
 from tradingtools.venues.okx.limits import Charge, RateLimits, Scope
@@ -44,6 +45,11 @@ class Connection:
         self._socket = socket
         self._patience = patience
         self._limits = RateLimits()
+
+    @property
+    def is_open(self) -> bool:
+        """Return whether it has not ended, as far as is known here."""
+        return self._socket.state is State.OPEN
 
     async def send(self, frame: str) -> None:
         """Send a text frame. Raises one of GONE."""

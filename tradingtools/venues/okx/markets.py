@@ -11,6 +11,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 
+import aiohttp
+
 from tradingtools.tasks import alongside
 from tradingtools.venues.okx.catalogue import OkxInstruments
 from tradingtools.venues.okx.connection import Endpoint
@@ -18,10 +20,13 @@ from tradingtools.venues.okx.instruments import Directory
 from tradingtools.venues.okx.market_feed import OkxMarketFeed
 from tradingtools.venues.okx.rate_gate import RateGate, RateGates
 from tradingtools.venues.okx.rest_client import OkxRest, open_session
+from tradingtools.venues.okx.spares import SpareConnections
 from tradingtools.venues.okx.venue_clock import VenueClock
 from tradingtools.venues.shared_feed import SharedFeed
 
 TIMEOUT_MS = 5_000
+CONNECTIONS = 256
+"""The most of one process at once: each wallet's requests keep within its limits by themselves."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +55,9 @@ class OkxMarkets:
     instruments: OkxInstruments
     feed: SharedFeed
     rest: OkxRest
+    session: aiohttp.ClientSession
+    """Has connections open that any wallet's requests may go over."""
+    spares: SpareConnections
 
 
 @asynccontextmanager
@@ -64,7 +72,8 @@ async def open_markets(
     """
     address, venue_clock, directory = RateGate(), VenueClock(), Directory()
     learning = asyncio.Lock()
-    async with open_session(timeout_ms=timeout_ms, tls=venue.sockets.tls) as session:
+    opening = open_session(timeout_ms=timeout_ms, connections=CONNECTIONS, tls=venue.sockets.tls)
+    async with opening as session:
         rest = OkxRest(
             session,
             venue.rest_url,
@@ -82,4 +91,6 @@ async def open_markets(
                 instruments=OkxInstruments(rest, directory),
                 feed=SharedFeed(feed),
                 rest=rest,
+                session=session,
+                spares=SpareConnections(venue.path("private"), address),
             )

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import itertools
 from collections.abc import Callable, Collection, Sequence
-from contextlib import AsyncExitStack
 from typing import Protocol
 
 import structlog
@@ -18,9 +17,8 @@ from tradingtools import clock
 from tradingtools.tasks import until_one_ends
 from tradingtools.venues.okx.balances import AccountBook
 from tradingtools.venues.okx.catalogue import OkxInstruments
-from tradingtools.venues.okx.connection import GONE, Connection, Endpoint, open_connection
+from tradingtools.venues.okx.connection import GONE, Connection, Endpoint
 from tradingtools.venues.okx.error_codes import Action
-from tradingtools.venues.okx.limits import Charge, Scope
 from tradingtools.venues.okx.private_session import (
     Answered,
     Effect,
@@ -37,6 +35,7 @@ from tradingtools.venues.okx.rate_gate import RateGates
 from tradingtools.venues.okx.requests import SocketOperation
 from tradingtools.venues.okx.rest_client import NoAnswer, OkxRest
 from tradingtools.venues.okx.signing import Credentials, SigningError
+from tradingtools.venues.okx.spares import SpareConnections
 from tradingtools.venues.okx.wire import OperationAnswer
 from tradingtools.venues.trading import (
     AccountEvent,
@@ -64,6 +63,10 @@ class Missed(Protocol):
 
     async def fills(self, since_ms: int) -> Sequence[Fill]:
         """Return the fills since."""
+        ...
+
+    async def load(self, account: AccountBook) -> None:
+        """Read balances and positions into an account."""
         ...
 
 
@@ -98,6 +101,7 @@ class PrivateSocket:
 
     Args:
         endpoint: the private path.
+        spares: connections to it.
         rest: of the wallet; knows the venue's clock.
         gates: the limits, shared with ``rest``.
         credentials: of the wallet.
@@ -109,6 +113,7 @@ class PrivateSocket:
         self,
         endpoint: Endpoint,
         *,
+        spares: SpareConnections,
         rest: OkxRest,
         gates: RateGates,
         credentials: Credentials,
@@ -116,6 +121,7 @@ class PrivateSocket:
         tag: str,
     ) -> None:
         self._endpoint = endpoint
+        self._spares = spares
         self._rest = rest
         self._gates = gates
         self._credentials = credentials
@@ -138,7 +144,7 @@ class PrivateSocket:
 
         Args:
             tell: each event, at once.
-            missed: reads what was missed after each new connection.
+            missed: reads the account after the first connection, and what was missed after others.
         """
         failures = 0
         while True:
@@ -189,9 +195,7 @@ class PrivateSocket:
     async def _connected(self, tell: Told, missed: Missed) -> None:
         if not self._rest.venue_clock.known:
             await self._rest.know_time()
-        async with AsyncExitStack() as stack:
-            async with self._gates.address.passing((Charge(Scope.CONNECT),)):
-                connection = await stack.enter_async_context(open_connection(self._endpoint))
+        async with self._spares.opened() as connection:
             account = AccountBook(self._instruments.directory)
             session = PrivateSession(self._instruments.directory, account, self._tag)
             self._link = link = _Link(connection, session, account, tell)
@@ -214,11 +218,13 @@ class PrivateSocket:
 
     async def _catch_up(self, link: _Link, missed: Missed) -> None:
         await link.to_read.wait()
-        since_ms = (
-            self._rest.venue_clock.at(clock.now_ms()) if self._seen_ms is None else self._seen_ms
-        )
-        resting = tuple(self._resting.values())
-        events = await missed.missed(link.account, since_ms - MARGIN_MS, resting)
+        if self._seen_ms is None:
+            # Nothing was told yet, so nothing was missed: who listens reads what there is.
+            await missed.load(link.account)
+            events: Sequence[AccountEvent] = [link.account.state]
+        else:
+            resting = tuple(self._resting.values())
+            events = await missed.missed(link.account, self._seen_ms - MARGIN_MS, resting)
         async with link.turn:
             now_ms = self._rest.venue_clock.at(clock.now_ms())
             await self._do(link, link.session.caught_up(events, now_ms))

@@ -15,7 +15,7 @@ from tradingtools.venues.okx.markets import TIMEOUT_MS, OkxMarkets, OkxVenue, op
 from tradingtools.venues.okx.private_socket import PrivateSocket
 from tradingtools.venues.okx.rate_gate import RateGate, RateGates
 from tradingtools.venues.okx.requests import Terms
-from tradingtools.venues.okx.rest_client import OkxRest, open_session
+from tradingtools.venues.okx.rest_client import OkxRest
 from tradingtools.venues.okx.signing import Credentials
 from tradingtools.venues.shared_feed import SharedFeed
 
@@ -63,11 +63,8 @@ async def open_wallet(
             opening = open_markets(venue, timeout_ms=timeout_ms)
             markets = await works.enter_async_context(opening)
         gates = RateGates(address=markets.address)
-        session = await works.enter_async_context(
-            open_session(timeout_ms=timeout_ms, tls=venue.sockets.tls)
-        )
         rest = OkxRest(
-            session,
+            markets.session,
             venue.rest_url,
             gates=gates,
             venue_clock=markets.venue_clock,
@@ -79,6 +76,7 @@ async def open_wallet(
         if credentials is not None:
             socket = PrivateSocket(
                 venue.path("private"),
+                spares=markets.spares,
                 rest=rest,
                 gates=gates,
                 credentials=credentials,

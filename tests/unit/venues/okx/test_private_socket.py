@@ -14,6 +14,7 @@ from tests.unit.venues.okx.samples import SWAP, TAG, instrument
 from tradingtools import clock
 from tradingtools.tasks import alongside
 from tradingtools.venues.okx.connection import Endpoint
+from tradingtools.venues.okx.markets import OkxMarkets, open_markets
 from tradingtools.venues.okx.private_session import Effect, PrivateSession
 from tradingtools.venues.okx.requests import Terms
 from tradingtools.venues.okx.wallet import OkxVenue, OkxWallet, open_wallet
@@ -72,10 +73,13 @@ class Told:
 
 
 @asynccontextmanager
-async def opened(venue: OkxVenue) -> AsyncIterator[tuple[OkxWallet, Told]]:
+async def opened(
+    venue: OkxVenue, markets: OkxMarkets | None = None
+) -> AsyncIterator[tuple[OkxWallet, Told]]:
     told = Told()
+    terms = Terms(tag=TAG)
     async with open_wallet(
-        venue, CREDENTIALS, Terms(tag=TAG), orders_by_socket=True, timeout_ms=20_000
+        venue, CREDENTIALS, terms, orders_by_socket=True, timeout_ms=20_000, markets=markets
     ) as wallet:
         await wallet.instruments.find(["BTC-USDT-SWAP"])
         async with alongside(told.listen(wallet.accounts.events())):
@@ -100,21 +104,48 @@ async def test_it_is_connected_once_what_was_missed_is_read(side: FarSide) -> No
         "tag": TAG, "side": "buy", "px": "100", "sz": "2", "state": "live", "accFillSz": "0",
         "uTime": "5", "category": "normal", "cTime": str(side.now_ms),
     }  # fmt: skip
-    side.fill("a1", "31")
-    side.reading = asyncio.Event()
-
     async with opened(side.venue) as (wallet, told):
+        await told.until(lambda: bool(told.of(Connected)))
+        missed = {f"GET /api/v5/trade/{one}" for one in ("orders-history", "fills")}
+        assert not missed & set(side.asked), "nothing was told before, so nothing was missed"
+        side.fill("a1", "31")
+        side.reading = asyncio.Event()
+        await side.drop()
         await asyncio.wait_for(side.being_read.wait(), 20)
         # Pushed before everything is read: it is told behind it.
         await side.push_order("a1", state="filled")
-        assert told.events == []
+        assert [type(event) for event in told.events] == [Connected, AccountState, Disconnected]
         early = await wallet.orders.place(order("b2"))
         assert (early.meaning, early.code) == (Meaning.NOT_ACCEPTED, "NOT_SENT")
         side.reading.set()
         await told.until(lambda: len(told.statuses("a1")) == 2)
 
-    kinds = [type(event) for event in told.events]
+    kinds = [type(event) for event in told.events[3:]]
     assert kinds == [Connected, Fill, OrderReport, AccountState, OrderReport]
+    assert missed < set(side.asked)
+
+
+async def test_a_wallet_takes_a_connection_that_was_open_before_and_logs_in_over_it(
+    side: FarSide,
+) -> None:
+    async with open_markets(side.venue, timeout_ms=20_000) as markets:
+        async with markets.spares.kept():
+            assert (len(side.sockets), side.logins) == (1, 0)
+            async with opened(side.venue, markets) as (_, told):
+                await told.until(lambda: bool(told.of(Connected)))
+                assert (len(side.sockets), side.logins) == (1, 1)
+                # The next one is its own.
+                await side.drop()
+                await told.until(lambda: len(told.of(Connected)) == 2)
+                assert (len(side.sockets), side.logins) == (2, 2)
+        async with markets.spares.kept():
+            # It has ended before anybody needed it.
+            await side.drop()
+            async with opened(side.venue, markets) as (_, told):
+                await told.until(lambda: bool(told.of(Connected)))
+        async with markets.spares.kept():
+            open_ = [one for one in side.sockets if not one.closed]
+            assert len(open_) == 1, "what nobody takes is closed"
 
 
 async def test_orders_go_over_it_by_the_instrument_s_code(side: FarSide) -> None:
