@@ -34,8 +34,14 @@ from tradingtools.tasks import cancel_all, until_one_ends
 
 LEAVE_SECONDS = 8.0
 """Whoever ends an engine waits for longer."""
-PREPARE_SECONDS = 3.0
-"""An heir that is not ready by then is handed the wallet all the same."""
+LEAVE_PREPARE_SECONDS = 3.0
+"""An heir that is not ready by then is handed the wallet all the same, by who leaves."""
+PREPARE_SECONDS = 10.0
+"""The same by who drains: its bots trade on meanwhile."""
+FOLLOW_SECONDS = 5.0
+"""A wallet whose bots do not run by then at its new owner keeps the next one no longer."""
+KNOW_SECONDS = 3.0
+"""Who leaves waits so long for the quotes of a wallet that has just begun, to withdraw them."""
 HEIR_LOOK_SECONDS = 0.1
 COMING_LOOK_SECONDS = 0.05
 """A wallet that is about to come is looked for so often."""
@@ -72,6 +78,13 @@ class _Held:
     moving: asyncio.Task[None] | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class _Given:
+    lease: WalletLease
+    at_ms: int
+    """By the monotonic clock."""
+
+
 class Engine:
     """See the module.
 
@@ -93,6 +106,8 @@ class Engine:
         self._held: dict[str, _Held] = {}
         self._ended: dict[str, int] = {}
         """The last epoch of wallets whose run ended here: its lease is left to run out."""
+        self._given: _Given | None = None
+        """The wallet that was handed over last, until its bots run at its new owner."""
         self._named: bool | None = None
         self._leaving = False
         self._rebalanced_ms = clock.now_ms()
@@ -118,6 +133,8 @@ class Engine:
         try:
             async with asyncio.timeout(LEAVE_SECONDS):
                 await self._leases.leaving()
+                # One that came just now has quotes, too.
+                await self._begin_owned()
                 fleet = await self._leases.fleet()
                 moves = assignment.moved(self._terms.name, fleet)
                 for wallet_id, held in self._held.items():
@@ -165,7 +182,7 @@ class Engine:
         fleet = await self._leases.fleet()
         metrics.told(fleet, terms.name, bots=self.bots)
         if draining:
-            self._move_all(fleet)
+            await self._move_next(fleet)
             return
         if assignment.taken(terms.name, fleet):
             await self._leases.take()
@@ -279,10 +296,22 @@ class Engine:
 
     # ------------------------------------------------------------------------------ handing over
 
-    def _move_all(self, fleet: Fleet) -> None:
+    async def _move_next(self, fleet: Fleet) -> None:
+        """Hand over one wallet at a time: of many that begin at once, each waits for all others."""
+        if await self._waits_for_last():
+            return
         for wallet_id in assignment.moved(self._terms.name, fleet):
             if wallet_id in self._held:
                 self._move(wallet_id, self._held[wallet_id], withdraw=False)
+                return
+
+    async def _waits_for_last(self) -> bool:
+        """Return whether bots of the wallet that was handed over last do not run yet."""
+        given = self._given
+        if given is None or await self._leases.followed(given.lease):
+            self._given = None
+            return False
+        return clock.monotonic_ms() < given.at_ms + FOLLOW_SECONDS * 1000
 
     def _rebalance(self, fleet: Fleet) -> None:
         now = clock.now_ms()
@@ -301,6 +330,8 @@ class Engine:
         if not withdraw:
             await self._await_heir(held)
             withdraw = self._leaving and not await self._has_heir(wallet_id)
+        if withdraw:
+            await self._know(held)
         begun = clock.monotonic_ns()
         held.run.leave(withdraw=withdraw)
         await asyncio.wait([held.task], timeout=LEAVE_SECONDS / 2)
@@ -315,20 +346,35 @@ class Engine:
         finally:
             self._held.pop(wallet_id, None)
             self._ended[wallet_id] = held.lease.epoch
+        self._given = _Given(held.lease, clock.monotonic_ms()) if successor else None
         metrics.handed_over(clock.monotonic_ns() - begun, found=bool(successor))
         _log.info("wallet is handed over", wallet=wallet_id, to=successor or "nobody")
 
     async def _await_heir(self, held: _Held) -> None:
-        """Offer a wallet, and wait until its heir can go on at once; not for long."""
+        """Offer a wallet, and wait until its heir can go on at once; not for ever."""
+        wallet, began = held.lease.wallet_id, clock.monotonic_ms()
         try:
-            async with asyncio.timeout(PREPARE_SECONDS):
-                if not await self._leases.offer(held.lease):
+            if not await self._leases.offer(held.lease):
+                return
+            while not await self._leases.heir_ready(held.lease):
+                waits = LEAVE_PREPARE_SECONDS if self._leaving else PREPARE_SECONDS
+                if clock.monotonic_ms() >= began + waits * 1000:
+                    _log.warning("the heir of a wallet is not ready", wallet=wallet)
                     return
-                while not await self._leases.heir_ready(held.lease):  # noqa: ASYNC110 - a row
-                    await asyncio.sleep(HEIR_LOOK_SECONDS)
-        except (TimeoutError, psycopg.Error, psycopg_pool.PoolTimeout) as error:
-            wallet = held.lease.wallet_id
-            _log.warning("the heir of a wallet is not ready", wallet=wallet, why=repr(error))
+                await asyncio.sleep(HEIR_LOOK_SECONDS)
+        except (psycopg.Error, psycopg_pool.PoolTimeout) as error:
+            _log.warning("the heir of a wallet is not known", wallet=wallet, why=repr(error))
+
+    @staticmethod
+    async def _know(held: _Held) -> None:
+        """Wait until a wallet knows its quotes, so that it can withdraw them; not for long."""
+        known = asyncio.create_task(held.run.know())
+        try:
+            await asyncio.wait(
+                [held.task, known], timeout=KNOW_SECONDS, return_when=asyncio.FIRST_COMPLETED
+            )
+        finally:
+            await cancel_all([known])
 
     async def _has_heir(self, wallet_id: str) -> bool:
         """Return whether another engine can take a wallet still: it may leave by now, too."""

@@ -279,26 +279,41 @@ class Store:
         """
         async with self._pool.connection() as connection, connection.transaction():
             await self._check(connection, lease)
-            cursor = await connection.execute(
-                _QUERIES["move"],
-                {
-                    "bot": bot_id,
-                    "source": source,
-                    "state": state,
-                    "reason": reason,
-                    "engine": self._engine,
-                    "epoch": lease.epoch,
-                    "finished": finished,
-                    "flattening": flattening,
-                },
-            )
-            if await cursor.fetchone() is None:
+            values = {
+                "bot": bot_id, "source": source, "state": state, "reason": reason,
+                "epoch": lease.epoch, "finished": finished, "flattening": flattening,
+            }  # fmt: skip
+            if not await self._moved(connection, values):
                 return False
-            await connection.execute(
-                _QUERIES["tell"],
-                {"bot": bot_id, "what": state, "actor": self._engine, "reason": reason},
-            )
             await self.risk.tell_bot(connection, bot_id, breaches)
+        return True
+
+    async def take_over(
+        self, lease: WalletLease, bot_id: str, source: BotState, state: BotState, reason: str
+    ) -> bool:
+        """Move a bot to a state over STARTING; return False when it is elsewhere by now.
+
+        Raises:
+            LostError: the wallet is another engine's.
+        """
+        way = ((source, BotState.STARTING, ""), (BotState.STARTING, state, reason))
+        async with self._pool.connection() as connection, connection.transaction():
+            await self._check(connection, lease)
+            for before, after, why in way:
+                values = {
+                    "bot": bot_id, "source": before, "state": after, "reason": why,
+                    "epoch": lease.epoch, "finished": False, "flattening": False,
+                }  # fmt: skip
+                if not await self._moved(connection, values):
+                    return False
+        return True
+
+    async def _moved(self, connection: Any, values: Row) -> bool:
+        cursor = await connection.execute(_QUERIES["move"], {**values, "engine": self._engine})
+        if await cursor.fetchone() is None:
+            return False
+        told = {"bot": values["bot"], "what": values["state"], "reason": values["reason"]}
+        await connection.execute(_QUERIES["tell"], {**told, "actor": self._engine})
         return True
 
     async def refuse_change(self, lease: WalletLease, bot_id: str, why: str) -> None:

@@ -60,6 +60,7 @@ class WalletRun:
         self._wallet: Wallet | None = None
         self._journal: Journal | None = None
         self._left = asyncio.Event()
+        self._whole = asyncio.Event()
         self._withdraws = False
         self._clean = False
         self._unquoted_ms: dict[str, int] = {}
@@ -98,6 +99,10 @@ class WalletRun:
         if self._wallet is not None:
             self._wallet.renewed(lease)
 
+    async def know(self) -> None:
+        """Wait until every bot that may have an order is here, and its orders have been read."""
+        await self._whole.wait()
+
     def leave(self, *, withdraw: bool) -> None:
         """Let the run end: nothing new is placed, and answers to what is under way are waited for.
 
@@ -124,6 +129,7 @@ class WalletRun:
             tenant=tenant,
             rates=par(self._store.risk.par),
             ran_out_ns=self._ran_out_ns,
+            whole=self._whole,
         )
         journal = self._journal = Journal(wallet, self._write_ms)
         sending = Sending(wallet, journal.flush)
@@ -132,6 +138,8 @@ class WalletRun:
         markets = Markets(wallet, sending)
         sets = WalletSets(wallet, sending, journal.flush)
         wishes = Wishes(wallet, sending, account, markets, journal, forced)
+        # Some have ended meanwhile, and the exchange still tells how.
+        venue.instruments.recall(await self._store.instruments(self._lease.wallet_id))
         deciding = _begun(
             wishes.follow(),
             _tick(wallet, sending, markets),

@@ -87,6 +87,8 @@ class Exchange:
     """How often fills were asked for."""
     turns: asyncio.Semaphore | None = None
     """Each question for fills takes one; None: nobody waits."""
+    connecting: asyncio.Event | None = None
+    """Nothing is told before it is set; None: all is, at once."""
     looked: int = 0
     """How often instruments were asked for."""
     told: asyncio.Queue[AccountEvent] = field(default_factory=asyncio.Queue)
@@ -198,6 +200,8 @@ class Exchange:
         return AccountState(balances=balances, positions=tuple(held), venue_ms=clock.now_ms())
 
     async def events(self) -> AsyncIterator[AccountEvent]:
+        if self.connecting is not None:
+            await self.connecting.wait()
         yield Connected(venue_ms=clock.now_ms())
         while True:
             yield await self.told.get()

@@ -12,7 +12,7 @@ from services.bots import engine as engines
 from services.bots.core.requests import DEADLINE_MS
 from services.bots.engine import Engine, Terms
 from services.bots.leases.store import Leases
-from services.bots.store import Row, Store, WalletLease
+from services.bots.store import Gap, Row, Store, WalletLease
 from services.bots.wallet import outcome_sets
 from services.bots.wallet_run import Venue
 from tests.bots.exchange import Desk, open_orders, quote, scripted, until
@@ -27,9 +27,12 @@ class Heir:
         self._desk = desk
         self.asked: list[Sequence[str]] = []
         self.ready = asyncio.Event()
+        self.opens = asyncio.Event()
+        self.opens.set()
 
     @asynccontextmanager
     async def opened(self, _wallet: Row, _lease: WalletLease) -> AsyncIterator[Venue]:
+        await self.opens.wait()
         yield self._desk.exchange.venue
 
     @asynccontextmanager
@@ -37,6 +40,13 @@ class Heir:
         self.asked.append(instruments)
         await self.ready.wait()
         yield
+
+
+def terms(name: str) -> Terms:
+    return Terms(
+        name=name, venues=["okx"], capacity=9, version="1", lease_ms=60_000, poll_ms=20,
+        write_ms=10,
+    )  # fmt: skip
 
 
 @asynccontextmanager
@@ -48,12 +58,8 @@ async def two(desk: Desk, heir: Heir) -> AsyncIterator[Engine]:
     async with AsyncExitStack() as works:
         pool = await works.enter_async_context(open_pool(desk.url, name="test", size=6))
         for name, way in (("bots-1", desk.exchange), ("bots-2", heir)):
-            terms = Terms(
-                name=name, venues=["okx"], capacity=9, version="1", lease_ms=60_000, poll_ms=20,
-                write_ms=10,
-            )  # fmt: skip
             leases = Leases(pool, name, f"{name}-{desk.number}", 60_000)
-            made = Engine(Store(pool, name), leases, {"okx": way}, terms)
+            made = Engine(Store(pool, name), leases, {"okx": way}, terms(name))
             both.append(made)
             await works.enter_async_context(alongside(made.keep()))
             await until(lambda: owner(desk) == ("bots-1", 1), "the first owner")
@@ -113,7 +119,7 @@ async def test_an_heir_that_does_not_get_ready_is_handed_the_wallet_all_the_same
 async def test_quotes_are_cancelled_when_the_heir_leaves_before_it_has_the_wallet(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(engines, "PREPARE_SECONDS", 600.0)
+    monkeypatch.setattr(engines, "LEAVE_PREPARE_SECONDS", 600.0)
     monkeypatch.setattr(engines, "LEAVE_SECONDS", 240.0)
     scripted(monkeypatch).intents = (quote(10),)
     desk.bot(desk.one)
@@ -158,20 +164,86 @@ async def test_a_bot_that_runs_goes_on_by_its_settings_when_those_of_now_do_not_
         await until(lambda: desk.rows(applied, desk.one) == [fits], "what fits")
 
 
-async def test_bots_that_begin_together_share_one_reading_of_their_account(
+async def test_what_bots_have_is_read_while_the_account_is_opened_and_that_once_for_all(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    scripted(monkeypatch).intents = ()
+    scripted(monkeypatch).intents = (quote(10),)
+    read: set[str] = set()
+    gaps = Store.gaps
+
+    async def noted(store: Store, wallet_id: str) -> dict[str, Gap]:
+        found = await gaps(store, wallet_id)
+        read.add(str(asyncio.current_task()))
+        return found
+
+    # The last that is read of a bot's rows.
+    monkeypatch.setattr(Store, "gaps", noted)
     names = [f"ab{desk.number:08}{one:02}" for one in range(6)]
     for name in names:
         desk.bot(name)
-    desk.exchange.turns = asyncio.Semaphore(1)
+    desk.exchange.connecting = asyncio.Event()
     async with desk.running():
-        # The one before any of them is here, and that of the first one, which waits.
-        await until(lambda: desk.exchange.reads == 2, "the first one's reading")
-        await until(lambda: desk.run is not None and desk.run.bots == 6, "all of them")
-        for _ in range(9):
-            desk.exchange.turns.release()
+        # Beside those of the bots, one task compares positions.
+        await until(lambda: len(read) == 7, "the rows of all bots")
+        assert desk.run is not None
+        assert (desk.run.bots, desk.exchange.reads, open_orders(desk)) == (0, 0, [])
+        desk.exchange.connecting.set()
         running = "select bool_and(state = 'RUNNING') from bot where id = any(%s)"
         await until(lambda: desk.rows(running, names) == [(True,)], "all that run")
-    assert desk.exchange.reads == 3
+        await until(lambda: len(open_orders(desk)) == 6, "all that quote")
+    assert desk.exchange.reads == 1
+
+
+async def test_a_drain_hands_over_one_wallet_after_the_other(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engines, "FOLLOW_SECONDS", 600.0)
+    scripted(monkeypatch).intents = (quote(10),)
+    first, second = desk.wallet, f"wal_{desk.number + 10**9:032x}"
+    desk.rows(
+        "insert into trading_wallet (id, tenant, name, exchange, environment, account, permissions,"
+        " max_order_micros) values (%s, 'default', %s, 'okx', 'live', %s, 'trade', 1)",
+        second, second, second,
+    )  # fmt: skip
+    desk.bot(desk.one)
+    desk.wallet = second
+    desk.bot(desk.other, "market_making")
+    desk.wallet = first
+    heir = Heir(desk)
+    heir.ready.set()
+    heir.opens.clear()
+    owners = "select engine from trading_wallet_lease where wallet_id = any(%s) order by 1"
+    both = [first, second]
+    async with two(desk, heir):
+        await until(lambda: len(open_orders(desk)) == 2, "the quotes of both")
+        drain(desk)
+        split = [("bots-1",), ("bots-2",)]
+        await until(lambda: desk.rows(owners, both) == split, "the first hand-over")
+        # Its owner trades on with the other as long as the first one has no quotes of the heir.
+        for _ in range(20):
+            await asyncio.sleep(0.02)
+            assert desk.rows(owners, both) == split
+        heir.opens.set()
+        await until(lambda: desk.rows(owners, both) == [("bots-2",)] * 2, "the second one")
+
+
+async def test_quotes_of_a_wallet_that_came_just_before_its_engine_leaves_are_withdrawn(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engines, "KNOW_SECONDS", 600.0)
+    monkeypatch.setattr(engines, "LEAVE_SECONDS", 240.0)
+    scripted(monkeypatch).intents = (quote(10),)
+    desk.bot(desk.one)
+    async with desk.running():
+        (stands,) = await until(lambda: open_orders(desk), "the quote")
+    async with open_pool(desk.url, name="test", size=6) as pool:
+        for table in ("bot_engine", "trading_wallet_lease"):
+            desk.rows(f"update {table} set until = clock_timestamp()")
+        leases = Leases(pool, "bots-3", f"third-{desk.number}", 60_000)
+        await leases.register(venues=["okx"], capacity=9, version="1", bots=0, lag_ms=0)
+        assert await leases.take() == [desk.wallet]
+        engine = Engine(Store(pool, "bots-3"), leases, {"okx": desk.exchange}, terms("bots-3"))
+        # It has not looked for its wallets since then.
+        await engine.leave()
+        await engine._abandon()
+    assert (open_orders(desk), desk.exchange.cancelled) == ([], [stands])

@@ -124,6 +124,13 @@ where wallet_id = %(wallet)s and heir = %(incarnation)s and epoch = %(epoch)s
 select heir_ready from trading_wallet_lease
 where wallet_id = %(wallet)s and incarnation = %(incarnation)s and epoch = %(epoch)s
 
+-- name: followed
+-- Whether all bots of a wallet that are to run do so under a later epoch.
+select not exists (
+    select from bot where wallet_id = %(wallet)s and desired = 'RUNNING'
+    and (state = 'STARTING' or state = 'RUNNING' and epoch <= %(epoch)s)
+) as followed
+
 -- name: hand_over
 -- Gives a wallet to another engine: it is never without an owner.
 update trading_wallet_lease l set engine = e.name, incarnation = e.incarnation, epoch = l.epoch + 1,

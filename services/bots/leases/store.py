@@ -145,6 +145,11 @@ class Leases:
         rows = await self._rows("heir_ready", wallet=lease.wallet_id, epoch=lease.epoch)
         return bool(rows and rows[0]["heir_ready"])
 
+    async def followed(self, lease: WalletLease) -> bool:
+        """Return whether no bot of a wallet that was handed over waits to run at its new owner."""
+        rows = await self._rows("followed", wallet=lease.wallet_id, epoch=lease.epoch)
+        return bool(rows[0]["followed"])
+
     async def hand_over(self, lease: WalletLease, *, clean: bool) -> str:
         """Give a wallet to the engine that has the most room; return its name.
 

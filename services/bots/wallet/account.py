@@ -74,15 +74,15 @@ class Account:
         if not self._wallet.lease.clean:
             await asyncio.sleep(self._void_ms() / 1000)
         wallet = self._wallet
-        # Some have ended meanwhile, and the exchange still tells how.
-        wallet.venue.instruments.recall(await wallet.store.instruments(wallet.lease.wallet_id))
-        async for event in self._wallet.venue.accounts.events():
+        async for event in wallet.venue.accounts.events():
             if isinstance(event, Connected):
-                await outlast(self.read, "the reading of the account")
-                self._wallet.trust()
+                if wallet.bots:
+                    await outlast(self.read, "the reading of the account")
+                # Else each bot that begins has it read, before it trades.
+                wallet.trust()
             elif isinstance(event, Disconnected):
                 # Orders may fill unseen: nothing is placed until the account has been read again.
-                self._wallet.withhold()
+                wallet.withhold()
             else:
                 await self._hear(event)
 
@@ -148,10 +148,13 @@ class Account:
         async with self._reading:
             if self._done > asked:
                 return
+            # Those that began together are here by then.
+            await asyncio.sleep(0)
             self._begun += 1
             number = self._begun
             await self._read()
             self._done = number
+            self._wallet.trusted_ns = self._wallet.trusted_ns or clock.monotonic_ns()
 
     async def _read(self) -> None:
         accounts, asked = self._wallet.venue.accounts, clock.now_ms()
@@ -238,11 +241,14 @@ class Account:
         size = max([*told, filled])
         bot.adopt(found_order(order_id, instrument, one.side, one.price, size))
 
-    def complete(self) -> None:
+    async def complete(self) -> None:
         """Tell strangers' orders from now on: every bot of the wallet is here."""
-        if not self._complete:
-            self._complete = True
-            self._tell_strangers()
+        if self._complete:
+            return
+        if not self._done:
+            await self.read()
+        self._complete = True
+        self._tell_strangers()
 
     def _tell_strangers(self) -> None:
         if not self._complete:

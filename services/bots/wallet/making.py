@@ -12,7 +12,7 @@ from services.bots.core.risk import Closed, Equity, LimitError, limits_of
 from services.bots.core.risk.limits import check_currency
 from services.bots.core.risk.shares import Shares
 from services.bots.core.setup import Setup
-from services.bots.store import BotRow, Settings
+from services.bots.store import BotRow, Gap, Settings
 from services.bots.strategies import registry
 from services.bots.strategies.idle import Idle
 from services.bots.wallet.gaps import closings
@@ -34,6 +34,8 @@ class SetupError(ValueError):
 async def make(wallet: Wallet, row: BotRow, *, number: int) -> AnyBot:
     """Return a bot that has everything of its former lives, and has sent nothing.
 
+    It is read while the account is opened, and made once that is.
+
     Args:
         wallet: whose bot it is.
         row: as people want it and as it stood last.
@@ -52,18 +54,21 @@ async def make(wallet: Wallet, row: BotRow, *, number: int) -> AnyBot:
     before = registry.state(row.strategy, row.strategy_state)
     await _recognise(wallet, row.bot_id)
     known = [(slot, one) for _, slot, one in await wallet.store.unsettled([row.bot_id])]
+    holdings = await _held(wallet, row.bot_id, instruments)
+    gaps = (await wallet.store.gaps(wallet.lease.wallet_id)).values()
+    await wallet.connected.wait()
     bot: AnyBot = Bot(
         setup,
         strategy,
         strategy.begin(config) if before is None else before,
         orders_=known,
-        holdings=await _held(wallet, row.bot_id, instruments),
+        holdings=holdings,
         number=number,
         equity=None if row.equity is None else Equity(**row.equity),
         lease_until_ms=wallet.lease.until_ms if wallet.sound.is_set() else 0,
         inherits_until_ms=clock.now_ms() + INHERITS_MS if wallet.lease.clean else 0,
     )
-    await _let_lack(wallet, bot)
+    _let_lack(bot, gaps)
     return bot
 
 
@@ -87,6 +92,7 @@ async def make_rest(wallet: Wallet, row: BotRow, *, number: int) -> AnyBot:
         capabilities={one.venue: wallet.venue.gateway.capabilities for one in instruments.values()},
         version=row.version,
     )
+    await wallet.connected.wait()
     # What it holds of an instrument that its venue has no more is its own, too.
     traded = {one.id: one for one in await wallet.store.traded(row.bot_id)}
     bot = Bot(
@@ -105,10 +111,9 @@ async def make_rest(wallet: Wallet, row: BotRow, *, number: int) -> AnyBot:
     return bot
 
 
-async def _let_lack(wallet: Wallet, bot: AnyBot) -> None:
+def _let_lack(bot: AnyBot, gaps: Iterable[Gap]) -> None:
     """Have nothing opened where something was missing in a former life, before it is compared."""
     closed: Closed = {}
-    gaps = (await wallet.store.gaps(wallet.lease.wallet_id)).values()
     missing = [one for one in gaps if one.missing]
     for gap in missing:
         instrument = bot.instruments.get(gap.instrument_id)

@@ -40,6 +40,7 @@ class Markets:
         self._wallet = wallet
         self._sending = sending
         self._rates = MarkedRates(wallet)
+        self._following = asyncio.Lock()
         self._feeding: asyncio.Task[None] | None = None
         self._fed: frozenset[str] = frozenset()
         self._doubted: set[str] = set()
@@ -50,9 +51,10 @@ class Markets:
 
     async def follow(self) -> None:
         """Follow the markets of all bots; another set of them is followed anew."""
-        await self._rates.look()
-        await self._follow_wanted()
-        self._tell_newcomers()
+        async with self._following:
+            await self._rates.look()
+            await self._follow_wanted()
+            self._tell_newcomers()
 
     async def _follow_wanted(self) -> None:
         bots = self._wallet.bots.values()

@@ -13,7 +13,6 @@ import structlog
 from services.bots.core.bot import AnyBot
 from services.bots.core.permit import number_of
 from services.bots.store import Settings, Store, WalletLease
-from tradingtools import clock
 from tradingtools.domain.instrument import Instrument
 from tradingtools.venues.outcome_sets import OutcomeSets
 from tradingtools.venues.trading import (
@@ -70,7 +69,9 @@ class Wallet:
     """Settings that the bot applied last, at its start or by a change."""
     instruments: dict[str, Instrument] = field(default_factory=dict)
     sound: asyncio.Event = field(default_factory=asyncio.Event)
-    """The account has been read, and everything that happens to it is told."""
+    """Everything that happens to the account is told, and what its bots have has been read."""
+    connected: asyncio.Event = field(default_factory=asyncio.Event)
+    """The account was sound once: what is read from then on misses nothing."""
     account: AccountState | None = None
     """As the exchange told it last; None: not yet."""
     whole: asyncio.Event = field(default_factory=asyncio.Event)
@@ -80,7 +81,7 @@ class Wallet:
     leaving: bool = False
     """It is about to be another engine's: nothing is placed any more."""
     trusted_ns: int = 0
-    """When the account was known first, by the monotonic clock; 0: it is not yet."""
+    """When the account was read first, by the monotonic clock; 0: it is not yet."""
     booked_ms: int = 0
     """When the last fill that is in the database was traded; 0: there is none."""
 
@@ -110,7 +111,7 @@ class Wallet:
     def trust(self) -> None:
         """Let bots place orders: the account is known."""
         self.sound.set()
-        self.trusted_ns = self.trusted_ns or clock.monotonic_ns()
+        self.connected.set()
         self.renewed(self.lease)
 
     def leave(self) -> None:

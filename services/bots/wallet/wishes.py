@@ -20,7 +20,6 @@ from services.bots.wallet.making import SetupError, make, make_rest, setup_of
 from services.bots.wallet.markets import Markets
 from services.bots.wallet.sending import Sending
 from services.bots.wallet.shared import Wallet, database_away, outlast
-from tradingtools import clock
 from tradingtools.domain.bot_states import ACTIVE, TRANSITIONS, BotState
 from tradingtools.domain.strategies import ConfigError
 from tradingtools.tasks import cancel_all
@@ -79,28 +78,22 @@ class Wishes:
         """Bots that nothing may happen to as long as they are where they are."""
 
     async def follow(self) -> None:
-        """Do what people want, once the account is known, for ever."""
-        await self._wallet.sound.wait()
+        """Do what people want for ever; what bots have is read while the account is opened."""
         while True:
             try:
                 await self._look()
             except psycopg.OperationalError as error:
                 database_away("what people want", error)
-            await self._rest()
-
-    async def _rest(self) -> None:
-        """Wait until wishes are due again; bots that have begun by then follow their markets."""
-        if not self._beginning:
-            await asyncio.sleep(LOOK_SECONDS)
-            return
-        began = clock.monotonic_ms()
-        await asyncio.wait([*self._beginning.values()], timeout=LOOK_SECONDS)
-        await self._markets.follow()
-        await asyncio.sleep(max(LOOK_SECONDS - (clock.monotonic_ms() - began) / 1000, 0))
+            if self._wallet.connected.is_set():
+                await asyncio.sleep(LOOK_SECONDS)
+            else:
+                await self._wallet.connected.wait()
 
     async def _look(self) -> None:
         # Read before the bots: what starts after it finds no permit.
         kill = await self._store.risk.kill(self._wallet.lease.wallet_id)
+        if kill is not None and not self._wallet.connected.is_set():
+            return
         for row in await self._store.bots(self._wallet.lease.wallet_id):
             if self._is_beginning(row.bot_id):
                 continue
@@ -108,6 +101,8 @@ class Wishes:
                 await self._follow(row)
             else:
                 await self._kill(row, kill)
+        if not self._wallet.connected.is_set():
+            return
         await self._account.catch_up()
         if kill is not None and not (self._beginning or kill.done):
             await self._killing.step(kill)
@@ -116,7 +111,7 @@ class Wishes:
         else:
             # Those that are not here hold nothing, and nothing can become of them.
             self._wallet.whole.set()
-            self._account.complete()
+            await self._account.complete()
             await self._forced.settle()
         await self._markets.follow()
 
@@ -282,6 +277,7 @@ class Wishes:
         elif await self._through(row, BotState.RUNNING, ""):
             bot.oppose(self._wallet.opposed(bot))
             self._sending.tell(bot, bot.run)
+            await self._markets.follow()
 
     async def _made(self, row: BotRow, number: int) -> AnyBot:
         """Make a bot; one that runs goes on by its settings of before, if those of now do not fit.
@@ -321,17 +317,11 @@ class Wishes:
 
     async def _through(self, row: BotRow, target: BotState, reason: str) -> bool:
         """Move a bot to a state, over STARTING where there is no other way."""
-        if (row.state, target) in TRANSITIONS:
-            return await self._move(row.bot_id, row.state, target, reason)
-        if row.state is not BotState.STARTING and not await self._move(
-            row.bot_id, row.state, BotState.STARTING, ""
-        ):
-            return False
-        return await self._move(row.bot_id, BotState.STARTING, target, reason)
+        direct = (row.state, target) in TRANSITIONS or row.state is BotState.STARTING
+        move = self._store.move if direct else self._store.take_over
 
-    async def _move(self, bot_id: str, source: BotState, target: BotState, reason: str) -> bool:
         def moving() -> Awaitable[bool]:
-            return self._store.move(self._wallet.lease, bot_id, source, target, reason)
+            return move(self._wallet.lease, row.bot_id, row.state, target, reason)
 
         return await outlast(moving, "the move of a bot")
 
