@@ -8,6 +8,8 @@ import pytest
 
 from services.bots.wallet import markets
 from tests.bots.exchange import CONFIG, SWAP, Desk, open_orders, quote, scripted, until
+from tradingtools.domain.instrument import TradingPhase
+from tradingtools.venues.trading import PhaseChange
 
 OTHER = replace(SWAP, id="okx:ETH-USDT-SWAP")
 
@@ -45,3 +47,23 @@ async def test_a_bot_that_comes_to_a_quiet_market_is_told_its_book(
         await until(lambda: open_orders(desk), "the first quote")
         desk.bot(desk.other)
         await until(lambda: len(open_orders(desk)) == 2, "the quote of the one that came")
+
+
+async def test_a_bot_that_begins_anew_goes_by_the_phase_that_was_told(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its market was suspended when the wallet read it; that it goes on was told once."""
+    script = scripted(monkeypatch)
+    script.intents = (quote(),)
+    desk.exchange.instruments[SWAP.id] = replace(SWAP, phase=TradingPhase.SUSPENDED)
+    desk.bot(desk.one)
+    async with desk.running():
+        await until(lambda: desk.state(desk.one) == "RUNNING", "the start")
+        desk.exchange.market.append(
+            PhaseChange(instrument=SWAP, phase=SWAP.phase, cause="restart", venue_ms=1)
+        )
+        await until(lambda: open_orders(desk), "the first quote")
+        desk.wish(desk.one, "PAUSED")
+        await until(lambda: desk.state(desk.one) == "PAUSED", "the pause")
+        desk.wish(desk.one, "RUNNING")
+        await until(lambda: open_orders(desk), "the quote of the one that begins anew")

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Sequence
+from dataclasses import replace
 
+from tradingtools import clock
 from tradingtools.domain.instrument import Instrument
 from tradingtools.tasks import cancel_all
 from tradingtools.venues.mailbox import Mailbox
@@ -21,6 +23,8 @@ class _Reading:
     def __init__(self, feed: MarketFeed, instruments: Sequence[Instrument]) -> None:
         self.ids = frozenset(one.id for one in instruments)
         self.readers: dict[Mailbox, frozenset[str]] = {}
+        self._instruments = {one.id: one for one in instruments}
+        """With the phases and rules that were told."""
         self._last: dict[str, dict[type, MarketEvent]] = {}
         self.task = asyncio.create_task(self._read(feed, instruments))
 
@@ -35,17 +39,24 @@ class _Reading:
 
     def _tell(self, event: MarketEvent) -> None:
         named = _named(event)
+        if isinstance(event, PhaseChange):
+            self._instruments[named] = replace(event.instrument, phase=event.phase)
         if not isinstance(event, Print):
             self._last.setdefault(named, {})[type(event)] = event
         for mail, wanted in self.readers.items():
             if named in wanted:
                 mail.put(event)
 
-    def join(self, mail: Mailbox, wanted: frozenset[str]) -> None:
+    def join(self, mail: Mailbox, instruments: Sequence[Instrument]) -> None:
         """Tell a reader how its instruments stand, and each change from now on."""
-        self.readers[mail] = wanted
-        for named in sorted(wanted):
-            for event in self._last.get(named, {}).values():
+        mine = sorted((one for one in instruments if one.id in self.ids), key=lambda one: one.id)
+        self.readers[mail] = frozenset(one.id for one in mine)
+        for one in mine:
+            last = self._last.get(one.id, {})
+            if PhaseChange not in last and one != self._instruments[one.id]:
+                # It was read at another time, and what has changed since was told before it.
+                mail.put(_difference(one, self._instruments[one.id]))
+            for event in last.values():
                 mail.put(event)
 
 
@@ -85,7 +96,7 @@ class SharedFeed:
         wanted = frozenset(one.id for one in instruments)
         found = {self._by_id[one] for one in wanted}
         for one in found:
-            one.join(mail, wanted & one.ids)
+            one.join(mail, instruments)
         return found
 
     async def _left(self, mail: Mailbox, readings: set[_Reading]) -> None:
@@ -97,6 +108,11 @@ class SharedFeed:
                 if self._by_id.get(named) is one:
                     del self._by_id[named]
         await cancel_all([one.task for one in over])
+
+
+def _difference(old: Instrument, new: Instrument) -> PhaseChange:
+    cause = "tick_change" if new.phase is old.phase else "restart"
+    return PhaseChange(instrument=new, phase=new.phase, cause=cause, venue_ms=clock.now_ms())
 
 
 def _named(event: MarketEvent) -> str:

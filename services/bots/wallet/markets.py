@@ -115,7 +115,8 @@ class Markets:
             self._books[named] = event
             self._due_ms.pop(named, None)
             self._note(event)
-        if isinstance(event, PhaseChange) and event.phase is TradingPhase.ENDED:
+        if isinstance(event, PhaseChange):
+            # It is told once, and bots that begin later go by it.
             self._wallet.instruments[named] = replace(event.instrument, phase=event.phase)
         for bot in self._wallet.bots.values():
             if named in bot.setup.instruments:

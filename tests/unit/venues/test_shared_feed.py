@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
 
 import pytest
 
 from tests.unit.bots.samples import book, swap
-from tradingtools.domain.instrument import Instrument
+from tradingtools.domain.instrument import Instrument, TradingPhase
 from tradingtools.venues.shared_feed import SharedFeed
-from tradingtools.venues.trading import MarketEvent, MarkPrice, Print, TradingBook
+from tradingtools.venues.trading import MarketEvent, MarkPrice, PhaseChange, Print, TradingBook
 
 ONE = swap()
 OTHER = swap(inverse=True)
@@ -83,6 +84,28 @@ async def test_a_market_is_read_once_and_told_to_all_who_follow_it() -> None:
     assert feed.ended == 0
     await second.leave()
     assert feed.ended == 2, "nobody follows either"
+
+
+async def test_who_knows_an_instrument_as_it_was_is_told_what_it_is() -> None:
+    feed = Feed()
+    shared = SharedFeed(feed)
+    first = Reader(shared, ONE)
+    await settled()
+    late = Reader(shared, replace(ONE, phase=TradingPhase.SUSPENDED))
+    await settled()
+    (news,) = late.heard
+    assert isinstance(news, PhaseChange)
+    assert (news.instrument, news.phase) == (ONE, TradingPhase.OPEN)
+    assert first.heard == []
+    wider = replace(ONE, tick_size=10 * ONE.tick_size)
+    told = PhaseChange(instrument=wider, phase=wider.phase, cause="tick_change", venue_ms=1)
+    feed.told.put_nowait(told)
+    await settled()
+    later = Reader(shared, ONE)
+    await settled()
+    assert later.heard == [told]
+    for one in (first, late, later):
+        await one.leave()
 
 
 async def test_each_who_follows_hears_what_a_feed_died_of() -> None:

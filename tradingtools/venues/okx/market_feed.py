@@ -79,7 +79,7 @@ class OkxMarketFeed:
         failures = 0
         pauses = self._endpoint.patience.pauses
         while True:
-            session = MarketSession(self._directory, self._newest(instruments))
+            session = MarketSession(self._directory, instruments)
             try:
                 await self._connected(session, tell)
             except (_Over, *GONE) as error:
@@ -89,12 +89,9 @@ class OkxMarketFeed:
             told = session.lost(clock.now_ns())
             for effect in told:
                 tell(effect.event)
+            instruments = [session.instrument(one.symbol) for one in instruments]
             failures = 0 if told else failures + 1
             await asyncio.sleep(pauses[min(failures, len(pauses) - 1)])
-
-    def _newest(self, instruments: Sequence[Instrument]) -> list[Instrument]:
-        listings = [(one, self._directory.get(one.symbol)) for one in instruments]
-        return [one if found is None else found.instrument for one, found in listings]
 
     async def _connected(self, session: MarketSession, tell: Callable[[MarketEvent], None]) -> None:
         async with AsyncExitStack() as stack:

@@ -9,7 +9,7 @@ import msgspec
 
 from tradingtools.domain.instrument import Instrument, TradingPhase
 from tradingtools.venues.okx import numbers
-from tradingtools.venues.okx.instruments import InstrumentRow, Listing, listing
+from tradingtools.venues.okx.instruments import InstrumentRow
 from tradingtools.venues.okx.numbers import NumberError
 from tradingtools.venues.okx.wire import WireError, decode_rows
 from tradingtools.venues.ports import Side
@@ -118,13 +118,8 @@ def read_instrument_rows(data: msgspec.Raw) -> list[InstrumentRow]:
     return decode_rows(data, _INSTRUMENTS)
 
 
-def change_of(before: Listing, row: InstrumentRow, venue_ms: int) -> PhaseChange | None:
-    """Return what a row changes of an instrument that is held; None: nothing.
-
-    Raises:
-        UnsupportedInstrument: the row cannot be traded on.
-    """
-    old, new = before.instrument, listing(row).instrument
+def change_of(old: Instrument, new: Instrument, venue_ms: int) -> PhaseChange | None:
+    """Return what is new of an instrument that was told; None: nothing."""
     if new == old:
         return None
     return PhaseChange(instrument=new, phase=new.phase, cause=_cause(old, new), venue_ms=venue_ms)

@@ -56,7 +56,7 @@ class MarketSession:
 
     Args:
         directory: the instruments; new rules are put into it.
-        instruments: that are told of.
+        instruments: that are told of, as whoever is told knows them.
     """
 
     def __init__(self, directory: Directory, instruments: Sequence[Instrument]) -> None:
@@ -70,14 +70,23 @@ class MarketSession:
         self._asked_ns: dict[str, int] = {}
         """When a whole book was asked for last."""
 
-    def begin(self, now_ns: int) -> list[Send]:
-        """Return the first frames."""
+    def begin(self, now_ns: int) -> list[MarketEffect]:
+        """Return what has become of the instruments since they were told, and the first frames."""
+        effects: list[MarketEffect] = []
+        for symbol, held in list(self._held.items()):
+            listed = self._directory.get(symbol)
+            change = listed and change_of(held, listed.instrument, now_ns // 1_000_000)
+            if change:
+                self._held[symbol] = change.instrument
+                self._books[symbol] = OkxBook(change.instrument)
+                effects.append(TellMarket(change))
         self._asked_ns = dict.fromkeys(self._books, now_ns)
         arguments = list(self._arguments())
-        return [
+        effects += [
             Send(subscription("subscribe", tuple(arguments[at : at + _TOGETHER])))
             for at in range(0, len(arguments), _TOGETHER)
         ]
+        return effects
 
     def receive(self, frame: bytes, received_ns: int) -> list[MarketEffect]:
         """Take a frame. Return what has to be done, in order."""
@@ -198,13 +207,12 @@ class MarketSession:
                 yield from self._suspend(row.inst_id, received_ns)
 
     def _on_row(self, row: InstrumentRow, received_ns: int) -> Iterator[MarketEffect]:
-        before = self._directory.get(row.inst_id)
-        if before is None:
-            return
-        change = change_of(before, row, received_ns // 1_000_000)
+        listed = listing_of(row)
+        self._directory.put([listed])
+        # Others read the directory anew, too: what it has may not be told yet.
+        change = change_of(self._held[row.inst_id], listed.instrument, received_ns // 1_000_000)
         if change is None:
             return
-        self._directory.put([listing_of(row)])
         yield TellMarket(change)
         yield from self._take_over(change.instrument, received_ns)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator, Mapping
+from dataclasses import replace
 
 import pytest
 
@@ -18,6 +19,7 @@ from tests.unit.venues.okx.samples import (
     change,
     directory,
     instrument,
+    listed,
 )
 from tradingtools.domain.book import BookStatus
 from tradingtools.domain.instrument import TradingPhase
@@ -72,7 +74,7 @@ def sent(effects: list[MarketEffect]) -> list[object]:
 
 
 def test_each_kind_of_instrument_has_its_channels() -> None:
-    frames = [json.loads(one.frame) for one in MarketSession(directory(), ALL).begin(0)]
+    frames = sent(MarketSession(directory(), ALL).begin(0))
     arguments = [tuple(sorted(arg.items())) for one in frames for arg in one["args"]]
     channels = {(dict(arg)["channel"], dict(arg).get("instId", "")) for arg in arguments}
 
@@ -155,6 +157,22 @@ def test_new_rules_and_phases_are_told_once(
     assert (news.phase, news.cause, news.venue_ms) == (phase, cause, 7)
     assert market.instrument(str(row["instId"])).phase is phase
     assert told(market.receive(pushed, 8_000_000)) == []
+
+
+def test_what_the_directory_has_meanwhile_is_told_all_the_same() -> None:
+    """Whoever reads instruments over REST puts a change there before the socket tells it."""
+    known, held = directory(), replace(OF, phase=TradingPhase.SUSPENDED)
+
+    market = MarketSession(known, [held])
+    (news, *_) = told(market.begin(7_000_000))
+
+    assert isinstance(news, PhaseChange)
+    assert (news.instrument, news.phase, news.venue_ms) == (OF, TradingPhase.OPEN, 7)
+    stopped = {**SWAP, "state": "suspend"}
+    known.put([listed(stopped)])
+    (news,) = told(market.receive(frame("instruments", stopped, instType="SWAP"), 8_000_000))
+    assert isinstance(news, PhaseChange)
+    assert news.phase is TradingPhase.SUSPENDED
 
 
 def test_units_that_change_make_the_book_unseen_until_a_whole_one_comes() -> None:
