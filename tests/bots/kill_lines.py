@@ -199,7 +199,7 @@ def _settled(people: People, engine: Engine) -> list[str]:
         people.finish()
         people.led("STOPPED")
     except AssertionError as error:
-        return [str(error)]
+        return [str(error), *people.told()]
     finally:
         engine.stop()
     return people.wrongs()

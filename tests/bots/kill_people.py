@@ -119,6 +119,21 @@ class People(ABC):
         """Let all bots come to a state that people want."""
         until(lambda: self._are(state), state, _CALM_SECONDS)
 
+    def told(self) -> list[str]:
+        """Return how bots, orders and limits stand, for whoever has to find out what is wrong."""
+        return [
+            f"{table}: {json.dumps(row)}"
+            for table, where in (
+                ("bot", "true"),
+                ("bot_standing", "true"),
+                ("bot_order", "not settled"),
+                ("risk_limit", "true"),
+                ("kill_switch", "cleared_at is null"),
+                ("trading_wallet_lease", "true"),
+            )
+            for (row,) in self.world.rows(f"select row_to_json(one) from {table} one where {where}")
+        ]
+
     def _are(self, state: str) -> bool:
         for bot_id in self.bots:
             self.world.wish(bot_id, state)

@@ -74,7 +74,8 @@ def sent(effects: list[MarketEffect]) -> list[object]:
 
 
 def test_each_kind_of_instrument_has_its_channels() -> None:
-    frames = sent(MarketSession(directory(), ALL).begin(0))
+    begun = MarketSession(directory(), ALL).begin(0)
+    frames = [json.loads(one.frame) for one in begun if isinstance(one, Send)]
     arguments = [tuple(sorted(arg.items())) for one in frames for arg in one["args"]]
     channels = {(dict(arg)["channel"], dict(arg).get("instId", "")) for arg in arguments}
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.unit.venues.okx.samples import FUTURE, INVERSE, SPOT, SWAP, instrument, listed, row
+from tests.unit.venues.okx.samples import FUTURE, INVERSE, SPOT, SWAP, instrument, listed
 from tradingtools.domain.instrument import InstrumentKind, TradingPhase
 from tradingtools.venues.okx import numbers
 from tradingtools.venues.okx.instruments import (
@@ -108,7 +108,7 @@ def test_states_are_phases(state: str, phase: TradingPhase) -> None:
 def test_a_row_that_changes_says_why(
     fields: dict[str, object], change: dict[str, str], cause: str | None
 ) -> None:
-    told = change_of(listed(fields), row({**fields, **change}), 7)
+    told = change_of(instrument(fields), instrument({**fields, **change}), 7)
 
     assert (told.cause if told is not None else None) == cause
 
