@@ -174,7 +174,8 @@ class Instrument:
 
     def size_in_lots(self, size: int) -> int:
         """Return the largest size up to this that an order may have; 0 when it is too small."""
-        whole = size - size % self.lot_size
+        most = size if self.maximum_size is None else min(size, self.maximum_size)
+        whole = most - most % self.lot_size
         return whole if whole >= self.minimum_size else 0
 
 

@@ -54,7 +54,7 @@ from tradingtools.venues.trading import (
 )
 
 State = TypeVar("State")
-_WINDS_UP = frozenset({BotState.PAUSING, BotState.PAUSED, BotState.STOPPING, BotState.STOPPED})
+_WINDS_UP = frozenset(BotState) - {BotState.IDLE, BotState.STARTING, BotState.RUNNING}
 """States in which it opens nothing, and may hold something all the same."""
 
 
@@ -330,7 +330,7 @@ class Bot(Generic[Config, State]):
         mine = [one for one in state.positions if one.instrument_id in self.setup.instruments]
         near = risk.near_liquidation(self.setup.limits, mine)
         if near is not None and (self.life is BotState.RUNNING or self._keeps):
-            self._stop([near])
+            self._reached([near])
         return self._requests(now_ms)
 
     def closed_by_exchange(self, fill: Fill, now_ms: int) -> list[Request]:
@@ -535,7 +535,7 @@ class Bot(Generic[Config, State]):
 
     @property
     def _keeps(self) -> bool:
-        """Return whether it holds something and is paused or stopped, or about to be."""
+        """Return whether it holds something and trades no more, or is about to end."""
         return self.life in _WINDS_UP and bool(self.left)
 
     def slot_of(self, order_id: str) -> str:
@@ -649,7 +649,7 @@ class Bot(Generic[Config, State]):
         if self.life is BotState.RUNNING:
             self._judge(now_ms)
         elif self._keeps:
-            # What a person has paused goes on losing.
+            # What nobody trades with any more goes on losing.
             self._judge_losses(self.exposure(now_ms), now_ms)
         self._table.give_up_waiting(now_ms)
         return [*self._quoting.requests(now_ms), *self._table.look_ups(now_ms)]
@@ -677,7 +677,14 @@ class Bot(Generic[Config, State]):
         if seen is None:
             return
         self.equity, open_gain = seen
-        found = risk.breaches(limits, self.equity, open_gain)
+        self._reached(risk.breaches(limits, self.equity, open_gain))
+
+    def _reached(self, found: Sequence[Breach]) -> None:
+        """Stop for losses; what is stopped for good can only be closed besides, once."""
+        if self.life in (BotState.RISK_STOPPED, BotState.ERROR):
+            known = {one.limit for one in self.breaches}
+            closes = [one for one in found if one.action is RiskAction.FLATTEN_AND_STOP]
+            found = [] if self._flattening else [one for one in closes if one.limit not in known]
         if found:
             self._stop(found)
 

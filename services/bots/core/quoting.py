@@ -92,6 +92,8 @@ class Quoting:
         self._asked: set[tuple[str, Side]] = set()
         self._sent: deque[int] = deque()
         self._resting_until_ms: dict[str, int] = {}
+        self._refused_whole: set[str] = set()
+        """Slots whose quote closes more than is held, and was not let in."""
         self._ending: set[str] = set()
         """Orders that have to end, whatever is wanted."""
 
@@ -108,6 +110,7 @@ class Quoting:
     def clear(self) -> None:
         """Let nothing stand any more."""
         self.desired.clear()
+        self._refused_whole.clear()
         self.inherits_until_ms = 0
 
     def withdraw(self, slot: str) -> None:
@@ -196,7 +199,7 @@ class Quoting:
         elif quote is None and order is not None and self._inherits(order, now_ms):
             return None
         if quote is not None:
-            quote = self._reducing(quote, instrument)
+            quote = self._reducing(self._let_in(quote, order, instrument, now_ms), instrument)
         able = self._setup.capabilities[instrument.venue]
         want = wanted(quote, order, instrument, able)
         if want is None:
@@ -206,6 +209,46 @@ class Quoting:
         if isinstance(want, AmendWanted):
             return self._amend(slot, want, instrument, now_ms)
         return self._place(slot, want, instrument, now_ms)
+
+    def _let_in(
+        self, quote: Quote, order: BotOrder | None, instrument: Instrument, now_ms: int
+    ) -> Quote:
+        """Return a quote cut to what it closes, as long as no more than that is let in."""
+        if quote.slot not in self._refused_whole:
+            return quote
+        seen = self.exposure(now_ms) if order is None else self._without(order, now_ms)
+        part = self._closing_part(seen, quote.side, quote.size, instrument)
+        breach = risk.admits(
+            self._setup.limits,
+            seen,
+            instrument=instrument,
+            side=quote.side,
+            price=quote.price,
+            size=quote.size,
+            now_ms=now_ms,
+            # A number of orders keeps all of it waiting.
+            stopping=True,
+        )
+        shares = self._setup.shares
+        lacks = shares and shares.lacking(
+            seen, instrument, quote.side, quote.price, quote.size, now_ms
+        )
+        if not part or not (breach or lacks):
+            self._refused_whole.discard(quote.slot)
+            return quote
+        return replace(quote, size=part)
+
+    def _closing_part(self, seen: Exposure, side: Side, size: int, instrument: Instrument) -> int:
+        """Return how much of a quote closes what is held; 0: all of it does, or nothing."""
+        held = self._holdings.get(instrument.id, Holding()).size * (1 if side == "SELL" else -1)
+        part = instrument.size_in_lots(max(held - risk.reserved(seen, instrument.id, side), 0))
+        return part if part < size else 0
+
+    def _refuse_whole(self, slot: str, side: Side, size: int, instrument: Instrument) -> None:
+        """Have an exit that would also open tried again as an exit alone."""
+        held = self._holdings.get(instrument.id, Holding()).size * (1 if side == "SELL" else -1)
+        if 0 < held < size:
+            self._refused_whole.add(slot)
 
     def _reducing(self, quote: Quote, instrument: Instrument) -> Quote:
         """Return a quote that is reduce-only just where that is right for the whole account."""
@@ -228,9 +271,11 @@ class Quoting:
         size = instrument.size_in_lots(quote.size)
         until = now_ms + DEADLINE_MS
         if not self._admits(slot, instrument, quote.side, quote.price, size, now_ms):
+            self._refuse_whole(slot, quote.side, size, instrument)
             return None
         share = self._lacks(slot, instrument, quote.side, quote.price, size, now_ms)
         if isinstance(share, Refused):
+            self._refuse_whole(slot, quote.side, size, instrument)
             return None
         given = self._permit(instrument, quote.side, self.number, quote.price, size, until, share)
         if isinstance(given, PermitAsked | None):
@@ -269,6 +314,7 @@ class Quoting:
         if (more or worse) and not self._admits(
             slot, instrument, order.order.side, price, left, now_ms, without=order
         ):
+            self._refuse_whole(slot, order.order.side, left, instrument)
             return self._table.cancel(order, now_ms)
         share = self._lacks(slot, instrument, order.order.side, price, more, now_ms)
         if isinstance(share, Refused):

@@ -70,6 +70,9 @@ def wanted(
     if quote is None or _another(quote, order, capabilities):
         return CancelWanted(order)
     whole = quote.size + order.filled
+    if instrument.maximum_size is not None:
+        # The rest is wanted once this one is filled.
+        whole = min(whole, instrument.maximum_size - instrument.maximum_size % instrument.lot_size)
     if order.price == quote.price and order.size == whole:
         return None
     if not capabilities.amend or order.change is not None or not _placeable(quote, instrument):

@@ -67,8 +67,9 @@ class Dca:
         if isinstance(event, PrintEvent | FundingEvent | SignalEvent):
             return state, ()
         state = _used(config, state, event, view)
-        holding = view.holding(config.instrument_id)
-        if holding.size > 0:
+        instrument, holding = view.instruments[config.instrument_id], _held(config, view)
+        # A rest below the smallest order, such as a fee in coins leaves, is never sold.
+        if instrument.size_in_lots(max(holding.size, 0)):
             state = replace(state, bought=True)
         elif state.bought and not view.standing:
             if config.finish_when is FinishWhen.SOLD:

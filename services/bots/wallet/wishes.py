@@ -10,6 +10,7 @@ import psycopg
 import structlog
 
 from services.bots.core.bot import AnyBot
+from services.bots.core.risk import RiskAction
 from services.bots.risk_store import Kill
 from services.bots.store import BotRow, LostError
 from services.bots.wallet.account import Account
@@ -150,9 +151,7 @@ class Wishes:
             await self._moved(bot, row)
             return
         if bot.flattening != row.flattening:
-            # The fills that closed it are durable before it is called done.
-            await self._journal.flush()
-            await self._store.flattening(self._wallet.lease, row.bot_id, wanted=bot.flattening)
+            await self._note_flattening(bot, row)
         seen = bot.setup.version, self._refused.get(row.bot_id)
         if row.version not in seen and row.state is BotState.RUNNING:
             await self._retune(bot, row)
@@ -166,6 +165,15 @@ class Wishes:
             await self._moved(bot, row)
         elif row.desired == "RUNNING" and row.state in _WAITING:
             await self._again(row)
+
+    async def _note_flattening(self, bot: AnyBot, row: BotRow) -> None:
+        if bot.flattening:
+            # It was stopped before, so that no move tells of it.
+            closes = [one for one in bot.breaches if one.action is RiskAction.FLATTEN_AND_STOP]
+            await self._store.risk.tell_closed(row.bot_id, closes)
+        # The fills that closed it are durable before it is called done.
+        await self._journal.flush()
+        await self._store.flattening(self._wallet.lease, row.bot_id, wanted=bot.flattening)
 
     async def _kill(self, row: BotRow, kill: Kill) -> None:
         """Stop a bot by the kill switch; one that is not here may hold something: it is made."""

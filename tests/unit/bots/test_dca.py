@@ -197,6 +197,17 @@ def test_when_all_is_sold_the_plan_ends_or_begins_again(finish: FinishWhen) -> N
         assert not after.bought
 
 
+def test_a_rest_below_the_smallest_order_keeps_no_plan_from_its_end() -> None:
+    """A fee in coins leaves less than a lot, which nobody can sell."""
+    plan = replace(PLAN, finish_when=FinishWhen.SOLD)
+    held, _ = DCA.on(plan, DcaState(), TimerEvent(), view(holdings={SPOT.id: BOUGHT}))
+    dust = view(holdings={SPOT.id: Holding(size=SPOT.minimum_size - 1, cost=USDT)})
+
+    _, intents = DCA.on(plan, held, EndEvent("take_profit", "b", 299_991, ""), dust)
+
+    assert intents == (Finished(why="all was sold"),)
+
+
 def test_with_the_budget_spent_the_plan_ends_by_setting() -> None:
     plan = replace(PLAN, finish_when=FinishWhen.BUDGET, take_profit=None)
     spent = view(holdings={SPOT.id: replace(BOUGHT, cost=3_000 * USDT)})

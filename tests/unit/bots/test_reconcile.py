@@ -63,6 +63,16 @@ def test_an_amended_size_counts_what_is_filled() -> None:
     assert wanted(QUOTE, partly, ONE, AMENDS) == AmendWanted(partly, None, 700)
 
 
+def test_an_order_is_no_larger_than_its_venue_takes() -> None:
+    few = replace(ONE, maximum_size=600)
+    partly = replace(resting(), state=BotOrderState.PARTIALLY_FILLED, fills={"t": 200})
+
+    assert wanted(QUOTE, partly, few, AMENDS) == AmendWanted(partly, None, 600)
+    assert wanted(replace(QUOTE, size=900), resting(), few, AMENDS) == AmendWanted(
+        resting(), None, 600
+    )
+
+
 @pytest.mark.parametrize(
     "quote",
     [

@@ -20,7 +20,7 @@ from tradingtools.domain.book import BookStatus
 from tradingtools.domain.bot_order_states import PendingRequest
 from tradingtools.domain.bot_states import BotState
 from tradingtools.venues.ports import Meaning, Side
-from tradingtools.venues.trading import NewOrder, Receipt
+from tradingtools.venues.trading import AmendOrder, NewOrder, Receipt, RestingTime
 
 HELD = {ONE.id: Holding(size=10, cost=64 * 10**8)}
 UNKNOWN = Receipt(meaning=Meaning.UNKNOWN, code="TIMEOUT")
@@ -166,9 +166,17 @@ def test_what_adds_to_an_explained_rest_is_no_exit(side: Side, reduces: bool) ->
 
 
 @pytest.mark.parametrize(
-    "life", [BotState.PAUSING, BotState.PAUSED, BotState.STOPPING, BotState.STOPPED]
+    "life",
+    [
+        BotState.PAUSING,
+        BotState.PAUSED,
+        BotState.STOPPING,
+        BotState.STOPPED,
+        BotState.RISK_STOPPED,
+        BotState.ERROR,
+    ],
 )
-def test_what_a_paused_or_stopped_bot_holds_is_closed_at_its_loss_limit(life: BotState) -> None:
+def test_what_a_bot_holds_that_trades_no_more_is_closed_at_its_loss_limit(life: BotState) -> None:
     run = Run(1, AMENDS)
     bot = begun(run, limits=RiskLimits(max_unrealised_loss=10**8), holdings=HELD)
     run.act(bot.market(FRESH, run.now))
@@ -181,7 +189,8 @@ def test_what_a_paused_or_stopped_bot_holds_is_closed_at_its_loss_limit(life: Bo
     run.act(bot.tick(run.now))
 
     assert [one.limit for one in bot.breaches] == [RiskLimit.MAX_UNREALISED_LOSS]
-    assert bot.life is BotState.RISK_STOPPED
+    failed = life is BotState.ERROR
+    assert bot.life is (BotState.ERROR if failed else BotState.RISK_STOPPED)
     assert exits(run) == [("SELL", 10, True)]
 
 
@@ -209,3 +218,56 @@ def test_less_than_no_coins_are_never_bought_back() -> None:
     run.act(bot.market(book(coins, [(640_000, 10**9)], [(640_001, 10**9)]), run.now))
 
     assert list(flattening(bot.exposure(run.now), bot._market)) == []
+
+
+@pytest.mark.parametrize(
+    "limits",
+    [
+        RiskLimits(max_notional=ONE.notional(650_000, 15, up=True)),
+        RiskLimits(max_order_notional=ONE.notional(650_000, 12, up=True)),
+        RiskLimits(max_market_loss=0),
+    ],
+    ids=["notional", "order", "reduce only"],
+)
+@pytest.mark.parametrize("resting", [True, False])
+def test_an_exit_that_would_also_open_goes_as_an_exit_where_no_more_is_let_in(
+    limits: RiskLimits, resting: bool
+) -> None:
+    """The whole of it was refused again and again, and what was held stayed."""
+    run = Run(1, AMENDS)
+    bot = begun(run, limits=limits, holdings={ONE.id: replace(HELD[ONE.id], realised=-(10**8))})
+    for_now = RestingTime.GTC if resting else RestingTime.IOC
+    turns = replace(quoted(20, 641_000), side="SELL", time_in_force=for_now)
+    bot.strategy = Wants(turns)
+
+    run.act(bot.market(FRESH, run.now))
+    run.act(bot.tick(run.now))
+    run.act(bot.tick(run.now))
+
+    assert exits(run) == [("SELL", 10, False)]
+    if not resting:
+        return
+    # As long as that is so, the one that stands is as wanted.
+    run.venue.arrive(run.now)
+    (order_id,) = bot.orders
+    assert bot.reported(run.venue.report(order_id), run.now) == []
+    assert bot.tick(run.now) == []
+    bot.setup = replace(bot.setup, limits=RiskLimits())
+    bot._quoting.retune(bot.setup)
+    (more,) = [one for one in bot.tick(run.now) if isinstance(one, AmendOrder)]
+    assert more.size == 20
+
+
+def test_an_exit_larger_than_an_order_may_be_goes_in_parts() -> None:
+    """Whole, its request is refused before it leaves, for ever."""
+    run = Run(1, AMENDS)
+    few = replace(ONE, maximum_size=4)
+    bot = begun(run, limits=RiskLimits(), holdings=HELD)
+    bot.know(few)
+    bot._market.instruments[ONE.id] = few
+    run.act(bot.market(FRESH, run.now))
+    bot.kill(KILL, run.now)
+
+    run.act(bot.tick(run.now))
+
+    assert exits(run) == [("SELL", 4, True)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import Decimal
 from fractions import Fraction
 
@@ -93,6 +94,8 @@ def test_prices_go_to_ticks_and_sizes_to_lots_above_the_minimum() -> None:
     assert one.price_on_tick(one.price_of("1.1"), up=True) == one.price_of("1.1")
     assert one.size_in_lots(one.size_of("0.0199")) == one.size_of("0.01")
     assert one.size_in_lots(one.size_of("0.0099")) == 0
+    few = replace(one, maximum_size=one.size_of("0.0199"))
+    assert few.size_in_lots(one.size_of("5")) == one.size_of("0.01")
 
 
 def test_units_without_a_step_are_refused() -> None:
