@@ -255,6 +255,31 @@ async def test_nothing_is_corrected_while_an_order_may_explain_it(
 
 
 @pytest.mark.usefixtures("_soon")
+async def test_nothing_is_corrected_while_a_change_of_sets_may_explain_it(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A merge that is made, and that nobody has booked: a correction would sell it once more."""
+    desk.bot(desk.one)
+    script = scripted(monkeypatch)
+    change = "update outcome_set_change set state = 'DONE' where wallet_id = %s"
+    async with desk.running():
+        await holding(desk, script)
+        desk.rows(
+            "insert into outcome_set_change (id, wallet_id, bot_id, action, instrument_id,"
+            " complement_id, size, nonce, deadline)"
+            " values (%s, %s, %s, 'merge', 'okx:OTHER', %s, 4, 1, clock_timestamp())",
+            desk.wallet, desk.wallet, desk.one, SWAP.id,
+        )  # fmt: skip
+        desk.exchange.positions[SWAP.id] = 6
+        await until(lambda: desk.rows(GAPS, desk.wallet), "the gap")
+        looked = desk.exchange.read
+        await until(lambda: desk.exchange.read > looked + 20, "many comparisons")
+        assert (desk.rows(CORRECTED, desk.one), desk.booked(desk.one)) == ([(0,)], 10)
+        desk.rows(change, desk.wallet)
+        await until(lambda: desk.booked(desk.one) == 6, "what a person has sold")
+
+
+@pytest.mark.usefixtures("_soon")
 @pytest.mark.parametrize("death", [False, True])
 async def test_a_fill_that_is_told_after_its_loss_was_corrected_is_booked_once(
     desk: Desk, monkeypatch: pytest.MonkeyPatch, death: bool

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
 from services.bots.wallet import oversight, rates
+from services.bots.wallet.rates import MarkedRates
 from tests.bots.exchange import SWAP, Desk, open_orders, quote, scripted, until
-from tests.unit.bots.samples import spot
+from tests.unit.bots.samples import book, spot
+from tradingtools.domain.instrument import Instrument
 
 USDC_USDT = replace(
     spot(), id="okx:USDC-USDT", base="USDC", quote="USDT", settle="USDT", price_digits=6
@@ -54,3 +59,36 @@ async def test_nothing_opens_without_a_fresh_mark_of_its_currency(
         await until(lambda: "no mark of USDT in USDC" in said(), "the reason")
         exchange.doubted = False
         await until(lambda: open_orders(desk), "the next quote")
+
+
+class Listing:
+    async def find(self, _symbols: Sequence[str]) -> list[Instrument]:
+        return [USDC_USDT]
+
+
+async def test_a_wide_book_and_one_that_nobody_follows_are_no_rate(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    known: dict[str, int] = {"USDC": 10**9}
+    bots = {"a": SimpleNamespace(instruments={SWAP.id: SWAP})}
+    venue = SimpleNamespace(instruments=Listing())
+    wallet = SimpleNamespace(rates=known, bots=bots, venue=venue, instruments={})
+    marked = MarkedRates(cast(Any, wallet))
+    await marked.look()
+    monkeypatch.setattr(rates, "RATE_AGE_MS", 0)
+
+    def told(bid: int, ask: int) -> bool:
+        marked.take(book(USDC_USDT, [(bid, 9)], [(ask, 9)]))
+        marked.check()
+        return "USDT" in known
+
+    assert told(1_000_000, 1_020_000)
+    assert not told(1_000_000, 1_020_001)
+    assert told(1_000_000, 1_000_001)
+    assert not told(1_000_001, 1_000_000), "it is crossed"
+    assert told(1_000_000, 1_000_001)
+    marked.keep({USDC_USDT.id})
+    assert "USDT" in known
+    # It would be believed until the market is followed again, and until its next book then.
+    marked.keep(())
+    assert "USDT" not in known

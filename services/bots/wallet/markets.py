@@ -71,6 +71,7 @@ class Markets:
             return
         await self.close()
         self._fed, self._feeding = wanted, None
+        self._rates.keep(wanted)
         self._books = {key: book for key, book in self._books.items() if key in wanted}
         self._due_ms = dict.fromkeys(self._books, clock.monotonic_ms() + BOOK_WITHIN_MS)
         if wanted:

@@ -184,6 +184,10 @@ class Positions:
         except ReadError as error:
             _log.warning("positions were not read", why=str(error))
             return False
+        # After the position: a change that has ended by now has moved what bots believe, too.
+        change = await self._wallet.store.sets.pending(self._wallet.lease.wallet_id)
+        if change is not None and one.instrument_id in (change.instrument_id, change.complement_id):
+            return False
         if self._held(account).get(one.instrument_id) != one.held or self._is_doubtful(one):
             return False
         # One that rests by our books alone has ended, and what it filled is still to be told.

@@ -6,6 +6,8 @@ nothing opens in an instrument of that currency.
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 import structlog
 
 from services.bots.core.market import TRUSTED
@@ -16,7 +18,9 @@ from tradingtools.domain.instrument import Instrument, InstrumentKind
 from tradingtools.venues.trading import MarketEvent, ReadError, TradingBook
 
 RATE_AGE_MS = 5_000
-"""A rate whose book is in doubt holds for so long."""
+"""A rate whose book is in doubt, or wide, holds for so long."""
+WIDEST_PART = 50
+"""A book whose sides are further apart than this part of the bid says nothing: 2 %."""
 FIND_AGAIN_MS = 60_000
 _log = structlog.get_logger("bots")
 
@@ -77,7 +81,7 @@ class MarkedRates:
         currency = self._markets.get(event.instrument_id)
         if currency is None:
             return
-        if event.status in TRUSTED and event.bids and event.asks:
+        if event.status in TRUSTED and _is_narrow(event):
             digits = self._wallet.instruments[event.instrument_id].price_digits
             # What one unit costs at least: exposure is what limits are mostly about.
             self._wallet.rates[currency] = -(-ONE * 10**digits // event.bids[0][0])
@@ -85,12 +89,26 @@ class MarkedRates:
         else:
             self._doubted_ms.setdefault(currency, clock.monotonic_ms())
 
+    def keep(self, followed: Collection[str]) -> None:
+        """Let go of rates whose market is followed no more: nobody would hear of its doubt."""
+        for named, currency in self._markets.items():
+            if named not in followed:
+                self._wallet.rates.pop(currency, None)
+                self._doubted_ms.pop(currency, None)
+
     def check(self) -> None:
         """Let go of rates that are too old."""
         now = clock.monotonic_ms()
         for currency, since in self._doubted_ms.items():
             if now >= since + RATE_AGE_MS and self._wallet.rates.pop(currency, None) is not None:
                 _log.warning("the rate of a currency is too old", currency=currency)
+
+
+def _is_narrow(book: TradingBook) -> bool:
+    if not (book.bids and book.asks):
+        return False
+    bid, ask = book.bids[0][0], book.asks[0][0]
+    return 0 < bid <= ask and (ask - bid) * WIDEST_PART <= bid
 
 
 def _tells(one: Instrument, currency: str) -> bool:
