@@ -89,7 +89,9 @@ class SharedFeed:
             await self._left(mail, readings)
 
     def _joined(self, mail: Mailbox, instruments: Sequence[Instrument]) -> set[_Reading]:
-        new = [one for one in instruments if one.id not in self._by_id]
+        # One that has died tells nobody anything, until its readers have left it.
+        living = {named for named, one in self._by_id.items() if not one.task.done()}
+        new = [one for one in instruments if one.id not in living]
         if new:
             reading = _Reading(self._feed, new)
             self._by_id.update(dict.fromkeys(reading.ids, reading))

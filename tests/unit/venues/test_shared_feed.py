@@ -124,6 +124,30 @@ async def test_each_who_follows_hears_what_a_feed_died_of() -> None:
     await again.leave()
 
 
+async def test_who_comes_while_others_leave_a_feed_that_died_has_one_that_lives() -> None:
+    feed = Feed()
+    shared = SharedFeed(feed)
+    # It has not taken the end yet.
+    busy = shared.events([ONE])
+    first = asyncio.ensure_future(anext(busy))
+    await settled()
+    feed.told.put_nowait(BOOK)
+    assert await first == BOOK
+    feed.told.put_nowait(RuntimeError("a defect"))
+    await settled()
+    late = Reader(shared, ONE)
+    await settled()
+    feed.told.put_nowait(NEXT)
+    await settled()
+    assert late.heard == [NEXT]
+    with pytest.raises(RuntimeError, match="a defect"):
+        await anext(busy)
+    feed.told.put_nowait(BOOK)
+    await settled()
+    assert late.heard == [NEXT, BOOK], "who left the dead one has not ended it"
+    await late.leave()
+
+
 async def test_a_slow_one_gets_the_newest_book_and_keeps_nobody_waiting() -> None:
     feed = Feed()
     shared = SharedFeed(feed)
