@@ -14,6 +14,7 @@ import signal
 import stat
 import subprocess
 import sys
+from hashlib import sha256
 from pathlib import Path
 from typing import Protocol
 
@@ -59,13 +60,17 @@ class _Lines:
         self._setting = setting
         # Both at once: they are taken in a thread, and asked for in another.
         self._held: tuple[dict[str, AESGCM], str] = ({}, "")
+        self._seen: dict[str, bytes] = {}
+        """Digests of all keys that there ever were here, by name."""
 
     def take(self, text: str) -> bool:
         """Take a text's keys in the place of those there were; return whether another one wraps.
 
         Raises:
-            SettingError: it is malformed; the keys stay as they were.
+            SettingError: it is malformed, or a name has another key than before, which would open
+                nothing that the name has wrapped; the keys stay as they were.
         """
+        seen: dict[str, bytes] = {}
         keys: dict[str, AESGCM] = {}
         for number, line in enumerate(text.splitlines(), 1):
             read = _LINE.fullmatch(line)
@@ -73,8 +78,14 @@ class _Lines:
                 # The line itself may be a key.
                 raise self.wrong(f"line {number} is not `name hexkey`, each name once")
             keys[read[1]] = AESGCM(bytes.fromhex(read[2]))
+            seen[read[1]] = sha256(bytes.fromhex(read[2])).digest()
+            if self._seen.get(read[1], seen[read[1]]) != seen[read[1]]:
+                raise self.wrong(
+                    f"has another key {read[1]} than before; give it a name of its own"
+                )
         if not keys:
             raise self.wrong("has no key")
+        self._seen |= seen
         was, self._held = self.current, (keys, list(keys)[-1])
         return was != self.current
 

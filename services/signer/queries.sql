@@ -86,6 +86,11 @@ where b.wallet_id = %(id)s
        or exists (select from bot_order o where o.bot_id = b.id and not o.settled))
 order by b.id
 
+-- name: changing_sets
+-- Whether sets of outcomes of a wallet are being merged or redeemed: nobody else books what comes of it.
+select exists (select from outcome_set_change
+               where wallet_id = %(id)s and state = 'PENDING') as changing
+
 -- name: forget_signatures
 select forget_signatures(%(days)s::integer) as gone
 

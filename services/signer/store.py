@@ -203,7 +203,7 @@ class Store:
 
         Raises:
             WrongState: it is retired.
-            Conflict: bots of it are not stopped; the message names them.
+            Conflict: bots of it are not stopped (the message names them), or its sets change.
         """
         async with self._pool.connection() as connection, connection.transaction():
             await journal.check_lease(connection, self._lease)
@@ -215,6 +215,14 @@ class Store:
                 raise Conflict(
                     f"bots of the wallet are not stopped: {', '.join(busy)}",
                     kind="wallet", id=wallet_id, bots=",".join(busy),
+                )  # fmt: skip
+            cursor = await connection.execute(_SQL["changing_sets"], {"id": wallet_id})
+            row = await cursor.fetchone()
+            if row is not None and row["changing"]:
+                raise Conflict(
+                    "sets of outcomes of the wallet are being merged or redeemed; try again once"
+                    " that is over",
+                    kind="wallet", id=wallet_id,
                 )  # fmt: skip
             if not await _returned(connection, "retire", {"id": wallet_id}):
                 raise _retired(wallet_id)

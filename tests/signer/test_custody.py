@@ -273,6 +273,23 @@ def test_a_retired_wallet_leaves_nothing_that_opens(world: World) -> None:
     control(world, work)
 
 
+def test_a_wallet_whose_sets_change_is_retired_once_that_is_over(world: World) -> None:
+    async def work(asker: Any) -> None:
+        wallet = await added(asker, made.POLYMARKET)
+        world.rows(
+            "insert into outcome_set_change (id, wallet_id, action, instrument_id, size, nonce,"
+            " deadline) values ('c1', %s, 'redeem', 'polymarket:1', 1, 1, clock_timestamp())",
+            wallet,
+        )
+        retire = RetireWallet(actor="tester", wallet=wallet)
+        with pytest.raises(Conflict, match="merged or redeemed"):
+            await asker.change(retire)
+        world.rows("update outcome_set_change set state = 'DONE' where wallet_id = %s", wallet)
+        await asker.change(retire)
+
+    control(world, work)
+
+
 def test_a_check_says_what_has_become_of_the_credentials(world: World) -> None:
     async def work(asker: Any) -> None:
         okx, polymarket = await added(asker, made.OKX), await added(asker, made.POLYMARKET)

@@ -111,6 +111,28 @@ def test_a_changed_file_is_read_again_and_a_broken_one_leaves_the_keys(path: Pat
     assert masters.current == "second"
 
 
+def test_another_key_of_a_known_name_is_refused_and_the_old_one_holds(path: Path) -> None:
+    """It opens nothing that its name has wrapped, and what it wraps the old one does not open."""
+    masters = KeyFile(path)
+    key, wrapped = vault.new_data_key(masters, PLACE)
+    text = path.read_text()
+    for other in ("first " + "0" * 64 + "\n", text + "second " + "1" * 64 + "\n"):
+        path.write_text(other)
+        if other.startswith(text):
+            assert masters.read_again()
+        else:
+            with pytest.raises(SettingError, match="another key first"):
+                masters.read_again()
+    path.write_text(text)
+    masters.read_again()
+    # A name that was away is known, too.
+    path.write_text(text + "second " + "2" * 64 + "\n")
+    with pytest.raises(SettingError, match="another key second") as refused:
+        masters.read_again()
+    assert "2222" not in str(refused.value)
+    assert masters.unwrap(wrapped.master_key, wrapped.wrapped, PLACE.of_key()) == key
+
+
 @pytest.mark.parametrize("mode", [0o640, 0o604, 0o700, 0o620])
 def test_a_file_that_others_may_read_is_refused(path: Path, mode: int) -> None:
     path.chmod(mode)
