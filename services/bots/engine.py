@@ -41,7 +41,7 @@ PREPARE_SECONDS = 10.0
 FOLLOW_SECONDS = 5.0
 """A wallet whose bots do not run by then at its new owner keeps the next one no longer."""
 KNOW_SECONDS = 3.0
-"""Who leaves waits so long for the quotes of a wallet that has just begun, to withdraw them."""
+"""So long after it began to leave, the quotes of a wallet that has just begun are waited for."""
 HEIR_LOOK_SECONDS = 0.1
 COMING_LOOK_SECONDS = 0.05
 """A wallet that is about to come is looked for so often."""
@@ -110,6 +110,8 @@ class Engine:
         """The wallet that was handed over last, until its bots run at its new owner."""
         self._named: bool | None = None
         self._leaving = False
+        self._left_ms = 0
+        """When it began to leave, by the monotonic clock."""
         self._rebalanced_ms = clock.now_ms()
 
     @property
@@ -130,6 +132,7 @@ class Engine:
     async def leave(self) -> None:
         """Hand all wallets over; quotes of one that no other engine takes are cancelled."""
         self._leaving = True
+        self._left_ms = clock.monotonic_ms()
         try:
             async with asyncio.timeout(LEAVE_SECONDS):
                 await self._leases.leaving()
@@ -365,13 +368,14 @@ class Engine:
         except (psycopg.Error, psycopg_pool.PoolTimeout) as error:
             _log.warning("the heir of a wallet is not known", wallet=wallet, why=repr(error))
 
-    @staticmethod
-    async def _know(held: _Held) -> None:
+    async def _know(self, held: _Held) -> None:
         """Wait until a wallet knows its quotes, so that it can withdraw them; not for long."""
+        # An heir was waited for in the same time.
+        left = max(KNOW_SECONDS - (clock.monotonic_ms() - self._left_ms) / 1000, 0)
         known = asyncio.create_task(held.run.know())
         try:
             await asyncio.wait(
-                [held.task, known], timeout=KNOW_SECONDS, return_when=asyncio.FIRST_COMPLETED
+                [held.task, known], timeout=left, return_when=asyncio.FIRST_COMPLETED
             )
         finally:
             await cancel_all([known])

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -16,6 +18,7 @@ from services.bots.store import Gap, Row, Store, WalletLease
 from services.bots.wallet import outcome_sets
 from services.bots.wallet_run import Venue
 from tests.bots.exchange import Desk, open_orders, quote, scripted, until
+from tradingtools import clock
 from tradingtools.storage.postgres.pool import open_pool
 from tradingtools.tasks import alongside
 
@@ -138,6 +141,21 @@ async def test_quotes_are_cancelled_when_the_heir_leaves_before_it_has_the_walle
 def test_a_last_look_at_sets_leaves_time_to_withdraw_quotes() -> None:
     withdrawn_ms = outcome_sets.LEAVING_SECONDS * 1000 + DEADLINE_MS
     assert withdrawn_ms < engines.LEAVE_SECONDS / 2 * 1000
+    before = max(engines.LEAVE_PREPARE_SECONDS, engines.KNOW_SECONDS)
+    assert before + engines.LEAVE_SECONDS / 2 < engines.LEAVE_SECONDS
+
+
+async def test_quotes_are_waited_for_in_the_time_in_which_an_heir_was(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(engines, "KNOW_SECONDS", 600.0)
+    never: asyncio.Future[None] = asyncio.Future()
+    nothing: Any = None
+    engine = Engine(nothing, nothing, {}, terms("bots-1"))
+    engine._left_ms = clock.monotonic_ms() - 600_000
+    held: Any = SimpleNamespace(task=never, run=SimpleNamespace(know=lambda: asyncio.sleep(600)))
+    async with asyncio.timeout(60):
+        await engine._know(held)
 
 
 async def test_a_bot_that_runs_goes_on_by_its_settings_when_those_of_now_do_not_fit(
