@@ -376,6 +376,8 @@ def turner() -> dict[str, object]:
         "position": 2 * 10**8,
         "max_slippage": 10_000,
         "max_age_ms": 300_000,
+        # Else a signal against the one before only closes.
+        "reverse": True,
     }
 
 

@@ -5,19 +5,25 @@ from __future__ import annotations
 import ast
 import os
 from collections.abc import Iterator
+from dataclasses import replace
+from decimal import Decimal
 from math import inf
 from pathlib import Path
 
 import pytest
 
 from launcher.temporary import create_database
+from services.bots.core.strategy import Quote, SignalEvent, View
+from services.bots.strategies.signal import Signal, SignalState
 from tests.bots.clob_world import ClobBots, clob_bots
 from tests.bots.kill_lines import PIECES, plan_of, run
-from tests.bots.kill_people import MAKER, MOST, clob_wrongs
+from tests.bots.kill_people import MAKER, MOST, OTHER, clob_wrongs, turner
 from tests.bots.order_audit import log_leases, wrongs
 from tests.bots.world import SWAP, Bots, bots, until
 from tests.fault.at_step import instrumented
 from tests.fault.steps import ROOT
+from tests.unit.bots.samples import book, swap
+from tradingtools.domain.strategies import config
 
 
 @pytest.fixture
@@ -67,6 +73,22 @@ def test_each_step_of_a_module_has_its_call(path: str) -> None:
         if isinstance(call.func, ast.Name) and call.func.id == "__tests_fault_at_step__"
     ]
     assert sorted(calls) == sorted(step.place for step in plan if step.path == path)
+
+
+@pytest.mark.parametrize("before", [-1, 0, 1])
+def test_the_last_signal_leads_to_the_turn_whatever_was_heard_before(before: int) -> None:
+    one = replace(swap(), id=f"okx:{OTHER}")
+    settings = config("signal", turner())
+    view = View(
+        now_ms=1_000, instruments={one.id: one}, books={one.id: book(one, [(639, 9)], [(640, 9)])}
+    )
+    last = SignalEvent("last", one.id, 1, Decimal("0.8"), 1_000, 10_000)
+
+    _, intents = Signal().on(settings, SignalState(direction=before), last, view)
+
+    assert [(it.side, it.size) for it in intents if isinstance(it, Quote)] == [
+        ("BUY", settings.position)
+    ]
 
 
 @pytest.mark.long
