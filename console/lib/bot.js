@@ -3,7 +3,7 @@
 import { get } from "./api.js";
 import { ago, count, word } from "./format.js";
 import { html, useMemo, useState } from "./html.js";
-import { botsOf, change, Commands, currencyOf, exchangeOf, figure, Near, nearness, State, stateOf, symbolOf, today, toneOf, total } from "./bots.js";
+import { botsOf, change, Commands, currencyOf, exchangeOf, figure, limitFigure, money, Near, nearness, plain, rounded, State, stateOf, symbolOf, today, toneOf, total } from "./bots.js";
 import { Chart } from "./chart.js";
 import { BotSettings } from "./bot_form.js";
 import { Choices } from "./gains.js";
@@ -36,17 +36,17 @@ export function Bot({ id, who }) {
 }
 
 function Standing({ of: bot, orders }) {
-  const money = currencyOf(bot.instruments[0]), day = today(bot);
+  const currency = currencyOf(bot.instruments[0]), day = today(bot);
   const stale = stateOf(bot) === "running" && bot.writtenAt && Date.now() - Date.parse(bot.writtenAt) > STALE_MS;
   return html`<${Panel} wide title="How it stands" aside=${html`<${State} of=${bot} />`}>
-    ${bot.reason && html`<p class="problem">${bot.reason}</p>`}
+    ${bot.reason && html`<p class="problem">${plain(bot.reason)}</p>`}
     ${stale && html`<p class="problem" role="status">Its engine has written nothing for ${ago(bot.writtenAt)}: what you see may be old.</p>`}
     <div class="figures">
-      <${Figure} name="today" value=${change(day)} tone=${tone(day)} note=${`${money}, since midnight UTC`} />
+      <${Figure} name="today" value=${change(day)} tone=${tone(day)} note=${`${currency}, since midnight UTC`} />
       <${Figure} name="result" value=${change(bot.equity?.result)} tone=${tone(bot.equity?.result)} note="since it began, after fees" />
-      <${Figure} name="below its peak" value=${bot.equity ? figure(Number(bot.equity.peak) - Number(bot.equity.result)) : "–"} />
-      <${Figure} name="fees" value=${figure(total(bot, "fees"))} note=${total(bot, "fees") < 0 ? "rebates are more" : ""} />
-      <${Figure} name="volume" value=${figure(total(bot, "volume"))} />
+      <${Figure} name="below its peak" value=${bot.equity ? money(Number(bot.equity.peak) - Number(bot.equity.result)) : "–"} />
+      <${Figure} name="fees" value=${money(total(bot, "fees"))} note=${total(bot, "fees") < 0 ? "rebates are more" : ""} />
+      <${Figure} name="volume" value=${money(total(bot, "volume"))} />
       <${Figure} name="open orders" value=${orders ? count(orders.filter((one) => !one.settled).length) : "–"} />
     </div>
     <dl class="facts"><dt>trades</dt><dd>${bot.instruments.map((one) => html`<span title=${one}>${exchangeOf(one)} ${symbolOf(one)}</span> `)}</dd>
@@ -59,10 +59,10 @@ function Standing({ of: bot, orders }) {
 function Slots({ id }) {
   const why = useLoaded(() => get(`/bots/${id}/explain`), [id], 2);
   return html`<${Loaded} of=${why} empty=${{ when: (d) => !(d.reasons || []).length, title: "It quotes nothing", text: "It does not run, or its engine has not written so far." }}>
-    ${({ reasons }) => html`<${Table} label="Quotes" rows=${reasons} rowKey=${(r) => r.slot} columns=${[
+    ${({ reasons }) => html`<${Table} label="Quotes" rows=${reasons.filter((one, at) => one.orders?.length || reasons.findIndex((other) => other.explanation === one.explanation) === at)} rowKey=${(r) => r.slot} columns=${[
       { name: "slot", cell: (r) => r.slot },
       { name: "stands", cell: (r) => (r.orders || []).map((o) => html`<div class="num"><span class=${o.side === "SIDE_BUY" ? "up" : "down"}>${word(o.side, "SIDE_")}</span> ${figure(o.size)} at ${figure(o.price)}</div>`) },
-      { name: "because", cell: (r) => r.explanation },
+      { name: "because", cell: (r) => rounded(r.explanation) },
     ]} />`}<//>`;
 }
 
@@ -87,7 +87,7 @@ function Result({ of: bot }) {
   }, [points]);
   return html`<${Panel} title="Profit over time" aside=${html`<${Choices} label="Step" of=${STEPS} chosen=${step} onChoose=${choose} />`}>
     <${Loaded} of=${series} empty=${{ when: (d) => (d.points || []).length < 2, title: "No line so far", text: "A point is written each minute." }}>
-      ${() => html`<${Chart} times=${times} lines=${lines} value=${figure} label="Profit of the bot over time" />
+      ${() => html`<${Chart} times=${times} lines=${lines} value=${money} tick=${figure} label="Profit of the bot over time" />
         ${points[0].sources?.length > 0 && html`<${Table} label="Profit by source" rows=${points[0].sources} rowKey=${(one) => one.source} columns=${[
           { name: "source", cell: (one) => word(one.source) },
           { name: `made, ${points[0].currency}`, right: true, cell: (one) => html`<span class=${toneOf(one.amount)}>${change(one.amount)}</span>` },
@@ -100,9 +100,9 @@ function Limits({ of: bot, orders }) {
   const labels = new Map(LIMITS.map((one) => [one.name, one.label]));
   return html`<${Table} label="Limits" rows=${rows.sort((a, b) => (b.part ?? -1) - (a.part ?? -1))} rowKey=${(l) => l.name} columns=${[
     { name: "limit", cell: (l) => labels.get(l.name) || l.name },
-    { name: "used", right: true, cell: (l) => figure(l.used) },
+    { name: "used", right: true, cell: (l) => limitFigure(l.name, l.used) },
     { name: "of", right: true, cell: (l) => figure(l.limit) },
-    { name: "", cell: (l) => html`<${Near} part=${l.part} label=${`${labels.get(l.name) || l.name}: ${figure(l.used)} of ${figure(l.limit)}`} />` },
+    { name: "", cell: (l) => html`<${Near} part=${l.part} label=${`${labels.get(l.name) || l.name}: ${limitFigure(l.name, l.used)} of ${figure(l.limit)}`} />` },
   ]} />`;
 }
 
@@ -152,7 +152,7 @@ function Positions({ id }) {
       { name: "mark", right: true, cell: (p) => figure(p.mark) },
       { name: "unrealised", right: true, cell: (p) => html`<span class=${toneOf(p.unrealised)}>${change(p.unrealised)}</span>` },
       { name: "realised", right: true, hide: "s", cell: (p) => html`<span class=${toneOf(p.realised)}>${change(p.realised)}</span>` },
-      { name: "fees", right: true, hide: "m", cell: (p) => figure(p.fees) },
+      { name: "fees", right: true, hide: "m", cell: (p) => money(p.fees) },
       { name: "funding", right: true, hide: "m", cell: (p) => change(p.funding) },
       { name: "in", hide: "m", cell: (p) => p.currency },
     ]} />`}<//>`;
@@ -185,6 +185,6 @@ const Fills = ({ of: fills }) => html`<${Loaded} of=${fills} empty=${{ when: (d)
   ${(data) => html`<${Table} label="Fills, newest first" rows=${data.fills.slice(0, 20)} rowKey=${(f) => f.orderId + f.tradeId + f.undone} columns=${[
     { name: "at", cell: (f) => html`<${Time} at=${f.tradedAt} />` }, { name: "side", cell: side },
     { name: "price", right: true, cell: (f) => figure(f.price) }, { name: "size", right: true, cell: (f) => figure(f.size) },
-    { name: "fee", right: true, hide: "s", cell: (f) => `${figure(f.fee)} ${f.feeCurrency}` },
+    { name: "fee", right: true, hide: "s", cell: (f) => `${money(f.fee)} ${f.feeCurrency}` },
     { name: "as", hide: "m", cell: (f) => (f.undone ? "undone" : f.maker ? "maker" : "taker") },
   ]} />`}<//>`;

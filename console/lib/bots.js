@@ -3,6 +3,7 @@
 import { get, post, query as withQuery } from "./api.js";
 import { toneOf, word } from "./format.js";
 import { html, useState } from "./html.js";
+import { LIMITS } from "./strategies.js";
 import { Badge, Confirm, useLoaded } from "./ui.js";
 
 export const stateOf = (bot) => word(bot.state, "BOT_STATE_");
@@ -19,15 +20,27 @@ export function currencyOf(instrument) {
 }
 
 /** Amounts of any size: cents of a large one, as many digits as a small one needs. A price has more than what was made. */
-const shown = (signDisplay) => [{ maximumFractionDigits: 2 }, { maximumSignificantDigits: 6 }].map((digits) => new Intl.NumberFormat("en-US", { ...digits, signDisplay }));
-const plain = shown("auto"), signed = shown("exceptZero");
+const shown = (signDisplay, decimals = 0, digits = 6) => [{ minimumFractionDigits: decimals, maximumFractionDigits: 2 }, { maximumSignificantDigits: digits }].map((options) => new Intl.NumberFormat("en-US", { ...options, signDisplay }));
+const unsigned = shown("auto"), cents = shown("auto", 2, 4), signed = shown("exceptZero", 2, 4);
 const written = (formats, value, large) => {
   if (value == null || value === "") return "–";
   const round = Number(Number(value).toFixed(8));
   return formats[Math.abs(round) >= large ? 0 : 1].format(round);
 };
-export const figure = (value) => written(plain, value, 1000);
+export const figure = (value) => written(unsigned, value, 1000);
+/** Money: cents, and as many digits as less than one needs. */
+export const money = (value) => written(cents, value, 1);
 export const change = (value) => written(signed, value, 1);
+
+const OF_MONEY = /^max(Notional|OrderNotional|Exposure|DailyLoss|Drawdown|UnrealisedLoss|MarketLoss)$/;
+/** What of a limit is used: money to the cent, sizes as they are. */
+export const limitFigure = (name, value) => (value != null && OF_MONEY.test(name) ? figure(Number(value).toFixed(2)) : figure(value));
+const labels = new Map(LIMITS.map(({ name, label }) => [name, label]));
+/** Why a bot was stopped, which begins with a limit's name: with its name in the form. */
+export const plain = (reason) => (reason || "").replace(/^[a-z]+(_[a-z]+)+(?=:)/, (name) =>
+  labels.get(name.replace(/_(.)/g, (_, letter) => letter.toUpperCase())) || word(name).replace(/^./, (letter) => letter.toUpperCase()));
+/** A strategy's own explanation, with four digits of what has more than two decimals. */
+export const rounded = (text) => (text || "").replace(/-?\d+\.\d{3,}/g, (digits) => String(Number(Number(digits).toPrecision(4))));
 export { toneOf };
 
 const TONES = { running: "ok", "risk stopped": "bad", error: "bad", paused: "warn", starting: "warn", pausing: "warn", stopping: "warn" };
@@ -103,7 +116,7 @@ export function Commands({ of: bot, onDone }) {
     ${asking === "start" && html`<${Confirm} title=${`Start ${bot.name}?`} action="Start" text="It trades with the money of its wallet from now on." onDo=${() => tell("start")} onEnd=${over} />`}
     ${asking === "pause" && html`<${Confirm} title=${`Pause ${bot.name}?`} action="Pause" text="It cancels its orders and waits. What it holds stays." onDo=${() => tell("pause")} onEnd=${over} />`}
     ${asking === "stop" && html`<${Confirm} title=${`Stop ${bot.name}?`} action="Stop" danger text="It cancels its orders and ends. What it holds stays, and nobody watches it." onDo=${() => tell("stop")} onEnd=${over} />`}
-    ${asking === "resume" && html`<${Confirm} title=${`Resume ${bot.name}?`} action="Resume" text=${state === "risk stopped" ? `Risk has stopped it: ${bot.reason}` : "It quotes again."}
+    ${asking === "resume" && html`<${Confirm} title=${`Resume ${bot.name}?`} action="Resume" text=${state === "risk stopped" ? `Risk has stopped it: ${plain(bot.reason)}` : "It quotes again."}
       onDo=${(form) => tell("resume", state === "risk stopped" ? { reason: form.get("reason") } : {})} onEnd=${over}>
       ${state === "risk stopped" && html`<label>Why it may go on <input name="reason" required maxlength="500" /></label>`}<//>`}`;
 }

@@ -5,7 +5,7 @@ const number = (digits, sign) =>
     minimumFractionDigits: digits, maximumFractionDigits: digits, signDisplay: sign ? "exceptZero" : "auto",
   });
 const amounts = new Intl.NumberFormat("en-US", { maximumFractionDigits: 2 });
-const two = number(2), signed = number(2, true), whole = number(0), three = number(3);
+const one = number(1), two = number(2), signed = number(2, true), whole = number(0), three = number(3);
 
 /** USDC of a decimal text; a dash where there is none. */
 export const usdc = (text) => (text === "" || text == null ? "–" : two.format(Number(text)));
@@ -21,17 +21,23 @@ export const shares = (text) =>
 /** USDC or shares of an integer of millionths. */
 export const micros = (text) =>
   text === "" || text == null ? "–" : two.format(Number(BigInt(text)) / 1e6);
-export const percent = (part) => (part == null || Number.isNaN(part) ? "–" : `${(100 * part).toFixed(1)} %`);
-export const millis = (us) => (us == null || us === "" ? "–" : `${(Number(us) / 1000).toFixed(1)} ms`);
-/** Milliseconds as people say them: ms of a short time, seconds of a longer one. */
-export const age = (ms) => {
-  if (ms == null || ms === "") return "–";
-  return Number(ms) < 1000 ? `${whole.format(Number(ms))} ms` : `${whole.format(Number(ms) / 1000)} s`;
+export const percent = (part) => (part == null || Number.isNaN(part) ? "–" : `${one.format(100 * part)} %`);
+/** A length of time with three digits: 6.5 ms, 74 ms, 1.72 s. */
+export const duration = (ms) => {
+  if (ms == null || ms === "" || Number.isNaN(Number(ms))) return "–";
+  const value = Number(ms), size = Math.abs(value);
+  if (size >= 100_000) return `${whole.format(value / 1000)} s`;
+  if (size >= 1000) return `${(value / 1000).toFixed(size >= 10_000 ? 1 : 2)} s`;
+  return `${value.toFixed(size >= 10 ? 0 : 1)} ms`;
 };
+export const millis = (us) => (us == null || us === "" ? "–" : duration(Number(us) / 1000));
 
 /** The beginning and the end of a hash or an address. */
 export const short = (text) =>
   !text ? "–" : text.length <= 14 ? text : `${text.slice(0, 6)}…${text.slice(-4)}`;
+
+/** A text of the engine with its hashes and token ids short. */
+export const brief = (text) => (text || "").replace(/\b(0x[0-9a-fA-F]{20,}|\d{30,})\b/g, short);
 
 /** The last part of an enumeration's name, as words: ORDER_STATE_SUBMITTED -> submitted. */
 export const word = (name, prefix = "") =>

@@ -41,7 +41,7 @@ function Curves({ points, days }) {
     </div>
     <${Chart} times=${times} lines=${lines} height=${240} value=${(v) => usdc(v)} tick=${amount} label="Equity of the subscription and of its leader over time, USDC" />
     <p class="field-note">The leader's line has its own scale, on the right: he trades with another amount of money. Hours in which something
-      held had no mark have no point.</p>`;
+      held had no price have no point.</p>`;
 }
 
 /** Both series on one axis of time; the leader's counts from the first point on. */
@@ -91,7 +91,7 @@ export function Quality({ id }) {
 const ticks = (value) => (value == null ? "" : `${value.toFixed(1)} ticks a share`);
 
 const Total = ({ of: total }) => html`<div class="figures">
-  <${Figure} name="copies made" value=${gain(total.made)} tone=${Number(total.made) < 0 ? "bad" : Number(total.made) > 0 ? "ok" : ""} note=${total.made == null ? "some have no mark" : "USDC since, after fees"} />
+  <${Figure} name="copies made" value=${gain(total.made)} tone=${Number(total.made) < 0 ? "bad" : Number(total.made) > 0 ? "ok" : ""} note=${total.made == null ? "some have no price" : "USDC since, after fees"} />
   <${Figure} name="the leader made" value=${gain(total.leaderMade)} note="with as many shares, at his price" />
   <${Figure} name="lost on the way" value=${usdc(total.trackingError)} note="slippage and fees" />
   <${Figure} name="slippage" value=${usdc(total.slippage)} note=${ticks(total.slippageTicks)} />

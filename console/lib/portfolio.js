@@ -17,7 +17,7 @@ const sum = (all, name) => all.reduce((total, one) => total + Number(one.statist
 function copies(subscriptions) {
   return [[true, (one) => !one.shadow], [false, (one) => one.shadow]].map(([live, fits]) => {
     const own = subscriptions.filter(fits);
-    return { what: "copies", live, currency: "USDC", number: own.length, result: sum(own, "profit"), gross: sum(own, "value"), net: sum(own, "value") };
+    return { what: "subscriptions", live, currency: "USDC", number: own.length, result: sum(own, "profit"), gross: sum(own, "value"), net: sum(own, "value") };
   }).filter((part) => part.number);
 }
 
@@ -29,7 +29,7 @@ export function Portfolio({ subscriptions }) {
         .sort((a, b) => Number(b.live) - Number(a.live));
       return rows.length ? html`<${Table} label="Portfolio" rows=${rows} rowKey=${(r) => r.what + r.live + r.currency} columns=${[
         { name: "", cell: (r) => html`<${Badge} tone=${r.live ? "ok" : "warn"} text=${r.live ? "live" : "paper"} />` },
-        { name: "of", cell: (r) => html`<a href=${r.what === "bots" ? "#/bots" : "#/subscriptions"}>${count(r.number)} ${r.number === 1 ? { bots: "bot", copies: "copy" }[r.what] : r.what}</a>` },
+        { name: "of", cell: (r) => html`<a href=${r.what === "bots" ? "#/bots" : "#/subscriptions"}>${count(r.number)} ${r.number === 1 ? r.what.slice(0, -1) : r.what}</a>` },
         { name: "in", cell: (r) => r.currency },
         { name: "today", right: true, hide: "s", cell: (r) => html`<span class=${toneOf(r.today)}>${made(r, r.today)}</span>` },
         { name: "result", right: true, cell: (r) => html`<span class=${toneOf(r.result)}>${made(r, r.result)}</span>` },

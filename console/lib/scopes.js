@@ -1,7 +1,7 @@
 // Limits of many bots together: of wallets, exchanges, groups, markets and the whole portfolio.
 
 import { CallError, get, put } from "./api.js";
-import { change, figure, Near, ofAll, symbolOf, toneOf } from "./bots.js";
+import { change, figure, money, Near, ofAll, symbolOf, toneOf } from "./bots.js";
 import { count, word } from "./format.js";
 import { html, useState } from "./html.js";
 import { Badge, Confirm, Id, Loaded, Table, Time, useLoaded } from "./ui.js";
@@ -44,17 +44,17 @@ export function ScopeUsage({ who, wallets }) {
       ${doubts.map((one) => html`<p class="problem" role="status"><strong><${Scope} of=${one.of} names=${names} />:</strong> ${one.detail}; nothing new opens there.</p>`)}
       <${Table} label="Used by scope, USDC" rows=${data.usage || []} rowKey=${scopeKey} columns=${[
         { name: "bots of", cell: (u) => html`<${Scope} of=${u.limits} names=${names} />` },
-        { name: "in all", right: true, cell: (u) => figure(u.gross) },
-        { name: "on one side", right: true, cell: (u) => figure(u.net) },
-        { name: "largest market", right: true, hide: "m", cell: (u) => (u.market ? html`${figure(u.marketGross)}<div class="quiet small" title=${u.market}>${symbolOf(u.market)}</div>` : "–") },
+        { name: "in all", right: true, cell: (u) => money(u.gross) },
+        { name: "on one side", right: true, cell: (u) => money(u.net) },
+        { name: "largest market", right: true, hide: "m", cell: (u) => (u.market ? html`${money(u.marketGross)}<div class="quiet small" title=${u.market}>${symbolOf(u.market)}</div>` : "–") },
         { name: "result", right: true, hide: "s", cell: (u) => html`<span class=${toneOf(u.result)}>${change(u.result)}</span>` },
-        { name: "lost today", right: true, hide: "m", cell: (u) => figure(u.dayLoss) },
+        { name: "lost today", right: true, hide: "m", cell: (u) => (u.limits.limits?.maxDailyLoss ? money(u.dayLoss) : "–") },
         { name: "", right: true, cell: (u) => may && html`<button type="button" onClick=${() => ask(u.limits)}>Limits</button>` },
       ]} />
       ${rows.length ? html`<${Table} label="Limits of scopes" rows=${rows} rowKey=${(l) => scopeKey(l.usage) + l.name} columns=${[
         { name: "limit", cell: (l) => labels.get(l.name) || l.name },
         { name: "of", cell: (l) => html`<${Scope} of=${l.usage.limits} names=${names} />` },
-        { name: "used", right: true, cell: (l) => figure(l.used) }, { name: "limit", right: true, cell: (l) => figure(l.limit) },
+        { name: "used", right: true, cell: (l) => (l.name === "maxConcentration" ? figure(l.used) : money(l.used)) }, { name: "limit", right: true, cell: (l) => figure(l.limit) },
         { name: "", cell: (l) => html`<${Near} part=${l.part} label=${`${labels.get(l.name)}: ${figure(l.used)} of ${figure(l.limit)}`} />` },
         { name: "", hide: "s", cell: (l) => l.reached && html`<${Badge} tone="bad" text="reached" /><div class="small">${l.reached.detail}</div>` },
       ]} />` : html`<p class="quiet">Nothing limits many bots together; each has its own limits alone.</p>`}
@@ -93,7 +93,7 @@ function Change({ of: first, wallets, known, onEnd }) {
   };
   const wrong = (name) => error?.field.split(".").at(-1) === name || undefined;
   return html`<${Confirm} title=${first.fresh ? "Set limits of many bots" : "Limits"} action="Set" danger large onDo=${save} onEnd=${onEnd}
-    text="They take the place of all limits of this scope, and losses are counted from now on. One that is left empty does not exist; 0 lets nothing in. USDC at marks.">
+    text="They take the place of all limits of this scope, and losses are counted from now on. One that is left empty does not exist; 0 lets nothing in. USDC, at the prices of now.">
     ${first.fresh ? html`<label>Bots of <select name="kind" onChange=${(e) => choose(e.target.value)}>
         <option value="PORTFOLIO" selected=${kind === "PORTFOLIO"}>all of them</option><option value="EXCHANGE">an exchange</option><option value="WALLET">a wallet</option>
         <option value="MARKET">a market</option><option value="GROUP">a group of instruments</option></select></label>

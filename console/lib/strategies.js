@@ -18,7 +18,8 @@ export function strategies() {
 /** orderSize -> "order size", instrumentId -> "instrument", horizonS -> "horizon": the unit stands beside it. */
 export const named = (name) => name.replace(/(S|Ms|Id)$/, "").replace(/([a-z])([A-Z])/g, "$1 $2").toLowerCase();
 /** A text of REST for the form, which takes decimals and shows what is left out as it would be. */
-export const said = (text = "") => text.replace(/ ?Sizes(?: and prices)? are whole numbers of units.*?\.(?=\s|$)/s, "").replace("left out:", "default").replace("Left out:", "Default");
+export const said = (text = "") => text.replace(/ ?Sizes(?: and prices)? are whole numbers of units.*?\.(?=\s|$)/s, "").replace("left out:", "default").replace("Left out:", "Default")
+  .replace(/One of "instruments"\.?/, "").replace(/\b[a-z]+[A-Z]\w*/g, named);
 export const titleOf = (strategy) => word(strategy);
 
 /** Digits of a setting that is told in units of an instrument; null: it is a plain one. */

@@ -1,25 +1,33 @@
 // The live tape as a pure function: the trades so far and some events in, the trades after them out.
 
 export const MOST = 500;
+const TITLES = 2000;
 
 /**
  * Newest first: {key, number, time, leader, tx, side, assetId, market, size, price, copies}. A copy is
  * {key, wallet, subscription, order, state, reason, filled, notional} or {key, ..., skipped, detail}.
- * An event that was folded before changes nothing.
+ * An event that was folded before changes nothing. titles: of markets, which events of skips alone tell; it is kept.
  */
-export function fold(trades, events) {
+export function fold(trades, events, titles = new Map()) {
   let all = trades;
   for (const event of events) {
     const { data } = event;
     if (!data?.leaderTx) continue;
+    keep(titles, data);
     const key = [data.leaderTx, data.leader, data.assetId, data.side].join(":");
     const found = all.find((trade) => trade.key === key);
     const number = Number(event.sequence);
     if (found && found.last >= number) continue;
-    const trade = next(found || begun(key, event, number), event, number);
+    const trade = next(found || begun(key, event, number), event, number, titles.get(data.conditionId) || "");
     all = found ? all.map((one) => (one === found ? trade : one)) : placed(all, trade);
   }
   return all;
+}
+
+function keep(titles, { title, conditionId }) {
+  if (!title || titles.has(conditionId)) return;
+  titles.set(conditionId, title);
+  if (titles.size > TITLES) titles.delete(titles.keys().next().value);
 }
 
 function placed(all, trade) {
@@ -33,9 +41,9 @@ const begun = (key, event, number) => ({
   assetId: event.data.assetId, market: "", size: "", price: "", copies: [],
 });
 
-function next(trade, event, number) {
+function next(trade, event, number, title) {
   const { data, type } = event;
-  const known = { ...trade, last: number, market: data.title || trade.market };
+  const known = { ...trade, last: number, market: title || trade.market };
   if (type === "leader.traded") {
     return { ...known, size: data.size, price: data.price, time: new Date(data.tradedMs).toISOString() };
   }

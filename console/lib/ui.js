@@ -1,7 +1,7 @@
 // What all pages are made of.
 
 import { CallError } from "./api.js";
-import { ago, exact, short, time } from "./format.js";
+import { ago, count, exact, short, time } from "./format.js";
 import { html, useCallback, useEffect, useRef, useState } from "./html.js";
 
 /** Load something, again each `seconds`. What was loaded stays while it cannot be loaded again. */
@@ -70,7 +70,7 @@ export const Figure = ({ name, value, note, tone }) => html`<div class="figure">
 const TONES = {
   ok: "active confirmed filled settled up running serving armed closed live resumed cleared done".split(" "),
   bad: "lost dead failed down open halted suspended stuck resurrected disabled away".split(" "),
-  warn: "paused unknown submitting half cancelled reducing degraded skipped waiting fired".split(" "),
+  warn: "paused unknown submitting half reducing degraded skipped waiting fired".split(" "),
 };
 export const toneOf = (text) =>
   Object.keys(TONES).find((tone) => TONES[tone].some((one) => (text || "").toLowerCase().includes(one))) || "";
@@ -95,8 +95,10 @@ export function Id({ of, href }) {
   </button>`;
 }
 
-/** A table. Columns: {name, cell, right, hide}: hide says below which width it goes. */
-export function Table({ columns, rows, rowKey, label, onRow }) {
+/** A table. Columns: {name, cell, right, hide}: hide says below which width it goes. first: so many rows until all are asked for. */
+export function Table({ columns, rows: all, rowKey, label, onRow, first = Infinity }) {
+  const [whole, show] = useState(false);
+  const rows = whole ? all : all.slice(0, first);
   return html`<div class="scroll" tabindex="0" role="region" aria-label=${label}>
     <table>
       <thead><tr>${columns.map((c) => (c.name ? html`<th scope="col" class=${cls(c)}>${c.name}</th>` : html`<td class=${cls(c)}></td>`))}</tr></thead>
@@ -108,7 +110,8 @@ export function Table({ columns, rows, rowKey, label, onRow }) {
         </tr>`)}
       </tbody>
     </table>
-  </div>`;
+  </div>
+  ${all.length > rows.length && html`<div class="pager"><button type="button" onClick=${() => show(true)}>Show all ${count(all.length)}</button></div>`}`;
 }
 const cls = (column) => [column.right && "right", column.hide && `hide-${column.hide}`].filter(Boolean).join(" ");
 

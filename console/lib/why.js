@@ -1,7 +1,7 @@
 // Why a follower did, or did not, copy a leader's trade: sentences with the numbers in them.
 
 import { get } from "./api.js";
-import { price, shares, usdc, word } from "./format.js";
+import { brief, duration, price, shares, usdc, word } from "./format.js";
 import { hops } from "./hops.js";
 import { html } from "./html.js";
 import { Badge, Id, Loaded, Panel, Time, useLoaded } from "./ui.js";
@@ -25,7 +25,7 @@ export function Because({ code, detail }) {
   const all = useLoaded(reasons, []);
   if (!code) return null;
   const { meaning = "", advice = "" } = all.data?.[code] || {};
-  return html`<p>Because: <strong>${meaning || word(code)}</strong> ${detail && html`<span class="num">(${detail})</span>`}
+  return html`<p>Because: <strong>${meaning || word(code)}</strong> ${detail && html`<span class="num">(${brief(detail)})</span>`}
     <span class="quiet small"> ${code}</span></p>
     ${advice && advice !== "Nothing." && html`<p class="quiet">What the follower can do: ${advice}</p>`}`;
 }
@@ -71,7 +71,7 @@ function Placed({ brief, order }) {
   const own = hops(order.times).own;
   return html`<p><a href=${`#/orders/${brief.id}`}>Order</a> ${state}: ${word(order.side, "SIDE_")} <span class="num">${shares(order.size)}</span> shares
     for ${order.side === "SIDE_BUY" ? "at most" : "at least"} ${price(order.limitPrice)} each; <span class="num">${shares(order.filledSize)}</span> filled for
-    ${" "}${usdc(order.filledNotional)} USDC, fees ${usdc(order.fees)}.${own == null ? "" : ` From frame to first byte ${own.toFixed(1)} ms.`} ${brief.reason && word(brief.reason)}</p>`;
+    ${" "}${usdc(order.filledNotional)} USDC, fees ${usdc(order.fees)}.${own == null ? "" : ` From frame to first byte ${duration(own)}.`} ${brief.reason && word(brief.reason)}</p>`;
 }
 
 /** The decision behind an order, or the trigger that it is the exit of. */

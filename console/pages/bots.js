@@ -3,7 +3,7 @@
 import { get } from "../lib/api.js";
 import { count } from "../lib/format.js";
 import { html } from "../lib/html.js";
-import { allBots, change, currencyOf, exchangeOf, ExchangeChoice, figure, State, stateOf, symbolOf, today, toneOf, useExchange } from "../lib/bots.js";
+import { allBots, change, currencyOf, exchangeOf, ExchangeChoice, figure, plain, rounded, State, stateOf, symbolOf, today, toneOf, useExchange } from "../lib/bots.js";
 import { Bot } from "../lib/bot.js";
 import { NewBot } from "../lib/bot_form.js";
 import { titleOf } from "../lib/strategies.js";
@@ -39,13 +39,13 @@ function List({ query, who }) {
       <${Loaded} of=${bots} empty=${{ when: (d) => !d.bots.length, title: "No bots", text: "A bot trades by a strategy for a wallet. Add a wallet first, then a bot." }}>
         ${({ bots: rows, open }) => html`<${Table} label="Bots" rows=${rows} rowKey=${(b) => b.id} onRow=${(b) => { location.hash = `#/bots/${b.id}`; }} columns=${[
           { name: "bot", cell: (b) => html`<a href=${`#/bots/${b.id}`}>${b.name}</a><div class="quiet small">${titleOf(b.strategy)}</div>` },
-          { name: "state", cell: (b) => html`<${State} of=${b} />${b.reason && html`<div class="small down">${b.reason}</div>`}` },
+          { name: "state", cell: (b) => html`<${State} of=${b} />${b.reason && html`<div class="small down">${plain(b.reason)}</div>`}` },
           { name: "trades", hide: "s", cell: (b) => html`<span class="num">${symbolOf(b.instruments[0])}</span>${b.instruments.length > 1 ? ` +${b.instruments.length - 1}` : ""}<div class="quiet small">${exchangeOf(b.instruments[0])}</div>` },
           { name: "today", right: true, cell: (b) => html`<span class=${toneOf(today(b))}>${change(today(b))}</span><div class="quiet small">${currencyOf(b.instruments[0])}</div>` },
           { name: "result", right: true, hide: "m", cell: (b) => html`<span class=${toneOf(b.equity?.result)}>${change(b.equity?.result)}</span>` },
           { name: "holds", right: true, hide: "m", cell: (b) => figure(b.holdings?.[0]?.size ?? 0) },
           { name: "open orders", right: true, hide: "m", cell: (b) => (open.has(b.id) ? count(open.get(b.id)) : "") },
-          { name: "why the present quote", hide: "m", cell: (b) => html`<span class="clamp quiet small" title=${(b.slots || []).map((s) => `${s.slot}: ${s.explanation}`).join("\n")}>${b.slots?.[0]?.explanation || ""}</span>` },
+          { name: "why the present quote", hide: "m", cell: (b) => html`<span class="clamp quiet small" title=${(b.slots || []).map((s) => `${s.slot}: ${rounded(s.explanation)}`).join("\n")}>${rounded(b.slots?.[0]?.explanation)}</span>` },
         ]} />`}
       <//>
     <//>`;

@@ -1,7 +1,7 @@
 // Engines of bots: which process trades for which wallet, and draining one before its machine is taken away.
 
 import { get, post } from "../lib/api.js";
-import { ago, count, word } from "../lib/format.js";
+import { ago, count, duration, word } from "../lib/format.js";
 import { allWallets, botsOf, ofAll } from "../lib/bots.js";
 import { html, useState } from "../lib/html.js";
 import { Badge, Confirm, Id, Loaded, Panel, Table, Time, useLoaded } from "../lib/ui.js";
@@ -32,7 +32,7 @@ export default function Engines({ who }) {
         { name: "exchanges", hide: "m", cell: (e) => (e.exchanges || []).join(", ") || "none" },
         { name: "bots", right: true, cell: (e) => html`${count(e.bots)} <span class="quiet">of ${count(e.capacity)}</span>` },
         { name: "wallets", right: true, cell: (e) => count((e.wallets || []).length) },
-        { name: "loop late by", right: true, hide: "m", cell: (e) => (gone(e) ? "–" : `${count(e.loopLagMs)} ms`) },
+        { name: "loop late by", right: true, hide: "m", cell: (e) => (gone(e) ? "–" : duration(e.loopLagMs)) },
         { name: "heard of", right: true, hide: "s", cell: (e) => html`<span title=${e.seenAt}>${ago(e.seenAt)} ago</span>` },
         { name: "", right: true, cell: (e) => may && (e.draining ? html`<button type="button" onClick=${() => ask({ undrain: e })}>Undrain</button>`
           : !gone(e) && html`<button type="button" onClick=${() => ask({ drain: e })}>Drain</button>`) },

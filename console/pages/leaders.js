@@ -32,7 +32,7 @@ function Ranking({ query }) {
   };
   return html`
     <div class="top"><h1>Leaders</h1>
-      <div class="aside quiet">${leaders.data?.asOf && html`facts of <${Time} at=${leaders.data.asOf} />`}</div></div>
+      <div class="aside quiet">${leaders.data?.asOf && html`as of <${Time} at=${leaders.data.asOf} />`}</div></div>
     <${Panel} wide>
       <form class="row" onSubmit=${choose}>
         <label>Best by <select name="sort">${SORTS.map((one) => html`<option value=${one} selected=${one === sort}>${word(one.replace("winRate", "win rate"))}</option>`)}</select></label>
@@ -84,7 +84,7 @@ function Profile({ of: leader }) {
   }, [leader]);
   const all = of(leader, "all");
   return html`<div class="grid">
-    <${Panel} wide title="In short" aside=${html`facts of <${Time} at=${leader.asOf} />`}>
+    <${Panel} wide title="In short" aside=${html`as of <${Time} at=${leader.asOf} />`}>
       <div class="figures">
         <${Figure} name="realised" value=${gain(all.realised)} note="USDC, all time" tone=${Number(all.realised) < 0 ? "bad" : Number(all.realised) > 0 ? "ok" : ""} />
         <${Figure} name="marked" value=${gain(all.marked)} />

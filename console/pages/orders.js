@@ -1,7 +1,7 @@
 // Orders: search, and one order as a history.
 
 import { get, operate, query as withQuery } from "../lib/api.js";
-import { count, exact, instant, micros, price, shares, usdc, word } from "../lib/format.js";
+import { duration, exact, instant, micros, price, shares, usdc, word } from "../lib/format.js";
 import { hops } from "../lib/hops.js";
 import { html, useState } from "../lib/html.js";
 import { Badge, Confirm, Figure, Id, Loaded, Panel, Table, Time, useLoaded } from "../lib/ui.js";
@@ -39,7 +39,7 @@ function List({ query }) {
     <div class="top"><h1>Orders</h1></div>
     <${Panel} wide>
       <form class="row" onSubmit=${search}>
-        <label class="grow">Of <input name="q" type="search" key=${text} defaultValue=${text} placeholder="order, wallet or subscription"
+        <label class="grow">Search for <input name="q" type="search" key=${text} defaultValue=${text} placeholder="order, wallet or subscription"
           aria-describedby="q-note" /></label>
         <label>State <select name="state" key=${state}><option value="">any</option>
           ${STATES.map((one) => html`<option value=${one} selected=${one === state}>${word(one)}</option>`)}</select></label>
@@ -65,8 +65,8 @@ const COLUMNS = [
   { name: "shares", right: true, cell: (o) => shares(o.size) },
   { name: "limit", right: true, hide: "m", cell: (o) => price(o.limitPrice) },
   { name: "filled", right: true, cell: (o) => shares(o.filledSize) },
-  { name: "own time", right: true, hide: "m", cell: (o) => { const { own } = hops(o.times); return own == null ? "–" : `${own.toFixed(1)} ms`; } },
-  { name: "reason", hide: "m", cell: (o) => o.reason || "" },
+  { name: "own time", right: true, hide: "m", cell: (o) => duration(hops(o.times).own) },
+  { name: "reason", hide: "m", cell: (o) => word(o.reason) },
 ];
 
 function Order({ id, who }) {
@@ -82,7 +82,7 @@ function Order({ id, who }) {
           <${Figure} name="shares" value=${shares(data.size)} note=${`limit ${price(data.limitPrice)}`} />
           <${Figure} name="filled" value=${shares(data.filledSize)} note=${`for ${usdc(data.filledNotional)} USDC`} />
           <${Figure} name="fees" value=${usdc(data.fees)} />
-          <${Figure} name="own time" value=${hops(data.times).own == null ? "–" : `${hops(data.times).own.toFixed(1)} ms`} />
+          <${Figure} name="own time" value=${duration(hops(data.times).own)} note="from frame to first byte" />
         </div>
         <dl class="facts">
           <dt>follower</dt><dd><${Id} of=${data.follower?.followerProxy} href=${`#/orders?q=${data.follower?.followerProxy}`} /></dd>
@@ -102,13 +102,15 @@ function Order({ id, who }) {
     </div>`}<//>`;
 }
 
+const hopTime = (ms) => (ms < 10 ? `${ms.toFixed(2)} ms` : duration(ms));
+
 function Hops({ times }) {
   const { list } = hops(times);
   const most = Math.max(...list.map((hop) => hop.ms), 1);
   return html`<div class="hops">${list.map((hop) => html`<div class="hop">
     <div>${hop.name}<div class="quiet small">${hop.about}</div></div>
-    <div class="bar"><meter min="0" max=${most} value=${Math.max(hop.ms, 0)} aria-label=${`${hop.name}: ${hop.ms.toFixed(2)} ms`}></meter></div>
-    <div class="right num">${hop.ms < 10 ? hop.ms.toFixed(2) : count(hop.ms.toFixed(0))} ms</div>
+    <div class="bar"><meter min="0" max=${most} value=${Math.max(hop.ms, 0)} aria-label=${`${hop.name}: ${hopTime(hop.ms)}`}></meter></div>
+    <div class="right num">${hopTime(hop.ms)}</div>
   </div>`)}</div>
   ${!list.length && html`<p class="quiet">No hop has both its instants so far.</p>`}`;
 }
@@ -134,7 +136,7 @@ function History({ of, who, reload }) {
         { name: "at", cell: (t) => html`<time title=${exact(t.occurredAt)}>${instant(t.occurredAt)}</time>` },
         { name: "from", cell: (t) => word(t.fromState, "ORDER_STATE_").replace("unspecified", "–") },
         { name: "to", cell: (t) => html`<${Badge} text=${word(t.toState, "ORDER_STATE_")} />` },
-        { name: "reason", cell: (t) => t.reason || "" },
+        { name: "reason", cell: (t) => word(t.reason) },
         { name: "proof", hide: "m", cell: (t) => html`<${Id} of=${t.chainHash} />` },
       ]} />` : html`<p class="quiet">No transition of it is kept.</p>`}
     <//>

@@ -1,12 +1,13 @@
 // Overview: does it work, how fast, what is open, what is halted.
 
 import { get, operate } from "../lib/api.js";
-import { count, gain, millis, usdc, word } from "../lib/format.js";
+import { count, duration, gain, usdc, word } from "../lib/format.js";
 import { html, useEffect, useMemo, useRef, useState } from "../lib/html.js";
 import { live } from "../lib/live.js";
 import { Halts } from "../lib/halts.js";
 import { Badge, Figure, Id, Loaded, Panel, Table, Time, useLoaded } from "../lib/ui.js";
 import { Chart } from "../lib/chart.js";
+import { wrongOf } from "../lib/health.js";
 import { hops } from "../lib/hops.js";
 import { Portfolio } from "../lib/portfolio.js";
 
@@ -22,15 +23,10 @@ export default function Overview({ who }) {
     <div class="top"><h1>Overview</h1>
       <div class="aside">${health.data && html`<${Badge} text=${health.data.status} />`}</div></div>
     <div class="grid">
+      <${Panel} wide title="Halts"><${Halts} who=${who} /><//>
       <${Panel} wide title="Pipeline">
         <${Loaded} of=${health}>${(data) => html`<${Pipeline} parts=${data.parts || []} />`}<//>
       <//>
-      <${Panel} title="Own time of copies" aside="from the leader's frame to the order's first byte">
-        <${Loaded} of=${orders}
-          empty=${{ when: (d) => !(d.orders || []).length, title: "No orders so far", text: "The first copy shows its time here." }}>
-          ${(data) => html`<${OwnTime} orders=${data.orders} />`}<//>
-      <//>
-      <${Panel} title="Rates" aside=${`the last ${MINUTES} minutes`}><${Rates} /><//>
       <${Panel} title="Money" aside="USDC"><${Loaded} of=${subscriptions}
         empty=${{ when: (d) => !(d.subscriptions || []).length, title: "Nobody follows anybody", text: "Create a subscription over REST, or with tt subs create." }}>
         ${(data) => html`<${Money} subscriptions=${data.subscriptions} more=${!!data.nextPageToken} />`}<//><//>
@@ -40,7 +36,12 @@ export default function Overview({ who }) {
           ${(data) => html`<${States} orders=${data.orders} />`}<//>
       <//>
       ${who.rest && html`<${Portfolio} subscriptions=${subscriptions.data?.subscriptions} />`}
-      <${Panel} wide title="Halts"><${Halts} who=${who} /><//>
+      <${Panel} title="Own time of copies" aside="from the leader's frame to the order's first byte">
+        <${Loaded} of=${orders}
+          empty=${{ when: (d) => !(d.orders || []).length, title: "No orders so far", text: "The first copy shows its time here." }}>
+          ${(data) => html`<${OwnTime} orders=${data.orders} />`}<//>
+      <//>
+      <${Panel} title="Rates" aside=${`the last ${MINUTES} minutes`}><${Rates} /><//>
       ${who.operator && html`<${Panel} wide title="Circuit breakers"><${Breakers} who=${who} /><//>`}
     </div>`;
 }
@@ -49,10 +50,10 @@ function Pipeline({ parts }) {
   const known = new Map(parts.map((part) => [part.name, part]));
   const rest = parts.filter((part) => !PIPELINE.includes(part.name));
   const box = (part) => html`<div class="part">
-    <div><span class=${`dot ${part.serving ? (part.away || []).length ? "warn" : "ok" : "bad"}`}></span> <strong>${part.name}</strong></div>
-    <div class="quiet small">${part.serving ? html`for <${Time} at=${part.since} since /> ` : "does not serve"}</div>
-    ${(part.away || []).length > 0 && html`<div class="small down">without ${part.away.join(", ")}</div>`}
-    ${part.backlogMs && Number(part.backlogMs) > 0 && html`<div class="small">oldest waits ${count(part.backlogMs)} ms</div>`}
+    <div class="name"><span class=${`dot ${part.serving ? (part.away || []).length ? "warn" : "ok" : "bad"}`}></span> <strong>${part.name}</strong></div>
+    <div class="quiet small">${part.serving ? html`for <${Time} at=${part.since} since />` : html`<span class="down">does not answer</span>`}</div>
+    ${(part.away || []).length > 0 && html`<div class="small down">${part.away.map(wrongOf).join("; ")}</div>`}
+    ${part.backlogMs && Number(part.backlogMs) > 0 && html`<div class="small">oldest waits ${duration(part.backlogMs)}</div>`}
   </div>`;
   return html`<div class="pipeline">${PIPELINE.filter((name) => known.has(name)).map((name) => box(known.get(name)))}</div>
     <div class="parts">${rest.map(box)}</div>`;
@@ -72,11 +73,11 @@ function OwnTime({ orders }) {
   );
   if (copies.length < 2) return html`<p class="quiet">Less than two of the newest orders copy a trade.</p>`;
   return html`<div class="figures">
-      <${Figure} name="p50" value=${`${at(0.5).toFixed(1)} ms`} />
-      <${Figure} name="p99" value=${`${at(0.99).toFixed(1)} ms`} />
+      <${Figure} name="p50" value=${duration(at(0.5))} />
+      <${Figure} name="p99" value=${duration(at(0.99))} />
       <${Figure} name="copies shown" value=${count(copies.length)} />
     </div>
-    <${Chart} times=${times} lines=${lines} value=${(v) => `${v} ms`} label="Own time of the newest copies in milliseconds" />`;
+    <${Chart} times=${times} lines=${lines} value=${duration} label="Own time of the newest copies in milliseconds" />`;
 }
 
 /** Events a minute, of kinds that a person watches. */
@@ -114,7 +115,7 @@ function Rates() {
     ]];
   }, [buckets]);
   if (times.length < 2) return html`<p class="quiet">Counted from now on; a line appears within half a minute.</p>`;
-  return html`<${Chart} times=${times} lines=${lines} height=${230} value=${(v) => `${v}/min`}
+  return html`<${Chart} times=${times} lines=${lines} height=${230} value=${(v) => `${count(v)}/min`}
     label="Events a minute: leaders' trades, orders placed, copies skipped" />`;
 }
 
@@ -152,7 +153,7 @@ function States({ orders }) {
     ${troubled.length > 0 && html`<${Table} label="Orders that need a look" rowKey=${(o) => o.id} rows=${troubled} columns=${[
       { name: "order", cell: (o) => html`<${Id} of=${o.id} href=${`#/orders/${o.id}`} />` },
       { name: "state", cell: (o) => html`<${Badge} text=${word(o.state, "ORDER_STATE_")} />` },
-      { name: "reason", cell: (o) => o.reason || "–" },
+      { name: "reason", cell: (o) => word(o.reason) || "–" },
     ]} />`}`;
 }
 

@@ -1,7 +1,7 @@
 // Subscriptions: who follows whom and how it goes; one of them with all that it did.
 
 import { get, patch, post, query as withQuery, remove } from "../lib/api.js";
-import { count, gain, millis, price, shares, toneOf, usdc, word } from "../lib/format.js";
+import { brief, count, gain, millis, price, shares, toneOf, usdc, word } from "../lib/format.js";
 import { html, useState } from "../lib/html.js";
 import { Equity, Quality } from "../lib/gains.js";
 import { Settings } from "../lib/settings.js";
@@ -51,7 +51,8 @@ const COLUMNS = [
   { name: "leader", hide: "s", cell: (s) => html`<${Id} of=${s.leader} href=${`#/leaders/${s.leader}`} />` },
   { name: "state", cell: (s) => html`<${Badge} text=${state(s)} />${s.shadow ? html` <${Badge} text="shadow" />` : ""}` },
   { name: "health", cell: health },
-  { name: "profit", right: true, cell: (s) => html`<span class=${toneOf(s.statistics?.profit)}>${gain(s.statistics?.profit)}</span>` },
+  { name: "profit", right: true, cell: (s) => (s.statistics?.profit == null && Number(s.statistics?.unmarkedPositions) > 0 ? html`<span class="quiet small">${count(s.statistics.unmarkedPositions)} without a price</span>`
+    : html`<span class=${toneOf(s.statistics?.profit)}>${gain(s.statistics?.profit)}</span>`) },
   { name: "held", right: true, hide: "m", cell: (s) => usdc(s.statistics?.value ?? s.statistics?.openCost) },
   { name: "copied", right: true, hide: "m", cell: (s) => `${count(s.statistics?.copied || 0)} of ${count(s.statistics?.leaderTrades || 0)}` },
   { name: "delay p50", right: true, hide: "m", cell: (s) => millis(s.statistics?.copyDelayP50Us) },
@@ -72,7 +73,7 @@ function Detail({ id, who }) {
         <div class="figures">
           <${Figure} name="profit" value=${gain(s.statistics?.profit)} tone=${Number(s.statistics?.profit) < 0 ? "bad" : Number(s.statistics?.profit) > 0 ? "ok" : ""} note="realised and marked, after fees" />
           <${Figure} name="realised" value=${gain(s.statistics?.realised)} />
-          <${Figure} name="marked" value=${gain(s.statistics?.unrealised)} note=${Number(s.statistics?.unmarkedPositions) > 0 ? `${s.statistics.unmarkedPositions} without a mark` : ""} />
+          <${Figure} name="marked" value=${gain(s.statistics?.unrealised)} note=${Number(s.statistics?.unmarkedPositions) > 0 ? `${s.statistics.unmarkedPositions} without a price` : ""} />
           <${Figure} name="bought" value=${usdc(s.statistics?.bought)} /><${Figure} name="sold" value=${usdc(s.statistics?.sold)} />
           <${Figure} name="fees" value=${usdc(s.statistics?.fees)} /><${Figure} name="slippage" value=${usdc(s.statistics?.slippage)} />
           <${Figure} name="delay, p50" value=${millis(s.statistics?.copyDelayP50Us)} note=${`p90: ${millis(s.statistics?.copyDelayP90Us)}`} />
@@ -114,11 +115,11 @@ function Decisions({ id }) {
           <span>${word(name)}</span><meter min="0" max=${most} value=${number} aria-hidden="true"></meter><span class="num right">${count(number)}</span></button>`)}
       </div>
       <p class="quiet small">Of the newest ${count(data.decisions.length)}. ${reason && html`Shown: ${word(reason)}.`}</p>
-      <${Loaded} of=${some}>${(page) => html`<${Table} label="Decisions" rows=${page.decisions || []} rowKey=${(d) => d.leaderTx + d.assetId + d.side} columns=${[
+      <${Loaded} of=${some}>${(page) => html`<${Table} label="Decisions" first=${15} rows=${page.decisions || []} rowKey=${(d) => d.leaderTx + d.assetId + d.side} columns=${[
         { name: "at", cell: (d) => html`<${Time} at=${d.decidedAt} />` },
-        { name: "leader", cell: (d) => html`<span class=${d.side === "SIDE_BUY" ? "up" : "down"}>${word(d.side, "SIDE_")}</span> <span class="num">${shares(d.leaderSize)}</span> <span class="num">for ${usdc(d.leaderNotional)}</span>` },
+        { name: "leader's trade", cell: (d) => html`<span class=${d.side === "SIDE_BUY" ? "up" : "down"}>${word(d.side, "SIDE_")}</span> <span class="num">${shares(d.leaderSize)}</span> <span class="num">for ${usdc(d.leaderNotional)}</span>` },
         { name: "became", cell: (d) => d.copied ? html`<${Badge} tone="ok" text="copied" />` : html`<${Badge} tone="warn" text=${word(d.reason)} />` },
-        { name: "why", hide: "s", cell: (d) => d.detail || html`${(d.orders || []).map((o) => html`<a href=${`#/orders/${o.id}`}>${word(o.state, "ORDER_STATE_")} ${o.reason}</a> `)}` },
+        { name: "detail", hide: "s", cell: (d) => brief(d.detail) || html`${(d.orders || []).map((o) => html`<a href=${`#/orders/${o.id}`}>${word(o.state, "ORDER_STATE_")}${o.reason ? `: ${word(o.reason)}` : ""}</a> `)}` },
         { name: "transaction", hide: "m", cell: (d) => html`<${Id} of=${d.leaderTx} />` },
         { name: "", right: true, cell: (d) => html`<a href=${`#/why/${id}/${d.leaderTx}`}>why</a>` },
       ]} />`}<//>`;
@@ -128,7 +129,7 @@ function Decisions({ id }) {
 function Positions({ id }) {
   const positions = useLoaded(() => get(`/subscriptions/${id}/positions`, { pageSize: 200, open: "true" }), [id], 5);
   return html`<${Loaded} of=${positions} empty=${{ when: (d) => !(d.positions || []).length, title: "It holds nothing", text: "Positions appear with the first fill." }}>
-    ${(data) => html`<${Table} label="Positions" rows=${data.positions} rowKey=${(p) => p.assetId} columns=${[
+    ${(data) => html`<${Table} label="Positions" first=${15} rows=${data.positions} rowKey=${(p) => p.assetId} columns=${[
       { name: "outcome", cell: (p) => html`<${Id} of=${p.assetId} />` },
       { name: "shares", right: true, cell: (p) => shares(p.size) },
       { name: "cost", right: true, cell: (p) => usdc(p.cost) },

@@ -1,7 +1,7 @@
 // Live tape: leaders' trades, with what each follower did.
 
 import { get } from "../lib/api.js";
-import { price, shares, usdc, word } from "../lib/format.js";
+import { brief, price, short, shares, usdc, word } from "../lib/format.js";
 import { Component, html, useCallback, useEffect, useRef, useState } from "../lib/html.js";
 import { live } from "../lib/live.js";
 import { fold, MOST } from "../lib/tape.js";
@@ -16,6 +16,7 @@ export default function Tape({ query, who }) {
   const [filter, narrow] = useState({ text: query.get("text") || "", only: query.get("only") || "all" });
   const [turned, turn] = useState(0);
   const all = useRef([]);
+  const titles = useRef(new Map());
   const place = useRef(null);
   const opened = useRef(new Set());
   const shownNow = useRef(trades);
@@ -27,7 +28,7 @@ export default function Tape({ query, who }) {
       if (!over) set(all.current);
     };
     const take = (events) => {
-      all.current = fold(all.current, events);
+      all.current = fold(all.current, events, titles.current);
       due ??= setTimeout(show, 250);
     };
     const stop = live.follow(take);
@@ -103,8 +104,8 @@ function row(trade, operator, open, toggle) {
     <button type="button" class="plain row-button" aria-expanded=${open} onClick=${toggle}>
       <${Time} at=${trade.time} />
       <span class=${trade.side === "BUY" ? "up" : "down"}>${word(trade.side)}</span>
-      ${trade.size && html`<span class="num">${shares(trade.size)} × ${price(trade.price)}</span>`}
-      <span class="grow">${trade.market || html`<span class="mono">${trade.assetId.slice(0, 12)}…</span>`}</span>
+      <span class="num size">${trade.size ? `${shares(trade.size)} × ${price(trade.price)}` : ""}</span>
+      <span class="grow">${trade.market || html`<span class="quiet">outcome</span> <span class="mono">${short(trade.assetId)}</span>`}</span>
       <span class="counts">${copied > 0 && html`<${Badge} tone="ok" text=${`${copied} copied`} />`}
         ${skipped > 0 && html` <${Badge} tone="warn" text=${`${skipped} skipped`} />`}
         ${!copied && !skipped && html`<span class="quiet small">not decided yet</span>`}</span>
@@ -115,7 +116,7 @@ function row(trade, operator, open, toggle) {
         ${copy.order
           ? html`<a href=${`#/orders/${copy.order}`}>Order</a> <${Badge} text=${copy.state} />
               ${copy.filled && html`<span class="num">${shares(copy.filled)} shares for ${usdc(copy.notional)} USDC</span>`} ${copy.reason}`
-          : html`Skipped: <strong>${word(copy.skipped)}</strong> <span class="quiet">${copy.detail}</span>`}
+          : html`Skipped: <strong>${word(copy.skipped)}</strong> <span class="quiet">${brief(copy.detail)}</span>`}
         ${copy.subscription && html` <a href=${`#/why/${copy.subscription}/${trade.tx}`}>why</a>
           <a href=${`#/subscriptions/${copy.subscription}`}>subscription</a>`}
       </li>`)}</ul>

@@ -35,11 +35,11 @@ export default function Wallets({ who }) {
           { name: "wallet", cell: (w) => html`${w.name}<div><${Id} of=${w.id} /></div>` },
           { name: "exchange", cell: (w) => html`${w.exchange} <${Badge} tone=${w.environment === "live" ? "" : "warn"} text=${w.environment} />` },
           { name: "account", hide: "m", cell: (w) => html`<${Id} of=${w.account} />` },
-          { name: "may", hide: "m", cell: (w) => w.permissions.split(",").map((one) => word(one)).join(", ") },
+          { name: "may", hide: "m", cell: (w) => w.permissions.split(",").map((one) => word(one).replace(" only", "")).join(", ") },
           { name: "state", cell: (w) => html`<${Badge} tone=${w.problem ? "bad" : w.state === "WALLET_STATE_ACTIVE" ? "ok" : ""} text=${w.problem ? "does not work" : word(w.state, "WALLET_STATE_")} />${w.problem && html`<div class="small down">${w.problem}</div>`}` },
           { name: "checked", hide: "m", cell: (w) => html`<${Time} at=${w.checkedAt} />` },
           { name: "held by", hide: "m", cell: (w) => w.heldBy },
-          { name: "", right: true, cell: (w) => html`<div class="actions"><a href=${botsOf(w.id)}>bots</a>${may && w.state === "WALLET_STATE_ACTIVE" && html`
+          { name: "", right: true, cell: (w) => html`<div class="actions"><a class="button" href=${botsOf(w.id)}>Bots</a>${may && w.state === "WALLET_STATE_ACTIVE" && html`
             <button type="button" onClick=${() => check(w)}>Check</button><button type="button" onClick=${() => ask({ retire: w })}>Retire</button>`}</div>` },
         ]} />`}
       <//>

@@ -171,7 +171,7 @@ def test_the_kill_switch_says_what_it_does_is_seen_to_its_end_and_is_cleared(
     assert market.bots.position("bob") == 0
     assert market.bots.resting("bob") == []
     stopped = page.get_by_role("region", name="Stopped bots").get_by_role("row", name="bob maker")
-    expect(stopped).to_contain_text("kill_switch: prices are wrong")
+    expect(stopped).to_contain_text("Kill switch: prices are wrong")
     expect(page.get_by_text("done since")).to_be_visible(timeout=60_000)
 
     page.get_by_role("button", name="Clear", exact=True).click()
@@ -242,7 +242,7 @@ def test_what_the_browser_seals_the_signer_opens(page: Page) -> None:
 def test_a_bot_that_risk_has_stopped_is_resumed_with_a_reason(page: Page, facts: Facts) -> None:
     go(page, "bots")
     row = page.get_by_role("region", name="Bots").get_by_role("row", name="eth night maker")
-    expect(row).to_contain_text("max_daily_loss: 201 of 200")
+    expect(row).to_contain_text("Most lost in a day: 201 of 200")
     row.get_by_role("link").first.click()
     page.get_by_role("button", name="Resume").click()
     page.get_by_label("Why it may go on").fill("a wrong mark")

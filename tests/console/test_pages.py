@@ -223,14 +223,14 @@ def test_a_halt_that_is_refused_says_why(page: Page) -> None:
 
 def test_an_order_is_found_by_its_id_and_shows_each_hop(page: Page, facts: Facts) -> None:
     go(page, "orders")
-    page.get_by_label("Of").fill(facts.order)
+    page.get_by_label("Search for").fill(facts.order)
     page.get_by_role("button", name="Search").click()
     expect(page.get_by_role("heading", name="Order", exact=True)).to_be_visible()
     expect(page.locator(".hop").filter(has_text="claim")).to_contain_text("2.00 ms")
     expect(page.locator(".hop").filter(has_text="send")).to_contain_text("1.50 ms")
     expect(page.get_by_text("6.5 ms")).to_be_visible()
     go(page, "orders")
-    page.get_by_label("Of").fill("what I remember of it")
+    page.get_by_label("Search for").fill("what I remember of it")
     page.get_by_role("button", name="Search").click()
     expect(page.get_by_text("Expected an order's id")).to_be_visible()
 

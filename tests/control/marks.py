@@ -22,6 +22,6 @@ def put_mark(redis_url: str, asset_id: str, bid_micros: int) -> None:
 
     async def write() -> None:
         async with open_redis(redis_url) as client:
-            await mark_board.write(client, {asset_id: mark.SerializeToString()}, stands_ms=600_000)
+            await mark_board.write(client, {asset_id: mark.SerializeToString()}, stands_ms=3_600_000)
 
     asyncio.run(write())
