@@ -16,6 +16,7 @@ from psycopg.rows import dict_row
 from launcher.ports import free_port
 from launcher.temporary import temporary_database
 from tests.console.admin import Admin
+from tests.console.books import Books, serving
 from tests.console.facts import Facts, traded_before
 from tests.console.world import Served, opened
 from tests.control.edge import MANAGE, OPERATE
@@ -27,7 +28,15 @@ _CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
 
 
 @pytest.fixture(scope="session")
+def books() -> Iterator[Books]:
+    """The order books that positions are valued by."""
+    with serving() as books:
+        yield books
+
+
+@pytest.fixture(scope="session")
 def served(
+    books: Books,
     postgres_server: str,
     migrated_template: str,
     redis_url: str,
@@ -49,6 +58,7 @@ def served(
             TT_WEBHOOKS_ALLOWED_NETWORKS="127.0.0.0/8",
             TT_CONTROL_LOGIN_SECRET="5e" * 32,
             TT_CONTROL_SIGNER_SOCKET=str(directory / "signer" / "signer.sock"),
+            TT_CONTROL_BOOKFEED_TARGET=books.target,
             TT_CONTROL_SIMULATION_MS="9000",
             TT_ANALYTICS_DIR=str(directory / "analytics"),
             TT_RECORDING_DIR=str(directory / "recording"),
@@ -90,12 +100,12 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture(scope="session")
-def facts(served: Served) -> Iterator[Facts]:
+def facts(served: Served, books: Books) -> Iterator[Facts]:
     """A follower with a subscription, an order, a position and a trigger, and a seasoned one."""
     with psycopg.connect(
         served.world.database_url, autocommit=True, row_factory=dict_row
     ) as database:
-        yield Facts(served, database)
+        yield Facts(served, database, books)
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from random import Random
 from typing import Any, TypeVar
 
+from tests.console.books import Books
 from tests.console.bot_facts import put_bots
 from tests.console.world import Served
 from tests.control.a_day import Day
@@ -40,7 +41,7 @@ _HOUR = 3_600
 class Facts:
     """A follower with a subscription, an order, a position and a trigger, and a seasoned one."""
 
-    def __init__(self, served: Served, database: Database) -> None:
+    def __init__(self, served: Served, database: Database, books: Books) -> None:
         self.database = database
         body = subscription_body(WALLET, leader=LEADER)
         self.subscription: str = served.world.call("POST", "/subscriptions", json=body).json()["id"]
@@ -52,6 +53,7 @@ class Facts:
         )  # fmt: skip
         put_fill(database, self.order, "t-1")
         put_lot(database, WALLET, self.subscription)
+        books.bid(ASSET, 600_000)
         self.transaction = put_decision(database, WALLET, self.subscription)
         body = trigger_body(WALLET, self.subscription)
         self.trigger: str = served.world.call("POST", "/triggers", json=body).json()["id"]
