@@ -1,9 +1,11 @@
-// System: processes, dead letters, webhooks, the audit.
+// System: processes, people, dead letters, webhooks, the audit.
 
 import { get, operate, patch, post, remove } from "../lib/api.js";
-import { count, word } from "../lib/format.js";
+import { count, duration, word } from "../lib/format.js";
 import { ofAll } from "../lib/bots.js";
 import { html, useState } from "../lib/html.js";
+import { People, Sessions } from "../lib/people.js";
+import { wrongOf } from "../lib/health.js";
 import { Badge, Confirm, Id, Loaded, Panel, Table, Time, useLoaded } from "../lib/ui.js";
 
 export default function System({ who }) {
@@ -15,9 +17,11 @@ export default function System({ who }) {
         { name: "process", cell: (p) => p.name },
         { name: "state", cell: (p) => html`<${Badge} text=${p.serving ? "serving" : "down"} />` },
         { name: "since", hide: "s", cell: (p) => html`<${Time} at=${p.since} />` },
-        { name: "without", cell: (p) => (p.away || []).join(", ") },
-        { name: "oldest waits", right: true, cell: (p) => (p.backlogMs ? `${count(p.backlogMs)} ms` : "") },
+        { name: "what is wrong", cell: (p) => html`<span class="down">${(p.away || []).map(wrongOf).join("; ")}</span>` },
+        { name: "oldest waits", right: true, cell: (p) => (Number(p.backlogMs) > 0 ? duration(p.backlogMs) : "") },
       ]} />`}<//><//>
+      ${who.rest?.role === "admin" && html`<${Panel} wide title="People" aside="who may log in"><${People} who=${who} /><//>`}
+      ${who.rest?.role && html`<${Panel} wide title="My sessions"><${Sessions} /><//>`}
       ${ofAll(who) && html`<${Panel} wide title="Webhook endpoints"><${Webhooks} who=${who} /><//>`}
       ${!ofAll(who) ? html`<${Panel} wide title="Webhooks, dead letters and audit"><p class="quiet">They are about all exchanges: an operator of all of them sees them.</p><//>`
         : who.operator ? html`<${Panel} wide title="Dead letters"><${DeadLetters} who=${who} /><//>
@@ -33,7 +37,7 @@ function Webhooks({ who }) {
   const [secret, show] = useState("");
   const over = () => { ask(null); endpoints.reload(); };
   return html`<${Loaded} of=${endpoints}>${(data) => html`
-    ${secret && html`<p class="problem" role="status">Its secret, shown once: <code>${secret}</code> <button type="button" onClick=${() => show("")}>I have kept it</button></p>`}
+    ${secret && html`<p class="notice" role="status">Its secret, shown once: <code>${secret}</code> <button type="button" onClick=${() => show("")}>I have kept it</button></p>`}
     ${(data.endpoints || []).length ? html`<${Table} label="Webhook endpoints" rows=${data.endpoints} rowKey=${(e) => e.id} columns=${[
       { name: "url", cell: (e) => html`<span class="mono">${e.url}</span><div class="quiet small">${e.description}</div>` },
       { name: "events", hide: "m", cell: (e) => (e.types || []).join(", ") },

@@ -5,13 +5,15 @@ from __future__ import annotations
 import itertools
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
+from playwright.sync_api import Browser, Page, expect
 
 from tests.console.admin import Admin
 from tests.console.facts import Facts
-from tests.console.world import Served
+from tests.console.world import Seen, Served, go
 
 PASSWORD = "a long password of hers"
 _names = (f"person-{number}" for number in itertools.count(1))
@@ -146,3 +148,55 @@ def test_a_login_that_is_none_begins_no_session(
         answer = client.post("session", json=login)
         assert answer.status_code == status, answer.text
         assert "set-cookie" not in answer.headers
+
+
+@pytest.fixture
+def ada(browser: Browser, served: Served, admin: Admin) -> Iterator[Page]:
+    """The page of an admin who has logged in by name and password."""
+    once = admin.create("ada", "admin")
+    context = browser.new_context()
+    page = context.new_page()
+    seen = Seen(page, served.url.removesuffix("console/"))
+    page.goto(served.url)
+    page.get_by_label("Name").fill("ada")
+    page.get_by_label("Password", exact=True).fill(once)
+    page.get_by_role("button", name="Log in").click()
+    page.get_by_label("New password").fill(PASSWORD)
+    page.get_by_role("button", name="Log in").click()
+    expect(page.get_by_role("navigation")).to_be_visible()
+    yield page
+    assert seen.problems == []
+    context.close()
+
+
+def test_an_admin_lets_people_in_and_out(
+    ada: Page, served: Served, admin: Admin, facts: Facts, pictures: Path
+) -> None:
+    go(ada, "system")
+    ada.get_by_role("button", name="Add a person").click()
+    dialog = ada.get_by_role("dialog")
+    dialog.get_by_label("Name").fill("carl")
+    dialog.get_by_label("Role").select_option("ROLE_OPERATOR")
+    dialog.get_by_label("okx").check()
+    dialog.get_by_role("button", name="Add", exact=True).click()
+    once = ada.locator("[role=status] code").inner_text()
+    row = ada.get_by_role("region", name="People").get_by_role("row", name="carl")
+    expect(row).to_contain_text("operatorokx")
+    ada.screenshot(path=pictures / "people.png", full_page=True)
+    login = {"user": "carl", "password": once, "newPassword": PASSWORD}
+    with served.client() as client:
+        told = client.post("session", json=login).json()
+        assert (told["rest"]["role"], told["rest"]["exchanges"]) == ("operator", ["okx"])
+        ada.get_by_role("button", name="I have kept it").click()
+        row.get_by_role("button", name="Disable").click()
+        ada.get_by_role("dialog").get_by_role("button", name="Disable").click()
+        expect(row.locator(".badge", has_text="disabled")).to_be_visible()
+        client.headers["console-session"] = told["secret"]
+        assert client.get("session").status_code == 401
+    mine = ada.get_by_role("region", name="My sessions")
+    with served.client() as client:
+        client.post("session", json={"user": "ada", "password": PASSWORD}).raise_for_status()
+        mine.get_by_role("button", name="End").click()
+        ada.get_by_role("dialog").get_by_role("button", name="End it").click()
+        expect(mine.get_by_role("button", name="End")).to_have_count(0)
+    assert len(admin.sessions("ada")) == 1
