@@ -54,7 +54,7 @@ export function ScopeUsage({ who, wallets }) {
       ${rows.length ? html`<${Table} label="Limits of scopes" rows=${rows} rowKey=${(l) => scopeKey(l.usage) + l.name} columns=${[
         { name: "limit", cell: (l) => labels.get(l.name) || l.name },
         { name: "of", cell: (l) => html`<${Scope} of=${l.usage.limits} names=${names} />` },
-        { name: "used", right: true, cell: (l) => (l.name === "maxConcentration" ? figure(l.used) : money(l.used)) }, { name: "limit", right: true, cell: (l) => figure(l.limit) },
+        { name: "used", right: true, cell: (l) => figure(l.name === "maxConcentration" ? l.used : l.used?.toFixed(2)) }, { name: "limit", right: true, cell: (l) => figure(l.limit) },
         { name: "", cell: (l) => html`<${Near} part=${l.part} label=${`${labels.get(l.name)}: ${figure(l.used)} of ${figure(l.limit)}`} />` },
         { name: "", hide: "s", cell: (l) => l.reached && html`<${Badge} tone="bad" text="reached" /><div class="small">${l.reached.detail}</div>` },
       ]} />` : html`<p class="quiet">Nothing limits many bots together; each has its own limits alone.</p>`}

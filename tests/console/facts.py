@@ -65,8 +65,13 @@ class Facts:
         aside(publish, served.redis_url, _known(ADMIRED))
         _record(served)
 
-    def trade(self, *numbers: int) -> None:
-        """Make a leader trade that a follower skips, as the router's record of a claim has both."""
+    def trade(self, *numbers: int, decided: bool = True) -> None:
+        """Make a leader trade that a follower skips, as the router's record of a claim has both.
+
+        Args:
+            numbers: each is a trade's, told in its decision.
+            decided: False: the trade alone, of which nobody has decided so far.
+        """
         rows, decisions = [], []
         for number in numbers:
             same = {
@@ -83,7 +88,7 @@ class Facts:
                 "leader_size_micros": 1_500_000, "leader_notional_micros": 750_000,
                 "title": "Will it rain?",
             })  # fmt: skip
-        payload = json.dumps({"rows": rows, "decisions": decisions}).encode()
+        payload = json.dumps({"rows": rows, "decisions": decisions if decided else []}).encode()
         self.database.execute(
             "insert into journal (kind, role, record_key, partition, epoch, payload, order_count,"
             " rows_built_at) values ('CLAIMED', 'router', %s, 0, 1, %s, 0, now())",

@@ -88,6 +88,7 @@ def trader(browser: Browser, served: Served, admin: Admin) -> Iterator[Page]:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(300)
 def test_a_wallet_is_added_and_a_market_maker_quotes_and_fills(
     trader: Page, market: Market
 ) -> None:

@@ -76,6 +76,7 @@ _AXE = """async (only) => {
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(300)
 @pytest.mark.parametrize("part", PLACES)
 def test_every_page_is_fit_to_be_seen(
     browser: Browser, served: Served, facts: Facts, pictures: Path, part: str

@@ -76,6 +76,9 @@ def watched(page: Page, facts: Facts) -> Watched:
     expect(page.get_by_text("live", exact=True)).to_be_visible()
     # The frame says so before the page in it is there.
     expect(page.locator(".tape")).to_be_visible()
+    # A row without any figure in its words: a template that is kept must keep nothing alive.
+    facts.trade(0, decided=False)
+    expect(page.get_by_text("not decided yet")).to_be_visible()
     page.evaluate(_FOLLOW)
     return Watched(page)
 
