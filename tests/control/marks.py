@@ -22,6 +22,7 @@ def put_mark(redis_url: str, asset_id: str, bid_micros: int) -> None:
 
     async def write() -> None:
         async with open_redis(redis_url) as client:
-            await mark_board.write(client, {asset_id: mark.SerializeToString()}, stands_ms=3_600_000)
+            marks = {asset_id: mark.SerializeToString()}
+            await mark_board.write(client, marks, stands_ms=3_600_000)
 
     asyncio.run(write())
