@@ -146,6 +146,20 @@ async def test_an_engine_that_leaves_is_given_nothing_while_it_renews_its_name(
         assert await first.offer(lease) == "bots-2", "the next process of its name"
 
 
+async def test_who_leaves_has_what_is_being_handed_over_to_it_by_then(database_url: str) -> None:
+    async with leases(database_url, "bots-1", "first") as first:
+        await registered(first)
+        lock = "select pg_advisory_lock(7305004)"
+        waits = "select count(*) from pg_locks where locktype = 'advisory' and not granted"
+        with psycopg.connect(database_url, autocommit=True) as giver:
+            giver.execute(lock)
+            leaving = asyncio.create_task(first.leaving())
+            await until(lambda: leaving.done() or asked(database_url, waits) == [(1,)], "either")
+            assert not leaving.done()
+        await leaving
+    assert asked(database_url, "select count(*) from bot_engine where leaving") == [(1,)]
+
+
 async def test_an_heir_has_no_right_to_a_wallet_before_it_is_handed_over(
     database_url: str,
 ) -> None:

@@ -84,8 +84,13 @@ class Leases:
         return len(await self._rows("end_standing", standing=STANDING_MS))
 
     async def leaving(self) -> None:
-        """Say that this process is about to end: it is given no wallet any more."""
-        await self._do("leaving")
+        """Say that this process is about to end: it is given no wallet any more.
+
+        One that is being given to it at this moment is its own by then.
+        """
+        async with self._pool.connection() as connection, connection.transaction():
+            await connection.execute(_QUERIES["lock"])
+            await connection.execute(_QUERIES["leaving"], self._mine)
 
     async def leave(self) -> None:
         """Give the engine's name back."""
