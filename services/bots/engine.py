@@ -341,6 +341,11 @@ class Engine:
         successor = ""
         try:
             await cancel_all([held.task])
+            error = None if held.task.cancelled() else held.task.exception()
+            if error is not None:
+                _log.warning(
+                    "a wallet failed before it was handed over", wallet=wallet_id, why=repr(error)
+                )
             clean = await held.run.close()
             successor = await self._leases.hand_over(held.lease, clean=clean)
         except (psycopg.Error, psycopg_pool.PoolTimeout) as error:
