@@ -225,10 +225,12 @@ class Bot(Generic[Config, State]):
         if self._wake_ms is not None and now_ms >= self._wake_ms:
             self._wake_ms = None
             return self._decide(TimerEvent(), now_ms)
-        if self._flattening and not self._table.underway:
-            # Again and again until it is flat. What nobody can settle is not waited for.
-            seen = self.exposure(now_ms)
-            self._quoting.want(flattening(seen, self._market, opposed=self._quoting.opposed))
+        if self._flattening:
+            # Again and again until it is flat. What nobody can settle is not waited for, nor is
+            # another market, whose orders cannot be cancelled as long as it is suspended.
+            exits = flattening(self.exposure(now_ms), self._market, opposed=self._quoting.opposed)
+            underway = self._table.underway
+            self._quoting.want(one for one in exits if one.instrument_id not in underway)
         return self._requests(now_ms)
 
     def answered(

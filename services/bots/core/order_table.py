@@ -53,9 +53,10 @@ class OrderTable:
         return all(one.settled for one in self.orders.values())
 
     @property
-    def underway(self) -> bool:
-        """Return whether an order is on its way or rests, so that its end will be told."""
-        return any(one.state in _UNDERWAY for one in self.orders.values())
+    def underway(self) -> frozenset[str]:
+        """Return the instruments of which an order is on its way or rests: its end is told."""
+        orders_ = self.orders.values()
+        return frozenset(one.order.instrument.id for one in orders_ if one.state in _UNDERWAY)
 
     @property
     def unchanged(self) -> bool:

@@ -252,6 +252,8 @@ class Quoting:
 
     def _reducing(self, quote: Quote, instrument: Instrument) -> Quote:
         """Return a quote that is reduce-only just where that is right for the whole account."""
+        if not (self.lacking or self.opposed):
+            return quote
         held = self._holdings.get(instrument.id, Holding()).size
         closes = instrument.kind in CONTRACTS and held * (1 if quote.side == "SELL" else -1) > 0
         if closes and instrument.id in self.lacking:

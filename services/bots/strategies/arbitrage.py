@@ -62,11 +62,13 @@ class Arbitrage:
         state = replace(state, legs=stands.legs)
         if stands.step is not LegStep.GO_ON:
             return state, stands.intents
+        if view.now_ms < state.legs.next_ms:
+            return state, pair.nothing("an order has just got nothing")
         buying, selling = _tranches(config, view, stands)
         if selling.size:
             return replace(state, closing=True), _orders(view, terms, selling, opening=False)
         state = replace(state, closing=False)
-        if buying.size and view.now_ms >= state.legs.next_ms:
+        if buying.size:
             return state, _orders(view, terms, buying, opening=True)
         return state, tuple(
             Withdraw(slot=one, why="no set has the gain") for one in (FIRST, SECOND)

@@ -191,6 +191,9 @@ def test_sets_that_are_held_are_sold_above_one() -> None:
     # A leg that was sold alone is followed by the other one.
     _, found = decided(view(12 * ONE, 20 * ONE, books=rich), after)
     assert found == {SECOND: ("SELL", 510_000, 8 * ONE)}
+    # A sale that got nothing is not repeated at once.
+    paused = TrancheState(legs=PairState(next_ms=NOW + 1))
+    assert decided(view(20 * ONE, 20 * ONE, books=rich), paused)[1] == {}
     kept = replace(CONFIG, sell_sets=False)
     assert decided(view(20 * ONE, 20 * ONE, books=rich), settings=kept)[1] == {}
 

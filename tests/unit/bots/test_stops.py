@@ -11,17 +11,18 @@ from services.bots.core.bot import Bot
 from services.bots.core.holding import Holding
 from services.bots.core.losses import flattening
 from services.bots.core.risk import MarkPoint, RiskLimit, RiskLimits, breach
-from tests.unit.bots.samples import AMENDS, book, outcome, spot
+from tests.unit.bots.samples import AMENDS, book, outcome, spot, swap
 from tests.unit.bots.simulated import ONE, Run
 from tests.unit.bots.test_bot import FRESH, Wants, begun, quoted
 from tests.unit.bots.test_risk import asks, exposure
 from tests.unit.bots.test_shares import SIDES
 from tradingtools.domain.book import BookStatus
-from tradingtools.domain.bot_order_states import PendingRequest
+from tradingtools.domain.bot_order_states import BotOrderState, PendingRequest
 from tradingtools.domain.bot_states import BotState
 from tradingtools.venues.ports import Meaning, Side
 from tradingtools.venues.trading import AmendOrder, NewOrder, Receipt, RestingTime
 
+OTHER = swap(inverse=True)
 HELD = {ONE.id: Holding(size=10, cost=64 * 10**8)}
 UNKNOWN = Receipt(meaning=Meaning.UNKNOWN, code="TIMEOUT")
 KILL = breach(RiskLimit.KILL_SWITCH, "test")
@@ -271,3 +272,21 @@ def test_an_exit_larger_than_an_order_may_be_goes_in_parts() -> None:
     run.act(bot.tick(run.now))
 
     assert exits(run) == [("SELL", 4, True)]
+
+
+def test_an_order_that_cannot_be_cancelled_keeps_no_exit_of_another_market_waiting() -> None:
+    run = Run(1, AMENDS)
+    bot = begun(run, limits=RiskLimits(), holdings=HELD)
+    bot.know(OTHER)
+    bot.strategy = Wants(replace(quoted(4), slot="b", instrument_id=OTHER.id))
+    run.act(bot.market(book(OTHER, [(640_000, 9)], [(640_001, 9)]), run.now))
+    run.act(bot.market(FRESH, run.now))
+    run.venue.arrive(run.now)
+    (order_id,) = bot.orders
+    bot.reported(run.venue.report(order_id), run.now)
+    bot.kill(KILL, run.now)
+
+    run.act(bot.tick(run.now))
+
+    assert bot.orders[order_id].state is BotOrderState.OPEN
+    assert exits(run) == [("SELL", 10, True)]
