@@ -128,8 +128,10 @@ class Exchange:
         """Take an order, if it comes in time."""
         if now_ms > new.not_after_ms:
             return Receipt(meaning=Meaning.REJECTED, code="TOO_LATE"), []
-        self._numbers += 1
         one = new.instrument
+        if refused := _off_tick(one, new.price):
+            return refused, []
+        self._numbers += 1
         self._orders[new.order_id] = _Order(new, new.price, new.size, self._numbers)
         self._ids[self._numbers] = new.order_id
         happened = self._books[one.id].place(
@@ -164,6 +166,8 @@ class Exchange:
             return Receipt(meaning=Meaning.REJECTED, code="NOT_FOUND"), []
         price = known.price if change.price is None else change.price
         size = known.size if change.size is None else change.size
+        if refused := _off_tick(one, price):
+            return refused, []
         self._orders[change.order_id] = replace(
             known, price=price, size=size, request_id=change.request_id
         )
@@ -236,6 +240,14 @@ class Exchange:
             code=code,
             request_id=known.request_id,
         )
+
+
+def _off_tick(one: Instrument, price: int) -> Receipt | None:
+    """Return the refusal of a price that no exchange takes; None: it is one."""
+    if price > 0 and not price % one.tick_size:
+        return None
+    detail = f"price is no multiple of the tick of {one.id}"
+    return Receipt(meaning=Meaning.REJECTED, code="BAD_REQUEST", detail=detail)
 
 
 def published(told: TradingBook, one: Instrument, book: Book) -> TradingBook:

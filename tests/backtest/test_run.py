@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 from multiprocessing import get_context
@@ -13,6 +14,7 @@ from backtest.exchange import FeeRates
 from backtest.run import Assumptions, Backtest, Outcome
 from backtest.tape import SeededMarket, record, recorded, seeded
 from services.bots.core.risk import RiskLimits
+from services.bots.core.strategy import Intent, Quote, StrategyEvent, View
 from services.bots.strategies.market_making import MarketMaking
 from tests.unit.bots.samples import swap
 from tradingtools.domain.strategies import MarketMakingConfig
@@ -111,3 +113,32 @@ def test_a_loss_stops_the_bot_by_its_limit() -> None:
     assert outcome.breaches[0].startswith("max_drawdown")
     assert len(outcome.fills) < len(played().fills) / 4
     assert test.bot.quiet
+
+
+class OneBid:
+    """Bids one price, whatever happens; its setting is the price."""
+
+    def begin(self, config: int) -> None:
+        """Begin without a state."""
+
+    def on(
+        self, config: int, state: None, event: StrategyEvent, view: View
+    ) -> tuple[None, tuple[Intent, ...]]:
+        """Return the bid."""
+        return None, (Quote(slot="bid", instrument_id=ONE.id, side="BUY", price=config, size=100),)
+
+    def explain(self, config: int, state: None, view: View) -> Mapping[str, str]:
+        """Return nothing of its own."""
+        return {}
+
+
+@pytest.mark.parametrize(("price", "taken"), [(700_000, True), (700_005, False), (-10, False)])
+def test_a_price_that_no_exchange_takes_is_refused_with_the_reason(price: int, taken: bool) -> None:
+    coarse = replace(ONE, tick_size=10)
+    test = Backtest(OneBid(), price, {ONE.id: coarse}, assumptions=ASSUMED)
+
+    outcome = test.run(seeded(replace(MARKET, instrument=coarse, seconds=5)))
+
+    assert bool(outcome.fills) == taken
+    refused = "refused by its venue: BAD_REQUEST price is no multiple of the tick of " + ONE.id
+    assert dict(outcome.explained).get("bid") == (None if taken else refused)
