@@ -679,7 +679,8 @@ class Bot(Generic[Config, State]):
         if seen is None:
             return
         self.equity, open_gain = seen
-        self._reached(risk.breaches(limits, self.equity, open_gain))
+        money = next(iter(exposure.instruments.values()))
+        self._reached(risk.breaches(limits, self.equity, open_gain, money=money))
 
     def _reached(self, found: Sequence[Breach]) -> None:
         """Stop for losses; what is stopped for good can only be closed besides, once."""

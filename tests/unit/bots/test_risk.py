@@ -111,11 +111,15 @@ def test_losses_stop_by_the_table() -> None:
     limits = RiskLimits(max_daily_loss=50, max_drawdown=80, max_unrealised_loss=30)
     equity = risk.Equity(result=-60, day_start=0, peak=10)
 
-    found = risk.breaches(limits, equity, -40)
+    found = risk.breaches(limits, equity, -40, money=swap())
 
     assert [one.limit for one in found] == [
         RiskLimit.MAX_UNREALISED_LOSS,
         RiskLimit.MAX_DAILY_LOSS,
+    ]
+    assert [one.detail for one in found] == [
+        "a loss of 0.0000004 reaches 0.0000003 USDT",
+        "a loss of 0.0000006 reaches 0.0000005 USDT",
     ]
     assert found[0].action is RiskAction.FLATTEN_AND_STOP
     assert set(risk.RULES) == set(RiskLimit)

@@ -172,13 +172,16 @@ def _lost(most: int, exposure: Exposure) -> Closed:
     return found
 
 
-def breaches(limits: RiskLimits, equity: Equity, open_gain: int) -> tuple[Breach, ...]:
+def breaches(
+    limits: RiskLimits, equity: Equity, open_gain: int, *, money: Instrument
+) -> tuple[Breach, ...]:
     """Return the losses that have reached their limit, hardest action first.
 
     Args:
         limits: of the bot.
         equity: as of marks that are fresh; doubtful ones are no ground to stop for.
         open_gain: the unrealised part.
+        money: an instrument in whose units of money all of these are.
     """
     found = []
     for limit, most, loss in (
@@ -187,7 +190,8 @@ def breaches(limits: RiskLimits, equity: Equity, open_gain: int) -> tuple[Breach
         (_L.MAX_DRAWDOWN, limits.max_drawdown, equity.peak - equity.result),
     ):
         if most is not None and loss >= most:
-            found.append(breach(limit, f"a loss of {loss} reaches {most} units of money"))
+            text = f"a loss of {money.money_text(loss)} reaches {money.money_text(most)}"
+            found.append(breach(limit, f"{text} {money.settle}"))
     return tuple(found)
 
 
