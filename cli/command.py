@@ -22,6 +22,10 @@ _PROFILE = Annotated[
                       show_default=False)
 ]  # fmt: skip
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.", show_default=False)]
+NeverAsks = Annotated[
+    bool, typer.Option("--yes", "-y", help="For scripts; nothing is asked.", show_default=False)
+]
+"""Of a command that makes things safe: whoever types -y by habit is not refused."""
 Limit = Annotated[int, typer.Option("--limit", "-n", min=1, max=10_000, help="At most so many.")]
 Wallet = Annotated[str, typer.Option("--wallet", help="A follower's wallet, 0x and 40 digits.")]
 

@@ -20,6 +20,10 @@ from cli.errors import Failure, Status
 from cli.logins import Logins
 
 _CHECKOUT = Path(__file__).resolve().parent.parent
+_NAME_ONE = (
+    "make run; or set TT_LAUNCHER_STATE_DIR to the STATE of a run, or TT_URL and TT_TOKEN; "
+    "or write a profile: tt help places"
+)
 _TLS = ("tls_ca", "tls_cert", "tls_key")
 _PROFILE = frozenset({"url", "token", "token_file", "operator", "operator_token",
                       "operator_token_file", *_TLS})  # fmt: skip
@@ -62,13 +66,9 @@ def find(profile: str = "", environ: Mapping[str, str] = os.environ) -> Place:
         return of_profile(str(default), environ)
     if directory is not None:
         raise Failure(
-            f"the run in {directory} has ended, and no other is named", Status.NO_PLACE,
-            "make run, or set TT_URL and TT_TOKEN, or write a profile: tt help places",
-        )  # fmt: skip
-    raise Failure(
-        "no run below .state, no TT_URL, and no profile", Status.NO_PLACE,
-        "make run, or set TT_URL and TT_TOKEN, or write a profile: tt help places",
-    )  # fmt: skip
+            f"the run in {directory} has ended, and no other is named", Status.NO_PLACE, _NAME_ONE
+        )
+    raise Failure("no run below .state, no TT_URL, and no profile", Status.NO_PLACE, _NAME_ONE)
 
 
 def _of_environment(environ: Mapping[str, str]) -> Place:

@@ -11,7 +11,7 @@ import typer
 
 from cli import engine, schemas
 from cli.bot_columns import EVENTS, PNL, POSITIONS, STEPS
-from cli.command import Limit, Yes, ask, command, noun
+from cli.command import Limit, NeverAsks, Yes, ask, command, noun
 from cli.core.bot_backtests import ASSUMED, runs_lines
 from cli.core.words import bare, clock
 from cli.errors import Failure, Status
@@ -19,6 +19,7 @@ from cli.output import Column, Json, Shown
 
 app = noun("List, create, edit, start, stop and explain bots; list their orders, fills and gains.")
 _STATE, _SIDE = "BOT_STATE_", "SIDE_"
+_NOTHING_SAID = "  its engine has said nothing yet"
 _Bot = Annotated[str, typer.Argument(metavar="BOT", help="Its id, 12 letters and digits.")]
 
 
@@ -119,14 +120,14 @@ def start(bot: _Bot, yes: Yes = False) -> Shown:
 
 
 @command(app, "stop", schemas.rest("Bot"))
-def stop(bot: _Bot) -> Shown:
+def stop(bot: _Bot, _yes: NeverAsks = False) -> Shown:
     """Have a bot cancel its orders and stop. What it holds stays."""
     engine.acting()
     return _told(engine.rest().stop_bot(bot))
 
 
 @command(app, "pause", schemas.rest("Bot"))
-def pause(bot: _Bot) -> Shown:
+def pause(bot: _Bot, _yes: NeverAsks = False) -> Shown:
     """Have a bot cancel its orders and wait."""
     engine.acting()
     return _told(engine.rest().pause_bot(bot))
@@ -257,9 +258,10 @@ def explain(bot: _Bot) -> Shown:
             f"    {bare(has['side'], _SIDE)} {has['size']} at {has['price']}, {has['state']}"
             for has in one["orders"]
         ]
-    return Shown(
-        data=found, lines=lines if reasons else [*lines, "  its engine has said nothing yet"]
-    )
+    if not reasons:
+        idle = found["state"] == "BOT_STATE_IDLE"
+        lines.append(f"  it has not begun: tt bots start {bot}" if idle else _NOTHING_SAID)
+    return Shown(data=found, lines=lines)
 
 
 @command(app, "backtest", schemas.own("tradingtools.domain.backtests", "Backtests"))

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from cli import engine, schemas
-from cli.command import command, noun
+from cli.command import NeverAsks, command, noun
 from cli.core.why import option_of
 from cli.core.words import bare, clock
 from cli.errors import Failure, Status
@@ -52,6 +52,7 @@ def set_(
         bool, typer.Option("--reducing", help="Exits go on; only entries stop.", show_default=False)
     ] = False,
     reason: Annotated[str, typer.Option("--reason", "-r", help="Kept in the audit.")] = "by hand",
+    _yes: NeverAsks = False,
 ) -> Shown:  # fmt: skip
     """Stop sending. When it has answered, nothing that it forbids leaves any more."""
     engine.acting()

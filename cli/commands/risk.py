@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from cli import engine, schemas
-from cli.command import Limit, command, noun
+from cli.command import Limit, NeverAsks, command, noun
 from cli.core.words import bare, clock
 from cli.errors import Failure, Status
 from cli.output import Column, Json, Shown
@@ -60,6 +60,7 @@ def kill(
     ] = "",
     tenant: _Tenant = "default",
     reason: Annotated[str, typer.Option("--reason", "-r", help="Kept for ever.")] = "by hand",
+    _yes: NeverAsks = False,
 ) -> Shown:
     """Have all bots cancel their orders and close what they hold, at once. Never asks."""
     engine.acting()

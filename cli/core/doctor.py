@@ -10,6 +10,8 @@ from typing import Any
 import msgspec
 
 Json = dict[str, Any]
+BACKLOG = "backlog"
+"""Stands among what is away, and is no dependency: items wait in the process for too long."""
 _SKEW_SECONDS = 2.0
 _SOON = timedelta(days=14)
 _GATE = "TT_EXECUTOR_"
@@ -73,6 +75,12 @@ def parts(health: Json) -> list[Finding]:
     for part in health["parts"]:
         for what in part["away"]:
             away.setdefault(what, []).append(part["name"])
+    if behind := away.pop(BACKLOG, []):
+        found.append(
+            bad("backlog", f"{', '.join(behind)} is behind: what waits there is too old",
+                "more comes than the machine keeps up with: "
+                "docs/operating.md has what to do under 'backlog DOWN'")
+        )  # fmt: skip
     for what, names in sorted(away.items()):
         found.append(
             bad("stores", f"{what} is away for {', '.join(names)}",

@@ -65,6 +65,17 @@ def test_a_mistyped_command_is_told_the_near_one() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    "command",
+    [("risk", "kill"), ("halt", "set", "--all"), ("bots", "stop", "b"), ("bots", "pause", "b")],
+    ids=" ".join,
+)
+def test_what_makes_things_safe_takes_a_yes_that_it_does_not_need(command: tuple[str, ...]) -> None:
+    nowhere = {"TT_LAUNCHER_STATE_DIR": "/nowhere"}
+    for words in (command, (*command, "-y")):
+        assert call(*words, environ=nowhere).status == 7
+
+
 def test_every_exit_status_is_told() -> None:
     assert "  3  not found\n" in call("help", "status", environ={}).out
 

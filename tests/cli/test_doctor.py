@@ -188,7 +188,7 @@ def test_a_store_that_is_away_and_a_process_that_is_down(running: World, healthy
     def ill(answer: httpx.Response) -> tuple[bytes, dict[str, str]]:
         body: Any = answer.json()
         if "parts" in body:
-            away = {"name": "router", "serving": True, "away": ["postgresql"]}
+            away = {"name": "router", "serving": True, "away": ["backlog", "postgresql"]}
             down = {"name": "guard", "serving": False, "away": []}
             body = {"status": "degraded", "parts": [away, down]}
         return json.dumps(body, separators=(",", ":")).encode(), {}
@@ -196,6 +196,7 @@ def test_a_store_that_is_away_and_a_process_that_is_down(running: World, healthy
     with _between(running.edge.url, ill) as url:
         found = _found(running.environ | {"TT_URL": url})
     assert found["stores"] == "postgresql is away for router"
+    assert found["backlog"] == "router is behind: what waits there is too old"
     assert found["processes"] == "guard does not serve"
 
 
