@@ -40,7 +40,7 @@ def followed(text: str, into: Path) -> list[str]:
             (into / path).write_text(body, encoding="utf-8")
         elif kind == "diff":
             _add(into / path, body)
-        else:
+        elif not kind:
             commands += body.splitlines()
     return commands
 
