@@ -52,8 +52,8 @@ def main(arguments: list[str] | None = None) -> int:
 def _once(plan: Plan) -> tuple[list[Result], str]:
     one = trial(plan)
     outcome = played(one)
-    told = summed(one, outcome)
-    return [told], report.page(one, outcome, told)
+    reported = summed(one, outcome)
+    return [reported], report.page(one, outcome, reported)
 
 
 def _swept(plan: Plan, jobs: int) -> tuple[list[Result], str]:

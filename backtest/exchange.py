@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 import msgspec
 
 from paper.matching.book import Book
-from paper.matching.values import Event, Gone, Rested, Trade
+from paper.matching.values import Event, OrderRemoved, OrderRested, Trade
 from paper.matching.values import Kind as MatchingKind
 from paper.matching.values import NewOrder as MatchingOrder
 from paper.matching.values import Side as MatchingSide
@@ -98,19 +98,19 @@ class Exchange:
                 ((price // tick, size // lot) for price, size in event.asks),
             )
             book.touched.clear()
-            return list(self._told(event.instrument_id, happened, event.venue_ms))
+            return list(self._reported(event.instrument_id, happened, event.venue_ms))
         if isinstance(event, Print):
             book, one = self._books[event.instrument_id], self._instruments[event.instrument_id]
             side: MatchingSide = "buy" if event.side == "BUY" else "sell"
             happened = book.printed(side, event.price // one.tick_size, event.size // one.lot_size)
-            return list(self._told(event.instrument_id, happened, event.venue_ms))
+            return list(self._reported(event.instrument_id, happened, event.venue_ms))
         return []
 
-    def shown(self, told: TradingBook) -> TradingBook:
+    def shown(self, reported: TradingBook) -> TradingBook:
         """Return a book as the exchange shows it: with the bot's orders, less what it took."""
         if not self._numbers:
-            return told
-        one, book = self._instruments[told.instrument_id], self._books[told.instrument_id]
+            return reported
+        one, book = self._instruments[reported.instrument_id], self._books[reported.instrument_id]
         taken = one.id in self._taken and book.taken
         if not taken:
             self._taken.discard(one.id)
@@ -121,7 +121,7 @@ class Exchange:
             if place is not None and not (taken and known.new.instrument.id == one.id):
                 side, left = sides[place[0]], known.size - known.filled
                 side[place[1]] = side.get(place[1], 0) + left
-        shown = published(told, one, book) if taken else told
+        shown = published(reported, one, book) if taken else reported
         return _joined(shown, sides["BUY"], sides["SELL"])
 
     def place(self, new: NewOrder, now_ms: int) -> tuple[Receipt, list[Told]]:
@@ -145,17 +145,17 @@ class Exchange:
             )
         )
         accepted = Receipt(meaning=Meaning.ACCEPTED, venue_order_id=str(self._numbers))
-        return accepted, list(self._told(one.id, happened, now_ms))
+        return accepted, list(self._reported(one.id, happened, now_ms))
 
-    def cancel(self, asked: CancelOrder, now_ms: int) -> tuple[Receipt, list[Told]]:
+    def cancel(self, requested: CancelOrder, now_ms: int) -> tuple[Receipt, list[Told]]:
         """Take an order out."""
-        known = self._orders.get(asked.order_id)
-        book = self._books[asked.instrument.id]
+        known = self._orders.get(requested.order_id)
+        book = self._books[requested.instrument.id]
         gone = book.cancel(known.number) if known is not None else None
         if gone is None:
             return Receipt(meaning=Meaning.REJECTED, code="NOT_FOUND"), []
-        told = list(self._told(asked.instrument.id, [gone], now_ms))
-        return Receipt(meaning=Meaning.ACCEPTED), told
+        reported = list(self._reported(requested.instrument.id, [gone], now_ms))
+        return Receipt(meaning=Meaning.ACCEPTED), reported
 
     def amend(self, change: AmendOrder, now_ms: int) -> tuple[Receipt, list[Told]]:
         """Change a resting order."""
@@ -173,24 +173,24 @@ class Exchange:
         )
         left = (size - known.filled) // one.lot_size
         happened = book.amend(known.number, price=price // one.tick_size, left=left)
-        told = list(self._told(one.id, happened, now_ms))
-        return Receipt(meaning=Meaning.ACCEPTED), told
+        reported = list(self._reported(one.id, happened, now_ms))
+        return Receipt(meaning=Meaning.ACCEPTED), reported
 
     def find(self, order_id: str, now_ms: int) -> OrderReport | None:
         """Return an order that still rests."""
         known = self._orders.get(order_id)
         return None if known is None else self._report(known, _status(known), "", now_ms)
 
-    def _told(self, instrument_id: str, happened: list[Event], now_ms: int) -> Iterator[Told]:
+    def _reported(self, instrument_id: str, happened: list[Event], now_ms: int) -> Iterator[Told]:
         for event in happened:
             if isinstance(event, Trade):
                 yield from self._fills(instrument_id, event, now_ms)
             else:
                 yield self._change(event, now_ms)
 
-    def _change(self, event: Rested | Gone, now_ms: int) -> OrderReport:
+    def _change(self, event: OrderRested | OrderRemoved, now_ms: int) -> OrderReport:
         known = self._orders[self._ids[event.order_id]]
-        if isinstance(event, Rested):
+        if isinstance(event, OrderRested):
             return self._report(known, _status(known), "", now_ms)
         del self._orders[known.new.order_id]
         filled = event.reason == "filled"
@@ -250,22 +250,22 @@ def _off_tick(one: Instrument, price: int) -> Receipt | None:
     return Receipt(meaning=Meaning.REJECTED, code="BAD_REQUEST", detail=detail)
 
 
-def published(told: TradingBook, one: Instrument, book: Book) -> TradingBook:
+def published(reported: TradingBook, one: Instrument, book: Book) -> TradingBook:
     """Return a book of the market with what the matching has of it: orders, less what they took."""
     tick, lot = one.tick_size, one.lot_size
     bids, asks = (
         tuple((price * tick, lots * lot) for price, lots, _ in book.depth(side, _ALL_LEVELS))
         for side in _SIDES
     )
-    return msgspec.structs.replace(told, bids=bids, asks=asks)
+    return msgspec.structs.replace(reported, bids=bids, asks=asks)
 
 
-def _joined(told: TradingBook, bids: Mapping[int, int], asks: Mapping[int, int]) -> TradingBook:
+def _joined(reported: TradingBook, bids: Mapping[int, int], asks: Mapping[int, int]) -> TradingBook:
     """Return a book with more sizes at some prices."""
     if not bids and not asks:
-        return told
+        return reported
     return msgspec.structs.replace(
-        told, bids=_added(told.bids, bids, falling=True), asks=_added(told.asks, asks)
+        reported, bids=_added(reported.bids, bids, falling=True), asks=_added(reported.asks, asks)
     )
 
 

@@ -117,7 +117,7 @@ def mirrored(
     tape: Iterable[TapeEvent], other: Instrument, *, seed: int, dislocated: int
 ) -> Iterator[TapeEvent]:
     """Return the other outcome's books: now and then its asks are too low, or its bids too high."""
-    dice = random.Random(seed)  # noqa: S311
+    rng = random.Random(seed)  # noqa: S311
     one, step = 10**other.price_digits, 10 * other.tick_size
     for event in tape:
         if isinstance(event, Print):
@@ -127,7 +127,7 @@ def mirrored(
             yield msgspec.structs.replace(event, instrument_id=other.id, side=side, price=price)
         if not isinstance(event, TradingBook):
             continue
-        moved = dice.choice((-dislocated, 0, dislocated)) if dice.random() < 0.1 else 0
+        moved = rng.choice((-dislocated, 0, dislocated)) if rng.random() < 0.1 else 0
         bids = tuple((one - price + moved, size) for price, size in event.asks)
         asks = tuple((one - price + moved, size) for price, size in event.bids)
         if moved < 0:
@@ -153,23 +153,23 @@ def fundings(one: Instrument, seconds: int) -> Iterator[Funding]:
 def signals(one: Instrument, seconds: int) -> Iterator[SignalEvent]:
     """Return opinions: up, down and neither by turns, about twelve of them."""
     for n, after in enumerate(range(5, seconds, max(seconds // 12, 5))):
-        told = START_MS + after * 1000
+        reported = START_MS + after * 1000
         direction = (1, -1, 0)[n % 3]
-        yield SignalEvent(f"s{n}", one.id, direction, Decimal("0.9"), told, told + 60_000)
+        yield SignalEvent(f"s{n}", one.id, direction, Decimal("0.9"), reported, reported + 60_000)
 
 
 def priced(
     tape: Iterable[TapeEvent], config: DeltaHedgeConfig, hedge: Instrument, seed: int
 ) -> Iterator[TapeEvent]:
     """Return a hedge's market, and a binary on it that is now cheap and now dear by its model."""
-    dice = random.Random(seed + 10)  # noqa: S311
+    rng = random.Random(seed + 10)  # noqa: S311
     share, strike = 10**6, config.strike / 10**hedge.price_digits
     wave = 0.0
     for event in tape:
         yield event
-        if not isinstance(event, TradingBook) or dice.random() > 0.3:
+        if not isinstance(event, TradingBook) or rng.random() > 0.3:
             continue
-        wave = 0.9 * wave + dice.gauss(0, 0.02)
+        wave = 0.9 * wave + rng.gauss(0, 0.02)
         price = (event.bids[0][0] + event.asks[0][0]) / 2 / 10**hedge.price_digits
         years = (config.expires_ms - event.venue_ms) / YEAR_MS
         fair, _ = model(price, strike, years, config.volatility)

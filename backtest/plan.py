@@ -29,7 +29,7 @@ _FEES = {
     "polymarket": FeeRates(maker=0, taker=10_000),
 }
 """Of an account without a discount."""
-_KEPT_BYTES = 16_000_000
+_RETAINED_BYTES = 16_000_000
 """A recording up to this is read once for all runs of a sweep."""
 
 
@@ -137,7 +137,7 @@ def events(one: Trial) -> Sequence[TapeEvent] | Any:
     """Return the market of a run."""
     if one.recording:
         path = Path(one.recording)
-        if path.stat().st_size > _KEPT_BYTES:
+        if path.stat().st_size > _RETAINED_BYTES:
             return tape.recorded(path)
         return _recorded(one.recording, path.stat().st_mtime_ns)
     # Another setting of the same strategy sees the same market, unless it is priced by them.
@@ -195,8 +195,8 @@ def _config(bot: Mapping[str, Any], changes: Mapping[str, str]) -> tuple[str, An
     try:
         return str(name), strategies.config(str(name), values, texts=True)
     except strategies.ConfigError as error:
-        told = {field.name: field.json_name for field in fields}.get(error.field, error.field)
-        raise PlanError(f"config.{where}.{told}: expected {error.expected}") from None
+        reported = {field.name: field.json_name for field in fields}.get(error.field, error.field)
+        raise PlanError(f"config.{where}.{reported}: expected {error.expected}") from None
 
 
 def _by_field(name: str, values: Mapping[str, Any], changes: Mapping[str, str]) -> tuple[str, Any]:

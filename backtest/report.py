@@ -14,8 +14,8 @@ from tradingtools.domain.backtests import Result
 from tradingtools.domain.instrument import Instrument
 from tradingtools.venues.trading import Fill
 
-_MOST_MARKS = 400
-_MOST_REASONS = 12
+_MAX_MARKS = 400
+_MAX_REASONS = 12
 _FILLING = (
     "A resting order stands behind what rested at its price before it; prints and books that cross"
     " it fill it. What the bot trades does not move the market."
@@ -85,7 +85,7 @@ svg .between { display: none; }
 """
 
 
-def page(one: Trial, outcome: Outcome, told: Result) -> str:
+def page(one: Trial, outcome: Outcome, reported: Result) -> str:
     """Return the report of one run."""
     first, digits = one.instruments[0], money_digits(one)
     points, unit = outcome.points, 10.0**digits
@@ -98,18 +98,18 @@ def page(one: Trial, outcome: Outcome, told: Result) -> str:
         tone="quiet",
     )
     fills = [it for it in outcome.fills if it.instrument_id == first.id]
-    shown = fills[:: max(-(-len(fills) // _MOST_MARKS), 1)]
+    shown = fills[:: max(-(-len(fills) // _MAX_MARKS), 1)]
     some = "" if len(shown) == len(fills) else f", {len(shown)} of {len(fills)}"
     gains = by_source(outcome)
     rows = [
-        (_NAMES[name], gains[name] / unit, _short(told.sources[name]))
+        (_NAMES[name], gains[name] / unit, _short(reported.sources[name]))
         for name in SOURCES if name in gains
     ]  # fmt: skip
     panels = [
-        _panel("", _figures(told), wide=True),
-        _panel(f"Equity, {told.currency}", chart(
+        _panel("", _figures(reported), wide=True),
+        _panel(f"Equity, {reported.currency}", chart(
             [Line(times=times, values=equity, area=True)], label="Equity")),
-        _panel(f"Drawdown, {told.currency}", chart(
+        _panel(f"Drawdown, {reported.currency}", chart(
             [Line(times=times, values=[-it / unit for it in drawdowns(points)], tone="bad",
                   area=True)], label="Drawdown")),
         _panel(f"Fills on the price of {first.symbol}{some}: ▲ bought, ▼ sold", chart(
@@ -117,12 +117,14 @@ def page(one: Trial, outcome: Outcome, told: Result) -> str:
         _panel(f"Inventory of {first.symbol}", chart(
             [Line(times=times, values=[it.position / 10**first.size_digits for it in points],
                   step=True, area=True)], label="Inventory")),
-        _panel(f"Result by source, {told.currency}", bars(rows, label="Result by source")),
-        _panel("Assumed", _assumed(one, told)),
-        _panel("Why it quoted so at the end", _explained(told), wide=True),
+        _panel(f"Result by source, {reported.currency}", bars(rows, label="Result by source")),
+        _panel("Assumed", _assumed(one, reported)),
+        _panel("Why it quoted so at the end", _explained(reported), wide=True),
     ]  # fmt: skip
-    title = f"Backtest of {told.strategy} on {', '.join(it.id for it in one.instruments)}"
-    return _document(title, f"{_instant(told.from_ms)} to {_instant(told.to_ms)} UTC", panels)
+    title = f"Backtest of {reported.strategy} on {', '.join(it.id for it in one.instruments)}"
+    return _document(
+        title, f"{_instant(reported.from_ms)} to {_instant(reported.to_ms)} UTC", panels
+    )
 
 
 def sweep_page(results: Sequence[Result]) -> str:
@@ -173,34 +175,38 @@ def _shade(value: float, most: float) -> str:
     return f"background: color-mix(in srgb, var(--{tone}) {part}%, transparent)"
 
 
-def _figures(told: Result) -> str:
-    tone = "down" if told.result.startswith("-") else "up"
-    sharpe = _sharpe(told)
+def _figures(reported: Result) -> str:
+    tone = "down" if reported.result.startswith("-") else "up"
+    sharpe = _sharpe(reported)
     figures = [
-        (f"result, {told.currency}", _short(told.result), tone),
-        ("largest drawdown", _short(told.max_drawdown), ""),
-        ("volume", _short(told.volume), ""),
-        ("fills, as maker", f"{told.fills:,}, {told.maker_fills:,}", ""),
-        ("orders", f"{told.orders:,}", ""),
+        (f"result, {reported.currency}", _short(reported.result), tone),
+        ("largest drawdown", _short(reported.max_drawdown), ""),
+        ("volume", _short(reported.volume), ""),
+        ("fills, as maker", f"{reported.fills:,}, {reported.maker_fills:,}", ""),
+        ("orders", f"{reported.orders:,}", ""),
         ("Sharpe, a year", sharpe, ""),
     ]
     cells = "".join(
         f'<div><div class="quiet">{name}</div><div class="value {kind}">{escape(text)}</div></div>'
         for name, text, kind in figures
     )
-    breaches = "".join(f'<p class="down">Stopped by {escape(it)}</p>' for it in told.breaches[:3])
+    breaches = "".join(
+        f'<p class="down">Stopped by {escape(it)}</p>' for it in reported.breaches[:3]
+    )
     return f'<div class="figures">{cells}</div>{breaches}'
 
 
-def _assumed(one: Trial, told: Result) -> str:
+def _assumed(one: Trial, reported: Result) -> str:
     assumed = one.assumptions
-    market = f"recording {one.recording}" if one.recording else f"a market made by seed {told.seed}"
+    market = (
+        f"recording {one.recording}" if one.recording else f"a market made by seed {reported.seed}"
+    )
     fees = "; ".join(
         f"fees at {venue}: {it.maker / 10_000:g} % as maker, {it.taker / 10_000:g} % as taker"
         for venue, it in assumed.venue_fees.items()
     )
     texts = [
-        f"{told.events:,} events of {market}.",
+        f"{reported.events:,} events of {market}.",
         f"{assumed.latency_ms} ms there and as many back, up to {assumed.jitter_ms} ms more each.",
         f"{fees.capitalize()}.",
         _FILLING,
@@ -208,14 +214,14 @@ def _assumed(one: Trial, told: Result) -> str:
     return "".join(f"<p>{escape(text)}</p>" for text in texts)
 
 
-def _explained(told: Result) -> str:
+def _explained(reported: Result) -> str:
     groups: dict[str, list[str]] = {}
-    for slot, text in told.explained.items():
+    for slot, text in reported.explained.items():
         groups.setdefault(text, []).append(slot)
     rows = [[", ".join(slots), text] for text, slots in groups.items()]
-    more = f'<p class="quiet">and {len(rows) - _MOST_REASONS} more</p>'
-    shown = _table(["slot", "why"], rows[:_MOST_REASONS], numbers=False)
-    return shown + (more if len(rows) > _MOST_REASONS else "")
+    more = f'<p class="quiet">and {len(rows) - _MAX_REASONS} more</p>'
+    shown = _table(["slot", "why"], rows[:_MAX_REASONS], numbers=False)
+    return shown + (more if len(rows) > _MAX_REASONS else "")
 
 
 def _mark(one: Instrument, fill: Fill) -> Mark:
@@ -251,11 +257,11 @@ def _document(title: str, below: str, panels: Sequence[str]) -> str:
     )
 
 
-def _sharpe(told: Result) -> str:
+def _sharpe(reported: Result) -> str:
     return (
         "too short"
-        if told.sharpe is None
-        else f"{told.sharpe:,.1f} ± {told.sharpe_error or 0:,.1f}"
+        if reported.sharpe is None
+        else f"{reported.sharpe:,.1f} ± {reported.sharpe_error or 0:,.1f}"
     )
 
 

@@ -19,7 +19,7 @@ from backtest.exchange import Exchange, FeeRates, Told
 from backtest.tape import TapeEvent, moment
 from services.bots.core.bot import Bot
 from services.bots.core.holding import Holding, unrealised
-from services.bots.core.requests import LookUp, PermitAsked, Request
+from services.bots.core.requests import LookUp, PermitRequest, Request
 from services.bots.core.risk import RiskLimits
 from services.bots.core.setup import Setup
 from services.bots.core.strategy import SignalEvent, Strategy
@@ -130,7 +130,7 @@ class Backtest:
         exchange: Exchange | None = None,
     ) -> None:
         self._assumptions = assumptions or Assumptions()
-        self._dice = random.Random(self._assumptions.seed)  # noqa: S311
+        self._rng = random.Random(self._assumptions.seed)  # noqa: S311
         self._exchange = exchange or Exchange(
             dict(instruments), self._assumptions.fees, self._assumptions.venue_fees
         )
@@ -179,11 +179,11 @@ class Backtest:
             self._until(now)
             events += 1
             if isinstance(event, SignalEvent):
-                self._ask(self.bot.heard(event, now), now)
+                self._ask(self.bot.received(event, now), now)
                 continue
             if isinstance(event, Funding):
                 self._fund(event, now)
-            self._tell(self._exchange.market(event), now)
+            self._notify(self._exchange.market(event), now)
             seen = self._exchange.shown(event) if isinstance(event, TradingBook) else event
             self._ask(self.bot.market(seen, now), now)
             if self.bot.failure is not None:
@@ -197,7 +197,7 @@ class Backtest:
     # ------------------------------------------------------------------------------------- inside
 
     def _way(self) -> int:
-        return self._assumptions.latency_ms + self._dice.randint(0, self._assumptions.jitter_ms)
+        return self._assumptions.latency_ms + self._rng.randint(0, self._assumptions.jitter_ms)
 
     def _after(self, at_ms: int, then: Callable[[int], list[Request]]) -> None:
         self._count += 1
@@ -211,7 +211,7 @@ class Backtest:
     def _ask(self, requests: list[Request], now_ms: int) -> None:
         self.bot.written()
         for one in requests:
-            if isinstance(one, PermitAsked):
+            if isinstance(one, PermitRequest):
                 self._ask(self.bot.granted(one.permit, now_ms), now_ms)
             else:
                 self._orders += isinstance(one, NewOrder)
@@ -225,13 +225,13 @@ class Backtest:
             self._after(back, partial(self._looked, one.order.order_id, now_ms))
             return []
         if isinstance(one, NewOrder):
-            (receipt, told), kind = self._exchange.place(one, now_ms), PendingRequest.PLACE
+            (receipt, reported), kind = self._exchange.place(one, now_ms), PendingRequest.PLACE
         elif isinstance(one, AmendOrder):
-            (receipt, told), kind = self._exchange.amend(one, now_ms), PendingRequest.AMEND
+            (receipt, reported), kind = self._exchange.amend(one, now_ms), PendingRequest.AMEND
         else:
-            (receipt, told), kind = self._exchange.cancel(one, now_ms), PendingRequest.CANCEL
+            (receipt, reported), kind = self._exchange.cancel(one, now_ms), PendingRequest.CANCEL
         self._after(back, partial(self._answered, one.order_id, kind, receipt))
-        self._tell(told, now_ms)
+        self._notify(reported, now_ms)
         return []
 
     def _answered(
@@ -239,21 +239,21 @@ class Backtest:
     ) -> list[Request]:
         return self.bot.answered(order_id, kind, receipt, now_ms)
 
-    def _looked(self, order_id: str, asked_ms: int, now_ms: int) -> list[Request]:
+    def _looked(self, order_id: str, requested_ms: int, now_ms: int) -> list[Request]:
         report = self._exchange.find(order_id, now_ms)
         if report is None:
-            return self.bot.not_found(order_id, asked_ms=asked_ms, now_ms=now_ms)
-        return self.bot.reported(report, now_ms, read_ms=asked_ms)
+            return self.bot.not_found(order_id, requested_ms=requested_ms, now_ms=now_ms)
+        return self.bot.reported(report, now_ms, read_ms=requested_ms)
 
-    def _tell(self, told: list[Told], now_ms: int) -> None:
-        if not told:
+    def _notify(self, reported: list[Told], now_ms: int) -> None:
+        if not reported:
             return
-        self._fills.extend(one for one in told if isinstance(one, Fill))
-        self._after(now_ms + self._way(), partial(self._heard, told))
+        self._fills.extend(one for one in reported if isinstance(one, Fill))
+        self._after(now_ms + self._way(), partial(self._received, reported))
 
-    def _heard(self, told: list[Told], now_ms: int) -> list[Request]:
+    def _received(self, reported: list[Told], now_ms: int) -> list[Request]:
         found: list[Request] = []
-        for one in told:
+        for one in reported:
             if isinstance(one, Fill):
                 found += self.bot.filled(one, now_ms)
             else:
@@ -316,8 +316,8 @@ class Backtest:
 def _where(error: Exception, now_ms: int) -> str:
     """Return an error with the last line of the strategy that led to it."""
     at = traceback.extract_tb(error.__traceback__)[-1]
-    told = datetime.fromtimestamp(now_ms / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S")
+    reported = datetime.fromtimestamp(now_ms / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S")
     return (
-        f"the strategy failed at {told} of its market: {type(error).__name__}: {error}"
+        f"the strategy failed at {reported} of its market: {type(error).__name__}: {error}"
         f" ({at.filename}, line {at.lineno})"
     )

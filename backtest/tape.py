@@ -45,25 +45,25 @@ class SeededMarket:
 
 def seeded(market: SeededMarket) -> Iterator[MarketEvent]:
     """Make the events of a market, the same ones for the same seed."""
-    dice = random.Random(market.seed)  # noqa: S311
+    rng = random.Random(market.seed)  # noqa: S311
     instrument, tick = market.instrument, market.instrument.tick_size
     mid, clock, trades = market.start_price // tick, float(market.start_ms), 0
     end = market.start_ms + market.seconds * 1000
     rate = market.updates_per_second + market.prints_per_second
     carry = 0.0
     while True:
-        gap = dice.expovariate(rate) * 1000
+        gap = rng.expovariate(rate) * 1000
         clock += gap
         if clock >= end:
             return
         at_ms = int(clock)
         drift = market.drift * _direction(market, clock)
-        if dice.random() < market.prints_per_second / rate:
+        if rng.random() < market.prints_per_second / rate:
             trades += 1
-            buying = dice.random() < 0.5 + max(min(drift / 4, 0.4), -0.4)
+            buying = rng.random() < 0.5 + max(min(drift / 4, 0.4), -0.4)
             edge = (market.spread_ticks + 1) // 2
             price = (mid + edge if buying else mid - edge) * tick
-            size = _size(dice, instrument, market.level_size)
+            size = _size(rng, instrument, market.level_size)
             yield Print(
                 instrument_id=instrument.id,
                 trade_id=str(trades),
@@ -76,8 +76,8 @@ def seeded(market: SeededMarket) -> Iterator[MarketEvent]:
         carry += drift * gap / 1000
         whole = int(carry)
         carry -= whole
-        mid = max(mid + whole + dice.choice((-1, 0, 0, 1)), market.spread_ticks + market.levels)
-        yield _book(dice, market, mid, at_ms)
+        mid = max(mid + whole + rng.choice((-1, 0, 0, 1)), market.spread_ticks + market.levels)
+        yield _book(rng, market, mid, at_ms)
 
 
 def _direction(market: SeededMarket, clock: float) -> int:
@@ -85,15 +85,15 @@ def _direction(market: SeededMarket, clock: float) -> int:
     return -1 if turns % 2 else 1
 
 
-def _size(dice: random.Random, instrument: Instrument, mean: int) -> int:
-    lots = max(int(dice.expovariate(1.0) * mean) // instrument.lot_size, 1)
+def _size(rng: random.Random, instrument: Instrument, mean: int) -> int:
+    lots = max(int(rng.expovariate(1.0) * mean) // instrument.lot_size, 1)
     return lots * instrument.lot_size
 
 
-def _book(dice: random.Random, market: SeededMarket, mid: int, at_ms: int) -> TradingBook:
+def _book(rng: random.Random, market: SeededMarket, mid: int, at_ms: int) -> TradingBook:
     instrument, tick = market.instrument, market.instrument.tick_size
     edge = (market.spread_ticks + 1) // 2
-    sizes = [_size(dice, instrument, market.level_size) for _ in range(2 * market.levels)]
+    sizes = [_size(rng, instrument, market.level_size) for _ in range(2 * market.levels)]
     return TradingBook(
         instrument_id=instrument.id,
         status=BookStatus.FRESH,
@@ -210,7 +210,7 @@ class Recorder:
         for one in instruments:
             self._write(_Line(instrument=_Units.of(one)))
 
-    def tell(self, event: TapeEvent) -> None:
+    def notify(self, event: TapeEvent) -> None:
         """Write an event, if a recording has its kind."""
         line = _line(event)
         if line is not None:
@@ -226,7 +226,7 @@ def record(path: Path, events: Iterable[TapeEvent], instruments: Iterable[Instru
     with path.open("wb") as lines:
         recorder = Recorder(lines, instruments)
         for event in events:
-            recorder.tell(event)
+            recorder.notify(event)
     return recorder.count
 
 

@@ -57,16 +57,16 @@ async def _measure(arguments: argparse.Namespace, console: Console) -> list[Line
                 whole=arguments.whole,
                 reads=arguments.reads,
             ):
-                wanted = _times(setup, arguments.rounds)
+                desired = _times(setup, arguments.rounds)
 
-                def progress(done: int, setup: Setup = setup, wanted: int = wanted) -> None:
-                    status.update(f"{setup}: {done} of {wanted} rounds")
+                def progress(done: int, setup: Setup = setup, desired: int = desired) -> None:
+                    status.update(f"{setup}: {done} of {desired} rounds")
 
                 found: Sequence[Line]
                 if setup.reads:
-                    found = await match.play_beside(setup, wanted, progress)
+                    found = await match.play_beside(setup, desired, progress)
                 else:
-                    found = [await match.play(setup, wanted, progress)]
+                    found = [await match.play(setup, desired, progress)]
                 lines += found
                 # Said at once: a run that is stopped has told what it knew.
                 for each in found:
@@ -96,7 +96,7 @@ def main(arguments: Sequence[str]) -> int:
         parser.error(f"--base {given.base}: {error}")
     watch = Watch()
     try:
-        with awake(wanted=given.awake):
+        with awake(desired=given.awake):
             lines = asyncio.run(_measure(given, console))
     except (BenchError, PrepareError, StartError, StateError, SupervisionError) as error:
         sys.stderr.write(f"bench: {error}\n")

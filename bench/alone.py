@@ -21,7 +21,7 @@ from launcher.state import ROOT
 from tradingtools.storage.postgres.migrate import migrate
 
 _START_SECONDS = 120.0
-_LOOK_SECONDS = 0.05
+_POLL_SECONDS = 0.05
 _STOP_SECONDS = 20.0
 
 
@@ -96,7 +96,7 @@ async def process(name: str, at: Stores, settings: Mapping[str, str]) -> AsyncIt
                     log.seek(0)
                     said = log.read()[-800:].decode(errors="replace")
                     raise BenchError(f"{name} does not come up; it said: {said}")
-                await asyncio.sleep(_LOOK_SECONDS)
+                await asyncio.sleep(_POLL_SECONDS)
             yield Process(target=target, handle=psutil.Process(child.pid))
         finally:
             if child.returncode is None:

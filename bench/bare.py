@@ -28,7 +28,7 @@ _END_SECONDS = 30.0
 
 
 @asynccontextmanager
-async def beside(url: str, tell: Callable[[Sequence[Taken]], None]) -> AsyncIterator[None]:
+async def beside(url: str, notify: Callable[[Sequence[Taken]], None]) -> AsyncIterator[None]:
     """Commit on a database of the caller's own while the block lasts.
 
     Args:
@@ -43,7 +43,7 @@ async def beside(url: str, tell: Callable[[Sequence[Taken]], None]) -> AsyncIter
         yield
         async with asyncio.timeout(_END_SECONDS):
             output, _ = await process.communicate(b"")
-        tell([Taken(began_ns, ms) for began_ns, ms in json.loads(output)])
+        notify([Taken(started_ns, ms) for started_ns, ms in json.loads(output)])
     finally:
         if process.returncode is None:
             process.kill()
@@ -55,9 +55,9 @@ def _commit(url: str, ended: threading.Event) -> list[tuple[int, float]]:
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute("create table if not exists bare_commit (row text)")
         while not ended.wait(_PAUSE_SECONDS):
-            began = time.monotonic_ns()
+            started = time.monotonic_ns()
             connection.execute("insert into bare_commit values (%s)", [_ROW], prepare=True)
-            taken.append((began, (time.monotonic_ns() - began) / 1e6))
+            taken.append((started, (time.monotonic_ns() - started) / 1e6))
     return taken
 
 

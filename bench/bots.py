@@ -26,7 +26,7 @@ from psycopg.types.json import Jsonb
 from bench.core.figures import Spread, spread
 from launcher import temporary
 from services.bots.core.permit import Permit
-from services.bots.core.requests import PermitAsked
+from services.bots.core.requests import PermitRequest
 from services.bots.engine import Engine, Terms
 from services.bots.leases.store import Leases
 from services.bots.store import Row, Store, WalletLease
@@ -36,7 +36,7 @@ from tradingtools.domain.book import BookStatus
 from tradingtools.domain.instrument import Instrument, InstrumentKind
 from tradingtools.storage.postgres.migrate import migrate
 from tradingtools.storage.postgres.pool import Pool, open_pool
-from tradingtools.tasks import alongside
+from tradingtools.tasks import run_in_background
 from tradingtools.venues.okx import requests, signing
 from tradingtools.venues.okx.venue_clock import timestamp
 from tradingtools.venues.ports import Meaning, Side
@@ -108,26 +108,26 @@ class Exchange:
     def capabilities(self) -> TradingCapabilities:
         return _ABLE
 
-    def recognise(self, _order: NewOrder) -> str:
+    def register_order(self, _order: NewOrder) -> str:
         return ""
 
-    def _leave(self, asked: requests.RestRequest) -> Receipt:
+    def _leave(self, requested: requests.RestRequest) -> Receipt:
         at = timestamp(clock.now_ms())
         text = signing.prehash(
-            timestamp=at, method=asked.method, path=asked.path, body=asked.body.decode()
+            timestamp=at, method=requested.method, path=requested.path, body=requested.body.decode()
         )
-        self.writer.write(hmac.digest(b"secret", text.encode(), "sha256") + asked.body)
+        self.writer.write(hmac.digest(b"secret", text.encode(), "sha256") + requested.body)
         self.first_ns = self.first_ns or time.perf_counter_ns()
         self.sent += 1
         return Receipt(meaning=Meaning.ACCEPTED)
 
-    def _told(self, report: OrderReport) -> None:
+    def _reported(self, report: OrderReport) -> None:
         self.orders[report.order_id] = report
         self.events_.put_nowait(report)
 
     async def place(self, order: NewOrder) -> Receipt:
         found = self._leave(requests.place([order], _TERMS, not_after_ms=order.not_after_ms))
-        self._told(
+        self._reported(
             OrderReport(
                 order_id=order.order_id, venue_order_id=f"v{order.order_id}",
                 instrument_id=_SWAP.id, side=order.side, status=OrderStatus.OPEN,
@@ -141,12 +141,12 @@ class Exchange:
         before = self.orders[change.order_id]
         price = before.price if change.price is None else change.price
         size = before.size if change.size is None else change.size
-        self._told(replace(before, price=price, size=size, request_id=change.request_id))
+        self._reported(replace(before, price=price, size=size, request_id=change.request_id))
         return found
 
     async def cancel(self, order: CancelOrder) -> Receipt:
         found = self._leave(requests.cancel([order]))
-        self._told(replace(self.orders.pop(order.order_id), status=OrderStatus.CANCELLED))
+        self._reported(replace(self.orders.pop(order.order_id), status=OrderStatus.CANCELLED))
         return found
 
     async def open_orders(self) -> Sequence[OrderReport]:
@@ -176,7 +176,7 @@ class Instruments:
     async def find(self, _symbols: Sequence[str]) -> Sequence[Instrument]:
         return [_SWAP]
 
-    def recall(self, _instruments: Iterable[Instrument]) -> None:
+    def restore(self, _instruments: Iterable[Instrument]) -> None:
         """Do nothing: the one instrument is known."""
 
 
@@ -239,7 +239,7 @@ async def running(pool: Pool, wallets: int, bots: int) -> AsyncIterator[Running]
     host, port = sink.sockets[0].getsockname()[:2]
     exchanges: dict[str, Exchange] = {}
 
-    class BareWay:
+    class BareConnector:
         """To an exchange of its own for each wallet."""
 
         @asynccontextmanager
@@ -259,7 +259,10 @@ async def running(pool: Pool, wallets: int, bots: int) -> AsyncIterator[Running]
         name="bench", venues=("okx",), capacity=wallets * bots, version="bench",
         lease_ms=_LEASE_MS, poll_ms=500, write_ms=200,
     )  # fmt: skip
-    async with sink, alongside(Engine(store, leases, {"okx": BareWay()}, terms).keep()):
+    async with (
+        sink,
+        run_in_background(Engine(store, leases, {"okx": BareConnector()}, terms).keep()),
+    ):
         found = Running(store, leases, exchanges)
         async with asyncio.timeout(60):
             while len(exchanges) < wallets:  # noqa: ASYNC110 - nobody is told of it
@@ -286,18 +289,18 @@ async def path(one: Exchange, updates: int) -> tuple[Spread, Spread]:
             price = seen.bids[0][0]
             asyncio.create_task(one.place(_order(price)))  # noqa: RUF006 - as the engine sends
 
-    async with alongside(follow()):
+    async with run_in_background(follow()):
         for number in range(updates + _WARM_UP):
             for to, taken in ((one.books, with_bot), (queue, bare)):
                 one.first_ns = 0
-                began = time.perf_counter_ns()
+                started = time.perf_counter_ns()
                 to.put_nowait(one.next_book() if to is one.books else book(number))
                 # A book that changes no quote is followed by another one.
-                end = began + 500_000_000
+                end = started + 500_000_000
                 while not one.first_ns and time.perf_counter_ns() < end:  # noqa: ASYNC110
                     await asyncio.sleep(0)
                 if number >= _WARM_UP and one.first_ns:
-                    taken.append((one.first_ns - began) / 1e6)
+                    taken.append((one.first_ns - started) / 1e6)
                 await asyncio.sleep(0.02)
     return spread(with_bot), spread(bare)
 
@@ -321,14 +324,14 @@ async def permits(found: Running, pool: Pool, times: int) -> tuple[Spread, Sprea
             first=10**6 + number, last=10**6 + number, worst_price=1, size=1,
             expires_ms=lease.until_ms,
         )  # fmt: skip
-        began = time.perf_counter_ns()
-        await found.store.permit(lease, "default", PermitAsked(given))
+        started = time.perf_counter_ns()
+        await found.store.permit(lease, "default", PermitRequest(given))
         done = time.perf_counter_ns()
         async with pool.connection() as connection:
             await connection.execute("insert into bare_commit values (%s)", (number,))
         after = time.perf_counter_ns()
         if number >= _WARM_UP:
-            renewed.append((done - began) / 1e6)
+            renewed.append((done - started) / 1e6)
             bare.append((after - done) / 1e6)
     return spread(renewed), spread(bare)
 
@@ -336,12 +339,12 @@ async def permits(found: Running, pool: Pool, times: int) -> tuple[Spread, Sprea
 async def cores(found: Running, seconds: int) -> tuple[float, int]:
     """Return the part of a core that all bots take at a book a second each, and requests sent."""
     before = sum(one.sent for one in found.exchanges.values())
-    began, used = time.perf_counter(), time.process_time()
+    started, used = time.perf_counter(), time.process_time()
     for number in range(seconds):
         for one in found.exchanges.values():
             one.books.put_nowait(one.next_book())
-        await asyncio.sleep(max(began + number + 1 - time.perf_counter(), 0))
-    taken = (time.process_time() - used) / (time.perf_counter() - began)
+        await asyncio.sleep(max(started + number + 1 - time.perf_counter(), 0))
+    taken = (time.process_time() - used) / (time.perf_counter() - started)
     return taken, sum(one.sent for one in found.exchanges.values()) - before
 
 
@@ -362,7 +365,7 @@ async def measure(given: argparse.Namespace) -> tuple[str, bool]:
         ):
             part, sent = await cores(found, given.seconds)
     first, second = bot.p50 / nothing.p50, permit.p50 / commit.p50
-    told = (
+    reported = (
         f"book to first byte  {bot.p50:6.3f} ms p50, with nothing in it {nothing.p50:6.3f}:"
         f" {first:.1f} times (goal {PATH_GOAL:.0f}), p99 {bot.p99:.3f} and {nothing.p99:.3f}\n"
         f"a permit            {permit.p50:6.3f} ms p50, a bare commit {commit.p50:6.3f}:"
@@ -370,7 +373,7 @@ async def measure(given: argparse.Namespace) -> tuple[str, bool]:
         f"{each * given.wallets} bots at a book a second each: {part:.2f} of a core"
         f" (goal 1), {sent / given.seconds:.0f} requests a second\n"
     )
-    return told, first <= PATH_GOAL and second <= PERMIT_GOAL and part <= 1
+    return reported, first <= PATH_GOAL and second <= PERMIT_GOAL and part <= 1
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -383,8 +386,8 @@ def main(arguments: Sequence[str]) -> int:
     given = parser.parse_args(arguments)
     if not 1 <= given.wallets <= given.bots:
         parser.error("--wallets: 1 to --bots")
-    told, met = asyncio.run(measure(given))
-    sys.stdout.write(told)
+    reported, met = asyncio.run(measure(given))
+    sys.stdout.write(reported)
     return 0 if met else 1
 
 

@@ -68,7 +68,7 @@ async def _claims(
     taken: list[float] = []
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline or len(taken) < _WARM_UP + _FEWEST:
-        began = time.perf_counter()
+        started = time.perf_counter()
         now_ns = time.time_ns()
         payload = claim_payload(
             orders, control_seq=1, traceparent="", received_ns=now_ns, routed_ns=now_ns
@@ -78,7 +78,7 @@ async def _claims(
                 record_key=next(records), payload=payload, order_count=len(orders)
             )
             await journal.insert_claim(connection, owned, claim)
-        taken.append((time.perf_counter() - began) * 1000)
+        taken.append((time.perf_counter() - started) * 1000)
     return taken[_WARM_UP:]
 
 

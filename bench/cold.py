@@ -29,7 +29,7 @@ _ROUNDS = 40
 _GOAL_MS = 3.0
 _NOISE = 100
 _POST_SECONDS = 20.0
-_KEPT_SECONDS = 60.0
+_RETENTION_SECONDS = 60.0
 _WATCH_NOTHING = {"TT_BOOKFEED_WATCH_TRADED": "0", "TT_BOOKFEED_WATCH_LEADERS": "0"}
 _NO_CATALOGUE = {"TT_BOOKFEED_CATALOGUE_STANDS_MS": "100"}
 _CHOOSY = "0x" + "c" * 40
@@ -50,7 +50,7 @@ async def measure(factor: float, say: Callable[[str], None]) -> list[Figure]:
     for name, more in (("catalogue", {}), ("no catalogue", _NO_CATALOGUE)):
         async with scene([1], say, {**_WATCH_NOTHING, **more}, rest_ms=_REST_MS) as here:
             await _choosy(here)
-            await _kept(Path(here.engine.prepared.environ["TT_BOOKFEED_CATALOGUE_FILE"]))
+            await _retained(Path(here.engine.prepared.environ["TT_BOOKFEED_CATALOGUE_FILE"]))
             say(f"{name}: known, cold, and cold with a spread wanted, {rounds} rounds")
             figures += await _turns(here, name, rounds)
     return figures
@@ -67,8 +67,8 @@ async def _turns(here: Scene, name: str, rounds: int) -> list[Figure]:
             asset = here.asset if kind == "known" else next(unwatched)
             leader = _CHOOSY if kind.endswith("wanted") else here.leader(1)
             frame = feed.frame(leader, asset)
-            began, came = await here.burst([frame], 1)
-            taken[kind].append((came[-1] - began) / 1e6)
+            started, came = await here.burst([frame], 1)
+            taken[kind].append((came[-1] - started) / 1e6)
             sent[kind].append(feed.transaction(frame))
             await here.quiet()
     here.idle()
@@ -123,12 +123,12 @@ async def _choosy(here: Scene) -> None:
     await here.quiet()
 
 
-async def _kept(path: Path) -> None:
+async def _retained(path: Path) -> None:
     """Until the engine has read the list of markets to its end. Raises BenchError."""
-    deadline = time.monotonic() + _KEPT_SECONDS
+    deadline = time.monotonic() + _RETENTION_SECONDS
     while not await asyncio.to_thread(path.exists):
         if time.monotonic() > deadline:
-            raise BenchError(f"no list of markets after {_KEPT_SECONDS:.0f} s")
+            raise BenchError(f"no list of markets after {_RETENTION_SECONDS:.0f} s")
         await asyncio.sleep(0.05)
 
 

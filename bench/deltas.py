@@ -111,8 +111,8 @@ class _Venue:
 
     async def play(self, seconds: float, a_second: int) -> int:
         """Move the books; how many deltas that were, two to a message."""
-        began, first = time.monotonic(), len(self.sent_ns)
-        while (gone := time.monotonic() - began) < seconds:
+        started, first = time.monotonic(), len(self.sent_ns)
+        while (gone := time.monotonic() - started) < seconds:
             for _ in range(int(gone * a_second / 2) - (len(self.sent_ns) - first)):
                 frame = self._rng.choice(self.markets).move(len(self.sent_ns), self._rng).decode()
                 self.sent_ns.append(time.monotonic_ns())
@@ -202,9 +202,9 @@ async def measure(factor: float, say: Callable[[str], None]) -> list[Figure]:
                     await venue.play(_WARM_SECONDS * factor, _A_SECOND)
                     marks.delays_ms.clear()
                     marks.doubted = 0
-                    used, began = bookfeed.cpu_seconds, time.monotonic()
+                    used, started = bookfeed.cpu_seconds, time.monotonic()
                     deltas = await venue.play(_SECONDS * factor, _A_SECOND)
-                    seconds = time.monotonic() - began
+                    seconds = time.monotonic() - started
                     used = bookfeed.cpu_seconds - used
                 finally:
                     reading.cancel()

@@ -67,17 +67,17 @@ class Processes:
     @contextmanager
     def running(self, name: str) -> Iterator[psutil.Process]:
         """A process, until the block ends."""
-        begun = subprocess.Popen(  # noqa: S603 - our own
+        started = subprocess.Popen(  # noqa: S603 - our own
             [sys.executable, "-m", f"services.{name}"],
             env=self._environment,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
         try:
-            yield psutil.Process(begun.pid)
+            yield psutil.Process(started.pid)
         finally:
-            begun.terminate()
-            begun.wait()
+            started.terminate()
+            started.wait()
 
     @asynccontextmanager
     async def channel(self, name: str, token: str) -> AsyncIterator[grpc.aio.Channel]:
@@ -94,10 +94,10 @@ async def write(
     """Write rows evenly; note when each was committed. Returns how many there were."""
     count = 0
     async with await AsyncConnection.connect(database, autocommit=True) as connection:
-        begun = time.monotonic()
-        while (past := time.monotonic() - begun) < seconds:
-            wanted = int(past * orders_a_second * _ROWS_OF_AN_ORDER)
-            while count < wanted:
+        started = time.monotonic()
+        while (past := time.monotonic() - started) < seconds:
+            desired = int(past * orders_a_second * _ROWS_OF_AN_ORDER)
+            while count < desired:
                 cursors = [str(count + place) for place in range(_ROWS_OF_AN_ORDER)]
                 async with connection.transaction(), connection.cursor() as cursor:
                     await cursor.executemany(
@@ -223,11 +223,11 @@ async def hooks(processes: Processes, database: str, endpoints: int, events: int
                 await stub.CreateWebhookEndpoint(request)
             memory, before = process.memory_info().rss, process.cpu_times()
             own = psutil.Process().cpu_times()
-            begun = time.monotonic()
+            started = time.monotonic()
             rate = max(events // 10 // _ROWS_OF_AN_ORDER, 1)
             count = await write(database, rate, 10, {})
             await _until(lambda: to.received >= count * good)
-            past = time.monotonic() - begun
+            past = time.monotonic() - started
             _say(
                 f"webhooks: {to.received} deliveries to {good} endpoints beside {bad} bad ones in"
                 f" {past:.1f} s, {to.received / past:.0f} a second;"
@@ -237,18 +237,18 @@ async def hooks(processes: Processes, database: str, endpoints: int, events: int
             )
 
 
-async def _measure(database: str, asked: argparse.Namespace) -> None:
+async def _measure(database: str, requested: argparse.Namespace) -> None:
     processes = Processes(database)
-    await lag(processes, database, asked.orders, asked.seconds)
-    if asked.endpoints:
-        await hooks(processes, database, asked.endpoints, asked.events, asked.bad)
+    await lag(processes, database, requested.orders, requested.seconds)
+    if requested.endpoints:
+        await hooks(processes, database, requested.endpoints, requested.events, requested.bad)
 
 
-def _copies(asked: argparse.Namespace) -> None:
+def _copies(requested: argparse.Namespace) -> None:
     console = Console(highlight=False, width=_WIDTH)
     watch = Watch()
     figures = asyncio.run(
-        followed.measure(asked.followers, asked.seconds, asked.turns, console.print)
+        followed.measure(requested.followers, requested.seconds, requested.turns, console.print)
     )
     console.print(report.sheet("copies, and the log behind them", figures))
     console.print(watch.said())
@@ -264,14 +264,14 @@ def main() -> None:
     parser.add_argument("--bad", type=int, default=10, help="of the endpoints")
     parser.add_argument("--followers", type=int, default=100, help="of the copies; 0: none")
     parser.add_argument("--turns", type=int, default=10, help="of copies without the log, and with")
-    asked = parser.parse_args()
+    requested = parser.parse_args()
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
-    if asked.followers:
-        _copies(asked)
+    if requested.followers:
+        _copies(requested)
     with temporary.temporary_postgres() as server:
         database = temporary.create_database(server)
         migrate(database)
-        asyncio.run(_measure(database, asked))
+        asyncio.run(_measure(database, requested))
 
 
 if __name__ == "__main__":

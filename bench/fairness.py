@@ -87,9 +87,9 @@ async def _exits(
 
     async def act(crowd: Sequence[bytes]) -> int:
         await here.feed.send(crowd)
-        began = time.monotonic_ns()
+        started = time.monotonic_ns()
         await stop.fall()
-        return began
+        return started
 
     return await _turns(here, followers, rounds, prepare, act)
 
@@ -110,8 +110,8 @@ async def _turns(
             orders = 1 + followers * crowded
             arrivals.expect(orders)
             crowd = [feed.frame(here.leader(followers), here.asset)] if crowded else []
-            began = await act(crowd)
+            started = await act(crowd)
             await here.arrived(orders, _POSTS_SECONDS)
             if number >= 0:
-                taken[crowded].append((arrivals.watched_ns - began) / 1e6)
+                taken[crowded].append((arrivals.watched_ns - started) / 1e6)
     return taken[False], taken[True]

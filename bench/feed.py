@@ -87,7 +87,7 @@ class Feed:
 
     async def send(self, frames: Sequence[bytes]) -> int:
         """Send frames to everybody; the monotonic nanoseconds at which the first left."""
-        began = time.monotonic_ns()
+        started = time.monotonic_ns()
         for each in frames:
             text = each.decode()
             for reader in tuple(self._readers):
@@ -95,7 +95,7 @@ class Feed:
                     await reader.send(text)
                 except ConnectionClosed:
                     self._readers.discard(reader)
-        return began
+        return started
 
     async def make_noise(self, asset: Asset) -> None:
         """Other wallets' frames at the present rate, for ever."""

@@ -53,15 +53,15 @@ async def measure(factor: float, say: Callable[[str], None]) -> list[Figure]:
                 alone.process("ingest", stores, settings) as ingest,
                 transport.channel(ingest.target) as channel,
             ):
-                told = _Told(rpc.IngestServiceStub(channel))
-                reading = asyncio.create_task(told.read())
+                reported = _ReportedTrades(rpc.IngestServiceStub(channel))
+                reading = asyncio.create_task(reported.read())
                 try:
                     await source.connected(_SOCKETS, _SEEN_SECONDS)
-                    await _flood(source, asset, told, _WARM_UP)
+                    await _flood(source, asset, reported, _WARM_UP)
                     say(f"{chunks * _CHUNK} frames to each of {source.readers} sockets")
-                    used, began = ingest.cpu_seconds, time.monotonic()
-                    frames = await _flood(source, asset, told, chunks)
-                    seconds = time.monotonic() - began
+                    used, started = ingest.cpu_seconds, time.monotonic()
+                    frames = await _flood(source, asset, reported, chunks)
+                    seconds = time.monotonic() - started
                     used = ingest.cpu_seconds - used
                 finally:
                     reading.cancel()
@@ -82,11 +82,11 @@ async def measure(factor: float, say: Callable[[str], None]) -> list[Figure]:
 def _follow(database_url: str) -> None:
     with psycopg.connect(database_url) as connection:
         for number in range(_LEADERS):
-            wanted = {"leader": f"0x{number + 1:040x}", "followers": 1}
-            connection.execute(SQL["followers"], wanted)
+            desired = {"leader": f"0x{number + 1:040x}", "followers": 1}
+            connection.execute(SQL["followers"], desired)
 
 
-class _Told:
+class _ReportedTrades:
     """The transactions that ingest has told of."""
 
     def __init__(self, stub: Any) -> None:
@@ -111,7 +111,7 @@ class _Told:
             raise BenchError(f"a trade was not told in {_SEEN_SECONDS:.0f} s") from None
 
 
-async def _flood(source: Feed, asset: Asset, told: _Told, chunks: int) -> int:
+async def _flood(source: Feed, asset: Asset, reported: _ReportedTrades, chunks: int) -> int:
     """Write chunks to every socket as they are read; how many frames that were."""
     strangers = b"".join(
         text_frame(feed.frame("0x" + secrets.token_hex(20), asset)) for _ in range(_CHUNK - 1)
@@ -126,7 +126,7 @@ async def _flood(source: Feed, asset: Asset, told: _Told, chunks: int) -> int:
             await _room(socket)
             socket.write(strangers + text_frame(frame))
     for leader_tx in last.values():
-        await told.until(leader_tx)
+        await reported.until(leader_tx)
     return chunks * _CHUNK * len(sockets)
 
 

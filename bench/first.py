@@ -76,9 +76,9 @@ async def _buys(here: Scene, seconds: float) -> list[float]:
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         here.side.arrivals.expect(1)
-        began = await here.feed.send([feed.frame(here.leader(1), here.asset)])
+        started = await here.feed.send([feed.frame(here.leader(1), here.asset)])
         came = await here.arrived(1, _POST_SECONDS)
-        taken.append((came[-1] - began) / 1e6)
+        taken.append((came[-1] - started) / 1e6)
         await asyncio.sleep(_PAUSE_SECONDS)
     return taken
 

@@ -75,11 +75,11 @@ async def _steady(here: Scene, followers: int, seconds: int) -> list[Figure]:
     came: dict[int, int] = {}
     async with _followed(here, came):
         before = {name: _spent(process) for name, process in watched.items()}
-        began = time.monotonic()
+        started = time.monotonic()
         for number in range(seconds):
-            await asyncio.sleep(max(0.0, began + number - time.monotonic()))
+            await asyncio.sleep(max(0.0, started + number - time.monotonic()))
             await _burst(here, followers)
-        past = time.monotonic() - began
+        past = time.monotonic() - started
         await here.quiet()
         await _caught_up(here)
         shares = {name: (_spent(p) - before[name]) / past for name, p in watched.items()}
@@ -143,9 +143,9 @@ async def _burst(here: Scene, followers: int) -> float:
     """Milliseconds from one trade's frame to the last follower's POST. Raises BenchError."""
     await here.quiet()
     here.side.arrivals.expect(followers)
-    began = await here.feed.send([feed.frame(here.leader(followers), here.asset)])
+    started = await here.feed.send([feed.frame(here.leader(followers), here.asset)])
     came = await here.arrived(followers, _POST_SECONDS)
-    return (came[-1] - began) / 1e6
+    return (came[-1] - started) / 1e6
 
 
 @contextmanager

@@ -49,7 +49,7 @@ class Arrivals:
     """When the POSTs of the burst under way came."""
 
     def __init__(self) -> None:
-        self._wanted = 0
+        self._desired = 0
         self._of = Contestant.SYSTEM
         self._came: list[int] = []
         self._all = asyncio.Event()
@@ -62,7 +62,7 @@ class Arrivals:
 
     def expect(self, count: int, of: Contestant = Contestant.SYSTEM) -> None:
         """Begin a burst of ``count`` POSTs of one contestant."""
-        self._wanted, self._of, self._came = count, of, []
+        self._desired, self._of, self._came = count, of, []
         self._all.clear()
 
     async def complete(self, seconds: float) -> list[int]:
@@ -80,11 +80,11 @@ class Arrivals:
         """One POST has come."""
         if follower and follower == self.watched:
             self.watched_ns = at_ns
-        if of is not self._of or len(self._came) >= self._wanted:
+        if of is not self._of or len(self._came) >= self._desired:
             self.strays += 1
             return
         self._came.append(at_ns)
-        if len(self._came) == self._wanted:
+        if len(self._came) == self._desired:
             self._all.set()
 
 

@@ -40,7 +40,7 @@ from tradingtools.v1 import confirm_service_pb2_grpc as confirm_rpc
 
 _SQL = load_queries(Path(__file__).parent / "queries.sql")
 _TO_A_LOT = 5
-_MOST_LOTS = 150
+_MAX_LOTS = 150
 """Of one asset: their stops lie between 0.40 and 0.10."""
 _TICK_SECONDS = 0.002
 _START_SECONDS = 120.0
@@ -50,7 +50,7 @@ _GOAL_MS = 10.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
+class RunParameters:
     """The measures of a run."""
 
     triggers: int
@@ -68,7 +68,7 @@ class Asked:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Found:
+class RunResult:
     """The result of a run."""
 
     exits: Divided
@@ -101,7 +101,7 @@ class Loaded:
 
 
 @asynccontextmanager
-async def loaded(asked: Asked, market: Market) -> AsyncIterator[Loaded]:
+async def loaded(requested: RunParameters, market: Market) -> AsyncIterator[Loaded]:
     """A guard that has loaded the triggers."""
 
     def register(server: Any) -> None:
@@ -113,11 +113,11 @@ async def loaded(asked: Asked, market: Market) -> AsyncIterator[Loaded]:
         redis_url = stack.enter_context(temporary.temporary_valkey())
         directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="tt-bench-")))
         url = temporary.create_database(server_url)
-        await asyncio.to_thread(_fill, url, asked)
+        await asyncio.to_thread(_fill, url, requested)
         async with transport.serving("127.0.0.1:0", [], register) as served:
             listen, here = f"127.0.0.1:{free_port()}", f"127.0.0.1:{served.port}"
             log = directory / "guard.log"
-            began = time.monotonic()
+            started = time.monotonic()
             with log.open("wb") as output:
                 process = await asyncio.create_subprocess_exec(
                     sys.executable, "-m", "services.guard",
@@ -136,12 +136,12 @@ async def loaded(asked: Asked, market: Market) -> AsyncIterator[Loaded]:
                 )  # fmt: skip
             try:
                 async with asyncio.timeout(_START_SECONDS):
-                    await market.asked.wait()
+                    await market.requested.wait()
                 yield Loaded(
                     pid=process.pid,
                     listen=listen,
                     database_url=url,
-                    start_seconds=time.monotonic() - began,
+                    start_seconds=time.monotonic() - started,
                 )
             except (BenchError, TimeoutError) as error:
                 raise BenchError(f"{error}; the guard said: {log.read_text()[-800:]}") from error
@@ -151,11 +151,11 @@ async def loaded(asked: Asked, market: Market) -> AsyncIterator[Loaded]:
                 await process.wait()
 
 
-def _fill(url: str, asked: Asked) -> None:
+def _fill(url: str, requested: RunParameters) -> None:
     migrate(url)
     with psycopg.connect(url) as connection:
         for name in ("guarded_lots", "armed_triggers"):
-            connection.execute(_SQL[name], {"assets": asked.assets, "lots": asked.lots})
+            connection.execute(_SQL[name], {"assets": requested.assets, "lots": requested.lots})
         connection.commit()
         connection.autocommit = True
         connection.execute("vacuum analyze lot, trigger")
@@ -163,7 +163,9 @@ def _fill(url: str, asked: Asked) -> None:
         connection.execute("checkpoint")
 
 
-async def _play(asked: Asked, market: Market, seconds: float, late: list[float]) -> float:
+async def _play(
+    requested: RunParameters, market: Market, seconds: float, late: list[float]
+) -> float:
     """Move books and let some dip; how many deltas a second left.
 
     Args:
@@ -172,13 +174,13 @@ async def _play(asked: Asked, market: Market, seconds: float, late: list[float])
         seconds: how long.
         late: takes up by how many milliseconds each turn came too late.
     """
-    began = time.monotonic()
+    started = time.monotonic()
     moved = dipped = 0
-    while (gone := time.monotonic() - began) < seconds or dipped == 0:
-        due = int(gone * asked.deltas) - moved
+    while (gone := time.monotonic() - started) < seconds or dipped == 0:
+        due = int(gone * requested.deltas) - moved
         market.move(due)
         moved += due
-        if int(gone * asked.fires) > dipped:
+        if int(gone * requested.fires) > dipped:
             market.dip()
             dipped += 1
         due_at = time.monotonic() + _TICK_SECONDS
@@ -192,12 +194,12 @@ async def _play(asked: Asked, market: Market, seconds: float, late: list[float])
     return moved / gone
 
 
-async def measure(asked: Asked) -> Found:
+async def measure(requested: RunParameters) -> RunResult:
     """Fill, start, warm up, measure. Raises BenchError."""
-    market = Market(assets=asked.assets, stops=asked.lots)
+    market = Market(assets=requested.assets, stops=requested.lots)
     commits: list[Taken] = []
     late: list[float] = []
-    async with loaded(asked, market) as made:
+    async with loaded(requested, market) as made:
         taken: list[Taken] = []
 
         def came(orders: Mapping[str, int]) -> None:
@@ -205,17 +207,17 @@ async def measure(asked: Asked) -> Found:
 
         async with receiving.beside(made.listen, came):
             async with bare.beside(made.database_url, commits.extend):
-                await _play(asked, market, _WARM_SECONDS, [])
+                await _play(requested, market, _WARM_SECONDS, [])
                 taken.clear()
                 process = psutil.Process(made.pid)
                 before, used = process.memory_info().rss, sum(process.cpu_times()[:2])
-                began_ns = time.monotonic_ns()
-                deltas = await _play(asked, market, asked.seconds, late)
-                gone = (time.monotonic_ns() - began_ns) / 1e9
+                started_ns = time.monotonic_ns()
+                deltas = await _play(requested, market, requested.seconds, late)
+                gone = (time.monotonic_ns() - started_ns) / 1e9
                 cores = (sum(process.cpu_times()[:2]) - used) / gone
                 after = process.memory_info().rss
-            commits = [commit for commit in commits if commit.began_ns >= began_ns]
-            return Found(
+            commits = [commit for commit in commits if commit.started_ns >= started_ns]
+            return RunResult(
                 exits=divide(taken, commits),
                 taken_ms=spread([each.ms for each in taken]),
                 bare_ms=spread([commit.ms for commit in commits]),
@@ -234,15 +236,15 @@ def _beside(exits: Divided) -> str:
         sum(taken.ms > _GOAL_MS for taken in some)
         for some in ((*exits.stalled, *exits.others), exits.stalled)
     )
-    told = (
+    reported = (
         f"of {slow} exits above {_GOAL_MS:.0f} ms {stood} stood in a stall that a bare commit met,"
         f" too (above {STALL_MS:.0f} ms)"
     )
     if not exits.others:
-        return f"{told}, as did all others"
+        return f"{reported}, as did all others"
     ms = spread([taken.ms for taken in exits.others])
     return (
-        f"{told}; the {len(exits.others)} that met none: p50 {ms.p50:.1f}, p90 {ms.p90:.1f},"
+        f"{reported}; the {len(exits.others)} that met none: p50 {ms.p50:.1f}, p90 {ms.p90:.1f},"
         f" p99 {ms.p99:.1f}, max {ms.max:.1f} ms"
     )
 
@@ -258,20 +260,24 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--awake", action="store_true", help="keep the cores from halting")
     given = vars(parser.parse_args(arguments))
     keep_awake = given.pop("awake")
-    asked = Asked(**given)
-    if min(asked.assets, asked.deltas, asked.fires, asked.lots) < 1 or asked.lots > _MOST_LOTS:
-        parser.error(f"--triggers: five to {_TO_A_LOT * _MOST_LOTS} for each asset")
+    requested = RunParameters(**given)
+    if (
+        min(requested.assets, requested.deltas, requested.fires, requested.lots) < 1
+        or requested.lots > _MAX_LOTS
+    ):
+        parser.error(f"--triggers: five to {_TO_A_LOT * _MAX_LOTS} for each asset")
     watch = Watch()
     try:
-        with awake(wanted=keep_awake):
-            found = asyncio.run(measure(asked))
+        with awake(desired=keep_awake):
+            found = asyncio.run(measure(requested))
     except BenchError as error:
         sys.stderr.write(f"bench: {error}\n")
         return 1
     ms, bare_ms, late_ms = found.taken_ms, found.bare_ms, found.late_ms
     count = len(found.exits.stalled) + len(found.exits.others)
     sys.stdout.write(
-        f"{asked.triggers} armed triggers on {asked.assets} assets, {found.deltas:.0f} deltas/s,"
+        f"{requested.triggers} armed triggers on {requested.assets} assets,"
+        f" {found.deltas:.0f} deltas/s,"
         f" {watch.said()}\n"
         f"{count} exits, from delta to committed exit: p50 {ms.p50:.1f}, p90 {ms.p90:.1f},"
         f" p99 {ms.p99:.1f}, max {ms.max:.1f} ms\n"

@@ -20,9 +20,9 @@ def of_trades(database_url: str, transactions: Sequence[str]) -> tuple[Hop, ...]
     decide: frame received to plan made. claim: to the claim's commit. submit: to SUBMITTING's
     commit. send: to the first byte of the POST.
     """
-    wanted = {"transactions": list(transactions)}
+    desired = {"transactions": list(transactions)}
     with psycopg.connect(database_url, autocommit=True) as connection:
-        row = connection.execute(_QUERIES["hops_of"], wanted).fetchone()
+        row = connection.execute(_QUERIES["hops_of"], desired).fetchone()
     if row is None or row[0] is None:
         return ()
     return tuple(Hop(name, value / 1e6) for name, value in zip(_NAMES, row, strict=True))

@@ -34,9 +34,9 @@ def pace_ms() -> float:
     the other half of it, twice as long, and nothing shows as stolen."""
 
     def once() -> float:
-        began = time.thread_time()
+        started = time.thread_time()
         sum(range(_SUMMED))
-        return (time.thread_time() - began) * 1000
+        return (time.thread_time() - started) * 1000
 
     return min(once() for _ in range(5))
 
@@ -66,14 +66,14 @@ class Watch:
 
 
 @contextmanager
-def awake(*, wanted: bool) -> Iterator[None]:
+def awake(*, desired: bool) -> Iterator[None]:
     """Keep each core from halting while the block lasts, with what nobody else wants of it."""
     spin = [sys.executable, "-S", "-c", _SPIN]
     tether = [sys.executable, "-m", "launcher.tether", "--signal", "KILL", "--nice", str(_NICE)]
     tethered = [*tether, "--", *spin]
     spinning = [
         subprocess.Popen(tethered, cwd=ROOT)  # noqa: S603
-        for _ in range((os.cpu_count() or 1) if wanted else 0)
+        for _ in range((os.cpu_count() or 1) if desired else 0)
     ]
     try:
         yield

@@ -127,7 +127,7 @@ class Market(books_rpc.BookfeedServiceServicer):
         self._by_id = {asset.asset_id: asset for asset in self._assets}
         self._reader = Reader(None)
         self._dipped: dict[str, _Asset] = {}
-        self.asked = asyncio.Event()
+        self.requested = asyncio.Event()
         """The guard has loaded its triggers and wants to know the marks."""
 
     @property
@@ -174,7 +174,7 @@ class Market(books_rpc.BookfeedServiceServicer):
     ) -> AsyncIterator[books_pb.StreamMarksResponse]:
         for asset in self._assets:
             self._reader.touch(asset.asset_id)
-        self.asked.set()
+        self.requested.set()
         while True:
             changed = await self._reader.changed(_MARKS_MAX, CHECKPOINT_SECONDS)
             marks = [self._by_id[asset_id].mark() for asset_id in changed]

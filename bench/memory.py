@@ -11,7 +11,7 @@ import psycopg
 
 from bench import guard
 from bench.core.sheet import Figure
-from bench.guard import Asked
+from bench.guard import RunParameters
 from bench.market import Market
 from bench.routing import Router, router
 from bench.scene import Scene, scene
@@ -21,7 +21,7 @@ _FOLLOWERS = 10_000
 _FEW, _MANY = 1_000, 100_000
 """Triggers."""
 _ASSETS = 200
-_LOOK_SECONDS = 0.2
+_POLL_SECONDS = 0.2
 _PATIENCE_SECONDS = 120.0
 
 
@@ -40,11 +40,11 @@ async def measure(factor: float, say: Callable[[str], None]) -> list[Figure]:
 
 async def _followers(factor: float, say: Callable[[str], None]) -> list[Figure]:
     many = max(1_000, int(_FOLLOWERS * factor))
-    async with scene([1], say) as here, router(here) as asked:
+    async with scene([1], say) as here, router(here) as requested:
         before = await asyncio.to_thread(_resident, here)
         say(f"{many} followers of one leader")
         await asyncio.to_thread(multiply, here.engine.database_url, {here.subscription_id: many})
-        await _known(here, asked)
+        await _known(here, requested)
         after = await asyncio.to_thread(_resident, here)
     grown = {name: after[name] - before[name] for name in before}
     under = f"{many} followers of one leader"
@@ -65,16 +65,16 @@ def _resident(here: Scene) -> dict[str, float]:
     }
 
 
-async def _known(here: Scene, asked: Router) -> None:
+async def _known(here: Scene, requested: Router) -> None:
     """Until the router knows the newest follower."""
     async with await psycopg.AsyncConnection.connect(here.engine.database_url) as connection:
         row = await (await connection.execute(SQL["newest_follower"])).fetchone()
     newest = "" if row is None else row[0]
     deadline = time.monotonic() + _PATIENCE_SECONDS
-    while await asked.preview(here.leader(1), newest) is None:
+    while await requested.preview(here.leader(1), newest) is None:
         if time.monotonic() > deadline:
             raise BenchError(f"the router does not know everybody after {_PATIENCE_SECONDS:.0f} s")
-        await asyncio.sleep(_LOOK_SECONDS)
+        await asyncio.sleep(_POLL_SECONDS)
 
 
 async def _triggers(factor: float, say: Callable[[str], None]) -> list[Figure]:
@@ -82,8 +82,8 @@ async def _triggers(factor: float, say: Callable[[str], None]) -> list[Figure]:
     resident = []
     for number in (_FEW, many):
         say(f"a guard with {number} armed triggers")
-        asked = Asked(triggers=number, assets=_ASSETS, deltas=1, fires=1, seconds=0)
-        async with guard.loaded(asked, Market(assets=_ASSETS, stops=asked.lots)) as made:
+        requested = RunParameters(triggers=number, assets=_ASSETS, deltas=1, fires=1, seconds=0)
+        async with guard.loaded(requested, Market(assets=_ASSETS, stops=requested.lots)) as made:
             resident.append(psutil.Process(made.pid).memory_info().rss / 2**20)
     return [
         Figure(

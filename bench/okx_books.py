@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 import msgspec
 
 from tradingtools.venues.okx.instruments import Directory, InstrumentRow, listing
-from tradingtools.venues.okx.market_session import MarketSession, TellMarket
+from tradingtools.venues.okx.market_session import EmitMarketEvent, MarketSession
 
 LEVELS = 400
 UPDATES = 20_000
@@ -61,7 +61,9 @@ def keep(received: list[bytes]) -> int:
     session = MarketSession(directory, [swap.instrument])
     session.begin(0)
     return sum(
-        isinstance(effect, TellMarket) for frame in received for effect in session.receive(frame, 1)
+        isinstance(effect, EmitMarketEvent)
+        for frame in received
+        for effect in session.receive(frame, 1)
     )
 
 
@@ -74,9 +76,9 @@ def seconds(work: Callable[[list[bytes]], int], received: list[bytes]) -> float:
     """Return the least processor time of some rounds."""
     least = float("inf")
     for _ in range(ROUNDS):
-        began = time.process_time()
+        started = time.process_time()
         work(received)
-        least = min(least, time.process_time() - began)
+        least = min(least, time.process_time() - started)
     return least
 
 
@@ -85,11 +87,11 @@ def main() -> None:
     received = list(frames())
     bare, kept = seconds(decode, received), seconds(keep, received)
     rate, floor = len(received) / kept, len(received) / bare
-    told = (
+    reported = (
         f"books kept     {rate:>10,.0f} updates/s, {rate / NEEDED:.1f} times what is needed\n"
         f"bare decoding  {floor:>10,.0f} frames/s, {kept / bare:.1f} times as fast"
     )
-    print(told)  # noqa: T201
+    print(reported)  # noqa: T201
 
 
 if __name__ == "__main__":

@@ -44,7 +44,7 @@ _WIDTH = 150
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
+class RunParameters:
     """The measures of a run."""
 
     followers: int
@@ -53,26 +53,28 @@ class Asked:
 
 
 Say = Callable[[str], None]
-PARTS: dict[str, Callable[[Asked, Say], Awaitable[list[Figure]]]] = {
-    "fairness": lambda asked, say: fairness.measure(asked.followers, asked.factor, say),
-    "filter": lambda asked, say: filtering.measure(asked.factor, say),
-    "deltas": lambda asked, say: deltas.measure(asked.factor, say),
-    "claims": lambda asked, say: claiming.measure(asked.factor, say),
-    "memory": lambda asked, say: memory.measure(asked.factor, say),
-    "start": lambda asked, say: starting.measure(asked.followers, say),
-    "scale": lambda asked, say: scaling.measure(asked.factor, say),
-    "cold": lambda asked, say: cold.measure(asked.factor, say),
-    "first": lambda asked, say: first.measure(asked.factor, say),
-    "sign": lambda asked, say: signing.measure(asked.factor, say),
-    "patch": lambda asked, say: changing.measure(asked.factor, say),
+PARTS: dict[str, Callable[[RunParameters, Say], Awaitable[list[Figure]]]] = {
+    "fairness": lambda requested, say: fairness.measure(requested.followers, requested.factor, say),
+    "filter": lambda requested, say: filtering.measure(requested.factor, say),
+    "deltas": lambda requested, say: deltas.measure(requested.factor, say),
+    "claims": lambda requested, say: claiming.measure(requested.factor, say),
+    "memory": lambda requested, say: memory.measure(requested.factor, say),
+    "start": lambda requested, say: starting.measure(requested.followers, say),
+    "scale": lambda requested, say: scaling.measure(requested.factor, say),
+    "cold": lambda requested, say: cold.measure(requested.factor, say),
+    "first": lambda requested, say: first.measure(requested.factor, say),
+    "sign": lambda requested, say: signing.measure(requested.factor, say),
+    "patch": lambda requested, say: changing.measure(requested.factor, say),
 }
 
 
-async def _measure(names: Sequence[str], asked: Asked, console: Console) -> list[Figure]:
+async def _measure(
+    names: Sequence[str], requested: RunParameters, console: Console
+) -> list[Figure]:
     figures: list[Figure] = []
     for name in names:
         watch = Watch()
-        found = await PARTS[name](asked, console.print)
+        found = await PARTS[name](requested, console.print)
         # Shown at once: a run that is stopped has told what it knew.
         console.print(report.sheet(name, found))
         console.print(f"{name}: {watch.said()}")
@@ -92,14 +94,14 @@ def main(arguments: Sequence[str]) -> int:
         parser.error(f"parts: {', '.join(sorted(unknown))}: not one of {', '.join(PARTS)}")
     if not 2 <= given.followers <= 10_000:
         parser.error("--followers: from 2 to 10000")
-    asked = Asked(followers=given.followers, factor=given.rounds)
+    requested = RunParameters(followers=given.followers, factor=given.rounds)
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
     console = Console(highlight=False)
     if not console.is_terminal:
         console = Console(highlight=False, width=_WIDTH)
     watch = Watch()
     try:
-        figures = asyncio.run(_measure(given.parts or list(PARTS), asked, console))
+        figures = asyncio.run(_measure(given.parts or list(PARTS), requested, console))
     except (BenchError, PrepareError, StartError, StateError, SupervisionError) as error:
         sys.stderr.write(f"bench: {error}\n")
         return 1

@@ -167,7 +167,7 @@ async def measure(given: argparse.Namespace) -> str:
             try:
                 await _until(url, "performance", given.subscriptions)
                 process = psutil.Process(running[1].pid)
-                used, began = sum(process.cpu_times()[:2]), time.monotonic()
+                used, started = sum(process.cpu_times()[:2]), time.monotonic()
                 turn = 0
                 for number in range(given.falls):
                     until = time.monotonic() + given.apart
@@ -180,7 +180,7 @@ async def measure(given: argparse.Namespace) -> str:
                         await asyncio.sleep(0.01)
                 each = given.subscriptions // given.assets
                 await _until(url, "performance_action", each * given.falls)
-                cores = (sum(process.cpu_times()[:2]) - used) / (time.monotonic() - began)
+                cores = (sum(process.cpu_times()[:2]) - used) / (time.monotonic() - started)
                 taken = await asyncio.to_thread(_taken, url, fallen)
                 memory = process.memory_info().rss / 2**20
             finally:

@@ -50,21 +50,21 @@ class _Reads:
         """Read until told; returns when what was sent is answered, or is given up."""
         self.tally, self.sent = Tally(), 0
         self.first.clear()
-        began = time.monotonic()
+        started = time.monotonic()
         while not until.is_set() and not self.broken:
-            due = int((time.monotonic() - began) * self.per_second) + 1
+            due = int((time.monotonic() - started) * self.per_second) + 1
             while self.sent < due and self.idle:
                 connection = self.idle.popleft()
                 self.under_way += 1
                 self.quiet.clear()
                 connection.send(
                     self.requests[self.sent % len(self.requests)],
-                    began + self.sent / self.per_second,
+                    started + self.sent / self.per_second,
                 )
                 self.sent += 1
             await asyncio.sleep(_TICK_SECONDS)
-        self.tally.asked = int((time.monotonic() - began) * self.per_second)
-        self.tally.seconds = time.monotonic() - began
+        self.tally.requested = int((time.monotonic() - started) * self.per_second)
+        self.tally.seconds = time.monotonic() - started
         with suppress(TimeoutError):
             async with asyncio.timeout(_LAST_SECONDS):
                 await self.quiet.wait()
@@ -131,9 +131,9 @@ async def _main(url: str, per_second: int, paths: list[str]) -> None:
     while await lines.readline():
         until = asyncio.Event()
         stretch = asyncio.create_task(reads.stretch(until))
-        begun = asyncio.create_task(reads.first.wait())
-        await asyncio.wait([stretch, begun], return_when=asyncio.FIRST_COMPLETED)
-        begun.cancel()
+        started = asyncio.create_task(reads.first.wait())
+        await asyncio.wait([stretch, started], return_when=asyncio.FIRST_COMPLETED)
+        started.cancel()
         _say(b"reading")
         await lines.readline()
         until.set()

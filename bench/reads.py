@@ -45,10 +45,10 @@ class Reader:
     async def beside(self) -> AsyncIterator[None]:
         """Read meanwhile. Raises BenchError: an answer was neither right nor a refusal."""
         # Not before the first answer: a short stretch would be over before anybody reads.
-        await self._told(b"read\n", _BEGIN_SECONDS)
+        await self._reported(b"read\n", _BEGIN_SECONDS)
         before = await asyncio.to_thread(self._spent)
         yield
-        counted = msgspec.json.decode(await self._told(b"rest\n", _END_SECONDS), type=Tally)
+        counted = msgspec.json.decode(await self._reported(b"rest\n", _END_SECONDS), type=Tally)
         after = await asyncio.to_thread(self._spent)
         counted.cpu_seconds = {who: after[who] - before.get(who, 0.0) for who in after}
         if counted.wrong:
@@ -59,7 +59,7 @@ class Reader:
         # Where it is deployed, who reads is another machine.
         return {**_spent(self._engine), "who reads": _seconds(self._process.pid)}
 
-    async def _told(self, line: bytes, seconds: float) -> bytes:
+    async def _reported(self, line: bytes, seconds: float) -> bytes:
         if self._process.stdin is None or self._process.stdout is None:
             raise BenchError("the reads have no input or output")
         self._process.stdin.write(line)

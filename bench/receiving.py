@@ -36,7 +36,7 @@ async def beside(listen: str, came: Came) -> AsyncIterator[None]:
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "bench.receiving", listen, cwd=ROOT, stdout=asyncio.subprocess.PIPE
     )
-    telling = asyncio.ensure_future(_tell(cast(AsyncIterable[bytes], process.stdout), came))
+    telling = asyncio.ensure_future(_notify(cast(AsyncIterable[bytes], process.stdout), came))
     try:
         yield
     finally:
@@ -47,7 +47,7 @@ async def beside(listen: str, came: Came) -> AsyncIterator[None]:
         await asyncio.gather(telling, return_exceptions=True)
 
 
-async def _tell(lines: AsyncIterable[bytes], came: Came) -> None:
+async def _notify(lines: AsyncIterable[bytes], came: Came) -> None:
     async for line in lines:
         came(json.loads(line))
 

@@ -95,13 +95,13 @@ def table(lines: Sequence[Line]) -> Table:
 
 def said(line: Line) -> str:
     """One measured setup in a line."""
-    told = (
+    reported = (
         f"{_name(line.setup)}: last POST p50 {_number(line.system_last.p50)} ms beside the floor's"
         f" {_number(line.floor_last.p50)} ({line.ratio_p50:.2f} times, p99 {line.ratio_p99:.2f})"
     )
     if line.skeleton_last is not None:
-        told += f" and the skeleton's {_number(line.skeleton_last.p50)}"
-    return told
+        reported += f" and the skeleton's {_number(line.skeleton_last.p50)}"
+    return reported
 
 
 def beside_skeleton(lines: Sequence[Line]) -> list[Table]:
@@ -124,24 +124,24 @@ def beside_skeleton(lines: Sequence[Line]) -> list[Table]:
 def beside_reads(lines: Sequence[Line]) -> list[str]:
     """Return what the reads did to the copies of the same setup without them, in words."""
     quiet = {each.setup: each for each in lines if not each.setup.reads}
-    told = []
+    reported = []
     for each in lines:
         before, reads = quiet.get(replace(each.setup, reads=0)), each.reads
         if reads is None or before is None:
             continue
         ratio = each.system_last.p50 / before.system_last.p50
-        told.append(
+        reported.append(
             f"{_name(each.setup)}: {reads.answered:.0f} reads a second were answered; the"
             f" copies' p50 went from {_number(before.system_last.p50)} to"
             f" {_number(each.system_last.p50)} ms ({ratio:.2f} times)"
         )
-        told.append(
-            f"of {reads.asked} reads {reads.right} were answered, {reads.late} of them late,"
+        reported.append(
+            f"of {reads.requested} reads {reads.right} were answered, {reads.late} of them late,"
             f" {reads.limited} refused as too many (429), {reads.unavailable} unavailable (503);"
             " ms of a core for each: "
             + ", ".join(f"{who} {reads.cpu_ms(who):.2f}" for who in reads.cpu_seconds)
         )
-    return told
+    return reported
 
 
 def sheet(name: str, figures: Sequence[Figure]) -> Table:

@@ -88,10 +88,10 @@ class Match:
             wallet = here.leader(setup.followers, contestant)
             frames = [feed.frame(wallet, here.asset) for _ in range(setup.trades)]
             orders = setup.followers * setup.trades
-            began, came = await here.burst(frames, orders, contestant)
+            started, came = await here.burst(frames, orders, contestant)
             if number < 0:
                 continue
-            one = Round((came[0] - began) / 1e6, (came[-1] - began) / 1e6)
+            one = Round((came[0] - started) / 1e6, (came[-1] - started) / 1e6)
             played.rounds[contestant].append(one)
             if contestant is Contestant.SYSTEM:
                 played.transactions += map(feed.transaction, frames)

@@ -81,24 +81,24 @@ async def _measure(point: _Point, trades: int) -> _Found:
         side = await stack.enter_async_context(gateway.serving())
         source = await stack.enter_async_context(feed.serving())
         asset, _ = await asyncio.to_thread(system.tradable, venue.at)
-        wanted = {"leader": _LEADER, "followers": point.followers}
-        await asyncio.to_thread(_subscribe, stores.database_url, wanted)
+        desired = {"leader": _LEADER, "followers": point.followers}
+        await asyncio.to_thread(_subscribe, stores.database_url, desired)
         dividing = await _start(stack, point, stores, venue, source.port, side.port)
         await source.connected(_READERS, _CONNECT_SECONDS)
         for _ in range(_WARM_UP):
             await _burst(source, side, asset, 1, point.followers)
-        used, began = _used(dividing), time.monotonic()
+        used, started = _used(dividing), time.monotonic()
         await _burst(source, side, asset, trades, point.followers)
-        seconds, orders = time.monotonic() - began, trades * point.followers
+        seconds, orders = time.monotonic() - started, trades * point.followers
         return _Found(
             orders_a_second=orders / seconds,
             cpu_ms_an_order=(_used(dividing) - used) * 1000 / orders,
         )
 
 
-def _subscribe(database_url: str, wanted: dict[str, Any]) -> None:
+def _subscribe(database_url: str, desired: dict[str, Any]) -> None:
     with psycopg.connect(database_url) as connection:
-        connection.execute(SQL["followers"], wanted)
+        connection.execute(SQL["followers"], desired)
 
 
 def _used(processes: Sequence[alone.Process]) -> float:

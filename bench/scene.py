@@ -20,7 +20,7 @@ from bench.system import SQL, BenchError, Engine, Venue
 _BURST_SECONDS = 60.0
 _QUIET_SECONDS = 0.25
 """Without a POST for so long, and with nothing under way, what the last burst caused is over."""
-_LOOK_SECONDS = 0.05
+_POLL_SECONDS = 0.05
 _SETTLED_SECONDS = 120.0
 _FIRST_TRIES = 5
 _FIRST_SECONDS = 20.0
@@ -69,8 +69,8 @@ class Scene:
             BenchError: of the POSTs some are missing.
         """
         self.side.arrivals.expect(orders, of)
-        began = await self.feed.send(frames)
-        return began, await self.arrived(orders, _BURST_SECONDS, of)
+        started = await self.feed.send(frames)
+        return started, await self.arrived(orders, _BURST_SECONDS, of)
 
     async def arrived(
         self, orders: int, seconds: float, of: Contestant = Contestant.SYSTEM
@@ -97,7 +97,7 @@ class Scene:
                     row = await (await connection.execute(SQL["settled"])).fetchone()
                     if row is not None and row[0]:
                         return
-                await asyncio.sleep(max(_QUIET_SECONDS - since, _LOOK_SECONDS))
+                await asyncio.sleep(max(_QUIET_SECONDS - since, _POLL_SECONDS))
         raise BenchError(f"orders are still under way after {_SETTLED_SECONDS:.0f} s")
 
     async def _know_everybody(self) -> None:

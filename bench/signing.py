@@ -29,7 +29,7 @@ from services.signer.core.polymarket_account import SAFE, Account
 from services.signer.master_keys import KeyFile, add_key
 from services.signer.store import Added, Store
 from services.signer.vault import Place
-from tradingtools.domain.signing import ClobOrder, OkxRest, Signable, Travel
+from tradingtools.domain.signing import ClobOrder, GetHeaderSecrets, OkxRest, Signable
 from tradingtools.rpc.signer_client import SignerClient
 from tradingtools.storage.postgres import lease
 from tradingtools.storage.postgres.pool import open_pool
@@ -41,12 +41,12 @@ _TOKEN = "e0" * 32
 _SECRET = "chNOOS4KvNXR_Xq4k4c9qsfoKWvnDecLATCRlcBwyKDYnWgO"  # noqa: S105 - a published vector
 _KEY = coincurve.PrivateKey(bytes.fromhex("11" * 32))
 _FUNDER = "0x" + "ab" * 20
-_MOST = 10**12
+_MAX = 10**12
 _ZERO = "0x" + "00" * 32
 _GOALS = {"EIP-712": 1_000.0, "HMAC": 5_000.0}
 _ACCOUNTS = {
-    "okx": ("live", "1", _MOST, None, None),
-    "polymarket": ("live", _FUNDER, _MOST, SAFE, checksummed(address_of(_KEY))),
+    "okx": ("live", "1", _MAX, None, None),
+    "polymarket": ("live", _FUNDER, _MAX, SAFE, checksummed(address_of(_KEY))),
 }
 
 
@@ -98,19 +98,19 @@ def _request(wallet: str) -> Signable:
 def _alone(ask: Callable[[str], Signable], seconds: float) -> float:
     account = Account(
         signature_type=SAFE, funder=bytes.fromhex(_FUNDER[2:]), signer=address_of(_KEY),
-        max_order_micros=_MOST,
+        max_order_micros=_MAX,
     )  # fmt: skip
-    asked = ask("polymarket" if ask is _order else "okx")
+    requested = ask("polymarket" if ask is _order else "okx")
     keys = (
-        PolymarketKeys(account, _KEY, Travel(key="", passphrase=""))
+        PolymarketKeys(account, _KEY, GetHeaderSecrets(key="", passphrase=""))
         if ask is _order
         else OkxKeys(api_key="k", secret=_SECRET, passphrase=_SECRET)
     )
-    count, now_ms, begun = 0, time.time_ns() // 1_000_000, time.perf_counter()
-    while time.perf_counter() - begun < seconds:
-        keys.prepare(asked, now_ms).answer()
+    count, now_ms, started = 0, time.time_ns() // 1_000_000, time.perf_counter()
+    while time.perf_counter() - started < seconds:
+        keys.prepare(requested, now_ms).answer()
         count += 1
-    return count / (time.perf_counter() - begun)
+    return count / (time.perf_counter() - started)
 
 
 async def _whole(
@@ -122,15 +122,15 @@ async def _whole(
     """Return how long each signature took, milliseconds, and how long all of it."""
     wallet = _wallet("polymarket" if ask is _order else "okx")
     taken: list[float] = []
-    begun = time.perf_counter()
+    started = time.perf_counter()
 
     async def load() -> None:
-        while (at := time.perf_counter()) - begun < seconds:
+        while (at := time.perf_counter()) - started < seconds:
             await client.sign(ask(wallet))
             taken.append((time.perf_counter() - at) * 1000)
 
     await asyncio.gather(*(load() for _ in range(under_way)))
-    return taken, time.perf_counter() - begun
+    return taken, time.perf_counter() - started
 
 
 @asynccontextmanager
@@ -156,7 +156,7 @@ def _wallet(exchange: str) -> str:
     return "wal_" + hashlib.sha256(exchange.encode()).hexdigest()[:32]
 
 
-async def _add_wallets(url: str, masters: KeyFile) -> None:
+async def _add_wallets(url: str, master_key_names: KeyFile) -> None:
     """Write a wallet of each exchange, held by the engine."""
     secrets = {
         "okx": {"api_key": "k", "secret": _SECRET, "passphrase": "p"},
@@ -172,7 +172,7 @@ async def _add_wallets(url: str, masters: KeyFile) -> None:
                 tenant="bench", wallet=_wallet(exchange), exchange=exchange, edition=1,
                 facts=vault.facts(environment, account, most, kind, signer),
             )  # fmt: skip
-            key, wrapped = vault.new_data_key(masters, place)
+            key, wrapped = vault.new_data_key(master_key_names, place)
             added = Added(
                 place=place, name=exchange, environment=environment, account=account,
                 permissions="trade", max_order_micros=most, signature_type=kind,

@@ -245,10 +245,10 @@ class _Sender:
     def send(self, _: int, orders: Sequence[pb.Order]) -> None:
         """Send, without waiting for an answer."""
         for order in orders:
-            asked = ("buy", order.order_key, order.body, _TIMEOUT_MS)
-            answer = self._client.begin(*asked)
+            requested = ("buy", order.order_key, order.body, _TIMEOUT_MS)
+            answer = self._client.begin(*requested)
             if answer is None:
-                answer = asyncio.ensure_future(self._client.submit(*asked))
+                answer = asyncio.ensure_future(self._client.submit(*requested))
             self._waiting.add(answer)
             answer.add_done_callback(self._waiting.discard)
 

@@ -25,7 +25,7 @@ _ANSWER_MS = 9_000
 """Less than what the executor waits for."""
 _POSTS_SECONDS = 120.0
 _AWAY_SECONDS = 120.0
-_LOOK_SECONDS = 0.02
+_POLL_SECONDS = 0.02
 
 
 async def measure(followers: int, say: Callable[[str], None]) -> list[Figure]:
@@ -65,19 +65,19 @@ async def _away(here: Scene, name: str, followers: int) -> float:
     await here.feed.send([feed.frame(here.leader(followers), here.asset)])
     await here.arrived(followers, _POSTS_SECONDS)
     pids = await asyncio.to_thread(here.engine.pids)
-    began = time.monotonic()
+    started = time.monotonic()
     os.kill(pids[name], signal.SIGKILL)
-    await _back(here, name, pids[name], began)
-    away = time.monotonic() - began
+    await _back(here, name, pids[name], started)
+    away = time.monotonic() - started
     here.side.answer_ms = 0
     return away
 
 
-async def _back(here: Scene, name: str, killed: int, began: float) -> None:
+async def _back(here: Scene, name: str, killed: int, started: float) -> None:
     address = here.engine.prepared.addresses[name]
-    while time.monotonic() < began + _AWAY_SECONDS:
+    while time.monotonic() < started + _AWAY_SECONDS:
         now = (await asyncio.to_thread(here.engine.pids))[name]
         if now not in (0, killed) and await asyncio.to_thread(serving, address):
             return
-        await asyncio.sleep(_LOOK_SECONDS)
+        await asyncio.sleep(_POLL_SECONDS)
     raise BenchError(f"{name} is not back after {_AWAY_SECONDS:.0f} s")

@@ -22,7 +22,7 @@ _PRICE = "0.5"
 _SHARES = "100"
 _DEEP = "100000"
 _ARMED_SECONDS = 20.0
-_LOOK_SECONDS = 0.05
+_POLL_SECONDS = 0.05
 
 
 class Stop:
@@ -44,7 +44,7 @@ class Stop:
             while made["status"] != "TRIGGER_STATUS_ARMED":
                 if time.monotonic() > deadline:
                     raise BenchError(f"the stop-loss is not armed but {made['status']}")
-                await asyncio.sleep(_LOOK_SECONDS)
+                await asyncio.sleep(_POLL_SECONDS)
                 made = await asyncio.to_thread(self._rest.get_trigger, made["id"])
         except (ApiError, Unreachable) as error:
             raise BenchError(f"arming a stop-loss: {error}") from error

@@ -207,9 +207,9 @@ def _start(stack: ExitStack, environ: Mapping[str, str], postgres: Mapping[str, 
     }
     started = {}
     for name, step in steps.items():
-        began = time.monotonic()
+        start_s = time.monotonic()
         step()
-        started[name] = time.monotonic() - began
+        started[name] = time.monotonic() - start_s
     return Engine(prepared=prepared, supervisor=supervisor, started=started)
 
 
@@ -256,9 +256,9 @@ def multiply(database_url: str, counts: Mapping[str, int]) -> None:
     """Make followers like the one of each subscription, so that there are so many of them."""
     with psycopg.connect(database_url) as connection:
         for identifier, count in counts.items():
-            wanted = {"id": identifier, "count": count}
-            connection.execute(SQL["multiply"], wanted)
-            connection.execute(SQL["multiplied"], wanted)
+            desired = {"id": identifier, "count": count}
+            connection.execute(SQL["multiply"], desired)
+            connection.execute(SQL["multiplied"], desired)
 
 
 def _follower(leader: str) -> CreateSubscriptionRequest:

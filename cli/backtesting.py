@@ -38,13 +38,13 @@ def run(plan: Json, *, report: Path | None, jobs: int) -> Json:
     with bar:
         task = bar.add_task("backtest", total=None if plan.get("vary") else 1)
 
-        def tell(done: int, of: int) -> None:
+        def notify(done: int, of: int) -> None:
             bar.update(task, completed=done, total=of)
 
-        return _answer(arguments, plan, tell)
+        return _answer(arguments, plan, notify)
 
 
-def _answer(arguments: Sequence[str], plan: Json, tell: Told) -> Json:
+def _answer(arguments: Sequence[str], plan: Json, notify: Told) -> Json:
     with subprocess.Popen(  # noqa: S603 - our own program
         [sys.executable, "-m", "backtest", *arguments],
         stdin=subprocess.PIPE,
@@ -56,13 +56,13 @@ def _answer(arguments: Sequence[str], plan: Json, tell: Told) -> Json:
             child.stdin.close()
         answer: Json | None = None
         for line in child.stdout or ():
-            told = json.loads(line)
-            if "progress" in told:
-                tell(told["progress"]["done"], told["progress"]["of"])
-            elif "error" in told:
-                raise Failure(told["error"], Status.USAGE)
+            reported = json.loads(line)
+            if "progress" in reported:
+                notify(reported["progress"]["done"], reported["progress"]["of"])
+            elif "error" in reported:
+                raise Failure(reported["error"], Status.USAGE)
             else:
-                answer = told["answer"]
+                answer = reported["answer"]
     if answer is None:
         raise Failure(
             f"the backtest ended without an answer, status {child.returncode}", Status.INTERNAL

@@ -32,12 +32,12 @@ def run(arguments: Sequence[str | Path], *, database: str = "") -> Json:
         env={**os.environ, **({"TT_DATABASE_URL": database} if database else {})},
     )  # fmt: skip
     try:
-        told: Json = json.loads(done.stdout)
+        reported: Json = json.loads(done.stdout)
     except ValueError:
         raise Failure(
             f"the backup ended without an answer, status {done.returncode}", Status.INTERNAL
         ) from None
-    if "error" in told:
-        raise Failure(told["error"], Status.CONFLICT)
-    answer: Json = told["answer"]
+    if "error" in reported:
+        raise Failure(reported["error"], Status.CONFLICT)
+    answer: Json = reported["answer"]
     return answer

@@ -62,13 +62,13 @@ def command(
             *, output: Format = Format.TABLE, json: bool = False, profile: str = "", **given: Any
         ) -> int:
             chosen["profile"] = profile
-            wanted = Format.JSON if json else output
+            desired = Format.JSON if json else output
             if takes_format:
-                given["output"] = wanted
+                given["output"] = desired
             shown = function(**given)
             if shown is None:
                 return Status.OK
-            write(shown, wanted)
+            write(shown, desired)
             return shown.status
 
         added = {

@@ -27,7 +27,7 @@ _EARLY_S = 60
 _AGAIN = "log in again: tt login"
 
 
-class Kept(msgspec.Struct, rename="camel", kw_only=True):
+class StoredSession(msgspec.Struct, rename="camel", kw_only=True):
     """A session that goes on."""
 
     url: str
@@ -61,7 +61,7 @@ class Logins:
         """Return the file."""
         return self.directory / f"{hashlib.sha256(self.url.encode()).hexdigest()[:32]}.json"
 
-    def kept(self) -> Kept | None:
+    def kept(self) -> StoredSession | None:
         """Return the session; None: nobody has logged in. Raises Failure: it cannot be read."""
         try:
             with os.fdopen(os.open(self.path, os.O_RDONLY | os.O_NOFOLLOW), "rb") as file:
@@ -69,7 +69,7 @@ class Logins:
                 if found.st_uid != os.geteuid() or stat.S_IMODE(found.st_mode) & 0o077:
                     raise Failure(f"{self.path}: others can read or change it", Status.NO_ACCESS,
                                   _AGAIN)  # fmt: skip
-                kept = msgspec.json.decode(file.read(), type=Kept)
+                kept = msgspec.json.decode(file.read(), type=StoredSession)
         except FileNotFoundError:
             return None
         except OSError as error:
@@ -78,7 +78,7 @@ class Logins:
             raise Failure(f"{self.path}: is damaged", Status.NO_ACCESS, _AGAIN) from None
         return kept if kept.url == self.url else None
 
-    def keep(self, tokens: Mapping[str, Any]) -> Kept:
+    def keep(self, tokens: Mapping[str, Any]) -> StoredSession:
         """Keep what a login or a refresh has answered; return it."""
         kept = self._kept_of(tokens)
         with self.locked():
@@ -105,7 +105,7 @@ class Logins:
                 return kept.access_token if kept else ""
             return self._refreshed(kept)
 
-    def _refreshed(self, kept: Kept) -> str:
+    def _refreshed(self, kept: StoredSession) -> str:
         from tradingtools_client import ApiError, Client, Session
 
         # Once: a second try would show a token that the first may have used.
@@ -123,8 +123,8 @@ class Logins:
         self._write(fresh)
         return fresh.access_token
 
-    def _kept_of(self, tokens: Mapping[str, Any]) -> Kept:
-        return Kept(
+    def _kept_of(self, tokens: Mapping[str, Any]) -> StoredSession:
+        return StoredSession(
             url=self.url,
             user=tokens["user"],
             access_token=tokens["accessToken"],
@@ -132,7 +132,7 @@ class Logins:
             expires_s=datetime.fromisoformat(tokens["expiresAt"]).timestamp(),
         )
 
-    def _write(self, kept: Kept) -> None:
+    def _write(self, kept: StoredSession) -> None:
         draft = self.path.with_suffix(".new")
         draft.unlink(missing_ok=True)
         descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
@@ -157,5 +157,5 @@ class Logins:
             os.close(lock)
 
 
-def _is_good(kept: Kept) -> bool:
+def _is_good(kept: StoredSession) -> bool:
     return time.time() < kept.expires_s - _EARLY_S

@@ -52,10 +52,10 @@ class Shown:
     status: Status = Status.OK
 
 
-def write(shown: Shown, wanted: Format) -> None:
+def write(shown: Shown, desired: Format) -> None:
     """Write an answer to standard output."""
     rows = shown.data if isinstance(shown.data, list) else [shown.data]
-    match wanted:
+    match desired:
         case Format.JSON:
             say(json.dumps(shown.data, indent=2, ensure_ascii=False))
         case Format.NDJSON:

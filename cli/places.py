@@ -54,9 +54,9 @@ class Place:
 
 def find(profile: str = "", environ: Mapping[str, str] = os.environ) -> Place:
     """Return the place that is meant. Raises Failure: there is none, or it cannot be read."""
-    wanted = profile or environ.get("TT_PROFILE", "")
-    if wanted:
-        return of_profile(wanted, environ)
+    desired = profile or environ.get("TT_PROFILE", "")
+    if desired:
+        return of_profile(desired, environ)
     if environ.get("TT_URL"):
         return _of_environment(environ)
     directory = newest_run(environ)

@@ -83,13 +83,13 @@ def run(
     ) as child:
         answer: Json | None = None
         for line in child.stdout or ():
-            told = json.loads(line)
-            if "progress" in told:
-                progress(told["progress"])
-            elif "error" in told:
-                raise Failure(told["error"], Status.USAGE)
+            reported = json.loads(line)
+            if "progress" in reported:
+                progress(reported["progress"])
+            elif "error" in reported:
+                raise Failure(reported["error"], Status.USAGE)
             else:
-                answer = told["answer"]
+                answer = reported["answer"]
     if answer is None:
         raise Failure(f"the replay ended without an answer, status {child.returncode}",
                       Status.INTERNAL)  # fmt: skip

@@ -62,7 +62,7 @@ def _health(directory: Path, console: Console) -> int:
         raise StateError(f"{directory}: no run goes on here")
     looks = [*health.of_engine(note.ports, os.environ), health.of_edge(note.rest_url)]
     for one in looks:
-        view.say(console, f"{one.name:<9} {one.said}")
+        view.say(console, f"{one.name:<9} {one.message}")
     return 0 if all(one.well for one in looks) else 1
 
 
@@ -75,7 +75,7 @@ def _check(directory: Path, settings: Settings, console: Console) -> int:
         names = AT_ANY_TIME
         evidence = gather.gather(
             database_url=note.database_url or settings.shared.database_url,
-            begun_ms=note.begun_ms,
+            started_ms=note.started_ms,
             insiders_control_url=note.insiders_control_url,
             venue_url=note.venue_url,
             default_cash_micros=note.default_cash_micros,

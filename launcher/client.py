@@ -11,7 +11,7 @@ import itertools
 from collections.abc import Iterator
 
 from launcher.core.followers import Bought, idempotency_key, subscriptions, triggers
-from launcher.core.paper_bot import MOST_USDC, NAME, TENANT, market_maker
+from launcher.core.paper_bot import MAX_USDC, NAME, TENANT, market_maker
 from launcher.core.summary import RankedLeader
 from tradingtools.codec import sealing
 from tradingtools.domain.credentials import OkxCredentials
@@ -79,14 +79,14 @@ class Client:
 
     def _sealed(self, credentials: OkxCredentials) -> CreateWalletRequest:
         key = self._rest.get_sealing_key()
-        bound = sealing.for_new(TENANT, NAME, "okx", "live", MOST_USDC * MICROS)
+        bound = sealing.for_new(TENANT, NAME, "okx", "live", MAX_USDC * MICROS)
         sealed = sealing.seal(credentials, base64.b64decode(key["publicKey"]), bound)
         return {
             "name": NAME,
             "exchange": "okx",
             "environment": "live",
             "tenant": TENANT,
-            "maxOrder": str(MOST_USDC),
+            "maxOrder": str(MAX_USDC),
             "keyId": key["keyId"],
             "sealed": base64.b64encode(sealed).decode(),
         }

@@ -123,9 +123,9 @@ def main() -> None:
     """Become Envoy."""
     try:
         settings = load(Settings, "edge")
-        wanted = edge(settings)
-        wanted.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        command = envoy_config.command(envoy_config.prepare(wanted))
+        desired = edge(settings)
+        desired.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        command = envoy_config.command(envoy_config.prepare(desired))
     except (SettingError, envoy_config.EdgeConfigError, OSError) as error:
         sys.stderr.write(f"edge: {error}\n")
         raise SystemExit(2) from None

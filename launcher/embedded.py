@@ -126,13 +126,13 @@ def init_postgres(data: Path, password: str) -> None:
     digest = hashlib.sha256(password.encode()).hexdigest()
     who = "all 127.0.0.1/32 scram-sha-256\n"
     # Base backups are no connections to a database: "all" does not mean them.
-    wanted = f"# {digest}\nhost all {who}host replication {who}"
+    desired = f"# {digest}\nhost all {who}host replication {who}"
     if not (data / "PG_VERSION").exists():
         _make_cluster(data, password)
-    elif access.read_text(encoding="utf-8") != wanted:
+    elif access.read_text(encoding="utf-8") != desired:
         _set_password(data, password)
     # Behind the password: a cluster that is asked for one has it.
-    access.write_text(wanted, encoding="ascii")
+    access.write_text(desired, encoding="ascii")
 
 
 def _set_password(data: Path, password: str) -> None:

@@ -36,7 +36,12 @@ class Ending:
 
 
 def end(
-    prepared: Prepared, supervisor: Supervisor, observer: Observer, *, seconds: float, hurry: Event
+    prepared: Prepared,
+    supervisor: Supervisor,
+    observer: Observer,
+    *,
+    seconds: float,
+    schedule_soon: Event,
 ) -> Ending:
     """Settle, then judge.
 
@@ -54,9 +59,9 @@ def end(
     if prepared.venue_control_url:
         _pause(prepared.venue_control_url)
         arrived = partial(_arrived, prepared.venue_control_url)
-        _wait(arrived, time.monotonic() + _LATE_SECONDS, hurry)
-        hurry.wait(_HANDLING_SECONDS)
-        _wait(lambda: not _undecided(prepared), deadline, hurry)
+        _wait(arrived, time.monotonic() + _LATE_SECONDS, schedule_soon)
+        schedule_soon.wait(_HANDLING_SECONDS)
+        _wait(lambda: not _undecided(prepared), deadline, schedule_soon)
     # From here on nothing new begins; what is under way ends as its own processes end it.
     # An exit that finds no counterpart goes on in slices for as long as somebody decides it.
     for decider in ("guard", "router"):
@@ -70,9 +75,9 @@ def end(
         return time.monotonic() - quiet_since >= _QUIET_SECONDS
 
     # At least a short while of its own, however long the decisions took.
-    _wait(quiet, max(deadline, time.monotonic() + seconds / 3), hurry)
+    _wait(quiet, max(deadline, time.monotonic() + seconds / 3), schedule_soon)
     # Whoever does not wait has trades under way, and nothing is broken by that.
-    evidence = collect(prepared, settled=not hurry.is_set())
+    evidence = collect(prepared, settled=not schedule_soon.is_set())
     return Ending(evidence, breaches(evidence, judged(evidence)))
 
 
@@ -81,7 +86,7 @@ def collect(prepared: Prepared, *, settled: bool) -> Evidence:
     note = prepared.note
     return gather(
         database_url=prepared.environ["TT_DATABASE_URL"],
-        begun_ms=note.begun_ms,
+        started_ms=note.started_ms,
         insiders_control_url=note.insiders_control_url,
         # What became of the leaders' trades is judged at rest.
         venue_url=note.venue_url if settled else "",
@@ -115,12 +120,12 @@ def _arrived(control_url: str) -> bool:
     return int(state.json()["under_way"]) == 0
 
 
-def _wait(done: Callable[[], bool], deadline: float, hurry: Event) -> None:
+def _wait(done: Callable[[], bool], deadline: float, schedule_soon: Event) -> None:
     """Wait for something that the check will judge: too long is its finding, not an error."""
-    while time.monotonic() < deadline and not hurry.is_set():
+    while time.monotonic() < deadline and not schedule_soon.is_set():
         try:
             if done():
                 return
         except (psycopg.Error, GatherError):
             pass
-        hurry.wait(_POLL_SECONDS)
+        schedule_soon.wait(_POLL_SECONDS)

@@ -226,9 +226,9 @@ def render(edge: Edge) -> str:
     }
     # JSON is YAML: what is put in cannot change what is around it.
     text = TEMPLATE.read_text(encoding="utf-8")
-    said = {name: json.dumps(value) for name, value in values.items()}
+    message = {name: json.dumps(value) for name, value in values.items()}
     return Template(text).substitute(
-        said,
+        message,
         more_chains=envoy_shares.more_chains(edge.shares, edge.trusted),
         health_filters=envoy_health.filters(edge.health_port),
         health_clusters=envoy_health.clusters(

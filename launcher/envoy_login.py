@@ -17,7 +17,7 @@ PATH = "/auth/keys"
 _SERVICE = user_service_pb2.DESCRIPTOR.services_by_name["LoginService"]
 _CLUSTER = "login-keys"
 _ISSUER = "tradingtools"
-_KEPT = "60s"
+_RETAINED = "60s"
 _OF_PERSON = {"name": "authorization", "string_match": {"contains": "."}}
 """Matches requests with a JWT: a program's token has no dot."""
 _FILTERS = "type.googleapis.com/envoy.extensions.filters"
@@ -36,7 +36,7 @@ def filter_(audience: str) -> dict[str, Any]:
                 "cluster": _CLUSTER,
                 "timeout": "2s",
             },
-            "cache_duration": _KEPT,
+            "cache_duration": _RETAINED,
         },
     }
     config = {

@@ -36,7 +36,7 @@ class GatherError(Exception):
 def gather(
     *,
     database_url: str,
-    begun_ms: int,
+    started_ms: int,
     insiders_control_url: str,
     venue_url: str,
     default_cash_micros: int,
@@ -46,7 +46,7 @@ def gather(
 
     Args:
         database_url: of the engine's PostgreSQL.
-        begun_ms: rows from then on belong to the run.
+        started_ms: rows from then on belong to the run.
         insiders_control_url: of the paper insiders-api; empty: a real one, not looked at.
         venue_url: of the replay; empty: live feeds, not looked at.
         default_cash_micros: what a wallet begins with at the paper insiders-api.
@@ -58,7 +58,7 @@ def gather(
     notes = []
     try:
         with httpx.Client(timeout=_TIMEOUT_SECONDS, trust_env=False, verify=web.context()) as http:
-            rows = _rows(database_url, begun_ms)
+            rows = _rows(database_url, started_ms)
             gateway = None
             if insiders_control_url:
                 gateway = _gateway_state(http, insiders_control_url, default_cash_micros)
@@ -79,7 +79,7 @@ def gather(
     )
 
 
-def _rows(database_url: str, begun_ms: int) -> Json:
+def _rows(database_url: str, started_ms: int) -> Json:
     kinds = {
         "orders": facts.OrderRow,
         "events": facts.EventRow,
@@ -93,7 +93,7 @@ def _rows(database_url: str, begun_ms: int) -> Json:
         "reservations": facts.ReservationRow,
         "control_changes": facts.ControlChange,
     }
-    since = {"since": datetime.fromtimestamp(begun_ms / 1000, UTC)}
+    since = {"since": datetime.fromtimestamp(started_ms / 1000, UTC)}
     with psycopg.connect(
         database_url,
         row_factory=dict_row,

@@ -27,7 +27,7 @@ class ProcessHealth:
     """The health that one process reports."""
 
     name: str
-    said: str
+    message: str
     well: bool
     """It serves, and so does all that it depends on."""
 
@@ -53,7 +53,7 @@ def of_process(name: str, target: str) -> ProcessHealth:
         try:
             listed = stub.List(CONTRACT.HealthListRequest(), timeout=_SECONDS)
         except grpc.RpcError:
-            return ProcessHealth(name=name, said=f"does not answer at {target}", well=False)
+            return ProcessHealth(name=name, message=f"does not answer at {target}", well=False)
     found = {what: answer.status == _SERVING for what, answer in listed.statuses.items()}
     whole = "SERVING" if found.get("") else "NOT_SERVING"
     parts = [
@@ -62,12 +62,12 @@ def of_process(name: str, target: str) -> ProcessHealth:
         if what and not what.startswith(_SERVICE)
     ]
     return ProcessHealth(
-        name=name, said=f"{whole:<11}  {', '.join(parts)}", well=all(found.values())
+        name=name, message=f"{whole:<11}  {', '.join(parts)}", well=all(found.values())
     )
 
 
 def of_edge(rest_url: str) -> ProcessHealth:
     """The whole way of a REST call: Envoy, control, both stores."""
     ready = answers(f"{rest_url}/ready")
-    said = "ready" if ready else f"{rest_url}/ready does not answer 200"
-    return ProcessHealth(name="edge", said=said, well=ready)
+    message = "ready" if ready else f"{rest_url}/ready does not answer 200"
+    return ProcessHealth(name="edge", message=message, well=ready)

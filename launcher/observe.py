@@ -18,9 +18,9 @@ QUERIES = load_queries(Path(__file__).with_name("observe.sql"))
 class Observer:
     """A read-only connection that is made again when it was lost."""
 
-    def __init__(self, database_url: str, begun_ms: int) -> None:
+    def __init__(self, database_url: str, started_ms: int) -> None:
         self._url = database_url
-        self._since = {"since": datetime.fromtimestamp(begun_ms / 1000, UTC)}
+        self._since = {"since": datetime.fromtimestamp(started_ms / 1000, UTC)}
         self._connection: psycopg.Connection[DictRow] | None = None
 
     def close(self) -> None:

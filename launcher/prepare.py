@@ -20,7 +20,7 @@ from launcher.core.followers import subscriptions
 from launcher.engine_tokens import engine_tokens
 from launcher.secret_files import keep, kept
 from launcher.settings import Settings
-from launcher.state import ROOT, Note, State, read_note
+from launcher.state import ROOT, RunDescription, State, read_note
 from tradingtools.domain.money import MICROS
 from tradingtools.storage.postgres.rights import READER
 
@@ -40,7 +40,7 @@ class PrepareError(Exception):
 class Prepared:
     """A run that may start."""
 
-    note: Note
+    note: RunDescription
     token: str
     engine_token: str
     """By which an operator reads the engine's streams; empty: the caller's settings have others."""
@@ -136,9 +136,9 @@ def prepare(settings: Settings, state: State, environ: Mapping[str, str]) -> Pre
         health["venue"] = f"{at['venue_control']}/state"
     if layout.paper_okx:
         health["paper_okx"] = f"{at['paper_okx_control']}/health"
-    note = Note(
+    note = RunDescription(
         run_id=state.run_id,
-        begun_ms=earlier.begun_ms if earlier else time.time_ns() // 1_000_000,
+        started_ms=earlier.started_ms if earlier else time.time_ns() // 1_000_000,
         port_base=block.base,
         pid=os.getpid(),
         database_url=full["TT_DATABASE_URL"] if layout.embedded_postgres else "",

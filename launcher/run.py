@@ -55,7 +55,7 @@ def run(settings: Settings, environ: Mapping[str, str], console: Console) -> int
         StateError, PrepareError, SupervisionError, StartError, GatherError: one line each.
     """
     with ExitStack() as stack:
-        stop, hurry = stack.enter_context(_signals())
+        stop, schedule_soon = stack.enter_context(_signals())
         state = open_state(settings.state_dir)
         stack.callback(state.close)
         prepared = prepare(settings, state, environ)
@@ -79,24 +79,24 @@ def run(settings: Settings, environ: Mapping[str, str], console: Console) -> int
             return 0
         live = _Live(settings, prepared, state, supervisor, console)
         stack.callback(live.close)
-        return live.run(stop, hurry)
+        return live.run(stop, schedule_soon)
 
 
 @contextmanager
 def _signals() -> Iterator[tuple[Event, Event]]:
     """Events for the first and the second Ctrl-C (or SIGTERM)."""
-    stop, hurry = Event(), Event()
+    stop, schedule_soon = Event(), Event()
 
     def on_signal(_number: int, _frame: FrameType | None) -> None:
         if stop.is_set():
-            hurry.set()
+            schedule_soon.set()
         stop.set()
 
     before = {
         number: signal.signal(number, on_signal) for number in (signal.SIGINT, signal.SIGTERM)
     }
     try:
-        yield stop, hurry
+        yield stop, schedule_soon
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
@@ -117,7 +117,7 @@ def _start(
         stop=stop,
         real_orders=real_orders,
     )
-    begun = time.monotonic()
+    started = time.monotonic()
     steps = (
         ("stores and schema", starter.stores),
         ("the world outside", lambda: starter.world(prepared.health_urls)),
@@ -126,7 +126,7 @@ def _start(
     )
     for name, step in steps:
         step()
-        view.say(console, f"{name} ready after {time.monotonic() - begun:.1f} s")
+        view.say(console, f"{name} ready after {time.monotonic() - started:.1f} s")
     note = prepared.note
     view.say(console, f"REST {note.rest_url}, token in the state directory")
     view.say(console, f"console {note.console_url}, log in by {_login(prepared, real_orders)}")
@@ -170,7 +170,7 @@ class _Live:
         self._supervisor = supervisor
         self._console = console
         self._client = Client(prepared.note.rest_url, prepared.token, state.run_id)
-        self._observer = Observer(prepared.environ["TT_DATABASE_URL"], prepared.note.begun_ms)
+        self._observer = Observer(prepared.environ["TT_DATABASE_URL"], prepared.note.started_ms)
         self._refused: list[str] = []
         self._leaders: tuple[RankedLeader, ...] = ()
         self._rank_at = 0.0
@@ -181,18 +181,18 @@ class _Live:
         self._client.close()
         self._observer.close()
 
-    def run(self, stop: Event, hurry: Event) -> int:
+    def run(self, stop: Event, schedule_soon: Event) -> int:
         """Subscribe, begin the tape, watch, end, judge; the exit status."""
         self._client.subscribe(self._settings.leaders, self._settings.followers)
         view.say(self._console, f"{len(self._client.subscriptions)} subscriptions created")
         if self._prepared.venue_control_url:
-            begun = httpx.post(
+            started = httpx.post(
                 f"{self._prepared.venue_control_url}/start",
                 timeout=10.0,
                 trust_env=False,
                 verify=web.context(),
             )
-            begun.raise_for_status()
+            started.raise_for_status()
         if self._prepared.paper_bot:
             self._show_bot()
         self._watch(stop)
@@ -202,7 +202,7 @@ class _Live:
             self._supervisor,
             self._observer,
             seconds=self._settings.settle_seconds,
-            hurry=hurry,
+            schedule_soon=schedule_soon,
         )
         numbers, states = self._observer.numbers(), self._supervisor.states()
         gather.keep(self._state.directory, ending.evidence)
@@ -231,13 +231,13 @@ class _Live:
         view.say(self._console, f"bot {bot} makes a market at the paper OKX: tt bots show {bot}")
 
     def _watch(self, stop: Event) -> None:
-        begun, due = time.monotonic(), 0.0
-        wanted = self._settings.for_seconds
+        started, due = time.monotonic(), 0.0
+        desired = self._settings.for_seconds
         _stand_back()
         with view.view_for(self._console, self._prepared.note.rest_url) as shown:
-            while (elapsed := time.monotonic() - begun) < (wanted or math.inf):
+            while (elapsed := time.monotonic() - started) < (desired or math.inf):
                 self._guard()
-                self._check.look()
+                self._check.poll()
                 if elapsed >= due:
                     due = elapsed + shown.every_seconds
                     shown.show(elapsed, self._numbers(), self._supervisor.states())

@@ -18,7 +18,7 @@ from launcher.gather import GatherError
 _EVERY_SECONDS = 10.0
 _SHARE = 20
 """A look takes at most one part in so many of the time: a long run has much to look at."""
-_KEPT = 20
+_RETAINED = 20
 
 
 class RunningCheck:
@@ -36,7 +36,7 @@ class RunningCheck:
         self.found: list[Breach] = []
         """What did not hold, the first ones."""
 
-    def look(self) -> None:
+    def poll(self) -> None:
         """Judge, when it is time to."""
         started = time.monotonic()
         if started < self._due:
@@ -52,5 +52,5 @@ class RunningCheck:
         self.looks += 1
         for breach in breaches(evidence, AT_ANY_TIME):
             seen = replace(breach, detail=f"while it ran: {breach.detail}")
-            if seen not in self.found and len(self.found) < _KEPT:
+            if seen not in self.found and len(self.found) < _RETAINED:
                 self.found.append(seen)

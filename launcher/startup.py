@@ -104,10 +104,10 @@ class Starter:
                 raise Interrupted
             self._refuse_failed()
             if time.monotonic() > deadline:
-                said = self.supervisor.last_line(name)
+                message = self.supervisor.last_line(name)
                 raise StartError(
                     f"{name}: does not answer after {seconds:.0f} s"
-                    + (f"; it said: {said}" if said else "")
+                    + (f"; it said: {message}" if message else "")
                 )
 
     def _refuse_failed(self) -> None:
@@ -116,9 +116,9 @@ class Starter:
             ended = state.state in ("BACKOFF", "EXITED", "FATAL")
             hopeless = state.exit_status == _BAD_SETTING or state.starts >= _STARTS_MAX
             if state.state == "FATAL" or (ended and hopeless):
-                said = self.supervisor.last_line(state.name)
-                prefix = "" if said.startswith(f"{state.name}:") else f"{state.name}: "
-                raise StartError(f"{prefix}{said or 'ended at once and said nothing'}")
+                message = self.supervisor.last_line(state.name)
+                prefix = "" if message.startswith(f"{state.name}:") else f"{state.name}: "
+                raise StartError(f"{prefix}{message or 'ended at once and said nothing'}")
 
 
 def answers(url: str) -> bool:

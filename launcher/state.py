@@ -28,11 +28,11 @@ class StateError(Exception):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Note:
+class RunDescription:
     """The description of a run, for its owner alone."""
 
     run_id: str
-    begun_ms: int
+    started_ms: int
     port_base: int
     pid: int
     database_url: str
@@ -78,14 +78,14 @@ EVIDENCE, SUMMARY = "evidence.json", "summary.json"
 """What a run has proven, at its end."""
 
 
-def open_state(wanted: str) -> State:
-    """Use the directory ``wanted``, or a new one below `.state`.
+def open_state(desired: str) -> State:
+    """Use the directory ``desired``, or a new one below `.state`.
 
     Raises:
         StateError: it cannot be made, or another launcher uses it.
     """
     run_id = f"{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(2)}"
-    directory = Path(wanted).resolve() if wanted else STATES / run_id
+    directory = Path(desired).resolve() if desired else STATES / run_id
     try:
         (directory / "logs").mkdir(parents=True, exist_ok=True)
         # Whoever runs as another user finds its own directory below, and nothing else.
@@ -117,18 +117,18 @@ def _sockets(directory: Path) -> Path:
     return sockets
 
 
-def read_note(directory: Path) -> Note | None:
+def read_note(directory: Path) -> RunDescription | None:
     """The note of a run, if there is one. Raises StateError when it is not readable."""
     path = directory / _NOTE
     try:
-        return msgspec.json.decode(path.read_bytes(), type=Note)
+        return msgspec.json.decode(path.read_bytes(), type=RunDescription)
     except FileNotFoundError:
         return None
     except (OSError, msgspec.DecodeError) as error:
         raise StateError(f"{path}: {error}") from None
 
 
-def write_note(directory: Path, note: Note) -> None:
+def write_note(directory: Path, note: RunDescription) -> None:
     """Write the note so that a reader sees all of it or nothing."""
     temporary = directory / f"{_NOTE}.tmp"
     temporary.touch(mode=0o600)

@@ -211,8 +211,8 @@ def start(
         # Its logs are nobody else's to read.
         umask=0o077,
     )  # fmt: skip
-    said: deque[str] = deque(maxlen=1)
-    listening = threading.Thread(target=_listen, args=(child, said), daemon=True)
+    message: deque[str] = deque(maxlen=1)
+    listening = threading.Thread(target=_listen, args=(child, message), daemon=True)
     listening.start()
     supervisor = Supervisor(child, logs, sock)
     deadline = time.monotonic() + _START_SECONDS
@@ -224,16 +224,16 @@ def start(
             if child.poll() is not None or time.monotonic() > deadline:
                 supervisor.close()
                 listening.join(_START_SECONDS)
-                last = said[0] if said else "no output"
+                last = message[0] if message else "no output"
                 raise SupervisionError(f"supervisor: did not start: {last}") from None
             time.sleep(0.05)
 
 
-def _listen(child: subprocess.Popen[bytes], said: deque[str]) -> None:
+def _listen(child: subprocess.Popen[bytes], message: deque[str]) -> None:
     """Take whatever supervisord says, as long as it lives, and keep the last line of it."""
     assert child.stdout is not None  # noqa: S101 - it was started with a pipe
     with child.stdout as lines:
         for line in lines:
             text = line.decode(errors="replace").strip()
             if text and not text.startswith("For help, use"):
-                said.append(text)
+                message.append(text)

@@ -35,7 +35,7 @@ ReadBack = Callable[[str, str], LeaderFacts | None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Repeated:
+class ReplayedJudgement:
     """A judgement and what it is now."""
 
     judgement: Judgement
@@ -71,12 +71,12 @@ def replay(
     recorded = judgements(directory, day, report.damaged.append)
     like = _Journaled(journal, report) if journal is not None else None
     while True:
-        begun = time.monotonic()
+        started = time.monotonic()
         done = [
             _repeat(report, decoder, judgement, judge, read_back)
             for decoder, judgement in islice(recorded, _TOGETHER)
         ]
-        took += time.monotonic() - begun
+        took += time.monotonic() - started
         if not done:
             break
         seen.update(each.judgement.record_key for each in done)
@@ -95,14 +95,14 @@ def _repeat(
     judgement: Judgement,
     judge: Judge,
     read_back: ReadBack | None,
-) -> Repeated:
+) -> ReplayedJudgement:
     facts = None
     if read_back is not None and judgement.leader is not None:
         facts = read_back(judgement.key.leader, judgement.leader.version)
         report.versions += facts is not None
     plan = judge(judgement, recorded, facts)
     report.add(judgement, recorded, plan, first_difference(judgement, recorded, plan))
-    return Repeated(judgement=judgement, recorded=recorded, plan=plan)
+    return ReplayedJudgement(judgement=judgement, recorded=recorded, plan=plan)
 
 
 class _Journaled:
@@ -122,7 +122,7 @@ class _Journaled:
         """Records whose tries so far are not what the journal says, and how the last one is not."""
         self._equal: set[str] = set()
 
-    def compare(self, done: Sequence[Repeated]) -> None:
+    def compare(self, done: Sequence[ReplayedJudgement]) -> None:
         """Compare some judgements."""
         payloads = self._journal.payloads([each.judgement.record_key for each in done])
         for each in done:
@@ -144,7 +144,7 @@ class _Journaled:
         self._report.unlike_first = next(iter(self._tried.values()), "")
 
 
-def _unlike(each: Repeated, payload: Mapping[str, Any]) -> str | None:
+def _unlike(each: ReplayedJudgement, payload: Mapping[str, Any]) -> str | None:
     """Return how a judgement is not what the journal says; None: it is."""
     trade, plan = trade_of(each.judgement), each.plan
     orders = {order.order_key: order for order in plan.orders}

@@ -35,7 +35,7 @@ def day(
         Refused: the day is not recorded, or the database does not answer.
         Unavailable, WrongTypes: of the analytical store.
     """
-    wanted = _wanted(directory, text)
+    desired = _desired(directory, text)
 
     def progress(report: Report) -> None:
         say({"progress": {"judgements": report.judgements, "different": report.different}})
@@ -48,14 +48,14 @@ def day(
             if database:
                 journal = stack.enter_context(journals.opened(os.environ["TT_DATABASE_URL"]))
             report, took = replay(
-                directory, wanted, journal=journal, read_back=read_back, progress=progress
+                directory, desired, journal=journal, read_back=read_back, progress=progress
             )
         except psycopg.Error as error:
             raise Refused(f"database: {' '.join(str(error).split())}") from None
     return report.fields(took, database=database)
 
 
-def _wanted(directory: Path, text: str) -> date:
+def _desired(directory: Path, text: str) -> date:
     """Return the day that is meant. Raises Refused."""
     days = recordings.days(directory)
     if not days:

@@ -10,8 +10,8 @@ import msgspec
 
 from replay.analytics import Analytics
 from replay.core import activity
-from replay.core.activity import MOST_TRADES, Row, micros
-from replay.core.values import Resolved, Seen
+from replay.core.activity import MAX_TRADES, Row, micros
+from replay.core.values import ObservedTrade, Resolved
 from tradingtools.domain.book import Book, BookStatus, Level, Market
 from tradingtools.domain.leader_trade import LeaderTrade, Side, TradeKey
 from tradingtools.domain.money import MICROS, AmountError
@@ -19,7 +19,7 @@ from tradingtools.storage.analytics.port import Values, WrongTypes
 from tradingtools.storage.postgres.sql import load_queries
 
 _QUERIES = load_queries(Path(__file__).parent / "analytics.sql")
-MOST_ROWS = 50_000
+MAX_ROWS = 50_000
 """Rows of a leader that are read; what he held before them is not known."""
 _TOGETHER = 500
 _COARSE, _FINE = 10_000, 1_000
@@ -53,7 +53,7 @@ class _Books(msgspec.Struct, frozen=True):
 class History:
     """The trades and results of a leader within a time."""
 
-    events: list[Seen | Resolved] = field(default_factory=list)
+    events: list[ObservedTrade | Resolved] = field(default_factory=list)
     marks: dict[str, int] = field(default_factory=dict)
     """The price that a market reported last, by asset."""
     trades: int = 0
@@ -64,7 +64,7 @@ class History:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Wanted:
+class HistoryRequest:
     """A part of a leader's past."""
 
     wallet: str
@@ -75,7 +75,7 @@ class Wanted:
     """Of markets, which nobody has recorded."""
 
 
-def load(product: Analytics, own: Analytics | None, wanted: Wanted) -> History:
+def load(product: Analytics, own: Analytics | None, desired: HistoryRequest) -> History:
     """Return a leader's history.
 
     Args:
@@ -88,38 +88,38 @@ def load(product: Analytics, own: Analytics | None, wanted: Wanted) -> History:
         WrongTypes: rows are not as they are expected.
     """
     try:
-        return _loaded(product, own, wanted)
+        return _loaded(product, own, desired)
     except AmountError as error:
         raise WrongTypes(str(error)) from None
 
 
-def _loaded(product: Analytics, own: Analytics | None, wanted: Wanted) -> History:
-    values: Values = {"wallet": wanted.wallet, "until": wanted.until_ms, "most": MOST_ROWS}
+def _loaded(product: Analytics, own: Analytics | None, desired: HistoryRequest) -> History:
+    values: Values = {"wallet": desired.wallet, "until": desired.until_ms, "most": MAX_ROWS}
     rows = product.rows(_QUERIES["activity"], values, Row)[::-1]
     found = History(first_ms=rows[0].traded_ms if rows else None)
-    traded, moves = activity.traded(rows, wanted.since_ms)
-    found.trades, newest = activity.newest(traded, wanted.wallet)
-    whole = len(rows) < MOST_ROWS
+    traded, moves = activity.traded(rows, desired.since_ms)
+    found.trades, newest = activity.newest(traded, desired.wallet)
+    whole = len(rows) < MAX_ROWS
     trades = [activity.trade(key, of, whole=whole) for key, of in newest.items()]
     markets = _markets(product, sorted({trade.condition_id for trade in trades}))
-    books = _books(own, wanted, newest) if own is not None else {}
-    found.events += [_seen(trade, markets, books, wanted) for trade in trades]
-    _ends(found, trades, markets, wanted)
-    _mark(found, trades, own, wanted)
+    books = _books(own, desired, newest) if own is not None else {}
+    found.events += [_seen(trade, markets, books, desired) for trade in trades]
+    _ends(found, trades, markets, desired)
+    _mark(found, trades, own, desired)
     found.events.sort(key=lambda event: event.at_ms)
     if moves:
         moves_text = ", ".join(f"{n} {action}" for action, n in moves.most_common())
         found.unknown.append(f"moves of shares without a trade are not followed: {moves_text}")
     if not whole:
-        found.unknown.append(f"of his rows the newest {MOST_ROWS} are read")
-    if found.trades > MOST_TRADES:
+        found.unknown.append(f"of his rows the newest {MAX_ROWS} are read")
+    if found.trades > MAX_TRADES:
         found.unknown.append(
-            f"of {found.trades} trades within the time the newest {MOST_TRADES} are followed"
+            f"of {found.trades} trades within the time the newest {MAX_TRADES} are followed"
         )
     buys = [t for t in trades if t.key.side is Side.BUY]
     observed = sum((t.key.leader_tx, t.key.asset_id) in books for t in buys)
     found.unknown.append(
-        f"{observed} of {len(buys)} buys have a book recorded {wanted.delay_seconds} s after them;"
+        f"{observed} of {len(buys)} buys have a book recorded {desired.delay_seconds} s after them;"
         " of sales nobody records the bids"
     )
     missing = len({t.condition_id for t in trades} - {m.condition_id for m in markets.values()})
@@ -138,10 +138,10 @@ def _markets(product: Analytics, ids: Sequence[str]) -> dict[str, _Market]:
 
 
 def _books(
-    own: Analytics, wanted: Wanted, trades: Iterable[TradeKey]
+    own: Analytics, desired: HistoryRequest, trades: Iterable[TradeKey]
 ) -> dict[tuple[str, str], tuple[Level, ...]]:
     """Return the asks that were recorded after these trades, by transaction and asset."""
-    values: Values = {"wallet": wanted.wallet, "delay": wanted.delay_seconds}
+    values: Values = {"wallet": desired.wallet, "delay": desired.delay_seconds}
     keys = {(key.leader_tx, key.asset_id) for key in trades}
     return {
         (row.leader_tx, row.asset_id): _levels(row.asks)
@@ -154,17 +154,17 @@ def _seen(
     trade: LeaderTrade,
     markets: Mapping[str, _Market],
     books: Mapping[tuple[str, str], tuple[Level, ...]],
-    wanted: Wanted,
-) -> Seen:
+    desired: HistoryRequest,
+) -> ObservedTrade:
     asset, market = trade.key.asset_id, markets.get(trade.key.asset_id)
     asks = books.get((trade.key.leader_tx, asset)) if trade.key.side is Side.BUY else None
-    at_ms = trade.traded_ms + wanted.delay_seconds * 1000
+    at_ms = trade.traded_ms + desired.delay_seconds * 1000
     rules = Market(
         asset_id=asset,
         condition_id=trade.condition_id,
         tick_micros=_tick(trade),
         min_size_micros=_MIN_SIZE_MICROS,
-        fee_rate_micros=wanted.fee_rate_micros,
+        fee_rate_micros=desired.fee_rate_micros,
         closed=False,
         payout_micros=None,
         category=(market.category.lower() if market is not None else "") or "other",
@@ -178,7 +178,7 @@ def _seen(
         asks=(),
         book_ms=at_ms,
     )
-    return Seen(trade=trade, at_ms=at_ms, book=book, levels=asks)
+    return ObservedTrade(trade=trade, at_ms=at_ms, book=book, levels=asks)
 
 
 def _tick(trade: LeaderTrade) -> int:
@@ -193,7 +193,7 @@ def _ends(
     found: History,
     trades: Sequence[LeaderTrade],
     markets: Mapping[str, _Market],
-    wanted: Wanted,
+    desired: HistoryRequest,
 ) -> None:
     """Add what outcomes paid within the time, and what the others are worth."""
     for asset in {trade.key.asset_id for trade in trades}:
@@ -201,15 +201,15 @@ def _ends(
         if market is None:
             continue
         payout = _of(market.payouts, asset, market)
-        if payout is not None and market.resolved_ms <= wanted.until_ms:
-            at = max(market.resolved_ms, wanted.since_ms)
+        if payout is not None and market.resolved_ms <= desired.until_ms:
+            at = max(market.resolved_ms, desired.since_ms)
             found.events.append(Resolved(asset_id=asset, at_ms=at, payout_micros=payout))
         elif (price := _of(market.prices, asset, market)) is not None:
             found.marks[asset] = price
 
 
 def _mark(
-    found: History, trades: Sequence[LeaderTrade], own: Analytics | None, wanted: Wanted
+    found: History, trades: Sequence[LeaderTrade], own: Analytics | None, desired: HistoryRequest
 ) -> None:
     """Add what outcomes are worth whose market tells no price: by the last mark that was recorded,
     or by the leader's last trade."""
@@ -218,7 +218,7 @@ def _mark(
     missing = sorted(last.keys() - paid - found.marks.keys())
     for at in range(0, len(missing) if own is not None else 0, _TOGETHER):
         assert own is not None  # noqa: S101 - asked just above
-        values: Values = {"ids": missing[at : at + _TOGETHER], "until": wanted.until_ms}
+        values: Values = {"ids": missing[at : at + _TOGETHER], "until": desired.until_ms}
         found.marks |= {m.asset_id: m.micros for m in own.rows(_QUERIES["marks"], values, _Mark)}
     guessed = [asset for asset in missing if asset not in found.marks]
     for asset in guessed:

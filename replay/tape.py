@@ -10,7 +10,7 @@ from pathlib import Path
 import msgspec
 from msgspec import structs
 
-from replay.core.values import Seen
+from replay.core.values import ObservedTrade
 from replay.recorded import Damaged
 from services.router.core.judgement import Decoder, Judgement, RecordedBook, book_of, trade_of
 from tradingtools.domain.book import Book, BookStatus, Level
@@ -24,7 +24,7 @@ _USABLE = (BookStatus.FRESH, BookStatus.EMPTY)
 class Tape:
     """The recorded trades of leaders within a time."""
 
-    seen: list[Seen] = field(default_factory=list)
+    seen: list[ObservedTrade] = field(default_factory=list)
     marks: dict[str, int] = field(default_factory=dict)
     """The last best bid, by asset."""
     first_ms: int | None = None
@@ -98,8 +98,8 @@ class _Glance(msgspec.Struct):
     key: _Key | None = None
 
 
-def _seen(judgement: Judgement) -> Seen:
-    return Seen(
+def _seen(judgement: Judgement) -> ObservedTrade:
+    return ObservedTrade(
         trade=trade_of(judgement),
         at_ms=judgement.now_ms,
         book=None if judgement.book is None else _whole(book_of(judgement.book)),

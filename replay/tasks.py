@@ -49,7 +49,7 @@ class Comparison(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
 def simulate(request: Simulation, environ: Mapping[str, str]) -> dict[str, Any]:
     """Return what a follower would have made of a leader. Raises Refused, Unavailable,
     WrongTypes."""
-    wanted = history.Wanted(
+    desired = history.HistoryRequest(
         wallet=request.subscription.leader,
         since_ms=request.since_ms,
         until_ms=request.until_ms,
@@ -61,7 +61,7 @@ def simulate(request: Simulation, environ: Mapping[str, str]) -> dict[str, Any]:
         own = stack.enter_context(analytics.opened(environ, own=True))
         if product is None:
             raise Refused("no analytical store is here: TT_CLICKHOUSE_URL or TT_ANALYTICS_DIR")
-        known = history.load(product, own, wanted)
+        known = history.load(product, own, desired)
     follower = PaperFollower(request.subscription, request.budget_micros)
     follower.follow(known.events)
     unknown = [*known.unknown, *assumptions(follower), _NOT_KNOWN]

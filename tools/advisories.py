@@ -63,19 +63,21 @@ def _has(version: str, one: _Range) -> bool:
     if one.type != "ECOSYSTEM":
         return False
     pinned, inside = Version(version), False
-    for event, told in sorted(_events(one), key=lambda event: event[1]):
-        if event == "introduced" and pinned >= told:
+    for event, reported in sorted(_events(one), key=lambda event: event[1]):
+        if event == "introduced" and pinned >= reported:
             inside = True
-        elif (event == "fixed" and pinned >= told) or (event == "last_affected" and pinned > told):
+        elif (event == "fixed" and pinned >= reported) or (
+            event == "last_affected" and pinned > reported
+        ):
             inside = False
     return inside
 
 
 def _events(one: _Range) -> Iterator[tuple[str, Version]]:
     for event in one.events:
-        for name, told in event.items():
+        for name, reported in event.items():
             try:
-                yield name, Version(told)
+                yield name, Version(reported)
             except InvalidVersion:
                 # A limit that no version of today's form can be compared with.
                 continue
@@ -110,11 +112,11 @@ def read(directory: Path) -> list[Advisory]:
 def findings(pinned: Iterable[Pin], advisories: Iterable[Advisory]) -> list[str]:
     """Return a line for each pinned version that is affected."""
     known = sorted(pinned, key=lambda pin: (pin.name, pin.version))
-    told = sorted(advisories, key=lambda advisory: advisory.id)
+    reported = sorted(advisories, key=lambda advisory: advisory.id)
     return [
         f"{pin.name} {pin.version}: {' '.join([one.id, *one.aliases])} {one.summary}".rstrip()
         for pin in known
-        for one in told
+        for one in reported
         if one.is_about(pin)
     ]
 

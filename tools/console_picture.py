@@ -27,14 +27,14 @@ def main() -> int:
     if browser is None:
         sys.stderr.write("there is no Chromium: make browser, as root\n")
         return 1
-    told = subprocess.run(
+    reported = subprocess.run(
         [sys.executable, "-m", "cli", "console", "--json"],
         cwd=ROOT, capture_output=True, text=True, check=False,
     )  # fmt: skip
-    if told.returncode:
-        sys.stderr.write(told.stderr)
-        return told.returncode
-    _take(browser, json.loads(told.stdout)["url"])
+    if reported.returncode:
+        sys.stderr.write(reported.stderr)
+        return reported.returncode
+    _take(browser, json.loads(reported.stdout)["url"])
     sys.stdout.write(f"{PICTURE.relative_to(ROOT)}: {PICTURE.stat().st_size} bytes\n")
     return 0
 

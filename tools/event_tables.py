@@ -221,21 +221,21 @@ def _schemas() -> Iterator[str]:
     for name, schema in sorted(_components().items()):
         required = set(schema.get("required", ()))
         rows = [
-            f"| `{field}` | {_type(told)} | {'yes' if field in required else ''} |"
-            f" {told.get('description', '')} |"
-            for field, told in schema["properties"].items()
+            f"| `{field}` | {_type(reported)} | {'yes' if field in required else ''} |"
+            f" {reported.get('description', '')} |"
+            for field, reported in schema["properties"].items()
         ]
         table = "\n".join(["| field | type | always | |", "|---|---|---|---|", *rows])
         yield f"### {name}\n\n{schema['description']}\n\n{table}"
 
 
-def _type(told: Mapping[str, Any]) -> str:
-    if "$ref" in told:
-        name = str(told["$ref"]).rsplit("/", 1)[1]
+def _type(reported: Mapping[str, Any]) -> str:
+    if "$ref" in reported:
+        name = str(reported["$ref"]).rsplit("/", 1)[1]
         return f"[{name}](#{name.lower()})"
-    if "anyOf" in told:
-        return " or ".join(_type(each) for each in told["anyOf"])
-    return str(told.get("type", "any"))
+    if "anyOf" in reported:
+        return " or ".join(_type(each) for each in reported["anyOf"])
+    return str(reported.get("type", "any"))
 
 
 def main() -> None:

@@ -89,8 +89,11 @@ class Comparison:
                 raise Differs(f"{instrument.id}: the adapter has lost the book")
             if row.get("checksum") and _checksum(sides) != row["checksum"]:
                 raise Differs(f"{instrument.id}: the recording does not fit its checksum")
-            told = book.book()
-            for mine, side, best in ((told.bids, sides[0], max), (told.asks, sides[1], min)):
+            reported = book.book()
+            for mine, side, best in (
+                (reported.bids, sides[0], max),
+                (reported.asks, sides[1], min),
+            ):
                 _same_levels(instrument, mine, side, best_is_high=best is max)
             self.seen["changes of books"] += 1
 
@@ -107,12 +110,12 @@ class Comparison:
 
 
 def _same_instrument(mine: Instrument, raw: Mapping[str, str]) -> None:
-    told = {
+    reported = {
         "tickSz": mine.price_text(mine.tick_size),
         "lotSz": mine.size_text(mine.lot_size),
         "minSz": mine.size_text(mine.minimum_size),
     }
-    differing = [name for name, text in told.items() if Decimal(text) != Decimal(raw[name])]
+    differing = [name for name, text in reported.items() if Decimal(text) != Decimal(raw[name])]
     if raw["ctVal"] and mine.contract != Decimal(raw["ctVal"]) * Decimal(raw["ctMult"]):
         differing.append("ctVal")
     if mine.inverse != (raw["ctType"] == "inverse"):
@@ -130,11 +133,11 @@ def _same_levels(
     *,
     best_is_high: bool,
 ) -> None:
-    told = [
+    reported = [
         (Decimal(instrument.price_text(price)), Decimal(instrument.size_text(size)))
         for price, size in mine
     ]
-    if told != [(at, Decimal(side[at][1])) for at in sorted(side, reverse=best_is_high)]:
+    if reported != [(at, Decimal(side[at][1])) for at in sorted(side, reverse=best_is_high)]:
         raise Differs(f"{instrument.id}: levels")
 
 

@@ -95,25 +95,25 @@ def _table(prefix: str, kind: type[Any]) -> str:
 def _rows(prefix: str, kind: type[Any]) -> Iterator[tuple[str, str, str, str]]:
     hints, said = typing.get_type_hints(kind), meanings(kind)
     for item in dataclasses.fields(kind):
-        wanted = hints[item.name]
-        if not dataclasses.is_dataclass(wanted):
-            value = _value(item.name, wanted, item.metadata)
+        desired = hints[item.name]
+        if not dataclasses.is_dataclass(desired):
+            value = _value(item.name, desired, item.metadata)
             yield f"`{prefix}{item.name.upper()}`", value, _default(item), said[item.name]
 
 
-def _value(name: str, wanted: Any, metadata: Mapping[str, Any]) -> str:
-    if isinstance(wanted, types.UnionType):
-        wanted = next(a for a in typing.get_args(wanted) if a is not type(None))
-        if wanted is int:
+def _value(name: str, desired: Any, metadata: Mapping[str, Any]) -> str:
+    if isinstance(desired, types.UnionType):
+        desired = next(a for a in typing.get_args(desired) if a is not type(None))
+        if desired is int:
             return f"{_value(name, int, metadata)}, or `{NO_LIMIT}`"
-    if wanted is bool:
+    if desired is bool:
         return "`true`, `false`"
-    if wanted is int:
+    if desired is int:
         unit = next((unit for end, unit in _UNITS.items() if name.endswith(end)), "number")
         low, high = metadata.get("minimum"), metadata.get("maximum")
         bounds = f", {low} to {high}" if high is not None else f", from {low}"
         return unit + (bounds if low is not None else "")
-    if typing.get_origin(wanted) is tuple:
+    if typing.get_origin(desired) is tuple:
         return "list, parted by commas"
     if choices := metadata.get("choices"):
         return ", ".join(f"`{choice}`" for choice in choices)

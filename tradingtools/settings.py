@@ -177,34 +177,36 @@ def _read(kind: type[T], source: Mapping[str, str], prefixes: tuple[str, ...]) -
     hints = typing.get_type_hints(kind)
     values: dict[str, Any] = {}
     for item in dataclasses.fields(kind):  # type: ignore[arg-type]
-        wanted = hints[item.name]
-        if dataclasses.is_dataclass(wanted):
-            values[item.name] = _read(typing.cast("type[Any]", wanted), source, (*prefixes, PREFIX))
+        expected = hints[item.name]
+        if dataclasses.is_dataclass(expected):
+            values[item.name] = _read(
+                typing.cast("type[Any]", expected), source, (*prefixes, PREFIX)
+            )
             continue
         names = [prefix + item.name.upper() for prefix in prefixes]
         name = next((name for name in names if source.get(name)), None)
         if name is not None:
-            values[item.name] = _parse(name, source[name], wanted, item.metadata)
+            values[item.name] = _parse(name, source[name], expected, item.metadata)
         elif item.default is MISSING:
             raise SettingError(f"{names[-1]}: required and not set")
     return kind(**values)
 
 
-def _parse(name: str, text: str, wanted: Any, metadata: Mapping[str, Any]) -> Any:
+def _parse(name: str, text: str, expected: Any, metadata: Mapping[str, Any]) -> Any:
     shown = "(hidden)" if metadata.get("secret") else repr(text)
-    if isinstance(wanted, types.UnionType):
-        wanted = next(a for a in typing.get_args(wanted) if a is not type(None))
-        if wanted is int and text == NO_LIMIT:
+    if isinstance(expected, types.UnionType):
+        expected = next(a for a in typing.get_args(expected) if a is not type(None))
+        if expected is int and text == NO_LIMIT:
             return None
-    if wanted is bool:
+    if expected is bool:
         if text.lower() not in ("true", "false", "1", "0"):
             raise SettingError(f"{name}: {shown} is not true or false")
         return text.lower() in ("true", "1")
-    if wanted is int:
+    if expected is int:
         return _parse_int(name, text, shown, metadata)
-    if typing.get_origin(wanted) is tuple:
+    if typing.get_origin(expected) is tuple:
         return tuple(part.strip() for part in text.split(",") if part.strip())
-    if wanted is Path:
+    if expected is Path:
         return Path(text)
     choices = metadata.get("choices")
     if choices is not None and text not in choices:

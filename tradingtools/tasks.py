@@ -50,7 +50,7 @@ async def until_one_ends(*works: Awaitable[None]) -> None:
 
 
 @asynccontextmanager
-async def alongside(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
+async def run_in_background(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
     """Have something run for the length of the block.
 
     Raises:

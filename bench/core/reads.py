@@ -45,7 +45,7 @@ def scan(data: bytes) -> Answer | None:
 class Tally(msgspec.Struct, kw_only=True):
     """Reads of one stretch or of several."""
 
-    asked: int = 0
+    requested: int = 0
     """That the rate demands; what was not even sent is asked, too."""
     right: int = 0
     late: int = 0

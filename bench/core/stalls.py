@@ -18,14 +18,14 @@ STALL_MS = 5.0
 class Taken:
     """Something that was under way for a while."""
 
-    began_ns: int
+    started_ns: int
     """Monotonic."""
     ms: float
 
     @property
     def ended_ns(self) -> int:
         """Monotonic."""
-        return self.began_ns + int(self.ms * 1e6)
+        return self.started_ns + int(self.ms * 1e6)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,7 +45,7 @@ def divide(exits: Sequence[Taken], bare: Sequence[Taken]) -> Divided:
     stalls = [commit for commit in bare if commit.ms > STALL_MS]
 
     def met(taken: Taken) -> bool:
-        return any(s.began_ns < taken.ended_ns and taken.began_ns < s.ended_ns for s in stalls)
+        return any(s.started_ns < taken.ended_ns and taken.started_ns < s.ended_ns for s in stalls)
 
     return Divided(
         stalled=tuple(taken for taken in exits if met(taken)),

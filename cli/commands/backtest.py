@@ -39,22 +39,23 @@ def backtest(
         body["toMs"] = str(_start(last, "--to", days=1) - 1)
     if budget:
         body["budget"] = budget
-    told: Json = dict(engine.rest().get_backtest(body))
+    reported: Json = dict(engine.rest().get_backtest(body))
     recorded = (
-        f"recorded {clock(told['recordedFrom'])} to {clock(told['recordedTo'])}"
-        if "recordedFrom" in told
+        f"recorded {clock(reported['recordedFrom'])} to {clock(reported['recordedTo'])}"
+        if "recordedFrom" in reported
         else "nothing recorded"
     )
     lines = [
         (
-            f"{told['leader']}  {clock(told['since'])} to {clock(told['until'])}, {recorded}:"
-            f" {told['trades']} trades"
+            f"{reported['leader']}  {clock(reported['since'])} to"
+            f" {clock(reported['until'])}, {recorded}:"
+            f" {reported['trades']} trades"
         ),
         "",
-        *sums(told["outcome"]),
-        *unknown(told),
+        *sums(reported["outcome"]),
+        *unknown(reported),
     ]
-    return Shown(data=told, lines=lines)
+    return Shown(data=reported, lines=lines)
 
 
 def _start(text: str, option: str, *, days: int = 0) -> int:

@@ -70,7 +70,7 @@ def take(
         directory = (
             (run.parent if run else Path.cwd()) / "backups" / f"{datetime.now(UTC):%Y%m%d-%H%M%S}"
         )
-    _tell("taking the backup, and starting a server from it ...")
+    _notify("taking the backup, and starting a server from it ...")
     return _shown(backups.run(["take", directory], database=url))
 
 
@@ -82,7 +82,7 @@ def check(
     ] = "postgres",
 ) -> Shown:
     """Start a server from a copy of a backup, verify its audit, and say how far it reaches."""
-    _tell("starting a server from a copy ...")
+    _notify("starting a server from a copy ...")
     return _shown(backups.run(["check", directory, "--database", database]))
 
 
@@ -101,19 +101,19 @@ def restore(
     in it: compare with insiders-api and the exchanges, then 'tt halt clear'.
     """
     ask(f"Make {directory} the database of {state}?", yes=yes)
-    told = backups.run(["restore", directory, "--state", state])
-    lines = [f"restored to {told['data']}"]
-    if told["replaced"]:
-        lines.append(f"the database of before is in {told['replaced']}")
+    reported = backups.run(["restore", directory, "--state", state])
+    lines = [f"restored to {reported['data']}"]
+    if reported["replaced"]:
+        lines.append(f"the database of before is in {reported['replaced']}")
     lines += [
         "everything is halted: compare open orders and positions with the exchanges first",
-        f"then: make run STATE={told['state']}, and tt halt clear",
+        f"then: make run STATE={reported['state']}, and tt halt clear",
     ]
-    return Shown(data=told, lines=lines)
+    return Shown(data=reported, lines=lines)
 
 
-def _shown(told: Json) -> Shown:
-    found = msgspec.convert(told, Backup)
+def _shown(reported: Json) -> Shown:
+    found = msgspec.convert(reported, Backup)
     reach = f"up to {found.newest_event}" if found.newest_event else "without an order"
     lines = [
         f"{found.directory}: {found.bytes / 2**20:.0f} MiB, {reach}",
@@ -122,9 +122,9 @@ def _shown(told: Json) -> Shown:
             f" lots, {found.bots} bots; audit whole ({found.audited} entries)"
         ),
     ]
-    return Shown(data=told, lines=lines)
+    return Shown(data=reported, lines=lines)
 
 
-def _tell(text: str) -> None:
+def _notify(text: str) -> None:
     if sys.stderr.isatty():
         sys.stderr.write(text + "\n")

@@ -25,8 +25,8 @@ _Bot = Annotated[str, typer.Argument(metavar="BOT", help="Its id, 12 letters and
 
 def _stands(bot: Json) -> str:
     state, desired = bare(bot["state"], _STATE), bare(bot["desired"], _STATE)
-    wanted = "" if state == desired else f", to be {desired.lower()}"
-    return f"{state.lower()}{wanted}"
+    change = "" if state == desired else f", to be {desired.lower()}"
+    return f"{state.lower()}{change}"
 
 
 _COLUMNS = (
@@ -116,21 +116,21 @@ def start(bot: _Bot, yes: Yes = False) -> Shown:
     engine.acting()
     before = engine.rest().get_bot(bot)
     ask(f"Let {before['name']} trade for {before['walletId']}?", yes=yes)
-    return _told(engine.rest().start_bot(bot))
+    return _reported(engine.rest().start_bot(bot))
 
 
 @command(app, "stop", schemas.rest("Bot"))
 def stop(bot: _Bot, _yes: NeverAsks = False) -> Shown:
     """Have a bot cancel its orders and stop. What it holds stays."""
     engine.acting()
-    return _told(engine.rest().stop_bot(bot))
+    return _reported(engine.rest().stop_bot(bot))
 
 
 @command(app, "pause", schemas.rest("Bot"))
 def pause(bot: _Bot, _yes: NeverAsks = False) -> Shown:
     """Have a bot cancel its orders and wait."""
     engine.acting()
-    return _told(engine.rest().pause_bot(bot))
+    return _reported(engine.rest().pause_bot(bot))
 
 
 @command(app, "resume", schemas.rest("Bot"))
@@ -144,7 +144,7 @@ def resume(
     before = engine.rest().get_bot(bot)
     ask(f"Let {before['name']} trade for {before['walletId']} again?", yes=yes)
     body: Any = {"reason": reason} if reason else {}
-    return _told(engine.rest().resume_bot(bot, body))
+    return _reported(engine.rest().resume_bot(bot, body))
 
 
 @command(app, "orders", schemas.rest("BotOrder", many=True))
@@ -214,7 +214,7 @@ def edit(
     body: Any = _read(file)
     before = engine.rest().get_bot(bot)
     ask(f"Change {', '.join(body) or 'nothing'} of {before['name']}?", yes=yes)
-    return _told(engine.rest().update_bot(bot, body, if_match=version or None))
+    return _reported(engine.rest().update_bot(bot, body, if_match=version or None))
 
 
 @command(app, "positions", schemas.rest("BotPosition", many=True))
@@ -294,11 +294,11 @@ def backtest(
 
     market = {"seed": seed, "seconds": seconds}
     plan = backtesting.plan(_read(file), recording, market, assumed or [], vary or [])
-    told = backtesting.run(plan, report=report, jobs=jobs)
-    return Shown(data=told, lines=runs_lines(told["runs"], report))
+    reported = backtesting.run(plan, report=report, jobs=jobs)
+    return Shown(data=reported, lines=runs_lines(reported["runs"], report))
 
 
-def _told(bot: Any) -> Shown:
+def _reported(bot: Any) -> Shown:
     return Shown(data=dict(bot), lines=_lines(bot))
 
 

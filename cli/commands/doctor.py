@@ -70,9 +70,9 @@ def doctor(
             lines.append(f"      {finding.do}")
     checks = len({finding.check for finding in found})
     lines.append(f"{len(ill)} things are wrong" if ill else f"{checks} checks, nothing is wrong")
-    told = Examination(place=where.name if where else "", well=not ill, findings=found)
+    reported = Examination(place=where.name if where else "", well=not ill, findings=found)
     return Shown(
-        data=msgspec.to_builtins(told), lines=lines,
+        data=msgspec.to_builtins(reported), lines=lines,
         status=Status.NOT_WELL if ill else Status.OK,
     )  # fmt: skip
 
@@ -150,7 +150,7 @@ def _first_pem(text: str) -> str:
 
 
 def _engine(where: places.Place) -> Iterator[Finding]:
-    asked = time.time()
+    requested = time.time()
     try:
         answer = httpx.get(f"{where.url}/health", timeout=_SECONDS, trust_env=False)
     except httpx.HTTPError as error:
@@ -164,7 +164,7 @@ def _engine(where: places.Place) -> Iterator[Finding]:
         return
     yield good("edge", f"{where.url} answers")
     if date := answer.headers.get("date"):
-        yield core.clock(here, parsedate_to_datetime(date).timestamp(), here - asked)
+        yield core.clock(here, parsedate_to_datetime(date).timestamp(), here - requested)
     yield from _rest(where)
     yield from _operators()
 

@@ -49,17 +49,17 @@ def drain(name: _Engine, yes: Yes = False) -> Shown:
     """Have an engine hand its wallets over and take none."""
     engine.acting()
     ask(f"Have {name} hand its wallets over?", yes=yes)
-    return _told(engine.rest().drain_bot_engine(name))
+    return _reported(engine.rest().drain_bot_engine(name))
 
 
 @command(app, "undrain", schemas.rest("BotEngine"))
 def undrain(name: _Engine) -> Shown:
     """Let a drained engine take wallets again."""
     engine.acting()
-    return _told(engine.rest().undrain_bot_engine(name))
+    return _reported(engine.rest().undrain_bot_engine(name))
 
 
-def _told(found: Any) -> Shown:
+def _reported(found: Any) -> Shown:
     one = dict(found)
     wallets = len(one["wallets"])
     left = "no wallets" if not wallets else f"{wallets} wallet{'s' if wallets > 1 else ''}"

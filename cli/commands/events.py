@@ -24,8 +24,8 @@ _TOLD = ("reason", "state", "status", "side", "size", "filledSize", "shares", "d
 
 def _says(event: Json) -> str:
     data = event.get("data", {})
-    told = [f"{name}={data[name]}" for name in _TOLD if data.get(name)]
-    return " ".join(told)
+    reported = [f"{name}={data[name]}" for name in _TOLD if data.get(name)]
+    return " ".join(reported)
 
 
 _COLUMNS = (
@@ -97,7 +97,7 @@ def _line(event: Json) -> str:
 
 
 def _some(stream: Iterator[ServerSentEvent], limit: int | None) -> Iterator[Json]:
-    for number, told in enumerate(stream, start=1):
-        yield json.loads(told.data)
+    for number, reported in enumerate(stream, start=1):
+        yield json.loads(reported.data)
         if number == limit:
             return

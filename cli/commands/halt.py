@@ -56,9 +56,9 @@ def set_(
 ) -> Shown:  # fmt: skip
     """Stop sending. When it has answered, nothing that it forbids leaves any more."""
     engine.acting()
-    asked: dict[str, Any] = _scope(all_=all_, wallet=wallet, leader=leader, market=market)
+    requested: dict[str, Any] = _scope(all_=all_, wallet=wallet, leader=leader, market=market)
     mode = "HALT_MODE_REDUCING" if reducing else "HALT_MODE_HALTED"
-    answer = engine.operate("SetHalt", **asked, mode=mode, reason=reason)
+    answer = engine.operate("SetHalt", **requested, mode=mode, reason=reason)
     halt = answer["halt"]
     flying = answer["inFlightOrderKeys"]
     lines = [

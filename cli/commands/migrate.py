@@ -88,10 +88,10 @@ def v1(
         raise Failure(f"--mapping {mapping}: {error}", Status.USAGE) from None
     known = _cost(made, rule, olds, days) if days else None
     batch = batch_of(_folder(journal), made.name, made.hash)
-    told = Migration(plan=made, cost=known, batch=batch.batch, applied=apply)
+    reported = Migration(plan=made, cost=known, batch=batch.batch, applied=apply)
     lines = markdown(made, known)
     if report:
-        _write(Path(report), told, lines)
+        _write(Path(report), reported, lines)
     if apply:
         if plan_hash != made.hash:
             raise Failure(
@@ -104,7 +104,7 @@ def v1(
             *done, f"batch {batch.batch}: {len(done)} are there, paused",
             f"look: tt migrate verify {batch.batch}", f"then: tt migrate resume {batch.batch}",
         ]  # fmt: skip
-    return Shown(data=msgspec.to_builtins(told), lines=lines)
+    return Shown(data=msgspec.to_builtins(reported), lines=lines)
 
 
 @command(app, "resume", schemas.own(__name__, "Batch"))
@@ -131,30 +131,30 @@ def rollback(batch: _Batch, journal: _Journal = "", yes: Yes = False) -> Shown:
 def verify(batch: _Batch, journal: _Journal = "") -> Shown:
     """Compare a batch with the engine to the micro. Exits with 1 where something differs."""
     found = Journal(_folder(journal), batch)
-    wanted = [line for line in steps.planned(found).lines if line.verdict == "CREATED"]
-    told = Verification(
+    desired = [line for line in steps.planned(found).lines if line.verdict == "CREATED"]
+    reported = Verification(
         batch=batch,
-        subscriptions=len(wanted),
-        positions=sum(len(line.positions) for line in wanted),
+        subscriptions=len(desired),
+        positions=sum(len(line.positions) for line in desired),
         differences=list(steps.verify(found)),
     )
     lines = [
         f"{one.old_id} {one.subscription_id}: {one.what} is {one.found}, wanted {one.wanted}"
-        for one in told.differences
+        for one in reported.differences
     ]
     lines.append(
-        f"{told.subscriptions} subscriptions and {told.positions} positions,"
-        f" {len(told.differences)} differences"
+        f"{reported.subscriptions} subscriptions and {reported.positions} positions,"
+        f" {len(reported.differences)} differences"
     )
     return Shown(
-        data=msgspec.to_builtins(told), lines=lines,
-        status=Status.NOT_WELL if told.differences else Status.OK,
+        data=msgspec.to_builtins(reported), lines=lines,
+        status=Status.NOT_WELL if reported.differences else Status.OK,
     )  # fmt: skip
 
 
 def _done(batch: str, done: list[str]) -> Shown:
-    told = Batch(batch=batch, steps=done)
-    return Shown(data=msgspec.to_builtins(told), lines=[*done, f"batch {batch}: {len(done)}"])
+    reported = Batch(batch=batch, steps=done)
+    return Shown(data=msgspec.to_builtins(reported), lines=[*done, f"batch {batch}: {len(done)}"])
 
 
 def _folder(given: str) -> Path:
@@ -171,11 +171,11 @@ def _mapping(path: str) -> Json:
     return found
 
 
-def _write(directory: Path, told: Migration, lines: list[str]) -> None:
+def _write(directory: Path, reported: Migration, lines: list[str]) -> None:
     try:
         directory.mkdir(parents=True, exist_ok=True)
         (directory / "plan.md").write_text("\n".join([*lines, ""]), encoding="utf-8")
-        text = json.dumps(msgspec.to_builtins(told), indent=2)
+        text = json.dumps(msgspec.to_builtins(reported), indent=2)
         (directory / "plan.json").write_text(text + "\n", encoding="utf-8")
     except OSError as error:
         raise Failure(f"--report {directory}: {error.strerror}", Status.USAGE) from None

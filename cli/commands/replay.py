@@ -50,15 +50,15 @@ def replay(
         # In the environment: the command line of a process is everybody's to read.
         arguments.append("--database")
     environ = {"TT_DATABASE_URL": url, **replaying.analytics(where)}
-    answer = replaying.run(arguments, environ=environ, progress=tell)
+    answer = replaying.run(arguments, environ=environ, progress=notify)
     if sys.stderr.isatty():
         sys.stderr.write("\n")
-    told = msgspec.convert(answer, Replayed)
-    status = Status.OK if told.same else Status.NOT_WELL
-    return Shown(data=answer, lines=lines(told), status=status)
+    reported = msgspec.convert(answer, Replayed)
+    status = Status.OK if reported.same else Status.NOT_WELL
+    return Shown(data=answer, lines=lines(reported), status=status)
 
 
-def tell(progress: Json) -> None:
+def notify(progress: Json) -> None:
     """Show on a terminal how far it is."""
     if sys.stderr.isatty():
         sys.stderr.write(f"\r{progress['judgements']} judged, {progress['different']} differ")

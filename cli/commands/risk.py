@@ -65,7 +65,7 @@ def kill(
     """Have all bots cancel their orders and close what they hold, at once. Never asks."""
     engine.acting()
     body: Any = {"tenant": tenant, "exchange": exchange, "reason": reason}
-    return _told(dict(engine.rest().set_kill_switch(body)))
+    return _reported(dict(engine.rest().set_kill_switch(body)))
 
 
 @command(app, "show", schemas.rest("KillSwitch", many=True))
@@ -94,7 +94,7 @@ def clear(
         if len(stand) != 1:
             raise Failure(f"say which: {len(stand)} kill switches stand", Status.USAGE)
         kill_id = stand[0]["id"]
-    return _told(dict(engine.rest().clear_kill_switch(kill_id)))
+    return _reported(dict(engine.rest().clear_kill_switch(kill_id)))
 
 
 @command(app, "usage", schemas.rest("RiskUsage", many=True))
@@ -148,7 +148,7 @@ def breaches(tenant: _Tenant = "default", limit: Limit = 50) -> Shown:
     return Shown(data=engine.first(rows, limit), columns=_BREACHES, empty="no limit was reached")
 
 
-def _told(kill_switch: Json) -> Shown:
+def _reported(kill_switch: Json) -> Shown:
     return Shown(data=kill_switch, lines=_lines(kill_switch))
 
 

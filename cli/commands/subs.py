@@ -85,7 +85,7 @@ def list_(
     """List subscriptions: all with an operators' token, else those of --wallet."""
     if wallet:
         rows = [dict(sub) for sub in engine.rest().all_subscriptions(follower_proxy=wallet)]
-        found = [sub for sub in rows if _wanted(sub, leader, state)][:limit]
+        found = [sub for sub in rows if _desired(sub, leader, state)][:limit]
     elif engine.has_operator():
         found = engine.operate_pages(
             "ListFollowers", "subscriptions", limit=limit, leader=leader,
@@ -96,10 +96,10 @@ def list_(
     return Shown(data=found, columns=_COLUMNS, empty="no such subscription")
 
 
-def _wanted(sub: Json, leader: str, states: list[State] | None) -> bool:
-    wanted = states or [State.ACTIVE, State.PAUSED]
+def _desired(sub: Json, leader: str, states: list[State] | None) -> bool:
+    desired = states or [State.ACTIVE, State.PAUSED]
     mine = bare(sub["state"], "SUBSCRIPTION_STATE_").lower()
-    return mine in wanted and (not leader or sub["leader"] == leader.lower())
+    return mine in desired and (not leader or sub["leader"] == leader.lower())
 
 
 @command(app, "show", schemas.rest("Subscription"))
@@ -236,15 +236,16 @@ def preview(
     """Say what a change would have made of the last day; nothing is changed."""
     before: Json = dict(engine.rest().get_subscription(sub))
     body = read_json(file) if file else _changed(before, changes or [])
-    told: Json = dict(engine.rest().get_settings_preview(sub, body | {"hours": hours}))
+    reported: Json = dict(engine.rest().get_settings_preview(sub, body | {"hours": hours}))
+    since, until = clock(reported["since"]), clock(reported["until"])
     lines = [
-        f"{sub}  {clock(told['since'])} to {clock(told['until'])}: {told['trades']} trades of his",
+        f"{sub}  {since} to {until}: {reported['trades']} trades of his",
         "",
         f"  {'as it is':>14}  {'changed':>14}",
-        *sums(told["current"], told["proposed"]),
-        *unknown(told),
+        *sums(reported["current"], reported["proposed"]),
+        *unknown(reported),
     ]
-    return Shown(data=told, lines=lines)
+    return Shown(data=reported, lines=lines)
 
 
 def _changed(before: Json, changes: list[str]) -> Any:

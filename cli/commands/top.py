@@ -28,14 +28,14 @@ class _Watch:
 
     def __init__(self) -> None:
         self._at = max(event_log.newest(engine.engine()) - _LOOK_BACK, 0)
-        self._kept: list[Json] = []
+        self._retained: list[Json] = []
         self._orders: dict[str, Json] = {}
 
     def look(self, window: float) -> load.Load:
         """Look once."""
         self._read()
         now = datetime.now(UTC).isoformat().replace("+00:00", "Z")
-        recent = load.seen(self._kept, now, window)
+        recent = load.seen(self._retained, now, window)
         under_way = None
         if engine.has_operator():
             rows = engine.operate_pages(
@@ -58,18 +58,18 @@ class _Watch:
     def _read(self) -> None:
         while True:
             page = engine.rest().list_event_page(after=self._at, limit=1000)
-            self._kept += [dict(event) for event in page["events"]]
+            self._retained += [dict(event) for event in page["events"]]
             if page["events"]:
                 self._at = int(page["events"][-1]["sequence"])
             if "nextAfter" not in page:
                 break
-        self._kept = self._kept[-20_000:]
-        placed = [e["data"]["orderId"] for e in self._kept if e["type"] == "order.placed"]
-        wanted = list(dict.fromkeys(placed))[-_SAMPLE:]
-        for key in wanted:
+        self._retained = self._retained[-20_000:]
+        placed = [e["data"]["orderId"] for e in self._retained if e["type"] == "order.placed"]
+        desired = list(dict.fromkeys(placed))[-_SAMPLE:]
+        for key in desired:
             if "answeredAt" not in self._orders.get(key, {}).get("times", {}):
                 self._orders[key] = dict(engine.rest().get_follower_order(key))
-        self._orders = {key: self._orders[key] for key in wanted}
+        self._orders = {key: self._orders[key] for key in desired}
 
 
 @command(app, "top", schemas.own("cli.core.load", "Load"))
@@ -122,8 +122,8 @@ def lines(found: load.Load) -> list[str]:
     said += [f"  {rate:>8.2f}  {kind}" for kind, rate in found.per_second.items()] or ["  none"]
     for title, counts in (("not copied", found.skipped), ("orders failed", found.failed)):
         if counts:
-            told = ", ".join(f"{number} {reason}" for reason, number in counts.items())
-            said.append(f"  {title}: {told}")
+            reported = ", ".join(f"{number} {reason}" for reason, number in counts.items())
+            said.append(f"  {title}: {reported}")
     said += ["", "latency of the newest orders        p50        p99"]
     said += [
         f"  {'own time' if one.hop == 'own' else 'until ' + one.hop:<24}"

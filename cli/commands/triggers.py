@@ -58,8 +58,8 @@ def list_(
     limit: Limit = 50,
 ) -> Shown:
     """List a wallet's triggers, the oldest first."""
-    wanted: list[Any] | None = [f"{_STATUS}{one.upper()}" for one in status] if status else None
-    rows = engine.rest().all_triggers(wallet=wallet, status=wanted)
+    desired: list[Any] | None = [f"{_STATUS}{one.upper()}" for one in status] if status else None
+    rows = engine.rest().all_triggers(wallet=wallet, status=desired)
     return Shown(data=engine.first(rows, limit), columns=_COLUMNS, empty="no such trigger")
 
 

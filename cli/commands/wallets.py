@@ -201,7 +201,7 @@ def _credentials(exchange: str, source: str) -> Credentials:
     kind = KINDS.get(exchange)
     if kind is None:
         raise Failure(f"--exchange: expected {' or '.join(KINDS)}", Status.USAGE)
-    raw = _asked(exchange) if not source else _read(source)
+    raw = _requested(exchange) if not source else _read(source)
     try:
         return msgspec.json.decode(raw, type=kind)
     except msgspec.DecodeError:
@@ -228,7 +228,7 @@ def _read(source: str) -> bytes:
         raise Failure(f"{source}: {error.strerror}", Status.USAGE) from None
 
 
-def _asked(exchange: str) -> bytes:
+def _requested(exchange: str) -> bytes:
     """Ask at a terminal, without echo, for what is secret."""
     import msgspec
 

@@ -71,11 +71,13 @@ def create(
 @command(app, "test", schemas.rest("WebhookDelivery"))
 def test(endpoint: _Endpoint) -> Shown:
     """Post a webhook.test at once. Exits with 1 when it is not taken."""
-    told = dict(engine.rest().test_webhook_endpoint(endpoint))
-    taken, took = told["outcome"] == "delivered", f"{told['durationMs']} ms"
+    reported = dict(engine.rest().test_webhook_endpoint(endpoint))
+    taken, took = reported["outcome"] == "delivered", f"{reported['durationMs']} ms"
     return Shown(
-        data=told,
-        lines=[f"{told['outcome']}: HTTP {told['status']} after {took} {told['answer']}"],
+        data=reported,
+        lines=[
+            f"{reported['outcome']}: HTTP {reported['status']} after {took} {reported['answer']}"
+        ],
         status=Status.OK if taken else Status.NOT_WELL,
     )  # fmt: skip
 

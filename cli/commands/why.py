@@ -37,25 +37,25 @@ def why(
     limit: Limit = 50,
 ) -> Shown:
     """Say in sentences, with numbers, what became of a trade and why."""
-    asked = engine.engine()
-    found = decisions.find(asked, what, wallet=wallet, sub=sub, limit=limit)
-    halts = asked.operate("ListHalts")["halts"] if asked.has_operator else []
-    told = [
-        decisions.explained(asked, one, halts, whole=len(found) <= _EXPLAINS_MANY) for one in found
+    api = engine.engine()
+    found = decisions.find(api, what, wallet=wallet, sub=sub, limit=limit)
+    halts = api.operate("ListHalts")["halts"] if api.has_operator else []
+    reported = [
+        decisions.explained(api, one, halts, whole=len(found) <= _EXPLAINS_MANY) for one in found
     ]
-    answer = WhyAnswer(asked=what, decisions=told)
-    return Shown(data=msgspec.to_builtins(answer), lines=_lines(told))
+    answer = WhyAnswer(asked=what, decisions=reported)
+    return Shown(data=msgspec.to_builtins(answer), lines=_lines(reported))
 
 
-def _lines(told: list[Why]) -> list[str]:
+def _lines(reported: list[Why]) -> list[str]:
     lines: list[str] = []
-    for one in told:
+    for one in reported:
         lines += [f"{one.follower_proxy}  {one.subscription_id}  {one.outcome}"]
         lines += [f"  {sentence}" for sentence in one.sentences]
         lines += ["  Next:", *(f"    {step}" for step in one.next), ""]
-    if len(told) > 1:
-        copied = sum(1 for one in told if one.outcome in ("COPIED", "PARTLY"))
-        lines.append(f"{len(told)} decisions, {copied} copied; --wallet picks one follower's")
+    if len(reported) > 1:
+        copied = sum(1 for one in reported if one.outcome in ("COPIED", "PARTLY"))
+        lines.append(f"{len(reported)} decisions, {copied} copied; --wallet picks one follower's")
     elif lines:
         lines.pop()
     return lines

@@ -12,7 +12,7 @@ LIVELY = ("updatesPerSecond", "printsPerSecond", "drift", "turnS")
 """Numbers of a seeded market: events a second, ticks a second, seconds until the trend turns."""
 ASSUMED = ("latencyMs", "jitterMs", "makerFee", "takerFee", *LIVELY)
 """All that a backtest takes for granted; fees in parts of a million."""
-_MOST_RUNS = 20
+_MAX_RUNS = 20
 _AMOUNTS = ("result", "maxDrawdown", "volume")
 
 
@@ -40,7 +40,7 @@ def _one(run: Any) -> list[str]:
 
 def _best(runs: Sequence[Any]) -> list[str]:
     names = list(runs[0]["changes"])
-    ranked = sorted(runs, key=lambda run: -float(run["result"]))[:_MOST_RUNS]
+    ranked = sorted(runs, key=lambda run: -float(run["result"]))[:_MAX_RUNS]
     columns = [
         *(Column(name, lambda run, name=name: run["changes"][name], right=True) for name in names),  # type: ignore[misc]
         *(Column(name, lambda run, name=name: run[name], right=True) for name in _AMOUNTS),  # type: ignore[misc]

@@ -101,10 +101,10 @@ def certificate(path: str, ends: datetime, now: datetime) -> Finding:
     return good("certificates", f"{path} is good until {ends:%Y-%m-%d}")
 
 
-def disk(path: str, free: int, size: int, wanted: int) -> Finding:
+def disk(path: str, free: int, size: int, desired: int) -> Finding:
     """Judge how much room is left, bytes."""
     said = f"{free / 2**30:.1f} of {size / 2**30:.1f} GiB are free for {path}"
-    if free < wanted:
+    if free < desired:
         return bad("disk", said, "make room: PostgreSQL stops when it cannot write")
     return good("disk", said)
 

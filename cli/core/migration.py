@@ -134,7 +134,9 @@ def _line(mapping: Json, old: Json, seen: _Seen) -> Line:
     elif seen.ids[identifier] > 1:
         read.refused.append(f"{mapping['id']} {identifier} occurs {seen.ids[identifier]} times")
     if state is None:
-        read.refused.append(f"{mapping['state']['from']}: {_told(mapping, old)} is no known state")
+        read.refused.append(
+            f"{mapping['state']['from']}: {_reported(mapping, old)} is no known state"
+        )
     rules.fields(old, mapping["fields"], read)
     _sizing(mapping["sizing"], old, read, mapping.get("minimumUsdc"))
     _unknown(mapping, old, read)
@@ -156,7 +158,7 @@ def _line(mapping: Json, old: Json, seen: _Seen) -> Line:
 
 def _ended(identifier: str, old: Json, mapping: Json) -> Line:
     held = len(rules.at(old, mapping["positions"]["from"]) or []) if "positions" in mapping else 0
-    changed = [f"it had ended ({_told(mapping, old)}): nothing is made of it"]
+    changed = [f"it had ended ({_reported(mapping, old)}): nothing is made of it"]
     if held:
         changed.append(f"its {held} positions stay in the wallet, and nobody sells them")
     return Line(
@@ -173,26 +175,26 @@ def _id(mapping: Json, old: Json) -> str:
     return "" if found is None else str(found)
 
 
-def _told(mapping: Json, old: Json) -> Any:
+def _reported(mapping: Json, old: Json) -> Any:
     return rules.at(old, mapping["state"]["from"])
 
 
 def _state(mapping: Json, old: Json) -> str | None:
-    told = str(_told(mapping, old)).lower()
+    reported = str(_reported(mapping, old)).lower()
     for ours in ("active", "paused", "ended"):
-        if told in [str(one).lower() for one in mapping["state"].get(ours, [])]:
+        if reported in [str(one).lower() for one in mapping["state"].get(ours, [])]:
             return ours
     return None
 
 
 def _sizing(rule: Json, old: Json, read: Read, minimum: str | None) -> None:
-    told = rules.at(old, rule["from"])
+    reported = rules.at(old, rule["from"])
     for mode in ("fixed", "ratio", "proportional"):
         given = rule.get(mode)
-        if given and str(told).lower() in [str(one).lower() for one in given["values"]]:
+        if given and str(reported).lower() in [str(one).lower() for one in given["values"]]:
             break
     else:
-        read.refused.append(f"{rule['from']}: {told!r} is no known way of sizing")
+        read.refused.append(f"{rule['from']}: {reported!r} is no known way of sizing")
         return
     if mode == "proportional":
         read.body["sizing"] = {"proportional": {}}
@@ -201,7 +203,7 @@ def _sizing(rule: Json, old: Json, read: Read, minimum: str | None) -> None:
     source = given[field]
     value = rules.at(old, source["from"])
     if value is None:
-        read.refused.append(f"{source['from']} is missing, and {told} needs it")
+        read.refused.append(f"{source['from']} is missing, and {reported} needs it")
         return
     try:
         text = rules.amount(source, value, read)
@@ -346,8 +348,8 @@ def _before(mapping: Json, olds: Iterable[Json]) -> Totals:
         people.add(str(rules.at(old, mapping["fields"]["follower.followerProxy"]["from"])).lower())
         leaders.add(str(rules.at(old, mapping["fields"]["leader"]["from"])).lower())
         given = mapping["sizing"].get("fixed")
-        told = str(rules.at(old, mapping["sizing"]["from"])).lower()
-        if given and told in [str(one).lower() for one in given["values"]]:
+        reported = str(rules.at(old, mapping["sizing"]["from"])).lower()
+        if given and reported in [str(one).lower() for one in given["values"]]:
             fixed += _or_nothing(rules.at(old, given["amount"]["from"]))
         if rule is None:
             continue

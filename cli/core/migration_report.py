@@ -55,13 +55,13 @@ def _bought(one: Json, buys: Sequence[int]) -> int:
     mode = one["sizing"]
     most = one.get("limits", {}).get("maxPerTrade")
     if "fixed" in mode:
-        wanted = [parse_exact(mode["fixed"]["amount"])] * len(buys)
+        desired = [parse_exact(mode["fixed"]["amount"])] * len(buys)
     elif "ratio" in mode:
         ratio = parse_exact(mode["ratio"]["ratio"])
-        wanted = [notional * ratio // MICROS for notional in buys]
+        desired = [notional * ratio // MICROS for notional in buys]
     else:
         return 0
-    return sum(wanted if most is None else (min(one, parse_exact(most)) for one in wanted))
+    return sum(desired if most is None else (min(one, parse_exact(most)) for one in desired))
 
 
 def markdown(plan: Plan, known: Cost | None) -> list[str]:
@@ -84,7 +84,7 @@ def markdown(plan: Plan, known: Cost | None) -> list[str]:
         *_changes(plan), "",
         "## Each of them", "",
         "| old | wallet | leader | becomes | state | positions |", "|---|---|---|---|---|---|",
-        *(_told(line) for line in plan.lines),
+        *(_reported(line) for line in plan.lines),
     ]  # fmt: skip
 
 
@@ -128,7 +128,7 @@ def _changes(plan: Plan) -> list[str]:
     return found or ["Nothing."]
 
 
-def _told(line: Line) -> str:
+def _reported(line: Line) -> str:
     if line.verdict != "CREATED":
         return f"| `{_safe(line.old_id)}` | | | {line.verdict.lower()} | | |"
     body = line.body

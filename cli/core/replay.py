@@ -57,57 +57,64 @@ class Replayed(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     damaged: list[str]
 
 
-def lines(told: Replayed) -> list[str]:
+def lines(reported: Replayed) -> list[str]:
     """Return a replay as people read it."""
-    refused = ", ".join(f"{n} {reason}" for reason, n in told.refused.items()) or "none"
+    refused = ", ".join(f"{n} {reason}" for reason, n in reported.refused.items()) or "none"
     found = [
-        f"day         {told.day}",
+        f"day         {reported.day}",
         (
-            f"judged      {told.judgements} judgements of {told.leaders} leaders for"
-            f" {told.followers} followers"
+            f"judged      {reported.judgements} judgements of {reported.leaders} leaders for"
+            f" {reported.followers} followers"
         ),
-        f"decisions   {told.decisions}: {told.copied} copied; refused: {refused}",
-        f"orders      {told.orders}",
+        f"decisions   {reported.decisions}: {reported.copied} copied; refused: {refused}",
+        f"orders      {reported.orders}",
         (
-            f"speed       {told.span_seconds:.0f} s in {told.took_seconds:.2f} s,"
-            f" {told.times_real_time} times real time"
+            f"speed       {reported.span_seconds:.0f} s in {reported.took_seconds:.2f} s,"
+            f" {reported.times_real_time} times real time"
         ),
         *(
-            [f"statistics  {told.statistics_read_back} judgements by versions that were read back"]
-            if told.statistics_read_back
+            [
+                (
+                    f"statistics  {reported.statistics_read_back} judgements"
+                    " by versions that were read back"
+                )
+            ]
+            if reported.statistics_read_back
             else []
         ),
-        _journal(told.journal),
-        *(f"damaged     {each}" for each in told.damaged),
+        _journal(reported.journal),
+        *(f"damaged     {each}" for each in reported.damaged),
     ]
-    if told.first_difference is not None:
+    if reported.first_difference is not None:
         found += [
             "",
-            f"{told.different} judgements differ. The first difference:",
-            told.first_difference.words,
+            f"{reported.different} judgements differ. The first difference:",
+            reported.first_difference.words,
         ]
     else:
-        found += ["", "every decision is the same" if told.same else "no decision differs, but"]
-        found += _but(told)
+        found += ["", "every decision is the same" if reported.same else "no decision differs, but"]
+        found += _but(reported)
     return found
 
 
-def _journal(told: InJournal | None) -> str:
-    if told is None:
+def _journal(reported: InJournal | None) -> str:
+    if reported is None:
         return "journal     not compared: no database is named (--database)"
-    return f"journal     {told.compared} records compared, {told.resyncs} of resyncs besides"
+    return (
+        f"journal     {reported.compared} records compared, {reported.resyncs} of resyncs besides"
+    )
 
 
-def _but(told: Replayed) -> list[str]:
-    found = [f"  {each} is damaged" for each in told.damaged[:1]]
-    if told.journal is not None and told.journal.unlike:
+def _but(reported: Replayed) -> list[str]:
+    found = [f"  {each} is damaged" for each in reported.damaged[:1]]
+    if reported.journal is not None and reported.journal.unlike:
         found.append(
-            f"  {told.journal.unlike} records of the journal say something else:"
-            f" {told.journal.first_unlike}"
+            f"  {reported.journal.unlike} records of the journal say something else:"
+            f" {reported.journal.first_unlike}"
         )
-    if told.journal is not None and told.journal.unrecorded_count:
+    if reported.journal is not None and reported.journal.unrecorded_count:
         found.append(
-            f"  {told.journal.unrecorded_count} records of the journal were not recorded;"
-            f" the first is {told.journal.unrecorded[0]}"
+            f"  {reported.journal.unrecorded_count} records of the journal were not recorded;"
+            f" the first is {reported.journal.unrecorded[0]}"
         )
     return found

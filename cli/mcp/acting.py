@@ -103,8 +103,8 @@ def set_halt(
     person."""
     change = _change(ctx, "set_halt", key, scope=scope, subject=subject, mode=mode, reason=reason)
     _needs_operator(ctx)
-    asked = {"scope": f"HALT_SCOPE_{scope}", "subject": subject, "mode": f"HALT_MODE_{mode}"}
-    return _made(ctx, change, lambda engine: engine.operate("SetHalt", **asked, reason=reason))
+    requested = {"scope": f"HALT_SCOPE_{scope}", "subject": subject, "mode": f"HALT_MODE_{mode}"}
+    return _made(ctx, change, lambda engine: engine.operate("SetHalt", **requested, reason=reason))
 
 
 @plainly
@@ -233,19 +233,19 @@ def _change(ctx: Ctx, tool: str, key: str, cost: int = 0, **arguments: str) -> C
     )  # fmt: skip
 
 
-def _put(ctx: Ctx, asked: _Asked) -> Elicit[Consent] | Consent:
+def _put(ctx: Ctx, requested: _Asked) -> Elicit[Consent] | Consent:
     """Return the question, or consent where nobody can be asked and need not be.
 
     Raises:
         Refused: the change may not be made, whatever a person says.
     """
     changes = _changes(ctx)
-    if changes.journal.judge(asked.change, datetime.now(UTC)) is not None:
+    if changes.journal.judge(requested.change, datetime.now(UTC)) is not None:
         return Consent(go_ahead=True)
     capabilities = ctx.client_capabilities
     form = capabilities.elicitation if capabilities is not None else None
     if form is not None and (form.form is not None or form.url is None):
-        return Elicit(asked.question, Consent)
+        return Elicit(requested.question, Consent)
     if changes.unasked:
         return Consent(go_ahead=True)
     raise ToolError(
@@ -254,11 +254,11 @@ def _put(ctx: Ctx, asked: _Asked) -> Elicit[Consent] | Consent:
     )
 
 
-def _consented(ctx: Ctx, asked: _Asked, consent: Answer) -> CallToolResult:
+def _consented(ctx: Ctx, requested: _Asked, consent: Answer) -> CallToolResult:
     """Make a change with a person's consent. Raises ToolError: he has not given it."""
     if isinstance(consent, AcceptedElicitation) and consent.data.go_ahead:
-        return _made(ctx, asked.change, asked.do)
-    _changes(ctx).journal.decline(asked.change, datetime.now(UTC))
+        return _made(ctx, requested.change, requested.do)
+    _changes(ctx).journal.decline(requested.change, datetime.now(UTC))
     raise ToolError("the person said no; nothing was done")
 
 

@@ -70,16 +70,16 @@ def page_of(fetch: Fetch, limit: int, left_out: Sequence[str] = ()) -> CallToolR
         ToolError: a single row does not fit.
     """
     left = list(left_out)
-    asked = limit
+    requested = limit
     while True:
-        found, following = fetch(asked)
+        found, following = fetch(requested)
         rows = [marked(row) for row in found]
         if size(rows) <= BYTES:
             break
-        if asked == 1:
+        if requested == 1:
             raise ToolError("a row is too large for an answer; ask for it alone by its id")
-        asked = asked // 2
-    if asked < limit and following:
+        requested = requested // 2
+    if requested < limit and following:
         left.append(
             f"only {len(rows)} rows fit into one answer, of the {limit} that were asked for"
         )
@@ -89,7 +89,7 @@ def page_of(fetch: Fetch, limit: int, left_out: Sequence[str] = ()) -> CallToolR
 
 
 def _answer(answer: BaseModel) -> CallToolResult:
-    told = answer.model_dump()
+    reported = answer.model_dump()
     return CallToolResult(
-        content=[TextContent(type="text", text=compact(told))], structured_content=told
+        content=[TextContent(type="text", text=compact(reported))], structured_content=reported
     )

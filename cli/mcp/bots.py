@@ -11,8 +11,8 @@ from cli.engine import Engine
 from cli.mcp.answers import PageAnswer, RecordAnswer, page_of, record_of
 
 _STATE, _SIDE = "BOT_STATE_", "SIDE_"
-_MOST_POINTS = 1_500
-_KEPT_POINTS = 60
+_MAX_POINTS = 1_500
+_RETAINED_POINTS = 60
 _STEPS: dict[str, Any] = {"1h": "PNL_STEP_HOUR", "1d": "PNL_STEP_DAY"}
 
 
@@ -72,11 +72,15 @@ def performance(
     since = datetime.now(UTC) - timedelta(days=days)
     found = engine.rest.list_bot_pnl(
         bot_id, from_ms=int(since.timestamp() * 1000), step=_STEPS[interval],
-        page_size=_MOST_POINTS,
+        page_size=_MAX_POINTS,
     )  # fmt: skip
     points: list[Json] = [dict(point) for point in found["points"]]
     # The newest one stays, whatever the step.
-    each = -(-len(points) // _KEPT_POINTS) or 1
+    each = -(-len(points) // _RETAINED_POINTS) or 1
     left = [f"points: each {each}th of {len(points)}"] if each > 1 else []
-    told: Json = {"strategyId": bot_id, "interval": interval, "pointsNewestFirst": points[::each]}
-    return record_of(told, [*left, "positions: get_strategy"], said={"kind": "bot"})
+    reported: Json = {
+        "strategyId": bot_id,
+        "interval": interval,
+        "pointsNewestFirst": points[::each],
+    }
+    return record_of(reported, [*left, "positions: get_strategy"], said={"kind": "bot"})

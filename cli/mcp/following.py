@@ -61,9 +61,9 @@ _OF_A_LEADER = ("wallet", "score", "edge", "gaps", "latencyClass", "medianSize",
 
 
 def _leader(leader: Any, window: str) -> Json:
-    told = {name: leader[name] for name in _OF_A_LEADER if name in leader}
+    reported = {name: leader[name] for name in _OF_A_LEADER if name in leader}
     of = next((dict(one) for one in leader["performance"] if one["window"] == window), {})
-    return told | {"performance": of}
+    return reported | {"performance": of}
 
 
 @plainly

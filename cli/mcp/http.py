@@ -36,8 +36,8 @@ class _Around:
         try:
             await self._app(scope, receive, send)
         except (ApiError, Unreachable):
-            told = {"error": "temporarily_unavailable", "error_description": "no answer"}
-            await JSONResponse(told, 503, {"retry-after": "1"})(scope, receive, send)
+            reported = {"error": "temporarily_unavailable", "error_description": "no answer"}
+            await JSONResponse(reported, 503, {"retry-after": "1"})(scope, receive, send)
 
 
 def serve(

@@ -79,18 +79,18 @@ def list_strategies(
 
 def _is_meant(sub: Any, leader: str, state: str) -> bool:
     mine = bare(sub["state"], "SUBSCRIPTION_STATE_")
-    wanted = mine == state if state else mine != "DELETED"
-    return wanted and (not leader or sub["leader"] == leader.lower())
+    desired = mine == state if state else mine != "DELETED"
+    return desired and (not leader or sub["leader"] == leader.lower())
 
 
 def _strategy(sub: Any) -> Json:
-    told = {
+    reported = {
         "id": sub["id"], "kind": "copy", "wallet": sub["follower"]["followerProxy"],
         "leader": sub["leader"], "state": bare(sub["state"], "SUBSCRIPTION_STATE_"),
         "copies": _sizing(sub), "profitUsdc": sub.get("statistics", {}).get("profit"),
         "shadow": sub.get("shadow") or None,
     }  # fmt: skip
-    return {name: value for name, value in told.items() if value is not None}
+    return {name: value for name, value in reported.items() if value is not None}
 
 
 def _sizing(sub: Any) -> Json:
@@ -140,9 +140,9 @@ _OF_AN_ORDER = (
 
 
 def _order(order: Any) -> Json:
-    told = {name: order[name] for name in _OF_AN_ORDER if order.get(name)}
+    reported = {name: order[name] for name in _OF_AN_ORDER if order.get(name)}
     at = order.get("times", {}).get("claimedAt")
-    return told | ({"claimedAt": at} if at else {})
+    return reported | ({"claimedAt": at} if at else {})
 
 
 @plainly
@@ -164,12 +164,12 @@ def get_strategy_performance(
     step = -(-len(points) // _POINTS) or 1
     kept = points[::-1][::step]
     left = [f"points: each {step}th of {len(points)}"] if step > 1 else []
-    told = {
+    reported = {
         "strategyId": strategy_id, "interval": interval,
         "statistics": rest.get_subscription(strategy_id).get("statistics", {}),
         "pointsNewestFirst": [_point(point) for point in kept], "asOf": found.get("asOf", ""),
     }  # fmt: skip
-    return record_of(told, left)
+    return record_of(reported, left)
 
 
 def _point(point: Json) -> Json:
@@ -197,14 +197,14 @@ def why_not_copied(
     the numbers that were compared."""
     engine = engine_of(ctx)
     found = decisions.find(engine, what, wallet=wallet, sub=strategy_id, limit=_EXPLAINED + 1)
-    told = [decisions.explained(engine, one, [], whole=True) for one in found[:_EXPLAINED]]
+    reported = [decisions.explained(engine, one, [], whole=True) for one in found[:_EXPLAINED]]
     said = [
         {
             "strategyId": one.subscription_id, "wallet": one.follower_proxy, "leader": one.leader,
             "outcome": one.outcome, "reason": one.reason, "sentences": one.sentences,
             "orderIds": [order["id"] for order in one.decision["orders"]],
         }
-        for one in told
+        for one in reported
     ]  # fmt: skip
     left = ["what a reason means: the resource tt://reasons"]
     if len(found) > _EXPLAINED:
@@ -275,8 +275,8 @@ def list_events(
 
 def _event(event: Json) -> Json:
     data = {name: value for name, value in event.get("data", {}).items() if value not in ("", [])}
-    told = {name: event[name] for name in ("sequence", "time", "type", "subject")}
-    return told | {"data": data}
+    reported = {name: event[name] for name in ("sequence", "time", "type", "subject")}
+    return reported | {"data": data}
 
 
 @plainly

@@ -95,9 +95,10 @@ strangers."""
 
 def why_was_it_not_copied(transaction: str) -> str:
     """Explain to a follower why a leader's trade was not copied."""
-    asked = "".join(char for char in transaction if char.isalnum() or char == "_")[:110]
+    requested = "".join(char for char in transaction if char.isalnum() or char == "_")[:110]
     return (
-        f"Call `why_not_copied` with {asked}. Explain the outcome to the follower in plain words,"
+        f"Call `why_not_copied` with {requested}. Explain the outcome to the follower"
+        " in plain words,"
         " with the numbers that were compared and what he can change; tt://reasons has the"
         " meanings. Only read; change nothing."
     )

@@ -103,8 +103,8 @@ def engine_of(ctx: Ctx) -> Engine:
 def client_of(ctx: Ctx) -> str:
     """Return the client's name for the audit: what it says of itself, in ASCII."""
     params = ctx.session.client_params
-    told = params.client_info if params is not None else None
-    name = f"{told.name} {told.version}" if told is not None else ""
+    reported = params.client_info if params is not None else None
+    name = f"{reported.name} {reported.version}" if reported is not None else ""
     plain = "".join(char if " " <= char <= "~" else "?" for char in name)
     return f"mcp: {' '.join(plain.split())[:_NAME_CHARACTERS]}".strip()
 
@@ -146,7 +146,7 @@ def plainly(function: Callable[P, R]) -> Callable[P, R]:
     """
 
     @functools.wraps(function)
-    def told(*args: P.args, **kwargs: P.kwargs) -> R:
+    def reported(*args: P.args, **kwargs: P.kwargs) -> R:
         try:
             return function(*args, **kwargs)
         except (ToolError, NotAllowed) as error:
@@ -157,4 +157,4 @@ def plainly(function: Callable[P, R]) -> Callable[P, R]:
                 raise
             raise ToolError(visible(failure.line().removeprefix("tt: ").strip())) from None
 
-    return told
+    return reported

@@ -40,8 +40,8 @@ class Journal:
         """Raise Failure: nobody has applied such a batch from here."""
         if not self.exists:
             known = sorted(path.stem for path in self._path.parent.glob("*.ndjson"))
-            told = ", ".join(known) or "none"
-            raise Failure(f"no batch {self.batch} in {self._path.parent}; there are: {told}",
+            reported = ", ".join(known) or "none"
+            raise Failure(f"no batch {self.batch} in {self._path.parent}; there are: {reported}",
                           Status.NOT_FOUND, "--journal names another folder")  # fmt: skip
 
     def add(self, **step: Any) -> None:

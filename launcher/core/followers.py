@@ -46,8 +46,8 @@ _PROFILES: tuple[_Profile, ...] = (
 """Roomy by ratio, fixed, tight (market caps and slippage bind soon), small by ratio."""
 
 TICK_MICROS = 1_000
-_TAKE_PROFIT_PPM, _TAKE_PROFIT_LEAST = 30_000, 10_000
-_STOP_LOSS_PPM, _STOP_LOSS_LEAST = 40_000, 15_000
+_TAKE_PROFIT_PPM, _TAKE_PROFIT_MIN = 30_000, 10_000
+_STOP_LOSS_PPM, _STOP_LOSS_MIN = 40_000, 15_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,8 +89,8 @@ def triggers(bought: Bought) -> Iterator[CreateTriggerRequest]:
     """Bodies of `POST /triggers` that guard a lot near its price: above and below, if there is
     room between 0 and 1."""
     price = bought.price_micros
-    above = price + max(price * _TAKE_PROFIT_PPM // MICROS, _TAKE_PROFIT_LEAST)
-    below = price - max(price * _STOP_LOSS_PPM // MICROS, _STOP_LOSS_LEAST)
+    above = price + max(price * _TAKE_PROFIT_PPM // MICROS, _TAKE_PROFIT_MIN)
+    below = price - max(price * _STOP_LOSS_PPM // MICROS, _STOP_LOSS_MIN)
     take_profit = ceil_to(above, TICK_MICROS)
     stop_loss = floor_to(below, TICK_MICROS)
     if take_profit <= MICROS - TICK_MICROS:

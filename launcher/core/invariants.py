@@ -211,11 +211,11 @@ def _cash_balances(evidence: Evidence) -> Iterator[str]:
     for own in evidence.gateway.hand_trades:
         cash[own.follower_proxy] += own.cash_micros
     for wallet in evidence.gateway.wallets:
-        wanted = evidence.gateway.default_cash_micros + cash[wallet.follower_proxy]
-        if wallet.cash_micros != wanted:
+        desired = evidence.gateway.default_cash_micros + cash[wallet.follower_proxy]
+        if wallet.cash_micros != desired:
             yield (
                 f"wallet {wallet.follower_proxy} has {wallet.cash_micros} micros of cash, rows say"
-                f" {wanted}"
+                f" {desired}"
             )
 
 

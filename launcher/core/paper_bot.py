@@ -6,7 +6,7 @@ from tradingtools_client.models import CreateBotRequest
 
 NAME = "paper"
 TENANT = "default"
-MOST_USDC = 100_000
+MAX_USDC = 100_000
 """The most that one order may be about."""
 ACCOUNT = "paper-bot"
 """At the paper OKX."""

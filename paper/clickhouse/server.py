@@ -36,7 +36,7 @@ class _Order(msgspec.Struct, frozen=True):
 class Journal:
     """All questions: role and query, and the code of the engine's refusal or 0."""
 
-    asked: list[tuple[str, str, int]] = field(default_factory=list)
+    requested: list[tuple[str, str, int]] = field(default_factory=list)
 
 
 class Server:
@@ -62,7 +62,7 @@ class Server:
             [
                 web.get("/ping", self._ping),
                 web.post("/paper/fault", self._switch),
-                web.get("/paper/journal", self._told),
+                web.get("/paper/journal", self._reported),
                 web.post("/", self._query),
             ]
         )
@@ -79,8 +79,8 @@ class Server:
         self._faults[order.user] = order
         return web.Response(status=204)
 
-    async def _told(self, _: web.Request) -> web.Response:
-        return web.Response(body=msgspec.json.encode(self.journal.asked))
+    async def _reported(self, _: web.Request) -> web.Response:
+        return web.Response(body=msgspec.json.encode(self.journal.requested))
 
     async def _query(self, request: web.Request) -> web.StreamResponse:
         user = request.headers.get("X-ClickHouse-User", "default")
@@ -109,9 +109,9 @@ class Server:
             body = await loop.run_in_executor(self._worker, engine.execute, session, sql, params)
         except engine.EngineError as error:
             code = _CODE.search(str(error))
-            self.journal.asked.append((user, sql[:2000], int(code[1]) if code else -1))
+            self.journal.requested.append((user, sql[:2000], int(code[1]) if code else -1))
             return _refused(user, str(error), 500)
-        self.journal.asked.append((user, sql[:2000], 0))
+        self.journal.requested.append((user, sql[:2000], 0))
         if fault is not None and fault.fault == "empty":
             body = b""
         if fault is not None and fault.fault == "wrong types":

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from tradingtools.runtime.loading import lean
+from tradingtools.runtime.loading import without_gc
 
 if __name__ == "__main__":
-    with lean():
+    with without_gc():
         from paper.clob.app import run
         from paper.clob.settings import Settings
         from tradingtools.runtime import process

@@ -89,9 +89,9 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
 
 def _furnish(settings: Settings, venue: Venue) -> None:
     """Open the markets and fund the wallets that the settings name. Raises Startup."""
-    for wish in _lines("MARKETS", settings.markets, NewMarket):
+    for command in _lines("MARKETS", settings.markets, NewMarket):
         try:
-            open_market(venue, wish)
+            open_market(venue, command)
         except Refusal as refusal:
             raise Startup(f"TT_PAPER_CLOB_MARKETS: {refusal.text}") from None
     if settings.feed == "seeded" and not settings.markets:

@@ -167,76 +167,82 @@ class Control:
         return reply({})
 
     async def _relayer_key(self, request: web.Request) -> web.Response:
-        wish = await _read(request, _RelayerKey)
-        return reply({"key": self._venue.keys.relayer_key(wish.address.lower())})
+        command = await _read(request, _RelayerKey)
+        return reply({"key": self._venue.keys.relayer_key(command.address.lower())})
 
     async def _level(self, request: web.Request) -> web.Response:
-        wish = await _read(request, _Level)
-        self._market(wish.condition)
-        size = _amount(wish.size) // CENT_OF_SHARE * CENT_OF_SHARE
+        command = await _read(request, _Level)
+        self._market(command.condition)
+        size = _amount(command.size) // CENT_OF_SHARE * CENT_OF_SHARE
         now_ms = self._venue.now_ms()
-        self._venue.exchange.level(wish.condition, wish.side, _price(wish.price), size, now_ms)
-        return self._told()
+        self._venue.exchange.level(
+            command.condition, command.side, _price(command.price), size, now_ms
+        )
+        return self._reported()
 
     async def _print(self, request: web.Request) -> web.Response:
-        wish = await _read(request, _Level)
-        self._market(wish.condition)
-        size = _amount(wish.size) // CENT_OF_SHARE * CENT_OF_SHARE
+        command = await _read(request, _Level)
+        self._market(command.condition)
+        size = _amount(command.size) // CENT_OF_SHARE * CENT_OF_SHARE
         now_ms = self._venue.now_ms()
-        self._venue.exchange.printed(wish.condition, wish.side, _price(wish.price), size, now_ms)
-        return self._told()
+        self._venue.exchange.printed(
+            command.condition, command.side, _price(command.price), size, now_ms
+        )
+        return self._reported()
 
     async def _tick(self, request: web.Request) -> web.Response:
-        wish = await _read(request, _Tick)
-        self._market(wish.condition)
-        self._venue.exchange.change_tick(wish.condition, _price(wish.tick), self._venue.now_ms())
-        return self._told()
+        command = await _read(request, _Tick)
+        self._market(command.condition)
+        self._venue.exchange.change_tick(
+            command.condition, _price(command.tick), self._venue.now_ms()
+        )
+        return self._reported()
 
     async def _resolve(self, request: web.Request) -> web.Response:
-        wish = await _read(request, _Resolve)
-        self._market(wish.condition)
-        first, second = (_amount(payout) for payout in wish.payouts)
+        command = await _read(request, _Resolve)
+        self._market(command.condition)
+        first, second = (_amount(payout) for payout in command.payouts)
         if first + second != ONE:
             return refused(Refusal("payouts: do not sum to 1"))
         self._venue.exchange.resolve(
-            wish.condition, (first, second), self._venue.now_ms(), redeems=wish.redeems
+            command.condition, (first, second), self._venue.now_ms(), redeems=command.redeems
         )
-        return self._told()
+        return self._reported()
 
     async def _wipe(self, request: web.Request) -> web.Response:
-        wish = await _read(request, _Wipe)
-        self._market(wish.condition)
-        self._venue.exchange.wipe(wish.condition, wish.status, self._venue.now_ms())
-        return self._told()
+        command = await _read(request, _Wipe)
+        self._market(command.condition)
+        self._venue.exchange.wipe(command.condition, command.status, self._venue.now_ms())
+        return self._reported()
 
     async def _restart(self, request: web.Request) -> web.Response:
-        wish = await _read(request, _Restart)
+        command = await _read(request, _Restart)
         now_ms = self._venue.now_ms()
-        self._venue.exchange.phases.restart(wish.ms, wish.post_only_ms, now_ms)
+        self._venue.exchange.phases.restart(command.ms, command.post_only_ms, now_ms)
         return reply({})
 
     async def _switch(self, request: web.Request) -> web.Response:
-        wish = await _read(request, _Switches)
+        command = await _read(request, _Switches)
         venue = self._venue
-        if wish.limits is not None:
-            venue.limits.enforced = wish.limits
-        if wish.disabled is not None:
-            venue.exchange.phases.disabled = wish.disabled
-        if wish.silent is not None:
-            venue.user.silent = venue.market.silent = wish.silent
-        if wish.frozen is not None:
-            venue.user.frozen = venue.market.frozen = wish.frozen
-        if wish.jumbled is not None:
+        if command.limits is not None:
+            venue.limits.enforced = command.limits
+        if command.disabled is not None:
+            venue.exchange.phases.disabled = command.disabled
+        if command.silent is not None:
+            venue.user.silent = venue.market.silent = command.silent
+        if command.frozen is not None:
+            venue.user.frozen = venue.market.frozen = command.frozen
+        if command.jumbled is not None:
             venue.step()
-            venue.user.jumble(holds=wish.jumbled)
-        if wish.settles_ms is not None:
-            venue.exchange.settlement.settles_ms = wish.settles_ms
-        if wish.fail_trades is not None:
-            venue.exchange.settlement.fail_next = wish.fail_trades
-        if wish.fail_relayed is not None:
-            venue.relayer.fail_next = wish.fail_relayed
-        if wish.ahead_ms is not None:
-            venue.ahead_ms = wish.ahead_ms
+            venue.user.jumble(holds=command.jumbled)
+        if command.settles_ms is not None:
+            venue.exchange.settlement.settles_ms = command.settles_ms
+        if command.fail_trades is not None:
+            venue.exchange.settlement.fail_next = command.fail_trades
+        if command.fail_relayed is not None:
+            venue.relayer.fail_next = command.fail_relayed
+        if command.ahead_ms is not None:
+            venue.ahead_ms = command.ahead_ms
         venue.step()
         return reply({})
 
@@ -258,37 +264,37 @@ class Control:
     def _market(self, condition: str) -> MarketState:
         return _market(self._venue, condition)
 
-    def _told(self) -> web.Response:
+    def _reported(self) -> web.Response:
         self._venue.publish()
         return reply({})
 
 
-def open_market(venue: Venue, wish: NewMarket) -> None:
+def open_market(venue: Venue, command: NewMarket) -> None:
     """Open a market. Raises Refusal."""
     venue.list_market(
         Market(
-            condition=wish.condition.lower(),
-            assets=wish.assets,
-            outcomes=wish.outcomes,
-            question=wish.question,
-            tick=_price(wish.tick),
-            min_size=_amount(wish.min_size),
-            neg_risk=wish.neg_risk,
-            fee_bps=wish.fee_bps,
-            seconds_delay=wish.seconds_delay,
-            game_start_ms=wish.game_start_ms,
+            condition=command.condition.lower(),
+            assets=command.assets,
+            outcomes=command.outcomes,
+            question=command.question,
+            tick=_price(command.tick),
+            min_size=_amount(command.min_size),
+            neg_risk=command.neg_risk,
+            fee_bps=command.fee_bps,
+            seconds_delay=command.seconds_delay,
+            game_start_ms=command.game_start_ms,
         )
     )
 
 
-def fund(venue: Venue, wish: Wallet) -> None:
+def fund(venue: Venue, command: Wallet) -> None:
     """Give a wallet what it shall have. Raises Refusal."""
-    wallet = wish.wallet.lower()
-    if wish.owner:
-        venue.wallets.register(wallet, wish.owner.lower(), wish.signature_type)
+    wallet = command.wallet.lower()
+    if command.owner:
+        venue.wallets.register(wallet, command.owner.lower(), command.signature_type)
     ledger = venue.exchange.ledger
-    ledger.deposit(wallet, _amount(wish.usdc))
-    for condition, size in wish.sets.items():
+    ledger.deposit(wallet, _amount(command.usdc))
+    for condition, size in command.sets.items():
         ledger.split(wallet, _market(venue, condition).market, _amount(size))
 
 

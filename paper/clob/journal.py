@@ -7,7 +7,7 @@ from pathlib import Path
 
 import msgspec
 
-_KEPT = 50_000
+_RETAINED = 50_000
 _LONGEST = 4_000
 
 
@@ -34,7 +34,7 @@ class Journal:
     """
 
     def __init__(self, file: Path | None) -> None:
-        self._entries: deque[Entry] = deque(maxlen=_KEPT)
+        self._entries: deque[Entry] = deque(maxlen=_RETAINED)
         self._file = file.open("ab") if file else None
         self._last = 0
 

@@ -13,7 +13,7 @@ from paper.clob.venue import Venue
 from paper.clob.wire import market_data
 
 NO_BOOK = "No orderbook exists for the requested token id"
-_MOST = 500
+_MAX = 500
 
 
 class _Asked(msgspec.Struct, frozen=True):
@@ -64,11 +64,11 @@ class MarketRest:
 
     async def _books(self, request: web.Request) -> web.Response:
         try:
-            asked = msgspec.json.decode(await request.read(), type=list[_Asked])
+            requested = msgspec.json.decode(await request.read(), type=list[_Asked])
         except msgspec.DecodeError:
             raise Refusal("Invalid payload") from None
         books = []
-        for one in asked[:_MOST]:
+        for one in requested[:_MAX]:
             state = self._venue.exchange.state_of(one.token_id)
             if state is not None:
                 index = state.market.assets.index(one.token_id)

@@ -17,8 +17,8 @@ from paper.clob.server import authorized, refused, reply
 from paper.clob.venue import Venue
 from paper.clob.wire import rows
 
-_MOST_ORDERS = 15
-_MOST_CANCELS = 1_000
+_MAX_ORDERS = 15
+_MAX_CANCELS = 1_000
 _PAGE = 100
 _LAST = "LTE="
 _T = TypeVar("_T")
@@ -108,8 +108,8 @@ class OrderRest:
     async def _place_many(self, request: web.Request) -> web.Response:
         key = await authorized(self._venue, request)
         bodies = placement.decode_many(await request.read())
-        if len(bodies) > _MOST_ORDERS:
-            most = f"max allowed: {_MOST_ORDERS}"
+        if len(bodies) > _MAX_ORDERS:
+            most = f"max allowed: {_MAX_ORDERS}"
             raise Refusal(f"Too many orders in payload: {len(bodies)}, {most}")
         self._venue.limits.take(key.address, "orders", len(bodies), self._venue.clock_ms())
         self._venue.exchange.phases.check(self._venue.now_ms())
@@ -137,15 +137,17 @@ class OrderRest:
 
     async def _cancel(self, request: web.Request) -> web.Response:
         key = await authorized(self._venue, request)
-        asked = _decoded(await request.read(), _Cancel)
-        return self._ended(key, [asked.orderID])
+        requested = _decoded(await request.read(), _Cancel)
+        return self._ended(key, [requested.orderID])
 
     async def _cancel_many(self, request: web.Request) -> web.Response:
         key = await authorized(self._venue, request)
-        asked = _decoded(await request.read(), list[str])
-        if len(asked) > _MOST_CANCELS:
-            raise Refusal(f"Too many orders in payload: {len(asked)}, max allowed: {_MOST_CANCELS}")
-        return self._ended(key, asked)
+        requested = _decoded(await request.read(), list[str])
+        if len(requested) > _MAX_CANCELS:
+            raise Refusal(
+                f"Too many orders in payload: {len(requested)}, max allowed: {_MAX_CANCELS}"
+            )
+        return self._ended(key, requested)
 
     async def _cancel_all(self, request: web.Request) -> web.Response:
         key = await authorized(self._venue, request)
@@ -154,11 +156,11 @@ class OrderRest:
 
     async def _cancel_market(self, request: web.Request) -> web.Response:
         key = await authorized(self._venue, request)
-        asked = _decoded(await request.read(), _CancelMarket)
-        if not (asked.market or asked.asset_id):
+        requested = _decoded(await request.read(), _CancelMarket)
+        if not (requested.market or requested.asset_id):
             raise Refusal("Invalid order payload")
         wallets = self._venue.wallets.of(key.address)
-        found = self._venue.exchange.resting(wallets, asked.market, asked.asset_id)
+        found = self._venue.exchange.resting(wallets, requested.market, requested.asset_id)
         return self._ended(key, [order.id for order in found])
 
     def _ended(self, key: ApiKey, order_ids: Sequence[str]) -> web.Response:
@@ -191,8 +193,8 @@ class OrderRest:
         found = self._venue.exchange.resting(
             self._venue.wallets.of(key.address), query.get("market", ""), query.get("asset_id", "")
         )
-        wanted = query.get("id")
-        listed = [rows.order_row(order) for order in found if wanted in (None, order.id)]
+        desired = query.get("id")
+        listed = [rows.order_row(order) for order in found if desired in (None, order.id)]
         return _page(listed, request)
 
     async def _trades(self, request: web.Request) -> web.Response:
@@ -200,12 +202,12 @@ class OrderRest:
         query = request.query
         wallets = self._venue.wallets.of(key.address)
         after, before = int(query.get("after", "0")), int(query.get("before", str(1 << 40)))
-        asked = query.get("maker_address", "").lower()
+        requested = query.get("maker_address", "").lower()
         found = [
             rows.trade_row(trade, wallets)
             for trade in reversed(self._venue.exchange.trades.values())
             if wallets & {leg.wallet for leg in trade.legs}
-            and (not asked or asked in {leg.wallet for leg in trade.legs})
+            and (not requested or requested in {leg.wallet for leg in trade.legs})
             and after <= trade.matched_ms // 1000 <= before
             and query.get("id") in (None, trade.id)
             and query.get("market") in (None, trade.market.condition)
@@ -232,8 +234,8 @@ class OrderRest:
 
     async def _heartbeat(self, request: web.Request) -> web.Response:
         key = await authorized(self._venue, request)
-        told = _decoded(await request.read(), _Heartbeat).heartbeat_id or ""
-        following = self._venue.heartbeats.beat(key.key, told, self._venue.now_ms())
+        reported = _decoded(await request.read(), _Heartbeat).heartbeat_id or ""
+        following = self._venue.heartbeats.beat(key.key, reported, self._venue.now_ms())
         return reply({"heartbeat_id": following})
 
 

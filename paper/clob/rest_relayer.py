@@ -87,16 +87,16 @@ class RelayerRest:
         self._owner(request)
         try:
             body = msgspec.json.decode(await request.read(), type=_Body)
-            asked = _signed(body)
+            requested = _signed(body)
         except (msgspec.DecodeError, ValueError):
             raise Refusal(_BAD) from None
         if len(body.metadata) > _BODY_METADATA:
             raise Refusal("metadata is too long")
         venue = self._venue
-        if venue.wallets.of_type(asked.sender, TYPES[asked.kind]) != asked.wallet:
+        if venue.wallets.of_type(requested.sender, TYPES[requested.kind]) != requested.wallet:
             raise Refusal("the wallet is not one of the signer's")
         takes_ms = venue.exchange.settlement.settles_ms
-        made = venue.relayer.submit(asked, body.metadata, venue.now_ms(), takes_ms)
+        made = venue.relayer.submit(requested, body.metadata, venue.now_ms(), takes_ms)
         return reply({"transactionID": made.id, "transactionHash": made.tx, "state": made.state})
 
     async def _transactions(self, request: web.Request) -> web.Response:

@@ -9,7 +9,7 @@ from contextlib import suppress
 import msgspec
 from aiohttp import WSMsgType, web
 
-from tradingtools.tasks import alongside
+from tradingtools.tasks import run_in_background
 
 _CAPACITY = 20_000
 _INBOUND = 1 << 20
@@ -19,7 +19,7 @@ class Socket:
     """A connected client: what it is subscribed to, and what waits to be sent."""
 
     def __init__(self, request: web.Request, response: web.WebSocketResponse) -> None:
-        self.wanted: set[str] = set()
+        self.desired: set[str] = set()
         self.all_markets = False
         self.key = ""
         self._request = request
@@ -49,11 +49,11 @@ class Channel:
     """The sockets of one channel; silent, it answers no ping and tells nothing; frozen, it only
     tells nothing."""
 
-    def __init__(self, heard: Callable[[Socket, bytes], Awaitable[bool]]) -> None:
+    def __init__(self, received: Callable[[Socket, bytes], Awaitable[bool]]) -> None:
         self.open: list[Socket] = []
         self.silent = self.frozen = False
         self._jumbled: list[tuple[Socket, str]] | None = None
-        self._heard = heard
+        self._received = received
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         """Run one connection to its end."""
@@ -61,7 +61,7 @@ class Channel:
         await response.prepare(request)
         socket = Socket(request, response)
         self.open.append(socket)
-        async with alongside(socket.write()):
+        async with run_in_background(socket.write()):
             try:
                 async for message in response:
                     if message.type is not WSMsgType.TEXT or not await self._take(
@@ -101,4 +101,4 @@ class Channel:
             if not self.silent:
                 socket.push("PONG")
             return True
-        return await self._heard(socket, text.encode())
+        return await self._received(socket, text.encode())

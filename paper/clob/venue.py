@@ -15,10 +15,10 @@ from paper.clob.core.relayed import Relayer
 from paper.clob.core.values import (
     Market,
     MarketResolved,
-    OrderHappened,
+    OrderUpdate,
     Refusal,
     TickChanged,
-    TradeHappened,
+    TradeUpdate,
 )
 from paper.clob.core.wallets import Wallets
 from paper.clob.faults import Faults
@@ -68,11 +68,11 @@ class Venue:
         self.limits = Limits()
         self.heartbeats = Heartbeats()
         self.faults = Faults()
-        self.user = Channel(self._heard_user)
-        self.market = Channel(self._heard_market)
+        self.user = Channel(self._received_user)
+        self.market = Channel(self._received_market)
         self.ahead_ms = 0
         """So much later it is here than elsewhere: tests move the exchange's time."""
-        self._told: dict[str, market_data.Ladder] = {}
+        self._reported: dict[str, market_data.Ladder] = {}
 
     def now_ms(self) -> int:
         """Return the exchange's time."""
@@ -86,7 +86,7 @@ class Venue:
     def list_market(self, market: Market) -> None:
         """Open a market."""
         self.exchange.list_market(market)
-        self._told[market.condition] = ([], [])
+        self._reported[market.condition] = ([], [])
 
     def wallets_of_key(self, key: str) -> set[str]:
         """Return the wallets whose orders a key sees."""
@@ -119,11 +119,11 @@ class Venue:
         happenings, self.exchange.happenings = self.exchange.happenings, []
         for happening in happenings:
             match happening:
-                case OrderHappened(order, what):
+                case OrderUpdate(order, what):
                     frame = rows.order_frame(order, what, now_ms)
                     self.user.send(frame, self._owners({order.wallet}, order.market.condition))
-                case TradeHappened():
-                    self._tell_trade(happening, now_ms)
+                case TradeUpdate():
+                    self._send_trade(happening, now_ms)
                 case TickChanged(market, old):
                     for asset in market.assets:
                         frame = market_data.tick_size_change(market, asset, old, now_ms)
@@ -133,9 +133,9 @@ class Venue:
                     self.market.send(frame, self._watchers(market))
         touched, self.exchange.touched = self.exchange.touched, set()
         for condition in sorted(touched):
-            self._tell_book(condition, now_ms)
+            self._send_book(condition, now_ms)
 
-    def _tell_trade(self, happening: TradeHappened, now_ms: int) -> None:
+    def _send_trade(self, happening: TradeUpdate, now_ms: int) -> None:
         trade = happening.trade
         for socket in self._owners({leg.wallet for leg in trade.legs}, trade.market.condition):
             wallets = self.wallets_of_key(socket.key)
@@ -147,13 +147,13 @@ class Venue:
             )
             self.market.send(frame | {"timestamp": str(now_ms)}, self._watchers(trade.market))
 
-    def _tell_book(self, condition: str, now_ms: int) -> None:
+    def _send_book(self, condition: str, now_ms: int) -> None:
         state = self.exchange.market(condition)
         if state is None:
             return
         after = state.ladder(0)
-        frame = market_data.price_change(state, self._told[condition], after, now_ms)
-        self._told[condition] = after
+        frame = market_data.price_change(state, self._reported[condition], after, now_ms)
+        self._reported[condition] = after
         if frame is not None:
             self.market.send(frame, self._watchers(state.market))
 
@@ -162,45 +162,45 @@ class Venue:
             socket
             for socket in self.user.open
             if socket.key
-            and (socket.all_markets or condition in socket.wanted)
+            and (socket.all_markets or condition in socket.desired)
             and wallets & self.wallets_of_key(socket.key)
         ]
 
     def _watchers(self, market: Market) -> list[Socket]:
-        return [socket for socket in self.market.open if socket.wanted & set(market.assets)]
+        return [socket for socket in self.market.open if socket.desired & set(market.assets)]
 
-    async def _heard_user(self, socket: Socket, text: bytes) -> bool:
+    async def _received_user(self, socket: Socket, text: bytes) -> bool:
         try:
-            asked = msgspec.json.decode(text, type=_UserRequest)
-            if asked.auth is not None:
-                triple = asked.auth
+            requested = msgspec.json.decode(text, type=_UserRequest)
+            if requested.auth is not None:
+                triple = requested.auth
                 key = self.keys.triple(triple.api_key, triple.secret, triple.passphrase)
-                socket.key, socket.all_markets = key.key, asked.markets is None
+                socket.key, socket.all_markets = key.key, requested.markets is None
         except (msgspec.DecodeError, Refusal):
             return False
         if not socket.key:
             return False
-        markets = {market.lower() for market in asked.markets or []}
-        if asked.operation == "unsubscribe":
-            socket.wanted -= markets
+        markets = {market.lower() for market in requested.markets or []}
+        if requested.operation == "unsubscribe":
+            socket.desired -= markets
         else:
-            socket.wanted |= markets
+            socket.desired |= markets
         return True
 
-    async def _heard_market(self, socket: Socket, text: bytes) -> bool:
+    async def _received_market(self, socket: Socket, text: bytes) -> bool:
         try:
-            asked = msgspec.json.decode(text, type=_MarketRequest)
+            requested = msgspec.json.decode(text, type=_MarketRequest)
         except msgspec.DecodeError:
             return False
-        if asked.operation == "unsubscribe":
-            socket.wanted -= set(asked.assets_ids)
+        if requested.operation == "unsubscribe":
+            socket.desired -= set(requested.assets_ids)
             return True
         self.publish()  # a book is told after what led to it
         books = []
-        for asset in asked.assets_ids:
+        for asset in requested.assets_ids:
             state = self.exchange.state_of(asset)
             if state is not None:
-                socket.wanted.add(asset)
+                socket.desired.add(asset)
                 index = state.market.assets.index(asset)
                 books.append({"event_type": "book"} | market_data.book(state, index))
         self.market.send(books, [socket])

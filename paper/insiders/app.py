@@ -19,7 +19,7 @@ from aiohttp import web
 
 from paper.insiders.bookfeed_source import BookfeedSource
 from paper.insiders.books import Books
-from paper.insiders.clockwork import Clockwork
+from paper.insiders.clockwork import Scheduler
 from paper.insiders.control import Control
 from paper.insiders.control_state import ControlState
 from paper.insiders.core.admission import Capabilities
@@ -53,7 +53,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
         store = await stack.enter_async_context(_store(settings.state_dir))
         books = Books(await _source(settings, stack))
         rules = _rules(settings)
-        clockwork = Clockwork(store=store, books=books, rules=rules, now_ms=wall_ms)
+        clockwork = Scheduler(store=store, books=books, rules=rules, now_ms=wall_ms)
         exchange = Exchange(
             store=store,
             books=books,
@@ -63,16 +63,16 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
             changed=clockwork.wake,
         )
         _forget_ports(settings.state_dir)
-        told = ControlState(store=store, exchange=exchange, books=books)
-        await told.restore()
-        server = Server(store=store, told=told, probe=await _probe(settings, stack))
+        reported = ControlState(store=store, exchange=exchange, books=books)
+        await reported.restore()
+        server = Server(store=store, reported=reported, probe=await _probe(settings, stack))
         await server.start()
         stack.push_async_callback(server.stop)
         redeemer = Redeemer(store=store, books=books, now_ms=wall_ms)
         handlers = Handlers(exchange=exchange, redeemer=redeemer, now_ms=wall_ms)
         control_app = Control(
             store=store,
-            told=told,
+            reported=reported,
             default_cash=settings.default_cash_usdc * ONE,
             now_ms=wall_ms,
         ).application()

@@ -21,7 +21,7 @@ from tradingtools.v1 import bookfeed_service_pb2_grpc as rpc
 
 FRESH_S = 0.05
 """How long an answer may be used again."""
-_KEPT = 1024
+_RETAINED = 1024
 
 
 class BookfeedSource:
@@ -38,7 +38,7 @@ class BookfeedSource:
         self._timeout_s = timeout_s
         self._clock = clock
         self._known: dict[str, tuple[float, MarketBook | None]] = {}
-        self._asked: dict[str, asyncio.Task[MarketBook | None]] = {}
+        self._requested: dict[str, asyncio.Task[MarketBook | None]] = {}
 
     async def book(self, asset_id: str) -> MarketBook | None:
         """The asset's book, at most 50 ms old; None when the venue knows no such asset.
@@ -48,29 +48,29 @@ class BookfeedSource:
         known = self._known.get(asset_id)
         if known is not None and self._clock() - known[0] <= FRESH_S:
             return known[1]
-        task = self._asked.get(asset_id)
+        task = self._requested.get(asset_id)
         if task is None:
             task = asyncio.create_task(self._ask(asset_id))
-            self._asked[asset_id] = task
-            task.add_done_callback(lambda _: self._asked.pop(asset_id, None))
+            self._requested[asset_id] = task
+            task.add_done_callback(lambda _: self._requested.pop(asset_id, None))
         # Shielded: one caller that gives up must not take the answer from the others.
         return await asyncio.shield(task)
 
     async def _ask(self, asset_id: str) -> MarketBook | None:
-        asked = self._clock()
+        requested = self._clock()
         try:
             response = await self._stub.GetBook(
                 pb.GetBookRequest(asset_id=asset_id), timeout=self._timeout_s
             )
         except grpc.aio.AioRpcError as error:
             if error.code() in (grpc.StatusCode.NOT_FOUND, grpc.StatusCode.INVALID_ARGUMENT):
-                self._known[asset_id] = (asked, None)
+                self._known[asset_id] = (requested, None)
                 return None
             raise BookUnavailable(f"bookfeed: {error.code().name}") from error
         book = from_mark(response.mark)
-        if len(self._known) >= _KEPT:
+        if len(self._known) >= _RETAINED:
             self._known.clear()
-        self._known[asset_id] = (asked, book)
+        self._known[asset_id] = (requested, book)
         return book
 
 

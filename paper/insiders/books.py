@@ -35,7 +35,7 @@ class Books:
 
     def __init__(self, source: BookSource | None) -> None:
         self._source = source
-        self.told: dict[str, MarketBook] = {}
+        self.reported: dict[str, MarketBook] = {}
 
     async def read(self, asset_id: str) -> MarketBook | Rejection | None:
         """The told book if there is one, else the source's; None when there is no such market.
@@ -43,9 +43,9 @@ class Books:
         A source that does not answer is a Rejection, returned and not raised: whether it matters
         is decided after the key was looked up.
         """
-        told = self.told.get(asset_id)
-        if told is not None:
-            return told
+        reported = self.reported.get(asset_id)
+        if reported is not None:
+            return reported
         if self._source is None:
             return None
         try:

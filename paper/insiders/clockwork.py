@@ -22,7 +22,7 @@ _RETRY_S = 0.1
 """Pause before a match is tried again whose book could not be read."""
 
 
-class Clockwork:
+class Scheduler:
     """Runs for ever; `wake` when something new may be due."""
 
     def __init__(

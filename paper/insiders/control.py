@@ -63,17 +63,17 @@ class Control:
     """The routes of the control port."""
 
     def __init__(
-        self, *, store: Store, told: ControlState, default_cash: int, now_ms: Callable[[], int]
+        self, *, store: Store, reported: ControlState, default_cash: int, now_ms: Callable[[], int]
     ) -> None:
         self._store = store
         self._default_cash = default_cash
         self._now_ms = now_ms
-        self._told = told
+        self._reported = reported
         self._last_fault = 0
 
     def application(self) -> web.Application:
         """The aiohttp application."""
-        self._last_fault = max((fault.fault_id for fault in self._told.faults), default=0)
+        self._last_fault = max((fault.fault_id for fault in self._reported.faults), default=0)
         app = web.Application(client_max_size=16 * 1024 * 1024)
         routes: list[tuple[str, str, ControlHandler]] = [
             ("GET", "/health", self._health),
@@ -106,29 +106,33 @@ class Control:
 
     async def _state(self, _: web.Request) -> Answer:
         state = await self._store.run(_read_state)
-        return Answer(payload={**state, "capabilities": show_capabilities(self._told.capabilities)})
+        return Answer(
+            payload={**state, "capabilities": show_capabilities(self._reported.capabilities)}
+        )
 
     async def _capabilities(self, _: web.Request) -> Answer:
-        return Answer(payload=show_capabilities(self._told.capabilities))
+        return Answer(payload=show_capabilities(self._reported.capabilities))
 
     async def _put_capabilities(self, request: web.Request) -> Answer:
         given = parse_object(await request.read())
-        await self._told.set_capabilities(parse_capabilities(given, self._told.capabilities))
+        await self._reported.set_capabilities(
+            parse_capabilities(given, self._reported.capabilities)
+        )
         return await self._capabilities(request)
 
     async def _book(self, request: web.Request) -> Answer:
-        book = self._told.book(_asset(request))
+        book = self._reported.book(_asset(request))
         if book is None:
             raise Rejection(404, "NOT_FOUND", "no book was told of this asset")
         return Answer(payload=show_book(book))
 
     async def _put_book(self, request: web.Request) -> Answer:
         book = parse_book(_asset(request), parse_object(await request.read()))
-        await self._told.set_book(book)
+        await self._reported.set_book(book)
         return Answer(payload=show_book(book))
 
     async def _delete_book(self, request: web.Request) -> Answer:
-        await self._told.forget_book(_asset(request))
+        await self._reported.forget_book(_asset(request))
         return Answer(payload={})
 
     async def _put_wallet(self, request: web.Request) -> Answer:
@@ -176,17 +180,17 @@ class Control:
         return Answer(status=201, payload={"notional": format_amount(made.notional)})
 
     async def _faults(self, _: web.Request) -> Answer:
-        return Answer(payload={"faults": [show_fault(fault) for fault in self._told.faults]})
+        return Answer(payload={"faults": [show_fault(fault) for fault in self._reported.faults]})
 
     async def _post_fault(self, request: web.Request) -> Answer:
         given = parse_object(await request.read())
         fault = parse_fault(given, fault_id=self._last_fault + 1)
         self._last_fault += 1
-        await self._told.set_faults((*self._told.faults, fault))
+        await self._reported.set_faults((*self._reported.faults, fault))
         return Answer(status=201, payload=show_fault(fault))
 
     async def _delete_faults(self, request: web.Request) -> Answer:
-        await self._told.set_faults(())
+        await self._reported.set_faults(())
         return await self._faults(request)
 
 

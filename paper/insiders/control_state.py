@@ -42,7 +42,7 @@ class ControlState:
             elif name.startswith(_BOOK):
                 asset_id = name.removeprefix(_BOOK)
                 given = msgspec.json.decode(text, type=dict[str, object])
-                self._books.told[asset_id] = parse_book(asset_id, given)
+                self._books.reported[asset_id] = parse_book(asset_id, given)
 
     @property
     def capabilities(self) -> Capabilities:
@@ -56,17 +56,17 @@ class ControlState:
 
     def book(self, asset_id: str) -> MarketBook | None:
         """The book that was told of an asset."""
-        return self._books.told.get(asset_id)
+        return self._books.reported.get(asset_id)
 
     async def set_book(self, book: MarketBook) -> None:
         """Override the book of an asset."""
         await self._save(_BOOK + book.asset_id, _json(show_book(book)).decode())
-        self._books.told[book.asset_id] = book
+        self._books.reported[book.asset_id] = book
 
     async def forget_book(self, asset_id: str) -> None:
         """Go back to the source's book."""
         await self._save(_BOOK + asset_id, None)
-        self._books.told.pop(asset_id, None)
+        self._books.reported.pop(asset_id, None)
 
     async def set_faults(self, faults: tuple[Fault, ...]) -> None:
         """Replace the faults."""

@@ -24,7 +24,7 @@ from paper.insiders.core.admission import (
 )
 from paper.insiders.core.matching import reservation
 from paper.insiders.core.model import (
-    Asking,
+    KeyedRequest,
     MarketBook,
     Order,
     OrderRequest,
@@ -64,7 +64,7 @@ class Exchange:
         self._now_ms = now_ms
         self._changed = changed
 
-    async def place(self, asking: Asking, side: Side) -> tuple[Order, bool]:
+    async def place(self, asking: KeyedRequest, side: Side) -> tuple[Order, bool]:
         """Accept an order and, without a delay, match it at once.
 
         Returns the order and whether it was there before. Raises Rejection. The body and the book
@@ -86,7 +86,7 @@ class Exchange:
     def _accept(
         self,
         db: sqlite3.Connection,
-        asking: Asking,
+        asking: KeyedRequest,
         side: Side,
         request: OrderRequest | Rejection,
         book: MarketBook | Rejection | None,

@@ -10,7 +10,7 @@ from functools import partial
 
 from paper.insiders.core.amounts import format_amount
 from paper.insiders.core.faults import Route
-from paper.insiders.core.model import Asking, Order, Rejection, Side
+from paper.insiders.core.model import KeyedRequest, Order, Rejection, Side
 from paper.insiders.core.requests import invalid, parse_key, parse_proxy
 from paper.insiders.exchange import Exchange, Voided
 from paper.insiders.redemption import Redeemer
@@ -62,9 +62,9 @@ class Handlers:
         )
         return _keyed(show_redemption(done), replay=replay)
 
-    def _asking(self, call: Call) -> Asking:
+    def _asking(self, call: Call) -> KeyedRequest:
         longest_ms = self._exchange.rules.longest_ms
-        return Asking(
+        return KeyedRequest(
             journal_id=call.journal_id,
             key=parse_key(call.key, field="Idempotency-Key"),
             body=call.body,

@@ -20,7 +20,7 @@ from paper.insiders.wire import Answer
 OVERSIZED_BYTES = 50 * 1024 * 1024
 _CHUNK = b" " * 65_536
 _DRIP_BYTES = 16
-_LOOK_S = 0.05
+_POLL_S = 0.05
 
 SILENT = frozenset({"hang", "reset"})
 """Kinds after which no answer was given."""
@@ -80,7 +80,7 @@ async def _hang(request: web.Request, ms: int) -> web.StreamResponse:
     loop = asyncio.get_running_loop()
     end = loop.time() + ms / 1000 if ms else float("inf")
     while loop.time() < end and request.transport is not None:  # noqa: ASYNC110
-        await asyncio.sleep(min(_LOOK_S, max(0.0, end - loop.time())))
+        await asyncio.sleep(min(_POLL_S, max(0.0, end - loop.time())))
     return _reset(request)
 
 

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from paper.insiders.books import Books
 from paper.insiders.core.admission import KeyUse, check_age, check_key
 from paper.insiders.core.amounts import ONE
-from paper.insiders.core.model import Asking, MarketBook, RedeemRequest, Redemption, Rejection
+from paper.insiders.core.model import KeyedRequest, MarketBook, RedeemRequest, Redemption, Rejection
 from paper.insiders.core.requests import parse_redeem
 from paper.insiders.store import Store
 from paper.insiders.tables import keys, wallets
@@ -25,7 +25,7 @@ class Redeemer:
         self._books = books
         self._now_ms = now_ms
 
-    async def redeem(self, asking: Asking, *, idempotency: bool) -> tuple[Redemption, bool]:
+    async def redeem(self, asking: KeyedRequest, *, idempotency: bool) -> tuple[Redemption, bool]:
         """Pay out a resolved condition. Returns it and whether it was done before.
 
         Raises Rejection. As with orders, the key is judged before the body.
@@ -49,7 +49,7 @@ class Redeemer:
     def _redeem(
         self,
         db: sqlite3.Connection,
-        asking: Asking,
+        asking: KeyedRequest,
         request: RedeemRequest | Rejection,
         books: dict[str, MarketBook | Rejection | None],
         *,

@@ -56,9 +56,9 @@ Handler = Callable[[Call], Awaitable[Answer]]
 class Server:
     """Serves handlers on the public port."""
 
-    def __init__(self, *, store: Store, told: ControlState, probe: LedgerProbe | None) -> None:
+    def __init__(self, *, store: Store, reported: ControlState, probe: LedgerProbe | None) -> None:
         self._store = store
-        self._told = told
+        self._reported = reported
         self._probe = probe
         self._last_id = 0
         self._busy: set[tuple[bool, str]] = set()
@@ -108,7 +108,7 @@ class Server:
         digest = hashlib.sha256(body).hexdigest()
         ledger = await self._ask_ledger(route, key, digest)
         text = body.decode(errors="backslashreplace")
-        plan = self._told.next_plan(route, text)
+        plan = self._reported.next_plan(route, text)
         self._last_id += 1
         call = Call(
             match=request.match_info,
@@ -119,7 +119,7 @@ class Server:
             arrived_ms=arrived_ns // 1_000_000,
             plan=plan,
         )
-        asked = journal.Asked(
+        requested = journal.RequestRecord(
             journal_id=call.journal_id,
             arrived_ns=arrived_ns,
             method=request.method,
@@ -131,7 +131,7 @@ class Server:
             fault=plan.names,
         )
         # Not awaited yet: the store keeps the order, and the acceptance can share its commit.
-        written = self._store.submit(lambda db: journal.insert_asked(db, asked))
+        written = self._store.submit(lambda db: journal.insert_requested(db, requested))
         answer, fault = await self._perform(call, route, handler)
         await asyncio.gather(written, self._record(call, answer, fault))
         return await send(request, answer, fault)
@@ -178,7 +178,7 @@ class Server:
         """Mark a key as being processed (capability A); what is late holds nothing."""
         before = call.plan.before
         late = before is not None and before.kind == "late_accept"
-        if late or route not in _KEYED or not self._told.capabilities.idempotency:
+        if late or route not in _KEYED or not self._reported.capabilities.idempotency:
             return None
         try:
             held = (route in _ORDERS, parse_key(call.key, field="Idempotency-Key"))

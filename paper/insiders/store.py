@@ -72,9 +72,9 @@ class Store:
         try:
             db = _connect(self._path)
         except (sqlite3.Error, OSError) as error:
-            self._tell([(opened, None, error)])
+            self._notify([(opened, None, error)])
             return
-        self._tell([(opened, None, None)])
+        self._notify([(opened, None, None)])
         try:
             while (job := self._jobs.get()) is not None:
                 jobs, last = self._gather(job)
@@ -108,9 +108,11 @@ class Store:
             if db.in_transaction:
                 db.execute("ROLLBACK")
             outcomes = [(job.done, None, error) for job in jobs]
-        self._tell(outcomes)
+        self._notify(outcomes)
 
-    def _tell(self, outcomes: list[tuple[asyncio.Future[Any], Any, BaseException | None]]) -> None:
+    def _notify(
+        self, outcomes: list[tuple[asyncio.Future[Any], Any, BaseException | None]]
+    ) -> None:
         if self._loop is not None and not self._loop.is_closed():
             self._loop.call_soon_threadsafe(_resolve, outcomes)
 

@@ -10,14 +10,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from paper.matching.ladder import Ladder, Level, Resting
+from paper.matching.ladder import Ladder, Level, RestingOrder
 from paper.matching.values import (
     Cancels,
     Event,
-    Gone,
     NewOrder,
+    OrderRemoved,
+    OrderRested,
     Reason,
-    Rested,
     Side,
     Trade,
     opposite,
@@ -30,7 +30,7 @@ class Book:
     def __init__(self, *, cancels: Cancels = "behind") -> None:
         self._cancels: Cancels = cancels
         self._sides = {"buy": Ladder("buy"), "sell": Ladder("sell")}
-        self._resting: dict[int, Resting] = {}
+        self._resting: dict[int, RestingOrder] = {}
         self.touched: set[tuple[Side, int]] = set()
         """Sides and prices that changed; who publishes the book empties it."""
 
@@ -42,7 +42,7 @@ class Book:
         if not size and price not in ladder.levels:
             return []
         level = ladder.at(price)
-        level.told(size, self._cancels)
+        level.reported(size, self._cancels)
         self.touched.add((side, price))
         events = self._cross(side, price, level) if self._resting else []
         ladder.tidy(price)
@@ -54,13 +54,13 @@ class Book:
         """Take the market's whole book, (price, size); levels not named are empty."""
         events: list[Event] = []
         sides: tuple[tuple[Side, dict[int, int]], ...] = (("buy", dict(bids)), ("sell", dict(asks)))
-        for side, told in sides:
+        for side, reported in sides:
             gone = [p for p, level in self._sides[side].levels.items() if level.market]
             for price in gone:
-                if price not in told:
+                if price not in reported:
                     events += self.level(side, price, 0)
-        for side, told in sides:
-            for price, size in told.items():
+        for side, reported in sides:
+            for price, size in reported.items():
                 events += self.level(side, price, size)
         return events
 
@@ -93,19 +93,19 @@ class Book:
     def place(self, order: NewOrder) -> list[Event]:
         """Match an order, then let what is left rest or leave. Sizes and prices are positive."""
         if order.kind == "post_only" and self._would_take(order):
-            return [Gone(order.order_id, order.size, "post_only")]
+            return [OrderRemoved(order.order_id, order.size, "post_only")]
         if order.kind == "fok" and self._reach(order) < order.size:
-            return [Gone(order.order_id, order.size, "fok")]
+            return [OrderRemoved(order.order_id, order.size, "fok")]
         left, events, stopped = self._take(order)
         if stopped:
-            return [*events, Gone(order.order_id, left, "self_trade")]
+            return [*events, OrderRemoved(order.order_id, left, "self_trade")]
         if not left:
-            return [*events, Gone(order.order_id, 0, "filled")]
+            return [*events, OrderRemoved(order.order_id, 0, "filled")]
         if order.kind in ("ioc", "fok", "market"):
-            return [*events, Gone(order.order_id, left, order.kind)]
+            return [*events, OrderRemoved(order.order_id, left, order.kind)]
         return [*events, self._rest(order, left)]
 
-    def cancel(self, order_id: int) -> Gone | None:
+    def cancel(self, order_id: int) -> OrderRemoved | None:
         """Take an order out; None when it does not rest here."""
         order = self._resting.get(order_id)
         if order is None:
@@ -122,7 +122,7 @@ class Book:
         if price in (None, order.price) and left <= order.left:
             order.left = left
             self.touched.add((order.side, order.price))
-            return [Rested(order_id, left, order.ahead)]
+            return [OrderRested(order_id, left, order.ahead)]
         self._remove(order, "cancelled")
         return self.place(
             NewOrder(
@@ -189,15 +189,15 @@ class Book:
         for price, level in self._sides[side].within(order.price):
             stopped = False
             while left and not stopped:
-                wanted = left if budget is None else min(left, budget // price)
-                if not wanted:
+                desired = left if budget is None else min(left, budget // price)
+                if not desired:
                     break
                 own = level.first_of(order.owner)
-                reach = wanted if own is None else min(wanted, level.before(own))
+                reach = desired if own is None else min(desired, level.before(own))
                 got = self._serve(order, price, level, reach, events)
                 left -= got
                 budget = None if budget is None else budget - got * price
-                if own is None or got == wanted:
+                if own is None or got == desired:
                     break
                 if order.self_trade != "cancel_taker":
                     events.append(self._remove(own, "self_trade"))
@@ -237,11 +237,11 @@ class Book:
         levels = self._sides[opposite(order.side)].within(order.price)
         return any(level.total > 0 for _, level in levels)
 
-    def _rest(self, order: NewOrder, left: int) -> Rested:
+    def _rest(self, order: NewOrder, left: int) -> OrderRested:
         if order.price is None:
             raise ValueError("an order that rests has a price")
         level = self._sides[order.side].at(order.price)
-        resting = Resting(
+        resting = RestingOrder(
             order_id=order.order_id,
             owner=order.owner,
             side=order.side,
@@ -254,7 +254,7 @@ class Book:
         level.queue.append(resting)
         self._resting[order.order_id] = resting
         self.touched.add((order.side, order.price))
-        return Rested(order.order_id, left, resting.ahead)
+        return OrderRested(order.order_id, left, resting.ahead)
 
     def _cross(self, side: Side, price: int, level: Level) -> list[Event]:
         """Fill our orders on the other side that the market's level crosses, at their prices."""
@@ -273,12 +273,12 @@ class Book:
             self._swept(other, at, crossed)
         return events
 
-    def _fill(self, order: Resting, lots: int, *, taker: int | None) -> list[Event]:
+    def _fill(self, order: RestingOrder, lots: int, *, taker: int | None) -> list[Event]:
         order.left -= lots
         trade = Trade(order.price, lots, opposite(order.side), taker, order.order_id)
         if order.left:
             return [trade]
-        return [trade, Gone(order.order_id, 0, "filled")]
+        return [trade, OrderRemoved(order.order_id, 0, "filled")]
 
     def _swept(self, side: Side, price: int, level: Level) -> None:
         """Drop the filled orders of a level, and the level if it is empty."""
@@ -290,10 +290,10 @@ class Book:
             level.queue = [order for order in level.queue if order.left]
         self._sides[side].tidy(price)
 
-    def _remove(self, order: Resting, reason: Reason) -> Gone:
+    def _remove(self, order: RestingOrder, reason: Reason) -> OrderRemoved:
         level = self._sides[order.side].levels[order.price]
         level.queue.remove(order)
         del self._resting[order.order_id]
         self.touched.add((order.side, order.price))
         self._sides[order.side].tidy(order.price)
-        return Gone(order.order_id, order.left, reason)
+        return OrderRemoved(order.order_id, order.left, reason)

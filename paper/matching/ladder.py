@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from paper.matching.values import Cancels, Kind, SelfTrade, Side
 
 
-class Resting:
+class RestingOrder:
     """An order of ours that waits; `ahead` is how much of the market is served before it."""
 
     __slots__ = ("ahead", "kind", "left", "order_id", "owner", "price", "self_trade", "side")
@@ -45,7 +45,7 @@ class Level:
         self.taken = 0
         self.printed = 0
         """Prints since the market's size was last told."""
-        self.queue: list[Resting] = []
+        self.queue: list[RestingOrder] = []
 
     @property
     def free(self) -> int:
@@ -57,15 +57,15 @@ class Level:
         """Return the size shown in public: the market's and our orders'."""
         return self.market - self.taken + sum(order.left for order in self.queue)
 
-    def first_of(self, owner: str) -> Resting | None:
+    def first_of(self, owner: str) -> RestingOrder | None:
         """The owner's order that is served first; None without one."""
         return next((r for r in self.queue if r.owner == owner and r.left), None)
 
-    def before(self, order: Resting) -> int:
+    def before(self, order: RestingOrder) -> int:
         """Lots that are served before an order of this level."""
         return order.ahead + sum(r.left for r in self.queue[: self.queue.index(order)])
 
-    def told(self, size: int, cancels: Cancels) -> None:
+    def reported(self, size: int, cancels: Cancels) -> None:
         """Take the market's new size; our orders' places move up by what left before them."""
         unexplained = max(0, self.market - size - self.printed)
         if unexplained and cancels == "proportional":
@@ -77,12 +77,12 @@ class Level:
         for order in self.queue:
             order.ahead = min(order.ahead, self.free)
 
-    def consume(self, size: int) -> list[tuple[Resting | None, int]]:
+    def consume(self, size: int) -> list[tuple[RestingOrder | None, int]]:
         """Serve `size` from the front: (order, lots), None for the market's own.
 
         Nothing is changed but the orders' places; who calls books what was served.
         """
-        served: list[tuple[Resting | None, int]] = []
+        served: list[tuple[RestingOrder | None, int]] = []
         market = 0
         for order in self.queue:
             before = min(size, max(0, order.ahead - market))

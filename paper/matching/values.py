@@ -44,7 +44,7 @@ class Trade:
 
 
 @dataclass(frozen=True, slots=True)
-class Rested:
+class OrderRested:
     """An order waits at its price behind `ahead` lots of the market."""
 
     order_id: int
@@ -53,7 +53,7 @@ class Rested:
 
 
 @dataclass(frozen=True, slots=True)
-class Gone:
+class OrderRemoved:
     """An order left the book with `left` lots unfilled."""
 
     order_id: int
@@ -61,7 +61,7 @@ class Gone:
     reason: Reason
 
 
-Event = Trade | Rested | Gone
+Event = Trade | OrderRested | OrderRemoved
 
 
 def opposite(side: Side) -> Side:

@@ -19,6 +19,7 @@ from aiohttp import web
 
 from paper.matching.values import Cancels
 from paper.okx import listing, state
+from paper.okx.commands import AccountCommand
 from paper.okx.control import Control
 from paper.okx.core.exchange import Exchange
 from paper.okx.core.limits import Limits
@@ -34,7 +35,6 @@ from paper.okx.rest_trade import TradeRest
 from paper.okx.server import Server
 from paper.okx.settings import Settings
 from paper.okx.sockets import Sockets
-from paper.okx.wishes import AccountWish
 from tradingtools.runtime.process import Startup, until_stopped
 
 PORTS_FILE = "paper_okx.ports.json"
@@ -189,9 +189,9 @@ def _open_accounts(control: Control, path: str) -> None:
         return
     try:
         for line in Path(path).read_bytes().splitlines():
-            wish = msgspec.json.decode(line, type=AccountWish)
-            if not control.has_account(wish.name):
-                control.open_account(wish)
+            command = msgspec.json.decode(line, type=AccountCommand)
+            if not control.has_account(command.name):
+                control.open_account(command)
     except (OSError, ValueError, msgspec.MsgspecError) as error:
         raise Startup(f"TT_PAPER_OKX_ACCOUNTS: {error}") from None
 

@@ -12,6 +12,19 @@ from typing import TypeVar
 import msgspec
 from aiohttp import web
 
+from paper.okx.commands import (
+    AccountCommand,
+    BookCommand,
+    DepositCommand,
+    DropCommand,
+    FaultCommand,
+    FundingCommand,
+    PriceCommand,
+    PrintCommand,
+    PushesCommand,
+    RunningCommand,
+    StateCommand,
+)
 from paper.okx.core.amounts import ONE, exact, show
 from paper.okx.core.auth import Key
 from paper.okx.core.exchange import Exchange
@@ -23,19 +36,6 @@ from paper.okx.hub import Hub
 from paper.okx.journal import Journal
 from paper.okx.publisher import Publisher
 from paper.okx.wire.envelope import Json
-from paper.okx.wishes import (
-    AccountWish,
-    BookWish,
-    DepositWish,
-    DropWish,
-    FaultWish,
-    FundingWish,
-    PriceWish,
-    PrintWish,
-    PushesWish,
-    RunningWish,
-    StateWish,
-)
 
 T = TypeVar("T")
 
@@ -76,20 +76,20 @@ class Control:
         """Return whether there is such an account."""
         return name in self._world.ledger.accounts
 
-    def open_account(self, wish: AccountWish) -> None:
+    def open_account(self, command: AccountCommand) -> None:
         """Add an account. Raises ValueError naming what is wrong."""
-        if self.has_account(wish.name):
-            raise ValueError(f"name: there is an account {wish.name}")
-        amounts = {currency: exact(text) for currency, text in wish.deposits.items()}
-        self._exchange.open_account(wish.name, mode=wish.mode, level=wish.level)
+        if self.has_account(command.name):
+            raise ValueError(f"name: there is an account {command.name}")
+        amounts = {currency: exact(text) for currency, text in command.deposits.items()}
+        self._exchange.open_account(command.name, mode=command.mode, level=command.level)
         for currency, amount in amounts.items():
-            self._exchange.deposit(wish.name, currency, amount, self._now_ms())
-        for key in wish.keys:
+            self._exchange.deposit(command.name, currency, amount, self._now_ms())
+        for key in command.keys:
             self._keys[key.apiKey] = Key(
                 api_key=key.apiKey,
                 secret=key.secret,
                 passphrase=key.passphrase,
-                account=wish.name,
+                account=command.name,
                 permissions=key.permissions,
                 demo=key.demo,
                 ip=key.ip,
@@ -103,29 +103,29 @@ class Control:
         app.router.add_get("/ledger", self._show_ledger)
         app.router.add_delete("/faults", self._clear)
         wishes: tuple[tuple[str, type[msgspec.Struct], Callable[..., Json]], ...] = (
-            ("/accounts", AccountWish, self._open),
-            ("/deposits", DepositWish, self._deposit),
-            ("/faults", FaultWish, self._fault),
-            ("/pushes", PushesWish, self._pushes),
-            ("/drop", DropWish, self._drop),
-            ("/books", BookWish, self._book),
-            ("/prints", PrintWish, self._print),
-            ("/marks", PriceWish, self._mark),
-            ("/indexes", PriceWish, self._index),
-            ("/funding", FundingWish, self._fund),
-            ("/states", StateWish, self._state),
-            ("/running", RunningWish, self._run),
+            ("/accounts", AccountCommand, self._open),
+            ("/deposits", DepositCommand, self._deposit),
+            ("/faults", FaultCommand, self._fault),
+            ("/pushes", PushesCommand, self._pushes),
+            ("/drop", DropCommand, self._drop),
+            ("/books", BookCommand, self._book),
+            ("/prints", PrintCommand, self._print),
+            ("/marks", PriceCommand, self._mark),
+            ("/indexes", PriceCommand, self._index),
+            ("/funding", FundingCommand, self._fund),
+            ("/states", StateCommand, self._state),
+            ("/running", RunningCommand, self._run),
         )
         for path, kind, handler in wishes:
-            app.router.add_post(path, self._wish(kind, handler))
+            app.router.add_post(path, self._command(kind, handler))
         return app
 
-    def _wish(
+    def _command(
         self, kind: type[T], handler: Callable[[T], Json]
     ) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
         async def handle(request: web.Request) -> web.Response:
-            wish = msgspec.json.decode(await request.read(), type=kind)
-            answer = handler(wish)
+            command = msgspec.json.decode(await request.read(), type=kind)
+            answer = handler(command)
             self._publisher.flush(self._now_ms())
             return web.json_response(answer)
 
@@ -159,102 +159,102 @@ class Control:
             toward.clear()
         return web.json_response({})
 
-    def _open(self, wish: AccountWish) -> Json:
-        self.open_account(wish)
-        return {"name": wish.name}
+    def _open(self, command: AccountCommand) -> Json:
+        self.open_account(command)
+        return {"name": command.name}
 
-    def _deposit(self, wish: DepositWish) -> Json:
+    def _deposit(self, command: DepositCommand) -> Json:
         self._exchange.deposit(
-            self._account(wish.account), wish.ccy, exact(wish.amt), self._now_ms()
+            self._account(command.account), command.ccy, exact(command.amt), self._now_ms()
         )
         return {}
 
-    def _fault(self, wish: FaultWish) -> Json:
+    def _fault(self, command: FaultCommand) -> Json:
         self._count += 1
         fault = Fault(
             number=self._count,
-            kind=wish.kind,
-            op=wish.op,
-            times=wish.times,
-            ms=wish.ms,
-            code=wish.code,
-            status=wish.status,
-            skip=wish.skip,
+            kind=command.kind,
+            op=command.op,
+            times=command.times,
+            ms=command.ms,
+            code=command.code,
+            status=command.status,
+            skip=command.skip,
         )
         self._faults = (*self._faults, fault)
         return {"number": fault.number}
 
-    def _pushes(self, wish: PushesWish) -> Json:
-        account = self._account(wish.account)
-        self._hub.hold_ms[account] = wish.hold_ms
-        self._hub.repeat[account] = wish.repeat
-        self._hub.lose[account] = wish.lose
-        self._hub.jumble(account, holds=wish.jumble)
+    def _pushes(self, command: PushesCommand) -> Json:
+        account = self._account(command.account)
+        self._hub.hold_ms[account] = command.hold_ms
+        self._hub.repeat[account] = command.repeat
+        self._hub.lose[account] = command.lose
+        self._hub.jumble(account, holds=command.jumble)
         return {}
 
-    def _drop(self, wish: DropWish) -> Json:
-        return {"dropped": self._hub.drop(wish.account)}
+    def _drop(self, command: DropCommand) -> Json:
+        return {"dropped": self._hub.drop(command.account)}
 
-    def _book(self, wish: BookWish) -> Json:
-        of, now_ms = self._instrument(wish.instId), self._now_ms()
-        if wish.sequence == "gap":
+    def _book(self, command: BookCommand) -> Json:
+        of, now_ms = self._instrument(command.instId), self._now_ms()
+        if command.sequence == "gap":
             self._publisher.skip[of.inst_id] = 1
-        elif wish.sequence == "quiet":
+        elif command.sequence == "quiet":
             self._publisher.quiet(of.inst_id, now_ms)
-        elif wish.sequence == "reset":
+        elif command.sequence == "reset":
             self._publisher.reset(of.inst_id, 1, now_ms)
-        if wish.bids is not None or wish.asks is not None:
-            if wish.bids is None or wish.asks is None:
+        if command.bids is not None or command.asks is not None:
+            if command.bids is None or command.asks is None:
                 raise ValueError("bids and asks: give both, an empty list for an empty side")
             sides = [
                 [(of.ticks(price), of.lots(size)) for price, size in side]
-                for side in (wish.bids, wish.asks)
+                for side in (command.bids, command.asks)
             ]
             self._exchange.market_book(of.inst_id, sides[0], sides[1], now_ms)
         return {}
 
-    def _print(self, wish: PrintWish) -> Json:
-        of = self._instrument(wish.instId)
-        price, lots = of.ticks(wish.px), of.lots(wish.sz)
-        self._exchange.market_print(of.inst_id, wish.side, price, lots, self._now_ms())
+    def _print(self, command: PrintCommand) -> Json:
+        of = self._instrument(command.instId)
+        price, lots = of.ticks(command.px), of.lots(command.sz)
+        self._exchange.market_print(of.inst_id, command.side, price, lots, self._now_ms())
         return {}
 
-    def _mark(self, wish: PriceWish) -> Json:
-        of = self._instrument(wish.instId)
-        self._exchange.mark(of.inst_id, of.ticks(wish.px), self._now_ms())
+    def _mark(self, command: PriceCommand) -> Json:
+        of = self._instrument(command.instId)
+        self._exchange.mark(of.inst_id, of.ticks(command.px), self._now_ms())
         return {}
 
-    def _index(self, wish: PriceWish) -> Json:
-        self._world.indexes[wish.instId] = exact(wish.px)
-        self._publisher.index_changed(wish.instId, self._now_ms())
+    def _index(self, command: PriceCommand) -> Json:
+        self._world.indexes[command.instId] = exact(command.px)
+        self._publisher.index_changed(command.instId, self._now_ms())
         return {}
 
-    def _fund(self, wish: FundingWish) -> Json:
-        funding = self._world.funding.get(self._instrument(wish.instId).inst_id)
+    def _fund(self, command: FundingCommand) -> Json:
+        funding = self._world.funding.get(self._instrument(command.instId).inst_id)
         if funding is None:
             raise ValueError("instId: it has no funding")
         now_ms = self._now_ms()
-        funding.rate = exact(wish.rate) * 10**9 // ONE
-        self._publisher.funding_changed(wish.instId, now_ms)
-        if wish.due:
+        funding.rate = exact(command.rate) * 10**9 // ONE
+        self._publisher.funding_changed(command.instId, now_ms)
+        if command.due:
             funding.at_ms = now_ms
             self._exchange.at(now_ms)
         return {}
 
-    def _state(self, wish: StateWish) -> Json:
-        of = self._instrument(wish.instId)
-        self._exchange.set_state(of.inst_id, wish.state, self._now_ms())
+    def _state(self, command: StateCommand) -> Json:
+        of = self._instrument(command.instId)
+        self._exchange.set_state(of.inst_id, command.state, self._now_ms())
         return {}
 
-    def _run(self, wish: RunningWish) -> Json:
-        if wish.feed is not None:
-            (self._feeding.running.set if wish.feed else self._feeding.running.clear)()
-        if wish.limits is not None:
-            self._desk.limited = wish.limits
-        if wish.parts is not None:
-            if not 1 <= wish.parts <= 100:
+    def _run(self, command: RunningCommand) -> Json:
+        if command.feed is not None:
+            (self._feeding.running.set if command.feed else self._feeding.running.clear)()
+        if command.limits is not None:
+            self._desk.limited = command.limits
+        if command.parts is not None:
+            if not 1 <= command.parts <= 100:
                 raise ValueError("parts: must be from 1 to 100")
-            self._exchange.trading.parts = wish.parts
+            self._exchange.trading.parts = command.parts
         return {}
 
     def _account(self, name: str) -> str:

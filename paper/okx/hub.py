@@ -109,7 +109,7 @@ class Hub:
         connection.subscribed.pop((topic, key), None)
         self._subscribers[topic].pop((connection.conn_id, key), None)
 
-    def heard(self, topic: Hashable) -> bool:
+    def received(self, topic: Hashable) -> bool:
         """Return whether anybody listens to a topic."""
         return bool(self._subscribers.get(topic))
 
@@ -118,11 +118,11 @@ class Hub:
         for connection, arg in list(self._subscribers.get(topic, {}).values()):
             connection.push(encode(frame(arg, data, action=action)))
 
-    def tell(self, account: str, channel: str, row: Json, **more: object) -> None:
+    def notify(self, account: str, channel: str, row: Json, **more: object) -> None:
         """Tell an account's sockets that subscribed to a channel and to this row's instrument."""
         listeners = list(self._subscribers.get((channel, account), {}).values())
         for connection, arg in listeners:
-            if not _wanted(arg, row):
+            if not _desired(arg, row):
                 continue
             message = frame({**arg, "uid": account}, [row], **more)
             self._journal.pushed(
@@ -184,7 +184,7 @@ def frame(arg: Mapping[str, object], data: list[object], **more: object) -> Json
     return {"arg": arg, **{name: value for name, value in more.items() if value}, "data": data}
 
 
-def _wanted(arg: Arg, row: Json) -> bool:
+def _desired(arg: Arg, row: Json) -> bool:
     if arg.get("instType", "ANY") not in ("ANY", row.get("instType")):
         return False
     if "instFamily" in arg and not str(row.get("instId", "")).startswith(arg["instFamily"]):

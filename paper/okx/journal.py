@@ -11,13 +11,13 @@ from pathlib import Path
 
 import msgspec
 
-_KEPT = 200_000
+_RETAINED = 200_000
 FILE_BYTES = 100_000_000
 """The file that is written has so many at most, and so has the one before it."""
 
 
 class Entry(msgspec.Struct, kw_only=True):
-    """A request by REST or socket (`asked`), or a private frame that was pushed (`pushed`)."""
+    """A request by REST or socket (`requested`), or a private frame that was pushed (`pushed`)."""
 
     seq: int
     kind: str
@@ -40,12 +40,12 @@ class Journal:
     """The last entries, numbered from 1 without gaps; more of them in a file if there is one."""
 
     def __init__(self, path: Path | None = None) -> None:
-        self._entries: deque[Entry] = deque(maxlen=_KEPT)
+        self._entries: deque[Entry] = deque(maxlen=_RETAINED)
         self._path = path
         self._file = None if path is None else path.open("ab")
         self.last = 0
 
-    def asked(
+    def requested(
         self, *, at_ns: int, account: str, via: str, what: str, body: object, fault: str = ""
     ) -> Entry:
         """Note a request; its answer is noted by `answered`."""

@@ -22,7 +22,7 @@ _ANY_VALUE = "20000000"
 
 
 @dataclass(frozen=True, slots=True)
-class _Listed:
+class _InstrumentFigures:
     """The figures of an instrument; amounts as OKX writes them."""
 
     kind: Kind
@@ -37,16 +37,16 @@ class _Listed:
 
 
 _LISTED = (
-    _Listed("SPOT", "BTC-USDT", 4, "0.1", "0.00000001", "0.00001", "1000000"),
-    _Listed("SPOT", "ETH-USDT", 5, "0.01", "0.000001", "0.0001", "1000000"),
-    _Listed("SWAP", "BTC-USDT", 10459, "0.1", "0.01", "0.01", "12000", "0.01"),
-    _Listed("SWAP", "ETH-USDT", 10461, "0.01", "0.01", "0.01", "20000", "0.1"),
-    _Listed("SWAP", "BTC-USD", 10458, "0.1", "1", "1", "30000", "100"),
-    _Listed("FUTURES", "BTC-USDT", 20459, "0.1", "0.01", "0.01", "12000", "0.01"),
-    _Listed("FUTURES", "BTC-USD", 20458, "0.1", "1", "1", "10000", "100"),
+    _InstrumentFigures("SPOT", "BTC-USDT", 4, "0.1", "0.00000001", "0.00001", "1000000"),
+    _InstrumentFigures("SPOT", "ETH-USDT", 5, "0.01", "0.000001", "0.0001", "1000000"),
+    _InstrumentFigures("SWAP", "BTC-USDT", 10459, "0.1", "0.01", "0.01", "12000", "0.01"),
+    _InstrumentFigures("SWAP", "ETH-USDT", 10461, "0.01", "0.01", "0.01", "20000", "0.1"),
+    _InstrumentFigures("SWAP", "BTC-USD", 10458, "0.1", "1", "1", "30000", "100"),
+    _InstrumentFigures("FUTURES", "BTC-USDT", 20459, "0.1", "0.01", "0.01", "12000", "0.01"),
+    _InstrumentFigures("FUTURES", "BTC-USD", 20458, "0.1", "1", "1", "10000", "100"),
 )
 _LEVERAGE: Mapping[Kind, str] = {"SPOT": "10", "SWAP": "100", "FUTURES": "20"}
-_MOST: Mapping[Kind, str] = {"SPOT": "9999999999", "SWAP": "100000000", "FUTURES": "100000000"}
+_MAX: Mapping[Kind, str] = {"SPOT": "9999999999", "SWAP": "100000000", "FUTURES": "100000000"}
 
 _TIERS = (
     (100, "0.004"),
@@ -118,12 +118,10 @@ def _tier_rows(family: str, ends: Sequence[int]) -> list[dict[str, str]]:
     ]
 
 
-def _row(one: _Listed, now_ms: int) -> Row:
+def _row(one: _InstrumentFigures, now_ms: int) -> Row:
     """An instrument as the exchange shows it."""
     special = _spot_fields(one) if one.kind == "SPOT" else _contract_fields(one, now_ms)
-    sizes = dict.fromkeys(
-        ("maxLmtSz", "maxIcebergSz", "maxTriggerSz", "maxTwapSz"), _MOST[one.kind]
-    )
+    sizes = dict.fromkeys(("maxLmtSz", "maxIcebergSz", "maxTriggerSz", "maxTwapSz"), _MAX[one.kind])
     return {
         **_BLANK,
         **sizes,
@@ -157,7 +155,7 @@ _BLANK = dict.fromkeys(
 )
 
 
-def _spot_fields(one: _Listed) -> Row:
+def _spot_fields(one: _InstrumentFigures) -> Row:
     base, quote = one.pair.split("-")
     return {
         "instId": one.pair,
@@ -169,7 +167,7 @@ def _spot_fields(one: _Listed) -> Row:
     }
 
 
-def _contract_fields(one: _Listed, now_ms: int) -> Row:
+def _contract_fields(one: _InstrumentFigures, now_ms: int) -> Row:
     base, quote = one.pair.split("-")
     inverse = quote == "USD"
     found: Row = {

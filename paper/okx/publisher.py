@@ -10,11 +10,11 @@ from paper.okx.core.happenings import (
     Happening,
     InstrumentChanged,
     Liquidated,
+    LiquidationWarning,
     MarkChanged,
     OrderChanged,
     PositionChanged,
-    Printed,
-    Warned,
+    PublicTrade,
 )
 from paper.okx.core.instruments import Instrument
 from paper.okx.hub import Connection, Hub, frame
@@ -53,7 +53,7 @@ class Publisher:
         """Tell everything that happened since the last call."""
         self._now_ms = now_ms
         for happening in self._exchange.drain():
-            self._tell(happening)
+            self._notify(happening)
             if isinstance(happening, OrderChanged | AccountChanged | PositionChanged):
                 self.changed = True
         for account, inst_id, mode in self._positions:
@@ -108,8 +108,8 @@ class Publisher:
         account = self._world.account(name)
         rows: list[object]
         if channel == "account":
-            wanted = [arg["ccy"]] if "ccy" in arg else []
-            rows = [accounts.balance_row(self._world, account, wanted)]
+            desired = [arg["ccy"]] if "ccy" in arg else []
+            rows = [accounts.balance_row(self._world, account, desired)]
         else:
             rows = [
                 positions.position_row(self._world, account, position)
@@ -143,45 +143,45 @@ class Publisher:
     # What happened.
 
     @singledispatchmethod
-    def _tell(self, happening: Happening) -> None:
+    def _notify(self, happening: Happening) -> None:
         raise TypeError(f"{happening!r} is told to nobody")
 
-    @_tell.register
+    @_notify.register
     def _(self, one: OrderChanged) -> None:
         row = orders.pushed_row(self._world, one.order, one.fill)
-        self._hub.tell(one.order.owner, "orders", row)
+        self._hub.notify(one.order.owner, "orders", row)
         if one.fill is not None:
             row = orders.fill_row(self._world, one.order, one.fill)
-            self._hub.tell(one.order.owner, "fills", row)
+            self._hub.notify(one.order.owner, "fills", row)
 
-    @_tell.register
+    @_notify.register
     def _(self, one: AccountChanged) -> None:
         self._accounts.add(one.account)
 
-    @_tell.register
+    @_notify.register
     def _(self, one: PositionChanged) -> None:
         self._positions[one.account, one.inst_id, one.mode] = None
 
-    @_tell.register
-    def _(self, one: Printed) -> None:
+    @_notify.register
+    def _(self, one: PublicTrade) -> None:
         of, stats = self._world.instruments[one.inst_id], self.stats[one.inst_id]
         stats.take(one)
         row = market.pushed_trade(of, one, self.seq[one.inst_id])
         for channel in ("trades", "trades-all"):
             self._hub.publish((channel, one.inst_id), [row])
         for bar in BARS:
-            if self._hub.heard((f"candle{bar}", one.inst_id)):
+            if self._hub.received((f"candle{bar}", one.inst_id)):
                 candle = stats.candles(bar, self._now_ms)[0]
                 data = market.candle_row(of, candle)
                 self._hub.publish((f"candle{bar}", one.inst_id), [data])
         self._publish("tickers", one.inst_id)
 
-    @_tell.register
+    @_notify.register
     def _(self, one: MarkChanged) -> None:
         self._publish("mark-price", one.inst_id)
         self._publish("price-limit", one.inst_id)
 
-    @_tell.register
+    @_notify.register
     def _(self, one: InstrumentChanged) -> None:
         of = self._world.instruments[one.inst_id]
         if one.funded:
@@ -189,14 +189,14 @@ class Publisher:
         else:
             self._hub.publish(("instruments", of.kind), [of.row])
 
-    @_tell.register
-    def _(self, one: Warned) -> None:
+    @_notify.register
+    def _(self, one: LiquidationWarning) -> None:
         account = self._world.account(one.account)
         position = account.positions[one.inst_id, one.mode]
         row = positions.warning_row(self._world, account, position, self._now_ms)
-        self._hub.tell(one.account, "liquidation-warning", row)
+        self._hub.notify(one.account, "liquidation-warning", row)
 
-    @_tell.register
+    @_notify.register
     def _(self, one: Liquidated) -> None:
         of = self._world.instruments[one.inst_id]
         row = market.liquidation_row(of, one)
@@ -227,7 +227,7 @@ class Publisher:
         self._hub.publish(("books", inst_id), [row], action="update")
 
     def _publish(self, channel: str, inst_id: str) -> None:
-        if self._hub.heard((channel, inst_id)):
+        if self._hub.received((channel, inst_id)):
             for row in self._public(channel, inst_id):
                 self._hub.publish((channel, inst_id), [row])
 
@@ -238,7 +238,7 @@ class Publisher:
         if self.skip.get(inst_id, 0) > 0:
             self.skip[inst_id] -= 1
             return
-        if self._hub.heard(("books", inst_id)):
+        if self._hub.received(("books", inst_id)):
             row: Json = {
                 name: [
                     market.level(self._world, inst_id, one, price)
@@ -251,7 +251,7 @@ class Publisher:
             row |= {"prevSeqId": before, "seqId": before + 1}
             self._hub.publish(("books", inst_id), [row], action="update")
         for channel, count in _SHORT.items():
-            if self._hub.heard((channel, inst_id)):
+            if self._hub.received((channel, inst_id)):
                 whole = self._whole(inst_id, count) | self._short_extra(channel)
                 self._hub.publish((channel, inst_id), [whole])
 
@@ -263,13 +263,13 @@ class Publisher:
 
     def _account(self, name: str) -> None:
         row = accounts.balance_row(self._world, self._world.account(name))
-        self._hub.tell(name, "account", row, eventType="event_update", curPage=1, lastPage=True)
+        self._hub.notify(name, "account", row, eventType="event_update", curPage=1, lastPage=True)
         self._both(name, row, [])
 
     def _position(self, name: str, inst_id: str, mode: str) -> None:
         account = self._world.account(name)
         row = positions.position_row(self._world, account, account.positions[inst_id, mode])
-        self._hub.tell(name, "positions", row, eventType="event_update", curPage=1, lastPage=True)
+        self._hub.notify(name, "positions", row, eventType="event_update", curPage=1, lastPage=True)
         self._both(name, {"details": []}, [row])
 
     def _both(self, name: str, balance: Json, positions: list[Json]) -> None:
@@ -284,7 +284,7 @@ class Publisher:
             "posData": [{name: one[name] for name in _POSITION_DATA} for one in positions],
             "trades": [],
         }
-        self._hub.tell(name, "balance_and_position", row)
+        self._hub.notify(name, "balance_and_position", row)
 
 
 _POSITION_DATA = (

@@ -68,8 +68,8 @@ class AccountRest:
 
     def _balance(self, call: Call) -> Json:
         account = self._world.account(call.account)
-        wanted = [one for one in call.query.get("ccy", "").split(",") if one]
-        return done([accounts.balance_row(self._world, account, wanted)])
+        desired = [one for one in call.query.get("ccy", "").split(",") if one]
+        return done([accounts.balance_row(self._world, account, desired)])
 
     def _positions(self, call: Call) -> Json:
         account = self._world.account(call.account)
@@ -168,13 +168,13 @@ class AccountRest:
         return done([accounts.fee_row(self._world.account(call.account), kind, call.now_ms)])
 
     def _bills(self, call: Call) -> Json:
-        wanted = call.query
-        after = wanted.get("after", "")
+        desired = call.query
+        after = desired.get("after", "")
         found = [
             accounts.bill_row(self._world, bill)
             for bill in reversed(self._world.bills[call.account])
-            if wanted.get("ccy", "") in ("", bill.currency)
-            and wanted.get("type", "") in ("", bill.kind)
+            if desired.get("ccy", "") in ("", bill.currency)
+            and desired.get("type", "") in ("", bill.kind)
             and (not after.isdigit() or int(self._world.shown_id(bill.bill_id)) < int(after))
         ]
         return done(found[:100])

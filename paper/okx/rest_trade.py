@@ -112,12 +112,12 @@ class TradeRest:
 
     def _page(self, call: Call, orders: Iterable[Order]) -> list[Json]:
         rows = [order_row(order) for order in orders]
-        wanted = {
+        desired = {
             name: call.query[name]
             for name in ("instType", "instId", "ordType", "state", "category")
             if call.query.get(name)
         }
-        kept = [row for row in rows if _fits(row, wanted)]
+        kept = [row for row in rows if _fits(row, desired)]
         return _cut(call, kept, "ordId")
 
     def _fills(self, call: Call) -> Json:
@@ -126,12 +126,12 @@ class TradeRest:
             for order, fill in reversed(self._world.fills[call.account])
             if _within(call, fill.at_ms)
         ]
-        wanted = {
+        desired = {
             name: call.query[name]
             for name in ("instType", "instId", "ordId")
             if call.query.get(name)
         }
-        kept = [row for row in rows if _fits(row, wanted)]
+        kept = [row for row in rows if _fits(row, desired)]
         return done(_cut(call, kept, "billId"))
 
     def _rate_limit(self, call: Call) -> Json:
@@ -189,8 +189,8 @@ class TradeRest:
 _BLANKS = ("", "", "")
 
 
-def _fits(row: Json, wanted: Mapping[str, str]) -> bool:
-    return all(str(row[name]) in value.split(",") for name, value in wanted.items())
+def _fits(row: Json, desired: Mapping[str, str]) -> bool:
+    return all(str(row[name]) in value.split(",") for name, value in desired.items())
 
 
 def _within(call: Call, at_ms: int) -> bool:

@@ -92,7 +92,7 @@ class Server:
         except ValueError:
             self._note(request, account, text, arrived_ns, 400, "50002")
             return _answer(turned_away("50002", "JSON syntax error"), 400)
-        entry = self._journal.asked(
+        entry = self._journal.requested(
             at_ns=arrived_ns,
             account=account,
             via="rest",
@@ -199,7 +199,7 @@ class Server:
     def _note(
         self, request: web.Request, account: str, text: str, at_ns: int, status: int, code: str
     ) -> None:
-        entry = self._journal.asked(
+        entry = self._journal.requested(
             at_ns=at_ns,
             account=account,
             via="rest",

@@ -19,7 +19,7 @@ from paper.okx.journal import Journal
 from paper.okx.publisher import Publisher
 from paper.okx.stats import BARS
 from paper.okx.wire.envelope import Json, operations
-from tradingtools.tasks import alongside
+from tradingtools.tasks import run_in_background
 
 IDLE_S = 30.0
 """A connection over which nothing went for so long, either way, is closed."""
@@ -92,13 +92,13 @@ class Sockets:
         await response.prepare(request)
         path = request.path.rpartition("/")[2]
         connection = self._hub.opened(response, request)
-        async with alongside(connection.write()):
+        async with run_in_background(connection.write()):
             try:
                 while True:
                     message = await _received(response, connection)
                     if message.type is not WSMsgType.TEXT:
                         break
-                    self._heard(connection, path, str(message.data))
+                    self._on_text(connection, path, str(message.data))
             except TimeoutError:
                 with suppress(ConnectionError):
                     await response.close(code=4004, message=b"No data received in 30s.")
@@ -106,7 +106,7 @@ class Sockets:
                 self._hub.closed(connection)
         return response
 
-    def _heard(self, connection: Connection, path: str, text: str) -> None:
+    def _on_text(self, connection: Connection, path: str, text: str) -> None:
         if text == "ping":
             connection.push("pong")
             return
@@ -187,7 +187,7 @@ class Sockets:
             return
         op = OPERATIONS[message.op]
         fault = self._faults(op, path)
-        entry = self._journal.asked(
+        entry = self._journal.requested(
             at_ns=arrived_ns,
             account=key.account,
             via=connection.conn_id,

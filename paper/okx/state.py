@@ -67,6 +67,6 @@ async def keep(path: Path, state: State, publisher: Publisher) -> None:
         await asyncio.sleep(max(_PAUSE_S, _SHARE * took))
         if publisher.changed:
             publisher.changed = False
-            began = time.perf_counter()
+            started = time.perf_counter()
             save(path, state)
-            took = time.perf_counter() - began
+            took = time.perf_counter() - started

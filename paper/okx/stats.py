@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass, replace
 
-from paper.okx.core.happenings import Printed
+from paper.okx.core.happenings import PublicTrade
 from paper.okx.core.instruments import Instrument
 
 MINUTE_MS = 60_000
@@ -63,7 +63,7 @@ class Stats:
         self._minutes: deque[Candle] = deque(maxlen=2 * 1440)
         self._last_lots = 0
 
-    def take(self, trade: Printed) -> None:
+    def take(self, trade: PublicTrade) -> None:
         """Count a trade."""
         start = trade.at_ms // MINUTE_MS * MINUTE_MS
         coins = self._of.notional(trade.lots, trade.price)

@@ -51,7 +51,7 @@ class Clob:
         self._live_books = live_books
         self._clients: dict[int, _Client] = {}
         self._watchers: dict[str, set[int]] = {}  # condition -> socket numbers
-        self._told: dict[str, View] = {}
+        self._reported: dict[str, View] = {}
 
     @property
     def watched(self) -> int:
@@ -61,7 +61,7 @@ class Clob:
     async def handle(self, request: web.Request) -> web.StreamResponse:
         """The web socket endpoint."""
         return await self.sockets.serve(
-            request, opened=self._opened, heard=self._heard, closed=self._closed
+            request, opened=self._opened, received=self._received, closed=self._closed
         )
 
     async def run(self) -> None:
@@ -75,10 +75,10 @@ class Clob:
         """The book now; its watchers are told what changed first."""
         now_ms = time.time_ns() // 1_000_000
         view = self._live_books.view(market, now_ms)
-        told = self._told.get(market.condition)
-        if told is not None and told.book != view.book:
-            self._told[market.condition] = view
-            self._tell(market, told, view)
+        reported = self._reported.get(market.condition)
+        if reported is not None and reported.book != view.book:
+            self._reported[market.condition] = view
+            self._notify(market, reported, view)
         return view
 
     def traded(self, trade: Trade, market: Market, now_ms: int) -> None:
@@ -90,7 +90,7 @@ class Clob:
         message = wire.market_resolved(market, payouts, now_ms)
         self._send(market, [message], set(market.assets), custom=True)
 
-    def _tell(self, market: Market, old: View, new: View) -> None:
+    def _notify(self, market: Market, old: View, new: View) -> None:
         both = set(market.assets)
         if old.book.tick != new.book.tick:
             for asset in market.assets:
@@ -134,7 +134,7 @@ class Clob:
         self._unsubscribe(client, list(client.assets))
         del self._clients[socket.number]
 
-    async def _heard(self, socket: Socket, text: str) -> bool:
+    async def _received(self, socket: Socket, text: str) -> bool:
         if text in ("PING", "ping"):
             socket.push("PONG")
             return True
@@ -161,7 +161,7 @@ class Clob:
             client.assets.add(asset)
             self._watchers.setdefault(market.condition, set()).add(client.socket.number)
             view = self.refresh(market)
-            self._told.setdefault(market.condition, view)
+            self._reported.setdefault(market.condition, view)
             price = self._live_books.last_price(asset)[0]
             books.append(wire.book(market, asset, view.book, view.changed_ms, price))
         if not self.sockets.stalled:
@@ -177,4 +177,4 @@ class Clob:
             watchers.discard(client.socket.number)
             if not watchers:
                 self._watchers.pop(market.condition, None)
-                self._told.pop(market.condition, None)
+                self._reported.pop(market.condition, None)

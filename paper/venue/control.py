@@ -80,7 +80,7 @@ class Control:
         return [
             web.get("/state", self._state),
             web.get("/journal", self._entries),
-            web.get("/questions", self._asked),
+            web.get("/questions", self._requested),
             web.post("/start", self._start),
             web.post("/pause", self._pause),
             web.post("/resume", self._resume),
@@ -103,7 +103,7 @@ class Control:
         entries = self._journal.after(after, limit)
         return reply({"entries": entries, "last": self._journal.last})
 
-    async def _asked(self, _: web.Request) -> web.Response:
+    async def _requested(self, _: web.Request) -> web.Response:
         return reply({"questions": self._questions.all()})
 
     async def _start(self, _: web.Request) -> web.Response:
@@ -119,28 +119,28 @@ class Control:
         return reply(self._progress())
 
     async def _drop(self, request: web.Request) -> web.Response:
-        wish = await read(request, _Drop)
-        dropped = [await sockets.drop(abort=wish.abort) for sockets in self._feeds(wish.feed)]
+        command = await read(request, _Drop)
+        dropped = [await sockets.drop(abort=command.abort) for sockets in self._feeds(command.feed)]
         return reply({"dropped": sum(dropped)})
 
     async def _stall(self, request: web.Request) -> web.Response:
-        wish = await read(request, _Stall)
-        if not 0 <= wish.seconds <= 86_400:
+        command = await read(request, _Stall)
+        if not 0 <= command.seconds <= 86_400:
             raise BadRequest("seconds: not between 0 and 86400")
         stalled: list[Sockets | Questions] = (
-            [self._questions] if wish.feed == "rest" else [*self._feeds(wish.feed)]
+            [self._questions] if command.feed == "rest" else [*self._feeds(command.feed)]
         )
         for one in stalled:
-            one.stall(wish.seconds)
-        return reply({"seconds": wish.seconds})
+            one.stall(command.seconds)
+        return reply({"seconds": command.seconds})
 
     async def _garbage(self, request: web.Request) -> web.Response:
-        wish = await read(request, _Garbage)
-        if (wish.frame is None) == (wish.frame_base64 is None):
+        command = await read(request, _Garbage)
+        if (command.frame is None) == (command.frame_base64 is None):
             raise BadRequest("body: give frame or frame_base64")
-        text = wish.frame if wish.frame is not None else _decoded(wish.frame_base64 or "")
+        text = command.frame if command.frame is not None else _decoded(command.frame_base64 or "")
         reached = 0
-        for sockets in self._feeds(wish.feed):
+        for sockets in self._feeds(command.feed):
             sockets.garbage(text)
             reached += len(sockets.open)
         return reply({"sockets": reached})
@@ -166,13 +166,13 @@ class Control:
         market = self._venue.live_books.catalogue.by_asset.get(asset)
         if market is None:
             return error(404, "asset: unknown")
-        wish = await read(request, _Pin)
+        command = await read(request, _Pin)
         try:
             pin = checked_pin(
                 tick=self._venue.live_books.tick(market),
-                mid=None if wish.mid is None else amounts.exact(wish.mid),
-                best=_both("best_bid", wish.best_bid, "best_ask", wish.best_ask),
-                levels=_sides(wish),
+                mid=None if command.mid is None else amounts.exact(command.mid),
+                best=_both("best_bid", command.best_bid, "best_ask", command.best_ask),
+                levels=_sides(command),
             )
         except ValueError as problem:
             raise BadRequest(str(problem)) from None
@@ -192,9 +192,9 @@ class Control:
         market = self._venue.live_books.catalogue.by_condition.get(condition)
         if market is None:
             return error(404, "condition: unknown")
-        wish = await read(request, _Resolve)
+        command = await read(request, _Resolve)
         try:
-            first, second = (amounts.exact(text) for text in wish.payouts)
+            first, second = (amounts.exact(text) for text in command.payouts)
         except ValueError as problem:
             raise BadRequest(f"payouts: {problem}") from None
         if first + second != amounts.ONE:
@@ -241,14 +241,14 @@ def _both(
     return amounts.exact(first), amounts.exact(second)
 
 
-def _sides(wish: _Pin) -> tuple[list[Level], list[Level]] | None:
-    if wish.bids is None and wish.asks is None:
+def _sides(command: _Pin) -> tuple[list[Level], list[Level]] | None:
+    if command.bids is None and command.asks is None:
         return None
-    if wish.bids is None or wish.asks is None:
+    if command.bids is None or command.asks is None:
         raise ValueError("bids and asks: give both, an empty list for an empty side")
     bids, asks = (
         [Level(amounts.exact(one.price), amounts.exact(one.size)) for one in side]
-        for side in (wish.bids, wish.asks)
+        for side in (command.bids, command.asks)
     )
     return bids, asks
 

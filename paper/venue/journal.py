@@ -12,8 +12,8 @@ from itertools import islice
 
 import msgspec
 
-_KEPT = 200_000
-_ASKED_KEPT = 20_000
+_RETAINED = 200_000
+_REQUESTS_RETAINED = 20_000
 
 
 class Entry(msgspec.Struct, frozen=True, kw_only=True):
@@ -35,7 +35,7 @@ class Journal:
     """The last entries, numbered from 1 without gaps."""
 
     def __init__(self) -> None:
-        self._entries: deque[Entry] = deque(maxlen=_KEPT)
+        self._entries: deque[Entry] = deque(maxlen=_RETAINED)
         self.last = 0
 
     def add(
@@ -66,7 +66,7 @@ class Journal:
         return list(islice(self._entries, begin, begin + limit))
 
 
-class Asked(msgspec.Struct, kw_only=True):
+class RestRequestRecord(msgspec.Struct, kw_only=True):
     """A question by REST, in the order of arrival."""
 
     seq: int
@@ -79,7 +79,7 @@ class Questions:
     """The last questions, numbered from 1 without gaps."""
 
     def __init__(self) -> None:
-        self._asked: deque[Asked] = deque(maxlen=_ASKED_KEPT)
+        self._requested: deque[RestRequestRecord] = deque(maxlen=_REQUESTS_RETAINED)
         self._last = 0
         self._stalled_until = 0.0
 
@@ -92,13 +92,13 @@ class Questions:
         """Wait until an answer to what is asked now may leave."""
         await asyncio.sleep(max(self._stalled_until - time.monotonic(), 0))
 
-    def add(self, path: str, query: str) -> Asked:
+    def add(self, path: str, query: str) -> RestRequestRecord:
         """Note one that has come, to be marked once it is answered."""
         self._last += 1
-        asked = Asked(seq=self._last, path=path, query=query)
-        self._asked.append(asked)
-        return asked
+        requested = RestRequestRecord(seq=self._last, path=path, query=query)
+        self._requested.append(requested)
+        return requested
 
-    def all(self) -> list[Asked]:
+    def all(self) -> list[RestRequestRecord]:
         """Return what is kept, oldest first."""
-        return list(self._asked)
+        return list(self._requested)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from paper.venue.core import amounts, dice
+from paper.venue.core import amounts, rng
 from paper.venue.core.books import Anchor, Book, Level, around, book, mirrored, trade_anchor
 from paper.venue.core.markets import COARSE, FINE, Catalogue, Market, of_trade
 from paper.venue.core.trade import Trade
@@ -139,7 +139,7 @@ class LiveBooks:
     def _key(self, market: Market) -> int:
         key = self._keys.get(market.condition)
         if key is None:
-            key = self._keys[market.condition] = dice.key(self._seed, "book", market.condition)
+            key = self._keys[market.condition] = rng.key(self._seed, "book", market.condition)
         return key
 
 

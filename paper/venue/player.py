@@ -11,7 +11,7 @@ import asyncio
 import time
 from collections.abc import Sequence
 
-from paper.venue.core import amounts, dice
+from paper.venue.core import amounts, rng
 from paper.venue.core.schedule import Event, Kind
 from paper.venue.venue import Position, Venue
 
@@ -37,7 +37,7 @@ class Player:
         self._loop = loop
         self._delay_ms = start_delay_ms
         self._rows = position.rows
-        self._told = asyncio.Event()
+        self._reported = asyncio.Event()
         self._moving = asyncio.Event()
         self._halting = asyncio.Event()
         self._moving.set()
@@ -49,7 +49,7 @@ class Player:
     @property
     def started(self) -> bool:
         """Return whether the replay runs or has run."""
-        return self._was_started or self._told.is_set()
+        return self._was_started or self._reported.is_set()
 
     @property
     def paused(self) -> bool:
@@ -58,7 +58,7 @@ class Player:
 
     def start(self) -> None:
         """Start now; a second time changes nothing."""
-        self._told.set()
+        self._reported.set()
 
     def pause(self) -> None:
         """Stand still; a second time changes nothing."""
@@ -95,9 +95,9 @@ class Player:
             return
         delay = None if self._delay_ms is None else self._delay_ms / 1000
         try:
-            await asyncio.wait_for(self._told.wait(), delay)
+            await asyncio.wait_for(self._reported.wait(), delay)
         except TimeoutError:
-            self._told.set()
+            self._reported.set()
         self._venue.begin(time.time_ns() // 1_000_000)
 
     def _rest(self) -> Sequence[Event]:
@@ -142,6 +142,6 @@ class Player:
             self._venue.play(self.lap, event.row, wall_ms)
         else:
             market = self._venue.live_books.market_of(self._venue.tape[event.row].trade)
-            first = dice.key(self._seed, "winner", market.condition) % 2
+            first = rng.key(self._seed, "winner", market.condition) % 2
             payouts = (amounts.ONE, 0) if first else (0, amounts.ONE)
             self._venue.resolve(market, payouts, wall_ms)

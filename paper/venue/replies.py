@@ -54,10 +54,10 @@ def noted(questions: Questions) -> Middleware:
         if "upgrade" in request.headers:
             opened: web.StreamResponse = await handler(request)
             return opened
-        asked = questions.add(request.path, request.query_string)
+        requested = questions.add(request.path, request.query_string)
         await questions.stall_over()
         answer: web.StreamResponse = await handler(request)
-        asked.answered = True
+        requested.answered = True
         return answer
 
     return note

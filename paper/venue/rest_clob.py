@@ -16,7 +16,7 @@ from paper.venue.wire import clob as wire
 from paper.venue.wire.feed import number
 
 _NO_BOOK = "No orderbook exists for the requested token id"
-_MOST_BOOKS = 500
+_MAX_BOOKS = 500
 
 
 class _Asked(msgspec.Struct, frozen=True):
@@ -52,10 +52,10 @@ class ClobRest:
         return reply(self._body(market, asset)) if market else error(404, _NO_BOOK)
 
     async def _books(self, request: web.Request) -> web.Response:
-        asked = await read(request, list[_Asked])
-        if len(asked) > _MOST_BOOKS:
-            raise BadRequest(f"body: more than {_MOST_BOOKS} tokens")
-        found = [(one.token_id, self._open(one.token_id)) for one in asked]
+        requested = await read(request, list[_Asked])
+        if len(requested) > _MAX_BOOKS:
+            raise BadRequest(f"body: more than {_MAX_BOOKS} tokens")
+        found = [(one.token_id, self._open(one.token_id)) for one in requested]
         return reply([self._body(market, asset) for asset, market in found if market])
 
     async def _price(self, request: web.Request) -> web.Response:

@@ -12,7 +12,7 @@ import msgspec
 from aiohttp import web
 
 from paper.venue.core import amounts
-from paper.venue.core.ledger import Cursor, Played, Query, holdings, listing
+from paper.venue.core.ledger import Cursor, PlayedRow, Query, holdings, listing
 from paper.venue.core.moves import Move, moved
 from paper.venue.core.positions import Holding
 from paper.venue.core.trade import Side
@@ -90,11 +90,11 @@ class DataRest:
         limit, offset = _window(request, 100, 500)
         wallet = _wallet(request)
         least = _amount(request, "sizeThreshold", "1")
-        wanted = set(many(request, "market"))
+        desired = set(many(request, "market"))
         rows = [
             self._position(wallet, asset, held)
             for asset, held in self._held(wallet)
-            if held.size >= max(least, 1) and (not wanted or self._condition(asset) in wanted)
+            if held.size >= max(least, 1) and (not desired or self._condition(asset) in desired)
         ]
         return reply(rows[offset : offset + limit])
 
@@ -140,13 +140,13 @@ class DataRest:
             {"data": {"status": "ok", "indexer_lag_seconds": number(f"{lag_ms / 1000:.3f}")}}
         )
 
-    def _listing(self, query: Query) -> list[Played]:
+    def _listing(self, query: Query) -> list[PlayedRow]:
         return listing(self._venue.played, query, time.time_ns() // 1_000_000)
 
-    def _happened(self, query: Query, types: frozenset[str]) -> list[Played | Move]:
+    def _happened(self, query: Query, types: frozenset[str]) -> list[PlayedRow | Move]:
         """Trades and other movements of the types, newest first."""
         now_ms = time.time_ns() // 1_000_000
-        rows: list[Played | Move] = [
+        rows: list[PlayedRow | Move] = [
             move
             for move in self._venue.moves
             if move.kind in types and move.visible_ms <= now_ms and query.admits_move(move)
@@ -161,7 +161,7 @@ class DataRest:
         return sorted(found.items(), key=lambda item: (-item[1].cost, item[0]))
 
     def _paged(
-        self, request: web.Request, rows: Sequence[Played | Move], *, activity: bool
+        self, request: web.Request, rows: Sequence[PlayedRow | Move], *, activity: bool
     ) -> web.Response:
         limit = _page_size(request)
         page = rows[:limit]
@@ -253,7 +253,7 @@ def _amount(request: web.Request, name: str, default: str) -> int:
         raise BadRequest(f"{name}: {problem}") from None
 
 
-def _is_large_enough(request: web.Request, row: Played) -> bool:
+def _is_large_enough(request: web.Request, row: PlayedRow) -> bool:
     """Return whether v2's list of trades has a row: without a filter it leaves out what is tiny."""
     kind = request.query.get("filter_type", "TOKENS").upper()
     if kind not in ("CASH", "TOKENS"):

@@ -47,14 +47,14 @@ class GammaRest:
         tokens = many(request, "clob_token_ids")
         conditions = [text.lower() for text in many(request, "condition_ids")]
         closed = flag(request, "closed", False)
-        wanted = {c: catalogue.by_condition[c] for c in conditions if c in catalogue.by_condition}
+        desired = {c: catalogue.by_condition[c] for c in conditions if c in catalogue.by_condition}
         for token in tokens:
             if token in catalogue.by_asset:
                 market = catalogue.by_asset[token]
-                wanted[market.condition] = market
+                desired[market.condition] = market
         if not tokens and not conditions:
-            wanted = dict(catalogue.by_condition)
-        return [m for m in wanted.values() if (m.condition in self._live_books.resolved) == closed]
+            desired = dict(catalogue.by_condition)
+        return [m for m in desired.values() if (m.condition in self._live_books.resolved) == closed]
 
     def _body(self, market: Market) -> Json:
         return wire.market(

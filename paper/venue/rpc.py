@@ -38,23 +38,25 @@ class Rpc:
 
     def routes(self) -> list[web.RouteDef]:
         """Return what is served."""
-        return [web.post("/rpc", self._asked)]
+        return [web.post("/rpc", self._requested)]
 
-    async def _asked(self, request: web.Request) -> web.Response:
+    async def _requested(self, request: web.Request) -> web.Response:
         try:
-            asked = msgspec.json.decode(await request.read(), type=_Request)
+            requested = msgspec.json.decode(await request.read(), type=_Request)
         except msgspec.DecodeError:
             return _refused(None, -32600, "invalid request")
-        if asked.method != "eth_call":
-            return _refused(asked.id, -32601, f"the method {asked.method[:40]} does not exist")
-        match asked.params:
+        if requested.method != "eth_call":
+            return _refused(
+                requested.id, -32601, f"the method {requested.method[:40]} does not exist"
+            )
+        match requested.params:
             case [{"to": str(to), "data": str(data)}, "latest"]:
                 result = self._called(to.lower(), data.lower())
             case _:
-                return _refused(asked.id, -32602, "invalid params")
+                return _refused(requested.id, -32602, "invalid params")
         if result is None:
-            return _refused(asked.id, 3, "execution reverted")
-        return reply({"jsonrpc": "2.0", "id": asked.id, "result": result})
+            return _refused(requested.id, 3, "execution reverted")
+        return reply({"jsonrpc": "2.0", "id": requested.id, "result": result})
 
     def _called(self, to: str, data: str) -> str | None:
         """Return what a call returns; None when it reverts."""

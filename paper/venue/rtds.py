@@ -16,8 +16,8 @@ from dataclasses import dataclass, field
 import msgspec
 from aiohttp import web
 
-from paper.venue.core import dice
-from paper.venue.core.ledger import Played
+from paper.venue.core import rng
+from paper.venue.core.ledger import PlayedRow
 from paper.venue.core.markets import Market
 from paper.venue.core.trade import Trade
 from paper.venue.journal import Journal
@@ -51,11 +51,11 @@ class _Client:
     socket: Socket
     head: str
     pinged: float
-    wanted: set[tuple[str, str]] = field(default_factory=set)
+    desired: set[tuple[str, str]] = field(default_factory=set)
     filtered: set[tuple[str, str]] = field(default_factory=set)
 
     def wants(self, topic_type: str) -> bool:
-        return not self.wanted.isdisjoint({("activity", topic_type), ("activity", "*")})
+        return not self.desired.isdisjoint({("activity", topic_type), ("activity", "*")})
 
 
 class Rtds:
@@ -77,19 +77,19 @@ class Rtds:
     @property
     def subscribers(self) -> int:
         """Sockets with at least one subscription."""
-        return sum(bool(client.wanted) for client in self._clients.values())
+        return sum(bool(client.desired) for client in self._clients.values())
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         """The web socket endpoint."""
         return await self.sockets.serve(
-            request, opened=self._opened, heard=self._heard, closed=self._closed
+            request, opened=self._opened, received=self._received, closed=self._closed
         )
 
-    def publish(self, row: Played, name: str, late_ms: int, lone: bool) -> None:
+    def publish(self, row: PlayedRow, name: str, late_ms: int, single: bool) -> None:
         """Send a leader's row to all sockets; `name` seeds who gets it when."""
         clients = list(self._clients.values())
-        base = dice.key(self._seed, "jitter", name)
-        keeper = dice.pick(base, clients) if lone and len(clients) > 1 else None
+        base = rng.key(self._seed, "jitter", name)
+        keeper = rng.pick(base, clients) if single and len(clients) > 1 else None
         body = feed.payload(row.trade, row.market, row.timestamp_s, row.fee)
         for client in clients:
             if keeper is None or client is keeper:
@@ -111,8 +111,8 @@ class Rtds:
     def _later(self, client: _Client, body: bytes, trade: Trade, base: int, late_ms: int) -> None:
         loop = asyncio.get_running_loop()
         for place, topic in enumerate((feed.TRADES, feed.ORDERS_MATCHED)):
-            draw = dice.mix(base, 2 * client.socket.number + place)
-            delay_ms = late_ms + dice.between(draw, 0, _JITTER_MS)
+            draw = rng.mix(base, 2 * client.socket.number + place)
+            delay_ms = late_ms + rng.between(draw, 0, _JITTER_MS)
             self._under_way += 1
             loop.call_later(delay_ms / 1000, self._arrive, client, topic, body, trade)
             if draw >> 32 < (1 << 32) // _EMPTY_EVERY:
@@ -137,7 +137,7 @@ class Rtds:
         return not self.sockets.stalled and time.monotonic() - client.pinged < self._grace
 
     def _opened(self, socket: Socket) -> None:
-        connection_id = f"{dice.key('connection', socket.number, time.time_ns()):016x}="
+        connection_id = f"{rng.key('connection', socket.number, time.time_ns()):016x}="
         self._clients[socket.number] = _Client(
             socket, feed.head(connection_id), pinged=time.monotonic()
         )
@@ -145,7 +145,7 @@ class Rtds:
     def _closed(self, socket: Socket) -> None:
         del self._clients[socket.number]
 
-    async def _heard(self, socket: Socket, text: str) -> bool:
+    async def _received(self, socket: Socket, text: str) -> bool:
         client = self._clients[socket.number]
         if text in ("ping", "PING"):
             client.pinged = time.monotonic()
@@ -175,16 +175,16 @@ def _subscribe(client: _Client, text: str) -> None:
 
 
 def _add(client: _Client, one: _Subscription) -> None:
-    wanted = (one.topic, one.type)
-    if wanted in client.wanted | client.filtered:
+    desired = (one.topic, one.type)
+    if desired in client.desired | client.filtered:
         raise Refused("already subscribed")
     if one.filters:
         msgspec.json.decode(one.filters)
-        client.filtered.add(wanted)  # filters are known to yield nothing on the real feed
+        client.filtered.add(desired)  # filters are known to yield nothing on the real feed
     else:
-        client.wanted.add(wanted)
+        client.desired.add(desired)
 
 
 def _remove(client: _Client, one: _Subscription) -> None:
-    client.wanted.discard((one.topic, one.type))
+    client.desired.discard((one.topic, one.type))
     client.filtered.discard((one.topic, one.type))

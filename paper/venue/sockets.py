@@ -12,7 +12,7 @@ from contextlib import suppress
 
 from aiohttp import WSMsgType, web
 
-from tradingtools.tasks import alongside
+from tradingtools.tasks import run_in_background
 
 _CAPACITY = 20_000
 _INBOUND = 1 << 20  # bytes of one message
@@ -96,20 +96,22 @@ class Sockets:
         request: web.Request,
         *,
         opened: Callable[[Socket], None],
-        heard: Callable[[Socket, str], Awaitable[bool]],
+        received: Callable[[Socket, str], Awaitable[bool]],
         closed: Callable[[Socket], None],
     ) -> web.WebSocketResponse:
-        """Run one connection to its end. `heard` answers False to have it dropped."""
+        """Run one connection to its end. `received` answers False to have it dropped."""
         response = web.WebSocketResponse(compress=False, max_msg_size=_INBOUND)
         await response.prepare(request)
         self._count += 1
         socket = Socket(self._count, response, request)
         self.open[socket.number] = socket
         opened(socket)
-        async with alongside(socket.write()):
+        async with run_in_background(socket.write()):
             try:
                 async for message in response:
-                    if message.type is not WSMsgType.TEXT or not await heard(socket, message.data):
+                    if message.type is not WSMsgType.TEXT or not await received(
+                        socket, message.data
+                    ):
                         await response.close(code=1008)
             finally:
                 del self.open[socket.number]

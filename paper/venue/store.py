@@ -55,7 +55,7 @@ class Injected(msgspec.Struct, frozen=True, tag="injected"):
     wall_ms: int
 
 
-class Moved(msgspec.Struct, frozen=True, tag="moved"):
+class MovementRow(msgspec.Struct, frozen=True, tag="moved"):
     """Shares moved without a trade, as told over the control port."""
 
     body: MoveBody
@@ -70,7 +70,7 @@ class Resolved(msgspec.Struct, frozen=True, tag="resolved"):
     wall_ms: int
 
 
-Record = Started | RowPlayed | Injected | Moved | Resolved
+Record = Started | RowPlayed | Injected | MovementRow | Resolved
 _RECORD = msgspec.json.Decoder(Record)
 
 

@@ -10,10 +10,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from paper.venue.clob import Clob
-from paper.venue.core import dice
 from paper.venue.core import moves as moving
+from paper.venue.core import rng
 from paper.venue.core.firehose import counterpart
-from paper.venue.core.ledger import Played
+from paper.venue.core.ledger import PlayedRow
 from paper.venue.core.markets import Market, fee_micros
 from paper.venue.core.moves import Move, MoveBody
 from paper.venue.core.positions import Holder, Holding
@@ -21,7 +21,7 @@ from paper.venue.core.schedule import LISTED_WITHIN_MS, Delivery, delivery, salt
 from paper.venue.core.trade import Trade, TradeBody, from_body
 from paper.venue.live_books import LiveBooks
 from paper.venue.rtds import Rtds
-from paper.venue.store import Injected, Moved, Resolved, RowPlayed, Started, Store
+from paper.venue.store import Injected, MovementRow, Resolved, RowPlayed, Started, Store
 from paper.venue.tape import TapeRow
 
 
@@ -61,7 +61,7 @@ class Venue:
         self.live_books = live_books
         self.rtds = rtds
         self.clob = clob
-        self.played: list[Played] = []
+        self.played: list[PlayedRow] = []
         self.moves: list[Move] = []
         self._faults = faults
         self._store = store
@@ -106,7 +106,7 @@ class Venue:
                 case Injected():
                     self.live_books.move(from_body(record.body), None, record.wall_ms)
                     self._note_injected(record)
-                case Moved():
+                case MovementRow():
                     self._note_move(record)
                 case Resolved():
                     self.live_books.resolve(record.condition, record.payouts)
@@ -127,7 +127,7 @@ class Venue:
         record = RowPlayed(lap, row, wall_ms)
         self._store.append(record)
         played, fate = self._note_row(record, self._recorded(record))
-        self._tell(played, fate, _name(record))
+        self._notify(played, fate, _name(record))
 
     def inject(self, body: TradeBody, wall_ms: int) -> Trade:
         """Play a row that the tape does not have. Raises ValueError naming the field."""
@@ -140,12 +140,12 @@ class Venue:
         self.live_books.move(trade, None, wall_ms)
         self.clob.refresh(market)
         played = self._note_injected(record)
-        self._tell(played, _PROMPT, f"injected {played.seq}")
+        self._notify(played, _PROMPT, f"injected {played.seq}")
         return trade
 
     def move_shares(self, body: MoveBody, wall_ms: int) -> Move:
         """Move a leader's shares without a trade. Raises ValueError naming the field."""
-        record = Moved(body, wall_ms)
+        record = MovementRow(body, wall_ms)
         move = self._move_of(record)
         self._store.append(record)
         self.moves.append(move)
@@ -164,7 +164,7 @@ class Venue:
         row = self.tape[record.row].trade
         return replace(row, tx=salted(row.tx, self._store.run.salt, record.lap))
 
-    def _note_row(self, record: RowPlayed, trade: Trade) -> tuple[Played, Delivery]:
+    def _note_row(self, record: RowPlayed, trade: Trade) -> tuple[PlayedRow, Delivery]:
         fate = delivery(
             _name(record),
             self._store.run.seed,
@@ -174,10 +174,10 @@ class Venue:
         timestamp_s = (record.wall_ms - self.tape[record.row].lag_ms) // 1000
         return self._note(trade, record.wall_ms, timestamp_s, fate, record.lap), fate
 
-    def _note_move(self, record: Moved) -> None:
+    def _note_move(self, record: MovementRow) -> None:
         self.moves.append(self._move_of(record))
 
-    def _move_of(self, record: Moved) -> Move:
+    def _move_of(self, record: MovementRow) -> Move:
         market = self.live_books.catalogue.by_condition.get(record.body.conditionId.lower())
         if market is None:
             raise ValueError("conditionId: unknown")
@@ -189,17 +189,17 @@ class Venue:
             lag_ms=_PROMPT.indexed_ms,
         )
 
-    def _note_injected(self, record: Injected) -> Played:
+    def _note_injected(self, record: Injected) -> PlayedRow:
         timestamp_s = record.body.timestamp or record.wall_ms // 1000
         lap = self.played[-1].lap if self.played else 0
         return self._note(from_body(record.body), record.wall_ms, timestamp_s, _PROMPT, lap)
 
     def _note(
         self, trade: Trade, wall_ms: int, timestamp_s: int, fate: Delivery, lap: int
-    ) -> Played:
+    ) -> PlayedRow:
         market = self.live_books.market_of(trade)
         charged = fate.taker and fate.fee and market.fee_bps > 0
-        played = Played(
+        played = PlayedRow(
             seq=self._rows,
             lap=lap,
             trade=trade,
@@ -217,20 +217,20 @@ class Venue:
         self.live_books.traded(trade)
         return played
 
-    def _tell(self, played: Played, fate: Delivery, name: str) -> None:
+    def _notify(self, played: PlayedRow, fate: Delivery, name: str) -> None:
         self.clob.traded(played.trade, played.market, played.wall_ms)
-        self.rtds.publish(played, name, fate.late_ms, fate.lone)
-        base = dice.key(self._store.run.seed, "counterpart", name)
+        self.rtds.publish(played, name, fate.late_ms, fate.single)
+        base = rng.key(self._store.run.seed, "counterpart", name)
         for place in range(fate.counterparts):
             size = played.trade.size // fate.counterparts
             other = counterpart(
-                played.market, played.trade, size, dice.mix(base, place), self._store.run.seed
+                played.market, played.trade, size, rng.mix(base, place), self._store.run.seed
             )
             if size:
                 self.rtds.mingle(other, played.market, None, maker=True)
 
 
-_PROMPT = Delivery(taker=True, fee=True, lone=False, late_ms=0, counterparts=0, indexed_ms=500)
+_PROMPT = Delivery(taker=True, fee=True, single=False, late_ms=0, counterparts=0, indexed_ms=500)
 
 
 def _name(record: RowPlayed) -> str:

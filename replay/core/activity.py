@@ -11,7 +11,7 @@ import msgspec
 from tradingtools.domain.leader_trade import LeaderRow, LeaderTrade, Side, Source, TradeKey, merge
 from tradingtools.domain.money import AmountError, parse_rounded
 
-MOST_TRADES = 5_000
+MAX_TRADES = 5_000
 """Trades that are copied on paper, the newest."""
 
 
@@ -27,7 +27,7 @@ class Row(msgspec.Struct, frozen=True):
 
 
 @dataclass(frozen=True, slots=True)
-class Traded:
+class ActivityTrade:
     """A row of a trade, and what the leader held before it."""
 
     row: Row
@@ -35,10 +35,10 @@ class Traded:
     before_micros: int
 
 
-def traded(rows: Sequence[Row], since_ms: int) -> tuple[list[Traded], Counter[str]]:
+def traded(rows: Sequence[Row], since_ms: int) -> tuple[list[ActivityTrade], Counter[str]]:
     """Return rows of trades from an instant on, and what else moved shares from then on."""
     held: defaultdict[str, int] = defaultdict(int)
-    found: list[Traded] = []
+    found: list[ActivityTrade] = []
     moves: Counter[str] = Counter()
     for row in rows:
         within = row.traded_ms >= since_ms
@@ -50,21 +50,23 @@ def traded(rows: Sequence[Row], since_ms: int) -> tuple[list[Traded], Counter[st
         before = held[row.asset_id]
         held[row.asset_id] = max(before + (size if row.side == Side.BUY else -size), 0)
         if within and size > 0:
-            found.append(Traded(row, size, before))
+            found.append(ActivityTrade(row, size, before))
     return found, +moves
 
 
-def newest(traded: Sequence[Traded], wallet: str) -> tuple[int, dict[TradeKey, list[Traded]]]:
+def newest(
+    traded: Sequence[ActivityTrade], wallet: str
+) -> tuple[int, dict[TradeKey, list[ActivityTrade]]]:
     """Return how many trades there are, and the rows of the newest in their order."""
-    by_trade: dict[TradeKey, list[Traded]] = {}
+    by_trade: dict[TradeKey, list[ActivityTrade]] = {}
     for one in traded:
         row = one.row
         key = TradeKey(leader_tx=row.tx, leader=wallet, asset_id=row.asset_id, side=Side(row.side))
         by_trade.setdefault(key, []).append(one)
-    return len(by_trade), dict(list(by_trade.items())[-MOST_TRADES:])
+    return len(by_trade), dict(list(by_trade.items())[-MAX_TRADES:])
 
 
-def trade(key: TradeKey, rows: Sequence[Traded], *, whole: bool) -> LeaderTrade:
+def trade(key: TradeKey, rows: Sequence[ActivityTrade], *, whole: bool) -> LeaderTrade:
     """Return a trade of its rows.
 
     Args:

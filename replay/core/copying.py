@@ -11,11 +11,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from replay.core.fills import Fill, buy, sell
-from replay.core.values import Limits, Resolved, Seen, Sums
+from replay.core.values import Limits, ObservedTrade, Resolved, Sums
 from services.router.core.entry_plan import plan_entries
 from services.router.core.exit_plan import plan_exits, slice_ended, with_sell
 from services.router.core.judgement import no_body
-from services.router.core.records import Context, LotView, Plan, Standing
+from services.router.core.records import Context, ExitProgress, LotView, Plan
 from services.router.core.router_state import RouterState
 from services.router.core.state_updates import apply
 from tradingtools.domain.book import Level
@@ -78,7 +78,7 @@ class PaperFollower:
             if lot.shares_micros
         }
 
-    def follow(self, events: Iterable[Seen | Resolved]) -> None:
+    def follow(self, events: Iterable[ObservedTrade | Resolved]) -> None:
         """Take events in their order."""
         for event in events:
             if isinstance(event, Resolved):
@@ -90,7 +90,7 @@ class PaperFollower:
             if key not in self._copied:
                 self.sums.refused[reason] += 1
 
-    def _see(self, seen: Seen) -> None:
+    def _see(self, seen: ObservedTrade) -> None:
         trade = self._state.with_known_rows(seen.trade)
         if trade.key not in self._state.trades:
             if trade.key.side is Side.BUY:
@@ -103,13 +103,13 @@ class PaperFollower:
             self._exit(trade, seen)
         self._state.know(trade)
 
-    def _enter(self, trade: LeaderTrade, seen: Seen) -> None:
+    def _enter(self, trade: LeaderTrade, seen: ObservedTrade) -> None:
         known = self._state.copies.get(trade.key, {})
         plan = plan_entries(trade, [self._subscription], known, self._context(trade, seen))
         self._note(trade, plan, seen.at_ms)
         for order in plan.orders:
             fill = self._filled(order, seen, seen.levels)
-            self.sums.wanted_micros += order.reserved_money_micros
+            self.sums.desired_micros += order.reserved_money_micros
             self.sums.leader_micros += (
                 fill.size_micros * trade.notional_micros // trade.size_micros
                 if trade.size_micros
@@ -127,7 +127,7 @@ class PaperFollower:
             )
             self._state.entry_ended(order.subscription_id, order.order_key, fill.size_micros)
 
-    def _exit(self, trade: LeaderTrade, seen: Seen) -> None:
+    def _exit(self, trade: LeaderTrade, seen: ObservedTrade) -> None:
         levels = seen.levels
         lot = self._lots.get(trade.key.asset_id)
         if lot is not None:
@@ -185,7 +185,7 @@ class PaperFollower:
         self._moved(money_micros)
         self._hold(asset_id, lot)
 
-    def _filled(self, order: Order, seen: Seen, levels: tuple[Level, ...] | None) -> Fill:
+    def _filled(self, order: Order, seen: ObservedTrade, levels: tuple[Level, ...] | None) -> Fill:
         """Return what an order meets; without recorded levels it is filled whole: a buy at its
         limit, a sale as far below the leader's price as an entry may be above it."""
         rate = 0 if seen.book is None else seen.book.market.fee_rate_micros
@@ -235,11 +235,13 @@ class PaperFollower:
                 view = with_sell(view, state.trades[key], copy, copy, self._standing(key, lot))
         return {identifier: view}
 
-    def _standing(self, key: TradeKey, lot: _Lot) -> Standing:
+    def _standing(self, key: TradeKey, lot: _Lot) -> ExitProgress:
         came = lot.bought_micros - self._bought_before.get(key, 0)
-        return Standing(later_micros=min(came, lot.shares_micros), sold_micros=self._sold_for[key])
+        return ExitProgress(
+            later_micros=min(came, lot.shares_micros), sold_micros=self._sold_for[key]
+        )
 
-    def _context(self, trade: LeaderTrade, seen: Seen) -> Context:
+    def _context(self, trade: LeaderTrade, seen: ObservedTrade) -> Context:
         limits = self._limits
         return Context(
             book=seen.book,

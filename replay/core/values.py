@@ -12,7 +12,7 @@ from tradingtools.domain.reasons import Reason
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Seen:
+class ObservedTrade:
     """A leader's trade as a follower's router would have seen it."""
 
     trade: LeaderTrade
@@ -48,7 +48,7 @@ class Sums:
     orders: int = 0
     unfilled: int = 0
     """Orders of which nothing was filled."""
-    wanted_micros: int = 0
+    desired_micros: int = 0
     """USDC that entries would have spent at their limits."""
     spent_micros: int = 0
     """Of entries, fees included."""

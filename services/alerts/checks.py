@@ -23,7 +23,7 @@ from services.alerts import store
 from services.alerts.core import probes
 from services.alerts.core.probes import Disk, Health
 from services.alerts.core.rules import Rule
-from services.alerts.core.signals import Signal, group_of, wanted
+from services.alerts.core.signals import Signal, desired, group_of
 from services.alerts.judge import Judge
 from tradingtools import clock
 from tradingtools.rpc import transport
@@ -73,12 +73,12 @@ class Checks:
         try:
             while True:
                 await asyncio.sleep(pause_seconds)
-                await self.look()
+                await self.poll()
         finally:
             for channel in self._channels.values():
                 await channel.close()
 
-    async def look(self) -> None:
+    async def poll(self) -> None:
         """Look at everything once."""
         await self._check_processes()
         await self._check_disks()
@@ -100,13 +100,13 @@ class Checks:
     async def _health(self, name: str) -> Health:
         # The package's types leave out the methods of its stub.
         stub: Any = health_pb2_grpc.HealthStub(self._channels[name])
-        said: dict[str, bool] | None = None
+        statuses: dict[str, bool] | None = None
         try:
             listed = await stub.List(CONTRACT.HealthListRequest(), timeout=_ANSWER_SECONDS)
-            said = {what: answer.status == _SERVING for what, answer in listed.statuses.items()}
+            statuses = {what: answer.status == _SERVING for what, answer in listed.statuses.items()}
         except grpc.RpcError:
             pass  # it does not answer: that is what is reported
-        return Health(process=name, target=self._processes[name], said=said)
+        return Health(process=name, target=self._processes[name], statuses=statuses)
 
     async def _check_disks(self) -> None:
         disks = []
@@ -161,10 +161,10 @@ class Checks:
                 # A process that was started afresh counts from 0.
                 if sample.value > before or 0 < sample.value < before:
                     facts = {"process": process, "counter": sample.name, **labels}
-                    if not wanted(rule, facts):
+                    if not desired(rule, facts):
                         continue
                     yield Signal(
-                        rule=rule.name, key=key, at_ms=clock.now_ms(), began=True,
+                        rule=rule.name, key=key, at_ms=clock.now_ms(), started=True,
                         group=group_of(rule, facts), facts=facts,
                     )  # fmt: skip
 

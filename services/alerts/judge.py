@@ -37,7 +37,7 @@ _made = instruments.counter(
     "tradingtools.alerts", "alerts_messages", "messages, by kind", instruments.each(kind=Kind)
 )
 _TICK_SECONDS = 1.0
-_KEPT_EVERY_MS = 5_000
+_STORE_EVERY_MS = 5_000
 """A cursor that only passes over what no rule wants is written this often."""
 _LATE_MS = 5_000
 """Events that are older than this are caught up with: until then they tell what time it is."""
@@ -71,7 +71,7 @@ class Judge:
         self._open_alerts = open_alerts
         self._links = links
         self._one_at_a_time = asyncio.Lock()
-        self._kept_ms = 0
+        self._retained_ms = 0
         self._late_ms: int | None = None
         self._last_event = 0.0
         self.rules = rules
@@ -108,9 +108,9 @@ class Judge:
             self._last_event = clock.monotonic()
             rules = self.rules.rules.values()
             signals = [signal for event in events for signal in of_event(event, rules)]
-            if signals or now_ms >= self._kept_ms + _KEPT_EVERY_MS:
+            if signals or now_ms >= self._retained_ms + _STORE_EVERY_MS:
                 await self._step(signals, cursor=response.cursor)
-                self._kept_ms = now_ms
+                self._retained_ms = now_ms
         return bool(events)
 
     async def on_check(
@@ -137,7 +137,7 @@ class Judge:
     async def _step(self, signals: list[Signal], cursor: str = "") -> None:
         rules = self.rules
         self._open_alerts.take(signals, rules)
-        notified = self._open_alerts.tick(rules, self._now_ms(), self._is_quiet(), texts.named)
+        notified = self._open_alerts.tick(rules, self._now_ms(), self._is_quiet(), texts.message_id)
         messages = [(one, self._targets_of(one)) for one in (
             texts.message(each, self._links) for each in notified
         )]  # fmt: skip

@@ -41,14 +41,14 @@ def load(path: Path | None) -> Rules:
         FileError: it cannot be read, or is wrong.
     """
     if path is None:
-        return core.together(shipped(), RuleFile())
+        return core.merge_rules(shipped(), RuleFile())
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise FileError(f"{path}: cannot be read: {error}") from None
     own = parse(text, str(path))
     try:
-        return core.together(shipped(), own)
+        return core.merge_rules(shipped(), own)
     except RuleError as error:
         raise _placed(
             str(path), yaml.compose(text, yaml.SafeLoader), error.path, str(error)

@@ -90,8 +90,8 @@ async def commit(pool: Pool, lease: Lease, changes: Changes) -> None:
         for message, targets in changes.messages:
             values = {name: getattr(message, name) for name in _MESSAGE}
             await connection.execute(_QUERIES["put_message"], values)
-            wanted = {"id": message.id, "targets": list(targets)}
-            await connection.execute(_QUERIES["put_deliveries"], wanted)
+            desired = {"id": message.id, "targets": list(targets)}
+            await connection.execute(_QUERIES["put_deliveries"], desired)
         if changes.cursor:
             await connection.execute(_QUERIES["move_cursor"], {"cursor": changes.cursor})
 

@@ -119,7 +119,7 @@ class _Slack:
         timeout = aiohttp.ClientTimeout(total=_SECONDS)
         try:
             async with self._http.post(
-                self._url, json=slack_form(message, again=again), timeout=timeout,
+                self._url, json=slack_payload(message, again=again), timeout=timeout,
                 allow_redirects=False,
             ) as answer:  # fmt: skip
                 said = (await answer.content.read(_SHOWN)).decode(errors="replace")
@@ -136,7 +136,7 @@ class _Slack:
             raise NotDelivered(type(error).__name__, perhaps=True) from None
 
 
-def slack_form(message: Message, *, again: bool) -> dict[str, Any]:
+def slack_payload(message: Message, *, again: bool) -> dict[str, Any]:
     """Return a message in Slack's form (api.slack.com/messaging/webhooks)."""
     colour = _COLOURS.get(message.kind, "danger" if message.severity == "critical" else "warning")
     body = f"{message.body}\n{_AGAIN}" if again else message.body

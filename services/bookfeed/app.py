@@ -17,7 +17,7 @@ from services.bookfeed.catalogue import Catalogue
 from services.bookfeed.core.watchlist import Interest
 from services.bookfeed.fetcher import Fetcher
 from services.bookfeed.hub import Hub
-from services.bookfeed.publisher import publish, recall
+from services.bookfeed.publisher import publish, restore
 from services.bookfeed.questions import RequestSlots
 from services.bookfeed.server import BookfeedServicer
 from services.bookfeed.settings import Settings
@@ -35,8 +35,8 @@ from tradingtools.venues.polymarket.unreadable import Answers
 
 _SERVICE = "tradingtools.v1.BookfeedService"
 _POLL_MS = 1000
-_FORESEE_SECONDS = 10.0
-_KEPT = 4
+_PREFETCH_SECONDS = 10.0
+_RETAINED = 4
 """Connections behind that are kept without work: as many as are busy while nothing is wrong."""
 _log = structlog.get_logger("bookfeed")
 
@@ -49,18 +49,18 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
         pool = await parts.pool(size=2)
         answers = Answers()
         lanes = RequestSlots(
-            behind=await _api(parts.stack, settings, answers, kept=_KEPT),
+            behind=await _api(parts.stack, settings, answers, kept=_RETAINED),
             on_demand=await _api(parts.stack, settings, answers),
         )
         store = Store(pool)
         hub = Hub(stale_ms=settings.stale_ms, rest_ms=settings.quiet_ms, depth=settings.depth)
         catalogue = Catalogue(settings.catalogue_stands_ms)
         if settings.catalogue_file is not None:
-            await asyncio.to_thread(catalogues.recall, catalogue, settings.catalogue_file)
+            await asyncio.to_thread(catalogues.restore, catalogue, settings.catalogue_file)
         interest = Interest(settings.linger_ms)
         held = await store.watched()
         interest.hold(held)
-        await recall(hub, client, held)
+        await restore(hub, client, held)
         fetcher = Fetcher(
             lanes,
             hub,
@@ -85,7 +85,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
             sockets.run(),
             catalogues.follow(catalogue, lanes.behind, settings),
             _follow_database(store, interest, sockets, client),
-            _foresee(store, interest, catalogue, settings),
+            _prefetch(store, interest, catalogue, settings),
             publish(
                 hub,
                 client,
@@ -130,20 +130,20 @@ async def _follow_database(
         except (psycopg.Error, psycopg_pool.PoolTimeout) as error:
             _log.warning("held assets not refreshed", error=str(error))
             continue
-        sockets.poke()
+        sockets.wake()
 
 
-async def _foresee(
+async def _prefetch(
     store: Store, interest: Interest, catalogue: Catalogue, settings: Settings
 ) -> None:
     """Watch what leaders hold and what is traded most, for ever."""
     while True:
-        interest.foresee("traded", catalogue.most_traded(settings.watch_traded))
+        interest.prefetch("traded", catalogue.max_traded(settings.watch_traded))
         try:
-            interest.foresee("leaders", await store.of_leaders(settings.watch_leaders))
+            interest.prefetch("leaders", await store.of_leaders(settings.watch_leaders))
         except (psycopg.Error, psycopg_pool.PoolTimeout) as error:
             _log.warning("what leaders hold is not refreshed", error=str(error))
-        await asyncio.sleep(_FORESEE_SECONDS)
+        await asyncio.sleep(_PREFETCH_SECONDS)
 
 
 def _check(settings: Settings) -> None:

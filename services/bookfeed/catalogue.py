@@ -24,7 +24,7 @@ from tradingtools.domain import errors
 from tradingtools.v1 import bookfeed_service_pb2 as pb
 from tradingtools.venues.polymarket.clob_api import ClobApi
 from tradingtools.venues.polymarket.instruments import HIGHEST_FEE_RATE_MICROS
-from tradingtools.venues.polymarket.market_listing import Listed
+from tradingtools.venues.polymarket.market_listing import ListedMarket
 
 _PAUSE_SECONDS = 0.1
 """Between two pages: Gamma's limit for markets is three times as many."""
@@ -35,13 +35,13 @@ part is much older than the other is none."""
 _PAGES_MAX = 5_000
 _FEE_STANDS_SECONDS = 600.0
 """In a list that is older than this, a fee may have risen: the highest one is reserved."""
-_KEPT_SECONDS = 300.0
+_RETENTION_SECONDS = 300.0
 _BEST = 2_500
 """Markets of the highest volume that are known by name: two assets each."""
 _AT_ONCE = 500
 """Markets of one line of the file, written between two turns of the event loop."""
 _log = structlog.get_logger("bookfeed.catalogue")
-_LINE = msgspec.json.Decoder(list[Listed])
+_LINE = msgspec.json.Decoder(list[ListedMarket])
 _FIRST = msgspec.json.Decoder(int)
 
 
@@ -54,8 +54,8 @@ class Catalogue:
 
     def __init__(self, stands_ms: int) -> None:
         self._stands_ms = stands_ms
-        self._by_asset: Mapping[str, Listed] = {}
-        self._best: Sequence[Listed] = ()
+        self._by_asset: Mapping[str, ListedMarket] = {}
+        self._best: Sequence[ListedMarket] = ()
         self._read_ms = 0
         self._read_at = float("-inf")
         """The same by the clock that nobody sets."""
@@ -95,11 +95,11 @@ class Catalogue:
             neg_risk=listed.neg_risk,
         )
 
-    def most_traded(self, count: int) -> list[str]:
+    def max_traded(self, count: int) -> list[str]:
         """Return so many assets of the markets with the highest volume."""
         return [asset_id for listed in self._best for asset_id in listed.assets][:count]
 
-    def markets(self) -> Iterator[Listed]:
+    def markets(self) -> Iterator[ListedMarket]:
         """Yield each market once."""
         return (one for asset_id, one in self._by_asset.items() if asset_id == one.assets[0])
 
@@ -121,20 +121,20 @@ class Reading:
         known: the list of before; what has not changed is not kept twice.
     """
 
-    def __init__(self, known: Mapping[str, Listed]) -> None:
+    def __init__(self, known: Mapping[str, ListedMarket]) -> None:
         self._known = known
-        self.by_asset: dict[str, Listed] = {}
-        self._best: list[Listed] = []
+        self.by_asset: dict[str, ListedMarket] = {}
+        self._best: list[ListedMarket] = []
         """Those that may be among the best, in any order."""
         self._least = 0
         """The volume that it takes."""
 
     @property
-    def best(self) -> list[Listed]:
+    def best(self) -> list[ListedMarket]:
         """Return those with the highest volume, that first."""
         return heapq.nlargest(_BEST, self._best, key=_traded)
 
-    def take(self, markets: Iterable[Listed]) -> None:
+    def take(self, markets: Iterable[ListedMarket]) -> None:
         """Add those of a page."""
         same = [self._same(listed) for listed in markets if listed.assets]
         for listed in same:
@@ -144,26 +144,26 @@ class Reading:
             self._best = self.best
             self._least = self._best[-1].traded
 
-    def _same(self, listed: Listed) -> Listed:
+    def _same(self, listed: ListedMarket) -> ListedMarket:
         known = self._known.get(listed.assets[0])
         return known if known == listed else listed
 
 
-def _traded(listed: Listed) -> int:
+def _traded(listed: ListedMarket) -> int:
     return listed.traded
 
 
 async def follow(catalogue: Catalogue, api: ClobApi, settings: Settings) -> None:
     """Read the list over and over, for ever, and keep it."""
-    path, kept = settings.catalogue_file, -_KEPT_SECONDS
+    path, kept = settings.catalogue_file, -_RETENTION_SECONDS
     while True:
-        began = clock.monotonic()
+        started = clock.monotonic()
         await _renew(catalogue, api)
         metrics.listed(len(catalogue))
-        if path is not None and clock.monotonic() - kept >= _KEPT_SECONDS:
+        if path is not None and clock.monotonic() - kept >= _RETENTION_SECONDS:
             await keep(catalogue, path)
             kept = clock.monotonic()
-        rest = settings.catalogue_ms / 1000 - (clock.monotonic() - began)
+        rest = settings.catalogue_ms / 1000 - (clock.monotonic() - started)
         await asyncio.sleep(max(rest, _PAUSE_SECONDS))
 
 
@@ -171,9 +171,9 @@ async def _renew(catalogue: Catalogue, api: ClobApi) -> None:
     """Read the whole list, as often as it takes."""
     while True:
         # What its first page says is as old as this when the last one is there.
-        reading, began_ms = catalogue.begin(), clock.now_ms()
+        reading, started_ms = catalogue.begin(), clock.now_ms()
         if await _read(reading, api):
-            catalogue.replace(reading, began_ms)
+            catalogue.replace(reading, started_ms)
             return
 
 
@@ -201,7 +201,7 @@ async def _read(reading: Reading, api: ClobApi) -> bool:
 async def keep(catalogue: Catalogue, path: Path) -> None:
     """Write the list to a file, whole or not at all; an error is logged."""
     lines = [msgspec.json.encode(catalogue.read_ms)]
-    some: list[Listed] = []
+    some: list[ListedMarket] = []
     for listed in list(catalogue.markets()):
         some.append(listed)
         if len(some) == _AT_ONCE:
@@ -222,7 +222,7 @@ def _write(path: Path, data: bytes) -> None:
     os.replace(beside, path)
 
 
-def recall(catalogue: Catalogue, path: Path) -> None:
+def restore(catalogue: Catalogue, path: Path) -> None:
     """Begin with the list that the life before has kept, if there is one and it can be read."""
     try:
         first, *lines = path.read_bytes().split(b"\n")

@@ -44,7 +44,7 @@ class Frames:
         self._fetcher = fetcher
         self._answers = Answers() if answers is None else answers
 
-    def take(self, mine: Collection[str], frame: bytes) -> bool:
+    def take(self, own: Collection[str], frame: bytes) -> bool:
         """Take what one connection said; whether it reported a book of its own.
 
         Args:
@@ -55,13 +55,13 @@ class Frames:
         try:
             messages = decode_message(frame)
         except MessageError:
-            messages = self._readable(mine, frame)
+            messages = self._readable(own, frame)
         else:
             self._answers.frame(_CHANNEL, read=True)
-        changed = [self._apply(mine, message, received_ns) for message in messages]
+        changed = [self._apply(own, message, received_ns) for message in messages]
         return any(changed)
 
-    def _readable(self, mine: Collection[str], frame: bytes) -> list[Message]:
+    def _readable(self, own: Collection[str], frame: bytes) -> list[Message]:
         """Return what can be read of a frame: the first books of all assets come in one."""
         found: list[Message] = []
         for piece in split(frame):
@@ -71,36 +71,36 @@ class Frames:
                 # Kinds that were added never changed a book; looks find what they would change.
                 metrics.MESSAGES.add(1, {"kind": "unknown"})
             except MessageError as error:
-                self._refuse(mine, piece, error)
+                self._refuse(own, piece, error)
         return found
 
-    def _refuse(self, mine: Collection[str], frame: bytes, error: MessageError) -> None:
+    def _refuse(self, own: Collection[str], frame: bytes, error: MessageError) -> None:
         metrics.REJECTS.add(1)
         self._answers.frame(_CHANNEL, read=False, why=str(error))
         _log.warning("frame refused", error=str(error)[:200], bytes=len(frame))
         # It may have been a change, so whatever it names is in doubt until REST has been queried.
-        for asset_id in mine:
+        for asset_id in own:
             if asset_id.encode() in frame and asset_id in self._hub.tracked:
                 self._hub.tracked[asset_id].refused()
 
-    def _apply(self, mine: Collection[str], message: Message, received_ns: int) -> bool:
+    def _apply(self, own: Collection[str], message: Message, received_ns: int) -> bool:
         metrics.MESSAGES.add(1, {"kind": type(message).__name__})
         if isinstance(message, ChangeMessage):
-            return self._changes(mine, message, received_ns)
+            return self._changes(own, message, received_ns)
         if isinstance(message, BookMessage):
-            return self._book(mine, message, received_ns)
+            return self._book(own, message, received_ns)
         if isinstance(message, TickMessage):
             self._update(message.asset_id, tick_micros=message.tick_micros)
         else:
             self._resolved(message)
         return False
 
-    def _changes(self, mine: Collection[str], message: ChangeMessage, received_ns: int) -> bool:
+    def _changes(self, own: Collection[str], message: ChangeMessage, received_ns: int) -> bool:
         applied = False
         ordered = sorted(message.changes, key=lambda change: change.asset_id)
         for asset_id, changes in groupby(ordered, key=lambda change: change.asset_id):
             tracked = self._hub.tracked.get(asset_id)
-            if tracked is None or asset_id not in mine:
+            if tracked is None or asset_id not in own:
                 continue
             of_asset = list(changes)
             tracked.changes(
@@ -116,10 +116,10 @@ class Frames:
             applied = True
         return applied
 
-    def _book(self, mine: Collection[str], message: BookMessage, received_ns: int) -> bool:
+    def _book(self, own: Collection[str], message: BookMessage, received_ns: int) -> bool:
         asset_id = message.asset_id
         tracked = self._hub.tracked.get(asset_id)
-        if tracked is None or asset_id not in mine:
+        if tracked is None or asset_id not in own:
             return False
         tracked.snapshot(
             message.bids, message.asks, message.book_ms, received_ns, message.book_hash

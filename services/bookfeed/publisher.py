@@ -43,7 +43,7 @@ async def publish(hub: Hub, client: redis.Redis, *, pause_ms: int, stands_ms: in
         hub.close(reader)
 
 
-async def recall(hub: Hub, client: redis.Redis, asset_ids: Iterable[str]) -> None:
+async def restore(hub: Hub, client: redis.Redis, asset_ids: Iterable[str]) -> None:
     """Begin with assets whose markets the board knows; their books come as those of others.
 
     What is closed is left out: it is not in a hurry, and nothing ends by what a cache says.

@@ -59,7 +59,7 @@ class RestBooks:
         self._hub = hub
         self._slots = slots
         self._refresh_soon = refresh_soon
-        self._look_ms = look_ms
+        self._poll_ms = look_ms
         self._quiet_ms = quiet_ms
 
     def due(
@@ -70,13 +70,13 @@ class RestBooks:
             tracked.begin_resync(now)
             return self._resync(asset_id)
         if self._audit_is_due(asset_id, tracked, now):
-            return self._look(asset_id, tracked, tracked.begin_audit())
+            return self._audit(asset_id, tracked, tracked.begin_audit())
         return None
 
     def _audit_is_due(self, asset_id: str, tracked: BookState, now: int) -> bool:
         if not tracked.audit_due_ms:
-            tracked.audit_due_ms = first_time_ms(asset_id, now, self._look_ms)
-        if now < tracked.audit_due_ms or tracked.look is not None:
+            tracked.audit_due_ms = first_time_ms(asset_id, now, self._poll_ms)
+        if now < tracked.audit_due_ms or tracked.audit is not None:
             return False
         return self._trades(asset_id) and tracked.comparable
 
@@ -99,20 +99,22 @@ class RestBooks:
         market = self._hub.market(asset_id)
         return market is not None and not market.closed
 
-    async def _look(self, asset_id: str, tracked: BookState, look: SnapshotAudit) -> None:
+    async def _audit(self, asset_id: str, tracked: BookState, audit: SnapshotAudit) -> None:
         verdict = AuditVerdict.NONE
         try:
-            verdict = await self._judged(asset_id, tracked, look)
+            verdict = await self._judged(asset_id, tracked, audit)
         finally:
             now = now_ms()
-            tracked.end_audit(look, verdict, now)
-            tracked.audit_due_ms = next_audit_ms(now, self._look_ms, self._quiet_ms, tracked.misses)
+            tracked.end_audit(audit, verdict, now)
+            tracked.audit_due_ms = next_audit_ms(now, self._poll_ms, self._quiet_ms, tracked.misses)
         metrics.LOOKS.add(1, {"verdict": verdict.value})
         if verdict is AuditVerdict.MISSED:
             _log.warning("the socket does not tell what REST tells", asset=asset_id)
             self._hub.missed(asset_id)
 
-    async def _judged(self, asset_id: str, tracked: BookState, look: SnapshotAudit) -> AuditVerdict:
+    async def _judged(
+        self, asset_id: str, tracked: BookState, audit: SnapshotAudit
+    ) -> AuditVerdict:
         await asyncio.sleep(LEAD_MS / 1000)
         try:
             async with self._slots:
@@ -125,8 +127,8 @@ class RestBooks:
             return AuditVerdict.NONE
         answer, over_ms = rest_book(book), now_ms() + GRACE_MS
         # Another connection, or a resync, ends it without a verdict.
-        while tracked.look is look and self._hub.tracked.get(asset_id) is tracked:
-            verdict = look.judge(answer, over=now_ms() >= over_ms)
+        while tracked.audit is audit and self._hub.tracked.get(asset_id) is tracked:
+            verdict = audit.judge(answer, over=now_ms() >= over_ms)
             if verdict is not AuditVerdict.OPEN:
                 return verdict
             await asyncio.sleep(TICK_SECONDS)

@@ -52,7 +52,7 @@ class BookfeedServicer(bookfeed_service_pb2_grpc.BookfeedServiceServicer):
         named = frozenset(request.asset_ids)
         reader = self._hub.open(named or None)
         self._interest.open_stream(named)
-        self._sockets.poke()
+        self._sockets.wake()
         try:
             while True:
                 changed = await reader.changed(_MARKS_MAX, CHECKPOINT_SECONDS)
@@ -84,7 +84,7 @@ class BookfeedServicer(bookfeed_service_pb2_grpc.BookfeedServiceServicer):
                 if mark is None:
                     raise
         self._interest.touch(asset_id, now_ms())
-        self._sockets.poke()
+        self._sockets.wake()
         mark = self._hub.mark(asset_id) or mark
         if mark is None:
             raise errors.Unavailable("book not there yet", dependency="venue", retry_after_ms="100")
@@ -92,7 +92,7 @@ class BookfeedServicer(bookfeed_service_pb2_grpc.BookfeedServiceServicer):
 
     def _watch(self, asset_id: str) -> None:
         self._fetcher.fetch_soon(asset_id)
-        self._sockets.poke()
+        self._sockets.wake()
 
     async def Acknowledge(
         self, request: common_pb2.AcknowledgeRequest, context: Context

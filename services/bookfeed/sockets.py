@@ -27,7 +27,7 @@ from services.bookfeed.fetcher import Fetcher
 from services.bookfeed.frames import Frames
 from services.bookfeed.hub import Hub, now_ms
 from services.bookfeed.settings import Settings
-from tradingtools.tasks import alongside
+from tradingtools.tasks import run_in_background
 from tradingtools.venues.polymarket.socket import CLOSED, open_socket
 from tradingtools.venues.polymarket.unreadable import Answers
 
@@ -92,7 +92,7 @@ class Sockets:
         links = [shard.link for shard in self._shards if shard.assets or shard.link]
         return None not in links and bool(links or self._spare)
 
-    def poke(self) -> None:
+    def wake(self) -> None:
         """Wake up: what is wanted has changed."""
         self._poked.set()
 
@@ -112,9 +112,9 @@ class Sockets:
         return owner.link.last_message_ms if owner and owner.link else None
 
     async def _follow(self, group: asyncio.TaskGroup) -> None:
-        wanted = self._interest.wanted(now_ms())
+        desired = self._interest.desired(now_ms())
         held = [shard.assets for shard in self._shards]
-        for move in plan(held, wanted, self._settings.shard):
+        for move in plan(held, desired, self._settings.shard):
             if move.shard == len(self._shards):
                 self._shards.append(_Shard())
                 group.create_task(self._connect_forever())
@@ -130,7 +130,7 @@ class Sockets:
             await self._subscribe(shard, "unsubscribe", move.unsubscribe)
             await self._subscribe(shard, "subscribe", move.subscribe)
         await self._serve()
-        for asset_id in self._hub.tracked.keys() - wanted - self._fetcher.busy:
+        for asset_id in self._hub.tracked.keys() - desired - self._fetcher.busy:
             self._hub.drop(asset_id)
 
     async def _subscribe(self, shard: _Shard, operation: str, assets: tuple[str, ...]) -> None:
@@ -174,8 +174,8 @@ class Sockets:
             ) as socket:
                 link = _Link(socket)
                 self._spare.append(link)
-                self.poke()
-                async with alongside(self._watch(link)):
+                self.wake()
+                async with run_in_background(self._watch(link)):
                     while True:
                         frame = await socket.recv(decode=False)
                         link.last_message_ms = now_ms()
@@ -201,7 +201,7 @@ class Sockets:
                 tracked.disconnected()
         self._hub.notice_statuses()
         _log.info("market connection ended", assets=len(link.shard.assets))
-        self.poke()
+        self.wake()
 
     async def _watch(self, link: _Link) -> None:
         """Close a connection that is silent, and question one that tells of no book."""
@@ -254,4 +254,4 @@ class Sockets:
         if link is not None:
             link.shard = None
             link.socket.transport.abort()
-        self.poke()
+        self.wake()

@@ -21,6 +21,7 @@ import psycopg_pool
 import structlog
 
 from services.bots import metrics
+from services.bots.connectors import Connector
 from services.bots.core import assignment
 from services.bots.core.assignment import Fleet
 from services.bots.leases.store import Leases
@@ -28,7 +29,6 @@ from services.bots.loop_lag import LoopLag
 from services.bots.preparing import Preparing
 from services.bots.store import LostError, Row, Store, WalletLease
 from services.bots.wallet_run import WalletRun
-from services.bots.ways import Way
 from tradingtools import clock
 from tradingtools.tasks import cancel_all, until_one_ends
 
@@ -42,8 +42,8 @@ FOLLOW_SECONDS = 5.0
 """A wallet whose bots do not run by then at its new owner keeps the next one no longer."""
 KNOW_SECONDS = 3.0
 """So long after it began to leave, the quotes of a wallet that has just begun are waited for."""
-HEIR_LOOK_SECONDS = 0.1
-COMING_LOOK_SECONDS = 0.05
+HEIR_POLL_SECONDS = 0.1
+COMING_POLL_SECONDS = 0.05
 """A wallet that is about to come is looked for so often."""
 REBALANCE_MS = 10_000
 LONGEST_TAKE_OVER_NS = 600_000_000_000
@@ -95,7 +95,9 @@ class Engine:
         terms: of the engine.
     """
 
-    def __init__(self, store: Store, leases: Leases, ways: Mapping[str, Way], terms: Terms) -> None:
+    def __init__(
+        self, store: Store, leases: Leases, ways: Mapping[str, Connector], terms: Terms
+    ) -> None:
         self._store = store
         self._leases = leases
         self._ways = ways
@@ -123,7 +125,7 @@ class Engine:
         """Take, renew and hand over wallets for ever."""
         try:
             await until_one_ends(
-                self._lag.watch(), self._renew(), self._keep_looking(), self._keep_receiving()
+                self._lag.watch(), self._renew(), self._keep_polling(), self._keep_receiving()
             )
         finally:
             await self._preparing.close()
@@ -151,7 +153,7 @@ class Engine:
 
     # --------------------------------------------------------------------------------- what is due
 
-    async def _keep_looking(self) -> None:
+    async def _keep_polling(self) -> None:
         while True:
             self._measure()
             try:
@@ -183,7 +185,7 @@ class Engine:
             # The database was away. What nobody has taken meanwhile is still this engine's.
             await self._renew_held()
         fleet = await self._leases.fleet()
-        metrics.told(fleet, terms.name, bots=self.bots)
+        metrics.reported(fleet, terms.name, bots=self.bots)
         if draining:
             await self._move_next(fleet)
             return
@@ -195,7 +197,7 @@ class Engine:
 
     def _measure(self) -> None:
         """Note how the wallets stand, and how long takeovers took."""
-        looks: dict[str, list[metrics.WalletLook]] = {}
+        looks: dict[str, list[metrics.WalletSnapshot]] = {}
         for held in self._held.values():
             look = held.run.look()
             if look is not None:
@@ -220,7 +222,7 @@ class Engine:
         """Begin wallets that are handed over as soon as they are."""
         while True:
             await self._preparing.awaits.wait()
-            await asyncio.sleep(COMING_LOOK_SECONDS)
+            await asyncio.sleep(COMING_POLL_SECONDS)
             if not self._named or self._leaving:
                 continue
             try:
@@ -242,13 +244,13 @@ class Engine:
             self._terms.write_ms,
             ran_out_ns=self._leases.ran_out_ns.pop(lease.wallet_id, None),
         )
-        begun = clock.monotonic_ns()
+        started = clock.monotonic_ns()
         metrics.taken(clean=lease.clean)
         _log.info("wallet is ours", wallet=lease.wallet_id, epoch=lease.epoch, clean=lease.clean)
         task = asyncio.create_task(self._trade(run, row, lease))
         ended_ns = self._leases.ended_ns.pop(lease.wallet_id, None)
         held = _Held(lease, run, task, row["exchange"])
-        if ended_ns is not None and not lease.clean and begun - ended_ns < LONGEST_TAKE_OVER_NS:
+        if ended_ns is not None and not lease.clean and started - ended_ns < LONGEST_TAKE_OVER_NS:
             held.ended_ns = ended_ns
         self._held[lease.wallet_id] = held
 
@@ -335,7 +337,7 @@ class Engine:
             withdraw = self._leaving and not await self._has_heir(wallet_id)
         if withdraw:
             await self._know(held)
-        begun = clock.monotonic_ns()
+        started = clock.monotonic_ns()
         held.run.leave(withdraw=withdraw)
         await asyncio.wait([held.task], timeout=LEAVE_SECONDS / 2)
         successor = ""
@@ -355,21 +357,21 @@ class Engine:
             self._held.pop(wallet_id, None)
             self._ended[wallet_id] = held.lease.epoch
         self._given = _Given(held.lease, clock.monotonic_ms()) if successor else None
-        metrics.handed_over(clock.monotonic_ns() - begun, found=bool(successor))
+        metrics.handed_over(clock.monotonic_ns() - started, found=bool(successor))
         _log.info("wallet is handed over", wallet=wallet_id, to=successor or "nobody")
 
     async def _await_heir(self, held: _Held) -> None:
         """Offer a wallet, and wait until its heir can go on at once; not for ever."""
-        wallet, began = held.lease.wallet_id, clock.monotonic_ms()
+        wallet, started = held.lease.wallet_id, clock.monotonic_ms()
         try:
             if not await self._leases.offer(held.lease):
                 return
             while not await self._leases.heir_ready(held.lease):
                 waits = LEAVE_PREPARE_SECONDS if self._leaving else PREPARE_SECONDS
-                if clock.monotonic_ms() >= began + waits * 1000:
+                if clock.monotonic_ms() >= started + waits * 1000:
                     _log.warning("the heir of a wallet is not ready", wallet=wallet)
                     return
-                await asyncio.sleep(HEIR_LOOK_SECONDS)
+                await asyncio.sleep(HEIR_POLL_SECONDS)
         except (psycopg.Error, psycopg_pool.PoolTimeout) as error:
             _log.warning("the heir of a wallet is not known", wallet=wallet, why=repr(error))
 

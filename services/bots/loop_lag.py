@@ -19,9 +19,9 @@ class LoopLag:
     async def watch(self) -> None:
         """Measure for ever."""
         while True:
-            asked = clock.monotonic_ns()
+            requested = clock.monotonic_ns()
             await asyncio.sleep(EVERY_SECONDS)
-            late = max(clock.monotonic_ns() - asked - int(EVERY_SECONDS * 1e9), 0)
+            late = max(clock.monotonic_ns() - requested - int(EVERY_SECONDS * 1e9), 0)
             metrics.LAG.observe_ns(late)
             self._worst_ns = max(self._worst_ns, late)
 

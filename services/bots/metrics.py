@@ -75,7 +75,7 @@ LAG = Histogram("bots_loop_lag_seconds", "How late the event loop wakes what sle
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class WalletLook:
+class WalletSnapshot:
     """A wallet as its engine sees it just now."""
 
     known: bool
@@ -92,7 +92,7 @@ class WalletLook:
 class _Gauge:
     name: str
     description: str
-    of: Callable[[Sequence[WalletLook]], float]
+    of: Callable[[Sequence[WalletSnapshot]], float]
 
 
 _GAUGES = (
@@ -121,7 +121,7 @@ _levels = {"wallets": 0, "running": 0, "waiting": 0, "engines": 0}
 _looks: dict[str, dict[str, float]] = {}
 
 
-def told(fleet: Fleet, engine: str, *, bots: int) -> None:
+def reported(fleet: Fleet, engine: str, *, bots: int) -> None:
     """Take how the engines stand.
 
     Args:
@@ -135,7 +135,7 @@ def told(fleet: Fleet, engine: str, *, bots: int) -> None:
     _levels["engines"] = len(fleet.engines)
 
 
-def looked(looks: Mapping[str, Sequence[WalletLook]]) -> None:
+def looked(looks: Mapping[str, Sequence[WalletSnapshot]]) -> None:
     """Take how the wallets of this engine stand, by exchange."""
     for name in _NAMES:
         _looks[name] = {one.name: one.of(looks.get(name, ())) for one in _GAUGES}

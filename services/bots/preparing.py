@@ -12,8 +12,8 @@ from collections.abc import Mapping
 
 import structlog
 
+from services.bots.connectors import Connector
 from services.bots.leases.store import Leases, Offer
-from services.bots.ways import Way
 from tradingtools.tasks import cancel_all
 
 LINGERS_SECONDS = 15.0
@@ -29,7 +29,7 @@ class Preparing:
         ways: to exchanges, by name.
     """
 
-    def __init__(self, leases: Leases, ways: Mapping[str, Way]) -> None:
+    def __init__(self, leases: Leases, ways: Mapping[str, Connector]) -> None:
         self._leases = leases
         self._ways = ways
         self._works: dict[tuple[str, int], asyncio.Task[None]] = {}

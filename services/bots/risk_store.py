@@ -14,13 +14,13 @@ from psycopg.types.json import Jsonb
 
 from services.bots.core.permit import Permit
 from services.bots.core.risk import Breach, RiskLimit
-from services.bots.core.risk.shares import Key, ShareKept, ShareWanted
+from services.bots.core.risk.shares import Key, ShareRequest, ShareUpdate
 from services.bots.metrics import LIMITS
 from tradingtools import clock
 from tradingtools.domain import portfolio_usage
 from tradingtools.domain.portfolio_risk import (
     Ledger,
-    Reached,
+    LimitReached,
     Result,
     ScopeLimit,
     ScopeLimits,
@@ -47,7 +47,7 @@ class DeniedError(Exception):
 class RiskView:
     """The limits of a tenant that are reached, as of one reading."""
 
-    reached: Sequence[Reached] = ()
+    reached: Sequence[LimitReached] = ()
     read_at: float = 0.0
     """By the monotonic clock."""
 
@@ -104,7 +104,7 @@ class RiskStore:
         tenant: str,
         wallet_id: str,
         given: Permit,
-        wanted: ShareWanted,
+        desired: ShareRequest,
     ) -> int:
         """Take a share in the caller's transaction; return the whole of its side.
 
@@ -120,35 +120,35 @@ class RiskStore:
         """
         await connection.execute(_SQL["ledger"], {"tenant": tenant})
         ledger = await self._ledger(connection, tenant)
-        asked = Share(
+        requested = Share(
             bot_id=given.bot_id,
             wallet_id=wallet_id,
-            instrument_id=wanted.instrument_id,
-            market=wanted.market,
+            instrument_id=desired.instrument_id,
+            market=desired.market,
         )
-        has = portfolio_usage.present(ledger, asked)
+        has = portfolio_usage.present(ledger, requested)
         found = portfolio_usage.give(
-            ledger, _sided(has, wanted, wanted.need), _sided(has, wanted, wanted.want)
+            ledger, _sided(has, desired, desired.need), _sided(has, desired, desired.want)
         )
-        if isinstance(found, Reached):
-            raise DeniedError(told(found))
+        if isinstance(found, LimitReached):
+            raise DeniedError(reported(found))
         await connection.execute(
             _SQL["take_share"],
             {
                 "bot": given.bot_id,
-                "instrument": wanted.instrument_id,
-                "market": wanted.market,
-                "side": wanted.side,
+                "instrument": desired.instrument_id,
+                "market": desired.market,
+                "side": desired.side,
                 "long": found.long_micros,
                 "short": found.short_micros,
             },
         )
-        return found.long_micros if wanted.side == "BUY" else found.short_micros
+        return found.long_micros if desired.side == "BUY" else found.short_micros
 
     async def keep(
         self,
         connection: Connection,
-        shares: Iterable[tuple[str, ShareKept]],
+        shares: Iterable[tuple[str, ShareUpdate]],
         results: Iterable[tuple[str, int]],
     ) -> None:
         """Write shares and results of bots in the caller's transaction."""
@@ -182,7 +182,7 @@ class RiskStore:
         if rows:
             await connection.cursor().executemany(_SQL["tell_bot"], rows)
 
-    async def tell_closed(self, bot_id: str, breaches: Iterable[Breach]) -> None:
+    async def notify_closed(self, bot_id: str, breaches: Iterable[Breach]) -> None:
         """Write that limits of one bot let nothing open any more."""
         async with self._pool.connection() as connection:
             await self.tell_bot(connection, bot_id, breaches)
@@ -218,11 +218,11 @@ class RiskStore:
             known = self._views.get(tenant)
             if known is not None and known.age_seconds < VIEW_SECONDS:
                 return known
-            began = time.monotonic()
+            started = time.monotonic()
             async with self._pool.connection() as connection:
                 ledger = await self._ledger(connection, tenant)
                 reached = await self._counted(connection, tenant, ledger)
-            found = self._views[tenant] = RiskView(reached=reached, read_at=began)
+            found = self._views[tenant] = RiskView(reached=reached, read_at=started)
             return found
 
     async def _ledger(self, connection: Connection, tenant: str) -> Ledger:
@@ -245,13 +245,15 @@ class RiskStore:
             return {}, None
         known = self._copies
         if known is None or time.monotonic() - known[0] > VIEW_SECONDS:
-            began = time.monotonic()
+            started = time.monotonic()
             rows = await _read(connection, "copies")
             copies = {row["market"]: row["micros"] for row in rows}
-            known = self._copies = began, copies, int(rows[0]["age_ms"])
+            known = self._copies = started, copies, int(rows[0]["age_ms"])
         return known[1], known[2] + int((time.monotonic() - known[0]) * 1000)
 
-    async def _counted(self, connection: Connection, tenant: str, ledger: Ledger) -> list[Reached]:
+    async def _counted(
+        self, connection: Connection, tenant: str, ledger: Ledger
+    ) -> list[LimitReached]:
         """Count losses on, and tell of each limit that is newly reached."""
         day = clock.now_ms() // _DAY_MS
         for limits in ledger.limits:
@@ -262,10 +264,12 @@ class RiskStore:
         if any(limits.day_start_micros is None for limits in ledger.limits):
             ledger = replace(ledger, limits=await _limits(connection, tenant))
         reached = portfolio_usage.reached(ledger)
-        await self._tell(connection, tenant, reached)
+        await self._notify(connection, tenant, reached)
         return reached
 
-    async def _tell(self, connection: Connection, tenant: str, reached: Sequence[Reached]) -> None:
+    async def _notify(
+        self, connection: Connection, tenant: str, reached: Sequence[LimitReached]
+    ) -> None:
         for row in await _read(connection, "limits", tenant=tenant):
             now = {
                 _name(one): one
@@ -298,7 +302,7 @@ class RiskStore:
             return await _read(connection, query, **values)
 
 
-def told(found: Reached) -> str:
+def reported(found: LimitReached) -> str:
     """Return a limit that is reached, in words."""
     where = " ".join(one for one in (found.limits.scope.lower(), found.limits.subject) if one)
     return f"{found.limit} of {where}: {found.detail}"
@@ -313,11 +317,11 @@ async def _limits(connection: Connection, tenant: str) -> list[ScopeLimits]:
     return [risk_ledger.limits_of(row) for row in rows]
 
 
-def _name(one: Reached) -> str:
+def _name(one: LimitReached) -> str:
     return f"{one.limit}:{one.market}" if one.market else str(one.limit)
 
 
-def _sided(has: Share, wanted: ShareWanted, micros: int) -> Share:
-    if wanted.side == "BUY":
+def _sided(has: Share, desired: ShareRequest, micros: int) -> Share:
+    if desired.side == "BUY":
         return replace(has, long_micros=max(micros, has.long_micros))
     return replace(has, short_micros=max(micros, has.short_micros))

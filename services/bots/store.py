@@ -16,13 +16,13 @@ import msgspec
 
 from services.bots.core.forced import ELSEWHERE
 from services.bots.core.holding import Holding
+from services.bots.core.order_moves import Move
 from services.bots.core.orders import BotOrder
 from services.bots.core.profit import PnlPoint, Position
-from services.bots.core.requests import PermitAsked, Written
+from services.bots.core.requests import PermitRequest, Written
 from services.bots.core.risk import Breach
-from services.bots.core.risk.shares import ShareKept
+from services.bots.core.risk.shares import ShareUpdate
 from services.bots.core.strategy import SignalEvent
-from services.bots.core.told import Move
 from services.bots.risk_store import DeniedError, Kill, RiskStore
 from services.bots.sets_store import SetsStore
 from tradingtools.domain.bot_states import BotState
@@ -108,7 +108,7 @@ class Gap:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Standing:
+class BotSnapshot:
     """The part of a bot that is written now and then."""
 
     bot_id: str
@@ -118,7 +118,7 @@ class Standing:
     explanation: Mapping[str, str]
     holdings: Mapping[str, Holding]
     equity: Mapping[str, int] | None
-    shares: Sequence[ShareKept] = ()
+    shares: Sequence[ShareUpdate] = ()
     """Of the limits of many bots."""
     result_micros: int | None = None
     """Of USDC; None: not all that it holds has a mark."""
@@ -318,12 +318,12 @@ class Store:
 
     async def refuse_change(self, lease: WalletLease, bot_id: str, why: str) -> None:
         """Tell that a bot cannot go by what a person has changed. Raises LostError."""
-        told = {"bot": bot_id, "what": "change_refused", "actor": self._engine, "reason": why}
-        await self._written(lease, [("tell", told)])
+        reported = {"bot": bot_id, "what": "change_refused", "actor": self._engine, "reason": why}
+        await self._written(lease, [("tell", reported)])
 
-    async def flattening(self, lease: WalletLease, bot_id: str, *, wanted: bool) -> None:
+    async def flattening(self, lease: WalletLease, bot_id: str, *, desired: bool) -> None:
         """Note that what a bot holds is to be closed, or that it is. Raises LostError."""
-        await self._written(lease, [("flattening", {"bot": bot_id, "flattening": wanted})])
+        await self._written(lease, [("flattening", {"bot": bot_id, "flattening": desired})])
 
     async def held_before_forced(self, wallet_id: str, fill: Fill) -> dict[str, int]:
         """Return what each bot held when the exchange closed a position; {} if that is booked."""
@@ -400,12 +400,12 @@ class Store:
     async def gap(self, lease: WalletLease, gap: Gap, bots: Iterable[str]) -> None:
         """Note such a position, and tell it of some bots. Raises LostError."""
         reason = f"{gap.instrument_id}: {gap.held} held of {gap.believed} units"
-        told = [
+        reported = [
             ("tell", {"bot": one, "what": "position_missing", "actor": self._engine,
                       "reason": reason})
             for one in bots
         ]  # fmt: skip
-        await self._written(lease, [("gap", {"wallet": lease.wallet_id, **asdict(gap)}), *told])
+        await self._written(lease, [("gap", {"wallet": lease.wallet_id, **asdict(gap)}), *reported])
 
     async def gap_corrected(self, lease: WalletLease, instrument_id: str) -> None:
         """Note that the bots' holdings are made smaller by what is missing. Raises LostError."""
@@ -431,7 +431,7 @@ class Store:
             for query, values in statements:
                 await connection.execute(_QUERIES[query], values)
 
-    async def permit(self, lease: WalletLease, tenant: str, asked: PermitAsked) -> int | None:
+    async def permit(self, lease: WalletLease, tenant: str, requested: PermitRequest) -> int | None:
         """Make a permit durable, with the share that it needs; return the share of its side.
 
         Args:
@@ -443,13 +443,13 @@ class Store:
             DeniedError: the share would pass a limit of many bots, or a kill switch is set.
             LostError: the wallet is another engine's.
         """
-        given, wanted = asked.permit, asked.share
+        given, desired = requested.permit, requested.share
         share = None
         async with self._pool.connection() as connection, connection.transaction():
-            if await self._check(connection, lease) and not asked.closes:
+            if await self._check(connection, lease) and not requested.closes:
                 raise DeniedError("a kill switch is set")
-            if wanted is not None:
-                share = await self.risk.take(connection, tenant, lease.wallet_id, given, wanted)
+            if desired is not None:
+                share = await self.risk.take(connection, tenant, lease.wallet_id, given, desired)
             await connection.execute(
                 _QUERIES["permit"],
                 {
@@ -481,7 +481,7 @@ class Store:
         self,
         lease: WalletLease,
         written: Iterable[tuple[str, Written, Mapping[str, int | None]]],
-        standings: Sequence[Standing],
+        standings: Sequence[BotSnapshot],
         points: Iterable[tuple[str, PnlPoint]] = (),
         *,
         again: bool = False,
@@ -644,7 +644,7 @@ def _point_row(bot_id: str, one: PnlPoint) -> Row:
     return {"bot": bot_id, **asdict(one), "sources": json.dumps(dict(one.sources))}
 
 
-def _standing_row(epoch: int, one: Standing) -> Row:
+def _standing_row(epoch: int, one: BotSnapshot) -> Row:
     by = one.settings
     return {
         "bot": one.bot_id,

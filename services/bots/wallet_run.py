@@ -17,6 +17,7 @@ from services.bots.core.requests import DEADLINE_MS
 from services.bots.core.risk.worth import par
 from services.bots.store import LostError, Store, WalletLease
 from services.bots.wallet.account import Account
+from services.bots.wallet.commands import Commands
 from services.bots.wallet.forced import Forced
 from services.bots.wallet.journal import Journal
 from services.bots.wallet.markets import Markets
@@ -27,7 +28,6 @@ from services.bots.wallet.resolutions import Resolutions
 from services.bots.wallet.sending import Sending
 from services.bots.wallet.shared import Venue, Wallet
 from services.bots.wallet.signals import Signals
-from services.bots.wallet.wishes import Wishes
 from tradingtools import clock
 from tradingtools.domain.bot_order_states import BotOrderState, PendingRequest
 from tradingtools.domain.bot_states import BotState
@@ -76,7 +76,7 @@ class WalletRun:
         """Return when its account was known first, by the monotonic clock; 0: it is not yet."""
         return 0 if self._wallet is None else self._wallet.trusted_ns
 
-    def look(self) -> metrics.WalletLook | None:
+    def look(self) -> metrics.WalletSnapshot | None:
         """Return how it stands just now, for metrics; None: it has no way to its exchange yet."""
         wallet = self._wallet
         if wallet is None:
@@ -86,7 +86,7 @@ class WalletRun:
             key: self._unquoted_ms.get(key, now) for key, bot in bots.items() if bot.unquoted
         }
         trading = [bot for bot in bots.values() if bot.life is BotState.RUNNING]
-        return metrics.WalletLook(
+        return metrics.WalletSnapshot(
             known=wallet.sound.is_set(),
             unquoted_ms=max((now - since for since in self._unquoted_ms.values()), default=0),
             doubted=len({one for bot in trading for one in bot.doubted}),
@@ -137,11 +137,11 @@ class WalletRun:
         account = Account(wallet, sending, journal, forced)
         markets = Markets(wallet, sending)
         sets = WalletSets(wallet, sending, journal.flush)
-        wishes = Wishes(wallet, sending, account, markets, journal, forced)
+        commands = Commands(wallet, sending, account, markets, journal, forced)
         # Some have ended meanwhile, and the exchange still tells how.
-        venue.instruments.recall(await self._store.instruments(self._lease.wallet_id))
-        deciding = _begun(
-            wishes.follow(),
+        venue.instruments.restore(await self._store.instruments(self._lease.wallet_id))
+        deciding = _started(
+            commands.follow(),
             _tick(wallet, sending, markets),
             Positions(wallet, sending, account, journal).follow(),
             Oversight(wallet, sending).follow(),
@@ -150,8 +150,8 @@ class WalletRun:
             sets.follow(),
             Signals(wallet, sending).follow(),
         )
-        following = _begun(account.follow(), journal.keep())
-        left = _begun(self._left.wait())
+        following = _started(account.follow(), journal.keep())
+        left = _started(self._left.wait())
         try:
             await _first_end(*deciding, *following, *left)
             self._clean = False
@@ -159,11 +159,11 @@ class WalletRun:
             await sets.last_look()
             wallet.leave()
             await cancel_all(deciding)
-            await wishes.close()
+            await commands.close()
             await markets.close()
             if self._withdraws:
                 for bot in wallet.bots.values():
-                    sending.tell(bot, bot.withdraw)
+                    sending.notify(bot, bot.withdraw)
             settled = await _settled(wallet, sending)
             async with journal.writing:
                 # Not in the middle of writing: what it has taken would be lost.
@@ -173,7 +173,7 @@ class WalletRun:
             # Not by a group of asyncio's: that cancels once, and a connection that breaks at that
             # moment swallows it.
             await cancel_all([*deciding, *following, *left])
-            await wishes.close()
+            await commands.close()
             await sending.close()
             await markets.close()
 
@@ -198,7 +198,7 @@ class WalletRun:
         return self._clean
 
 
-def _begun(*works: Coroutine[None, None, object]) -> list[asyncio.Task[object]]:
+def _started(*works: Coroutine[None, None, object]) -> list[asyncio.Task[object]]:
     return [asyncio.create_task(work) for work in works]
 
 
@@ -235,4 +235,4 @@ async def _tick(wallet: Wallet, sending: Sending, markets: Markets) -> None:
         sending.check()
         for bot in list(wallet.bots.values()):
             bot.oppose(wallet.opposed(bot))
-            sending.tell(bot, bot.tick)
+            sending.notify(bot, bot.tick)

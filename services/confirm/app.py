@@ -104,7 +104,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
         await parts.run(
             stop,
             events.replay(),
-            worker.look_at_due(),
+            worker.poll_due(),
             worker.tidy(),
             resolutions.run(pool, owned, booker.write),
             corrections.run(

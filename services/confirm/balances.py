@@ -70,31 +70,31 @@ class Balances:
         while True:
             await asyncio.sleep(_PAUSE_SECONDS)
             try:
-                await self.look()
+                await self.poll()
             except psycopg.OperationalError as error:
                 _log.warning("balances wait", error=str(error))
 
-    async def look(self) -> None:
+    async def poll(self) -> None:
         """Ask for each wallet that is due now."""
         now = clock.monotonic()
         self._later = {proxy: due for proxy, due in self._later.items() if due > now}
-        wanted = {"every_ms": self._every_ms, "but": list(self._later), "limit": _PAGE}
-        for row in await store.fetch(self._pool, "wallets_to_poll", **wanted):
+        desired = {"every_ms": self._every_ms, "but": list(self._later), "limit": _PAGE}
+        for row in await store.fetch(self._pool, "wallets_to_poll", **desired):
             if self._behind():
                 return
             proxy = row["follower_proxy"]
-            if not await self.poll(proxy):
+            if not await self.poll_wallet(proxy):
                 self._later[proxy] = clock.monotonic() + _AGAIN_SECONDS
             await asyncio.sleep(self._spacing)
 
-    async def poll(self, proxy: str) -> bool:
+    async def poll_wallet(self, proxy: str) -> bool:
         """Ask for one wallet; returns whether the answer could be stored."""
         await store.execute(self._pool, "add_balance", follower_proxy=proxy)
         (before,) = await store.fetch(self._pool, "wallet_quiet", follower_proxy=proxy)
         if not before["quiet"]:
             if self._shortfalls is not None:
                 # What of it is at rest is compared all the same.
-                await self._shortfalls.look_sometimes(proxy, self._every_ms / 1000)
+                await self._shortfalls.poll_occasionally(proxy, self._every_ms / 1000)
             return False
         shortfalls = self._shortfalls
         at_rest = await shortfalls.at_rest(proxy) if shortfalls is not None else None

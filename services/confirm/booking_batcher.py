@@ -47,9 +47,9 @@ _hop = instruments.Histogram(
     label="hop",
     values=("confirm",),
 )
-MOST = 200
+MAX = 200
 """Orders of one batch."""
-_PAGE = 4 * MOST
+_PAGE = 4 * MAX
 """Bookings that are published at once: those of a batch, as a rule."""
 _CROWD = 50
 """Orders of one batch behind which more are to be expected."""
@@ -179,7 +179,7 @@ class BookingBatcher:
         """Return the oldest that wait, each order once; what else is reported of it waits on."""
         batch: dict[str, _Waiting] = {}
         left: deque[_Waiting] = deque()
-        while self._queue and len(batch) < MOST:
+        while self._queue and len(batch) < MAX:
             waiting = self._queue.popleft()
             if waiting.reported.order_key in batch:
                 left.append(waiting)

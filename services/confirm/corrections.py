@@ -204,13 +204,13 @@ async def run(pool: Pool, lease: Lease, write: Write, holdings: Holdings) -> Non
     """Carry out what operators have decided about lots, for ever."""
     while True:
         try:
-            await look(pool, lease, write, holdings)
+            await poll(pool, lease, write, holdings)
         except psycopg.OperationalError as error:
             _log.warning("operators' corrections wait", error=str(error))
         await asyncio.sleep(_PAUSE_SECONDS)
 
 
-async def look(pool: Pool, lease: Lease, write: Write, holdings: Holdings) -> None:
+async def poll(pool: Pool, lease: Lease, write: Write, holdings: Holdings) -> None:
     """Carry out what waits now; one that cannot be is refused and holds nobody up.
 
     Args:
@@ -248,11 +248,11 @@ def _adopts(request: Mapping[str, Any]) -> bool:
 def _refusal(
     held: Lot, request: Mapping[str, Any], reported: ReportedHolding | None, *, at_rest: bool
 ) -> str:
-    wanted = request["shares_micros"]
+    desired = request["shares_micros"]
     if request["cost_micros"] is not None:
         wallet = reported.wallet() if reported is not None else None
-        return lot_shrinking.adoption_refusal(held, wanted, wallet, at_rest=at_rest)
-    return lot_shrinking.refusal(held, wanted, at_rest=at_rest)
+        return lot_shrinking.adoption_refusal(held, desired, wallet, at_rest=at_rest)
+    return lot_shrinking.refusal(held, desired, at_rest=at_rest)
 
 
 async def carry_out(
@@ -277,7 +277,7 @@ async def carry_out(
         await check()
         rows = await held.rows()
         (row,) = (row for row in rows if row["origin"] == request["origin"])
-        found, wanted = lot(row), request["shares_micros"]
+        found, desired = lot(row), request["shares_micros"]
         at_rest = not (await busy.rows())[0]["busy"]
         if reported is not None and at_rest and _holding(rows) != reported.lots:
             # Something was booked meanwhile: the answer is too old. It is checked again.
@@ -287,16 +287,17 @@ async def carry_out(
             entries = (await _entries(pipeline, key)).get(found.origin, [])
             if request["cost_micros"] is not None:
                 await _adopt(pipeline, key, found, entries, request, row)
-            elif wanted != found.shares_micros:
+            elif desired != found.shares_micros:
                 await _correct(
-                    pipeline, key, found, entries, wanted, reason=Reason.OPERATOR, held_micros=None,
+                    pipeline, key, found, entries, desired,
+                    reason=Reason.OPERATOR, held_micros=None,
                     request=request["id"],
                 )  # fmt: skip
         ended = {"id": request["id"], "refused": refused}
         if not await pipelined_rows(pipeline, "end_lot_request", ended):
             raise LookupError(f"correction {request['request_id']} was carried out already")
     _log.warning("an operator's correction", wallet=key["follower_proxy"], asset=key["asset_id"],
-                 origin=request["origin"], shares=wanted, refused=refused,
+                 origin=request["origin"], shares=desired, refused=refused,
                  operator=request["operator"])  # fmt: skip
     return not refused
 

@@ -145,10 +145,10 @@ class Ledger:
                 **fields,
             },
         )
-        told = {"reason": fields.get("reason") or ""}
+        reported = {"reason": fields.get("reason") or ""}
         if fields.get("venue_order_id"):
-            told["venue_order_id"] = fields["venue_order_id"]
-        self.orders[order_key] = {**order, "state": target.value, **told}
+            reported["venue_order_id"] = fields["venue_order_id"]
+        self.orders[order_key] = {**order, "state": target.value, **reported}
 
     def apply(self) -> None:
         """Write the transitions so far; `write` does it for those that are left."""

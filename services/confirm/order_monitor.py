@@ -56,14 +56,14 @@ class OrderMonitor:
         """Watch for ever."""
         while True:
             try:
-                checked = await self.look()
+                checked = await self.poll()
             except psycopg.OperationalError as error:
                 _log.warning("cannot watch ended orders", error=str(error))
                 checked = 0
             if not checked:
                 await asyncio.sleep(_PAUSE_SECONDS)
 
-    async def look(self) -> int:
+    async def poll(self) -> int:
         """Ask for those that are due, a few at a time; returns how many.
 
         None while open orders wait to be asked for: they share the venue gateway and the processor.
@@ -77,8 +77,8 @@ class OrderMonitor:
         answers = await _each(ended, self._look_up)
         found = {
             key: order
-            for key, (look, order) in answers.items()
-            if look is LookupResult.FOUND and order is not None
+            for key, (poll, order) in answers.items()
+            if poll is LookupResult.FOUND and order is not None
         }
         # Nearly all is as it was, and costs two statements together, not each.
         new = await store.news(self._pool, ended, found)

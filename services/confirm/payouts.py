@@ -20,7 +20,7 @@ import structlog
 
 from services.confirm import store
 from services.confirm.core import payout
-from services.confirm.core.payout import Held, Paid
+from services.confirm.core.payout import LotHolding, Paid
 from services.confirm.ledger import may_book
 from services.confirm.queries import QUERIES, pipelined_row
 from services.confirm.write_set import move_balances, move_lots
@@ -33,12 +33,12 @@ from tradingtools.storage.postgres.pool import Pool
 from tradingtools.venues.insiders.redemptions import redeem_body
 
 _log = structlog.get_logger("confirm.payouts")
-_KEPT = 20_000
+_RETAINED = 20_000
 _PAUSE_SECONDS = 0.25
 _PAGE = 100
 """Markets that are paid out at one look."""
 _START = ("", "")
-_ASKED_AGAIN_SECONDS = 1.0
+_REQUESTED_AGAIN_SECONDS = 1.0
 """After a wallet was asked for in vain."""
 _LATE_SECONDS = 60.0
 """A payout that has waited for so long calls a person, and again after as long."""
@@ -85,7 +85,7 @@ class Payouts:
             if payout is not None:
                 self._payouts[book.market.asset_id] = payout
                 self._payouts.move_to_end(book.market.asset_id)
-        while len(self._payouts) > _KEPT:
+        while len(self._payouts) > _RETAINED:
             self._payouts.popitem(last=False)
 
     async def run(self) -> None:
@@ -93,11 +93,11 @@ class Payouts:
         while True:
             await asyncio.sleep(_PAUSE_SECONDS)
             try:
-                await self.look()
+                await self.poll()
             except psycopg.OperationalError as error:
                 _log.warning("payouts wait", error=str(error))
 
-    async def look(self) -> None:
+    async def poll(self) -> None:
         """Pay out what can be now, some of it; what cannot be paid holds nothing else up.
 
         Raises:
@@ -155,7 +155,7 @@ class Payouts:
             if there is None:
                 now = clock.monotonic()
                 self._waiting.setdefault(market, now)
-                self._later[market] = now + _ASKED_AGAIN_SECONDS
+                self._later[market] = now + _REQUESTED_AGAIN_SECONDS
                 return
             self._waiting.pop(market, None)
         await self._write(
@@ -199,7 +199,7 @@ async def pay_market(
             pipeline.queue(QUERIES[name], market) for name in ("lock_market", "market_busy")
         )
         await check()
-        lots = [Held(**row) for row in await held.rows()]
+        lots = [LotHolding(**row) for row in await held.rows()]
         paid = payout.pay(lots, payouts)
         if not lots or (await busy.rows())[0]["busy"] or paid is None:
             return None

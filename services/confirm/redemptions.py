@@ -66,11 +66,11 @@ class Redemptions:
         while True:
             await asyncio.sleep(_PAUSE_SECONDS)
             try:
-                await self.look()
+                await self.poll()
             except psycopg.OperationalError as error:
                 _log.warning("redemptions wait", error=str(error))
 
-    async def look(self) -> None:
+    async def poll(self) -> None:
         """Ask for what is due now; one that cannot be noted is asked again later, and holds no
         other up.
 

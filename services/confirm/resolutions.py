@@ -38,13 +38,13 @@ async def run(pool: Pool, lease: Lease, write: Write) -> None:
     """Carry out what operators have decided, for ever; ``write`` books one thing at a time."""
     while True:
         try:
-            await look(pool, lease, write)
+            await poll(pool, lease, write)
         except psycopg.OperationalError as error:
             _log.warning("operators' decisions wait", error=str(error))
         await asyncio.sleep(_PAUSE_SECONDS)
 
 
-async def look(pool: Pool, lease: Lease, write: Write) -> None:
+async def poll(pool: Pool, lease: Lease, write: Write) -> None:
     """Carry out what waits now; one that cannot be is refused and holds nobody up.
 
     Raises:

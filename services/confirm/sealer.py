@@ -60,12 +60,12 @@ class Sealer:
         """Seal for ever."""
         while True:
             try:
-                await self.look()
+                await self.poll()
             except psycopg.OperationalError as error:
                 _log.warning("events wait for their seal", error=str(error))
             await asyncio.sleep(self._pause)
 
-    async def look(self) -> None:
+    async def poll(self) -> None:
         """Seal what was settled since the last look; a long transaction only delays it.
 
         Raises:

@@ -63,7 +63,7 @@ class AtRest:
 
 
 @dataclass(frozen=True, slots=True)
-class _Seen:
+class _FirstObservation:
     """The first answer of a shortfall."""
 
     polled_at: float
@@ -103,7 +103,7 @@ class Shortfalls:
         self._started = clock.monotonic()
         self._moved: dict[Key, float] = {}
         """When the last booking was made that moves shares; before the start nobody knows."""
-        self._seen: dict[Key, _Seen] = {}
+        self._seen: dict[Key, _FirstObservation] = {}
         self._due: dict[str, float] = {}
         """By wallet, when it is checked again."""
         self._looked: dict[str, float] = {}
@@ -134,11 +134,11 @@ class Shortfalls:
         while True:
             await asyncio.sleep(_PAUSE_SECONDS)
             try:
-                await self.look_at_due()
+                await self.poll_due()
             except psycopg.OperationalError as error:
                 _log.warning("shortfalls wait", error=str(error))
 
-    async def look_at_due(self) -> None:
+    async def poll_due(self) -> None:
         """Ask for each wallet that is due now."""
         now = clock.monotonic()
         horizon = now - self._apart
@@ -146,14 +146,14 @@ class Shortfalls:
         for proxy in [proxy for proxy, due in self._due.items() if due <= now]:
             # Before it is asked: what becomes due meanwhile is a question of its own.
             self._due.pop(proxy, None)
-            await self.look(proxy)
+            await self.poll(proxy)
 
-    async def look_sometimes(self, proxy: str, every_seconds: float) -> None:
+    async def poll_occasionally(self, proxy: str, every_seconds: float) -> None:
         """Look, unless that was done lately."""
         if clock.monotonic() - self._looked.get(proxy, -every_seconds) >= every_seconds:
-            await self.look(proxy)
+            await self.poll(proxy)
 
-    async def look(self, proxy: str) -> None:
+    async def poll(self, proxy: str) -> None:
         """Ask what a wallet holds, and compare."""
         self._looked[proxy] = clock.monotonic()
         at_rest = await self.at_rest(proxy)
@@ -237,7 +237,7 @@ class Shortfalls:
             self._seen.pop(key, None)
             begin = max(self._moved.get(key, self._started), self._started) + self._apart
             if polled_at >= begin:
-                self._seen[key] = first = _Seen(polled_at, lots, held_micros)
+                self._seen[key] = first = _FirstObservation(polled_at, lots, held_micros)
                 begin = polled_at + self._apart
             self._check_at(key[0], begin)
         elif polled_at < first.polled_at + self._apart:

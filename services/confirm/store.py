@@ -10,7 +10,7 @@ from typing import Any
 from services.confirm.core import booking
 from services.confirm.core import contradiction as judging
 from services.confirm.core.booking import FillStatus, Step
-from services.confirm.core.contradiction import Booked, Finding, Ours
+from services.confirm.core.contradiction import Booked, Finding, SentOrder
 from services.confirm.ledger import Ledger, Smallest, unknown
 from services.confirm.queries import QUERIES, as_json, every, pipelined_row, pipelined_rows
 from tradingtools.domain.order_states import FailedKind, OrderState
@@ -110,11 +110,11 @@ async def take(
     while True:
         try:
             return await _take(pool, lease, batch, now_ns, smallest, reducing)
-        except _BeginAgain as again:
+        except _ControlLockNeeded as again:
             reducing = again.appeared
 
 
-class _BeginAgain(Exception):
+class _ControlLockNeeded(Exception):
     """The control lock comes before any row: for which orders it is needed was guessed wrong."""
 
     def __init__(self, appeared: frozenset[str]) -> None:
@@ -154,7 +154,7 @@ async def _take(
             v.reported.order_key for v in verdicts if v.target is OrderState.RESURRECTED
         )
         if appeared != reducing:
-            raise _BeginAgain(appeared)
+            raise _ControlLockNeeded(appeared)
         for verdict in verdicts:
             _move(pipeline, ledger, verdict)
         taken = [await _book(pipeline, ledger, v, now_ns) for v in verdicts]
@@ -230,8 +230,8 @@ def _follows(
     return found, judging.follows(OrderState(order["state"]), kind, found)
 
 
-def _ours(order: Mapping[str, Any]) -> Ours:
-    return Ours(
+def _ours(order: Mapping[str, Any]) -> SentOrder:
+    return SentOrder(
         side=order["side"],
         asset_id=order["asset_id"],
         follower_proxy=order["follower_proxy"],

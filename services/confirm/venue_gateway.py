@@ -35,7 +35,7 @@ class VenueGateway:
         """Return what insiders-api promises now, or why it does not say."""
         return await fetch_capabilities(self._client, self._timeout_ms)
 
-    async def look(self, order_key: str) -> tuple[LookupResult, VenueOrder | None]:
+    async def look_up(self, order_key: str) -> tuple[LookupResult, VenueOrder | None]:
         """Ask for a key."""
         try:
             answer = await self._client.order_by_key(order_key, self._timeout_ms)
@@ -63,7 +63,7 @@ class VenueGateway:
             order = parse_key_used(answer.body)
         except WireError as problem:
             _log.warning("refused void without its order", order=order_key, error=str(problem))
-            return await self.look(order_key)
+            return await self.look_up(order_key)
         return (
             (standing(order), order)
             if order.order_key == order_key

@@ -69,7 +69,7 @@ class Confirm:
         self._reported: Capabilities | None = None
         self._ends_at = math.inf
         """When insiders-api has had its time to say what it promises."""
-        self._said = effective_capabilities.of_settings(
+        self._message = effective_capabilities.of_settings(
             settings.promises, settings.longest_processing_ms
         )
         self._capabilities: Capabilities | None = None
@@ -134,7 +134,7 @@ class Confirm:
     async def _close(self, order_key: str) -> None:
         await self._booker.take(ReportedOrder(order_key=order_key, answer=None))
 
-    async def look_at_due(self) -> None:
+    async def poll_due(self) -> None:
         """Ask for open orders that are due, for ever."""
         pause = self._settings.poll_ms / 1000
         limit = asyncio.Semaphore(self._settings.parallel)
@@ -151,15 +151,15 @@ class Confirm:
                 for row in due:
                     if row["order_key"] not in self._busy:
                         self._busy.add(row["order_key"])
-                        group.create_task(self._look(dict(row), limit))
+                        group.create_task(self._poll(dict(row), limit))
 
-    async def _look(self, row: dict[str, Any], limit: asyncio.Semaphore) -> None:
+    async def _poll(self, row: dict[str, Any], limit: asyncio.Semaphore) -> None:
         try:
             async with limit:
                 if row["state"] == OrderState.SUBMITTED:
-                    await self._look_at_submitted(row)
+                    await self._check_submitted(row)
                 else:
-                    await self._look_at_unknown(row)
+                    await self._check_unknown(row)
         except psycopg.OperationalError as error:
             _log.warning("not booked; asked again", order=row["order_key"], error=str(error))
         except Fenced:
@@ -174,16 +174,16 @@ class Confirm:
 
     async def look_up(self, order_key: str) -> tuple[LookupResult, VenueOrder | None]:
         """Ask for a key whose order nobody wants to prevent any more."""
-        look, order = await self._insiders.look(order_key)
+        lookup, order = await self._insiders.look_up(order_key)
         promised = self._capabilities
-        if look is LookupResult.NOT_SUPPORTED and promised is not None and promised.void:
+        if lookup is LookupResult.NOT_SUPPORTED and promised is not None and promised.void:
             # A used key cannot be voided, and the refusal tells how its order stands.
-            look, order = await self._insiders.void(order_key)
-        return look, order
+            lookup, order = await self._insiders.void(order_key)
+        return lookup, order
 
-    async def _look_at_submitted(self, row: dict[str, Any]) -> None:
-        look, order = await self.look_up(row["order_key"])
-        if look is LookupResult.FOUND and order is not None:
+    async def _check_submitted(self, row: dict[str, Any]) -> None:
+        lookup, order = await self.look_up(row["order_key"])
+        if lookup is LookupResult.FOUND and order is not None:
             await self._book(row["order_key"], order)
         else:
             # Accepted once, so it exists; whatever was answered now proves nothing.
@@ -200,7 +200,7 @@ class Confirm:
     async def _postpone_long(self, row: dict[str, Any]) -> None:
         await self._put_off(row, _STUCK_MS, row["not_found_count"])
 
-    async def _look_at_unknown(self, row: dict[str, Any]) -> None:
+    async def _check_unknown(self, row: dict[str, Any]) -> None:
         promised = self._capabilities
         if promised is None:
             await self._postpone(row, row["not_found_count"])
@@ -216,11 +216,11 @@ class Confirm:
             attempts=self._settings.attempts,
             send_again_ms=self._settings.send_again_ms,
         )
-        look, order = await self._insiders.look(row["order_key"])
-        act = unknown_order_policy.after_lookup(case, look, promised, now_ms)
+        lookup, order = await self._insiders.look_up(row["order_key"])
+        act = unknown_order_policy.after_lookup(case, lookup, promised, now_ms)
         if act is NextAction.VOID:
-            look, order = await self._insiders.void(row["order_key"])
-            act = unknown_order_policy.after_void(case, look, now_ms)
+            lookup, order = await self._insiders.void(row["order_key"])
+            act = unknown_order_policy.after_void(case, lookup, now_ms)
         if act is NextAction.SEND_AGAIN and await self._one_key_is_one_order():
             await self._send_again(row)
         elif act is NextAction.BOOK and order is not None:
@@ -229,7 +229,7 @@ class Confirm:
             await self._conclude(row, act)
         else:
             past = now_ms > unknown_order_policy.horizon_ms(case, promised)
-            counted = case.not_found_count + (1 if look is LookupResult.NOT_FOUND and past else 0)
+            counted = case.not_found_count + (1 if lookup is LookupResult.NOT_FOUND and past else 0)
             await self._postpone(row, counted)
 
     async def _send_again(self, row: dict[str, Any]) -> None:
@@ -304,7 +304,9 @@ class Confirm:
         if waited and self._reported is None and self._capabilities is None:
             _log.error("insiders-api does not say what it promises; the settings decide",
                        alert=True, promises=self._settings.promises or "none")  # fmt: skip
-        self._capabilities = effective_capabilities.taken(self._said, self._reported, waited=waited)
+        self._capabilities = effective_capabilities.taken(
+            self._message, self._reported, waited=waited
+        )
 
     async def _one_key_is_one_order(self) -> bool:
         """Return whether insiders-api promises so at this moment.
@@ -318,7 +320,9 @@ class Confirm:
             never_says = reported is CapabilitiesUnknown.NOT_OFFERED and self._reported is None
             return never_says and self._capabilities is not None and self._capabilities.idempotency
         self._reported = reported
-        taken = self._capabilities = effective_capabilities.taken(self._said, reported, waited=True)
+        taken = self._capabilities = effective_capabilities.taken(
+            self._message, reported, waited=True
+        )
         return taken is not None and taken.idempotency
 
     async def _no_capabilities(self) -> bool:

@@ -88,7 +88,7 @@ class People:
             Refused: control says no for another reason, in its own words.
             aiohttp.ClientError, TimeoutError: the edge does not answer.
         """
-        return await self._asked("/auth/login", login, address)
+        return await self._requested("/auth/login", login, address)
 
     async def keep(self, session: str, tokens: Tokens) -> None:
         """Keep the tokens of a session that begins."""
@@ -133,7 +133,7 @@ class People:
                 raise Unauthenticated("the session is over")
             if not kept.is_good:
                 try:
-                    kept = await self._asked(
+                    kept = await self._requested(
                         "/auth/refresh", {"refreshToken": kept.refresh}, address
                     )
                 except Unauthenticated:
@@ -143,7 +143,7 @@ class People:
             self._held[session] = kept
             return kept.access
 
-    async def _asked(self, path: str, body: Mapping[str, str], address: str) -> Tokens:
+    async def _requested(self, path: str, body: Mapping[str, str], address: str) -> Tokens:
         answer: Any = await self._rest.ask("POST", path, body, address, "")
         return Tokens(
             access=answer["accessToken"],

@@ -41,7 +41,7 @@ class Session:
     """He logged in by name and password: `people` know his tokens."""
 
 
-class Begun(NamedTuple):
+class NewSessionSecret(NamedTuple):
     """A session that has just begun, and its secret, which nobody keeps here."""
 
     session: Session
@@ -99,13 +99,13 @@ class Sessions:
         self._ended.add(session.id, now_s + self._seconds, now_s)
 
 
-def fresh(rest: str = "", operator: str = "", *, person: bool = False) -> Begun:
+def fresh(rest: str = "", operator: str = "", *, person: bool = False) -> NewSessionSecret:
     """Return a session that has just begun."""
     secret = secrets.token_hex(16)
     session = Session(
         id=secrets.token_hex(16), proof=_digest(secret), rest=rest, operator=operator, person=person
     )
-    return Begun(session, secret)
+    return NewSessionSecret(session, secret)
 
 
 def _digest(secret: str) -> str:

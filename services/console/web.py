@@ -21,7 +21,7 @@ from services.console.files import File
 from services.console.operators import Operators, Refused, refused
 from services.console.people import People
 from services.console.rest import FORWARDED, Rest, unavailable
-from services.console.sessions import COOKIE, SECRET, Begun, Session, Sessions, fresh
+from services.console.sessions import COOKIE, SECRET, NewSessionSecret, Session, Sessions, fresh
 from tradingtools import clock, login_codes
 from tradingtools.domain.attempts import Attempts
 from tradingtools.domain.errors import (
@@ -142,7 +142,7 @@ class Console:
         return web.Response(body=body, headers=headers)
 
     async def _session(self, request: web.Request) -> web.StreamResponse:
-        return _told(await self._describe(await self._of(request), self._address(request)))
+        return _reported(await self._describe(await self._of(request), self._address(request)))
 
     async def _log_in(self, request: web.Request) -> web.StreamResponse:
         """Begin a session; no token of the one before stays, which may be another person's."""
@@ -155,8 +155,8 @@ class Console:
         given = _given(await request.read())
         shown = [] if "user" in given else self._shown_by(given)
         try:
-            begun = await self._begin(given, shown, address)
-            said = await self._describe(await self._shown(begun.session, address), address)
+            started = await self._begin(given, shown, address)
+            said = await self._describe(await self._shown(started.session, address), address)
         except (Refused, aiohttp.ClientError, TimeoutError):
             # Nobody has said that the tokens are wrong: a link is good for another try.
             self.attempts.forget(address)
@@ -166,10 +166,10 @@ class Console:
         self.attempts.forget(address)
         if before:
             await self._end(before, address)
-        response = _told({**said, "secret": begun.secret})
+        response = _reported({**said, "secret": started.secret})
         response.set_cookie(
             COOKIE,
-            self.sessions.seal(begun.session),
+            self.sessions.seal(started.session),
             max_age=self.seconds,
             path="/console/",
             httponly=True,
@@ -178,17 +178,19 @@ class Console:
         )
         return response
 
-    async def _begin(self, given: Mapping[str, Any], shown: Sequence[str], address: str) -> Begun:
+    async def _begin(
+        self, given: Mapping[str, Any], shown: Sequence[str], address: str
+    ) -> NewSessionSecret:
         """Return a session of a person, or with the tokens that were shown, each for its port.
 
         Raises:
             Unauthenticated: nobody has that password or token.
         """
         if "user" in given:
-            begun = fresh(person=True)
+            started = fresh(person=True)
             tokens = await self.people.log_in(_person(given), address)
-            await self.people.keep(begun.session.id, tokens)
-            return begun
+            await self.people.keep(started.session.id, tokens)
+            return started
         rest = operator = ""
         for token in shown:
             # An operator's token is shown to the port that it is for, and to nobody on the way of
@@ -322,7 +324,7 @@ def _tokens(given: Mapping[str, Any]) -> list[str]:
     return tokens
 
 
-def _told(said: dict[str, Any]) -> web.Response:
+def _reported(said: dict[str, Any]) -> web.Response:
     return web.json_response(said, headers={"cache-control": "no-store"})
 
 

@@ -172,7 +172,7 @@ async def run(settings: Settings, stop: asyncio.Event, *, internal: InternalProc
                 books.keep(),
                 compaction.keep(store),
                 compaction.keep(store, keeping.FOLD),
-                keeping.look(store, books.known),
+                keeping.poll(store, books.known),
                 engine.watch(),
                 bot_metrics.keep(store, risks),
             )

@@ -77,7 +77,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
     ):
         store = Store(pool, client, changes=changing)
         inside = TokenInterceptor(tokens, limiter_of(settings), People(store, deployment))
-        approvals = Approvals(store, wanted=settings.two_persons)
+        approvals = Approvals(store, desired=settings.two_persons)
         operators = OperatorServicer(
             Operators(store),
             Resolutions(store),

@@ -13,7 +13,7 @@ from tradingtools.domain.errors import Unavailable
 from tradingtools.rpc.transport import Server
 
 NAMES = ("postgresql", "redis")
-_LOOK_SECONDS = 1.0
+_POLL_SECONDS = 1.0
 
 
 async def unknown(server: Server) -> None:
@@ -32,4 +32,4 @@ async def watch(store: Store, server: Server) -> None:
                 await server.set_health(name, serving=False)
             else:
                 await server.set_health(name, serving=True)
-        await asyncio.sleep(_LOOK_SECONDS)
+        await asyncio.sleep(_POLL_SECONDS)

@@ -31,7 +31,7 @@ from tradingtools.storage.analytics.port import Store, WrongTypes, unavailable
 from tradingtools.storage.redis import documents
 from tradingtools.storage.redis.documents import Kind
 
-_LOOK_SECONDS = 0.5
+_POLL_SECONDS = 0.5
 _BATCH = 25
 """Leaders of one version at most: who waits for the others sees the first ones."""
 _CANDIDATES_MS = 30 * 86_400_000
@@ -125,7 +125,7 @@ class Builder:
         self._candidates = candidates
         self._stands_ms = stands_ms
         self._late_ms = late_ms
-        self._begun_ms = clock.now_ms()
+        self._started_ms = clock.now_ms()
         self._base: dict[Kind, str | None] = {}
         self._adopted = False
         self._empty = False
@@ -138,25 +138,25 @@ class Builder:
 
     def fresh(self) -> bool:
         """Return whether documents were computed lately."""
-        return clock.now_ms() - max(_since_ms, self._begun_ms) <= self._late_ms
+        return clock.now_ms() - max(_since_ms, self._started_ms) <= self._late_ms
 
     async def run(self) -> None:
         """Compute and publish for ever."""
         global _since_ms  # noqa: PLW0603
-        _since_ms = max(_since_ms, self._begun_ms)
+        _since_ms = max(_since_ms, self._started_ms)
         while True:
             try:
                 await self._turn()
             except (Unavailable, WrongTypes) as error:
                 _log.warning("the analytical store cannot be read", error=str(error)[:300])
-                await asyncio.sleep(5 * _LOOK_SECONDS)
+                await asyncio.sleep(5 * _POLL_SECONDS)
             except documents.Superseded as error:
                 _log.warning("documents are gone, or another's", version=str(error))
                 self._adopted = False
             except RedisError as error:
                 _log.warning("documents not published; Redis is away", error=str(error)[:200])
-                await asyncio.sleep(5 * _LOOK_SECONDS)
-            await asyncio.sleep(_LOOK_SECONDS)
+                await asyncio.sleep(5 * _POLL_SECONDS)
+            await asyncio.sleep(_POLL_SECONDS)
 
     async def _turn(self) -> None:
         global _since_ms  # noqa: PLW0603

@@ -134,14 +134,14 @@ class Filler:
 
     async def markets(self, conditions: Iterable[str], now_ms: int) -> None:
         """Fill in markets that are missing, or have not resolved and were read a while ago."""
-        wanted = set(conditions)
-        known = {row.condition_id: row for row in await self._source.market_rows(wanted)}
+        desired = set(conditions)
+        known = {row.condition_id: row for row in await self._source.market_rows(desired)}
         stand = {
             name
             for name, row in known.items()
             if row.payouts or now_ms - row.read_ms < _MARKET_STANDS_MS
         }
-        missing = sorted(wanted - stand)
+        missing = sorted(desired - stand)
         for start in range(0, len(missing), _AT_ONCE):
             try:
                 found = await self._clob.gamma_of(missing[start : start + _AT_ONCE])

@@ -85,9 +85,9 @@ class Sampler:
 
     async def run(self) -> None:
         """Sample for ever."""
-        await until_one_ends(self._look(), self._flush())
+        await until_one_ends(self._poll(), self._flush())
 
-    async def _look(self) -> None:
+    async def _poll(self) -> None:
         while True:
             await asyncio.sleep(_SECOND)
             if self._held_is_stale:
@@ -95,8 +95,8 @@ class Sampler:
                 self._held = await while_database_is_away(lambda: store.held(self._pool))
                 self._newest = {a: row for a, row in self._newest.items() if a in set(self._held)}
             due = self._now_due(clock.now_ms())
-            wanted = {*self._held, *(trade.asset_id for _, trade in due)}
-            books = {b.market.asset_id: b for b in await self.books(wanted)}
+            desired = {*self._held, *(trade.asset_id for _, trade in due)}
+            books = {b.market.asset_id: b for b in await self.books(desired)}
             now_ms = clock.now_ms()
             for asset_id in self._held:
                 if asset_id in books:

@@ -23,7 +23,7 @@ from google.protobuf import json_format
 from tradingtools.domain.errors import CursorOutOfRange, InvalidField, LimitReached
 from tradingtools.domain.event import SOURCE, Event, Selection, cloud_event, types_of
 from tradingtools.rpc.headers import caller_of, exchanges_of_caller
-from tradingtools.runtime.event_feed import EventFeed, Kept, Numbered
+from tradingtools.runtime.event_feed import EventFeed, Numbered, ResultCache
 from tradingtools.storage.postgres import event_log
 from tradingtools.storage.postgres.pool import Pool
 from tradingtools.v1 import event_service_pb2 as pb
@@ -63,7 +63,7 @@ class EventFeedServicer(rpc.EventFeedServiceServicer):
         self._limits = limits
         self._open: Counter[str] = Counter()
         """By token."""
-        self._frames = Kept(frame)
+        self._frames = ResultCache(frame)
 
     async def ListEventPage(
         self, request: pb.ListEventPageRequest, context: _Context
@@ -81,14 +81,14 @@ class EventFeedServicer(rpc.EventFeedServiceServicer):
         self, request: pb.FollowEventsRequest, context: _Context
     ) -> AsyncIterator[httpbody_pb2.HttpBody]:
         """Stream events as server-sent events; see the contract."""
-        after, wanted = self._begin(request, context), _selection(request, context)
+        after, desired = self._begin(request, context), _selection(request, context)
         with self._opened(caller_of(context)):
             yield _body(_HELLO + _checkpoint(after))
             # A spread, so that those who came together do not come again together.
             life = self._limits.life_seconds * random.uniform(0.8, 1.2)  # noqa: S311
             try:
                 async with asyncio.timeout(life) as ends:
-                    await self._follow(after, wanted, context)
+                    await self._follow(after, desired, context)
             except TimeoutError:
                 if not ends.expired():
                     raise
@@ -108,9 +108,9 @@ class EventFeedServicer(rpc.EventFeedServiceServicer):
             if not self._open[token]:
                 del self._open[token]
 
-    async def _follow(self, after: int, wanted: Selection, context: _Context) -> None:
+    async def _follow(self, after: int, desired: Selection, context: _Context) -> None:
         beat = self._limits.heartbeat_seconds
-        async for number, events in self._feed.select(after, wanted, checkpoint_seconds=beat):
+        async for number, events in self._feed.select(after, desired, checkpoint_seconds=beat):
             for piece in self._framed(events) or (_checkpoint(number),):
                 await self._write(context, piece)
 

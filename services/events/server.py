@@ -30,10 +30,10 @@ class EventServicer(rpc.EventServiceServicer):
         self, request: pb.StreamEventsRequest, _context: grpc.aio.ServicerContext[Any, Any]
     ) -> AsyncIterator[pb.StreamEventsResponse]:
         """Stream events after a number; see the contract."""
-        wanted = _selection(request.filter)
+        desired = _selection(request.filter)
         before = int(request.cursor) if request.cursor else self._feed.last
         async for after, events in self._feed.select(
-            before, wanted, checkpoint_seconds=CHECKPOINT_SECONDS
+            before, desired, checkpoint_seconds=CHECKPOINT_SECONDS
         ):
             yield pb.StreamEventsResponse(
                 events=[to_pb(number, event) for number, event in events], cursor=str(after)

@@ -16,7 +16,7 @@ import msgspec
 import psycopg
 from psycopg.rows import DictRow
 
-from services.events.core.horizon import Reading
+from services.events.core.horizon import HorizonReading
 from services.events.core.sources import (
     Booked,
     BotFacts,
@@ -58,7 +58,7 @@ class Position:
     number: int
 
 
-class Moved(Exception):
+class LogTakenOver(Exception):
     """Somebody else writes the log; this process has to end."""
 
 
@@ -70,7 +70,7 @@ async def newest_number(pool: Pool) -> int:
     return int(row["newest"])
 
 
-async def look(pool: Pool) -> Reading:
+async def poll(pool: Pool) -> HorizonReading:
     """Return the newest number, then which transactions run; the order matters.
 
     Takes a transaction id, so it is not asked while nothing happens.
@@ -79,7 +79,7 @@ async def look(pool: Pool) -> Reading:
         (newest,), (own,), (oldest,) = await connection.fetch_pipelined(
             [(QUERIES[name], {}) for name in ("newest_number", "own_xid", "oldest_xid")]
         )
-    return Reading(newest=newest["newest"], xid=own["xid"], oldest_xid=oldest["xid"])
+    return HorizonReading(newest=newest["newest"], xid=own["xid"], oldest_xid=oldest["xid"])
 
 
 async def position(pool: Pool) -> Position:
@@ -173,7 +173,7 @@ async def append(
             },
         )
         if await cursor.fetchone() is None:
-            raise Moved("the log, or its position, is another's")
+            raise LogTakenOver("the log, or its position, is another's")
     return after
 
 

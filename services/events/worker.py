@@ -14,7 +14,7 @@ import structlog
 from services.events import exits, store
 from services.events.core.derive import derive
 from services.events.core.horizon import Horizon
-from services.events.core.pacing import Found, next_pause
+from services.events.core.pacing import ReadResult, next_pause
 from tradingtools import clock
 from tradingtools.domain.event_types import EventType
 from tradingtools.runtime import instruments, telemetry
@@ -88,11 +88,11 @@ class LogWriter:
         """Return how long the oldest row that was seen is not in the log; 0: all are."""
         return round((clock.monotonic() - self._seen[0][1]) * 1000) if self._seen else 0
 
-    async def step(self) -> Found:
+    async def step(self) -> ReadResult:
         """Read once and write what is complete."""
         if not self._busy_now and await store.newest_number(self._pool) == self._at.log_number:
-            return Found.NOTHING
-        seen = await store.look(self._pool)
+            return ReadResult.NOTHING
+        seen = await store.poll(self._pool)
         complete = self._horizon.see(seen)
         before = self._at.log_number
         self._busy_now = before < seen.newest
@@ -102,8 +102,8 @@ class LogWriter:
         while self._at.log_number < complete:
             await self._write(min(complete, self._at.log_number + _NUMBERS))
         if before < self._at.log_number:
-            return Found.COMPLETE
-        return Found.INCOMPLETE if new else Found.NOTHING
+            return ReadResult.COMPLETE
+        return ReadResult.INCOMPLETE if new else ReadResult.NOTHING
 
     async def _write(self, to: int) -> None:
         rows = await store.sources(self._pool, self._at.log_number, to)

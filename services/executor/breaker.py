@@ -207,8 +207,8 @@ class CircuitBreaker:
     async def _move(self, event: Event, status: int | None) -> bool:
         """Apply an event to the row; return whether it changed, as another executor may be
         first."""
-        said = "no answer" if status is None else f"HTTP {status}"
-        reason = f"{self._failures} failures in a row, the last one {said}"
+        message = "no answer" if status is None else f"HTTP {status}"
+        reason = f"{self._failures} failures in a row, the last one {message}"
         before = self._row
         try:
             target = after(
@@ -224,10 +224,10 @@ class CircuitBreaker:
             _log.warning("the breaker did not move", move=event.name, error=str(error))
         return False
 
-    def _take(self, row: Breaker, asked: Breaker) -> None:
-        """Adopt this row, which was requested while ``asked`` stood here."""
+    def _take(self, row: Breaker, requested: Breaker) -> None:
+        """Adopt this row, which was requested while ``requested`` stood here."""
         before = self._row
-        if before is not asked and row.version < before.version:
+        if before is not requested and row.version < before.version:
             return  # Another answer was faster and knew more.
         self._row = row
         _standing[INSIDERS] = row.state

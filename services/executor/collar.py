@@ -28,9 +28,9 @@ _met = instruments.counter(
     "orders beyond the collar, by what became of them",
     instruments.each(what=("entry refused", "exit left")),
 )
-_FIRST_LOOK_SECONDS = 0.02
+_FIRST_POLL_SECONDS = 0.02
 """Until the second look; it doubles."""
-_LOOK_SECONDS = 0.1
+_POLL_SECONDS = 0.1
 _AT_ANY_PRICE_MS = 60_000
 """So long what exits have waited counts for those that follow, however often the book has come near
 meanwhile."""
@@ -113,11 +113,11 @@ class Collar:
             leave: called when it may after all, with the nanoseconds that it had to wait.
             refuse: called with why it may not.
         """
-        task = asyncio.create_task(self._look(order, leave, refuse))
+        task = asyncio.create_task(self._poll(order, leave, refuse))
         self._looking.add(task)
         task.add_done_callback(partial(self._looked, order, leave))
 
-    async def _look(self, order: Order, leave: Leave, refuse: Callable[[str], None]) -> None:
+    async def _poll(self, order: Order, leave: Leave, refuse: Callable[[str], None]) -> None:
         waited_ns = 0
         if order.purpose is Purpose.ENTRY:
             why = await self._objection(order)
@@ -138,7 +138,7 @@ class Collar:
     async def _wait(self, order: Order) -> int:
         """Hold an exit until the book has come near it, or what it sells has waited long enough;
         return for how many nanoseconds."""
-        wait, pause, since_ns = self._wait_of(order), _FIRST_LOOK_SECONDS, clock.monotonic_ns()
+        wait, pause, since_ns = self._wait_of(order), _FIRST_POLL_SECONDS, clock.monotonic_ns()
         held = False
         wait.begin(clock.monotonic_ms())
         try:
@@ -149,7 +149,7 @@ class Collar:
                     break
                 held = True
                 await asyncio.sleep(min(pause, left_ms / 1000))
-                pause = min(2 * pause, _LOOK_SECONDS)
+                pause = min(2 * pause, _POLL_SECONDS)
         finally:
             wait.end(clock.monotonic_ms())
         return clock.monotonic_ns() - since_ns if held else 0

@@ -27,9 +27,9 @@ _log = structlog.get_logger("executor.leave")
 _FRESH_NS = 200_000_000
 """So long a check of the gates holds; after a longer wait they are checked again."""
 _FOREVER_NS = 2**63
-_LOOK_SECONDS = 1.0
+_POLL_SECONDS = 1.0
 """A check allows nothing that is sent so long after its query."""
-_EXIT_LOOK_SECONDS = 3.0
+_EXIT_POLL_SECONDS = 3.0
 """The same for an exit: late is better than never, while PostgreSQL is that slow."""
 
 
@@ -54,11 +54,11 @@ class PreSendCheck:
         self,
         breaker: CircuitBreaker,
         promise: PromiseCheck,
-        look: Callable[[Order, int], Awaitable[RecheckResult]],
+        poll: Callable[[Order, int], Awaitable[RecheckResult]],
     ) -> None:
         self._breaker = breaker
         self._promise = promise
-        self._recheck_gates = look
+        self._recheck_gates = poll
 
     def allows_now(self, attempt: Attempt) -> bool:
         """Return whether an attempt may be sent without a query; a probe or a further attempt
@@ -93,7 +93,7 @@ class PreSendCheck:
         if clock.monotonic_ns() <= until_ns:
             return until_ns
         entry = attempt.order.purpose is Purpose.ENTRY
-        seconds = _LOOK_SECONDS if entry else _EXIT_LOOK_SECONDS
+        seconds = _POLL_SECONDS if entry else _EXIT_POLL_SECONDS
         try:
             # It may wait for another check first.
             async with asyncio.timeout(2 * seconds):

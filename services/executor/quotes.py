@@ -16,7 +16,7 @@ import structlog
 from services.executor.core.collar import Quote
 from tradingtools import clock
 from tradingtools.rpc import streams
-from tradingtools.runtime.books import KEPT, SILENT_SECONDS
+from tradingtools.runtime.books import RETAINED, SILENT_SECONDS
 from tradingtools.v1 import bookfeed_service_pb2 as pb
 from tradingtools.v1 import bookfeed_service_pb2_grpc as rpc
 
@@ -48,7 +48,7 @@ class Quotes:
             for mark in response.marks:
                 self._marks[mark.asset_id] = mark
                 self._marks.move_to_end(mark.asset_id)
-            while len(self._marks) > KEPT:
+            while len(self._marks) > RETAINED:
                 self._marks.popitem(last=False)
             if len(response.marks) < _FULL:
                 await asyncio.sleep(_PAUSE_SECONDS)

@@ -78,7 +78,7 @@ class Resender:
 
         A few: exits that come meanwhile are first of the next ones.
         """
-        rows = await self._wanted()
+        rows = await self._desired()
         if not rows:
             return False
         promise, count = await self._promise.now(), 0
@@ -92,7 +92,7 @@ class Resender:
                 count += 1
         return count > 0
 
-    async def _wanted(self) -> list[DictRow]:
+    async def _desired(self) -> list[DictRow]:
         """Return what is wanted, but for that whose attempt before is still under way here."""
         rows = await store.fetch(self._pool, "to_send_again", partition=self._lease.partition)
         return [row for row in rows if row["order_key"] not in self._in_flight]
@@ -112,7 +112,7 @@ class Resender:
 
         Entries leave it to those that are new.
         """
-        row = next(iter(await self._wanted()), None)
+        row = next(iter(await self._desired()), None)
         if row is None or row["purpose"] == Purpose.ENTRY:
             return
         # Without an answer to this there is nothing yet that a probe could find out.

@@ -23,7 +23,7 @@ from services.executor.pre_send_check import PreSendCheck, Withheld
 from tradingtools.domain.order import Purpose
 from tradingtools.venues.insiders.order_gateway import (
     Answer,
-    Gone,
+    ConnectionGone,
     InsidersClient,
     NotSent,
     Unanswered,
@@ -137,7 +137,7 @@ class SlowPath:
         order, status, answer = post.attempt.order, None, None
         try:
             answer = await sent
-        except Gone as error:
+        except ConnectionGone as error:
             raise Withheld(NOT_SENT) from error
         except NotSent as error:
             _log.warning("insiders-api unreachable", error=str(error))

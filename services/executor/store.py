@@ -164,15 +164,15 @@ async def submit_again(
     )
 
 
-async def halt(pool: Pool, wanted: Halt, actor: str) -> bool:
+async def halt(pool: Pool, desired: Halt, actor: str) -> bool:
     """Have no entries leave, durably; False: a halt of it stands already."""
     (row,) = await fetch(
         pool,
         "halt",
-        scope=wanted.scope,
-        subject=wanted.subject,
+        scope=desired.scope,
+        subject=desired.subject,
         actor=actor,
-        reason=wanted.reason,
+        reason=desired.reason,
     )
     return bool(row["changed"])
 

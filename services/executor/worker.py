@@ -118,11 +118,11 @@ class Executor:
         self.breaker = CircuitBreaker(pool, who, policy)
         self.queue = SendQueue(pool, lease, settings.poll_ms / 1000)
         promise = PromiseCheck(partial(fetch_capabilities, client, ASK_MS))
-        look = GateRecheck(partial(store.held_back, pool)).check
+        poll = GateRecheck(partial(store.held_back, pool)).check
         self._sender = Sender(
             client,
             self.breaker,
-            PreSendCheck(self.breaker, promise, look),
+            PreSendCheck(self.breaker, promise, poll),
             settings.submit_timeout_ms,
             self._lease_ms,
             lambda outcome: self._recorder().put([], [outcome]),

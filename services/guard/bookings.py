@@ -26,14 +26,14 @@ from tradingtools.v1 import common_pb2 as common
 from tradingtools.v1 import confirm_service_pb2 as pb
 
 _log = structlog.get_logger("guard.bookings")
-MOST = 10_000
+MAX = 10_000
 """Bookings that wait; more are read once some are handled."""
 BEGINNING = 100
 """Lots with positions that begin, whose triggers one statement reads."""
 OTHERS = 10
 """Lots that have a turn between those: who begins meanwhile waits for them."""
 
-Foresee = Callable[[Sequence[pb.FillEvent]], Awaitable[None]]
+Prefetch = Callable[[Sequence[pb.FillEvent]], Awaitable[None]]
 
 
 def lot_of_booking(fill: pb.FillEvent) -> LotKey:
@@ -71,11 +71,11 @@ class Bookings:
     def __init__(
         self,
         consumer: Consumer[pb.FillEvent],
-        foresee: Foresee,
+        prefetch: Prefetch,
         handled: Callable[[str], None],
     ) -> None:
         self._consumer = consumer
-        self._foresee = foresee
+        self._prefetch = prefetch
         self._handled = handled
         self._lots: dict[LotKey, list[tuple[pb.FillEvent, _Response]]] = {}
         self._beginning: dict[LotKey, None] = {}
@@ -85,7 +85,7 @@ class Bookings:
 
     async def put(self, response: pb.StreamFillsResponse) -> None:
         """Have the bookings of a response handled; waits for room only."""
-        while self._waiting >= MOST:
+        while self._waiting >= MAX:
             self._room.clear()
             await self._room.wait()
         if not response.fills:
@@ -136,7 +136,7 @@ class Bookings:
         if not beginning:
             return
         try:
-            await while_database_is_away(lambda: self._foresee(beginning))
+            await while_database_is_away(lambda: self._prefetch(beginning))
         except Exception as error:  # noqa: BLE001 - whatever it is, one alone must not stop all
             _log.error("positions that begin are read one by one", exc_info=error)
 
@@ -146,7 +146,7 @@ async def follow_fills(
     stub: Any,
     name: str,
     cursor: str,
-    foresee: Foresee,
+    prefetch: Prefetch,
     handled: Callable[[int], None],
 ) -> None:
     """Have each booking after a cursor handled, for ever.
@@ -165,7 +165,7 @@ async def follow_fills(
             handled(int(cursor))
             acknowledge(cursor)
 
-        bookings = Bookings(consumer, foresee, reached)
+        bookings = Bookings(consumer, prefetch, reached)
 
         async def read() -> None:
             opened = streams.read(

@@ -104,7 +104,7 @@ class Claims:
         book: Book,
         change: TriggerChange,
         *,
-        wanted_micros: int,
+        desired_micros: int,
         tried: int,
     ) -> tuple[Order, TriggerChange] | None:
         """Return the order of the slice that ``change`` announces, and the change with its key.
@@ -114,7 +114,7 @@ class Claims:
             lot: of the trigger, locked, with what is free of other exits.
             book: fresh.
             change: status, slice number, rungs, and what was sold before.
-            wanted_micros: shares that the exit still wants to sell.
+            desired_micros: shares that the exit still wants to sell.
             tried: slices that the venue has tried: each makes the next one sell lower.
 
         Returns:
@@ -125,7 +125,7 @@ class Claims:
             return None
         sized = size_exit(
             book,
-            wanted_micros=wanted_micros,
+            desired_micros=desired_micros,
             free_micros=lot["free_micros"],
             below_ppm=self._widening.below_ppm(tried),
         )

@@ -20,7 +20,7 @@ from msgspec import structs
 
 from services.guard.claiming import Claims, Outcome, Row
 from services.guard.core import history_text
-from services.guard.core import trigger as judging
+from services.guard.core import trigger as trigger_rules
 from services.guard.core.batches import Evaluation, batches, by_lot, fires
 from services.guard.core.book_quality import is_bad
 from services.guard.core.dust import DustLots, Size, size_of, too_small
@@ -40,7 +40,7 @@ _log = structlog.get_logger("guard.verdicts")
 _fired = instruments.counter(
     "tradingtools.guard", "triggers_fired", "by type", instruments.each(type=TriggerType)
 )
-_together = instruments.Histogram(
+_transaction_size = instruments.Histogram(
     "judged_together", "triggers of one transaction", bounds=instruments.COUNTS
 )
 _exit = instruments.Histogram(
@@ -71,7 +71,7 @@ class _Plan:
     again: list[Candidate] = field(default_factory=list)
     """To be judged once more on the same book, when this is committed."""
     armed: set[LotKey] = field(default_factory=set)
-    behind: dict[LotKey, tuple[int, object]] = field(default_factory=dict)
+    stale_lots: dict[LotKey, tuple[int, object]] = field(default_factory=dict)
     """What lots hold of which memory knew something else, as after a restart."""
     free: dict[LotKey, int] = field(default_factory=dict)
     """Shares of lots that no exit has reserved, those of this plan counted."""
@@ -101,7 +101,7 @@ class Evaluator:
         self._writer = writer
         self._pending_books = pending_books
         self._rises = rises
-        self._apart: set[LotKey] = set()
+        self._isolated: set[LotKey] = set()
         """Lots that could not be judged the last time: they hold up nobody else."""
         self._dust = DustLots()
 
@@ -111,11 +111,11 @@ class Evaluator:
         Raises:
             Fenced: the lease is not valid any more.
         """
-        early, looked = set[str](), dict[str, Book]()
+        early, checked = set[str](), dict[str, Book]()
         waiting = deque(self._batches(self._evaluate(list(candidates))))
         while waiting:
             if not fires(waiting[0]):
-                waiting.extendleft(reversed(self._batches(self._newer_that_fire(early, looked))))
+                waiting.extendleft(reversed(self._batches(self._newer_that_fire(early, checked))))
             try:
                 again = await self._apply(waiting[0])
                 waiting.popleft()
@@ -124,7 +124,7 @@ class Evaluator:
             except psycopg.OperationalError as error:
                 _log.warning("not judged; judged again soon", error=str(error).strip())
                 # All of them: who comes later in a lot must not sell before who comes first.
-                self._writer.hurry(each.trigger.id for some in waiting for each in some)
+                self._writer.schedule_soon(each.trigger.id for some in waiting for each in some)
                 return
             except (psycopg.Error, LookupError, ValueError) as error:
                 waiting.extendleft(reversed(self._divide(waiting.popleft(), error)))
@@ -134,7 +134,7 @@ class Evaluator:
         return self._dust.rested(clock.monotonic_ms())
 
     def _batches(self, evaluations: Sequence[Evaluation]) -> list[list[Evaluation]]:
-        return batches(evaluations, self._cache.shares, self._apart)
+        return batches(evaluations, self._cache.shares, self._isolated)
 
     def _newest(self, candidates: Sequence[Candidate]) -> list[Candidate]:
         """Return the wishes on later books where there are: the price of before may be gone. Whom a
@@ -152,7 +152,7 @@ class Evaluator:
             if trigger is None:
                 continue
             shares = self._cache.shares(lot_of(trigger))
-            verdict = judging.judge(trigger, shares, book, now_ms)
+            verdict = trigger_rules.judge(trigger, shares, book, now_ms)
             if verdict is Judgement.FIRE and self._dust.rests(
                 trigger_id, size_of(shares, book.market), look_ms
             ):
@@ -160,7 +160,7 @@ class Evaluator:
             if verdict is Judgement.RATCHET:
                 risen[trigger.asset_id] = book
             if verdict is Judgement.NOTE:
-                self._cache.note(trigger_id, judging.tick_of(book))
+                self._cache.note(trigger_id, trigger_rules.tick_of(book))
             elif verdict in (Judgement.UNNOTE, Judgement.RATCHET):
                 # Above its last peak it is not at its price either.
                 if trigger.tick is not None:
@@ -171,7 +171,7 @@ class Evaluator:
             self._rises(book)
         return found
 
-    def _newer_that_fire(self, early: set[str], looked: dict[str, Book]) -> list[Evaluation]:
+    def _newer_that_fire(self, early: set[str], checked: dict[str, Book]) -> list[Evaluation]:
         """Return what later books ask of lots of which all that is asked fires; each of them once.
 
         Args:
@@ -179,8 +179,8 @@ class Evaluator:
             looked: by asset, the books that were looked at; what is changed meanwhile is judged
                 again on the newest.
         """
-        books = [b for b in self._pending_books() if looked.get(b.market.asset_id) is not b]
-        looked.update((book.market.asset_id, book) for book in books)
+        books = [b for b in self._pending_books() if checked.get(b.market.asset_id) is not b]
+        checked.update((book.market.asset_id, book) for book in books)
         candidates = [
             (trigger.id, book)
             for book in books
@@ -190,7 +190,7 @@ class Evaluator:
         found: list[Evaluation] = []
         for key, of_lot in by_lot(self._evaluate(candidates)).items():
             new = not any(each.trigger.id in early for each in of_lot)
-            if new and key not in self._apart and fires(of_lot):
+            if new and key not in self._isolated and fires(of_lot):
                 found += of_lot
         early.update(each.trigger.id for each in found)
         return found
@@ -201,17 +201,17 @@ class Evaluator:
         if len(lots) > 1:
             return list(lots.values())
         (key,) = lots
-        if key not in self._apart:
+        if key not in self._isolated:
             _log.error("the triggers of a lot cannot be judged", lot=key, exc_info=error)
-        self._apart.add(key)
-        self._writer.hurry(each.trigger.id for each in portion)
+        self._isolated.add(key)
+        self._writer.schedule_soon(each.trigger.id for each in portion)
         return []
 
     async def _apply(self, evaluations: Sequence[Evaluation]) -> list[Candidate]:
         """Do what is asked; what is to be judged again."""
         again = await self._commit(evaluations)
-        _together.observe(len(evaluations))
-        self._apart -= {lot_of(each.trigger) for each in evaluations}
+        _transaction_size.observe(len(evaluations))
+        self._isolated -= {lot_of(each.trigger) for each in evaluations}
         return again
 
     async def _commit(self, evaluations: Sequence[Evaluation]) -> list[Candidate]:
@@ -231,18 +231,18 @@ class Evaluator:
         ids = [each.trigger.id for each in evaluations]
         await self._writer.change_all(ids, decide, fires=fires(evaluations))
         # They may be other than they were when they asked, and no mark may come in a quiet book.
-        self._writer.hurry(trigger.id for trigger in plan.unmet)
+        self._writer.schedule_soon(trigger.id for trigger in plan.unmet)
         if plan.small:
             self._dust.put(plan.small, clock.monotonic_ms())
-        for key, (shares, reading) in plan.behind.items():
+        for key, (shares, reading) in plan.stale_lots.items():
             # By other sizes an earlier trigger of the lot may be reached, that asked for nothing.
             self._cache.put_read(key, shares, reading)
             books = {lot_of(each.trigger): each.book for each in evaluations}
             plan.again += [(trigger.id, books[key]) for trigger in self._cache.of_lot(key)]
         committed_ns = clock.now_ns()
-        for kind, began_ns in plan.fired:
+        for kind, started_ns in plan.fired:
             _fired.add(1, {"type": kind})
-            _exit.observe_ns(committed_ns - began_ns, kind)
+            _exit.observe_ns(committed_ns - started_ns, kind)
         return plan.again
 
     def _decide(self, plan: _Plan, each: Evaluation, held: LockedRows) -> None:
@@ -254,12 +254,12 @@ class Evaluator:
         now = structs.replace(now, tick=tick)
         key, shares = lot_of(now), lot["shares_micros"] if lot is not None else 0
         if shares != self._cache.shares(key):
-            plan.behind[key] = shares, self._cache.reading(key)
+            plan.stale_lots[key] = shares, self._cache.reading(key)
             return
         if key in plan.armed and each.verdict not in _ENDS_NO_TURN:
             plan.again.append((now.id, each.book))
             return
-        if judging.judge(now, shares, each.book, each.now_ms) is not each.verdict:
+        if trigger_rules.judge(now, shares, each.book, each.now_ms) is not each.verdict:
             plan.unmet.append(now)
             return
         if each.verdict is Judgement.FIRE and lot is not None:
@@ -276,8 +276,8 @@ class Evaluator:
 
     def _fire(self, plan: _Plan, now: Trigger, row: Row, lot: Row, book: Book) -> None:
         shares = lot["shares_micros"]
-        through = judging.rungs_reached(now, shares, book)
-        basis = judging.left(now, shares) if through else None
+        through = trigger_rules.rungs_reached(now, shares, book)
+        basis = trigger_rules.left(now, shares) if through else None
         change = TriggerChange(
             status=TriggerStatus.TRIGGERED,
             detail=history_text.fired(now, shares, book, through),
@@ -285,8 +285,8 @@ class Evaluator:
             rungs_fired=through,
             basis_micros=basis if now.basis_micros is None else now.basis_micros,
         )
-        wanted = judging.next_size(now, shares, through)
-        found = self._claims.slice(row, lot, book, change, wanted_micros=wanted, tried=0)
+        desired = trigger_rules.next_size(now, shares, through)
+        found = self._claims.slice(row, lot, book, change, desired_micros=desired, tried=0)
         if found is None:
             plan.unmet.append(now)
             size = size_of(shares, book.market)

@@ -13,8 +13,8 @@ from msgspec import structs
 from services.guard import store
 from services.guard.claiming import Claims, Outcome, Row, as_it_is
 from services.guard.core import exit_outcome, history_text
-from services.guard.core import trigger as judging
-from services.guard.core.exit_outcome import Ended, NextStep
+from services.guard.core import trigger as trigger_rules
+from services.guard.core.exit_outcome import ExitResult, NextStep
 from services.guard.core.trigger import Trigger
 from services.guard.store import TriggerChange
 from tradingtools.domain import exit_price
@@ -107,16 +107,16 @@ class ExitLifecycle:
         )
         return self._claims.write(pipeline, [(row, change)])
 
-    def _ended(self, trigger: Trigger, order: Row, lot: Row | None, total: Row) -> Ended:
+    def _ended(self, trigger: Trigger, order: Row, lot: Row | None, total: Row) -> ExitResult:
         held = lot["shares_micros"] if lot is not None else 0
         book = self._books.known(trigger.asset_id)
         more = trigger.rungs_fired < len(trigger.rungs)
-        return Ended(
+        return ExitResult(
             state=OrderState(order["state"]),
             failed_kind=FailedKind(order["failed_kind"]) if order["failed_kind"] else None,
             sold_micros=total["exit_sold_micros"],
-            wanted_micros=judging.still_wanted(trigger, held, total["exit_sold_micros"]),
-            rungs_micros=judging.left(trigger, held) if more else 0,
+            desired_micros=trigger_rules.still_needed(trigger, held, total["exit_sold_micros"]),
+            rungs_micros=trigger_rules.left(trigger, held) if more else 0,
             min_size_micros=book.market.min_size_micros if book is not None else 1,
         )
 
@@ -132,8 +132,8 @@ class ExitLifecycle:
             )
             return self._claims.write(pipeline, [(row, resolved)])
         if row["next_slice_at"] is None:
-            lacking = order["reason"] == Reason.INSUFFICIENT_BALANCE
-            if lacking and not await store.incoming(pipeline, row):
+            missing = order["reason"] == Reason.INSUFFICIENT_BALANCE
+            if missing and not await store.incoming(pipeline, row):
                 pause = exit_price.pause_without_balance_ms(number)
             else:
                 pause = exit_price.pause_ms(number, _LONGEST_PAUSE_MS)
@@ -152,13 +152,13 @@ class ExitLifecycle:
             slice_number=number,
             sold_micros=sold,
         )
-        wanted = judging.still_wanted(
+        desired = trigger_rules.still_needed(
             structs.replace(store.trigger(row), sold_micros=sold),
             lot["shares_micros"],
             total["exit_sold_micros"],
         )
         found = self._claims.slice(
-            row, lot, book, change, wanted_micros=wanted, tried=total["tried"]
+            row, lot, book, change, desired_micros=desired, tried=total["tried"]
         )
         if found is None:
             return as_it_is(row)

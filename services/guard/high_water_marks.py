@@ -33,7 +33,7 @@ _log = structlog.get_logger("guard.peaks")
 _together = instruments.Histogram(
     "peaks_together", "trailing stops of one record", bounds=instruments.COUNTS
 )
-MOST = 200
+MAX = 200
 """Peaks of one record."""
 _RECORDED_AT_ONCE = 10
 """Peaks of which memory learns in one turn of the loop: a tenth of a millisecond."""
@@ -96,13 +96,13 @@ class HighWaterMarks:
         found: list[Peak] = []
         # Who was seen first goes first: more may come than a record takes.
         ready = (trigger_id for trigger_id in self._seen if trigger_id not in self._refused)
-        some = list(islice(ready, MOST))
+        some = list(islice(ready, MAX))
         for trigger_id in some:
             risen = self._seen.pop(trigger_id)
             trigger = self._cache.get(trigger_id)
             if trigger is not None and self._cache.rises(risen):
                 found.append((trigger, risen))
-        if len(some) < MOST:
+        if len(some) < MAX:
             self._any.clear()
         return found
 

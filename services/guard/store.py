@@ -235,8 +235,8 @@ def _key_after(row: Mapping[str, Any], change: TriggerChange) -> str:
     return "" if change.rearmed else str(row["order_key"])
 
 
-def _move(wanted: tuple[Mapping[str, Any], TriggerChange, str]) -> dict[str, Any]:
-    row, change, order_key = wanted
+def _move(desired: tuple[Mapping[str, Any], TriggerChange, str]) -> dict[str, Any]:
+    row, change, order_key = desired
     _check_transition(TriggerStatus(row["status"]), change.status)
     return {
         "id": row["id"],

@@ -25,7 +25,7 @@ from tradingtools.runtime.books import Books
 from tradingtools.tasks import until_one_ends
 
 _log = structlog.get_logger("guard.rising")
-_LOOK_SECONDS = 0.25
+_POLL_SECONDS = 0.25
 """While peaks were refused that are left alone as yet."""
 
 
@@ -71,7 +71,7 @@ class TrailingStops:
     async def _keep_judging(self) -> None:
         while True:
             with suppress(TimeoutError):
-                async with asyncio.timeout(_LOOK_SECONDS if self._peaks.any_refused else None):
+                async with asyncio.timeout(_POLL_SECONDS if self._peaks.any_refused else None):
                     await self._recorded.wait()
             await self.judge()
 
@@ -114,5 +114,5 @@ class TrailingStops:
             if len(trigger_ids) > 1 and not isinstance(error, psycopg.OperationalError):
                 return {key for one in trigger_ids for key in await self._learn([one])}
             _log.warning("peaks not recorded; judged again soon", error=str(error).strip())
-            self._writer.hurry(trigger_ids)
+            self._writer.schedule_soon(trigger_ids)
             return set()

@@ -118,7 +118,7 @@ class TriggerCache:
             self._keep(structs.replace(trigger, tick=tick))
 
     def _keep(self, trigger: Trigger) -> None:
-        self._untime(trigger.id)
+        self._unschedule(trigger.id)
         self._triggers[trigger.id] = trigger
         if trigger.fire_at_ms is not None:
             insort(self._timed, (trigger.fire_at_ms, trigger.id))
@@ -127,7 +127,7 @@ class TriggerCache:
         self._by_lot.setdefault(key, set()).add(trigger.id)
 
     def _forget(self, trigger: Trigger) -> None:
-        self._untime(trigger.id)
+        self._unschedule(trigger.id)
         self._triggers.pop(trigger.id, None)
         self._learned_ns.pop(trigger.id, None)
         self._index.remove(trigger.id)
@@ -138,7 +138,7 @@ class TriggerCache:
             self._by_lot.pop(key, None)
             self._whose.pop(key, None)
 
-    def _untime(self, trigger_id: str) -> None:
+    def _unschedule(self, trigger_id: str) -> None:
         before = self._triggers.get(trigger_id)
         if before is not None and before.fire_at_ms is not None:
             del self._timed[bisect_left(self._timed, (before.fire_at_ms, trigger_id))]

@@ -81,7 +81,7 @@ class Writer:
             if outcome.claim is not None:
                 # Still under the lock, so that the stream keeps the journal's order.
                 await self._claims.stream(outcome.claim)
-        self.hurry(trigger.id for trigger in outcome.evened)
+        self.schedule_soon(trigger.id for trigger in outcome.evened)
         return outcome
 
     async def _commit(
@@ -120,11 +120,11 @@ class Writer:
         reading = {key: self._cache.reading(key) for key in keys}
         lots: dict[LotKey, int] = {}
 
-        async def look(held: LockedRows) -> Outcome:
+        async def poll(held: LockedRows) -> Outcome:
             lots.update((key, lot["shares_micros"]) for key, lot in held.lots.items())
             return Outcome(triggers=tuple(held.triggers.values()))
 
-        await self.change_all(trigger_ids, look)
+        await self.change_all(trigger_ids, poll)
         for key in keys:
             self._cache.put_read(key, lots.get(key, 0), reading[key])
         return sorted(keys)
@@ -152,7 +152,7 @@ class Writer:
             raise Fenced("it is not known what is committed") from error
         for trigger in held.triggers.values():
             self._cache.put(trigger)
-        self.hurry(ids)
+        self.schedule_soon(ids)
 
     async def _read(self, trigger_ids: Sequence[str]) -> LockedRows:
         """Read rows under lock: the transaction in doubt has ended then."""
@@ -162,7 +162,7 @@ class Writer:
     def _locked(self, trigger_ids: Sequence[str]) -> AbstractAsyncContextManager[LockedRows]:
         return locked_rows.locked(self._pool, trigger_ids, self._cache.peak)
 
-    def hurry(self, trigger_ids: Iterable[str]) -> None:
+    def schedule_soon(self, trigger_ids: Iterable[str]) -> None:
         """Have triggers judged soon: no mark may come in a quiet book."""
         self._eager.update(trigger_ids)
 

@@ -124,7 +124,7 @@ class Guard:
             await self._open(key)
         # Its lot may have been filled, or reported, before a process that died could arm it.
         every = self._cache.in_turn(self._cache.all())
-        self._writer.hurry(t.id for t in every if t.status is TriggerStatus.WAITING)
+        self._writer.schedule_soon(t.id for t in every if t.status is TriggerStatus.WAITING)
 
     def _take(self, row: Mapping[str, Any]) -> None:
         """Take over a trigger and whose it is."""
@@ -146,7 +146,7 @@ class Guard:
         touched = self._cache.all() if eased else [row["id"] for row in rows]
         # Only now: what the database interrupts before is done again, and what it interrupts
         # after it is judged again.
-        self._writer.hurry(touched)
+        self._writer.schedule_soon(touched)
         self._claims.control_seq = seq
         await self._wake(self._cache.in_turn(touched))
 
@@ -156,7 +156,7 @@ class Guard:
         for trigger in self._cache.of_lot(key):
             await self._follow_lot(trigger, shares)
         # By another size others of it may be reached, or see another peak, and no mark may come.
-        self._writer.hurry(trigger.id for trigger in self._cache.of_lot(key))
+        self._writer.schedule_soon(trigger.id for trigger in self._cache.of_lot(key))
 
     async def _load_halts(self) -> bool:
         """Read the halts; returns whether one has ended."""
@@ -201,10 +201,10 @@ class Guard:
             try:
                 await self._wake(self._cache.in_turn(some))
             except psycopg.Error:
-                self._writer.hurry([*some, *moved])
+                self._writer.schedule_soon([*some, *moved])
                 raise
 
-    async def foresee(self, fills: Sequence[confirm_pb.FillEvent]) -> None:
+    async def prefetch(self, fills: Sequence[confirm_pb.FillEvent]) -> None:
         """Take over, in one statement, the triggers of positions that begin with bookings, each the
         next one of its lot; `on_fill` reads them no more."""
         self._foreseen = {}
@@ -320,13 +320,13 @@ class Guard:
                 wishes.append((trigger.id, book))
         await self._evaluator.judge(wishes)
         # A book that came meanwhile met memory as it was before this, and may not come again.
-        self._writer.hurry(
+        self._writer.schedule_soon(
             trigger_id
             for trigger_id, book in wishes
             if self._books.known(book.market.asset_id) != book
         )
 
-    async def look_again(self) -> None:
+    async def recheck(self) -> None:
         """Handle what no mark or fill wakes: ended exits, due slices, wishes that could not be met.
 
         Some at a time: behind a crowd's exits who is armed again, or due, does not wait for all.
@@ -334,7 +334,7 @@ class Guard:
         await self._writer.at_rest()
         found = await store.fetch(self._pool, "moved_on")
         rows = [row for row in found if self._cache.owns(row["follower_proxy"])]
-        self._writer.hurry(self._evaluator.rested())
+        self._writer.schedule_soon(self._evaluator.rested())
         woken: set[str] = set()
         while rows:
             some, rows = rows[:PATIENT], rows[PATIENT:]
@@ -346,7 +346,7 @@ class Guard:
                 )
                 if await self._change(row["id"], decide) and row["ended"]:
                     # Armed again, it is judged on the book that is there.
-                    self._writer.hurry([row["id"]])
+                    self._writer.schedule_soon([row["id"]])
                     woken.discard(row["id"])
             await self._wake_eager(woken)
         for trigger in self._cache.in_turn(self._stuck):
@@ -362,11 +362,11 @@ class Guard:
                 now is added.
         """
         eager = self._writer.take_eager()
-        self._writer.hurry(eager & woken)
+        self._writer.schedule_soon(eager & woken)
         fresh = (eager | self._cache.due(clock.now_ms())) - woken
         woken.update(fresh)
         try:
             await self._wake(self._cache.in_turn(fresh))
         except psycopg.Error:
-            self._writer.hurry(fresh)
+            self._writer.schedule_soon(fresh)
             raise

@@ -16,13 +16,13 @@ from services.ingest.core.merge import Fact
 from services.ingest.publisher import Publisher
 from tradingtools import clock
 
-MOST = 20
+MAX = 20
 """Published and not acknowledged yet, about."""
 _ALONE_SECONDS = 0.1
 """The pause between so many while no reader acknowledges any."""
 _PATIENCE_SECONDS = 5.0
 """A reader that acknowledges nothing for so long does not hold up the others."""
-_LOOK_SECONDS = 0.05
+_POLL_SECONDS = 0.05
 
 
 class Backfill:
@@ -55,7 +55,7 @@ class Backfill:
             await self._work.wait()
             self._work.clear()
             while self._line:
-                await asyncio.sleep(_LOOK_SECONDS)
+                await asyncio.sleep(_POLL_SECONDS)
                 self._log_backlog()
 
     def _log_backlog(self) -> None:
@@ -73,4 +73,4 @@ class Backfill:
         patience = _ALONE_SECONDS if read_to is None else _PATIENCE_SECONDS
         if clock.monotonic() - self._logged_at >= patience:
             self._out.clear()
-        return MOST - len(self._out)
+        return MAX - len(self._out)

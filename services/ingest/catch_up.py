@@ -206,7 +206,7 @@ class CatchUp:
     async def _survey(self, leader: str) -> None:
         async with self._slots:
             try:
-                await self._look(leader)
+                await self._poll(leader)
             except TradingError as error:
                 wait_s = max(int(error.metadata.get("retry_after_ms", "0")) / 1000, _RETRY_SECONDS)
                 self._agenda.retry(leader, clock.monotonic(), wait_s)
@@ -215,7 +215,7 @@ class CatchUp:
                 self._agenda.retry(leader, clock.monotonic(), _RETRY_SECONDS)
                 _log.warning("catch-up failed; trying again", leader=leader, error=str(error))
 
-    async def _look(self, leader: str) -> None:
+    async def _poll(self, leader: str) -> None:
         known_ms = self._known_ms.get(leader)
         if known_ms is None:
             return  # nobody follows him since he waited for his turn

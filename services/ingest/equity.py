@@ -16,7 +16,7 @@ from tradingtools.domain.errors import TradingError
 from tradingtools.venues.polymarket.collateral import Collateral
 from tradingtools.venues.polymarket.data_api import DataApi
 
-_KEPT_SECONDS = 30.0
+_RETENTION_SECONDS = 30.0
 """A leader who is asked about more often than this is worth what he was."""
 _log = structlog.get_logger("ingest")
 
@@ -38,7 +38,7 @@ class Equity:
             return None
         now = clock.monotonic()
         known, at = self._known.get(leader, (0, float("-inf")))
-        if now - at < _KEPT_SECONDS:
+        if now - at < _RETENTION_SECONDS:
             return known
         try:
             positions, cash = await asyncio.gather(

@@ -27,7 +27,7 @@ from services.ingest.rejects import Rejects
 from services.ingest.settings import Settings
 from tradingtools import clock
 from tradingtools.runtime import telemetry
-from tradingtools.tasks import alongside
+from tradingtools.tasks import run_in_background
 from tradingtools.venues.polymarket.socket import CLOSED, open_socket, was_too_big
 from tradingtools.venues.polymarket.trade_frames import Ignored, read_frame
 from tradingtools.venues.polymarket.trade_rows import TOPIC, TYPES, decode_frame
@@ -145,7 +145,7 @@ class Feed:
                 if after_gap:
                     # Once more: what was traded since it was noted may have been told to nobody.
                     self._catch_up.gap()
-                async with alongside(self._watch(socket, connection, life_s)):
+                async with run_in_background(self._watch(socket, connection, life_s)):
                     self._open += 1
                     try:
                         while True:
@@ -164,13 +164,13 @@ class Feed:
         self, socket: ClientConnection, connection: _Connection, life_s: float
     ) -> None:
         silence_s = self._settings.silence_ms / 1000
-        connection.data_at = began = clock.monotonic()
+        connection.data_at = started = clock.monotonic()
         while True:
             await asyncio.sleep(min(silence_s / 4, 1.0))
             now = clock.monotonic()
             if now - connection.data_at >= silence_s:
                 connection.end = "silent"
-            elif now - began >= life_s:
+            elif now - started >= life_s:
                 connection.end = "renewed"
             else:
                 continue

@@ -29,7 +29,7 @@ from services.ingest.core.sequence import (
 from tradingtools import clock
 from tradingtools.domain import errors
 from tradingtools.rpc.streams import Tail
-from tradingtools.storage.redis.leader_log import LeaderLog, Overtaken
+from tradingtools.storage.redis.leader_log import LeaderLog, StaleWrite
 from tradingtools.v1 import common_pb2, ingest_service_pb2
 
 _PENDING_MAX = 50_000
@@ -67,11 +67,11 @@ class Publisher:
         # Whatever was published and is not known to be written, but for what was dropped.
         self._pending: deque[tuple[int, bytes]] = deque()
         self._dropped_to = 0
-        self._begun_at = self._written_to = last
+        self._started_at = self._written_to = last
         self._work = asyncio.Event()
         self._readers: dict[str, int] = {}
         self._streams: Counter[str] = Counter()
-        self.tail: Tail[Event] = Tail(self._begun_at, self._load)
+        self.tail: Tail[Event] = Tail(self._started_at, self._load)
         self.lost: Callable[[int], None] = lambda _: None
         """Called when a reader passes over what was dropped: since when, milliseconds."""
 
@@ -85,7 +85,7 @@ class Publisher:
         if self.tail.knows(cursor):
             return cursor
         if cursor_ms(cursor) <= clock.now_ms() + _AHEAD_MS:
-            return self._begun_at
+            return self._started_at
         _log.error("a reader's cursor is ahead of the clock; all of the log is read again",
                    alert=True, cursor=entry_id(cursor))  # fmt: skip
         return 0
@@ -95,7 +95,7 @@ class Publisher:
 
         What a predecessor has given and not written is refused as well: it is published again.
         """
-        return cursor <= max(self._begun_at, newest)
+        return cursor <= max(self._started_at, newest)
 
     def reads(self, consumer: str, cursor: int) -> None:
         """Note that a named reader opened a stream, and has handled all up to a cursor."""
@@ -143,7 +143,7 @@ class Publisher:
                 try:
                     try:
                         await self._log.append([(entry_id(cursor), body) for cursor, body in batch])
-                    except Overtaken:
+                    except StaleWrite:
                         await self._rise_above()
                         continue
                 except RedisError as error:

@@ -12,8 +12,8 @@ from typing import Any
 import grpc
 import structlog
 
-from services.perfmon.core.judge import Move, Pending
-from services.perfmon.followed import Followed
+from services.perfmon.core.judge import Pending, RuleAction
+from services.perfmon.followed import MonitoredSubscription
 from tradingtools.domain.money import to_text
 from tradingtools.domain.performance import action_id
 from tradingtools.storage.postgres.lease import Lease
@@ -24,7 +24,7 @@ from tradingtools.v1.error_reason_pb2 import ErrorReason
 
 _log = structlog.get_logger("perfmon.acting")
 _SECONDS = 5.0
-Wanted = tuple[Followed, Move, Pending]
+Wanted = tuple[MonitoredSubscription, RuleAction, Pending]
 """What is asked for, and what shows it."""
 _REFUSALS = frozenset({
     grpc.StatusCode.PERMISSION_DENIED,
@@ -55,21 +55,25 @@ class Actor:
         self._metadata = (("authorization", f"Bearer {token}"),)
         self._lease = lease
 
-    async def act(self, wanted: Sequence[Wanted]) -> set[str]:
+    async def act(self, desired: Sequence[Wanted]) -> set[str]:
         """Ask for moves, each of another subscription; returns whose are done.
 
         Not done: control does not answer, or sees something else than what was judged: look again.
         """
-        request = pb.PerfActionsRequest(actions=[self._request(*one) for one in wanted])
+        request = pb.PerfActionsRequest(actions=[self._request(*one) for one in desired])
         try:
             answer = await self._stub.PerfActions(
                 request, metadata=self._metadata, timeout=_SECONDS
             )
         except grpc.aio.AioRpcError as error:
-            if len(wanted) > 1 and error.code() in _OF_ONE:
+            if len(desired) > 1 and error.code() in _OF_ONE:
                 # It may be about one of them, which must not keep the others from being stopped.
-                return {name for one in wanted for name in await self.act([one])}
-            details = {"code": error.code().name, "detail": error.details(), "actions": len(wanted)}
+                return {name for one in desired for name in await self.act([one])}
+            details = {
+                "code": error.code().name,
+                "detail": error.details(),
+                "actions": len(desired),
+            }
             if error.code() in _REFUSALS:
                 _log.error("a performance action is refused; again later", alert=True, **details)
             else:
@@ -77,7 +81,7 @@ class Actor:
             return set()
         return {
             one[0].id
-            for one, sent, result in zip(wanted, request.actions, answer.results, strict=True)
+            for one, sent, result in zip(desired, request.actions, answer.results, strict=True)
             if self._log_result(one, sent, result)
         }
 
@@ -103,7 +107,9 @@ class Actor:
             _log.warning("a performance action is not done; again later", **details)
         return False
 
-    def _request(self, of: Followed, move: Move, pending: Pending) -> pb.PerfActionRequest:
+    def _request(
+        self, of: MonitoredSubscription, move: RuleAction, pending: Pending
+    ) -> pb.PerfActionRequest:
         points = [
             pb.ResultPoint(
                 at_ms=point.at_ms, low_micros=point.low_micros, high_micros=point.high_micros

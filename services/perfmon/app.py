@@ -53,7 +53,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
             _follow_fills(confirm, monitor, booked_to or streams.BEGINNING),
             while_database_is_away(monitor.follow_bookings),
             _follow_control(monitor, bus, settings.poll_ms),
-            monitor.keep_looking(),
+            monitor.keep_polling(),
             monitor.keep_acting(),
             while_database_is_away(monitor.keep_standings),
             looks={health.BOOKFEED: health.known(lambda: not books.silent)},

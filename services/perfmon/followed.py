@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 
 from services.perfmon.core import judge
 from services.perfmon.core.judge import Bounds, Case, Pending
-from services.perfmon.core.position import NOTHING, Figures, Held, same
+from services.perfmon.core.position import NOTHING, Figures, OutcomePosition, same
 from services.perfmon.core.results import Account
-from services.perfmon.core.standing import Facts, Standing, moved
+from services.perfmon.core.standing import Facts, WindowState, moved
 from services.perfmon.store import Row
 from tradingtools.domain.performance import Performance, Scope, from_json
 from tradingtools.domain.performance_states import PerformanceState
@@ -29,7 +29,7 @@ class Money:
 
 
 @dataclass(slots=True, kw_only=True)
-class Followed:
+class MonitoredSubscription:
     """A subscription with rules. Amounts in micros."""
 
     id: str
@@ -50,7 +50,7 @@ class Followed:
     """From which the next step counts; None: from the baseline."""
     stepped_ms: int | None = None
     """When the last step was taken."""
-    standing: Standing | None = None
+    standing: WindowState | None = None
     transferred: Figures = NOTHING
     """By how much shares that came or went without an order have moved the account's result."""
     kept: PerformanceState | None = None
@@ -96,7 +96,7 @@ class Followed:
         return Scope.SUBSCRIPTION if stop is None else stop.scope
 
     @property
-    def judged_from(self) -> Standing | None:
+    def judged_from(self) -> WindowState | None:
         """Return where its windows began; None: nobody knows yet for what is judged now."""
         at = self.standing
         if at is None or (at.scope, at.baseline) != (self.scope, self.baseline):
@@ -123,7 +123,10 @@ class Followed:
         pending = NOTHING
         if flows != at.flows:
             for asset in sorted(flows.keys() | at.flows.keys()):
-                now, before = flows.get(asset, Held(0, 0)), at.flows.get(asset, Held(0, 0))
+                now, before = (
+                    flows.get(asset, OutcomePosition(0, 0)),
+                    at.flows.get(asset, OutcomePosition(0, 0)),
+                )
                 if now == before:
                     continue
                 by, certain = self.account.moved(asset, now.less(before))
@@ -156,7 +159,7 @@ class Followed:
         )
 
     @property
-    def needs_no_look(self) -> bool:
+    def needs_no_poll(self) -> bool:
         """Return whether a mark that was taken over asks for no look."""
         account, within = self.account, self.bounds
         if not self.is_settled or account.doubtful or account.lasting:
@@ -180,7 +183,7 @@ class Followed:
             return False
         return now_ms < self.stepped_ms + scale.cooldown_seconds * 1000
 
-    def case(self, standing: Standing, day: str, now_ms: int) -> Case:
+    def case(self, standing: WindowState, day: str, now_ms: int) -> Case:
         """Return what it is judged by."""
         anchor = self.anchor_micros
         return Case(

@@ -14,9 +14,9 @@ import structlog
 
 from services.perfmon import store
 from services.perfmon.core import standing as standings
-from services.perfmon.core.position import Held, Patience, Worth
+from services.perfmon.core.position import OutcomePosition, Patience, Valuation
 from services.perfmon.core.results import Account, WorthOf
-from services.perfmon.followed import Followed, Money, is_followed
+from services.perfmon.followed import Money, MonitoredSubscription, is_followed
 from services.perfmon.store import Row
 from tradingtools import clock
 from tradingtools.domain import ids
@@ -46,7 +46,7 @@ class Ledger:
         self._reading = asyncio.Lock()
         self._worth_of = worth_of
         self._partition, self._partitions = partition
-        self.followed: dict[str, Followed] = {}
+        self.followed: dict[str, MonitoredSubscription] = {}
         self._accounts: dict[str, Account] = {}
         """By subscription and by wallet."""
         self._of_account: dict[str, dict[str, None]] = {}
@@ -100,7 +100,7 @@ class Ledger:
             self._of_account.setdefault(key, {})[row["id"]] = None
         accounts = (self._accounts[own], self._accounts[wallet] if wallet else None)
         if known is None:
-            known = self.followed[row["id"]] = Followed(
+            known = self.followed[row["id"]] = MonitoredSubscription(
                 id=row["id"], proxy=row["follower_proxy"], account=accounts[0],
                 wallet=accounts[1], rules=rules,
             )  # fmt: skip
@@ -134,7 +134,7 @@ class Ledger:
             of.take_step(row)
             if of.standing is None and row["standing"] is not None and of.kept is None:
                 of.standing = standings.from_json(row["standing"])
-                of.account.recall(of.standing.stood)
+                of.account.restore(of.standing.stood)
                 of.kept = of.durable = PerformanceState(row["state"])
         every = (self.followed[name] for name in names if name in self.followed)
         keys = {key for of in every for key in _keys(of.id, of.proxy, of.rules) if key}
@@ -144,24 +144,28 @@ class Ledger:
         """Take over what the lots of subscriptions and wallets say; others are passed over."""
         # An older answer must not come after a newer one.
         async with self._reading:
-            wanted = [key for key in keys if key in self._accounts]
+            desired = [key for key in keys if key in self._accounts]
             rows: dict[str, Row] = {}
             for name, some in (
-                ("of_subscriptions", [key for key in wanted if key.startswith("sub_")]),
-                ("of_wallets", [key for key in wanted if not key.startswith("sub_")]),
+                ("of_subscriptions", [key for key in desired if key.startswith("sub_")]),
+                ("of_wallets", [key for key in desired if not key.startswith("sub_")]),
             ):
                 if some:
                     rows |= {
                         row["key"]: row for row in await store.fetch(self._pool, name, keys=some)
                     }
-            for key in wanted:
+            for key in desired:
                 row = rows.get(key, {"settled": 0, "held": None, "flows": None})
                 if row.get("funded_micros") is not None:
                     self._money[key] = Money(row["funded_micros"], row["cash_micros"])
                 self._put_result(key, row["settled"], _held(row["held"]), _held(row["flows"]))
 
     def _put_result(
-        self, key: str, settled: int, held: dict[str, Held], flows: dict[str, Held]
+        self,
+        key: str,
+        settled: int,
+        held: dict[str, OutcomePosition],
+        flows: dict[str, OutcomePosition],
     ) -> None:
         account = self._accounts.get(key)
         if account is None:
@@ -185,7 +189,9 @@ class Ledger:
         """Return a wallet's money; None: it was never funded, or nobody asks for it."""
         return self._money.get(proxy)
 
-    def mark(self, asset_id: str, worths: Mapping[int, Worth]) -> Iterator[Followed]:
+    def mark(
+        self, asset_id: str, worths: Mapping[int, Valuation]
+    ) -> Iterator[MonitoredSubscription]:
         """Take over what an asset fetches, by shares; yields whose result moves.
 
         Args:
@@ -203,14 +209,14 @@ class Ledger:
         holders = self._holders.get(asset_id, ())
         return {self._accounts[key].held[asset_id].shares_micros for key in holders}
 
-    def users(self, key: str) -> list[Followed]:
+    def users(self, key: str) -> list[MonitoredSubscription]:
         """Return who is judged by an account."""
         return [self.followed[name] for name in self._of_account.get(key, ())]
 
 
-def _held(found: Mapping[str, tuple[int, int]] | None) -> dict[str, Held]:
+def _held(found: Mapping[str, tuple[int, int]] | None) -> dict[str, OutcomePosition]:
     """Return shares and cost by asset as a statement has them."""
-    return {asset: Held(*pair) for asset, pair in (found or {}).items()}
+    return {asset: OutcomePosition(*pair) for asset, pair in (found or {}).items()}
 
 
 def _keys(name: str, proxy: str, rules: Performance) -> tuple[str, str]:

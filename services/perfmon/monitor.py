@@ -21,9 +21,9 @@ from services.perfmon.acting import Actor, Wanted
 from services.perfmon.core import judge
 from services.perfmon.core import standing as standings
 from services.perfmon.core.judge import Point
-from services.perfmon.core.position import Patience, Worth
+from services.perfmon.core.position import Patience, Valuation
 from services.perfmon.core.results import worth
-from services.perfmon.followed import Followed
+from services.perfmon.followed import MonitoredSubscription
 from services.perfmon.ledger import Ledger
 from services.perfmon.metrics import acted, doubted, followed_level
 from services.perfmon.settings import Settings
@@ -37,9 +37,9 @@ from tradingtools.tasks import cancel_all
 from tradingtools.v1 import confirm_service_pb2 as confirm_pb
 
 _log = structlog.get_logger("perfmon")
-_LOOK_SECONDS = 0.1
+_POLL_SECONDS = 0.1
 """Between looks at what waits to be sure, or for a good book."""
-_SHORTEST_LOOK_SECONDS = 0.02
+_SHORTEST_POLL_SECONDS = 0.02
 """The same where somebody is sure at the next one."""
 _KEEP_SECONDS = 0.25
 _AGAIN_SECONDS = 1.0
@@ -78,7 +78,7 @@ class Monitor:
         self._restless: set[str] = set()
         """Who is looked at again without a mark."""
         self._unkept: set[str] = set()
-        self._sure: list[Followed] = []
+        self._sure: list[MonitoredSubscription] = []
         """Whose looks have shown it for long enough."""
         self._some_sure = asyncio.Event()
         self._sure_ms: int | None = None
@@ -101,7 +101,7 @@ class Monitor:
         self._counted()
         return str(newest["booked_to"])
 
-    def _worth(self, asset_id: str, shares_micros: int) -> Worth:
+    def _worth(self, asset_id: str, shares_micros: int) -> Valuation:
         return worth(self._books.known(asset_id), shares_micros)
 
     def _today(self) -> str:
@@ -159,11 +159,11 @@ class Monitor:
             if sizes:
                 worths = {size: worth(book, size) for size in sizes}
                 self._look_at(
-                    one for one in self._ledger.mark(asset, worths) if not one.needs_no_look
+                    one for one in self._ledger.mark(asset, worths) if not one.needs_no_poll
                 )
                 await asyncio.sleep(0)
 
-    async def look_again(self) -> None:
+    async def recheck(self) -> None:
         """Look at who waits, and at everybody when a day begins."""
         self._sure_ms = None
         today = self._today()
@@ -173,10 +173,10 @@ class Monitor:
         for name in list(self._restless):
             one = self._ledger.followed.get(name)
             if one is not None:
-                self._look(one)
+                self._poll(one)
         self._log_doubts()
 
-    async def keep_looking(self) -> None:
+    async def keep_polling(self) -> None:
         """Do so for ever."""
         while True:
             try:
@@ -186,21 +186,21 @@ class Monitor:
                 await asyncio.sleep(self._pause_seconds())
             except TimeoutError:
                 pass
-            await self.look_again()
+            await self.recheck()
 
     def _pause_seconds(self) -> float:
         if not self._restless:
-            return 10 * _LOOK_SECONDS
+            return 10 * _POLL_SECONDS
         due = self._sure_ms
         if due is None:
-            return _LOOK_SECONDS
-        return min(_LOOK_SECONDS, max(_SHORTEST_LOOK_SECONDS, (due - clock.now_ms()) / 1000))
+            return _POLL_SECONDS
+        return min(_POLL_SECONDS, max(_SHORTEST_POLL_SECONDS, (due - clock.now_ms()) / 1000))
 
-    def _look_at(self, some: Iterable[Followed]) -> None:
+    def _look_at(self, some: Iterable[MonitoredSubscription]) -> None:
         for one in some:
-            self._look(one)
+            self._poll(one)
 
-    def _look(self, one: Followed) -> None:
+    def _poll(self, one: MonitoredSubscription) -> None:
         now_ms = clock.now_ms()
         if one.stopped:
             self._rest(one, now_ms)
@@ -227,7 +227,7 @@ class Monitor:
                     self._stirred.set()
         self._rest(one, now_ms)
 
-    def _follow_standing(self, one: Followed) -> None:
+    def _follow_standing(self, one: MonitoredSubscription) -> None:
         """Let windows begin and peaks rise, where no doubt about what is held is a passing one."""
         if one.follow_flows():
             one.bounds = None
@@ -240,7 +240,7 @@ class Monitor:
             one.standing, one.bounds = moved, None
             self._unkept.add(one.id)
 
-    def _rest(self, one: Followed, now_ms: int) -> None:
+    def _rest(self, one: MonitoredSubscription, now_ms: int) -> None:
         """Note the state that a look leaves, and whether another look is needed."""
         doubt = one.has_unjudged_rules and not one.stopped
         if not doubt:
@@ -252,20 +252,22 @@ class Monitor:
             and now_ms - one.doubt_since_ms >= self._settings.doubt_seconds * 1000
         )
         in_cooldown = one.in_cooldown(now_ms)
-        wanted = judge.state(
+        desired = judge.state(
             stopped=one.stopped,
             warned=warned,
             in_cooldown=in_cooldown,
             scale_micros=one.scale_micros,
         )
-        if one.standing is not None and one.kept is not (target := next_state(one.durable, wanted)):
+        if one.standing is not None and one.kept is not (
+            target := next_state(one.durable, desired)
+        ):
             one.kept = target
             self._unkept.add(one.id)
         if warned:
             self._in_doubt.add(one.id)
         else:
             self._in_doubt.discard(one.id)
-        settled = one.durable is wanted or one.standing is None
+        settled = one.durable is desired or one.standing is None
         one.is_settled = not (doubt or in_cooldown or one.pending is not None or not settled)
         if one.is_settled:
             self._restless.discard(one.id)
@@ -290,7 +292,7 @@ class Monitor:
                 some, self._sure = self._sure[:_AT_ONCE], self._sure[_AT_ONCE:]
                 await self._act(some)
 
-    async def _act(self, some: Sequence[Followed]) -> None:
+    async def _act(self, some: Sequence[MonitoredSubscription]) -> None:
         left: set[str] = {one.id for one in some}
         try:
             left = await self._act_once(some)
@@ -311,28 +313,28 @@ class Monitor:
             task.add_done_callback(self._working.discard)
 
     @staticmethod
-    async def _later(some: Sequence[Followed]) -> None:
+    async def _later(some: Sequence[MonitoredSubscription]) -> None:
         await asyncio.sleep(_AGAIN_SECONDS)
         for one in some:
             one.acting = False
 
-    async def _act_once(self, some: Sequence[Followed]) -> set[str]:
+    async def _act_once(self, some: Sequence[MonitoredSubscription]) -> set[str]:
         """Read once more what is judged, and act where it still shows the same; returns for whom
         that was not done."""
         await self._ledger.load_some([one.id for one in some])
-        wanted = [found for one in some if (found := self._wanted(one)) is not None]
-        if not wanted:
+        desired = [found for one in some if (found := self._desired(one)) is not None]
+        if not desired:
             return set()
-        done = await self._actor.act(wanted)
-        for one, move, _ in wanted:
+        done = await self._actor.act(desired)
+        for one, move, _ in desired:
             if one.id in done:
                 acted.add(1, {"rule": str(move.rule)})
             one.pending = None
             self._restless.add(one.id)
-        await self._ledger.load_some([one.id for one, _, _ in wanted])
-        return {one.id for one, _, _ in wanted} - done
+        await self._ledger.load_some([one.id for one, _, _ in desired])
+        return {one.id for one, _, _ in desired} - done
 
-    def _wanted(self, one: Followed) -> Wanted | None:
+    def _desired(self, one: MonitoredSubscription) -> Wanted | None:
         """Return what looks show once more; None: nothing any more."""
         if one.stopped:
             return None

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from services.perfmon.core import standing as standings
-from services.perfmon.core.standing import Standing
+from services.perfmon.core.standing import WindowState
 from tradingtools.domain.performance_states import PerformanceState
 from tradingtools.storage.postgres import journal
 from tradingtools.storage.postgres.lease import Lease
@@ -30,7 +30,7 @@ async def fetch(pool: Pool, name: str, **values: Any) -> list[Row]:
 
 
 async def put(
-    pool: Pool, lease: Lease, kept: Mapping[str, tuple[PerformanceState, Standing]]
+    pool: Pool, lease: Lease, kept: Mapping[str, tuple[PerformanceState, WindowState]]
 ) -> None:
     """Keep where subscriptions stand, all of them or none.
 

@@ -98,7 +98,7 @@ class ClaimWriter:
                     trade, book, cause, stale=stale, progress=progress, unsure=unsure
                 )
                 break
-            except journal.ClaimedBefore:
+            except journal.AlreadyClaimed:
                 _log.warning("claimed before; catching up with the journal", cause=cause)
                 await self.know_what_is_durable()
                 break

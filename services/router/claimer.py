@@ -24,11 +24,11 @@ from services.router.core.judgement import Inputs
 from services.router.core.records import (
     Context,
     Copy,
+    ExitProgress,
     LotView,
     Part,
     Plan,
     StaleEntry,
-    Standing,
     without_stale_entry,
 )
 from services.router.core.router_state import RouterState
@@ -393,11 +393,11 @@ def _observe(request: ClaimRequest, claimed: Claimed) -> None:
     _hop.observe_ns(claimed.claimed_ns - claimed.routed_ns, "claim", trace)
 
 
-def _standing(copy: Copy, standing: Standing | None) -> Standing:
+def _standing(copy: Copy, standing: ExitProgress | None) -> ExitProgress:
     """Return how an exit stands; what is on paper has no rows but its own."""
     if copy.shadow:
-        return Standing(sold_micros=-copy.paper_size_micros)
-    return standing or Standing()
+        return ExitProgress(sold_micros=-copy.paper_size_micros)
+    return standing or ExitProgress()
 
 
 Sells = Mapping[TradeKey, Mapping[str, Copy]]

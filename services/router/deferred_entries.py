@@ -22,7 +22,7 @@ from tradingtools.storage.postgres.lease import Fenced
 from tradingtools.tasks import cancel_all
 
 _log = structlog.get_logger("router.deferred_entries")
-_LOOK_SECONDS = 0.02
+_POLL_SECONDS = 0.02
 
 
 class DeferredEntries:
@@ -70,7 +70,7 @@ class DeferredEntries:
                     judging.add(asyncio.create_task(self._again(key, ids)))
                 if not self._since and not judging:
                     self._some.clear()
-                await asyncio.sleep(_LOOK_SECONDS)
+                await asyncio.sleep(_POLL_SECONDS)
         finally:
             await cancel_all(judging)
 

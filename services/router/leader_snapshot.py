@@ -36,7 +36,7 @@ class LeaderSnapshot:
         self._state = state
         self._version = ""
         self._control_seq = -1
-        self._wanted: list[str] = []
+        self._desired: list[str] = []
 
     async def keep(self) -> None:
         """Keep them, for ever."""
@@ -48,9 +48,9 @@ class LeaderSnapshot:
         """Read them once, if there is something new; within two seconds or not at all."""
         if self._state.control_seq != self._control_seq:
             self._control_seq = self._state.control_seq
-            self._wanted = self._state.index.judged_leaders()
+            self._desired = self._state.index.judged_leaders()
             self._version = ""
-        if not self._wanted:
+        if not self._desired:
             self._state.leaders = {}
             return
         try:
@@ -63,7 +63,7 @@ class LeaderSnapshot:
         version = await documents.version(self._client, "leaders")
         if version is None or version == self._version:
             return
-        found = await documents.some(self._client, "leaders", version, self._wanted)
+        found = await documents.some(self._client, "leaders", version, self._desired)
         if found is None:
             return
         facts = {}

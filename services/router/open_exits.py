@@ -19,7 +19,7 @@ from tradingtools.storage.postgres.lease import Fenced
 from tradingtools.tasks import cancel_all
 
 _log = structlog.get_logger("router.exits")
-_LOOK_SECONDS = 0.25
+_POLL_SECONDS = 0.25
 _JUDGED_AT_ONCE = 50
 
 
@@ -76,7 +76,7 @@ class OpenExits:
                     # Open until it is judged: what is not open may be forgotten meanwhile.
                     exits[key] = math.inf
                     judging[key] = asyncio.create_task(self._judge_again(key, at_once))
-                await asyncio.sleep(_LOOK_SECONDS)
+                await asyncio.sleep(_POLL_SECONDS)
         finally:
             await cancel_all(judging.values())
 

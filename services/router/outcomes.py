@@ -153,7 +153,7 @@ class Outcomes:
         known: bool,
     ) -> list[Outcome]:
         """Return the outcomes of a preview's orders; lock their lots until the transaction ends."""
-        wanted = {line.asset_id for line in lines if line.side is not None}
+        desired = {line.asset_id for line in lines if line.side is not None}
         rows = await every(connection, "resync_outcomes", **_of(subscription))
         there = {row["asset_id"]: row for row in rows}
         gone = {"leader_micros": 0, "cost_micros": 0, "moved": False}
@@ -163,12 +163,12 @@ class Outcomes:
                 {"asset_id": line.asset_id, "condition_id": line.condition_id, **gone},
             )
             for line in lines
-            if line.asset_id in wanted
+            if line.asset_id in desired
         ]
         lots = {
             # In one order for everybody who locks several.
             asset: _only(await store.locked_lots(connection, asset, [subscription.id]))
-            for asset in sorted(wanted)
+            for asset in sorted(desired)
         }
         return self._seen(subscription, rows, shown, lots, known=known)
 

@@ -29,7 +29,7 @@ _log = structlog.get_logger("router.recorder")
 _LATER_SECONDS = 0.005
 """By then a claim is committed and handed on."""
 _AGAIN_MS = 60_000
-_MOST = 100_000
+_MAX = 100_000
 """Judgements of one file: what is kept of subscriptions for them has a bound."""
 _WAITING = 1_000
 """Judgements that wait, at most; more are encoded at once: memory has a bound, too."""
@@ -93,7 +93,7 @@ class Recorder:
 
     def _open(self, now_ms: int) -> RecordingWriter:
         day = recordings.day_of(now_ms)
-        if self._writer is not None and day == self._day and self._count < _MOST:
+        if self._writer is not None and day == self._day and self._count < _MAX:
             return self._writer
         self._shut()
         tidy = None if day == self._day else partial(self._tidy, day)

@@ -44,7 +44,7 @@ async def recover(pool: Pool, partition: int, state: RouterState, ledger_sync: L
     await _recover_awaited(pool, state)
 
 
-async def recall(
+async def restore(
     pool: Pool, partition: int, state: RouterState, keys: Collection[TradeKey]
 ) -> None:
     """Take over what was decided about leader trades that are forgotten."""

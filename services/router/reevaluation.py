@@ -20,7 +20,7 @@ from tradingtools.storage.postgres.lease import Fenced
 from tradingtools.storage.postgres.pool import Pool
 
 _log = structlog.get_logger("router.withdrawals")
-_LOOK_SECONDS = 0.25
+_POLL_SECONDS = 0.25
 
 
 class Reevaluator:
@@ -39,13 +39,13 @@ class Reevaluator:
         pool: Pool,
         partition: int,
         state: RouterState,
-        recall: Callable[[TradeKey], Awaitable[None]],
+        restore: Callable[[TradeKey], Awaitable[None]],
         decide: Callable[[LeaderTrade, StaleEntry], Awaitable[None]],
     ) -> None:
         self._pool = pool
         self._partition = partition
         self._state = state
-        self._recall = recall
+        self._restore = restore
         self._decide = decide
         self._waiting: dict[str, StaleEntry] = {}
         """By order key. A leader trade whose fan-out was not claimed to its end is not known before
@@ -67,7 +67,7 @@ class Reevaluator:
             return
         with self._state.using([order.key]):
             if self._state.trade(order.key) is None:
-                await self._recall(order.key)
+                await self._restore(order.key)
             self._waiting[order_key] = order
             await self._again(order)
 
@@ -78,10 +78,10 @@ class Reevaluator:
             Fenced: the partition is another's.
         """
         while True:
-            await asyncio.sleep(_LOOK_SECONDS)
-            await self.look()
+            await asyncio.sleep(_POLL_SECONDS)
+            await self.poll()
 
-    async def look(self) -> None:
+    async def poll(self) -> None:
         """Decide once about those whose leader trades have become known."""
         for order in list(self._waiting.values()):
             if self._state.ledger.is_open(order.order_key):

@@ -46,7 +46,7 @@ from tradingtools.v1 import common_pb2 as pb
 from tradingtools.venues.ports import OrderBody
 
 _log = structlog.get_logger("router.resyncing")
-_LOOK_SECONDS = 1.0
+_POLL_SECONDS = 1.0
 _AGAIN_SECONDS = 5.0
 _MAY_COME = frozenset(
     {
@@ -117,15 +117,15 @@ class Resyncs:
         """Answer requests of resyncs, for ever."""
         while True:
             with suppress(TimeoutError):
-                async with asyncio.timeout(_LOOK_SECONDS):
+                async with asyncio.timeout(_POLL_SECONDS):
                     await self._woken.wait()
             self._woken.clear()
             try:
-                await self.look()
+                await self.poll()
             except psycopg.OperationalError as error:
                 _log.warning("resyncs wait", error=str(error).strip())
 
-    async def look(self) -> None:
+    async def poll(self) -> None:
         """Answer the requests of resyncs that wait now."""
         now = clock.monotonic()
         self._later = {name: due for name, due in self._later.items() if due > now}

@@ -13,7 +13,7 @@ from typing import Any
 from psycopg.rows import DictRow
 
 from services.router.core.decision_fields import SPARSE
-from services.router.core.records import Awaited, Copy, LotView, StaleEntry, Standing
+from services.router.core.records import Awaited, Copy, ExitProgress, LotView, StaleEntry
 from services.router.core.router_state import JUDGED_AGAIN
 from services.router.core.subscription_index import SubscriptionIndex
 from tradingtools.domain.copy_settings import from_json
@@ -219,8 +219,8 @@ async def leader_left(connection: Connection, partition: int, keys: list[str]) -
     """
     if not keys:
         return []
-    wanted = {"partition": partition, "keys": keys}
-    cursor = await connection.execute(_QUERIES["leader_left"], wanted)
+    desired = {"partition": partition, "keys": keys}
+    cursor = await connection.execute(_QUERIES["leader_left"], desired)
     return sorted(row["order_key"] for row in await cursor.fetchall())
 
 
@@ -228,15 +228,15 @@ async def locked_lots(
     connection: Connection, asset_id: str, origins: Iterable[str]
 ) -> dict[str, LotView]:
     """Lock the lots of one asset; what is free in each, by subscription."""
-    wanted = {"asset_id": asset_id, "origins": list(origins)}
-    await connection.execute(_QUERIES["lock_lots"], wanted)
-    cursor = await connection.execute(_QUERIES["locked_lots"], wanted)
+    desired = {"asset_id": asset_id, "origins": list(origins)}
+    await connection.execute(_QUERIES["lock_lots"], desired)
+    cursor = await connection.execute(_QUERIES["locked_lots"], desired)
     return _lot_views(await cursor.fetchall())
 
 
 async def standing_of(
     connection: Connection, exits: Collection[tuple[TradeKey, str]]
-) -> dict[TradeKey, dict[str, Standing]]:
+) -> dict[TradeKey, dict[str, ExitProgress]]:
     """Return the standing of exits, in lots that this transaction holds.
 
     Args:
@@ -250,9 +250,9 @@ async def standing_of(
         "origins": [origin for _, origin in exits],
     }
     cursor = await connection.execute(_QUERIES["standing_of"], values)
-    found: dict[TradeKey, dict[str, Standing]] = {}
+    found: dict[TradeKey, dict[str, ExitProgress]] = {}
     for row in await cursor.fetchall():
-        found.setdefault(trade_key(row), {})[row["origin"]] = Standing(
+        found.setdefault(trade_key(row), {})[row["origin"]] = ExitProgress(
             later_micros=row["later_micros"],
             own_micros=row["own_micros"],
             sold_micros=row["sold_micros"],

@@ -114,7 +114,7 @@ class Router:
         self.exits = OpenExits(self._state, self._route)
         self.deferred_entries = DeferredEntries(self._state, self._books_known, self._judge_waiting)
         self.reevaluator = Reevaluator(
-            pool, lease.partition, self._state, self._recall_forgotten, self._decide_again
+            pool, lease.partition, self._state, self._restore_forgotten, self._decide_again
         )
         self.bookings = Bookings(
             self._state,
@@ -209,17 +209,17 @@ class Router:
         """
         facts = list(facts)
         with self._state.using([fact.key for fact in facts]):
-            await self._recall(facts)
+            await self._restore(facts)
             await self._on_facts(facts)
 
-    async def _recall(self, facts: Sequence[LeaderRow]) -> None:
+    async def _restore(self, facts: Sequence[LeaderRow]) -> None:
         """Remember what was decided about trades of long ago: who tells of them may begin again."""
         oldest = clock.now_ms() - store.RECENT_SECONDS * 1000
         old = {fact.key for fact in facts if fact.traded_ms < oldest + _RECALLED_MS}
         if old.difference(self._state.trades):
-            await self._recall_forgotten(*old)
+            await self._restore_forgotten(*old)
 
-    async def _recall_forgotten(self, *keys: TradeKey) -> None:
+    async def _restore_forgotten(self, *keys: TradeKey) -> None:
         async with self._claim_lock:
             # Somebody else may have recalled them before this one.
             forgotten = set(keys).difference(self._state.trades)
@@ -227,7 +227,7 @@ class Router:
                 # What is known of their copies may be newer than rows that are yet to be built.
                 partition = self._lease.partition
                 await journal.build_open_rows(self._pool, partition, older_than_seconds=None)
-            await recovery.recall(self._pool, self._lease.partition, self._state, forgotten)
+            await recovery.restore(self._pool, self._lease.partition, self._state, forgotten)
 
     async def _on_facts(self, facts: Sequence[LeaderRow]) -> None:
         changed: dict[TradeKey, LeaderTrade] = {}

@@ -19,7 +19,7 @@ from services.signer.core.bounds import malformed
 from services.signer.core.evm import checksummed, keccak
 from services.signer.core.polymarket_account import Account
 from tradingtools.domain import signing
-from tradingtools.domain.signing import Answer, OfEngine, Signature, Travel
+from tradingtools.domain.signing import Answer, GetHeaderSecrets, OfEngine, Signature
 from tradingtools.venues.polymarket import clob_auth, order_signing
 from tradingtools.venues.polymarket.contracts import Exchange
 
@@ -63,8 +63,10 @@ class OkxKeys:
                 opens_nothing = okx_rules.opens_nothing(ask)
             case signing.OkxLogin():
                 text, summary = okx_rules.login(ask, now_ms)
-            case signing.Travelling():
-                return _travelling(Travel(key=self.api_key, passphrase=self.passphrase))
+            case signing.HeaderSecrets():
+                return _header_secrets(
+                    GetHeaderSecrets(key=self.api_key, passphrase=self.passphrase)
+                )
             case _:
                 raise _other_exchange()
         digest = sha256(text).digest()
@@ -83,7 +85,7 @@ class PolymarketKeys:
 
     account: Account
     private: coincurve.PrivateKey = field(repr=False)
-    triple: Travel = field(repr=False)
+    api_creds: GetHeaderSecrets = field(repr=False)
 
     def prepare(self, ask: OfEngine, now_ms: int) -> Prepared:
         """Return what is signed and how; see the protocol."""
@@ -98,10 +100,10 @@ class PolymarketKeys:
                 clob_rules.check_order(ask, self.account, now_ms)
                 return self._order(ask)
             case signing.RelayerCalls():
-                digest, more, said = relayer_rules.calls(ask, self.account, now_ms)
-                return self._plain(digest, said, more=more)
-            case signing.Travelling():
-                return _travelling(self.triple)
+                digest, more, message = relayer_rules.calls(ask, self.account, now_ms)
+                return self._plain(digest, message, more=more)
+            case signing.HeaderSecrets():
+                return _header_secrets(self.api_creds)
             case _:
                 raise _other_exchange()
 
@@ -120,23 +122,23 @@ class PolymarketKeys:
     def sign_request(self, timestamp: int, method: str, path: str, body: str = "") -> str:
         """Return the header of L2."""
         text = clob_auth.l2_prehash(timestamp, method, path, body.encode())
-        return clob_auth.l2_signature(self.triple.secret, text)
+        return clob_auth.l2_signature(self.api_creds.secret, text)
 
     def _request(self, ask: signing.ClobRequest) -> Prepared:
         text = clob_auth.l2_prehash(ask.timestamp, ask.method, ask.path, ask.body.encode())
         return Prepared(
             f"{ask.method} {ask.path}",
             sha256(text).digest(),
-            lambda: Signature(signature=clob_auth.l2_signature(self.triple.secret, text)),
+            lambda: Signature(signature=clob_auth.l2_signature(self.api_creds.secret, text)),
             clob_rules.opens_nothing(ask),
         )
 
     def _order(self, ask: signing.ClobOrder) -> Prepared:
         order, exchange = order_of(ask)
         digest = order_signing.signing_digest(order, exchange)
-        said = f"{ask.side} {ask.maker_amount} for {ask.taker_amount} of {ask.token_id}"
+        message = f"{ask.side} {ask.maker_amount} for {ask.taker_amount} of {ask.token_id}"
         return Prepared(
-            said,
+            message,
             digest,
             lambda: Signature(
                 signature=order_signing.order_signature(order, exchange, self.sign(digest))
@@ -172,7 +174,7 @@ def address_of(private: coincurve.PrivateKey) -> bytes:
     return keccak(private.public_key.format(compressed=False)[1:])[-20:]
 
 
-def _travelling(travel: Travel) -> Prepared:
+def _header_secrets(travel: GetHeaderSecrets) -> Prepared:
     return Prepared("what travels in headers", bytes(32), lambda: travel)
 
 

@@ -34,18 +34,18 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
     _refuse_plaintext("TT_SIGNER_CLOB_URL", settings.clob_url)
     if not callers.knows_tokens():
         raise Startup("TT_ENGINE_CALLERS: required and not set: nobody could ask for a signature")
-    masters = read_keys(settings.master_key_file, settings.master_key_command)
+    master_keys = read_keys(settings.master_key_file, settings.master_key_command)
     async with composed("signer", settings) as parts:
         pool = await parts.pool(size=3)
         store = Store(pool, await parts.lease(pool))
-        await rotation.refuse_missing(store, masters)
+        await rotation.refuse_missing(store, master_keys)
         try:
-            pairs = await sealing_keys.begin(store, masters)
+            pairs = await sealing_keys.begin(store, master_keys)
         except Unwrappable as error:
             raise Startup(f"a stored sealing key does not open: {error}") from None
-        keyring, audit = Keyring(store, masters), Audit(store, _spool(settings))
+        keyring, audit = Keyring(store, master_keys), Audit(store, _spool(settings))
         custody = Custody(
-            store, masters, pairs, keyring, Checker(settings.okx_url, settings.clob_url)
+            store, master_keys, pairs, keyring, Checker(settings.okx_url, settings.clob_url)
         )
         server = Server(Signer(keyring, audit, settings.rate, settings.burst), custody, uids)
         # Nothing but health: no reflection, no channelz.
@@ -55,7 +55,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
         )
         writes = audit.run(), audit.keep_booking()
         forgets = forgetting.keep(store, settings.signature_days)
-        await parts.run(stop, *writes, rotation.keep(store, masters), forgets)
+        await parts.run(stop, *writes, rotation.keep(store, master_keys), forgets)
 
 
 def _harden(settings: Settings) -> None:

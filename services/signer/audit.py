@@ -22,8 +22,8 @@ from tradingtools.domain.errors import LimitReached
 AWAY_SECONDS = 1.0
 """What reads or ends orders waits for PostgreSQL for so long."""
 _log = structlog.get_logger("signer")
-_MOST_WAITING = 20_000
-_MOST_HELD = 10_000
+_MAX_WAITING = 20_000
+_MAX_HELD = 10_000
 _BATCH = 1_000
 _Holder = tuple[str, int, int]
 """Engine, epoch of its lease, edition of the credentials."""
@@ -63,22 +63,22 @@ class Audit:
         if self._away:
             await self._spool.add([spooled])
             return True
-        told = self._ask(entry, spooled.id)
-        await asyncio.wait([told], timeout=AWAY_SECONDS)
-        if told.done() and not isinstance(told.exception(), psycopg.OperationalError):
-            return told.result()
+        reported = self._ask(entry, spooled.id)
+        await asyncio.wait([reported], timeout=AWAY_SECONDS)
+        if reported.done() and not isinstance(reported.exception(), psycopg.OperationalError):
+            return reported.result()
         self._away = True
-        told.cancel()
+        reported.cancel()
         await self._spool.add([spooled])
         return True
 
     def _ask(self, entry: Entry, spool_id: UUID | None) -> asyncio.Future[bool]:
-        if len(self._waiting) >= _MOST_WAITING:
+        if len(self._waiting) >= _MAX_WAITING:
             raise LimitReached("too many signatures wait", retry_after_ms="1000")
-        told: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
-        self._waiting.append((entry, spool_id, told))
+        reported: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+        self._waiting.append((entry, spool_id, reported))
         self._some.set()
-        return told
+        return reported
 
     async def run(self) -> None:
         """Write batches for ever."""
@@ -111,20 +111,20 @@ class Audit:
             )
         except Exception as error:  # noqa: BLE001 - whatever it is, nothing was signed
             # Each asker is told, and the next batch may find the database again.
-            for _, _, told in batch:
-                if not told.done():
-                    told.set_exception(error)
+            for _, _, reported in batch:
+                if not reported.done():
+                    reported.set_exception(error)
             return
-        for number, (entry, _, told) in enumerate(batch):
+        for number, (entry, _, reported) in enumerate(batch):
             self._note(entry, allowed=number in allowed)
-            if not told.done():
-                told.set_result(number in allowed)
+            if not reported.done():
+                reported.set_result(number in allowed)
 
     def _note(self, entry: Entry, *, allowed: bool) -> None:
         if allowed:
             self._held[entry.wallet] = _holder(entry)
             self._held.move_to_end(entry.wallet)
-            if len(self._held) > _MOST_HELD:
+            if len(self._held) > _MAX_HELD:
                 self._held.popitem(last=False)
         elif self._held.get(entry.wallet) == _holder(entry):
             del self._held[entry.wallet]

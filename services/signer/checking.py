@@ -21,16 +21,16 @@ import structlog
 from services.signer.accounts import OkxKeys, PolymarketKeys
 from services.signer.core import verdicts
 from services.signer.core.evm import checksummed
-from services.signer.core.verdicts import Standing
+from services.signer.core.verdicts import AccountAccess
 from tradingtools import clock
 from tradingtools.domain.errors import InvalidField, Unavailable
-from tradingtools.domain.signing import Travel
+from tradingtools.domain.signing import GetHeaderSecrets
 from tradingtools.venues.polymarket.clob_auth import ClobAuth, l1_headers, l2_headers
 
 _PROBE = Path(__file__).with_name("probe.py")
 _SECONDS = 8.0
 """Less than the edge waits."""
-_KEPT = ("PATH", "SSL_CERT_FILE", "SSL_CERT_DIR", "LANG")
+_RETAINED = ("PATH", "SSL_CERT_FILE", "SSL_CERT_DIR", "LANG")
 _CONFIG = "/api/v5/account/config"
 _KEYS = "/auth/api-keys"
 _log = structlog.get_logger("signer")
@@ -50,7 +50,7 @@ class Checker:
     okx_url: str
     clob_url: str
 
-    async def okx(self, keys: OkxKeys, environment: str) -> Standing:
+    async def okx(self, keys: OkxKeys, environment: str) -> AccountAccess:
         """Return the account that an API key opens.
 
         Raises:
@@ -78,9 +78,11 @@ class Checker:
             Unavailable: it does not say.
         """
         async with _probing(self.clob_url, "the CLOB") as ask:
-            found = await _triple(ask, keys)
-            travel = Travel(key=found.key, passphrase=found.passphrase, secret=found.secret)
-            whole = replace(keys, triple=travel)
+            found = await _api_creds(ask, keys)
+            travel = GetHeaderSecrets(
+                key=found.key, passphrase=found.passphrase, secret=found.secret
+            )
+            whole = replace(keys, api_creds=travel)
             verdicts.clob(*await ask("GET", _KEYS, _l2_headers(whole)), found.key)
             return whole
 
@@ -95,29 +97,29 @@ class Checker:
                 return "", (await self.okx(keys, environment)).permissions
             async with _probing(self.clob_url, "the CLOB") as ask:
                 answer = await ask("GET", _KEYS, _l2_headers(keys))
-                verdicts.clob(*answer, keys.triple.key)
+                verdicts.clob(*answer, keys.api_creds.key)
         except InvalidField as error:
             return f"expected {error.metadata['expected']}", ""
         return "", ""
 
 
-async def _triple(ask: Ask, keys: PolymarketKeys) -> verdicts.Triple:
+async def _api_creds(ask: Ask, keys: PolymarketKeys) -> verdicts.ApiCreds:
     for method, path in (("GET", "/auth/derive-api-key"), ("POST", "/auth/api-key")):
         timestamp = clock.now_ns() // 1_000_000_000
         address = checksummed(keys.account.signer)
         signature = keys.sign(keys.auth_digest(timestamp))
         headers = l1_headers(ClobAuth(address=address, timestamp_s=timestamp), signature)
-        found = verdicts.triple(*await ask(method, path, headers))
+        found = verdicts.api_creds(*await ask(method, path, headers))
         if found is not None:
             return found
-    raise verdicts.wrong("a private key for which the CLOB makes an API key")
+    raise verdicts.invalid_credentials("a private key for which the CLOB makes an API key")
 
 
 def _l2_headers(keys: PolymarketKeys) -> dict[str, str]:
     timestamp = clock.now_ns() // 1_000_000_000
     return l2_headers(
-        keys.triple.key,
-        keys.triple.passphrase,
+        keys.api_creds.key,
+        keys.api_creds.passphrase,
         checksummed(keys.account.signer),
         timestamp_s=timestamp,
         signature=keys.sign_request(timestamp, "GET", _KEYS),
@@ -131,7 +133,8 @@ async def _probing(url: str, whom: str) -> AsyncIterator[Ask]:
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-I", str(_PROBE),
         stdin=pipe, stdout=pipe, stderr=asyncio.subprocess.DEVNULL, close_fds=True,
-        limit=8 * 64 * 1024, env={name: os.environ[name] for name in _KEPT if name in os.environ},
+        limit=8 * 64 * 1024,
+        env={name: os.environ[name] for name in _RETAINED if name in os.environ},
     )  # fmt: skip
 
     async def ask(method: str, path: str, headers: Mapping[str, str]) -> tuple[int, bytes]:
@@ -140,11 +143,13 @@ async def _probing(url: str, whom: str) -> AsyncIterator[Ask]:
         line = {"url": url, "method": method, "path": path, "headers": dict(headers)}
         process.stdin.write(json.dumps(line).encode() + b"\n")
         await process.stdin.drain()
-        told = json.loads(await process.stdout.readline() or b'{"error": "ended"}')
-        if told.get("error") or not told["status"]:
-            _log.warning("an exchange cannot be asked about credentials", error=told.get("error"))
+        reported = json.loads(await process.stdout.readline() or b'{"error": "ended"}')
+        if reported.get("error") or not reported["status"]:
+            _log.warning(
+                "an exchange cannot be asked about credentials", error=reported.get("error")
+            )
             raise _unreachable(whom)
-        return int(told["status"]), str(told["body"]).encode()
+        return int(reported["status"]), str(reported["body"]).encode()
 
     try:
         async with asyncio.timeout(_SECONDS):

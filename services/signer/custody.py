@@ -17,7 +17,7 @@ from services.signer.checking import Checker
 from services.signer.core import credentials_rules as rules
 from services.signer.core.bounds import malformed
 from services.signer.core.evm import checksummed
-from services.signer.core.verdicts import FIELD, wrong
+from services.signer.core.verdicts import FIELD, invalid_credentials
 from services.signer.keyring import Keyring, opened
 from services.signer.master_keys import MasterKeys
 from services.signer.sealing_keys import SealingKeys
@@ -30,17 +30,17 @@ from tradingtools.domain.signing import (
     AddWallet,
     Answer,
     CheckWallet,
-    Done,
+    GetHeaderSecrets,
     OfControl,
     PublicKey,
     ReplaceCredentials,
     RetireWallet,
     RewrapWallet,
     SealingKey,
-    Travel,
+    WalletChanged,
 )
 
-_NONE = Travel(key="", passphrase="")
+_NONE = GetHeaderSecrets(key="", passphrase="")
 _Found = tuple[dict[str, str], Added]
 
 
@@ -58,13 +58,13 @@ class Custody:
     def __init__(
         self,
         store: Store,
-        masters: MasterKeys,
+        master_keys: MasterKeys,
         sealing_keys: SealingKeys,
         keyring: Keyring,
         checker: Checker,
     ) -> None:
         self._store = store
-        self._masters = masters
+        self._master_keys = master_keys
         self._sealing_keys = sealing_keys
         self._keyring = keyring
         self._checker = checker
@@ -80,7 +80,7 @@ class Custody:
                 pair = self._sealing_keys.newest
                 return PublicKey(key_id=pair.id, public=pair.public)
             case AddWallet():
-                return Done(wallet=await self._add(ask))
+                return WalletChanged(wallet=await self._add(ask))
             case ReplaceCredentials():
                 await self._replace(ask)
             case RewrapWallet():
@@ -91,7 +91,7 @@ class Custody:
                 await self._store.active(ask.wallet)
                 await self._store.retire(ask.wallet, ask.actor)
                 self._keyring.forget(ask.wallet)
-        return Done(wallet=ask.wallet)
+        return WalletChanged(wallet=ask.wallet)
 
     async def _add(self, ask: AddWallet) -> str:
         if ask.request_key:
@@ -119,7 +119,7 @@ class Custody:
             request_hash=ask.request_hash or None,
         )
         await self._store.refuse_taken(added)
-        data_key, wrapped = vault.new_data_key(self._masters, added.place)
+        data_key, wrapped = vault.new_data_key(self._master_keys, added.place)
         sealed = vault.encrypt(data_key, added.place, plain)
         await self._store.add(added, wrapped, sealed, ask.actor)
         return place.wallet
@@ -139,8 +139,10 @@ class Custody:
         )
         same = (found.account, found.signature_type, found.signer_address)
         if (added.account, added.signature_type, added.signer_address) != same:
-            raise wrong("credentials of the same account; another one is another wallet")
-        data_key, wrapped = vault.new_data_key(self._masters, added.place)
+            raise invalid_credentials(
+                "credentials of the same account; another one is another wallet"
+            )
+        data_key, wrapped = vault.new_data_key(self._master_keys, added.place)
         sealed = vault.encrypt(data_key, added.place, plain)
         await self._store.replace(added.place, wrapped, sealed, added.permissions, ask.actor)
         self._keyring.forget(ask.wallet)
@@ -149,13 +151,13 @@ class Custody:
         found = await self._store.active(ask.wallet)
         if found.key is None:
             raise changed_meanwhile(ask.wallet)
-        fresh = vault.rewrapped(self._masters, found.key, found.place.of_key())
+        fresh = vault.rewrapped(self._master_keys, found.key, found.place.of_key())
         if not await self._store.rewrap(ask.wallet, found.key.master_key, fresh, ask.actor):
             raise changed_meanwhile(ask.wallet)
 
     async def _check(self, ask: CheckWallet) -> None:
         found = await self._store.active(ask.wallet)
-        keys = opened(self._masters, found)
+        keys = opened(self._master_keys, found)
         problem, permissions = await self._checker.again(keys, found.environment)
         await self._store.checked(found.place, problem, permissions, ask.actor)
 
@@ -181,11 +183,13 @@ class Custody:
             return plain, _added(place, *whose, permissions=standing.permissions)
         private = coincurve.PrivateKey.from_hex(plain["private_key"])
         account = rules.account(credentials, address_of(private), most)
-        triple = (await self._checker.polymarket(PolymarketKeys(account, private, _NONE))).triple
+        api_creds = (
+            await self._checker.polymarket(PolymarketKeys(account, private, _NONE))
+        ).api_creds
         plain |= {
-            "api_key": triple.key,
-            "secret": triple.secret,
-            "passphrase": triple.passphrase,
+            "api_key": api_creds.key,
+            "secret": api_creds.secret,
+            "passphrase": api_creds.passphrase,
         }
         funder, signer = checksummed(account.funder), checksummed(account.signer)
         own = environment, funder, most, account.signature_type, signer

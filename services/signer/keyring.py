@@ -15,9 +15,9 @@ from services.signer.accounts import Keys, OkxKeys, PolymarketKeys
 from services.signer.master_keys import MasterKeys
 from services.signer.store import Store, Wallet
 from tradingtools.domain.errors import NotAllowed
-from tradingtools.domain.signing import Travel
+from tradingtools.domain.signing import GetHeaderSecrets
 
-_MOST = 10_000
+_MAX = 10_000
 
 
 class Keyring:
@@ -28,9 +28,9 @@ class Keyring:
         masters: unwrap their data keys.
     """
 
-    def __init__(self, store: Store, masters: MasterKeys) -> None:
+    def __init__(self, store: Store, master_keys: MasterKeys) -> None:
         self._store = store
-        self._masters = masters
+        self._master_keys = master_keys
         self._open: OrderedDict[str, tuple[int, Keys]] = OrderedDict()
         self._opening = asyncio.Lock()
 
@@ -52,8 +52,8 @@ class Keyring:
         found = await self._store.wallet(wallet_id)
         if found is None or found.state != "ACTIVE":
             raise not_held()
-        self._open[wallet_id] = found.place.edition, opened(self._masters, found)
-        if len(self._open) > _MOST:
+        self._open[wallet_id] = found.place.edition, opened(self._master_keys, found)
+        if len(self._open) > _MAX:
             self._open.popitem(last=False)
 
     def forget(self, wallet_id: str) -> None:
@@ -66,17 +66,17 @@ def not_held() -> NotAllowed:
     return NotAllowed("this process does not hold the wallet")
 
 
-def opened(masters: MasterKeys, wallet: Wallet) -> OkxKeys | PolymarketKeys:
+def opened(master_keys: MasterKeys, wallet: Wallet) -> OkxKeys | PolymarketKeys:
     """Return a wallet's secrets. Raises Unwrappable."""
     if wallet.key is None:
         raise not_held()
-    secrets = vault.decrypt(masters, wallet.key, wallet.place, wallet.sealed)
+    secrets = vault.decrypt(master_keys, wallet.key, wallet.place, wallet.sealed)
     if wallet.place.exchange == "okx":
         return OkxKeys(**secrets)
     return PolymarketKeys(
         account=wallet.polymarket,
         private=coincurve.PrivateKey.from_hex(secrets["private_key"]),
-        triple=Travel(
+        api_creds=GetHeaderSecrets(
             key=secrets["api_key"], passphrase=secrets["passphrase"], secret=secrets["secret"]
         ),
     )

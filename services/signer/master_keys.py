@@ -76,15 +76,15 @@ class _Lines:
             read = _LINE.fullmatch(line)
             if read is None or read[1] in keys:
                 # The line itself may be a key.
-                raise self.wrong(f"line {number} is not `name hexkey`, each name once")
+                raise self.invalid_source(f"line {number} is not `name hexkey`, each name once")
             keys[read[1]] = AESGCM(bytes.fromhex(read[2]))
             seen[read[1]] = sha256(bytes.fromhex(read[2])).digest()
             if self._seen.get(read[1], seen[read[1]]) != seen[read[1]]:
-                raise self.wrong(
+                raise self.invalid_source(
                     f"has another key {read[1]} than before; give it a name of its own"
                 )
         if not keys:
-            raise self.wrong("has no key")
+            raise self.invalid_source("has no key")
         self._seen |= seen
         was, self._held = self.current, (keys, list(keys)[-1])
         return was != self.current
@@ -110,7 +110,7 @@ class _Lines:
         """Return whether a key can still unwrap."""
         return name in self._held[0]
 
-    def wrong(self, why: str) -> SettingError:
+    def invalid_source(self, why: str) -> SettingError:
         """Return the error of a source that is not as it has to be."""
         return SettingError(f"{self._setting} {why}")
 
@@ -125,7 +125,7 @@ class KeyFile(_Lines):
         SettingError: it is not there, open to others, or malformed.
     """
 
-    look_seconds = 1.0
+    poll_seconds = 1.0
 
     def __init__(self, path: Path) -> None:
         super().__init__(f"TT_SIGNER_MASTER_KEY_FILE: {path}")
@@ -139,31 +139,31 @@ class KeyFile(_Lines):
         Raises:
             SettingError: as at the start; the keys stay as they were.
         """
-        found = self._look()
+        found = self._poll()
         if found == self._stamp:
             return False
         changed = self.take(self._text())
         self._stamp = found
         return changed
 
-    def _look(self) -> tuple[int, int]:
+    def _poll(self) -> tuple[int, int]:
         try:
             status = os.lstat(self._path)
         except OSError as error:
-            raise self.wrong(str(error.strerror)) from None
+            raise self.invalid_source(str(error.strerror)) from None
         if not stat.S_ISREG(status.st_mode):
-            raise self.wrong("is no plain file")
+            raise self.invalid_source("is no plain file")
         if status.st_uid != os.geteuid():
-            raise self.wrong("belongs to another user")
+            raise self.invalid_source("belongs to another user")
         if status.st_mode & 0o177:
-            raise self.wrong(f"has mode {status.st_mode & 0o777:04o}; chmod 600 it")
+            raise self.invalid_source(f"has mode {status.st_mode & 0o777:04o}; chmod 600 it")
         return status.st_mtime_ns, status.st_ino
 
     def _text(self) -> str:
         try:
             return self._path.read_text("ascii")
         except (OSError, UnicodeDecodeError):
-            raise self.wrong("cannot be read") from None
+            raise self.invalid_source("cannot be read") from None
 
 
 class KeyCommand(_Lines):
@@ -179,14 +179,14 @@ class KeyCommand(_Lines):
         SettingError: it fails, takes too long, or what it prints is malformed.
     """
 
-    look_seconds = 60.0
+    poll_seconds = 60.0
 
     def __init__(self, command: str) -> None:
         super().__init__("TT_SIGNER_MASTER_KEY_COMMAND:")
         try:
             self._words = shlex.split(command)
         except ValueError as error:
-            raise self.wrong(f"{error}") from None
+            raise self.invalid_source(f"{error}") from None
         self.read_again()
 
     def read_again(self) -> bool:
@@ -198,11 +198,11 @@ class KeyCommand(_Lines):
         mine = {name: value for name, value in os.environ.items() if not name.startswith("TT_")}
         status, printed = self._run(mine)
         if status:
-            raise self.wrong(f"ended with status {status}")
+            raise self.invalid_source(f"ended with status {status}")
         try:
             return self.take(printed.decode("ascii"))
         except UnicodeDecodeError:
-            raise self.wrong("prints what is no text") from None
+            raise self.invalid_source("prints what is no text") from None
 
     def _run(self, environ: dict[str, str]) -> tuple[int, bytes]:
         """Return status and output. Whatever it began ends with it. Raises SettingError."""
@@ -216,9 +216,9 @@ class KeyCommand(_Lines):
                 except subprocess.TimeoutExpired:
                     # A script is ended with the client that it waits for.
                     os.killpg(process.pid, signal.SIGKILL)
-                    raise self.wrong(f"took more than {COMMAND_SECONDS:g} s") from None
+                    raise self.invalid_source(f"took more than {COMMAND_SECONDS:g} s") from None
         except (OSError, IndexError) as error:
-            raise self.wrong(f"cannot be run: {type(error).__name__}") from None
+            raise self.invalid_source(f"cannot be run: {type(error).__name__}") from None
         return process.returncode, printed
 
 

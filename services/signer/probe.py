@@ -17,12 +17,12 @@ from typing import Any
 from urllib.parse import urlsplit
 
 _SECONDS = 4.0
-MOST_BYTES = 64 * 1024
+MAX_BYTES = 64 * 1024
 _PR_SET_DUMPABLE = 4
 
 
-def _ask(asked: dict[str, Any]) -> dict[str, Any]:
-    url = urlsplit(asked["url"])
+def _ask(requested: dict[str, Any]) -> dict[str, Any]:
+    url = urlsplit(requested["url"])
     host, port = url.hostname or "", url.port
     connection = (
         http.client.HTTPSConnection(
@@ -33,12 +33,14 @@ def _ask(asked: dict[str, Any]) -> dict[str, Any]:
     )
     try:
         connection.request(
-            asked["method"], url.path.rstrip("/") + asked["path"], headers=asked["headers"]
+            requested["method"],
+            url.path.rstrip("/") + requested["path"],
+            headers=requested["headers"],
         )
         answer = connection.getresponse()
         return {
             "status": answer.status,
-            "body": answer.read(MOST_BYTES).decode("utf-8", "replace"),
+            "body": answer.read(MAX_BYTES).decode("utf-8", "replace"),
         }
     except (OSError, http.client.HTTPException) as error:
         # A text of the error may quote a header.

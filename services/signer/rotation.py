@@ -24,56 +24,56 @@ ACTOR = "rotation"
 Source = KeyFile | KeyCommand
 
 
-async def refuse_missing(store: Store, masters: Source) -> None:
+async def refuse_missing(store: Store, master_keys: Source) -> None:
     """Refuse to start without a master key that something is wrapped by. Raises Startup."""
-    missing = [name for name in await store.masters() if not masters.knows(name)]
+    missing = [name for name in await store.master_key_names() if not master_keys.knows(name)]
     if missing:
         raise Startup(
-            f"{masters.wrong('has no key')} {', '.join(sorted(missing))}, by which stored"
-            " keys are wrapped"
+            f"{master_keys.invalid_source('has no key')} {', '.join(sorted(missing))},"
+            " by which stored keys are wrapped"
         )
 
 
-async def keep(store: Store, masters: Source) -> None:
+async def keep(store: Store, master_keys: Source) -> None:
     """Wrap what another key has wrapped, now and after each change, for ever."""
     due = True
     while True:
         if due:
             try:
-                await rewrap_all(store, masters)
+                await rewrap_all(store, master_keys)
                 due = False
             except (psycopg.OperationalError, psycopg_pool.PoolTimeout):
                 _log.warning("data keys are not wrapped anew yet: the database does not answer")
-        await asyncio.sleep(masters.look_seconds)
+        await asyncio.sleep(master_keys.poll_seconds)
         try:
             # A command takes its time, and signing goes on.
-            due = await asyncio.to_thread(masters.read_again) or due
+            due = await asyncio.to_thread(master_keys.read_again) or due
         except SettingError as error:
             _log.error("the master keys cannot be read; the old ones hold", reason=str(error))
 
 
-async def rewrap_all(store: Store, masters: Source) -> None:
+async def rewrap_all(store: Store, master_keys: Source) -> None:
     """Wrap everything by the newest key, but for what does not open."""
     for name, stored in await store.sealing_keys():
-        if stored.master_key == masters.current:
+        if stored.master_key == master_keys.current:
             continue
-        fresh = _fresh(masters, stored, vault.sealing_bound(name), name)
+        fresh = _fresh(master_keys, stored, vault.sealing_bound(name), name)
         if fresh is not None:
             await store.rewrap_sealing_key(name, stored.master_key, fresh)
     after, done = "", 0
-    while found := await store.wrapped_by_others(masters.current, after):
+    while found := await store.wrapped_by_others(master_keys.current, after):
         for place, stored in found:
             after = place.wallet
-            fresh = _fresh(masters, stored, place.of_key(), place.wallet)
+            fresh = _fresh(master_keys, stored, place.of_key(), place.wallet)
             if fresh is not None:
                 done += await store.rewrap(place.wallet, stored.master_key, fresh, ACTOR)
     if done:
-        _log.info("data keys are wrapped anew", keys=done, master_key=masters.current)
+        _log.info("data keys are wrapped anew", keys=done, master_key=master_keys.current)
 
 
-def _fresh(masters: Source, stored: Wrapped, bound: bytes, name: str) -> Wrapped | None:
+def _fresh(master_keys: Source, stored: Wrapped, bound: bytes, name: str) -> Wrapped | None:
     try:
-        return vault.rewrapped(masters, stored, bound)
+        return vault.rewrapped(master_keys, stored, bound)
     except Unwrappable as error:
         _log.error(
             "a stored key does not open; it was moved or changed", alert=True, of=name,

@@ -28,13 +28,13 @@ class SealingKeys:
         return self._pairs.get(key_id)
 
 
-async def begin(store: Store, masters: MasterKeys) -> SealingKeys:
+async def begin(store: Store, master_keys: MasterKeys) -> SealingKeys:
     """Read the key pairs; the first start makes one. Raises Unwrappable."""
     pairs = [
-        vault.opened_pair(masters, name, stored) for name, stored in await store.sealing_keys()
+        vault.opened_pair(master_keys, name, stored) for name, stored in await store.sealing_keys()
     ]
     if not pairs:
-        pair, stored = vault.new_key_pair(masters)
+        pair, stored = vault.new_key_pair(master_keys)
         await store.add_sealing_key(pair.id, stored)
         pairs = [pair]
     # Who compares it with what the edge says knows that nobody in between has put in his own.

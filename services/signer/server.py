@@ -18,7 +18,7 @@ from pathlib import Path
 import msgspec
 import structlog
 
-from services.signer.core import askers
+from services.signer.core import access
 from services.signer.custody import Custody
 from services.signer.signer import Peer, Signer
 from tradingtools.domain.errors import TradingError
@@ -128,7 +128,7 @@ class Server:
         await writer.drain()
 
     async def _judged(self, ask: Ask, peer: Peer) -> Answer:
-        askers.check(peer.process, ask)
+        access.check(peer.process, ask)
         if isinstance(ask, OfControl):
             return await self._custody.answer(ask)
         return await self._signer.answer(ask, peer)

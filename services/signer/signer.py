@@ -25,7 +25,7 @@ _signed = instruments.counter(
     instruments.each(kind=KINDS),
 )  # fmt: skip
 _log = structlog.get_logger("signer")
-_MOST_BUCKETS = 20_000
+_MAX_BUCKETS = 20_000
 
 
 class Peer:
@@ -112,7 +112,7 @@ class Signer:
         """Take from a bucket of wallet and engine: a stranger empties nobody else's."""
         now_ns = clock.monotonic_ns()
         key = engine, wallet
-        if len(self._buckets) > _MOST_BUCKETS:
+        if len(self._buckets) > _MAX_BUCKETS:
             # Nobody has so many wallets; who made the names up starts full again at most.
             self._buckets.clear()
         bucket = self._buckets.get(key) or rates.full(self._burst, now_ns)

@@ -17,7 +17,7 @@ import structlog
 from services.signer.store import Spooled, Store
 from tradingtools.domain.errors import LimitReached
 
-MOST = 100_000
+MAX = 100_000
 """Signatures that it has room for; beyond them nothing is signed until they are booked."""
 _RECURRING_PERCENT = 75
 """Part of the room for reads and dead man's switches: the rest is for what ends orders."""
@@ -37,7 +37,7 @@ class Spool:
         OSError: it cannot be read.
     """
 
-    def __init__(self, path: Path, most: int = MOST) -> None:
+    def __init__(self, path: Path, most: int = MAX) -> None:
         self._path = path
         self._most = most
         self._writing = asyncio.Lock()

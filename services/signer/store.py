@@ -178,8 +178,12 @@ class Store:
         """Put an edition in the place of the one before. Raises Conflict."""
         async with self._pool.connection() as connection, connection.transaction():
             await journal.check_lease(connection, self._lease)
-            asked = {"id": place.wallet, "edition": place.edition - 1, "permissions": permissions}
-            if not await _returned(connection, "replace", asked):
+            requested = {
+                "id": place.wallet,
+                "edition": place.edition - 1,
+                "permissions": permissions,
+            }
+            if not await _returned(connection, "replace", requested):
                 raise changed_meanwhile(place.wallet)
             await connection.execute(_SQL["drop_secrets"], {"id": place.wallet})
             await connection.execute(_SQL["drop_key"], {"id": place.wallet})
@@ -190,11 +194,11 @@ class Store:
         """Write what the exchange says of credentials. Raises Conflict."""
         async with self._pool.connection() as connection, connection.transaction():
             await journal.check_lease(connection, self._lease)
-            asked = {
+            requested = {
                 "id": place.wallet, "edition": place.edition, "problem": problem,
                 "permissions": permissions,
             }  # fmt: skip
-            if not await _returned(connection, "checked", asked):
+            if not await _returned(connection, "checked", requested):
                 raise changed_meanwhile(place.wallet)
             await _note(connection, place.wallet, "checked", actor, problem)
 
@@ -242,17 +246,17 @@ class Store:
         """Write a key that was wrapped anew; return whether it was still the one before."""
         async with self._pool.connection() as connection, connection.transaction():
             await journal.check_lease(connection, self._lease)
-            asked = {
+            requested = {
                 "id": wallet_id, "was": was, "master_key": key.master_key, "wrapped": key.wrapped
             }  # fmt: skip
-            if not await _returned(connection, "rewrap", asked):
+            if not await _returned(connection, "rewrap", requested):
                 return False
             await _note(connection, wallet_id, "rewrapped", actor)
             return True
 
     async def wrapped_by_others(self, current: str, after: str) -> list[tuple[Place, Wrapped]]:
         """Return up to a hundred data keys of other master keys, after a wallet, in order."""
-        rows = await self._rows("other_masters", current=current, after=after)
+        rows = await self._rows("other_master_keys", current=current, after=after)
         return [
             (
                 Place(tenant=row["tenant"], wallet=row["id"], exchange=row["exchange"], edition=0),
@@ -261,7 +265,7 @@ class Store:
             for row in rows
         ]
 
-    async def masters(self) -> list[str]:
+    async def master_key_names(self) -> list[str]:
         """Return the names of all master keys that something is wrapped by."""
         return [row["master_key"] for row in await self._rows("masters")]
 
@@ -276,17 +280,17 @@ class Store:
         """Write a key pair for clients."""
         async with self._pool.connection() as connection, connection.transaction():
             await journal.check_lease(connection, self._lease)
-            asked = {"id": name, "master_key": key.master_key, "wrapped": key.wrapped}
-            await connection.execute(_SQL["add_sealing_key"], asked)
+            requested = {"id": name, "master_key": key.master_key, "wrapped": key.wrapped}
+            await connection.execute(_SQL["add_sealing_key"], requested)
 
     async def rewrap_sealing_key(self, name: str, was: str, key: Wrapped) -> None:
         """Write one that was wrapped anew."""
         async with self._pool.connection() as connection, connection.transaction():
             await journal.check_lease(connection, self._lease)
-            asked = {
+            requested = {
                 "id": name, "was": was, "master_key": key.master_key, "wrapped": key.wrapped
             }  # fmt: skip
-            await connection.execute(_SQL["rewrap_sealing_key"], asked)
+            await connection.execute(_SQL["rewrap_sealing_key"], requested)
 
     async def sign(self, entries: Sequence[Entry], ids: Sequence[UUID | None]) -> frozenset[int]:
         """Write down what may be signed; return which of the entries, from 0.
@@ -336,14 +340,16 @@ class Store:
                 },
             )
 
-    async def _rows(self, query: LiteralString, /, **asked: Any) -> list[DictRow]:
+    async def _rows(self, query: LiteralString, /, **requested: Any) -> list[DictRow]:
         async with self._pool.connection() as connection:
-            cursor = await connection.execute(_SQL[query], asked)
+            cursor = await connection.execute(_SQL[query], requested)
             return await cursor.fetchall()
 
 
-async def _returned(connection: Connection, name: LiteralString, asked: Mapping[str, Any]) -> bool:
-    cursor = await connection.execute(_SQL[name], asked)
+async def _returned(
+    connection: Connection, name: LiteralString, requested: Mapping[str, Any]
+) -> bool:
+    cursor = await connection.execute(_SQL[name], requested)
     return await cursor.fetchone() is not None
 
 
@@ -352,18 +358,18 @@ async def _add_secrets(
 ) -> None:
     wrapped = {"id": place.wallet, "master_key": key.master_key, "wrapped": key.wrapped}
     await connection.execute(_SQL["add_key"], wrapped)
-    asked = {
+    requested = {
         "id": place.wallet, "edition": place.edition, "purposes": list(sealed),
         "ciphertexts": list(sealed.values()),
     }  # fmt: skip
-    await connection.execute(_SQL["add_secrets"], asked)
+    await connection.execute(_SQL["add_secrets"], requested)
 
 
 async def _note(
     connection: Connection, wallet: str, action: str, actor: str, reason: str = ""
 ) -> None:
-    asked = {"id": wallet, "action": action, "actor": actor, "reason": reason}
-    await connection.execute(_SQL["note"], asked)
+    requested = {"id": wallet, "action": action, "actor": actor, "reason": reason}
+    await connection.execute(_SQL["note"], requested)
 
 
 async def _refuse_follower(connection: Connection, exchange: str, account: str) -> None:

@@ -59,17 +59,17 @@ class Wrapped:
     wrapped: bytes = field(repr=False)
 
 
-def new_data_key(masters: MasterKeys, place: Place) -> tuple[bytes, Wrapped]:
+def new_data_key(master_keys: MasterKeys, place: Place) -> tuple[bytes, Wrapped]:
     """Return a data key, and what is stored of it."""
     key = os.urandom(32)
-    name, wrapped = masters.wrap(key, place.of_key())
+    name, wrapped = master_keys.wrap(key, place.of_key())
     return key, Wrapped(master_key=name, wrapped=wrapped)
 
 
-def rewrapped(masters: MasterKeys, stored: Wrapped, bound: bytes) -> Wrapped:
+def rewrapped(master_keys: MasterKeys, stored: Wrapped, bound: bytes) -> Wrapped:
     """Return a key, wrapped by the newest master key. Raises Unwrappable."""
-    plain = masters.unwrap(stored.master_key, stored.wrapped, bound)
-    name, wrapped = masters.wrap(plain, bound)
+    plain = master_keys.unwrap(stored.master_key, stored.wrapped, bound)
+    name, wrapped = master_keys.wrap(plain, bound)
     return Wrapped(master_key=name, wrapped=wrapped)
 
 
@@ -83,10 +83,10 @@ def encrypt(data_key: bytes, place: Place, secrets: Mapping[str, str]) -> dict[s
 
 
 def decrypt(
-    masters: MasterKeys, stored: Wrapped, place: Place, sealed: Mapping[str, bytes]
+    master_keys: MasterKeys, stored: Wrapped, place: Place, sealed: Mapping[str, bytes]
 ) -> dict[str, str]:
     """Return a wallet's secrets by purpose. Raises Unwrappable."""
-    key = AESGCM(masters.unwrap(stored.master_key, stored.wrapped, place.of_key()))
+    key = AESGCM(master_keys.unwrap(stored.master_key, stored.wrapped, place.of_key()))
     return {
         purpose: open_with(key, ciphertext, place.bound(purpose)).decode()
         for purpose, ciphertext in sealed.items()
@@ -107,16 +107,16 @@ def sealing_bound(name: str) -> bytes:
     return joined("sealing key", name)
 
 
-def new_key_pair(masters: MasterKeys) -> tuple[KeyPair, Wrapped]:
+def new_key_pair(master_keys: MasterKeys) -> tuple[KeyPair, Wrapped]:
     """Return a key pair, and what is stored of its private half."""
     pair = _pair(X25519PrivateKey.generate())
-    name, wrapped = masters.wrap(pair.private.private_bytes_raw(), sealing_bound(pair.id))
+    name, wrapped = master_keys.wrap(pair.private.private_bytes_raw(), sealing_bound(pair.id))
     return pair, Wrapped(master_key=name, wrapped=wrapped)
 
 
-def opened_pair(masters: MasterKeys, name: str, stored: Wrapped) -> KeyPair:
+def opened_pair(master_keys: MasterKeys, name: str, stored: Wrapped) -> KeyPair:
     """Return a stored key pair. Raises Unwrappable."""
-    raw = masters.unwrap(stored.master_key, stored.wrapped, sealing_bound(name))
+    raw = master_keys.unwrap(stored.master_key, stored.wrapped, sealing_bound(name))
     return _pair(X25519PrivateKey.from_private_bytes(raw))
 
 

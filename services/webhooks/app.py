@@ -20,7 +20,7 @@ from tradingtools.rpc import streams, transport
 from tradingtools.runtime import gc_policy
 from tradingtools.runtime.backlog import Backlog
 from tradingtools.runtime.composition import composed
-from tradingtools.runtime.event_feed import EventFeed, Kept
+from tradingtools.runtime.event_feed import EventFeed, ResultCache
 from tradingtools.runtime.process import Startup
 from tradingtools.storage.postgres import event_log
 from tradingtools.v1 import event_service_pb2 as events_pb
@@ -52,7 +52,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
                 pool=pool,
                 sender=sender,
                 keeper=keeper,
-                bodies=Kept(cloud_event),
+                bodies=ResultCache(cloud_event),
                 first_pause_ms=settings.retry_ms,
                 report=dispatcher.report,
             )

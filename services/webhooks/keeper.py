@@ -18,7 +18,7 @@ _AWAY_SECONDS = 1.0
 _LAZY = 25
 """Rounds after which it is also written how far a lane has looked without finding anything."""
 _TIDY = 300
-_MOST = 20_000
+_MAX = 20_000
 """Attempts that wait to be written; the oldest are forgotten when the database is away."""
 _log = structlog.get_logger("webhooks")
 
@@ -34,7 +34,7 @@ class Keeper:
         self._store = store
         self._lanes: dict[str, Lane] = {}
         self._looked: dict[str, Lane] = {}
-        self._attempts: deque[tuple[str, Delivery]] = deque(maxlen=_MOST)
+        self._attempts: deque[tuple[str, Delivery]] = deque(maxlen=_MAX)
         self._busy: set[str] = set()
         self._writing = asyncio.Lock()
         self._some = asyncio.Event()

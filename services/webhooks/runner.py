@@ -23,7 +23,7 @@ from services.webhooks.store import Delivery, Endpoint
 from tradingtools import clock
 from tradingtools.domain.event import Event
 from tradingtools.runtime import instruments, telemetry
-from tradingtools.runtime.event_feed import EventFeed, Kept
+from tradingtools.runtime.event_feed import EventFeed, ResultCache
 from tradingtools.storage.postgres import event_log
 from tradingtools.storage.postgres.pool import Pool
 from tradingtools.tasks import cancel_all
@@ -37,7 +37,7 @@ _attempts = instruments.counter(
 )
 _AWAY_SECONDS = 1.0
 _MISSING_MS = 5_000
-_LOOK_SECONDS = 30.0
+_POLL_SECONDS = 30.0
 """After which a lane says how far it has looked, though nothing was wanted."""
 
 
@@ -49,7 +49,7 @@ class Parts:
     pool: Pool
     sender: Sender
     keeper: Keeper
-    bodies: Kept
+    bodies: ResultCache
     first_pause_ms: int
     report: Callable[[str, str | BaseException], None]
     """Called with an endpoint and why it is to be disabled, or what its lane has died of."""
@@ -128,7 +128,7 @@ class Runner:
             await self._again(number)
         elif not lanes.has_room(self.lane):
             await self._wait(None)
-        elif not await self._look():
+        elif not await self._poll():
             await self._wait(lanes.read_from(self.lane)[0])
 
     async def _again(self, number: int) -> None:
@@ -153,7 +153,7 @@ class Runner:
             self.lane = lanes.later(self.lane, number, clock.now_ms() + _MISSING_MS)
         self._parts.keeper.moved(self.endpoint.id, self.lane)
 
-    async def _look(self) -> bool:
+    async def _poll(self) -> bool:
         """Begin the next message, or look further; False: there is nothing yet."""
         after, to = lanes.read_from(self.lane)
         if not self._page:
@@ -165,10 +165,10 @@ class Runner:
             if found is None:
                 return False
             self._page_end, items = found
-            wanted = self.endpoint.wanted
+            desired = self.endpoint.desired
             first = self._page_end - len(items) + 1
             self._page.extend(
-                (number, event) for number, event in enumerate(items, first) if wanted.takes(event)
+                (number, event) for number, event in enumerate(items, first) if desired.takes(event)
             )
             return True
         number, event = self._page.popleft()
@@ -196,14 +196,14 @@ class Runner:
         """Wait for an event, if any is wanted, for the next attempt, or for something else."""
         loop = asyncio.get_running_loop()
         due = lanes.next_due_ms(self.lane, frozenset(self._under_way))
-        seconds = _LOOK_SECONDS if due is None else max(0.0, (due - clock.now_ms()) / 1000)
-        until = loop.time() + min(seconds, _LOOK_SECONDS)
+        seconds = _POLL_SECONDS if due is None else max(0.0, (due - clock.now_ms()) / 1000)
+        until = loop.time() + min(seconds, _POLL_SECONDS)
         poked = asyncio.ensure_future(self._poke.wait())
         waits: list[asyncio.Future[object]] = [poked]  # type: ignore[list-item]
         if after is not None:
             waits.append(
                 asyncio.ensure_future(
-                    self._parts.feed.until_wanted(after, self.endpoint.wanted, until)
+                    self._parts.feed.until_needed(after, self.endpoint.desired, until)
                 )
             )
         try:
@@ -212,7 +212,7 @@ class Runner:
             )
             if after is not None and waits[1].done():
                 reached = waits[1].result()
-                assert isinstance(reached, int)  # noqa: S101 - of until_wanted
+                assert isinstance(reached, int)  # noqa: S101 - of until_needed
                 if reached > after and lanes.read_from(self.lane) == (after, None):
                     self._passed(reached)
         finally:
@@ -223,25 +223,25 @@ class Runner:
         self._under_way[number] = self._task(self._attempt(number, event))
 
     async def _attempt(self, number: int, event: Event) -> None:
-        began_ns = clock.now_ns()
+        started_ns = clock.now_ns()
         body = self._parts.bodies.of(number, event)
         if len(body) > LARGEST:
             answer = Answer(status=0, text=f"the event is larger than {LARGEST // 1024} KiB")
-            said = Verdict.GIVEN_UP
+            result = Verdict.GIVEN_UP
         else:
             answer = await self._parts.sender.send(
                 self.endpoint.url, signing(self.endpoint), Message(id=event.id, body=body)
             )
-            said = verdict(answer)
-        delivery = self._settle(number, event, answer, said)
+            result = verdict(answer)
+        delivery = self._settle(number, event, answer, result)
         if event.traceparent:
             telemetry.record_span(
-                "webhooks.deliver", event.traceparent, began_ns, clock.now_ns(),
+                "webhooks.deliver", event.traceparent, started_ns, clock.now_ns(),
                 endpoint=self.endpoint.id, event=event.id, type=event.type,
                 attempt=delivery.attempt, status=delivery.status, outcome=delivery.outcome,
             )  # fmt: skip
 
-    def _settle(self, number: int, event: Event, answer: Answer, said: Verdict) -> Delivery:
+    def _settle(self, number: int, event: Event, answer: Answer, result: Verdict) -> Delivery:
         now = clock.now_ms()
         attempt = self.lane.pending[number].attempts + 1
         times = Times(
@@ -250,7 +250,7 @@ class Runner:
             chance=random.random(),  # noqa: S311 - a spread of retries
             retry_after_ms=retry_after_ms(answer, now),
         )
-        settled = lanes.settle(self.lane, number, said, times)
+        settled = lanes.settle(self.lane, number, result, times)
         self.lane = settled.lane
         if number not in self.lane.pending:
             self._held.pop(number, None)

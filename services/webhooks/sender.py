@@ -25,7 +25,7 @@ from tradingtools import clock
 
 LARGEST: Final = 256 * 1024
 """Bytes of a body."""
-_KEPT: Final = 1024
+_RETAINED: Final = 1024
 """Bytes of an answer."""
 _NAMES_AT_A_TIME: Final = 32
 """Names that are looked up at a time: one whose server is dead holds a thread until it gives up."""
@@ -57,7 +57,7 @@ class Sender:
 
     async def send(self, url: str, secrets: Sequence[str], message: Message) -> Answer:
         """Post a message, signed with each secret; whatever happens is an answer."""
-        begun = clock.monotonic()
+        started = clock.monotonic()
         try:
             status, text, retry_after = await self._post(url, secrets, message)
         except TimeoutError:
@@ -66,7 +66,7 @@ class Sender:
             status, text, retry_after = 0, str(error), ""
         except (aiohttp.ClientError, OSError, ValueError) as error:
             status, text, retry_after = 0, _words(error), ""
-        duration = round((clock.monotonic() - begun) * 1000)
+        duration = round((clock.monotonic() - started) * 1000)
         return Answer(status=status, text=text, retry_after=retry_after, duration_ms=duration)
 
     async def _post(
@@ -84,7 +84,7 @@ async def _beginning(answer: aiohttp.ClientResponse) -> str:
     """Read the beginning of an answer; one that is longer or late ends the connection."""
     kept = b""
     try:
-        while len(kept) < _KEPT and (piece := await answer.content.read(_KEPT - len(kept))):
+        while len(kept) < _RETAINED and (piece := await answer.content.read(_RETAINED - len(kept))):
             kept += piece
     except (TimeoutError, aiohttp.ClientError):
         answer.close()

@@ -21,7 +21,7 @@ from tradingtools.storage.postgres.pool import Pool
 from tradingtools.storage.postgres.sql import load_queries
 
 _SQL = load_queries(Path(__file__).parent / "queries.sql")
-KEPT_DELIVERIES = 1_000
+RETAINED_DELIVERIES = 1_000
 _encode = msgspec.json.encode
 _pending = msgspec.json.Decoder(dict[int, Pending]).decode
 _replays = msgspec.json.Decoder(tuple[Range, ...]).decode
@@ -43,7 +43,7 @@ class Endpoint:
     """With the instant until which each counts; the newest first."""
 
     @property
-    def wanted(self) -> Selection:
+    def desired(self) -> Selection:
         """Return the selection of events that it gets."""
         return Selection(types=types_of(self.types, "types"))
 
@@ -175,7 +175,7 @@ class Store:
         """Keep the newest deliveries of endpoints, and no others."""
         async with self._pool.connection() as connection:
             for one in ids:
-                values = {"id": one, "kept": KEPT_DELIVERIES}
+                values = {"id": one, "kept": RETAINED_DELIVERIES}
                 await connection.execute(_SQL["forget_deliveries"], values)
 
     async def deliveries(

@@ -18,7 +18,7 @@ from typing import Any, cast
 import psutil
 
 from launcher.core.programs import PORTS
-from launcher.state import ROOT, Note, read_note
+from launcher.state import ROOT, RunDescription, read_note
 from tests.support.prepared import Popen
 
 END_SECONDS = 240
@@ -47,7 +47,7 @@ class Run:
         return self._output.read_text()
 
     @property
-    def note(self) -> Note:
+    def note(self) -> RunDescription:
         """Return how to reach it."""
         found = read_note(self.directory)
         assert found is not None, self.output
@@ -82,8 +82,8 @@ class Run:
         lines = [line for line in self.output.splitlines() if "orders open" in line]
         if not lines:
             return Counter()
-        told = re.findall(r"(trades|confirmed|stop_loss|take_profit) (\d+)", lines[-1])
-        return Counter({name: int(number) for name, number in told})
+        reported = re.findall(r"(trades|confirmed|stop_loss|take_profit) (\d+)", lines[-1])
+        return Counter({name: int(number) for name, number in reported})
 
     def interrupt(self) -> None:
         """Ctrl-C."""
@@ -107,10 +107,13 @@ class Run:
     def leftovers(self) -> list[int]:
         """Return which of the noted processes still run."""
         found = []
-        for pid, begun in self._seen.items():
+        for pid, create_time in self._seen.items():
             try:
                 process = psutil.Process(pid)
-                if process.create_time() == begun and process.status() != psutil.STATUS_ZOMBIE:
+                if (
+                    process.create_time() == create_time
+                    and process.status() != psutil.STATUS_ZOMBIE
+                ):
                     found.append(pid)
             except psutil.NoSuchProcess:
                 continue

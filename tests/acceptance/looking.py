@@ -34,7 +34,7 @@ _FIRST_SECONDS = 120
 """An exit takes a trigger that fires; only a failing test waits that long."""
 PREFIXES = tuple(f"TT_{name}_" for name in PROCESSES)
 WITH_REDIS = tuple(each.name for each in programs.PROCESSES if each.redis)
-ASKED_NOTHING = ("alerts", "console", "enrichment", "perfmon")
+REQUESTED_NOTHING = ("alerts", "console", "enrichment", "perfmon")
 """Nothing but how they are."""
 STREAMS = {
     "ingest": ("IngestService", "StreamLeaderTrades"),
@@ -69,11 +69,11 @@ def each_process_has_its_own_alone(run: Run) -> None:
     for name, pid in run.pids().items():
         process = psutil.Process(pid)
         environ = process.environ()
-        told = "\0".join([*environ.values(), *process.cmdline()])
+        reported = "\0".join([*environ.values(), *process.cmdline()])
         for file in ("postgres-password", "token", "engine-token"):
-            assert secrets[file] not in told, (name, file)
-        assert (secrets["valkey-password"] in told) == (name in WITH_REDIS), name
-        knows = {role for role, password in roles.items() if password in told}
+            assert secrets[file] not in reported, (name, file)
+        assert (secrets["valkey-password"] in reported) == (name in WITH_REDIS), name
+        knows = {role for role, password in roles.items() if password in reported}
         assert knows == ({name} & RIGHTS.keys() or ({"reader"} if name == "insiders" else set()))
         own = f"TT_{name.upper()}_"
         others = [key for key in environ if key.startswith(PREFIXES) and not key.startswith(own)]
@@ -103,7 +103,7 @@ def operators_can_look(run: Run) -> None:
             services = ProtoReflectionDescriptorDatabase(channel).get_services()
         assert health_pb2.DESCRIPTOR.services_by_name["Health"].full_name in services
         own = any(service.startswith("tradingtools.v1.") for service in services)
-        assert own or name in ASKED_NOTHING, name
+        assert own or name in REQUESTED_NOTHING, name
     for name, dependencies in DEPENDENCIES.items():
         for dependency in dependencies:
             assert _answers(run.port(name), dependency), (name, dependency)
@@ -216,11 +216,11 @@ def decisions_replay_equal(run: Run, *, killed: bool) -> None:
         check=False,
         timeout=120,
     )
-    told = json.loads(said.stdout)
-    assert told["firstDifference"] is None, told
-    assert told["journal"]["firstUnlike"] == ""
-    assert told["journal"]["compared"] > 0
-    assert told["copied"] > 0
-    assert told["damaged"] == []
-    assert told["same"] or killed, told
-    assert told["journal"]["unrecordedCount"] <= 20 * killed, told
+    reported = json.loads(said.stdout)
+    assert reported["firstDifference"] is None, reported
+    assert reported["journal"]["firstUnlike"] == ""
+    assert reported["journal"]["compared"] > 0
+    assert reported["copied"] > 0
+    assert reported["damaged"] == []
+    assert reported["same"] or killed, reported
+    assert reported["journal"]["unrecordedCount"] <= 20 * killed, reported

@@ -32,16 +32,16 @@ async def test_engine_event_and_its_end_reach_a_person(
     database_url: str, redis_url: str, tmp_path: Path
 ) -> None:
     async with (
-        alerts.world(database_url, tmp_path) as told,
+        alerts.world(database_url, tmp_path) as reported,
         engine.world(database_url, redis_url, tmp_path) as made,
     ):
-        told.write_rules(rules=sooner())
+        reported.write_rules(rules=sooner())
         for name in ("events", "alerts"):
             made.ports[name] = free_port()
             made.configure(**{f"TT_{name.upper()}_LISTEN": made.target(name)})
-        wanted = ("FILE", "LOOK_MS", "CONSOLE_URL", "TARGETS")
+        desired = ("FILE", "LOOK_MS", "CONSOLE_URL", "TARGETS")
         made.configure(
-            **{f"TT_ALERTS_{name}": told.environment[f"TT_ALERTS_{name}"] for name in wanted},
+            **{f"TT_ALERTS_{name}": reported.environment[f"TT_ALERTS_{name}"] for name in desired},
             TT_ALERTS_EVENTS_TARGET=made.target("events"),
             TT_ALERTS_PROCESSES=f"guard={made.target('guard')}",
             TT_EXECUTOR_BREAKER_FAILURES="2",
@@ -52,19 +52,19 @@ async def test_engine_event_and_its_end_reach_a_person(
         made.start("events")
         made.start("alerts")
         scene, subscription = await _follower(made)
-        await engine.eventually(lambda: _there(told, "select 1 from consumer_cursor"))
-        await _lost_order(made, told)
-        await _blind_stop(scene, subscription, told)
-        await _open_breaker(made, told)
-        await _halt(told, scene.wallet(1))
+        await engine.eventually(lambda: _there(reported, "select 1 from consumer_cursor"))
+        await _lost_order(made, reported)
+        await _blind_stop(scene, subscription, reported)
+        await _open_breaker(made, reported)
+        await _halt(reported, scene.wallet(1))
         made.kill("guard")
-        await told.told("[CRITICAL] guard does not serve: it does not answer")
+        await reported.reported("[CRITICAL] guard does not serve: it does not answer")
         made.start("guard")
-        await told.told("Over: guard does not serve: it does not answer")
+        await reported.reported("Over: guard does not serve: it does not answer")
 
 
-async def _there(told: alerts.World, query: str) -> bool:
-    return bool(told.sql(query))
+async def _there(reported: alerts.World, query: str) -> bool:
+    return bool(reported.sql(query))
 
 
 async def _follower(made: engine.World) -> tuple[Scene, str]:
@@ -76,7 +76,7 @@ async def _follower(made: engine.World) -> tuple[Scene, str]:
     return scene, subscription
 
 
-async def _lost_order(made: engine.World, told: alerts.World) -> None:
+async def _lost_order(made: engine.World, reported: alerts.World) -> None:
     lost = made.scene()
     await lost.set_book({"0.50": "1000"}, {"0.49": "1000"})
     await lost.subscribe(1)
@@ -85,24 +85,24 @@ async def _lost_order(made: engine.World, told: alerts.World) -> None:
     await lost.settled(1)
     await made.control("DELETE", "/faults")
     words = "An order is lost: "
-    await told.told(f"[CRITICAL] {words}", f"Over: {words}")
+    await reported.reported(f"[CRITICAL] {words}", f"Over: {words}")
     (order,) = lost.orders()
-    (text,) = (text for text in told.slack.texts() if f"[CRITICAL] {words}" in text)
+    (text,) = (text for text in reported.slack.texts() if f"[CRITICAL] {words}" in text)
     assert f"/orders/{order['order_key']}" in text
     assert lost.wallet(1) in text
     await _follower(made)
 
 
-async def _blind_stop(scene: Scene, subscription: str, told: alerts.World) -> None:
+async def _blind_stop(scene: Scene, subscription: str, reported: alerts.World) -> None:
     await scene.set_book({"0.50": "1000"}, {})
     await scene.add_trigger(1, subscription, "STOP_LOSS", "0.10")
     words = "A STOP_LOSS has been blind for 1 seconds"
-    await told.told(words)
+    await reported.reported(words)
     await scene.set_book({"0.50": "1000"}, {"0.49": "1000"})
-    await told.told(f"Over: {words}")
+    await reported.reported(f"Over: {words}")
 
 
-async def _open_breaker(made: engine.World, told: alerts.World) -> None:
+async def _open_breaker(made: engine.World, reported: alerts.World) -> None:
     await made.control("POST", "/faults", DOWN)
     words = "insiders-api has failed for 1 seconds: no order leaves"
     for _ in range(2):
@@ -110,19 +110,19 @@ async def _open_breaker(made: engine.World, told: alerts.World) -> None:
         await scene.set_book({"0.50": "1000"}, {"0.49": "1000"})
         await scene.subscribe(1)
         await scene.put_when_copied(scene.trade(size="100", price="0.5"))
-    await told.told(f"[CRITICAL] {words}")
+    await reported.reported(f"[CRITICAL] {words}")
     await made.control("DELETE", "/faults")
     # Whatever the breaker lets through next finds out that it is back.
     await _follower(made)
-    await told.told(f"Over: {words}")
+    await reported.reported(f"Over: {words}")
 
 
-async def _halt(told: alerts.World, wallet: str) -> None:
+async def _halt(reported: alerts.World, wallet: str) -> None:
     reason = "last gate: more than 50000 USDC in a minute"
-    told.sql(f"select halt_by_engine('WALLET', '{wallet}', 'REDUCING', 'executor', '{reason}')")
+    reported.sql(f"select halt_by_engine('WALLET', '{wallet}', 'REDUCING', 'executor', '{reason}')")
     words = f"Trading is halted: WALLET:{wallet} is REDUCING ({reason})"
-    await told.told(f"[CRITICAL] {words}")
-    told.sql("delete from halt")
-    told.sql("select append_control_change('ann', 'grpc', 'unhalt', 'halt',"
+    await reported.reported(f"[CRITICAL] {words}")
+    reported.sql("delete from halt")
+    reported.sql("select append_control_change('ann', 'grpc', 'unhalt', 'halt',"
              f" 'WALLET:{wallet}', null, null)")  # fmt: skip
-    await told.told(f"Over: {words}")
+    await reported.reported(f"Over: {words}")

@@ -28,9 +28,9 @@ async def test_a_disk_that_fills_up_is_told_until_there_is_room(
         made.write_rules(rules=[shipped("disk-nearly-full", percent=99)])
         made.start(TT_ALERTS_DISKS=str(tmp_path))
         words = f"The disk of {tmp_path} is nearly full"
-        await made.told(words)
+        await made.reported(words)
         made.write_rules(rules=[shipped("disk-nearly-full", percent=1)])
-        await made.told(f"Over: {words}")
+        await made.reported(f"Over: {words}")
 
 
 async def test_a_log_that_stands_still_is_told_until_it_goes_on(
@@ -42,10 +42,10 @@ async def test_a_log_that_stands_still_is_told_until_it_goes_on(
         await made.reading()
         # Something has happened, and nobody makes events of it.
         made.sql("select nextval('log_number_seq')")
-        await made.told("The log of events stands still")
+        await made.reported("The log of events stands still")
         made.sql("update event_log_position set log_number = (select last_value"
                  " from log_number_seq)")  # fmt: skip
-        await made.told("Over: The log of events stands still")
+        await made.reported("Over: The log of events stands still")
 
 
 def book(made: World, fill: int, realised: int, ago: str) -> None:
@@ -72,9 +72,9 @@ async def test_the_days_loss_counts_all_of_today_and_nothing_else(
         book(made, 12, -40_000_000, "0 seconds")
         # Exactly at the bound nobody is called.
         book(made, 13, -1, "0 seconds")
-        await made.told("All followers together have lost 100.000001 USDC today")
+        await made.reported("All followers together have lost 100.000001 USDC today")
         book(made, 14, 1, "0 seconds")
-        await made.told("Over: All followers together have lost 100.000001 USDC today")
+        await made.reported("Over: All followers together have lost 100.000001 USDC today")
 
 
 async def test_rising_counter_alerts_unless_it_has_a_rule(
@@ -91,7 +91,7 @@ async def test_rising_counter_alerts_unless_it_has_a_rule(
         await eventually(lambda: len(made.slack.others) >= 2, "two looks")
         assert made.slack.bodies == [], "what was there before is nobody's news"
         shown.update(exit_unjudged=4, order_lost=6)
-        await made.told("router calls for a person: exit_unjudged")
+        await made.reported("router calls for a person: exit_unjudged")
         assert len(made.slack.bodies) == 1
         assert "otel" not in made.slack.texts()[0]
 
@@ -110,7 +110,7 @@ async def test_bots_without_an_engine_are_told_until_one_has_them(
         made.write_rules(rules=[shipped("bots-without-engine", for_seconds=1)])
         made.start()
         words = f"The bots of the wallet {wallet} at okx have had no engine"
-        await made.told(words)
+        await made.reported(words)
         made.sql("insert into trading_wallet_lease (wallet_id, engine, epoch, until) values"
                  f" ('{wallet}', 'bots-1', 1, now() + interval '1 hour')")  # fmt: skip
-        await made.told(f"Over: {words}")
+        await made.reported(f"Over: {words}")

@@ -58,9 +58,9 @@ class Log(rpc.EventServiceServicer):
 
     def __init__(self) -> None:
         self.events: list[pb.Event] = []
-        self.asked: list[pb.StreamEventsRequest] = []
+        self.requested: list[pb.StreamEventsRequest] = []
 
-    def tell(self, kind: str, subject: str, *, ago: float = 0, **data: Any) -> None:
+    def notify(self, kind: str, subject: str, *, ago: float = 0, **data: Any) -> None:
         """Let something have happened some seconds ago."""
         made = pb.Event(type=kind, subject=subject, data=json.dumps(data))
         made.sequence = len(self.events) + 1
@@ -72,7 +72,7 @@ class Log(rpc.EventServiceServicer):
         self, request: pb.StreamEventsRequest, context: Any
     ) -> AsyncIterator[pb.StreamEventsResponse]:
         """Stream what was told after a cursor; see the contract."""
-        self.asked.append(request)
+        self.requested.append(request)
         at = int(request.cursor or 0)
         while True:
             page = self.events[at : at + 100]
@@ -210,7 +210,7 @@ class World:
         self._process = None
         return code
 
-    def said(self) -> str:
+    def statuses(self) -> str:
         """Its log."""
         return (self.directory / "alerts.log").read_text()
 
@@ -224,15 +224,15 @@ class World:
 
     async def reading(self) -> None:
         """Wait until it reads the log."""
-        asked = len(self.log.asked)
-        await eventually(lambda: len(self.log.asked) > asked, "alerts read the log")
+        requested = len(self.log.requested)
+        await eventually(lambda: len(self.log.requested) > requested, "alerts read the log")
 
-    async def told(self, *wanted: str) -> None:
+    async def reported(self, *desired: str) -> None:
         """Wait until both receivers have had messages with these words, and once each."""
-        for words in wanted:
+        for words in desired:
             for read in (self.slack.titles, self.mailbox.subjects):
                 await eventually(partial(has, read, words), words)
-        for words in wanted:
+        for words in desired:
             assert sum(words in title for title in self.slack.titles()) == 1, words
             assert sum(words in subject for subject in self.mailbox.subjects()) == 1, words
 

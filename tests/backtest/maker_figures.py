@@ -85,9 +85,9 @@ def table() -> str:
 def _row(market: str, maker: str) -> str:
     one = played(market, maker)
     parts = {name: float(amount) for name, amount in one.profit.sources.items()}
-    told = (parts[name] for name in ("spread", "markout", "inventory", "fees"))
+    reported = (parts[name] for name in ("spread", "markout", "inventory", "fees"))
     cells = [market, maker, str(one.fills("BUY")), str(one.fills("SELL"))]
-    cells += [f"{amount:.2f}" for amount in (*told, sum(parts.values()))]
+    cells += [f"{amount:.2f}" for amount in (*reported, sum(parts.values()))]
     return f"| {' | '.join(cells)} |"
 
 

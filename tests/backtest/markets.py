@@ -58,7 +58,7 @@ def _yes(seconds: int) -> SeededMarket:
 
 def mirrored(tape: Iterable[TapeEvent], *, seed: int, dislocated: int) -> Iterator[TapeEvent]:
     """Return the other outcome's books: now and then its asks are too low, or its bids too high."""
-    dice = random.Random(seed)  # noqa: S311
+    rng = random.Random(seed)  # noqa: S311
     for event in tape:
         if isinstance(event, Print):
             # Who buys one outcome sells the other one.
@@ -67,7 +67,7 @@ def mirrored(tape: Iterable[TapeEvent], *, seed: int, dislocated: int) -> Iterat
             yield msgspec.structs.replace(event, instrument_id=NO.id, side=side, price=price)
         if not isinstance(event, TradingBook):
             continue
-        moved = dice.choice((-dislocated, 0, dislocated)) if dice.random() < 0.1 else 0
+        moved = rng.choice((-dislocated, 0, dislocated)) if rng.random() < 0.1 else 0
         bids = tuple((ONE - price + moved, size) for price, size in event.asks)
         asks = tuple((ONE - price + moved, size) for price, size in event.bids)
         if moved < 0:
@@ -99,13 +99,13 @@ def _carry(seconds: int) -> Iterator[TapeEvent]:
 
 def _priced(seconds: int, expires_ms: int) -> Iterator[TapeEvent]:
     """Return a swap, and a binary on it that is now cheap and now dear beside its model."""
-    dice = random.Random(11)  # noqa: S311
+    rng = random.Random(11)  # noqa: S311
     wave = 0.0
     for event in seeded(_swap(seconds)):
         yield event
-        if not isinstance(event, TradingBook) or dice.random() > 0.3:
+        if not isinstance(event, TradingBook) or rng.random() > 0.3:
             continue
-        wave = 0.9 * wave + dice.gauss(0, 0.02)
+        wave = 0.9 * wave + rng.gauss(0, 0.02)
         price = (event.bids[0][0] + event.asks[0][0]) / 20
         years = (expires_ms - event.venue_ms) / YEAR_MS
         fair, _ = model(price, 64_000.0, years, 0.5)

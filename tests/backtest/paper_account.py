@@ -105,15 +105,15 @@ class PaperAccount(Exchange):
             )  # fmt: skip
         return self._happened(now_ms)
 
-    def shown(self, told: TradingBook) -> TradingBook:
+    def shown(self, reported: TradingBook) -> TradingBook:
         """Return a book as this exchange publishes it."""
-        one = self._of(told.instrument_id)
+        one = self._of(reported.instrument_id)
         theirs = replace(
             one.ours,
             tick_size=one.ours.tick_size // one.ticks,
             lot_size=one.ours.lot_size // one.lots,
         )
-        return published(told, theirs, self.at.world.books[one.theirs.inst_id])
+        return published(reported, theirs, self.at.world.books[one.theirs.inst_id])
 
     def place(self, new: NewOrder, now_ms: int) -> tuple[Receipt, list[Told]]:
         """Take an order as the wire would bring it."""
@@ -124,12 +124,14 @@ class PaperAccount(Exchange):
             ord_type="ioc" if new.time_in_force is RestingTime.IOC else kind,
             sz=one.size_text(new.size), px=one.price_text(new.price), cl_ord_id=new.order_id,
         )  # fmt: skip
-        return self._asked(lambda: self.at.place(NAME, request, now_ms), now_ms)
+        return self._requested(lambda: self.at.place(NAME, request, now_ms), now_ms)
 
-    def cancel(self, asked: CancelOrder, now_ms: int) -> tuple[Receipt, list[Told]]:
+    def cancel(self, requested: CancelOrder, now_ms: int) -> tuple[Receipt, list[Told]]:
         """Take an order out."""
-        return self._asked(
-            lambda: self.at.cancel(NAME, asked.instrument.symbol, "", asked.order_id, now_ms),
+        return self._requested(
+            lambda: self.at.cancel(
+                NAME, requested.instrument.symbol, "", requested.order_id, now_ms
+            ),
             now_ms,
         )
 
@@ -138,7 +140,7 @@ class PaperAccount(Exchange):
         one = change.instrument
         price = "" if change.price is None else one.price_text(change.price)
         size = "" if change.size is None else one.size_text(change.size)
-        return self._asked(
+        return self._requested(
             lambda: self.at.amend(
                 NAME, one.symbol, "", change.order_id, size=size, price=price,
                 req_id=change.request_id, now_ms=now_ms,
@@ -149,7 +151,7 @@ class PaperAccount(Exchange):
     def _of(self, instrument_id: str) -> _Listed:
         return self._listed[instrument_id.partition(":")[2]]
 
-    def _asked(self, ask: Callable[[], Order], now_ms: int) -> tuple[Receipt, list[Told]]:
+    def _requested(self, ask: Callable[[], Order], now_ms: int) -> tuple[Receipt, list[Told]]:
         try:
             ask()
         except Refusal as refusal:
@@ -157,7 +159,7 @@ class PaperAccount(Exchange):
         return _ACCEPTED, self._happened(now_ms)
 
     def _happened(self, now_ms: int) -> list[Told]:
-        told: list[Told] = []
+        reported: list[Told] = []
         for happened in self.at.drain():
             if not isinstance(happened, OrderChanged):
                 continue
@@ -166,7 +168,7 @@ class PaperAccount(Exchange):
             if fill is not None:
                 # Units of ours to a quintillionth of theirs.
                 unit = ONE // 10**one.ours.money_digits
-                told.append(
+                reported.append(
                     Fill(
                         trade_id=str(fill.trade_id), order_id=order.request.cl_ord_id,
                         venue_order_id=order.ord_id, instrument_id=one.ours.id,
@@ -176,8 +178,8 @@ class PaperAccount(Exchange):
                         maker=fill.maker, venue_ms=now_ms,
                     )
                 )  # fmt: skip
-            told.append(_reported(one, order, now_ms))
-        return told
+            reported.append(_reported(one, order, now_ms))
+        return reported
 
     def gained(self) -> Decimal:
         """Return what its cash has grown by, fees paid."""

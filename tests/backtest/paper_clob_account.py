@@ -19,10 +19,10 @@ from paper.clob.core.values import (
     Leg,
     Market,
     Order,
-    OrderHappened,
+    OrderUpdate,
     Refusal,
     Trade,
-    TradeHappened,
+    TradeUpdate,
 )
 from tradingtools.domain.instrument import Instrument
 from tradingtools.venues.polymarket.order_amounts import resting_amounts, taking_amounts
@@ -79,13 +79,13 @@ class PaperClobAccount(Exchange):
             self.at.printed(_CONDITION, event.side, event.price // _PRICE, event.size, now_ms)
         return self._happened(now_ms)
 
-    def shown(self, told: TradingBook) -> TradingBook:
+    def shown(self, reported: TradingBook) -> TradingBook:
         """Return a book as this exchange publishes it."""
         state = self.at.market(_CONDITION)
         assert state is not None
-        ladders = state.ladder(0 if told.instrument_id == self._first.id else 1)
+        ladders = state.ladder(0 if reported.instrument_id == self._first.id else 1)
         bids, asks = (tuple((price * _PRICE, size) for price, size in one) for one in ladders)
-        return msgspec.structs.replace(told, bids=bids, asks=asks)
+        return msgspec.structs.replace(reported, bids=bids, asks=asks)
 
     def place(self, new: NewOrder, now_ms: int) -> tuple[Receipt, list[Told]]:
         """Take an order by the amounts that would be signed."""
@@ -106,9 +106,9 @@ class PaperClobAccount(Exchange):
         self.at.advance(now_ms)
         return Receipt(meaning=Meaning.ACCEPTED), self._happened(now_ms)
 
-    def cancel(self, asked: CancelOrder, now_ms: int) -> tuple[Receipt, list[Told]]:
+    def cancel(self, requested: CancelOrder, now_ms: int) -> tuple[Receipt, list[Told]]:
         """Take an order out."""
-        why = self.at.cancel(asked.order_id, {_WALLET}, now_ms)
+        why = self.at.cancel(requested.order_id, {_WALLET}, now_ms)
         meaning = Meaning.ACCEPTED if why is None else Meaning.REJECTED
         return Receipt(meaning=meaning, code=why or ""), self._happened(now_ms)
 
@@ -126,14 +126,14 @@ class PaperClobAccount(Exchange):
         return self.at.ledger.usdc[_WALLET] - _DEPOSIT
 
     def _happened(self, now_ms: int) -> list[Told]:
-        told: list[Told] = []
+        reported: list[Told] = []
         happenings, self.at.happenings = self.at.happenings, []
         for one in happenings:
-            if isinstance(one, OrderHappened) and one.order.wallet == _WALLET:
-                told.append(_reported(one.order, now_ms))
-            elif isinstance(one, TradeHappened) and one.trade.status == "MATCHED":
-                told += _fills(one.trade, now_ms)
-        return told
+            if isinstance(one, OrderUpdate) and one.order.wallet == _WALLET:
+                reported.append(_reported(one.order, now_ms))
+            elif isinstance(one, TradeUpdate) and one.trade.status == "MATCHED":
+                reported += _fills(one.trade, now_ms)
+        return reported
 
 
 def _fills(trade: Trade, now_ms: int) -> Iterator[Fill]:

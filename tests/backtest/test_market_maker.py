@@ -41,9 +41,9 @@ def test_a_maker_fills_on_both_sides_and_its_sources_are_all_of_its_profit(
 
 def test_the_figures_of_the_document_are_about_those_of_the_runs() -> None:
     head, rule, *rows = table().splitlines()
-    told = strategy_tables.document().partition(f"{head}\n{rule}\n")[2].splitlines()
+    reported = strategy_tables.document().partition(f"{head}\n{rule}\n")[2].splitlines()
 
-    for row, said in zip(rows, told[: len(rows)], strict=True):
+    for row, said in zip(rows, reported[: len(rows)], strict=True):
         ours, theirs = ([one.strip() for one in line.split("|")[1:-1]] for line in (row, said))
         assert ours[:2] == theirs[:2]
         both = [(float(ours[n]), float(theirs[n])) for n in range(2, len(ours))]

@@ -78,7 +78,7 @@ class Traded:
 @contextmanager
 def recording(market: Live, path: Path) -> Iterator[None]:
     """Record a market beside whoever else follows it."""
-    stop, begun = Event(), Event()
+    stop, started = Event(), Event()
 
     async def follow() -> None:
         sockets = Endpoint(url=f"ws://localhost:{market.port}/ws/v5")
@@ -88,14 +88,14 @@ def recording(market: Live, path: Path) -> Iterator[None]:
             with path.open("wb") as lines:
                 recorder = Recorder(lines, traded)
                 async for event in way.markets.events(traded):
-                    recorder.tell(event)
-                    begun.set()
+                    recorder.notify(event)
+                    started.set()
                     if stop.is_set():
                         return
 
     thread = Thread(target=lambda: asyncio.run(follow()))
     thread.start()
-    assert begun.wait(60), "nothing was recorded"
+    assert started.wait(60), "nothing was recorded"
     try:
         yield
     finally:
@@ -172,7 +172,7 @@ def lived(world: Bots, configs: Mapping[str, Mapping[str, Any]]) -> tuple[int, i
         end = time.time_ns() // 10**6
         for name in configs:
             assert world.state(named(name)) == ("RUNNING", "")
-            world.wish(named(name), "STOPPED")
+            world.command(named(name), "STOPPED")
         for name in configs:
             until(lambda name=name: world.state(named(name))[0] == "STOPPED", f"{name} to end")  # type: ignore[misc]
         assert world.rows("select order_id from bot_order where not settled") == []
@@ -231,11 +231,11 @@ def judge(
     runs = [backtested(name, config, cut, *latency) for latency in LATENCIES_MS]
     results = [result(one, made, price) for made in runs]
     earned = result(one, paper, price)
-    told = [
+    reported = [
         f"{len(it)} fills {one.money_text(worth)}" for it, worth in zip(runs, results, strict=True)
     ]
     _log.warning("%s: paper %d fills %s, backtests %s", name, len(paper), one.money_text(earned),
-                 ", ".join(told))  # fmt: skip
+                 ", ".join(reported))  # fmt: skip
     shared = []
     for made, worth in zip(runs, results, strict=True):
         alone, others = unshared(paper, made)

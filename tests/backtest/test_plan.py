@@ -45,14 +45,14 @@ def test_sources_add_up_to_the_result_and_the_page_shows_it(name: str) -> None:
     one = trial(plan(bot=bots.file(name, *bots.PLACES[name][0]), market={"seconds": 60}))
 
     outcome = played(one)
-    told = summed(one, outcome)
+    reported = summed(one, outcome)
 
     assert outcome.fills
     assert sum(by_source(outcome).values()) == outcome.made + outcome.unrealised
-    assert sum(map(Decimal, told.sources.values())) == Decimal(told.result)
-    assert told.explained
-    page = report.page(one, outcome, told)
-    assert page == report.page(one, played(one), told)
+    assert sum(map(Decimal, reported.sources.values())) == Decimal(reported.result)
+    assert reported.explained
+    page = report.page(one, outcome, reported)
+    assert page == report.page(one, played(one), reported)
     assert [page.count(f'aria-label="{it}"') for it in ("Equity", "Drawdown", "Fills")] == [1, 1, 1]
     assert page.count('class="mark ') == min(
         sum(it.instrument_id == one.instruments[0].id for it in outcome.fills), 400

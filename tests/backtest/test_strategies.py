@@ -58,10 +58,10 @@ def test_a_grid_sells_above_what_it_buys_below() -> None:
     assert test.bot.holdings[ONE.id].size == sum(signed)
     # What stands at the end is what the grid wants for the position, once at each level.
     seen = test.bot.view(0)
-    _, wanted = Grid().on(config, outcome.state, TimerEvent(), seen)
+    _, desired = Grid().on(config, outcome.state, TimerEvent(), seen)
     assert {
         one.slot: (one.side, one.price, one.size - one.filled) for one in seen.standing.values()
-    } == {one.slot: (one.side, one.price, one.size) for one in wanted if isinstance(one, Quote)}
+    } == {one.slot: (one.side, one.price, one.size) for one in desired if isinstance(one, Quote)}
     # Every pair of a buy and the sell one level above gains the step.
     assert test.bot.holdings[ONE.id].realised > 0
     assert outcome.breaches == ()

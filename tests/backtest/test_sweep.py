@@ -40,9 +40,9 @@ def test_a_sweep_of_a_thousand_runs_keeps_every_core_busy_and_gives_what_one_giv
         },
         Plan,
     )
-    began = time.process_time()
+    started = time.process_time()
     alone = list(sweep(plan, 1))
-    cpu_alone = time.process_time() - began
+    cpu_alone = time.process_time() - started
 
     spread, first, last = [], {}, {}
     began_at = ended_at = 0.0

@@ -7,7 +7,7 @@ import pytest
 from backtest.exchange import Exchange, FeeRates, Told, published
 from backtest.run import Backtest
 from services.bots.core.bot import AnyBot, Bot
-from services.bots.core.requests import PermitAsked, Request
+from services.bots.core.requests import PermitRequest, Request
 from services.bots.core.risk import RiskLimits
 from services.bots.core.setup import Setup
 from services.bots.strategies.market_making import MarketMaking
@@ -31,29 +31,29 @@ class Venue:
     def __init__(self, bot: AnyBot) -> None:
         self.bot = bot
         self.exchange = Exchange({ONE.id: ONE}, FeeRates())
-        self.asked: list[str] = []
+        self.requested: list[str] = []
 
     def obey(self, requests: list[Request], now_ms: int) -> None:
         """Do what a bot asks for, and what it asks for when it hears of that."""
         for one in requests:
             self.bot.written()
-            if isinstance(one, PermitAsked):
+            if isinstance(one, PermitRequest):
                 self.obey(self.bot.granted(one.permit, now_ms), now_ms)
                 continue
             assert isinstance(one, NewOrder | AmendOrder | CancelOrder)
-            self.asked.append(type(one).__name__)
+            self.requested.append(type(one).__name__)
             if isinstance(one, NewOrder):
-                (receipt, told), kind = self.exchange.place(one, now_ms), PendingRequest.PLACE
+                (receipt, reported), kind = self.exchange.place(one, now_ms), PendingRequest.PLACE
             elif isinstance(one, AmendOrder):
-                (receipt, told), kind = self.exchange.amend(one, now_ms), PendingRequest.AMEND
+                (receipt, reported), kind = self.exchange.amend(one, now_ms), PendingRequest.AMEND
             else:
-                (receipt, told), kind = self.exchange.cancel(one, now_ms), PendingRequest.CANCEL
+                (receipt, reported), kind = self.exchange.cancel(one, now_ms), PendingRequest.CANCEL
             self.obey(self.bot.answered(one.order_id, kind, receipt, now_ms), now_ms)
-            self.tell(told, now_ms)
+            self.notify(reported, now_ms)
 
-    def tell(self, told: list[Told], now_ms: int) -> None:
+    def notify(self, reported: list[Told], now_ms: int) -> None:
         """Tell the bot of its orders."""
-        for event in told:
+        for event in reported:
             if isinstance(event, Fill):
                 self.obey(self.bot.filled(event, now_ms), now_ms)
             else:
@@ -79,8 +79,8 @@ def test_it_does_not_follow_its_own_quotes() -> None:
 
     venue.obey(bot.market(venue.exchange.shown(strangers), 1_100), 1_100)
     (bid,) = (one.price for one in bot.view(0).standing.values() if one.side == "BUY")
-    venue.tell(venue.exchange.market(sold(bid)), 1_200)
-    venue.asked.clear()
+    venue.notify(venue.exchange.market(sold(bid)), 1_200)
+    venue.requested.clear()
 
     for n in range(100):
         now = 2_000 + 100 * n
@@ -89,7 +89,7 @@ def test_it_does_not_follow_its_own_quotes() -> None:
     # It holds all that it may, so that it offers alone. What others have there has not changed: the
     # offer stays where it is, and the mid is theirs.
     (offer,) = bot.view(0).standing.values()
-    assert venue.asked == []
+    assert venue.requested == []
     assert (offer.side, offer.price) == ("SELL", 640_001)
     assert bot.state.mid == 64_000.05
 
@@ -99,11 +99,11 @@ class Watched(Exchange):
 
     compared = 0
 
-    def shown(self, told: TradingBook) -> TradingBook:
-        found = super().shown(told)
-        matching = published(told, ONE, self._books[ONE.id])
+    def shown(self, reported: TradingBook) -> TradingBook:
+        found = super().shown(reported)
+        matching = published(reported, ONE, self._books[ONE.id])
         assert (found.bids, found.asks) == (matching.bids, matching.asks)
-        self.compared += found != told
+        self.compared += found != reported
         return found
 
 

@@ -64,6 +64,6 @@ async def test_every_follower_of_all_contestants_posts_in_every_round() -> None:
     assert all(hop.p50_ms > 0 for hop in found.hops)
     assert (alone.rounds, read.rounds, alone.setup) == (2, 2, found.setup)
     assert read.reads is not None
-    assert 0 < read.reads.right <= read.reads.asked + 1
+    assert 0 < read.reads.right <= read.reads.requested + 1
     assert "20 reads/s" in beside_reads([alone, read])[0]
     assert match.strays == 0, "a POST came that no burst explains"

@@ -20,7 +20,7 @@ def _spinning() -> list[psutil.Process]:
 
 
 def test_cores_are_kept_awake_by_idle_processes_that_end_with_it() -> None:
-    with awake(wanted=True):
+    with awake(desired=True):
         deadline = time.monotonic() + _SECONDS
         while len(_spinning()) < (os.cpu_count() or 1):
             assert time.monotonic() < deadline
@@ -34,5 +34,5 @@ def test_cores_are_kept_awake_by_idle_processes_that_end_with_it() -> None:
 
 
 def test_nobody_spins_unasked() -> None:
-    with awake(wanted=False):
+    with awake(desired=False):
         assert not _spinning()

@@ -34,13 +34,13 @@ def test_an_answer_counts_when_all_of_it_is_there() -> None:
 
 
 def test_stretches_add_up_and_late_answers_are_right_ones() -> None:
-    first = Tally(asked=5, seconds=1.0, cpu_seconds={"control": 0.004})
+    first = Tally(requested=5, seconds=1.0, cpu_seconds={"control": 0.004})
     for answer, after in (
         (Answer.RIGHT, 0.1), (Answer.RIGHT, 1.5), (Answer.LIMITED, 0.1),
         (Answer.UNAVAILABLE, 2.0), (Answer.WRONG, 0.1),
     ):  # fmt: skip
         first.count(answer, after)
-    both = first + Tally(asked=3, right=2, seconds=1.0, cpu_seconds={"control": 0.004})
+    both = first + Tally(requested=3, right=2, seconds=1.0, cpu_seconds={"control": 0.004})
     assert (both.right, both.late, both.limited, both.unavailable, both.wrong) == (4, 1, 1, 1, 1)
-    assert (both.asked, both.answered, both.cpu_ms("control")) == (8, 2.0, 2.0)
+    assert (both.requested, both.answered, both.cpu_ms("control")) == (8, 2.0, 2.0)
     assert (Tally().answered, Tally().cpu_ms("control")) == (0.0, 0.0)

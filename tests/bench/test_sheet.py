@@ -12,7 +12,7 @@ from websockets.asyncio.server import ServerConnection, serve
 from bench.core.sheet import Figure, later
 from bench.core.wire import text_frame
 from bench.machine import Watch
-from bench.parts import PARTS, Asked
+from bench.parts import PARTS, RunParameters
 from bench.report import described, sheet
 
 FIGURE = Figure(what="frames", under="nothing else", value=9.0, unit="a second", goal=10.0)
@@ -70,7 +70,7 @@ def test_a_frame_that_is_too_long_is_refused() -> None:
 @pytest.mark.timeout(400)
 @pytest.mark.parametrize("part", PARTS)
 async def test_each_part_measures_something(part: str) -> None:
-    found = await PARTS[part](Asked(followers=3, factor=0.02), lambda _: None)
+    found = await PARTS[part](RunParameters(followers=3, factor=0.02), lambda _: None)
     assert found
     for figure in found:
         # Two small runs may take or need as much as each other; nothing else can be nothing.

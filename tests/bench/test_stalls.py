@@ -5,8 +5,8 @@ from __future__ import annotations
 from bench.core.stalls import STALL_MS, Taken, divide
 
 
-def _at(began_ms: float, ms: float) -> Taken:
-    return Taken(int(began_ms * 1e6), ms)
+def _at(started_ms: float, ms: float) -> Taken:
+    return Taken(int(started_ms * 1e6), ms)
 
 
 STALL = _at(100, 50)

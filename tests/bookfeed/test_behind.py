@@ -47,18 +47,20 @@ class Venue:
     def book(self) -> Book:
         return self.states[-1][1]
 
-    def change(self, told: Told) -> LevelChange:
+    def change(self, reported: Told) -> LevelChange:
         book = self.book.copy()
-        book.change(is_bid=told.is_bid, price=told.price, size=told.size)
-        self.states.append((self.states[-1][0] + told.after_ms, book))
-        return LevelChange(told.is_bid, told.price, told.size, book.best_bid, book.best_ask)
+        book.change(is_bid=reported.is_bid, price=reported.price, size=reported.size)
+        self.states.append((self.states[-1][0] + reported.after_ms, book))
+        return LevelChange(
+            reported.is_bid, reported.price, reported.size, book.best_bid, book.best_ask
+        )
 
     def answer(self, at_ms: int, stamp_ms: int | None = None) -> RestBook:
         ms, book = [state for state in self.states if state[0] <= at_ms or state[0] == START_MS][-1]
         return RestBook(book.bids(99), book.asks(99), ms if stamp_ms is None else stamp_ms)
 
 
-def told() -> st.SearchStrategy[Told]:
+def reported() -> st.SearchStrategy[Told]:
     sides = st.one_of(
         st.tuples(st.just(True), st.sampled_from(BIDS)),
         st.tuples(st.just(False), st.sampled_from(ASKS)),
@@ -103,7 +105,9 @@ class Socket:
         self._misstated = misstated
         self._number = 0
 
-    def tell(self, change: LevelChange, before: tuple[int, Book], state: tuple[int, Book]) -> None:
+    def notify(
+        self, change: LevelChange, before: tuple[int, Book], state: tuple[int, Book]
+    ) -> None:
         """Tell of one state of the venue's, which the change has made of the one before."""
         how, (ms, book) = self._hows[self._number % len(self._hows)], state
         self._number += 1
@@ -129,12 +133,12 @@ class Rest:
         self._tracked = tracked
         self._lag_ms = lag_ms
         self._stamp = stamp
-        self._asked: int | None = None
+        self._requested: int | None = None
         self._refresh: int | None = None
 
     def turn(self, now: int) -> None:
-        if self._asked is not None and now >= self._asked + RTT_MS:
-            self._asked = None
+        if self._requested is not None and now >= self._requested + RTT_MS:
+            self._requested = None
             self._answer(now)
         if not self._tracked.rest_alone:
             self._refresh = None
@@ -146,7 +150,7 @@ class Rest:
         elif not self._tracked.wants_resync(now):
             return
         self._tracked.begin_resync(now)
-        self._asked = now
+        self._requested = now
 
     def _answer(self, now: int) -> None:
         self.answers += 1
@@ -158,7 +162,7 @@ class Rest:
 
 def run(
     lost: list[Told],
-    heard: list[Told],
+    received: list[Told],
     *,
     lag_ms: int,
     hows: Sequence[How] = (How.CHANGE,),
@@ -187,7 +191,7 @@ def run(
     tracked.snapshot(venue.book.bids(99), venue.book.asks(99), START_MS, START_MS * 10**6)
     for one in lost:
         venue.change(one)
-    waiting = [(venue.change(one), venue.states[-1]) for one in heard]
+    waiting = [(venue.change(one), venue.states[-1]) for one in received]
     states, venue.states = venue.states, venue.states[: 1 + len(lost)]
     now, end = venue.states[-1][0], states[-1][0] + 20_000
     rest = Rest(venue, tracked, lag_ms, stamp)
@@ -197,7 +201,7 @@ def run(
             change, state = waiting.pop(0)
             before = venue.states[-1]
             venue.states.append(state)
-            socket.tell(change, before, state)
+            socket.notify(change, before, state)
             doubted = doubted or tracked.doubtful
         rest.turn(now)
         if counts(tracked, now):
@@ -224,14 +228,14 @@ def assert_ours(tracked: BookState, venue: Venue, now: int) -> None:
         return
     if now % CHECKED_MS == 0:
         ours = levels(tracked.book)
-        begun = max(i for i, (ms, _) in enumerate(venue.states) if i == 0 or ms <= now - REST_MS)
-        lately = [levels(book) for _, book in venue.states[begun:]]
+        started = max(i for i, (ms, _) in enumerate(venue.states) if i == 0 or ms <= now - REST_MS)
+        lately = [levels(book) for _, book in venue.states[started:]]
         assert all(size in {book[place] for book in lately} for place, size in ours.items())
 
 
 def levels(book: Book) -> dict[int, int]:
-    told = dict(book.bids(99)) | dict(book.asks(99))
-    return {price: told.get(price, 0) for price in BIDS + ASKS}
+    reported = dict(book.bids(99)) | dict(book.asks(99))
+    return {price: reported.get(price, 0) for price in BIDS + ASKS}
 
 
 FALLEN = [Told(1_000, True, 400_000, 0)]
@@ -245,15 +249,15 @@ def lively(every_ms: int, for_ms: int = 8_000) -> list[Told]:
 
 
 @given(
-    lost=st.lists(told(), min_size=1, max_size=3),
-    heard=st.lists(told(), min_size=1, max_size=25),
+    lost=st.lists(reported(), min_size=1, max_size=3),
+    received=st.lists(reported(), min_size=1, max_size=25),
     lag_ms=st.integers(0, 500),
 )
-@example(lost=FALLEN, heard=[Told(0, True, 380_000, 7)], lag_ms=400)
+@example(lost=FALLEN, received=[Told(0, True, 380_000, 7)], lag_ms=400)
 def test_a_book_counts_again_only_when_it_is_the_venues(
-    lost: list[Told], heard: list[Told], lag_ms: int
+    lost: list[Told], received: list[Told], lag_ms: int
 ) -> None:
-    run(lost, heard, lag_ms=lag_ms)
+    run(lost, received, lag_ms=lag_ms)
 
 
 @given(every_ms=st.sampled_from([10, 50, 200, 400]), lag_ms=st.integers(0, 500))
@@ -268,23 +272,23 @@ def test_answers_with_a_fixed_time_leave_no_doubt(every_ms: int, lag_ms: int) ->
 
 
 @given(
-    heard=st.lists(told(), min_size=1, max_size=25),
+    received=st.lists(reported(), min_size=1, max_size=25),
     lag_ms=st.integers(0, 500),
     refused=st.integers(0, 24),
 )
 def test_what_could_not_be_read_is_in_a_book_that_counts_again(
-    heard: list[Told], lag_ms: int, refused: int
+    received: list[Told], lag_ms: int, refused: int
 ) -> None:
-    hows = [How.CHANGE] * len(heard)
-    hows[refused % len(heard)] = How.REFUSED
-    run([], heard, lag_ms=lag_ms, hows=hows)
+    hows = [How.CHANGE] * len(received)
+    hows[refused % len(received)] = How.REFUSED
+    run([], received, lag_ms=lag_ms, hows=hows)
 
 
 @settings(max_examples=FEW)
-@given(heard=st.lists(told(), min_size=1, max_size=25), hows=hows(How.REFUSED))
-@example(heard=FALLEN, hows=[How.REFUSED])
-def test_answers_with_a_moving_time_leave_no_doubt(heard: list[Told], hows: list[How]) -> None:
-    run([], heard, lag_ms=0, hows=hows, stamp=Stamp.ANSWERED)
+@given(received=st.lists(reported(), min_size=1, max_size=25), hows=hows(How.REFUSED))
+@example(received=FALLEN, hows=[How.REFUSED])
+def test_answers_with_a_moving_time_leave_no_doubt(received: list[Told], hows: list[How]) -> None:
+    run([], received, lag_ms=0, hows=hows, stamp=Stamp.ANSWERED)
 
 
 @settings(max_examples=FEW)

@@ -109,15 +109,15 @@ def test_a_resync_without_an_answer_leaves_the_doubt() -> None:
 
 def test_a_book_that_never_agrees_is_asked_for_ever_more_seldom() -> None:
     tracked = whole()
-    asked, now_ms = 0, 0
+    requested, now_ms = 0, 0
     while now_ms < 120_000:
         tracked.changes([bid(395_000, 7, 405_000)], 110, 2)
         if tracked.wants_resync(now_ms):
-            asked += 1
+            requested += 1
             tracked.begin_resync(now_ms)
             tracked.end_resync(None, now_ms=now_ms, received_ns=3)
         now_ms += 50
-    assert 5 <= asked <= 12
+    assert 5 <= requested <= 12
 
 
 def test_an_answer_older_than_a_good_book_is_left_aside() -> None:
@@ -128,12 +128,12 @@ def test_an_answer_older_than_a_good_book_is_left_aside() -> None:
 
 def test_closed_connections_book_is_not_trusted_before_rest() -> None:
     tracked = whole()
-    look = tracked.begin_audit()
+    audit = tracked.begin_audit()
     assert not comparable(tracked), "one at a time"
     tracked.missed(0)
     assert not comparable(tracked), "in doubt"
     assert status(tracked) is Status.STALE
-    tracked.end_audit(look, AuditVerdict.MISSED, 1_000)
+    tracked.end_audit(audit, AuditVerdict.MISSED, 1_000)
     assert tracked.misses == 1
     assert tracked.wants_resync(1_000)
     tracked.snapshot(BIDS, ASKS, 101, 2)
@@ -148,7 +148,7 @@ def test_a_resync_ends_a_look() -> None:
     tracked = whole()
     tracked.begin_audit()
     tracked.end_resync(RestBook(BIDS, ASKS, 101), now_ms=1_000, received_ns=5)
-    assert tracked.look is None
+    assert tracked.audit is None
 
 
 def test_a_book_from_rest_alone_is_fresh_for_a_while() -> None:
@@ -238,12 +238,12 @@ def test_a_level_that_only_one_message_tells_of_is_not_kept() -> None:
 
 
 def test_of_what_rest_alone_tells_the_last_best_prices_decide() -> None:
-    for told_again, expected in ((True, BIDS), (False, [(410_000, 5), *BIDS])):
+    for reported_again, expected in ((True, BIDS), (False, [(410_000, 5), *BIDS])):
         tracked = whole()
         tracked.changes([bid(410_000, 5, 400_000)], 120, 2)
         tracked.begin_resync(1_000)
         tracked.refused()
-        tracked.changes([bid(410_000, 5, 400_000 if told_again else 405_000)], 130, 2)
+        tracked.changes([bid(410_000, 5, 400_000 if reported_again else 405_000)], 130, 2)
         tracked.end_resync(None, now_ms=1_050, received_ns=4)
         tracked.begin_resync(2_500)
         tracked.end_resync(RestBook(BIDS, ASKS, 120), now_ms=2_550, received_ns=4)
@@ -417,10 +417,10 @@ def test_a_time_of_next_year_is_no_measure() -> None:
     assert not tracked.doubtful
     tracked.changes([bid(390_000, 23, 405_000)], 61_000, 4 * second_ns)
     assert tracked.book_ms == 61_000, "the venue's clock may be ahead"
-    look = tracked.begin_audit()
-    asked = RestBook([(400_000, 1)], ASKS, 61_010)
-    assert look.judge(asked, over=True) is AuditVerdict.MISSED
-    tracked.end_audit(look, AuditVerdict.NONE, 1)
+    audit = tracked.begin_audit()
+    requested = RestBook([(400_000, 1)], ASKS, 61_010)
+    assert audit.judge(requested, over=True) is AuditVerdict.MISSED
+    tracked.end_audit(audit, AuditVerdict.NONE, 1)
     tracked.refused()
     tracked.changes([bid(390_000, 24, 400_000)], 61_001, 5 * second_ns)
     late = RestBook(BIDS, ASKS, next_year)
@@ -465,13 +465,13 @@ def test_unreadable_frames_leave_a_quiet_book_in_doubt_briefly() -> None:
     tracked = whole()
     for now_ms in range(0, 200_000, 20_000):
         tracked.refused()
-        for asked_ms in (0, 200, 700, 1_500):
+        for requested_ms in (0, 200, 700, 1_500):
             assert tracked.doubtful
-            assert tracked.wants_resync(now_ms + asked_ms)
-            tracked.begin_resync(now_ms + asked_ms)
+            assert tracked.wants_resync(now_ms + requested_ms)
+            tracked.begin_resync(now_ms + requested_ms)
             # Its best price is not what was stated before what could not be read.
             answer = RestBook([(300_000 + now_ms // 10, 1)], ASKS, 100)
-            tracked.end_resync(answer, now_ms=now_ms + asked_ms + 50, received_ns=3)
+            tracked.end_resync(answer, now_ms=now_ms + requested_ms + 50, received_ns=3)
         assert not tracked.doubtful
 
 
@@ -534,10 +534,10 @@ def shown(tracked: BookState, book: RestBook, at_ms: int) -> None:
     tracked.snapshot(book.bids, book.asks, at_ms, at_ms * 1_000_000)
 
 
-def said(tracked: BookState, book: RestBook, *, asked_ms: int, book_ms: int) -> None:
+def said(tracked: BookState, book: RestBook, *, requested_ms: int, book_ms: int) -> None:
     """REST is asked, and answers 50 ms later."""
-    tracked.begin_resync(asked_ms)
-    now_ms = asked_ms + 50
+    tracked.begin_resync(requested_ms)
+    now_ms = requested_ms + 50
     tracked.end_resync(
         book._replace(book_ms=book_ms), now_ms=now_ms, received_ns=now_ms * 1_000_000
     )
@@ -553,8 +553,8 @@ def test_connections_whole_book_beats_an_older_one_of_rest() -> None:
     shown(tracked, HIGH, T)
     # A best bid that nobody has: the book is REST's alone after a while.
     tracked.changes([bid(59 * CENT, 50, 61 * CENT, 62 * CENT)], T + 100, (T + 100) * 1_000_000)
-    for asked_ms in (T + 100, T + 1_700):
-        said(tracked, HIGH, asked_ms=asked_ms, book_ms=T + 100)
+    for requested_ms in (T + 100, T + 1_700):
+        said(tracked, HIGH, requested_ms=requested_ms, book_ms=T + 100)
     assert tracked.rest_alone
     now_ms = T + 5_000
     tracked.begin_resync(now_ms)
@@ -563,7 +563,7 @@ def test_connections_whole_book_beats_an_older_one_of_rest() -> None:
         HIGH._replace(book_ms=now_ms - 300), now_ms=now_ms + 60, received_ns=now_ms * 1_000_000
     )
     assert best_bid(tracked, now_ms + 60) == (Status.FRESH, 40 * CENT)
-    said(tracked, HIGH, asked_ms=now_ms + 3_000, book_ms=now_ms - 300)
+    said(tracked, HIGH, requested_ms=now_ms + 3_000, book_ms=now_ms - 300)
     assert best_bid(tracked, now_ms + 3_050) == (Status.FRESH, 60 * CENT), "contained by then"
 
 
@@ -580,5 +580,5 @@ def test_ended_doubt_does_not_shorten_a_later_one() -> None:
     tracked.changes([bid(59 * CENT, 60, 60 * CENT, 62 * CENT)], later - 10, later * 1_000_000)
     # It falls, and what told so is lost.
     tracked.changes([bid(40 * CENT, 70, 40 * CENT, 42 * CENT)], later, later * 1_000_000)
-    said(tracked, HIGH, asked_ms=later + 50, book_ms=later - 10)
+    said(tracked, HIGH, requested_ms=later + 50, book_ms=later - 10)
     assert best_bid(tracked, later + 100)[0] is Status.STALE

@@ -24,28 +24,28 @@ _PRICES = (300_000, 400_000, 500_000, 600_000)
 Step = tuple[Trust, BookEvent]
 
 
-def _levels(dice: Random) -> tuple[Levels, Levels]:
+def _levels(rng: Random) -> tuple[Levels, Levels]:
     """Return sides that are crossed now and then."""
-    bid, ask = dice.choice(_PRICES), dice.choice(_PRICES)
-    return [(bid, 10)] * dice.randint(0, 1), [(ask, 10)] * dice.randint(0, 1)
+    bid, ask = rng.choice(_PRICES), rng.choice(_PRICES)
+    return [(bid, 10)] * rng.randint(0, 1), [(ask, 10)] * rng.randint(0, 1)
 
 
-def _change(dice: Random) -> LevelChange:
+def _change(rng: Random) -> LevelChange:
     best = (None, *_PRICES)
     return LevelChange(
-        dice.random() < 0.5, dice.choice(_PRICES), dice.choice((0, 10)),
-        dice.choice(best), dice.choice(best),
+        rng.random() < 0.5, rng.choice(_PRICES), rng.choice((0, 10)),
+        rng.choice(best), rng.choice(best),
     )  # fmt: skip
 
 
-def _receive(book: BookState, dice: Random, now_ms: int) -> None:
+def _receive(book: BookState, rng: Random, now_ms: int) -> None:
     # The venue's times are a little before or after one another, as they are over two ways.
-    book_ms, now_ns = now_ms - dice.randint(0, 2_000), now_ms * 1_000_000
-    match dice.randrange(6):
+    book_ms, now_ns = now_ms - rng.randint(0, 2_000), now_ms * 1_000_000
+    match rng.randrange(6):
         case 0:
-            book.snapshot(*_levels(dice), book_ms, now_ns)
+            book.snapshot(*_levels(rng), book_ms, now_ns)
         case 1:
-            book.changes([_change(dice)], book_ms, now_ns)
+            book.changes([_change(rng)], book_ms, now_ns)
         case 2:
             book.refused()
         case 3:
@@ -53,21 +53,21 @@ def _receive(book: BookState, dice: Random, now_ms: int) -> None:
         case 4:
             book.missed(now_ms)
         case _:
-            answer = RestBook(*_levels(dice), book_ms)
-            book.end_resync(answer if dice.random() < 0.9 else None,
+            answer = RestBook(*_levels(rng), book_ms)
+            book.end_resync(answer if rng.random() < 0.9 else None,
                             now_ms=now_ms, received_ns=now_ns)  # fmt: skip
 
 
 def _walk(seed: int) -> None:
     """Walk at random; what the code asks of a state holds throughout."""
-    dice = Random(seed)  # noqa: S311 - reproducible, not secret
+    rng = Random(seed)  # noqa: S311 - reproducible, not secret
     book, now_ms = BookState(), 1_000_000
-    for _ in range(dice.randint(1, 60)):
-        now_ms += dice.choice((1, 100, 2_000))
-        if not book.resyncing and dice.random() < 0.5:
+    for _ in range(rng.randint(1, 60)):
+        now_ms += rng.choice((1, 100, 2_000))
+        if not book.resyncing and rng.random() < 0.5:
             book.begin_resync(now_ms)
-            now_ms += dice.choice((1, 100))
-        _receive(book, dice, now_ms)
+            now_ms += rng.choice((1, 100))
+        _receive(book, rng, now_ms)
         assert not (book.wants_resync(now_ms) and book.wants_refresh(now_ms))
         # A crossed book is never one that may be traded on.
         assert book.trust is not Trust.FRESH or not book.book.crossed

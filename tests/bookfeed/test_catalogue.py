@@ -18,11 +18,11 @@ from tests.ingest.harness import until
 from tradingtools import clock
 from tradingtools.domain.errors import Unavailable
 from tradingtools.v1 import bookfeed_service_pb2 as pb
-from tradingtools.venues.polymarket.market_listing import Listed, Page
+from tradingtools.venues.polymarket.market_listing import ListedMarket, Page
 
 
-def _listed(number: int, **changed: Any) -> Listed:
-    made = Listed(
+def _listed(number: int, **changed: Any) -> ListedMarket:
+    made = ListedMarket(
         condition_id=f"0x{number:064x}", assets=(f"{number}1", f"{number}2"), tick_micros=10_000,
         min_size_micros=5_000_000, fee_rate_micros=None, end_ms=None, category="other",
         neg_risk=False, title="", outcomes=("Yes", "No"), traded=number,
@@ -30,7 +30,7 @@ def _listed(number: int, **changed: Any) -> Listed:
     return msgspec.structs.replace(made, **changed)
 
 
-def _of(*markets: Listed, read_ms: int | None = None, stands_ms: int = 60_000) -> Catalogue:
+def _of(*markets: ListedMarket, read_ms: int | None = None, stands_ms: int = 60_000) -> Catalogue:
     made = Catalogue(stands_ms)
     reading = made.begin()
     reading.take(markets)
@@ -54,8 +54,8 @@ def test_an_old_list_says_nothing() -> None:
 
 def test_what_is_traded_most_comes_first() -> None:
     made = _of(*(_listed(number, traded=number) for number in range(1, 9)))
-    assert made.most_traded(5) == ["81", "82", "71", "72", "61"]
-    assert made.most_traded(0) == []
+    assert made.max_traded(5) == ["81", "82", "71", "72", "61"]
+    assert made.max_traded(0) == []
 
 
 def test_the_best_of_many_pages_are_the_best_of_all() -> None:
@@ -82,10 +82,10 @@ async def test_the_list_is_there_again_after_a_restart(tmp_path: Path) -> None:
     made = _of(*(_listed(number) for number in range(1, 1500)))
     await catalogues.keep(made, path)
     found = Catalogue(60_000)
-    catalogues.recall(found, path)
+    catalogues.restore(found, path)
     assert (found.read_ms, len(found)) == (made.read_ms, 2998)
     assert found.market("71") == made.market("71")
-    assert found.most_traded(3) == made.most_traded(3)
+    assert found.max_traded(3) == made.max_traded(3)
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"1\n[[1]]", b"1\n[[\xff"])
@@ -93,7 +93,7 @@ def test_a_list_that_cannot_be_read_is_as_none(tmp_path: Path, content: bytes) -
     path = tmp_path / "markets.json"
     path.write_bytes(content)
     found = Catalogue(60_000)
-    catalogues.recall(found, path)
+    catalogues.restore(found, path)
     assert len(found) == 0
 
 
@@ -101,7 +101,7 @@ async def test_a_list_that_was_kept_in_the_future_is_as_none(tmp_path: Path) -> 
     path = tmp_path / "markets.json"
     await catalogues.keep(_of(_listed(7), read_ms=clock.now_ms() + 7_200_000), path)
     found = Catalogue(60_000)
-    catalogues.recall(found, path)
+    catalogues.restore(found, path)
     assert found.market("71") is None
 
 
@@ -198,12 +198,12 @@ async def test_a_known_market_is_told_before_the_venue_answers(
         mark = (await stub.GetBook(ask, timeout=20)).mark
         assert mark.status == pb.BOOK_STATUS_UNSEEN
         assert not mark.ask_prices_micros
-        told, was = mark.market, seen.market
-        assert (told.condition_id, told.tick_micros) == (was.condition_id, was.tick_micros)
-        assert (told.min_size_micros, told.fee_rate_micros) == (
+        reported, was = mark.market, seen.market
+        assert (reported.condition_id, reported.tick_micros) == (was.condition_id, was.tick_micros)
+        assert (reported.min_size_micros, reported.fee_rate_micros) == (
             was.min_size_micros, was.fee_rate_micros,
         )  # fmt: skip
-        assert (told.category, told.end_ms) == (was.category, was.end_ms)
+        assert (reported.category, reported.end_ms) == (was.category, was.end_ms)
         # Asked for once, it is watched, and the socket makes it a book without any REST.
         await until(lambda: watched(replay, 1))
 
@@ -225,20 +225,20 @@ async def test_a_cold_book_waits_for_nothing_that_is_kept_up_to_date(
 
         await until(kept)
     known, watch, few, unlisted = Catalogue(3_600_000), 8, 4, "77"
-    catalogues.recall(known, path)
-    listed = next(asset for asset in ASSETS if asset not in known.most_traded(watch))
+    catalogues.restore(known, path)
+    listed = next(asset for asset in ASSETS if asset not in known.max_traded(watch))
     # No answer comes: what is watched and the list take all connections.
     async with bookfeed(
         environ, tmp_path, catalogue_file=str(path), watch_traded=str(watch),
         stalled_s="3600", api_timeout_ms="60000", api_connections=str(few),
     ) as (stub, replay, _process):  # fmt: skip
 
-        async def asked(*names: str) -> list[Any]:
+        async def requested(*names: str) -> list[Any]:
             found = (await replay.ask("/questions"))["questions"]
             return [one for one in found if any(name in one["query"] for name in names)]
 
         async def full() -> bool:
-            return len(await asked("token_id=")) >= few and len(await asked("limit=")) >= 1
+            return len(await requested("token_id=")) >= few and len(await requested("limit=")) >= 1
 
         await until(full)
         waiting = [
@@ -247,10 +247,10 @@ async def test_a_cold_book_waits_for_nothing_that_is_kept_up_to_date(
         ]
 
         async def arrived() -> bool:
-            return len(await asked(f"token_id={listed}", f"token_id={unlisted}")) == 2
+            return len(await requested(f"token_id={listed}", f"token_id={unlisted}")) == 2
 
         await until(arrived)
-        assert not any(one["answered"] for one in await asked(""))
+        assert not any(one["answered"] for one in await requested(""))
         for one in waiting:
             one.cancel()
         await asyncio.gather(*waiting, return_exceptions=True)

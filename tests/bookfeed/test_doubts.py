@@ -27,8 +27,8 @@ def test_books_that_stay_in_doubt_are_counted_and_told_of_once() -> None:
     with capture_logs() as logs:
         hub.notice_statuses()
         hub.notice_statuses()
-    (told,) = logs
-    assert (told["alert"], told["books"], told["asset"]) == (True, 1, asset)
+    (reported,) = logs
+    assert (reported["alert"], reported["books"], reported["asset"]) == (True, 1, asset)
     assert observed() == 1
     hub.tracked[asset].disconnected()
     hub.tracked[asset].snapshot([(400_000, 10)], [], 101, 1)

@@ -88,13 +88,13 @@ def test_both_assets_tell_the_same_after_each_message(hub: Hub, until: int) -> N
 
 
 def test_a_day_ends_as_rest_says_it_does(hub: Hub) -> None:
-    told = take(hub, *DAY)
-    assert told == [True, True, True, True, False, False, False, False]
+    reported = take(hub, *DAY)
+    assert reported == [True, True, True, True, False, False, False, False]
     tracked = hub.tracked[YES]
     rest = decode_rest_book(frame("rest-book.json"))
     assert tracked.book_hash == rest.book_hash
-    asked = RestBook(rest.bids, rest.asks, rest.book_ms, rest.book_hash)
-    assert tracked.begin_audit().judge(asked, over=False) is AuditVerdict.SAME
+    requested = RestBook(rest.bids, rest.asks, rest.book_ms, rest.book_hash)
+    assert tracked.begin_audit().judge(requested, over=False) is AuditVerdict.SAME
     assert tracked.book.bids(2) == [(620_000, 77_400_000), (610_000, 3_256_610_000)]
     assert tracked.book.asks(1) == [(630_000, 5_000_000)]
 
@@ -104,8 +104,8 @@ def test_whatever_message_is_lost_rest_tells(hub: Hub, lost: str) -> None:
     take(hub, *(name for name in DAY[:4] if name != lost))
     tracked = hub.tracked[YES]
     rest = decode_rest_book(frame("rest-book.json"))
-    asked = RestBook(rest.bids, rest.asks, rest.book_ms, rest.book_hash)
-    assert tracked.begin_audit().judge(asked, over=True) is AuditVerdict.MISSED
+    requested = RestBook(rest.bids, rest.asks, rest.book_ms, rest.book_hash)
+    assert tracked.begin_audit().judge(requested, over=True) is AuditVerdict.MISSED
 
 
 def test_a_tick_that_changes_is_in_the_next_mark_of_its_asset(hub: Hub) -> None:

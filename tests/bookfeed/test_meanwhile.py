@@ -52,13 +52,13 @@ class World:
         self.markets = asyncio.Event()
         """Cleared, questions about markets wait."""
         self.markets.set()
-        self.asked = asyncio.Event()
+        self.requested = asyncio.Event()
         """Somebody has asked about a market."""
         self.questions = 0
         self.books = asyncio.Event()
         """What questions about books that come now wait for; each keeps the one it met."""
         self.books.set()
-        self.books_asked = 0
+        self.books_requested = 0
         self.hung: set[str] = set()
         """Assets about which Gamma never answers."""
         self.bookless: set[str] = set()
@@ -71,7 +71,7 @@ class World:
         if self.no_book or asset in self.bookless:
             raise web.HTTPNotFound
         answer = self.whole(asset)
-        self.books_asked += 1
+        self.books_requested += 1
         await self.books.wait()
         return web.json_response(answer)
 
@@ -81,7 +81,7 @@ class World:
     async def market(self, _: web.Request) -> web.Response:
         answer = {"mts": "0.01", "mos": self.least, "t": [{"t": ASSET, "o": "Yes"}]}
         self.questions += 1
-        self.asked.set()
+        self.requested.set()
         await self.markets.wait()
         return web.json_response(answer)
 
@@ -104,11 +104,13 @@ class World:
         return Frames(self.hub, self.fetcher).take({ASSET, OTHER}, frame)
 
     def change(self, price: str, size: str, best: str, at_ms: int) -> None:
-        told = {
+        reported = {
             "asset_id": ASSET, "price": price, "size": size, "side": "BUY", "best_bid": best,
             "best_ask": "1",
         }  # fmt: skip
-        self.take({"event_type": "price_change", "timestamp": str(at_ms), "price_changes": [told]})
+        self.take(
+            {"event_type": "price_change", "timestamp": str(at_ms), "price_changes": [reported]}
+        )
 
     def bids_now(self) -> list[tuple[int, int]]:
         return self.hub.tracked[ASSET].book.bids(9)
@@ -142,7 +144,7 @@ async def _serving(made: World) -> AsyncIterator[World]:
                 market_ttl_ms=60_000, look_ms=30_000, quiet_ms=5_000, at_once=4,
             )  # fmt: skip
             await made.fetcher.ensure(ASSET)
-            made.asked.clear()
+            made.requested.clear()
             yield made
     finally:
         made.over.set()
@@ -166,7 +168,7 @@ async def test_changes_that_come_while_a_book_is_asked_for_stay(world: World) ->
     world.book_ms = AT_MS + 20
     world.markets.clear()
     asking = asyncio.create_task(world.fetcher.ensure(ASSET))
-    await world.asked.wait()
+    await world.requested.wait()
     world.change("0.39", "0", "0.405", AT_MS + 30)
     world.markets.set()
     await asking
@@ -179,7 +181,7 @@ async def test_an_older_fetch_takes_no_newer_resync_back(world: World) -> None:
     tracked = world.hub.tracked[ASSET]
     world.markets.clear()
     asking = asyncio.create_task(world.fetcher.ensure(ASSET))
-    await world.asked.wait()  # it has its book
+    await world.requested.wait()  # it has its book
     world.bids, world.book_ms = {"0.30": "1"}, AT_MS + 4_000
     tracked.missed(0)
     tracked.begin_resync(now_ms())
@@ -195,11 +197,11 @@ async def test_an_older_resync_takes_no_newer_fetch_back(world: World) -> None:
     gate, world.books = world.books, asyncio.Event()
     tracked.missed(0)
     tracked.begin_resync(now_ms())
-    asked, held = world.books_asked, world.books
+    requested, held = world.books_requested, world.books
     resync = asyncio.create_task(world.fetcher._looks._resync(ASSET))
 
     async def waits() -> bool:
-        return world.books_asked > asked
+        return world.books_requested > requested
 
     await until(waits)
     world.books, world.bids, world.book_ms = gate, {"0.30": "1"}, AT_MS + 4_000
@@ -216,12 +218,12 @@ async def test_book_age_is_rests_even_if_the_market_is_late(world: World) -> Non
     tracked.disconnected()
     world.markets.clear()
     asking = asyncio.create_task(world.fetcher.ensure(ASSET))
-    await world.asked.wait()
-    told_ms = now_ms()
+    await world.requested.wait()
+    reported_ms = now_ms()
     await asyncio.sleep(0.01)
     world.markets.set()
     await asking
-    expected = {told_ms: Status.FRESH, told_ms + 5_000: Status.STALE}
+    expected = {reported_ms: Status.FRESH, reported_ms + 5_000: Status.STALE}
     for at_ms, status in expected.items():
         assert tracked.status(at_ms, last_message_ms=None, stale_ms=15_000, rest_ms=5_000) is status
 
@@ -289,12 +291,12 @@ async def test_what_is_asked_for_in_vain_holds_up_nothing_new(world: World) -> N
         world.fetcher._due_ms[asset] = 1
     world.hung = set(old)
     async with running(world):
-        await until(lambda: asked_again(world, old))
+        await until(lambda: requested_again(world, old))
         world.hub.track(OTHER)
         await until(lambda: known(world, OTHER))
 
 
-async def asked_again(world: World, assets: set[str]) -> bool:
+async def requested_again(world: World, assets: set[str]) -> bool:
     return world.fetcher.busy & assets != set()
 
 
@@ -348,10 +350,10 @@ async def test_markets_fetched_together_are_refreshed_apart(
         world.fetcher.refresh_soon(asset)
     async with running(world):
 
-        async def asked() -> bool:
+        async def requested() -> bool:
             return all(world.fetcher._due_ms[asset] for asset in assets)
 
-        await until(asked)
+        await until(requested)
     assert len({world.fetcher._due_ms[asset] for asset in assets}) > 30
 
 
@@ -372,7 +374,7 @@ async def test_a_tick_that_changes_while_the_market_is_asked_for_stays(world: Wo
     world.markets.clear()
     world.fetcher.refresh_soon(ASSET)
     running = asyncio.create_task(world.fetcher.run())
-    await world.asked.wait()
+    await world.requested.wait()
     world.take({"event_type": "tick_size_change", "asset_id": ASSET, "new_tick_size": "0.001"})
     world.markets.set()
 
@@ -400,7 +402,7 @@ async def test_one_refresh_at_a_time_and_no_request_is_lost(
     world.markets.clear()
     world.fetcher.refresh_soon(ASSET)
     running = asyncio.create_task(world.fetcher.run())
-    await world.asked.wait()
+    await world.requested.wait()
     before = turns
 
     async def later() -> bool:
@@ -411,10 +413,10 @@ async def test_one_refresh_at_a_time_and_no_request_is_lost(
     assert world.questions == 2, "the first fetch's and one more"
     world.markets.set()
 
-    async def asked_again() -> bool:
+    async def requested_again() -> bool:
         return world.questions > 2
 
-    await until(asked_again)
+    await until(requested_again)
     running.cancel()
     await asyncio.wait([running])
 
@@ -422,7 +424,7 @@ async def test_one_refresh_at_a_time_and_no_request_is_lost(
 async def test_socket_update_during_a_rest_request_stays(world: World) -> None:
     world.markets.clear()
     asking = asyncio.create_task(world.fetcher.ensure(ASSET))
-    await world.asked.wait()
+    await world.requested.wait()
     world.take(
         {"event_type": "tick_size_change", "asset_id": ASSET, "new_tick_size": "0.001"},
         {

@@ -29,10 +29,10 @@ async def memory(process: Process) -> AsyncIterator[Books]:
             await asyncio.wait([keeping])
 
 
-async def asked(books: Books, bid: int) -> None:
+async def requested(books: Books, bid: int) -> None:
     """Ask until the book is good and has this best bid."""
 
-    async def look() -> bool:
+    async def poll() -> bool:
         book = await books.get(ASSET)
         return (
             book is not None
@@ -41,7 +41,7 @@ async def asked(books: Books, bid: int) -> None:
             and book.bids[0][0] == bid
         )
 
-    await until(look)
+    await until(poll)
 
 
 async def test_a_book_that_was_let_go_is_asked_for_again(
@@ -52,10 +52,10 @@ async def test_a_book_that_was_let_go_is_asked_for_again(
         memory(process) as books,
     ):
         await pin(replay, ASSET, best_bid="0.31", best_ask="0.33")
-        await asked(books, 310_000)
+        await requested(books, 310_000)
         await until(lambda: watched(replay, 0))
         await pin(replay, ASSET, best_bid="0.61", best_ask="0.63")
-        await asked(books, 610_000)
+        await requested(books, 610_000)
 
 
 async def test_book_unwatched_after_a_restart_is_fetched(
@@ -63,10 +63,10 @@ async def test_book_unwatched_after_a_restart_is_fetched(
 ) -> None:
     async with bookfeed(environ, tmp_path) as (_, replay, process), memory(process) as books:
         await pin(replay, ASSET, best_bid="0.31", best_ask="0.33")
-        await asked(books, 310_000)
+        await requested(books, 310_000)
         process.kill()
         await process.wait()
         await pin(replay, ASSET, best_bid="0.61", best_ask="0.63")
         await process.start()
         await process.serving()
-        await asked(books, 610_000)
+        await requested(books, 610_000)

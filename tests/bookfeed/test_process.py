@@ -85,7 +85,7 @@ async def test_books_equal_those_of_the_venue_after_many_changes(
         for asset in assets:
             await marks.where(asset, status=pb.BOOK_STATUS_FRESH)
         marks.seen.clear()
-        await replay.tell("/start")
+        await replay.notify("/start")
 
         async def many() -> bool:
             return marks.count > 300
@@ -146,7 +146,9 @@ async def test_a_book_that_disagrees_with_the_venue_is_resynced(
                 }
             ],
         }  # fmt: skip
-        await replay.tell("/garbage", {"feed": "clob", "frame": msgspec.json.encode(lie).decode()})
+        await replay.notify(
+            "/garbage", {"feed": "clob", "frame": msgspec.json.encode(lie).decode()}
+        )
 
         async def corrected() -> bool:
             mark = marks.newest[asset]
@@ -157,11 +159,13 @@ async def test_a_book_that_disagrees_with_the_venue_is_resynced(
         # A crossed book, and a frame that cannot be read, are resynced as well.
         lie["price_changes"] = [{"asset_id": asset, "price": "0.4", "size": "5", "side": "BUY"}]
         before = marks.newest[asset]
-        await replay.tell("/garbage", {"feed": "clob", "frame": msgspec.json.encode(lie).decode()})
+        await replay.notify(
+            "/garbage", {"feed": "clob", "frame": msgspec.json.encode(lie).decode()}
+        )
         await until(corrected)
         before = marks.newest[asset]
         broken = f'{{"event_type":"price_change","asset_id":"{asset}"'
-        await replay.tell("/garbage", {"feed": "clob", "frame": broken})
+        await replay.notify("/garbage", {"feed": "clob", "frame": broken})
         await until(corrected)
 
 

@@ -111,19 +111,19 @@ async def test_marks_are_on_the_board_in_redis_while_they_are_watched(
             written = await client.get(f"{PREFIX}{asset}")
             return pb.Mark.FromString(written) if isinstance(written, bytes) else None
 
-        async def wanted() -> pb.Mark | None:
+        async def desired() -> pb.Mark | None:
             # Who asks keeps it watched, however long a busy machine takes for all this.
             await get(stub, asset)
             return await shown()
 
         # It is written again, though nothing moves: twice as long as it stands.
         for _ in range(2):
-            assert await until(wanted) is not None
+            assert await until(desired) is not None
             await asyncio.sleep(0.6)
         await pin(replay, asset, best_bid="0.31", best_ask="0.33")
 
         async def moved() -> bool:
-            mark = await wanted()
+            mark = await desired()
             return mark is not None and matches(mark, {"best_bid": 310_000, "best_ask": 330_000})
 
         await until(moved)

@@ -15,7 +15,7 @@ from services.bookfeed.core.book_state import TAKEOVER_MS, Status
 from services.bookfeed.core.watchlist import Interest
 from services.bookfeed.fetcher import Fetcher
 from services.bookfeed.hub import Hub, now_ms
-from services.bookfeed.publisher import recall
+from services.bookfeed.publisher import restore
 from services.bookfeed.settings import Settings
 from services.bookfeed.sockets import Sockets, _Link, _Shard
 from tests.bookfeed.test_trust import Channel
@@ -77,7 +77,7 @@ async def test_no_price_and_no_end_is_taken_from_the_board(redis_url: str) -> No
         await board.set(PREFIX + asset_id, mark.SerializeToString())
     await board.set(PREFIX + "4", b"\xff\xff")
     hub = Hub(stale_ms=15_000, rest_ms=5_000, depth=100)
-    await recall(hub, board, ["1", "2", "3", "4", "5"])
+    await restore(hub, board, ["1", "2", "3", "4", "5"])
     assert list(hub.tracked) == ["1"]
     assert hub.market("1") == market
     assert hub.status("1") is Status.STALE
@@ -85,9 +85,9 @@ async def test_no_price_and_no_end_is_taken_from_the_board(redis_url: str) -> No
     hub.tracked["1"].end_resync(None, now_ms=0, received_ns=1)
     assert hub.mark("1") is None, "REST had no answer either"
     hub.tracked["1"].snapshot(((310_000, 1),), (), 1, 1)
-    told = hub.mark("1")
-    assert told is not None
-    assert told.bid_prices_micros == [310_000]
+    reported = hub.mark("1")
+    assert reported is not None
+    assert reported.bid_prices_micros == [310_000]
     await board.aclose()
 
 
@@ -97,7 +97,7 @@ async def test_a_start_waits_for_no_board() -> None:
     with socket.create_server(("127.0.0.1", 0)) as mute:
         async with redis.Redis(port=mute.getsockname()[1], socket_timeout=30.0) as board:
             async with asyncio.timeout(10):
-                await recall(hub, board, ["1"])
+                await restore(hub, board, ["1"])
     assert hub.tracked == {}
 
 

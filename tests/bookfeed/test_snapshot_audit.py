@@ -42,42 +42,42 @@ def answer(size: int, book_ms: int, book_hash: str = "") -> RestBook:
 def test_rest_answer_may_be_any_state_during_the_request() -> None:
     for seen in (20, 21, 22):
         tracked = whole()
-        look = tracked.begin_audit()
+        audit = tracked.begin_audit()
         tracked.changes(inner(21), 110, 2, "h1")
         tracked.changes(inner(22), 120, 3, "h2")
-        assert look.judge(answer(seen, 100 + seen), over=False) is AuditVerdict.SAME
+        assert audit.judge(answer(seen, 100 + seen), over=False) is AuditVerdict.SAME
 
 
 def test_what_the_socket_tells_within_its_time_is_not_missed() -> None:
     tracked = whole()
-    look = tracked.begin_audit()
-    assert look.judge(answer(22, 120), over=False) is AuditVerdict.OPEN
+    audit = tracked.begin_audit()
+    assert audit.judge(answer(22, 120), over=False) is AuditVerdict.OPEN
     tracked.changes(inner(21), 110, 2)
-    assert look.judge(answer(22, 120), over=False) is AuditVerdict.OPEN
+    assert audit.judge(answer(22, 120), over=False) is AuditVerdict.OPEN
     tracked.changes(inner(22), 120, 3)
-    assert look.judge(answer(22, 120), over=True) is AuditVerdict.SAME
+    assert audit.judge(answer(22, 120), over=True) is AuditVerdict.SAME
 
 
 def test_a_new_snapshot_within_a_look_is_a_state_too() -> None:
     tracked = whole()
-    look = tracked.begin_audit()
+    audit = tracked.begin_audit()
     tracked.snapshot([(400_000, 10), (390_000, 7)], ASKS, 130, 2, "h1")
     tracked.changes(inner(8), 140, 3, "h2")
-    assert look.judge(answer(7, 130), over=False) is AuditVerdict.SAME
+    assert audit.judge(answer(7, 130), over=False) is AuditVerdict.SAME
 
 
 def test_what_the_socket_never_tells_is_missed() -> None:
-    look = whole().begin_audit()
-    assert look.judge(answer(22, 120), over=True) is AuditVerdict.MISSED
+    audit = whole().begin_audit()
+    assert audit.judge(answer(22, 120), over=True) is AuditVerdict.MISSED
 
 
 def test_lost_inner_level_is_found_behind_equal_best_prices() -> None:
     tracked = whole()
     tracked.changes(inner(21), 110, 2, "h2")  # the venue also took 380,000 in, which was lost
     assert not tracked.doubtful
-    look = tracked.begin_audit()
+    audit = tracked.begin_audit()
     there = RestBook([*BIDS[:1], (390_000, 21), (380_000, 3)], ASKS, 110, "h2")
-    assert look.judge(there, over=True) is AuditVerdict.MISSED
+    assert audit.judge(there, over=True) is AuditVerdict.MISSED
 
 
 def test_older_answer_proves_nothing_without_a_known_hash() -> None:
@@ -89,31 +89,31 @@ def test_older_answer_proves_nothing_without_a_known_hash() -> None:
 
 def test_more_than_is_kept_proves_nothing() -> None:
     tracked = whole()
-    look = tracked.begin_audit()
+    audit = tracked.begin_audit()
     for number in range(5_001):
         tracked.changes(inner(number + 30), 110, 2)
-    assert look.judge(answer(22, 120), over=True) is AuditVerdict.NONE
+    assert audit.judge(answer(22, 120), over=True) is AuditVerdict.NONE
 
 
 @given(st.lists(st.integers(1, 9), max_size=8), st.integers(0, 8), st.integers(0, 8))
 def test_whatever_happens_a_true_answer_is_never_called_missed(
-    sizes: list[int], asked_at: int, heard_before: int
+    sizes: list[int], asked_at: int, received_before: int
 ) -> None:
     """REST answers with some state of the venue; the socket tells all of them, sooner or later."""
     tracked = whole()
-    look = tracked.begin_audit()
+    audit = tracked.begin_audit()
     states = [20, *sizes]
     seen = min(asked_at, len(sizes))
     for number, size in enumerate(sizes):
-        if number == heard_before:
-            assert look.judge(answer(states[seen], 100 + seen), over=False) in (
+        if number == received_before:
+            assert audit.judge(answer(states[seen], 100 + seen), over=False) in (
                 AuditVerdict.SAME,
                 AuditVerdict.OPEN,
             )
-            if look.judge(answer(states[seen], 100 + seen), over=False) is AuditVerdict.SAME:
+            if audit.judge(answer(states[seen], 100 + seen), over=False) is AuditVerdict.SAME:
                 return
         tracked.changes(inner(size), 101 + number, 2, f"h{number + 1}")
-    assert look.judge(answer(states[seen], 100 + seen), over=True) is AuditVerdict.SAME
+    assert audit.judge(answer(states[seen], 100 + seen), over=True) is AuditVerdict.SAME
 
 
 def test_connection_clock_follows_books_not_pongs() -> None:

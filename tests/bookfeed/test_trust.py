@@ -65,8 +65,8 @@ class Channel:
             self.open.discard(socket)
         return socket
 
-    async def _answer(self, socket: web.WebSocketResponse, asked: dict[str, Any]) -> None:
-        if asked.get("type") != "market" or self._asset not in asked["assets_ids"]:
+    async def _answer(self, socket: web.WebSocketResponse, requested: dict[str, Any]) -> None:
+        if requested.get("type") != "market" or self._asset not in requested["assets_ids"]:
             return
         self.subscribed.append(socket)
         if len(self.subscribed) <= self._mute:
@@ -84,7 +84,7 @@ class HangingGamma:
 
     def __init__(self) -> None:
         self.hangs = False
-        self.asked = asyncio.Event()
+        self.requested = asyncio.Event()
         """It hangs, and somebody has asked."""
         self.given_up = False
         """Who asked has gone."""
@@ -105,7 +105,7 @@ class HangingGamma:
 
     async def _serve(self, _: web.Request) -> web.Response:
         if self.hangs:
-            self.asked.set()
+            self.requested.set()
             try:
                 await self._over.wait()
             except asyncio.CancelledError:
@@ -124,7 +124,7 @@ async def test_lost_connection_makes_marks_stale_until_a_snapshot(
         await until(lambda: watched(replay, 1))
         await marks.where(asset, best_bid=300_000, status=pb.BOOK_STATUS_FRESH)
         marks.seen.clear()
-        await replay.tell("/drop", {"feed": "clob", "abort": True})
+        await replay.notify("/drop", {"feed": "clob", "abort": True})
 
         async def stale() -> bool:
             return pb.BOOK_STATUS_STALE in marks.seen
@@ -200,13 +200,13 @@ async def test_by_default_a_stalled_feed_hides_a_fall_for_seconds_only(
         await marks.where(asset, best_bid=300_000, status=pb.BOOK_STATUS_FRESH)
         marks.seen.clear()
         # Sockets stay open, pings are answered, new subscriptions bring no book.
-        await replay.tell("/stall", {"feed": "clob", "seconds": 600})
+        await replay.notify("/stall", {"feed": "clob", "seconds": 600})
         await pin(replay, asset, best_bid="0.1", best_ask="0.12")
         await marks.where(asset, best_bid=100_000, status=pb.BOOK_STATUS_FRESH)
         assert pb.BOOK_STATUS_STALE in marks.seen, "it is doubted before it is believed again"
         await pin(replay, asset, best_bid="0.05", best_ask="0.07")
         await marks.where(asset, best_bid=50_000, status=pb.BOOK_STATUS_FRESH)
-        await replay.tell("/stall", {"feed": "clob", "seconds": 0})
+        await replay.notify("/stall", {"feed": "clob", "seconds": 0})
         await pin(replay, asset, best_bid="0.2", best_ask="0.22")
         await marks.where(asset, best_bid=200_000, status=pb.BOOK_STATUS_FRESH)
 
@@ -307,7 +307,7 @@ async def test_a_wrong_level_behind_the_best_price_is_found_by_looking(
                 }
             ],
         }  # fmt: skip
-        await replay.tell("/garbage", {"feed": "clob", "frame": json.dumps(lie)})
+        await replay.notify("/garbage", {"feed": "clob", "frame": json.dumps(lie)})
 
         def prices() -> list[int]:
             return list(marks.newest[asset].bid_prices_micros)
@@ -341,7 +341,7 @@ async def test_a_gamma_that_hangs_holds_up_no_book(environ: dict[str, str], tmp_
         await pin(replay, asset, bids=[{"price": "0.3", "size": "5"}], asks=[])
         await marks.where(asset, best_bid=300_000, status=pb.BOOK_STATUS_FRESH)
         gamma.hangs = True
-        await gamma.asked.wait()
+        await gamma.requested.wait()
         channel.refuses = True
         marks.seen.clear()
         for socket in list(channel.open):
@@ -364,8 +364,8 @@ async def test_a_resolved_market_is_closed_and_says_what_a_share_pays(
     ):
         for trade in (won, halved):
             await marks.where(trade.asset, status=pb.BOOK_STATUS_FRESH)
-        await replay.tell(f"/resolve/{won.condition}", {"payouts": ["1", "0"]})
-        await replay.tell(f"/resolve/{halved.condition}", {"payouts": ["0.5", "0.5"]})
+        await replay.notify(f"/resolve/{won.condition}", {"payouts": ["1", "0"]})
+        await replay.notify(f"/resolve/{halved.condition}", {"payouts": ["0.5", "0.5"]})
 
         async def paid() -> list[int] | None:
             markets = [marks.newest[trade.asset].market for trade in (won, halved)]

@@ -15,20 +15,20 @@ def test_any_sequence_of_wishes_is_met_with_bounded_shards(
     wishes: list[frozenset[str]], size: int
 ) -> None:
     shards: list[set[str]] = []
-    for wanted in wishes:
+    for desired in wishes:
         before = {asset: number for number, shard in enumerate(shards) for asset in shard}
-        for move in plan(shards, wanted, size):
+        for move in plan(shards, desired, size):
             if move.shard == len(shards):
                 shards.append(set())
             assert set(move.unsubscribe) <= shards[move.shard]
             shards[move.shard] -= set(move.unsubscribe)
             shards[move.shard] |= set(move.subscribe)
         placed = [asset for shard in shards for asset in shard]
-        assert sorted(placed) == sorted(wanted), "each once, nothing else"
+        assert sorted(placed) == sorted(desired), "each once, nothing else"
         assert all(len(shard) <= size for shard in shards)
         for number, shard in enumerate(shards):
             assert all(before.get(asset, number) == number for asset in shard), "none moves"
-        assert plan(shards, wanted, size) == []
+        assert plan(shards, desired, size) == []
 
 
 def test_an_asset_is_wanted_while_anybody_wants_it() -> None:
@@ -37,17 +37,17 @@ def test_an_asset_is_wanted_while_anybody_wants_it() -> None:
     interest.open_stream(["1", "2"])
     interest.open_stream(["2"])
     interest.touch("3", 0)
-    assert interest.wanted(99) == {"1", "2", "3"}
-    assert interest.wanted(100) == {"1", "2"}
+    assert interest.desired(99) == {"1", "2", "3"}
+    assert interest.desired(100) == {"1", "2"}
     interest.close_stream(["2"])
     interest.hold([])
-    assert interest.wanted(100) == {"1", "2"}
+    assert interest.desired(100) == {"1", "2"}
     interest.close_stream(["1", "2"])
-    assert interest.wanted(100) == frozenset()
+    assert interest.desired(100) == frozenset()
 
 
 def test_asking_again_lingers_on() -> None:
     interest = Interest(linger_ms=100)
     interest.touch("3", 0)
     interest.touch("3", 90)
-    assert interest.wanted(150) == {"3"}
+    assert interest.desired(150) == {"3"}

@@ -32,7 +32,7 @@ async def bookfeed(
     stalled = settings.pop("stalled_s", "0")
     # The file of an earlier venue would be taken for this one's ports.
     async with venue(tmp_path / f"venue-{secrets.token_hex(4)}", rest_ms=rest_ms) as replay:
-        await replay.tell("/stall", {"feed": "rest", "seconds": float(stalled)})
+        await replay.notify("/stall", {"feed": "rest", "seconds": float(stalled)})
         at = {
             **environ,
             "TT_BOOKFEED_CLOB_WS_URL": f"{replay.ws_url}/clob/ws/market",
@@ -51,7 +51,7 @@ async def bookfeed(
 
 
 async def pin(replay: Venue, asset: str, **wish: Any) -> None:
-    await replay.tell(f"/books/{asset}", wish, "PUT")
+    await replay.notify(f"/books/{asset}", wish, "PUT")
 
 
 async def watched(replay: Venue, markets: int) -> bool:
@@ -93,11 +93,11 @@ class Marks:
     async def where(self, asset: str, **values: Any) -> pb.Mark:
         """The mark, once it has these values; best_bid and best_ask are those of the levels."""
 
-        async def look() -> pb.Mark | None:
+        async def poll() -> pb.Mark | None:
             mark = self.newest.get(asset)
             return mark if mark is not None and matches(mark, values) else None
 
-        found = await until(look)
+        found = await until(poll)
         assert found is not None
         return found
 

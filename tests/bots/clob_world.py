@@ -49,7 +49,7 @@ class ClobBots(BotWorld):
         }
         self.made(bot_id, config, {"max_position": "60", **more.pop("limits", {})})
 
-    def tell(self, path: str, /, **body: Any) -> None:
+    def notify(self, path: str, /, **body: Any) -> None:
         """Tell the exchange what to do."""
         answer = self.control.post(path, json=body)
         assert answer.status_code == 200, answer.text
@@ -57,7 +57,7 @@ class ClobBots(BotWorld):
     def prints(self) -> None:
         """Let strangers take what rests up to five cents beside the mid of 0.50."""
         for side, price in (("SELL", "0.45"), ("BUY", "0.55")):
-            self.tell("/prints", condition=CONDITION, side=side, price=price, size="4")
+            self.notify("/prints", condition=CONDITION, side=side, price=price, size="4")
 
     def far(self) -> Any:
         """Return the exchange as it is."""
@@ -107,8 +107,8 @@ class ClobBots(BotWorld):
         """Let somebody else with the wallet's key place an order; return its id."""
         client = ClobClient(self.url, 137, key=KEYS[0])
         client.set_api_creds(client.create_or_derive_api_key())
-        wanted = OrderArgs(token_id=YES, price=0.01, size=7, side="BUY")
-        found: str = client.create_and_post_order(wanted)["orderID"]
+        desired = OrderArgs(token_id=YES, price=0.01, size=7, side="BUY")
+        found: str = client.create_and_post_order(desired)["orderID"]
         return found
 
 
@@ -172,7 +172,7 @@ def clob_bots(database_url: str, directory: Path, safe: str = "") -> Iterator[Cl
 def levels(world: ClobBots, size: str = "100") -> None:
     """Let strangers quote around a half."""
     for side, price in (("BUY", "0.49"), ("SELL", "0.51")):
-        world.tell("/levels", condition=CONDITION, side=side, price=price, size=size)
+        world.notify("/levels", condition=CONDITION, side=side, price=price, size=size)
 
 
 async def added(signer: World, safe: str = "") -> str:

@@ -6,7 +6,7 @@ import pytest
 
 from launcher.temporary import create_database
 from services.bots import wallet_run
-from services.bots.wallet import account, wishes
+from services.bots.wallet import account, commands
 from tests.bots.exchange import Desk
 
 
@@ -17,7 +17,7 @@ def url(postgres_server: str, migrated_template: str) -> str:
 
 @pytest.fixture
 def desk(url: str, monkeypatch: pytest.MonkeyPatch) -> Desk:
-    monkeypatch.setattr(wishes, "LOOK_SECONDS", 0.02)
+    monkeypatch.setattr(commands, "POLL_SECONDS", 0.02)
     monkeypatch.setattr(wallet_run, "TICK_SECONDS", 0.02)
     monkeypatch.setattr(account, "DEADLINE_MS", 0)
     monkeypatch.setattr(account, "CLOCK_ERROR_MS", 0)

@@ -31,7 +31,7 @@ from tradingtools import clock
 from tradingtools.domain.book import BookStatus
 from tradingtools.domain.instrument import Instrument
 from tradingtools.storage.postgres.pool import Pool, open_pool
-from tradingtools.tasks import alongside
+from tradingtools.tasks import run_in_background
 from tradingtools.venues.ports import Meaning, Side
 from tradingtools.venues.trading import (
     AccountEvent,
@@ -91,14 +91,14 @@ class Exchange:
     """Nothing is told before it is set; None: all is, at once."""
     looked: int = 0
     """How often instruments were asked for."""
-    told: asyncio.Queue[AccountEvent] = field(default_factory=asyncio.Queue)
+    reported: asyncio.Queue[AccountEvent] = field(default_factory=asyncio.Queue)
     market: list[MarketEvent] = field(default_factory=list)
     silent: bool = False
     """Nothing is told by the socket."""
     refusing: bool = False
     doubted: bool = False
     """Books are told as stale."""
-    stale_told: int = 0
+    stale_reported: int = 0
     tells: float = math.inf
     """How often a feed tells its books; 0: those that there are fall silent."""
     payments: list[FundingPayment] = field(default_factory=list)
@@ -124,7 +124,7 @@ class Exchange:
         """Need no preparation."""
         yield
 
-    def recognise(self, order: NewOrder) -> str:
+    def register_order(self, order: NewOrder) -> str:
         """Know no id of it: it is found by ours."""
         return ""
 
@@ -145,7 +145,7 @@ class Exchange:
             venue_ms=clock.now_ms(),
         )
         self.orders[order.order_id] = report
-        self._tell(report)
+        self._notify(report)
         if self.unanswered:
             return Receipt(meaning=Meaning.UNKNOWN)
         return replace(ACCEPTED, venue_order_id=report.venue_order_id)
@@ -156,7 +156,7 @@ class Exchange:
         if report is None or report.status not in (OrderStatus.OPEN, OrderStatus.PARTIALLY_FILLED):
             return Receipt(meaning=Meaning.REJECTED, code="51400")
         self.orders[order.order_id] = replace(report, status=OrderStatus.CANCELLED)
-        self._tell(self.orders[order.order_id])
+        self._notify(self.orders[order.order_id])
         return ACCEPTED
 
     async def amend(self, change: AmendOrder) -> Receipt:
@@ -204,7 +204,7 @@ class Exchange:
             await self.connecting.wait()
         yield Connected(venue_ms=clock.now_ms())
         while True:
-            yield await self.told.get()
+            yield await self.reported.get()
 
     def fill(self, order_id: str, size: int, **more: Any) -> Fill:
         """Fill a part of an order, and tell it."""
@@ -217,13 +217,13 @@ class Exchange:
             status=OrderStatus.FILLED if whole else OrderStatus.PARTIALLY_FILLED,
         )
         one = self.trade(order_id, report.side, report.price, size, **more)
-        self._tell(self.orders[order_id])
+        self._notify(self.orders[order_id])
         return one
 
     def end(self, order_id: str) -> None:
         """End an order as the exchange does, and tell it."""
         self.orders[order_id] = replace(self.orders[order_id], status=OrderStatus.CANCELLED)
-        self._tell(self.orders[order_id])
+        self._notify(self.orders[order_id])
 
     def trade(self, order_id: str, side: Side, price: int, size: int, **more: Any) -> Fill:
         """Let something be traded, and tell it; an empty id is a stranger's."""
@@ -246,12 +246,12 @@ class Exchange:
         signed = size if side == "BUY" else -size
         held = self.positions.get(one.instrument_id, 0)
         self.positions[one.instrument_id] = held + signed
-        self._tell(one)
+        self._notify(one)
         return one
 
-    def _tell(self, event: AccountEvent) -> None:
+    def _notify(self, event: AccountEvent) -> None:
         if not self.silent:
-            self.told.put_nowait(event)
+            self.reported.put_nowait(event)
 
     def _readable(self) -> None:
         if self.unreadable:
@@ -271,7 +271,7 @@ class Listing:
         known = self.exchange.instruments
         return [one for one in known.values() if one.symbol in symbols]
 
-    def recall(self, instruments: Iterable[Instrument]) -> None:
+    def restore(self, instruments: Iterable[Instrument]) -> None:
         """Do nothing: what is known here stays."""
 
 
@@ -286,11 +286,11 @@ class Feed:
             while self.exchange.market:
                 yield self.exchange.market.pop(0)
             for one in instruments if turn < self.exchange.tells else ():
-                told = book(one, [(640_000, 900)], [(640_010, 900)], venue_ms=clock.now_ms())
+                reported = book(one, [(640_000, 900)], [(640_010, 900)], venue_ms=clock.now_ms())
                 if self.exchange.doubted:
-                    told = msgspec.structs.replace(told, status=BookStatus.STALE)
-                    self.exchange.stale_told += 1
-                yield told
+                    reported = msgspec.structs.replace(reported, status=BookStatus.STALE)
+                    self.exchange.stale_reported += 1
+                yield reported
             await asyncio.sleep(0.02)
 
 
@@ -299,7 +299,7 @@ class Script:
 
     def __init__(self) -> None:
         self.intents: tuple[Intent, ...] = ()
-        self.heard: list[StrategyEvent] = []
+        self.received: list[StrategyEvent] = []
         self.fails: Exception | None = None
         self.cannot_explain = False
 
@@ -309,7 +309,7 @@ class Script:
     def on(
         self, config: Any, state: int, event: StrategyEvent, view: View
     ) -> tuple[int, tuple[Intent, ...]]:
-        self.heard.append(event)
+        self.received.append(event)
         if self.fails is not None:
             raise self.fails
         return state + 1, self.intents
@@ -376,7 +376,7 @@ class Desk:
         ((reason,),) = self.rows("select reason from bot where id = %s", bot_id)
         return str(reason)
 
-    def wish(self, bot_id: str, desired: str) -> None:
+    def command(self, bot_id: str, desired: str) -> None:
         self.rows("update bot set desired = %s where id = %s", desired, bot_id)
 
     def booked(self, bot_id: str) -> int:
@@ -405,7 +405,7 @@ class Desk:
             lease = await self.leased(pool, engine)
             run = self.run = WalletRun(Store(pool, engine, par), lease, write_ms=write_ms)
             task = asyncio.create_task(run.run(self.exchange.venue))
-            async with alongside(_raised(task)):
+            async with run_in_background(_raised(task)):
                 yield task
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)

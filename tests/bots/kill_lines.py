@@ -42,7 +42,7 @@ _SHARED: dict[str, tuple[str, ...]] = {
     "store": ("services/bots/store.py",),
     "wishes": (
         f"{_WALLET}/forced.py", f"{_WALLET}/killing.py", f"{_WALLET}/markets.py",
-        f"{_WALLET}/resolutions.py", f"{_WALLET}/signals.py", f"{_WALLET}/wishes.py",
+        f"{_WALLET}/resolutions.py", f"{_WALLET}/signals.py", f"{_WALLET}/commands.py",
     ),
 }  # fmt: skip
 _OKX, _CLOB = "tradingtools/venues/okx", "tradingtools/venues/polymarket"
@@ -88,13 +88,13 @@ class Outcome:
     def text(self) -> str:
         """For people."""
         reasons = [(step, why(step)) for step in self.missed]
-        told = (
+        reported = (
             f"{self.piece}: killed at {len(self.killed)} steps, {len(self.missed)} never reached,"
             f" {sum(bool(reason) for _, reason in reasons)} of them for a reason,"
             f" {self.seconds:.0f} s"
         )
         missed = [f"  {one.path}:{one.line}: {why or 'never reached'}" for one, why in reasons]
-        return "\n".join([told, *missed, *(f"BROKEN  {one}" for one in self.broken)])
+        return "\n".join([reported, *missed, *(f"BROKEN  {one}" for one in self.broken)])
 
 
 def plan_of(piece: str) -> list[Step]:
@@ -126,7 +126,7 @@ def run(
         seed: of what happens meanwhile.
         say: gets a line of progress now and then.
     """
-    begun = time.monotonic()
+    started = time.monotonic()
     lines = (steps or directory) / piece
     lines.mkdir(parents=True, exist_ok=True)
     plan = plan_of(piece)
@@ -144,7 +144,7 @@ def run(
     if broken:
         broken.append(f"killed last at {', '.join(one.text for one in reached[-_LAST:])}")
     missed = [step for step in plan if step.place not in met]
-    return Outcome(piece, reached, missed, time.monotonic() - begun, broken)
+    return Outcome(piece, reached, missed, time.monotonic() - started, broken)
 
 
 @contextmanager
@@ -166,10 +166,10 @@ def _kill(people: People, engines: Sequence[Engine], lines: Path, seconds: float
     """Let engines die at one step after the other until no new one is reached."""
     reached = lines / "reached"
     whole = len(at_line.read(lines / "plan"))
-    begun = last = time.monotonic()
+    started = last = time.monotonic()
     count = len(at_line.read(reached))
     try:
-        while time.monotonic() < min(begun + seconds, last + _PATIENCE_SECONDS) and count < whole:
+        while time.monotonic() < min(started + seconds, last + _PATIENCE_SECONDS) and count < whole:
             for one in engines:
                 if one.ended:
                     one.start()
@@ -181,7 +181,7 @@ def _kill(people: People, engines: Sequence[Engine], lines: Path, seconds: float
                     people.world.rows(_SHORTEN, reached.stat().st_mtime)
                 last = time.monotonic()
                 if now // _TELL_EVERY > count // _TELL_EVERY:
-                    say(f"{last - begun:6.0f} s  {lines.name}: {now} of {whole}")
+                    say(f"{last - started:6.0f} s  {lines.name}: {now} of {whole}")
                 count = now
             time.sleep(0.05)
     finally:
@@ -199,7 +199,7 @@ def _settled(people: People, engine: Engine) -> list[str]:
         people.finish()
         people.led("STOPPED")
     except AssertionError as error:
-        return [str(error), *people.told()]
+        return [str(error), *people.reported()]
     finally:
         engine.stop()
     return people.wrongs()

@@ -48,7 +48,7 @@ class People(ABC):
     def __init__(self, world: BotWorld, engines: Sequence[Engine], seed: int) -> None:
         self.world = world
         self._engines = engines
-        self.dice = random.Random(seed)  # noqa: S311 - a seed makes it repeatable
+        self.rng = random.Random(seed)  # noqa: S311 - a seed makes it repeatable
         self._due = 0.0
         self._ends: list[tuple[float, Act]] = []
         self._configs: dict[str, object] = {}
@@ -61,10 +61,10 @@ class People(ABC):
             one[1]()
         if now < self._due:
             return
-        self._due = now + self.dice.choice([0.2, 0.5, 1.5])
+        self._due = now + self.rng.choice([0.2, 0.5, 1.5])
         self.trade()
         acts, weights = zip(*self.acts(), strict=True)
-        self.dice.choices(acts, weights)[0]()
+        self.rng.choices(acts, weights)[0]()
 
     def acts(self) -> list[tuple[Act, int]]:
         """Return what may happen, each with its weight."""
@@ -119,7 +119,7 @@ class People(ABC):
         """Let all bots come to a state that people want."""
         until(lambda: self._are(state), state, _CALM_SECONDS)
 
-    def told(self) -> list[str]:
+    def reported(self) -> list[str]:
         """Return how bots, orders and limits stand, for whoever has to find out what is wrong."""
         return [
             f"{table}: {json.dumps(row)}"
@@ -136,13 +136,13 @@ class People(ABC):
 
     def _are(self, state: str) -> bool:
         for bot_id in self.bots:
-            self.world.wish(bot_id, state)
+            self.world.command(bot_id, state)
         if state == "RUNNING":
             self._resume()
         return {self.world.state(one)[0] for one in self.bots} == {state}
 
     def _later(self, end: Act, *, seconds: float | None = None) -> None:
-        wait = self.dice.choice([1.0, 3.0, 8.0]) if seconds is None else seconds
+        wait = self.rng.choice([1.0, 3.0, 8.0]) if seconds is None else seconds
         self._ends.append((time.monotonic() + wait, end))
 
     # ------------------------------------------------------------------------------------- people
@@ -152,10 +152,10 @@ class People(ABC):
         self._due += 1.0
 
     def _some(self) -> str:
-        return self.dice.choice(self.bots)
+        return self.rng.choice(self.bots)
 
     def _size(self) -> None:
-        size = self.dice.choice(self.sizes)
+        size = self.rng.choice(self.sizes)
         self.world.rows(
             "update bot set config = config || %s, version = version + 1 where id = %s",
             json.dumps({"order_size": size}), MAKER,
@@ -168,8 +168,8 @@ class People(ABC):
 
     def _rest(self) -> None:
         bot_id = self._some()
-        self.world.wish(bot_id, self.dice.choice(["PAUSED", "STOPPED"]))
-        self._later(lambda: self.world.wish(bot_id, "RUNNING"))
+        self.world.command(bot_id, self.rng.choice(["PAUSED", "STOPPED"]))
+        self._later(lambda: self.world.command(bot_id, "RUNNING"))
 
     def _resume(self) -> None:
         self.world.rows(
@@ -216,7 +216,7 @@ class People(ABC):
         self.world.rows(
             "insert into kill_switch (id, tenant, exchange, reason, actor)"
             " values (%s, 'default', %s, 'prices are wrong', 'me') on conflict do nothing",
-            f"kil_{self.dice.getrandbits(128):032x}", self.dice.choice(["", self.exchange]),
+            f"kil_{self.rng.getrandbits(128):032x}", self.rng.choice(["", self.exchange]),
         )  # fmt: skip
         self._later(self._clear_kill_switch, seconds=20.0)
 
@@ -228,7 +228,7 @@ class People(ABC):
 
     def _market_limit(self) -> None:
         """Let a limit of many bots be reached."""
-        limits = self.dice.choice([{"max_gross": 1}, {"max_daily_loss": 1}, {"max_net": 1}])
+        limits = self.rng.choice([{"max_gross": 1}, {"max_daily_loss": 1}, {"max_net": 1}])
         self.world.rows(
             "insert into risk_limit (tenant, scope, subject, limits, changed_by)"
             " values ('default', 'PORTFOLIO', '', %s, 'me') on conflict do nothing",
@@ -268,7 +268,7 @@ class People(ABC):
         self._end_one(signal.SIGTERM)
 
     def _end_one(self, how: signal.Signals = signal.SIGKILL) -> None:
-        engine = self.dice.choice(self._engines)
+        engine = self.rng.choice(self._engines)
         if engine.ended or engine.process is None:
             return
         parent = engine.process.pid
@@ -281,7 +281,7 @@ class People(ABC):
     def _drain(self) -> None:
         if len(self._engines) < 2:
             return
-        name = self.dice.choice(self._engines).name
+        name = self.rng.choice(self._engines).name
         drain = "update bot_engine set draining = %s where name = %s"
         self.world.rows(drain, True, name)
         self._later(lambda: self.world.rows(drain, False, name))
@@ -316,33 +316,33 @@ class AtOkx(People):
 
     def trade(self) -> None:
         """Send a signal now and then; the exchange's market moves by itself."""
-        if self.dice.random() < 0.6:
+        if self.rng.random() < 0.6:
             self._signals += 1
-            signalled(self.world, f"signal {self._signals}", self.dice.choice([-1, 0, 1]))
+            signalled(self.world, f"signal {self._signals}", self.rng.choice([-1, 0, 1]))
 
     def _fault(self) -> None:
         ops = ["order", "amend-order", "cancel-order", "any"]
         kinds = ["delay", "drop", "lose", "late", "reject", "status", "limit", "disconnect"]
-        self.world.okx.tell(
-            "/faults", kind=self.dice.choice(kinds), op=self.dice.choice(ops),
-            ms=self.dice.choice([200, 1_500]), skip=self.dice.choice([0, 1]),
+        self.world.okx.notify(
+            "/faults", kind=self.rng.choice(kinds), op=self.rng.choice(ops),
+            ms=self.rng.choice([200, 1_500]), skip=self.rng.choice([0, 1]),
         )  # fmt: skip
 
     def _sockets(self) -> None:
-        self.world.okx.tell("/drop", account=self.dice.choice(["ann", ""]))
+        self.world.okx.notify("/drop", account=self.rng.choice(["ann", ""]))
 
     def _frames(self) -> None:
-        kind = self.dice.choice([{"hold_ms": 800}, {"repeat": 5}, {"lose": 3}])
-        self.world.okx.tell("/pushes", account="ann", **kind)
-        self._later(lambda: self.world.okx.tell("/pushes", account="ann"))
+        kind = self.rng.choice([{"hold_ms": 800}, {"repeat": 5}, {"lose": 3}])
+        self.world.okx.notify("/pushes", account="ann", **kind)
+        self._later(lambda: self.world.okx.notify("/pushes", account="ann"))
 
     def _suspended(self) -> None:
-        name = self.dice.choice([SWAP, OTHER])
-        self.world.okx.tell("/states", instId=name, state="suspend")
-        self._later(lambda: self.world.okx.tell("/states", instId=name, state="live"))
+        name = self.rng.choice([SWAP, OTHER])
+        self.world.okx.notify("/states", instId=name, state="suspend")
+        self._later(lambda: self.world.okx.notify("/states", instId=name, state="live"))
 
     def _funding(self) -> None:
-        self.world.okx.tell("/funding", instId=SWAP, rate="0.0001", due=True)
+        self.world.okx.notify("/funding", instId=SWAP, rate="0.0001", due=True)
 
     def heal(self) -> None:
         """Let the exchange do nothing wrong any more."""
@@ -351,7 +351,7 @@ class AtOkx(People):
     def finish(self) -> None:
         """Turn the one to a position it can be known by, and wait for a fill of the other."""
         signalled(self.world, "the last one", 1)
-        until(lambda: self.world.booked(TURNER) == MOST[OTHER], "the turn", _CALM_SECONDS)
+        until(lambda: self.world.booked(TURNER) == MAX[OTHER], "the turn", _CALM_SECONDS)
         made = "select count(*) from bot_fill where bot_id = %s"
         before = self.world.rows(made, MAKER)
         until(lambda: self.world.rows(made, MAKER) != before, "a fill", _CALM_SECONDS)
@@ -360,12 +360,12 @@ class AtOkx(People):
         """Return what is wrong once all bots have stopped."""
         strangers = [one["clOrdId"] for one in self.world.resting()]
         return [
-            *wrongs(self.world, MOST),
+            *wrongs(self.world, MAX),
             *([] if strangers == ["stranger1"] else [f"strangers' orders: {strangers}"]),
         ]
 
 
-MOST = {SWAP: 6, OTHER: 2}
+MAX = {SWAP: 6, OTHER: 2}
 """Contracts that a position never passes."""
 
 
@@ -419,54 +419,54 @@ class AtClob(People):
             self.world.prints()
 
     def _fault(self) -> None:
-        asked = [
+        requested = [
             ("POST", "/order"), ("POST", "/order"), ("DELETE", "/order"), ("GET", "/data/orders"),
             ("GET", "/data/trades"), ("GET", "/balance-allowance"),
         ]  # fmt: skip
-        method, path = self.dice.choice(asked)
+        method, path = self.rng.choice(requested)
         kinds = ["drop", "hold", "late", "lose", "slow", "status", "twice"]
-        kind = self.dice.choice(kinds)
-        self.world.tell(
-            "/faults", kind=kind, path=path, method=method, ms=self.dice.choice([200, 1_500])
+        kind = self.rng.choice(kinds)
+        self.world.notify(
+            "/faults", kind=kind, path=path, method=method, ms=self.rng.choice([200, 1_500])
         )
-        self._later(lambda: self.world.tell("/release"))
+        self._later(lambda: self.world.notify("/release"))
 
     def _sockets(self) -> None:
-        self.world.tell("/drop")
+        self.world.notify("/drop")
 
     def _switched(self) -> None:
-        name = self.dice.choice(["silent", "frozen", "disabled"])
-        self.world.tell("/switches", **{name: True})
-        self._later(lambda: self.world.tell("/switches", **{name: False}))
+        name = self.rng.choice(["silent", "frozen", "disabled"])
+        self.world.notify("/switches", **{name: True})
+        self._later(lambda: self.world.notify("/switches", **{name: False}))
 
     def _undone(self) -> None:
-        self.world.tell("/switches", fail_trades=1)
+        self.world.notify("/switches", fail_trades=1)
 
     def _restart(self) -> None:
-        self.world.tell("/restart", ms=500, post_only_ms=1_000)
+        self.world.notify("/restart", ms=500, post_only_ms=1_000)
 
     def _wipe(self) -> None:
         """End what rests, strangers' too: one of them places again."""
-        self.world.tell("/wipe", condition=CONDITION)
+        self.world.notify("/wipe", condition=CONDITION)
         self._later(self._levels, seconds=0.5)
 
     def _levels(self) -> None:
         for side, price in (("BUY", "0.49"), ("SELL", "0.51")):
-            self.world.tell("/levels", condition=CONDITION, side=side, price=price, size="100")
+            self.world.notify("/levels", condition=CONDITION, side=side, price=price, size="100")
         if self._stranger not in self.world.far()["resting"]:
             with suppress(Exception):
                 self._stranger = self.world.stranger()
 
     def _tick(self) -> None:
         tick = "/tick"
-        self.world.tell(tick, condition=CONDITION, tick="0.001")
-        self._later(lambda: self.world.tell(tick, condition=CONDITION, tick="0.01"))
+        self.world.notify(tick, condition=CONDITION, tick="0.001")
+        self._later(lambda: self.world.notify(tick, condition=CONDITION, tick="0.01"))
 
     def heal(self) -> None:
         """Let the exchange do nothing wrong any more."""
         self.world.control.delete("/faults")
-        self.world.tell("/release")
-        self.world.tell("/switches", silent=False, frozen=False, disabled=False, fail_trades=0)
+        self.world.notify("/release")
+        self.world.notify("/switches", silent=False, frozen=False, disabled=False, fail_trades=0)
         self._levels()
 
     def finish(self) -> None:

@@ -133,13 +133,13 @@ def _forgotten(world: Bots, bots: list[str]) -> Iterator[str]:
 
 
 def _misbooked(world: Bots, bots: list[str]) -> Iterator[str]:
-    told = Counter((one["clOrdId"], Decimal(one["fillSz"])) for one in _fills(world, bots))
+    reported = Counter((one["clOrdId"], Decimal(one["fillSz"])) for one in _fills(world, bots))
     booked = Counter(
         (order_id, Decimal(size) / 10**8)
         for order_id, size in world.rows("select order_id, size from bot_fill where not undone")
     )
-    yield from (f"{one} was filled and not booked" for one in told - booked)
-    yield from (f"{one} was booked and not filled" for one in booked - told)
+    yield from (f"{one} was filled and not booked" for one in reported - booked)
+    yield from (f"{one} was booked and not filled" for one in booked - reported)
     held = world.position()
     believed = sum((world.booked(one) for one in bots), Decimal(0))
     if held != believed:
@@ -162,7 +162,7 @@ def _fills(world: Bots, bots: list[str]) -> list[dict[str, str]]:
     found: list[dict[str, str]] = []
     after = ""
     while True:
-        page = world.asked(f"trade/fills-history?instType=SWAP&limit=100{after}")
+        page = world.requested(f"trade/fills-history?instType=SWAP&limit=100{after}")
         found += page
         if len(page) < 100:
             return [one for one in reversed(found) if _owner(one["clOrdId"], bots)]

@@ -92,10 +92,10 @@ def test_orders_of_an_engine_that_is_killed_are_cancelled_by_its_exchange(
     try:
         rested, since = resting(world), switches(world)
         until(lambda: switches(world) > since, "the switch being set while both rest")
-        asked = cancels(world)
+        requested = cancels(world)
         engine.kill()
         until(lambda: not resting(world), "the switch", 3 * CANCEL_AFTER_SECONDS + 30)
-        assert cancels(world) == asked
+        assert cancels(world) == requested
         ended = {one["clOrdId"]: one["state"] for one in world.history()}
         assert {ended[one] for one in rested} == {"canceled"}
         engine.start()

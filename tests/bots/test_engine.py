@@ -27,9 +27,9 @@ def fills(world: Bots, bot_id: str) -> int:
 
 def stopped(world: Bots, bot_id: str) -> None:
     """Stop a bot, and compare the books of all bots with the exchange's."""
-    world.wish(bot_id, "STOPPED")
+    world.command(bot_id, "STOPPED")
     until(lambda: world.state(bot_id)[0] == "STOPPED", "the end")
-    assert world.asked("trade/orders-pending") == []
+    assert world.requested("trade/orders-pending") == []
     all_booked = sum(world.booked(one) for (one,) in world.rows("select id from bot"))
     assert all_booked == world.position()
     unsettled = "select order_id, state from bot_order where bot_id = %s and not settled"
@@ -66,11 +66,11 @@ def test_a_bot_that_is_resumed_uses_no_order_id_again(world: Bots) -> None:
     try:
         until(lambda: fills(world, bot_id) >= 1, "a fill")
         retuned(world, bot_id)
-        world.wish(bot_id, "PAUSED")
+        world.command(bot_id, "PAUSED")
         until(lambda: world.state(bot_id)[0] == "PAUSED", "the pause")
         before = fills(world, bot_id)
         limits(world, bot_id, max_daily_loss="0.00000001")
-        world.wish(bot_id, "RUNNING")
+        world.command(bot_id, "RUNNING")
         until(lambda: world.state(bot_id)[0] == "RISK_STOPPED", "the loss")
         limits(world, bot_id)
         world.rows(
@@ -113,7 +113,7 @@ def test_what_left_and_was_not_written_is_neither_doubled_nor_forgotten(world: B
 
 def unwritten(world: Bots, bot_id: str) -> set[str]:
     """Return orders that rest, or have filled, and that no engine has written."""
-    rows = [*world.asked("trade/orders-pending"), *world.asked("trade/fills?instType=SWAP")]
+    rows = [*world.requested("trade/orders-pending"), *world.requested("trade/fills?instType=SWAP")]
     known = {one for (one,) in world.rows("select order_id from bot_order")}
     return {one["clOrdId"] for one in rows if one["clOrdId"].startswith(bot_id)} - known
 
@@ -205,7 +205,7 @@ def delivered(world: Bots, bot_id: str) -> int:
 
 def test_contracts_that_end_are_delivered_whether_their_engine_lives_or_not(world: Bots) -> None:
     """A future is suspended, goes on, and expires while the engine is dead; a swap is delisted."""
-    (dated, *_) = world.asked("public/instruments?instType=FUTURES")
+    (dated, *_) = world.requested("public/instruments?instType=FUTURES")
     future, swap = dated["instId"], "ETH-USDT-SWAP"
     holds_future, holds_swap = "sg0000000002", "sg0000000003"
     for bot_id, inst_id in ((holds_future, future), (holds_swap, swap)):
@@ -244,4 +244,4 @@ def test_contracts_that_end_are_delivered_whether_their_engine_lives_or_not(worl
 
 
 def turned(world: Bots, inst_id: str, state: str) -> None:
-    world.okx.tell("/states", instId=inst_id, state=state)
+    world.okx.notify("/states", instId=inst_id, state=state)

@@ -152,7 +152,7 @@ def _walk(
 def _settle(world: Bots) -> None:
     """Stop all, and compare the books with the exchange's."""
     for bot_id in BOTS.values():
-        world.wish(bot_id, "STOPPED")
+        world.command(bot_id, "STOPPED")
     stopped = "select bool_and(state = 'STOPPED') from bot"
     until(lambda: world.rows(stopped) == [(True,)], "the end of all bots")
     for account, bot_id in BOTS.items():

@@ -64,7 +64,7 @@ def bots_of(wallets: list[str], world: Bots) -> list[str]:
     return [one for (one,) in rows]
 
 
-def again_after(world: Bots, journal: Journal, began_ms: int, moved: dict[str, int]) -> list[int]:
+def again_after(world: Bots, journal: Journal, started_ms: int, moved: dict[str, int]) -> list[int]:
     """Return how long after an instant each bot of moved wallets changed an order first."""
     first: dict[str, int] = {}
     of = {bot: wallet for wallet in moved for bot in bots_of([wallet], world)}
@@ -72,7 +72,7 @@ def again_after(world: Bots, journal: Journal, began_ms: int, moved: dict[str, i
     for one in journal.changes:
         if one.bot in of and one.epoch == moved[of[one.bot]]:
             first.setdefault(one.bot, one.at_ms)
-    return sorted(first[bot] - began_ms if bot in first else -1 for bot in of)
+    return sorted(first[bot] - started_ms if bot in first else -1 for bot in of)
 
 
 def test_two_hundred_bots_quote_on_over_a_drain_a_death_and_a_stop(world: Bots) -> None:
@@ -108,34 +108,34 @@ def _walk(world: Bots, journal: Journal, engines: dict[str, Engine]) -> None:
     until(lambda: _unequal(world) <= 1, "equal parts")
     _all_quote(world, "at first")
 
-    began, used = now_ms(), sum(map(cpu_seconds, engines.values()))
+    started, used = now_ms(), sum(map(cpu_seconds, engines.values()))
     _pass(QUIET_SECONDS)
-    part = (sum(map(cpu_seconds, engines.values())) - used) / ((now_ms() - began) / 1000)
+    part = (sum(map(cpu_seconds, engines.values())) - used) / ((now_ms() - started) / 1000)
     quiet = gaps(
-        spans(world, ACCOUNTS), bots_of([*world.wallets.values()], world), (began, now_ms())
+        spans(world, ACCOUNTS), bots_of([*world.wallets.values()], world), (started, now_ms())
     )
     _log.info("at rest: %.2f of a core, %.2f %% a bot", part, part / EVERYONE * 100)
     _log.info("at rest: longest without a quote %s", figures(quiet))
 
-    before, began = epochs(world), now_ms()
+    before, started = epochs(world), now_ms()
     world.rows("update bot_engine set draining = true where name = 'engine-1'")
     until(lambda: set(owners(world).values()) == {*NAMES[1:]}, "the drain", 240)
-    _log.info("drain: all moved after %d ms", now_ms() - began)
-    _moved(world, journal, "drain", before, began)
+    _log.info("drain: all moved after %d ms", now_ms() - started)
+    _moved(world, journal, "drain", before, started)
     world.rows("update bot_engine set draining = false where name = 'engine-1'")
 
-    before, began = epochs(world), now_ms()
+    before, started = epochs(world), now_ms()
     engines["engine-2"].kill()
     until(lambda: "engine-2" not in owners(world).values(), "the leases' end", 240)
     until(lambda: len(owners(world)) == len(ACCOUNTS), "the takeover from the dead", 240)
-    _log.info("kill -9: all taken after %d ms", now_ms() - began)
-    _moved(world, journal, "kill -9", before, began)
+    _log.info("kill -9: all taken after %d ms", now_ms() - started)
+    _moved(world, journal, "kill -9", before, started)
 
-    before, began = epochs(world), now_ms()
+    before, started = epochs(world), now_ms()
     engines["engine-3"].pause()
     until(lambda: set(owners(world).values()) == {"engine-1"}, "the takeover from the stopped", 240)
-    _log.info("SIGSTOP: all taken after %d ms", now_ms() - began)
-    _moved(world, journal, "SIGSTOP", before, began)
+    _log.info("SIGSTOP: all taken after %d ms", now_ms() - started)
+    _moved(world, journal, "SIGSTOP", before, started)
     world.rows("update bot_engine set draining = true where name = 'engine-3'")
     taken, woken = epochs(world), now_ms()
     engines["engine-3"].go_on()
@@ -168,16 +168,16 @@ def _all_quote(world: Bots, when: str) -> None:
 
 
 def _moved(
-    world: Bots, journal: Journal, how: str, before: dict[str, tuple[str, int]], began: int
+    world: Bots, journal: Journal, how: str, before: dict[str, tuple[str, int]], started: int
 ) -> None:
     """Log how long the bots of wallets that have moved were without quotes."""
     _all_quote(world, how)
     _pass(5)
     now = epochs(world)
     moved = {one: epoch for one, (_, epoch) in now.items() if epoch != before[one][1]}
-    missing = gaps(spans(world, ACCOUNTS), bots_of([*moved], world), (began, now_ms()))
+    missing = gaps(spans(world, ACCOUNTS), bots_of([*moved], world), (started, now_ms()))
     _log.info("%s: %d wallets, longest without a quote %s", how, len(moved), figures(missing))
-    again = figures(again_after(world, journal, began, moved))
+    again = figures(again_after(world, journal, started, moved))
     _log.info("%s: changed by the new owner first after %s", how, again)
 
 

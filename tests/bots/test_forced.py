@@ -85,8 +85,8 @@ async def test_funding_is_booked_once_and_known_to_the_next_life(
         desk.exchange.payments.append(paid)
         await until(lambda: desk.rows(result, SWAP.id, desk.one) == [(-77,)], "the payment")
     async with desk.running():
-        heard = len(script.heard)
-        await until(lambda: len(script.heard) > heard + 20, "some time")
+        received = len(script.received)
+        await until(lambda: len(script.received) > received + 20, "some time")
         assert desk.rows(result, SWAP.id, desk.one) == [(-77,)]
 
 

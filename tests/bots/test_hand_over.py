@@ -20,7 +20,7 @@ from services.bots.wallet_run import Venue
 from tests.bots.exchange import Desk, open_orders, quote, scripted, until
 from tradingtools import clock
 from tradingtools.storage.postgres.pool import open_pool
-from tradingtools.tasks import alongside
+from tradingtools.tasks import run_in_background
 
 
 class Heir:
@@ -28,7 +28,7 @@ class Heir:
 
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
-        self.asked: list[Sequence[str]] = []
+        self.requested: list[Sequence[str]] = []
         self.ready = asyncio.Event()
         self.opens = asyncio.Event()
         self.opens.set()
@@ -40,7 +40,7 @@ class Heir:
 
     @asynccontextmanager
     async def prepared(self, _environment: str, instruments: Sequence[str]) -> AsyncIterator[None]:
-        self.asked.append(instruments)
+        self.requested.append(instruments)
         await self.ready.wait()
         yield
 
@@ -64,7 +64,7 @@ async def two(desk: Desk, heir: Heir) -> AsyncIterator[Engine]:
             leases = Leases(pool, name, f"{name}-{desk.number}", 60_000)
             made = Engine(Store(pool, name), leases, {"okx": way}, terms(name))
             both.append(made)
-            await works.enter_async_context(alongside(made.keep()))
+            await works.enter_async_context(run_in_background(made.keep()))
             await until(lambda: owner(desk) == ("bots-1", 1), "the first owner")
         yield both[0]
 
@@ -90,8 +90,8 @@ async def test_an_owner_trades_on_until_its_heir_is_ready(
     async with two(desk, heir):
         await until(lambda: open_orders(desk), "the quote")
         drain(desk)
-        await until(lambda: heir.asked, "the heir that prepares")
-        assert heir.asked == [[*desk.exchange.instruments]]
+        await until(lambda: heir.requested, "the heir that prepares")
+        assert heir.requested == [[*desk.exchange.instruments]]
         first = open_orders(desk)[0]
         desk.exchange.fill(first, 10)
         second = (await until(lambda: open_orders(desk), "another quote"))[0]
@@ -130,7 +130,7 @@ async def test_quotes_are_cancelled_when_the_heir_leaves_before_it_has_the_walle
     async with two(desk, heir) as first:
         (stands,) = await until(lambda: open_orders(desk), "the quote")
         leaving = asyncio.create_task(first.leave())
-        await until(lambda: heir.asked, "the heir that prepares")
+        await until(lambda: heir.requested, "the heir that prepares")
         desk.rows("update bot_engine set leaving = true where name = 'bots-2'")
         heir.ready.set()
         await leaving
@@ -163,7 +163,7 @@ async def test_a_bot_that_runs_goes_on_by_its_settings_when_those_of_now_do_not_
 ) -> None:
     scripted(monkeypatch).intents = (quote(10),)
     desk.bot(desk.one)
-    told = "select count(*) from bot_event where bot_id = %s and what = 'change_refused'"
+    reported = "select count(*) from bot_event where bot_id = %s and what = 'change_refused'"
     applied = "select epoch, version, limits from bot_standing where bot_id = %s"
     change = "update bot set limits = %s, version = version + 1 where id = %s"
     heir = Heir(desk)
@@ -172,7 +172,7 @@ async def test_a_bot_that_runs_goes_on_by_its_settings_when_those_of_now_do_not_
         await until(lambda: desk.rows(applied, desk.one) == [(1, 1, {})], "the first version")
         (stands,) = await until(lambda: open_orders(desk), "the quote")
         desk.rows(change, '{"max_position": "much"}', desk.one)
-        await until(lambda: desk.rows(told, desk.one) == [(1,)], "the refusal")
+        await until(lambda: desk.rows(reported, desk.one) == [(1,)], "the refusal")
         drain(desk)
         await until(lambda: desk.rows(applied, desk.one) == [(2, 1, {})], "the next owner")
         await until(lambda: desk.state(desk.one) == "RUNNING", "the bot")

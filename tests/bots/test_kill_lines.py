@@ -17,7 +17,7 @@ from services.bots.core.strategy import Quote, SignalEvent, View
 from services.bots.strategies.signal import Signal, SignalState
 from tests.bots.clob_world import ClobBots, clob_bots
 from tests.bots.kill_lines import PIECES, plan_of, run
-from tests.bots.kill_people import MAKER, MOST, OTHER, clob_wrongs, turner
+from tests.bots.kill_people import MAKER, MAX, OTHER, clob_wrongs, turner
 from tests.bots.order_audit import log_leases, wrongs
 from tests.bots.world import SWAP, Bots, bots, until
 from tests.fault.at_step import instrumented
@@ -99,13 +99,13 @@ def test_what_is_missing_is_found(world: Bots) -> None:
     engine.start()
     try:
         until(lambda: world.rows("select 1 from bot_fill"), "a fill")
-        world.wish(MAKER, "STOPPED")
+        world.command(MAKER, "STOPPED")
         until(lambda: world.state(MAKER)[0] == "STOPPED", "the end")
     finally:
         engine.stop()
-    assert wrongs(world, MOST) == []
+    assert wrongs(world, MAX) == []
 
-    for query, told in (
+    for query, reported in (
         ("update lease_log set until = at", "was accepted under the lease"),
         ("delete from bot_permit", "was accepted without a permit"),
         ("update bot_order set filled = filled + 1", "its row has"),
@@ -113,8 +113,8 @@ def test_what_is_missing_is_found(world: Bots) -> None:
         ("delete from bot_fill", "was filled and not booked"),
     ):
         world.rows(query)
-        found = wrongs(world, MOST)
-        assert any(told in one for one in found), query
+        found = wrongs(world, MAX)
+        assert any(reported in one for one in found), query
     assert any("stood at" in one for one in wrongs(world, {SWAP: 0}))
 
 
@@ -132,7 +132,7 @@ def test_what_is_missing_at_a_clob_is_found(clob: ClobBots) -> None:
 
     try:
         until(filled, "a fill")
-        clob.wish(MAKER, "STOPPED")
+        clob.command(MAKER, "STOPPED")
         until(lambda: clob.state(MAKER)[0] == "STOPPED", "the end")
         until(lambda: clob.held() == clob.booked(), "the same books")
     finally:
@@ -140,7 +140,7 @@ def test_what_is_missing_at_a_clob_is_found(clob: ClobBots) -> None:
     assert clob_wrongs(clob, stranger) == []
     assert clob_wrongs(clob, "another") == ["a stranger's order is gone"]
 
-    for query, told in (
+    for query, reported in (
         ("update bot_order set filled = filled + 1", "its row has"),
         ("update bot_order set settled = false", "is "),
         ("delete from bot_fill", "the bots' fills make"),
@@ -148,4 +148,4 @@ def test_what_is_missing_at_a_clob_is_found(clob: ClobBots) -> None:
     ):
         clob.rows(query)
         found = clob_wrongs(clob, stranger)
-        assert any(told in one for one in found), query
+        assert any(reported in one for one in found), query

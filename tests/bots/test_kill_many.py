@@ -59,7 +59,7 @@ def phases(world: Any) -> dict[str, str]:
 def after_prints(far: ClobBots, size: str) -> int:
     """Let strangers take what rests beside a half; return how many bots hold something."""
     for side, price in (("SELL", "0.45"), ("BUY", "0.55")):
-        far.tell("/prints", condition=CONDITION, side=side, price=price, size=size)
+        far.notify("/prints", condition=CONDITION, side=side, price=price, size=size)
     return holding(far)
 
 
@@ -179,28 +179,28 @@ def test_a_hundred_bots_of_two_exchanges_are_flat_swept_again_and_told_as_done(
         until(lambda: near.rows(running) == [(AT_OKX + AT_CLOB,)], "all bots", WITHIN_SECONDS)
         until(lambda: slowly(far) >= HOLDING, "holdings", WITHIN_SECONDS)
         resting = len(far.far()["resting"]) + sum(len(near.resting(one)) for one in ACCOUNTS)
-        began, held = killed(near), holding(near)
+        started, held = killed(near), holding(near)
         _log.info("killed: %d bots hold something, %d orders rest", held, resting)
-        _walk(near, far, began)
+        _walk(near, far, started)
         assert "wallet failed" not in engine.log.read_text()
     finally:
         engine.stop()
 
 
-def _walk(near: Bots, far: ClobBots, began: int) -> None:
+def _walk(near: Bots, far: ClobBots, started: int) -> None:
     seen: dict[str, dict[str, int]] = {}
 
     def passed(phase: str, wallets: int) -> bool:
         now = time.time_ns() // 1_000_000
         found = phases(near)
         for wallet, one in found.items():
-            seen.setdefault(wallet, {}).setdefault(one, now - began)
+            seen.setdefault(wallet, {}).setdefault(one, now - started)
         after = ("DONE",) if phase == "DONE" else (phase, "DONE")
         return sum(one in after for one in found.values()) == wallets
 
     everyone = len(ACCOUNTS) + 1
     until(lambda: passed("SECOND_SWEEP", everyone), "all flat", WITHIN_SECONDS)
-    _log.info("all flat after %d ms", time.time_ns() // 1_000_000 - began)
+    _log.info("all flat after %d ms", time.time_ns() // 1_000_000 - started)
     assert far.far()["resting"] == []
     dust(far)
     for account in ACCOUNTS:
@@ -216,7 +216,7 @@ def _walk(near: Bots, far: ClobBots, began: int) -> None:
     assert rows == [(True, True)] * everyone
     states = near.rows("select state, count(*) from bot group by state")
     assert states == [("RISK_STOPPED", AT_OKX + AT_CLOB)]
-    told = "select action from risk_event where limit_name = 'kill_switch'"
-    assert near.rows(told) == [("DONE",)]
+    reported = "select action from risk_event where limit_name = 'kill_switch'"
+    assert near.rows(reported) == [("DONE",)]
     assert far.far()["resting"] == []
     dust(far)

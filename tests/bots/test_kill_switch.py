@@ -93,8 +93,8 @@ async def test_a_killed_wallet_is_done_after_a_second_sweep_alone(
     assert desk.state(desk.one) == "RISK_STOPPED"
     assert desk.reason(desk.one) == "kill_switch: prices are wrong"
     assert desk.state(desk.other) == "IDLE"
-    told = "select action from risk_event where limit_name = 'kill_switch'"
-    assert desk.rows(told) == [("DONE",)]
+    reported = "select action from risk_event where limit_name = 'kill_switch'"
+    assert desk.rows(reported) == [("DONE",)]
 
 
 async def test_a_stopped_bot_that_holds_something_is_flattened_too(
@@ -108,7 +108,7 @@ async def test_a_stopped_bot_that_holds_something_is_flattened_too(
         desk.exchange.fill(first, 10)
         await until(lambda: desk.booked(desk.one) == 10, "the fill")
         script.intents = ()
-        desk.wish(desk.one, "STOPPED")
+        desk.command(desk.one, "STOPPED")
         await until(lambda: desk.state(desk.one) == "STOPPED", "the stop")
 
     kill(desk, exchange="")
@@ -123,8 +123,8 @@ async def test_a_kill_switch_ends_where_a_person_has_closed_what_bots_held(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Before, its exits were refused, and it was FLATTENING, for ever."""
-    monkeypatch.setattr(positions, "LOOK_SECONDS", 0.02)
-    monkeypatch.setattr(positions, "LOOK_AGAIN_SECONDS", 0.02)
+    monkeypatch.setattr(positions, "POLL_SECONDS", 0.02)
+    monkeypatch.setattr(positions, "POLL_AGAIN_SECONDS", 0.02)
     monkeypatch.setattr("services.bots.core.positions.SETTLES_MS", 60)
     monkeypatch.setattr("services.bots.core.positions.CLOSING_AFTER_MS", 60)
     script = scripted(monkeypatch)
@@ -140,8 +140,8 @@ async def test_a_kill_switch_ends_where_a_person_has_closed_what_bots_held(
         kill(desk)
         await until(lambda: phase(desk) == "SECOND_SWEEP", "the second sweep")
     assert desk.booked(desk.one) == 0
-    told = "select what from bot_event where bot_id = %s and what = 'position_corrected'"
-    assert desk.rows(told, desk.one) == [("position_corrected",)]
+    reported = "select what from bot_event where bot_id = %s and what = 'position_corrected'"
+    assert desk.rows(reported, desk.one) == [("position_corrected",)]
 
 
 async def test_nothing_starts_under_a_kill_switch(
@@ -176,8 +176,8 @@ async def test_bots_on_opposite_sides_of_one_account_are_both_closed(
 
         kill(desk)
         exits = await until(lambda: len(flattening(desk)) == 2 and flattening(desk), "the exits")
-    told = {(one.side, one.size, one.reduce_only) for one in exits}
-    assert told == {("SELL", 10, False), ("BUY", 4, False)}
+    reported = {(one.side, one.size, one.reduce_only) for one in exits}
+    assert reported == {("SELL", 10, False), ("BUY", 4, False)}
 
 
 async def test_an_operator_settles_an_order_under_a_kill_switch(
@@ -250,8 +250,8 @@ async def test_what_is_held_of_an_instrument_that_the_exchange_has_no_more_is_to
     kill(desk)
     async with desk.running("another"):
         await until(lambda: phase(desk) == "FLATTENING", "what is held")
-        told = "select detail from kill_switch_wallet"
-        assert desk.rows(told) == [(f"still held: 0.1 {SWAP.id}",)]
+        reported = "select detail from kill_switch_wallet"
+        assert desk.rows(reported) == [(f"still held: 0.1 {SWAP.id}",)]
         desk.exchange.trade("", "SELL", 640_000, 10, forced="delivery")
         await until(lambda: phase(desk) == "SECOND_SWEEP", "its delivery")
     assert desk.booked(desk.one) == 0

@@ -18,7 +18,7 @@ from services.bots.store import Store
 from tests.bots.exchange import Desk, quote, scripted, until
 from tradingtools import clock
 from tradingtools.storage.postgres.pool import open_pool
-from tradingtools.tasks import alongside
+from tradingtools.tasks import run_in_background
 
 WALLET = f"wal_{'0' * 32}"
 
@@ -42,7 +42,7 @@ def wallet(request: pytest.FixtureRequest) -> None:
         )
 
 
-def asked(database_url: str, query: str) -> list[tuple[int, ...]]:
+def requested(database_url: str, query: str) -> list[tuple[int, ...]]:
     with psycopg.connect(database_url, autocommit=True) as connection:
         return connection.execute(query).fetchall()
 
@@ -100,7 +100,7 @@ async def test_an_engine_goes_by_the_clock_that_its_leases_are_judged_by(
 
     tolerated_ms = clock.TOLERATED_NS // 10**6
     assert lease.until_ms <= before_ms + 60_000 + tolerated_ms
-    ((now_ms,),) = asked(database_url, "select extract(epoch from clock_timestamp()) * 1000")
+    ((now_ms,),) = requested(database_url, "select extract(epoch from clock_timestamp()) * 1000")
     assert before_ms <= now_ms + tolerated_ms
 
 
@@ -154,10 +154,12 @@ async def test_who_leaves_has_what_is_being_handed_over_to_it_by_then(database_u
         with psycopg.connect(database_url, autocommit=True) as giver:
             giver.execute(lock)
             leaving = asyncio.create_task(first.leaving())
-            await until(lambda: leaving.done() or asked(database_url, waits) == [(1,)], "either")
+            await until(
+                lambda: leaving.done() or requested(database_url, waits) == [(1,)], "either"
+            )
             assert not leaving.done()
         await leaving
-    assert asked(database_url, "select count(*) from bot_engine where leaving") == [(1,)]
+    assert requested(database_url, "select count(*) from bot_engine where leaving") == [(1,)]
 
 
 async def test_an_heir_has_no_right_to_a_wallet_before_it_is_handed_over(
@@ -281,7 +283,7 @@ async def test_a_name_that_was_lost_and_is_back_uses_no_id_of_an_order_again(
     async with open_pool(desk.url, name="test", size=4) as pool:
         leases = Leases(pool, "bots-1", "a", 60_000)
         engine = Engine(Store(pool, "bots-1"), leases, {"okx": desk.exchange}, terms)
-        async with alongside(engine.keep()):
+        async with run_in_background(engine.keep()):
             await until(lambda: desk.exchange.placed, "the quote")
             desk.rows("update bot_engine set incarnation = 'b'")
             await until(lambda: engine.bots == 0, "the loss of the name")

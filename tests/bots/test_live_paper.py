@@ -52,7 +52,7 @@ def test_a_bot_trades_on_paper_by_a_live_market(
                 fills = "select count(*) from bot_fill having count(*) > 2"
                 until(lambda: world.rows(fills), "fills by the live market's prints", 300)
                 assert near()
-                world.wish(bot_id, "STOPPED")
+                world.command(bot_id, "STOPPED")
                 until(lambda: world.state(bot_id)[0] == "STOPPED", "the end", 100)
                 until(lambda: world.booked(bot_id) == world.position(), "the same books")
                 assert world.okx.conserved()

@@ -45,7 +45,7 @@ def changes(world: ClobBots, state: str, action: str = "merge") -> list[Any]:
 
 def printed(world: ClobBots, side: str, size: str) -> None:
     price = {"SELL": "0.45", "BUY": "0.55"}[side]
-    world.tell("/prints", condition=CONDITION, side=side, price=price, size=size)
+    world.notify("/prints", condition=CONDITION, side=side, price=price, size=size)
 
 
 def hold_sets(world: ClobBots) -> None:
@@ -66,7 +66,7 @@ def made_and_booked(world: ClobBots) -> None:
 
 
 def stopped(world: ClobBots, engine: Engine, bot_id: str) -> None:
-    world.wish(bot_id, "STOPPED")
+    world.command(bot_id, "STOPPED")
     until(lambda: world.state(bot_id)[0] == "STOPPED", "the end")
     until(lambda: not changes(world, "PENDING"), "the end of what is under way")
     engine.stop()
@@ -76,7 +76,7 @@ def test_a_merge_that_the_chain_refuses_changes_no_book(world: ClobBots) -> None
     bot_id = "mm0000000001"
     world.bot(bot_id)
     engine = world.engine()
-    world.tell("/switches", fail_relayed=1)
+    world.notify("/switches", fail_relayed=1)
     engine.start()
     try:
         hold_sets(world)
@@ -99,7 +99,7 @@ def test_sets_are_merged_once_whenever_an_engine_dies_and_redeemed_at_the_end(
     # What has failed is let be for a minute.
     world.rows("update outcome_set_change set ended_at = ended_at - interval '1 day'")
     engine = world.engine()
-    world.tell("/faults", path="/relayer/submit", kind="lose")
+    world.notify("/faults", path="/relayer/submit", kind="lose")
     engine.start()
     try:
         # The relayer takes it and does not answer, and the engine dies before it asks again.
@@ -122,12 +122,12 @@ def test_sets_are_merged_once_whenever_an_engine_dies_and_redeemed_at_the_end(
             "update outcome_set_change set state = 'PENDING' where id = (select id from"
             " outcome_set_change where action = 'merge' and state = 'DONE' limit 1)"
         )
-        world.wish(bot_id, "RUNNING")
+        world.command(bot_id, "RUNNING")
         engine.start()
         until(lambda: not changes(world, "PENDING"), "the end of the merge that was booked")
         assert world.rows(MERGES) == [(rows, trades)]
 
-        world.tell("/resolve", condition=CONDITION, payouts=["1", "0"], redeems=False)
+        world.notify("/resolve", condition=CONDITION, payouts=["1", "0"], redeems=False)
         # The bots have nothing left to do, and the wallet is kept for its redemption.
         until(lambda: world.state(bot_id)[0] == "STOPPED", "the end of the market")
         until(lambda: world.held()[YES] == 0, "a redemption")

@@ -52,7 +52,7 @@ def test_a_bot_quotes_and_fills_and_knows_all_of_it_after_a_kill(world: ClobBots
     engine.start()
     try:
         until(lambda: fills(world) >= 3, "fills")
-        world.tell("/switches", fail_trades=1)
+        world.notify("/switches", fail_trades=1)
         until(lambda: fills(world) and world.rows(undone), "a fill that is undone")
         until(lambda: quotes(world) > 1, "quotes, none of them on its way")
         engine.kill()
@@ -60,7 +60,7 @@ def test_a_bot_quotes_and_fills_and_knows_all_of_it_after_a_kill(world: ClobBots
         engine.start()
         until(lambda: engine.log.read_text().count(STRANGER) >= 2, "the account to be read")
         until(lambda: fills(world) >= before + 3, "fills of the second life")
-        world.wish(bot_id, "STOPPED")
+        world.command(bot_id, "STOPPED")
         until(lambda: world.state(bot_id)[0] == "STOPPED", "the end")
         assert world.far()["resting"] == [stranger]
         until(lambda: world.held() == world.booked(), "the same books")
@@ -95,10 +95,10 @@ def test_a_signer_that_dies_under_a_bot_is_waited_for_and_found_again(world: Clo
         until(lambda: reached(1), "a fill")
         for _ in range(2):
             world.signer.kill()
-            wanted = filled() + 2
+            desired = filled() + 2
             world.signer.start()
-            until(partial(reached, wanted), "fills with the next signer")
-        world.wish(bot_id, "STOPPED")
+            until(partial(reached, desired), "fills with the next signer")
+        world.command(bot_id, "STOPPED")
         until(lambda: world.state(bot_id)[0] == "STOPPED", "the end")
         until(lambda: world.held() == world.booked(), "the same books")
         placed = world.placed()
@@ -130,9 +130,9 @@ def test_a_market_s_ends_meet_a_bot_and_what_it_pays_is_booked(world: ClobBots) 
     bot_id = "mm0000000002"
     start = (clock.now_ms() // 1000 + 8) * 1000
     market = {"condition": LATER, "assets": (YES, NO), "tick": "0.001", "game_start_ms": start}
-    world.tell("/markets", **market)
+    world.notify("/markets", **market)
     for side, price in (("BUY", "0.491"), ("SELL", "0.512")):
-        world.tell("/levels", condition=LATER, side=side, price=price, size="100")
+        world.notify("/levels", condition=LATER, side=side, price=price, size="100")
     config = {"instrument_id": f"polymarket:{YES}", "complement_id": f"polymarket:{NO}"}
     # Nobody trades there but by the test.
     world.bot(bot_id, config=config, limits={"mark_age_ms": "60000"})
@@ -144,20 +144,20 @@ def test_a_market_s_ends_meet_a_bot_and_what_it_pays_is_booked(world: ClobBots) 
 
         until(lambda: clock.now_ms() > start, "the game's start")
         after = until(lambda: not before.keys() & rests(world).keys() and rests(world), "a wipe")
-        world.tell("/tick", condition=LATER, tick="0.01")
+        world.notify("/tick", condition=LATER, tick="0.01")
         until(lambda: not any(one[1] % 10_000 for one in rests(world).values()), "the tick")
         after = until(lambda: rests(world), "quotes on the tick")
         assert not any(price % 10_000 for _, price in after.values())
 
-        world.tell("/restart", ms=200, post_only_ms=500)
+        world.notify("/restart", ms=200, post_only_ms=500)
         for side, price in (("SELL", "0.40"), ("BUY", "0.60")):
-            world.tell("/prints", condition=LATER, side=side, price=price, size="6")
+            world.notify("/prints", condition=LATER, side=side, price=price, size="6")
         traded = "select count(*) from bot_fill where bot_id = %s having count(*) > 0"
         until(lambda: world.rows(traded, bot_id), "fills")
         until(lambda: rests(world).keys() - after.keys(), "a quote after the restart")
 
         engine.kill()
-        world.tell("/resolve", condition=LATER, payouts=["1", "0"])
+        world.notify("/resolve", condition=LATER, payouts=["1", "0"])
         engine.start()
         ended = ("STOPPED", "its markets have ended")
         until(lambda: world.state(bot_id) == ended, "the end")

@@ -18,8 +18,8 @@ GAPS = "select believed, held, missing, explained from position_gap where wallet
 
 @pytest.fixture(autouse=True)
 def _fast(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(room, "LOOK_SECONDS", 0.02)
-    monkeypatch.setattr(room, "LOOK_AGAIN_SECONDS", 0.02)
+    monkeypatch.setattr(room, "POLL_SECONDS", 0.02)
+    monkeypatch.setattr(room, "POLL_AGAIN_SECONDS", 0.02)
     monkeypatch.setattr("services.bots.core.positions.SETTLES_MS", 60)
 
 
@@ -47,8 +47,8 @@ async def test_what_is_missing_stops_openings_there_until_it_is_back(
         script.intents = (quote(10), quote(5, slot="b", side="SELL", price=641_000))
         # What opens is gone, and an exit opens no other side.
         await until(lambda: standing(desk) == [("SELL", True)], "the end of what opens")
-        told = "select count(*) from bot_event where bot_id = %s and what = 'position_missing'"
-        assert desk.rows(told, desk.one) == [(1,)]
+        reported = "select count(*) from bot_event where bot_id = %s and what = 'position_missing'"
+        assert desk.rows(reported, desk.one) == [(1,)]
 
         exchange.positions[SWAP.id] = 10
         await until(lambda: desk.rows(GAPS, desk.wallet) == [], "the end of the gap")
@@ -74,8 +74,8 @@ async def test_a_gap_is_known_to_the_next_engine_and_ended_by_a_person(
     async with desk.running():
         await until(lambda: desk.state(desk.one) == "RUNNING", "the next life")
         script.intents = (quote(10),)
-        heard = len(script.heard)
-        await until(lambda: len(script.heard) > heard + 5, "some time")
+        received = len(script.received)
+        await until(lambda: len(script.received) > received + 5, "some time")
         await until(lambda: not open_orders(desk), "the end of what opens")
         desk.rows("update position_gap set explained = true where wallet_id = %s", desk.wallet)
         await until(lambda: open_orders(desk), "the quote")
@@ -217,8 +217,8 @@ async def test_what_a_person_has_sold_is_gone_from_the_bots_each_by_its_part(
     one.intents = (quote(10),)
     async with desk.running("another"):
         await until(lambda: desk.state(desk.one) == "RUNNING", "the next life")
-        heard = len(one.heard)
-        await until(lambda: len(one.heard) > heard + 5, "some time")
+        received = len(one.received)
+        await until(lambda: len(one.received) > received + 5, "some time")
         assert not [o for o in desk.exchange.placed[placed:] if o.side == "BUY"]
         desk.rows("update position_gap set explained = true where wallet_id = %s", desk.wallet)
         await until(lambda: open_orders(desk), "the quote")
@@ -349,9 +349,9 @@ async def test_a_position_that_was_not_told_for_a_while_is_held_again(
     assert [desk.rows(CORRECTED, bot) for bot in both] == [[(4,)], [(4,)]]
 
 
-@pytest.mark.parametrize("told", ["before", "after"])
+@pytest.mark.parametrize("reported", ["before", "after"])
 async def test_a_persons_word_corrects_the_holding_without_waiting(
-    desk: Desk, monkeypatch: pytest.MonkeyPatch, told: str
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, reported: str
 ) -> None:
     """It is heard by the next engine as well."""
     script = scripted(monkeypatch)
@@ -361,10 +361,10 @@ async def test_a_persons_word_corrects_the_holding_without_waiting(
         await holding(desk, script)
         desk.exchange.positions[SWAP.id] = 4
         await until(lambda: desk.rows(GAPS, desk.wallet) == [(10, 4, 6, False)], "the gap")
-        if told == "before":
+        if reported == "before":
             desk.rows(explain, desk.wallet)
             await until(lambda: desk.booked(desk.one) == 4, "the correction")
-    if told == "after":
+    if reported == "after":
         desk.rows(explain, desk.wallet)
     async with desk.running("another"):
         await until(lambda: desk.booked(desk.one) == 4, "the correction")

@@ -77,16 +77,16 @@ async def test_a_wide_book_and_one_that_nobody_follows_are_no_rate(
     await marked.look()
     monkeypatch.setattr(rates, "RATE_AGE_MS", 0)
 
-    def told(bid: int, ask: int) -> bool:
+    def reported(bid: int, ask: int) -> bool:
         marked.take(book(USDC_USDT, [(bid, 9)], [(ask, 9)]))
         marked.check()
         return "USDT" in known
 
-    assert told(1_000_000, 1_020_000)
-    assert not told(1_000_000, 1_020_001)
-    assert told(1_000_000, 1_000_001)
-    assert not told(1_000_001, 1_000_000), "it is crossed"
-    assert told(1_000_000, 1_000_001)
+    assert reported(1_000_000, 1_020_000)
+    assert not reported(1_000_000, 1_020_001)
+    assert reported(1_000_000, 1_000_001)
+    assert not reported(1_000_001, 1_000_000), "it is crossed"
+    assert reported(1_000_000, 1_000_001)
     marked.keep({USDC_USDT.id})
     assert "USDT" in known
     # It would be believed until the market is followed again, and until its next book then.

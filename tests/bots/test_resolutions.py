@@ -28,7 +28,7 @@ async def test_each_share_is_paid_once_whatever_its_bot_does(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The feed tells no payout; the listing does, later, and the exchange redeems later still."""
-    monkeypatch.setattr("services.bots.wallet.resolutions.LOOK_SECONDS", 0.02)
+    monkeypatch.setattr("services.bots.wallet.resolutions.POLL_SECONDS", 0.02)
     desk.exchange = exchange = Exchange(instruments={YES.id: YES})
     one, other = scripted(monkeypatch), scripted(monkeypatch, "grid")
     desk.bot(desk.one, instruments=[YES.id])
@@ -44,7 +44,7 @@ async def test_each_share_is_paid_once_whatever_its_bot_does(
     async with desk.running():
         await bought(desk, one, desk.one, 10_000_000)
         await bought(desk, other, desk.other, 6_000_000)
-        desk.wish(desk.other, "PAUSED")
+        desk.command(desk.other, "PAUSED")
         await until(lambda: desk.state(desk.other) == "PAUSED", "the pause")
         ended = replace(YES, phase=TradingPhase.ENDED)
         exchange.market.append(
@@ -63,7 +63,7 @@ async def test_each_share_is_paid_once_whatever_its_bot_does(
         assert desk.rows(BOOKED, bot_id) == [(500_000, size)]
 
     # Another life finds all of it booked; the shares that wait to be redeemed are nobody's.
-    desk.wish(desk.other, "RUNNING")
+    desk.command(desk.other, "RUNNING")
     async with desk.running():
         await until(lambda: desk.state(desk.other) == "STOPPED", "the other's end")
     assert desk.rows(BOOKED, desk.other) == [(500_000, 6_000_000)]

@@ -15,10 +15,10 @@ import pytest
 from launcher.embedded import role_url
 from services.bots import risk_store
 from services.bots.core.permit import Permit
-from services.bots.core.requests import PermitAsked
-from services.bots.core.risk.shares import ShareKept, ShareWanted
+from services.bots.core.requests import PermitRequest
+from services.bots.core.risk.shares import ShareRequest, ShareUpdate
 from services.bots.risk_store import DeniedError, Kill, RiskStore
-from services.bots.store import Standing, Store, WalletLease
+from services.bots.store import BotSnapshot, Store, WalletLease
 from tests.bots.exchange import until
 from tradingtools.domain.bot_risk import RiskAction
 from tradingtools.domain.portfolio_risk import ScopeLimit
@@ -95,13 +95,13 @@ async def ask(
         bot_id=bot_of(number), epoch=1, instrument_id=SWAP, side=side, first=need, last=need,
         worst_price=1, size=1, expires_ms=int(time.time() * 1000) + 5_000,
     )  # fmt: skip
-    share = ShareWanted(
+    share = ShareRequest(
         instrument_id=SWAP, market=SWAP, side=side, need=need, want=need + need // 4
     )
     lease = WalletLease(wallet_id=wallet_of(number), epoch=1, until_ms=0)
     try:
-        asked = PermitAsked(permit, None if closes else share, closes=closes)
-        return await store.permit(lease, "default", asked)
+        requested = PermitRequest(permit, None if closes else share, closes=closes)
+        return await store.permit(lease, "default", requested)
     except DeniedError as error:
         return str(error)
 
@@ -133,11 +133,11 @@ def test_a_share_is_kept_given_back_and_found_by_the_next_owner(
         store = stores[0]
         first = await ask(store, 0, 80)
         too_much = await ask(store, 2, 30)
-        kept = ShareKept(
+        kept = ShareUpdate(
             instrument_id=SWAP, market=SWAP, long=40, short=None, held=-5,
             marked_ms=int(time.time() * 1000),
         )  # fmt: skip
-        standing = Standing(
+        standing = BotSnapshot(
             bot_id=bot_of(0), number=1, strategy=b"{}", explanation={}, holdings={}, equity=None,
             shares=[kept], result_micros=-7,
         )  # fmt: skip
@@ -250,8 +250,8 @@ def test_losses_are_counted_from_where_the_limit_was_set_and_told_once(
     for view in lost:
         (one,) = view.reached
         assert (one.limit, one.action) == (ScopeLimit.MAX_DAILY_LOSS, RiskAction.CANCEL_AND_STOP)
-    told = rows("select scope, limit_name, action from risk_event order by event_seq")
-    assert told == [
+    reported = rows("select scope, limit_name, action from risk_event order by event_seq")
+    assert reported == [
         ("PORTFOLIO", "max_daily_loss", "CANCEL_AND_STOP"),
         ("PORTFOLIO", "max_daily_loss", "LEFT"),
     ]
@@ -267,7 +267,7 @@ def test_copies_take_no_share_and_leave_bots_what_is_left(database_url: str, row
 
     async def course(stores: list[Store]) -> list[Any]:
         async def yes(need: int) -> Any:
-            share = ShareWanted(
+            share = ShareRequest(
                 instrument_id="polymarket:yes", market="polymarket:0xm", side="BUY", need=need,
                 want=need,
             )  # fmt: skip
@@ -277,7 +277,7 @@ def test_copies_take_no_share_and_leave_bots_what_is_left(database_url: str, row
             )  # fmt: skip
             lease = WalletLease(wallet_id=wallet_of(0), epoch=1, until_ms=0)
             try:
-                return await stores[0].permit(lease, "default", PermitAsked(permit, share))
+                return await stores[0].permit(lease, "default", PermitRequest(permit, share))
             except DeniedError as error:
                 return str(error)
 

@@ -87,16 +87,16 @@ def bot_id(case: Case) -> str:
     return f"fa{case.number:010}"
 
 
-def begun(world: Bots, case: Case) -> None:
+def started(world: Bots, case: Case) -> None:
     """Let one bot see a rate that pays, and the second request of its account go wrong."""
     world.okx.control.delete("/faults")
-    world.okx.tell("/funding", instId=SWAP, rate=RESTS)
-    world.okx.tell("/marks", instId=SWAP, px="64000")
+    world.okx.notify("/funding", instId=SWAP, rate=RESTS)
+    world.okx.notify("/marks", instId=SWAP, px="64000")
     world.okx.book(SPOT, "63990", "64000", "100")
     swap = [list(one) for one in case.bids]
-    world.okx.tell("/books", instId=SWAP, bids=swap, asks=[["64010", "100"]])
+    world.okx.notify("/books", instId=SWAP, bids=swap, asks=[["64010", "100"]])
     if case.fault is not None:
-        world.okx.tell("/faults", op="order", skip=1, **case.fault)
+        world.okx.notify("/faults", op="order", skip=1, **case.fault)
     config = {
         "spot_id": f"okx:{SPOT}",
         "swap_id": f"okx:{SWAP}",
@@ -122,7 +122,7 @@ def traded(world: Bots, case: Case) -> list[tuple[str, Decimal, Decimal]]:
     rows = [
         one
         for kind in ("SPOT", "SWAP")
-        for one in world.asked(f"trade/fills-history?instType={kind}&limit=100", account(case))
+        for one in world.requested(f"trade/fills-history?instType={kind}&limit=100", account(case))
     ]
     found = []
     for one in sorted(rows, key=lambda row: int(row["billId"])):
@@ -170,7 +170,7 @@ def test_a_pair_whose_second_leg_goes_wrong_ends_even_and_hedged_once(
     world: Bots, name: str
 ) -> None:
     case = CASES[name]
-    begun(world, case)
+    started(world, case)
     engine = world.engine(f"engine-{case.number}")
     engine.start()
     try:
@@ -181,16 +181,16 @@ def test_a_pair_whose_second_leg_goes_wrong_ends_even_and_hedged_once(
 
 def played(world: Bots, case: Case, engine: Engine) -> None:
     until(lambda: world.state(bot_id(case))[0] == "RUNNING", "the start")
-    world.okx.tell("/funding", instId=SWAP, rate=PAYS)
+    world.okx.notify("/funding", instId=SWAP, rate=PAYS)
     until(lambda: traded(world, case), "the first leg")
     # No further tranche: what follows is about this one.
-    world.okx.tell("/funding", instId=SWAP, rate=RESTS)
+    world.okx.notify("/funding", instId=SWAP, rate=RESTS)
     if case.kills:
         engine.kill()
         engine.start()
     until(lambda: settled(world, case), "the end of both legs")
     until(lambda: "even with the other leg" in explained(world, case)["first"], "its word")
-    world.wish(bot_id(case), "STOPPED")
+    world.command(bot_id(case), "STOPPED")
     until(lambda: world.state(bot_id(case))[0] == "STOPPED", "the stop")
 
     fills = traded(world, case)

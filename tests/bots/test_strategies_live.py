@@ -155,7 +155,7 @@ def price_of(world: Bots) -> int:
     return int(Decimal(row["last"]))
 
 
-def told(world: BotWorld, instrument: str, number: int) -> None:
+def reported(world: BotWorld, instrument: str, number: int) -> None:
     """Tell a signal: up, down and neither in turn."""
     world.rows(
         "insert into bot_signal (tenant, id, instrument_id, direction, confidence, made_at,"
@@ -171,7 +171,7 @@ def lived(world: BotWorld, engine: Engine, strategies: tuple[str, ...], instrume
     for one in strategies:
         until(lambda one=one: world.state(named(one))[0] == "RUNNING", f"{one} to run")  # type: ignore[misc]
     while time.monotonic() < end:
-        told(world, instrument, number)
+        reported(world, instrument, number)
         number += 1
         if isinstance(world, ClobBots):
             world.prints()
@@ -186,7 +186,7 @@ def lived(world: BotWorld, engine: Engine, strategies: tuple[str, ...], instrume
         _log.info("%s: %d fills; %s", one, fills, why)
         assert (fills > 0) != (one in IDLE), f"{one}: {why}"
         assert why, one
-        world.wish(named(one), "STOPPED")
+        world.command(named(one), "STOPPED")
     for one in strategies:
         until(lambda one=one: world.state(named(one))[0] == "STOPPED", f"{one} to end")  # type: ignore[misc]
     assert world.rows("select order_id from bot_order where not settled") == []
@@ -196,7 +196,7 @@ def lived(world: BotWorld, engine: Engine, strategies: tuple[str, ...], instrume
 
 
 def test_each_trades_at_okx_for_minutes(at_okx: Bots) -> None:
-    at_okx.okx.tell("/funding", instId="BTC-USDT-SWAP", rate="0.0005")
+    at_okx.okx.notify("/funding", instId="BTC-USDT-SWAP", rate="0.0005")
     for name, config in okx_configs(price_of(at_okx)).items():
         account = name.replace("_", "")
         at_okx.bot(

@@ -59,7 +59,7 @@ async def test_a_bot_makes_a_market_where_no_core_has_been(desk: Desk) -> None:
         exchange.fill(ask, 20, instrument_id=COIN.id, fee_currency="USDT")
         booked = "select 1 from bot_fill where bot_id = %s"
         await until(lambda: len(desk.rows(booked, desk.one)) == 2, "both fills")
-        desk.wish(desk.one, "STOPPED")
+        desk.command(desk.one, "STOPPED")
         await until(lambda: desk.state(desk.one) == "STOPPED", "the end")
     assert open_orders(desk) == []
     assert desk.booked(desk.one) == exchange.positions[COIN.id] == 0

@@ -12,12 +12,12 @@ import pytest
 from services.bots import metrics, wallet_run
 from services.bots.core import forced
 from services.bots.core.bot import Bot
-from services.bots.core.permit import asked, order_id
-from services.bots.core.requests import PermitAsked
+from services.bots.core.permit import order_id, requested
+from services.bots.core.requests import PermitRequest
 from services.bots.core.strategy import FillEvent, Withdraw
 from services.bots.store import BotRow, Store
 from services.bots.wallet import account
-from services.bots.wallet.wishes import Wishes
+from services.bots.wallet.commands import Commands
 from tests.bots.exchange import GRID, SWAP, Desk, Script, open_orders, quote, scripted, until
 from tests.unit.bots.samples import AMENDS
 from tradingtools import clock
@@ -47,8 +47,8 @@ async def test_a_defect_of_one_bot_ends_it_and_leaves_the_others(
         await until(lambda: desk.state(desk.one) == "ERROR", "the error")
         await until(lambda: len(open_orders(desk)) == 1, "the end of its quote")
         assert open_orders(desk)[0].startswith(desk.other)
-        heard = len(good.heard)
-        await until(lambda: len(good.heard) > heard, "the life of the other")
+        received = len(good.received)
+        await until(lambda: len(good.received) > received, "the life of the other")
         assert desk.state(desk.other) == "RUNNING"
 
 
@@ -78,19 +78,19 @@ async def test_a_change_that_does_not_fit_is_told_once_and_not_applied(
     desk.bot(desk.one)
     change = "update bot set limits = %s, version = version + 1 where id = %s"
     applied = "select version from bot_standing where bot_id = %s"
-    told = "select reason from bot_event where bot_id = %s and what = 'change_refused'"
+    reported = "select reason from bot_event where bot_id = %s and what = 'change_refused'"
     async with desk.running():
         await until(lambda: desk.rows(applied, desk.one) == [(1,)], "the first version")
         # A standing is written before the first permit, and so before the first quote.
         await until(lambda: open_orders(desk), "the quote")
         desk.rows(change, '{"max_position": "much"}', desk.one)
-        await until(lambda: desk.rows(told, desk.one), "the refusal")
+        await until(lambda: desk.rows(reported, desk.one), "the refusal")
         # It is written each second, and looked at fifty times in one.
         written = "select written_at from bot_standing where bot_id = %s"
         before = desk.rows(written, desk.one)
         await until(lambda: desk.rows(written, desk.one) != before, "another standing")
         assert desk.rows(applied, desk.one) == [(1,)]
-        assert desk.rows(told, desk.one) == [("limits.max_position: 'much' is no number",)]
+        assert desk.rows(reported, desk.one) == [("limits.max_position: 'much' is no number",)]
         # After a stall of the machine its books are old, and it quotes again.
         await until(lambda: len(open_orders(desk)) == 1, "the quote still")
         desk.rows(change, '{"max_position": "6"}', desk.one)
@@ -108,7 +108,7 @@ async def test_a_bot_that_cannot_begin_yet_keeps_no_other_waiting(
         desk.exchange.unknown_instruments = True
         desk.bot(desk.other, instruments=["okx:ETH-USDT-SWAP"])
         await until(lambda: desk.exchange.placed, "the quote")
-        desk.wish(desk.one, "STOPPED")
+        desk.command(desk.one, "STOPPED")
         await until(lambda: desk.state(desk.one) == "STOPPED", "the stop")
         assert desk.state(desk.other) == "IDLE"
 
@@ -120,9 +120,9 @@ async def test_a_paused_bot_that_no_engine_has_is_stopped(
     desk.bot(desk.one)
     async with desk.running():
         await until(lambda: desk.state(desk.one) == "RUNNING", "the start")
-        desk.wish(desk.one, "PAUSED")
+        desk.command(desk.one, "PAUSED")
         await until(lambda: desk.state(desk.one) == "PAUSED", "the pause")
-    desk.wish(desk.one, "STOPPED")
+    desk.command(desk.one, "STOPPED")
 
     async with desk.running():
         await until(lambda: desk.state(desk.one) == "STOPPED", "the stop")
@@ -151,8 +151,8 @@ async def test_an_order_for_now_is_not_cancelled_on_its_way(
     desk.bot(desk.one)
     async with desk.running():
         await until(lambda: desk.exchange.placed, "the order")
-        heard = len(script.heard)
-        await until(lambda: len(script.heard) > heard + 3, "some time")
+        received = len(script.received)
+        await until(lambda: len(script.received) > received + 3, "some time")
     assert desk.exchange.cancelled == []
 
 
@@ -175,14 +175,14 @@ async def test_a_fill_of_an_order_that_was_let_go_of_is_booked_and_stops_its_bot
     desk.bot(desk.one)
     async with desk.running():
         order_id = await settled(desk, script)
-        desk.wish(desk.one, state)
+        desk.command(desk.one, state)
         await until(lambda: desk.state(desk.one) == state, "its state")
         desk.exchange.trade(order_id, "BUY", 639_000, 4)
         await until(lambda: desk.state(desk.one) == "RISK_STOPPED", "the stop")
         await until(lambda: desk.booked(desk.one) == 4, "the fill")
         assert "beyond what its end told" in desk.reason(desk.one)
-        heard = [one for one in script.heard if isinstance(one, FillEvent)]
-        assert [one.slot for one in heard] == ["a"]
+        received = [one for one in script.received if isinstance(one, FillEvent)]
+        assert [one.slot for one in received] == ["a"]
     moved = "select from_state, to_state from bot_order_event where order_id = %s"
     assert ("CANCELLED", "RESURRECTED") in desk.rows(moved, order_id)
 
@@ -202,14 +202,16 @@ async def test_a_late_fill_leaves_what_stands_in_its_slot_by_now(
         await until(lambda: desk.booked(desk.one) == 10, "the fill")
         (standing,) = open_orders(desk)
         for _ in range(2):
-            desk.exchange.told.put_nowait(replace(fill, undone=True))
+            desk.exchange.reported.put_nowait(replace(fill, undone=True))
         await until(lambda: desk.booked(desk.one) == 0, "the fill taken back")
-        heard = len(script.heard)
-        await until(lambda: len(script.heard) > heard + 3, "some time")
+        received = len(script.received)
+        await until(lambda: len(script.received) > received + 3, "some time")
         assert open_orders(desk) == [standing]
         assert desk.state(desk.one) == "RUNNING"
-        told = [one for one in script.heard if isinstance(one, FillEvent) and one.fill.undone]
-        assert [one.slot for one in told] == ["a"]
+        reported = [
+            one for one in script.received if isinstance(one, FillEvent) and one.fill.undone
+        ]
+        assert [one.slot for one in reported] == ["a"]
 
 
 async def test_a_fill_of_an_order_that_nobody_wrote_is_found_however_long_ago_it_was(
@@ -268,7 +270,7 @@ async def test_a_bot_that_trades_while_it_is_replaced_is_replaced_with_that(
     """A trade by its exchange comes during the last write before a person's resume."""
     script = scripted(monkeypatch)
     desk.bot(desk.one)
-    write, again, written = Store.write, Wishes._again, Bot.written
+    write, again, written = Store.write, Commands._again, Bot.written
     late: list[Fill] = []
     bots: list[Any] = []
 
@@ -276,7 +278,7 @@ async def test_a_bot_that_trades_while_it_is_replaced_is_replaced_with_that(
         bots.append(self)
         return written(self)
 
-    async def replacing(self: Wishes, row: BotRow) -> None:
+    async def replacing(self: Commands, row: BotRow) -> None:
         late.append(
             replace(
                 desk.exchange.traded[0], trade_id="forced", side="SELL", size=4, forced="merge",
@@ -291,7 +293,7 @@ async def test_a_bot_that_trades_while_it_is_replaced_is_replaced_with_that(
             bots[-1].closed_by_exchange(late.pop(), clock.now_ms())
 
     monkeypatch.setattr(Bot, "written", noted)
-    monkeypatch.setattr(Wishes, "_again", replacing)
+    monkeypatch.setattr(Commands, "_again", replacing)
     monkeypatch.setattr(Store, "write", traded)
     async with desk.running():
         script.intents = (quote(10),)
@@ -299,9 +301,9 @@ async def test_a_bot_that_trades_while_it_is_replaced_is_replaced_with_that(
         desk.exchange.fill(open_orders(desk)[0], 10)
         script.intents = ()
         await until(lambda: desk.booked(desk.one) == 10, "the fill")
-        desk.wish(desk.one, "PAUSED")
+        desk.command(desk.one, "PAUSED")
         await until(lambda: desk.state(desk.one) == "PAUSED", "the pause")
-        desk.wish(desk.one, "RUNNING")
+        desk.command(desk.one, "RUNNING")
         await until(lambda: desk.state(desk.one) == "RUNNING", "the start")
         assert late == []
         assert desk.booked(desk.one) == 6
@@ -321,20 +323,20 @@ async def test_an_order_that_appears_after_the_reading_is_adopted_and_cancelled(
         await desk.exchange.place(late)
         await until(lambda: not open_orders(desk), "its end")
         assert desk.state(desk.one) == "RUNNING"
-        assert script.heard
+        assert script.received
 
 
 async def test_the_wider_of_two_permits_under_one_number_counts(desk: Desk) -> None:
     desk.bot(desk.one)
     async with open_pool(desk.url, name="test", size=1) as pool:
         store, lease = Store(pool, "engine"), await desk.leased(pool)
-        permit = asked(
+        permit = requested(
             bot_id=desk.one, epoch=lease.epoch, instrument=SWAP, side="SELL", number=1,
             price=640_000, size=10, expires_ms=lease.until_ms,
         )  # fmt: skip
         for price, size in ((500, 10), (400, 30), (450, 20)):
             wider = replace(permit, worst_price=price, size=size)
-            await store.permit(lease, "default", PermitAsked(wider))
+            await store.permit(lease, "default", PermitRequest(wider))
     query = "select worst_price, size from bot_permit where bot_id = %s"
     assert desk.rows(query, desk.one) == [(400, 30)]
 
@@ -358,8 +360,8 @@ async def test_an_operator_settles_what_nobody_could_and_its_reservation_ends_th
     desk.rows(f"update bot_order set state = 'DEAD', detail = {dead} where order_id = %s", name)
     where = "select state, filled, settled from bot_order where order_id = %s"
     async with desk.running():
-        heard = len(script.heard)
-        await until(lambda: len(script.heard) > heard + 10, "some time")
+        received = len(script.received)
+        await until(lambda: len(script.received) > received + 10, "some time")
         assert desk.rows(where, name) == [("DEAD", 0, False)]
         desk.rows(
             "insert into bot_order_settlement (order_id, bot_id, filled, actor, reason)"
@@ -371,8 +373,8 @@ async def test_an_operator_settles_what_nobody_could_and_its_reservation_ends_th
         done = "select count(*) from bot_order_settlement where bot_id = %s and done_at is null"
         await until(lambda: desk.rows(done, desk.one) == [(0,)], "the word that it is done")
         assert desk.booked(desk.one) == filled
-        told = [one.fill.size for one in script.heard if isinstance(one, FillEvent)]
-        assert told == ([filled] if filled else [])
+        reported = [one.fill.size for one in script.received if isinstance(one, FillEvent)]
+        assert reported == ([filled] if filled else [])
 
 
 async def test_no_order_leaves_that_a_failed_write_has_taken_along(
@@ -404,8 +406,8 @@ async def test_no_order_leaves_that_a_failed_write_has_taken_along(
         assert failed
         written = {name for (name,) in desk.rows("select order_id from bot_order")}
         assert {one.order_id for one in desk.exchange.placed} <= written
-        kept_back = {order.order.order_id for _, one, _ in failed[0] for _, order in one.orders}
-        assert kept_back - {one.order_id for one in desk.exchange.placed}
+        held_back = {order.order.order_id for _, one, _ in failed[0] for _, order in one.orders}
+        assert held_back - {one.order_id for one in desk.exchange.placed}
 
 
 async def test_what_a_failed_write_left_is_written_with_the_state_that_made_it(
@@ -441,7 +443,7 @@ async def test_an_engine_sees_who_wants_orders_and_has_none_and_which_books_are_
     script = scripted(monkeypatch)
     desk.bot(desk.one)
 
-    def look() -> metrics.WalletLook:
+    def look() -> metrics.WalletSnapshot:
         assert desk.run is not None
         found = desk.run.look()
         assert found is not None
@@ -450,7 +452,7 @@ async def test_an_engine_sees_who_wants_orders_and_has_none_and_which_books_are_
     async with desk.running():
         await until(lambda: desk.state(desk.one) == "RUNNING", "the start")
         # It wants nothing, and its account is known.
-        assert look() == metrics.WalletLook(known=True, unquoted_ms=0, doubted=0, free=1.0)
+        assert look() == metrics.WalletSnapshot(known=True, unquoted_ms=0, doubted=0, free=1.0)
         desk.exchange.refusing = True
         script.intents = (quote(),)
         await until(lambda: look().unquoted_ms > 0, "a quote that does not stand")
@@ -459,7 +461,7 @@ async def test_an_engine_sees_who_wants_orders_and_has_none_and_which_books_are_
         await until(lambda: look().unquoted_ms == 0, "its acknowledgement")
         desk.exchange.doubted = True
         await until(lambda: look().doubted == 1, "the doubt")
-        await until(lambda: desk.exchange.stale_told >= 3, "the doubt again")
+        await until(lambda: desk.exchange.stale_reported >= 3, "the doubt again")
         desk.exchange.doubted = False
         await until(lambda: look().doubted == 0, "its end")
     # Told again and again, it is one doubt.

@@ -135,7 +135,7 @@ class BotWorld:
             [config[one] for one in fields if config.get(one)], json.dumps(limits),
         )  # fmt: skip
 
-    def wish(self, bot_id: str, desired: str) -> None:
+    def command(self, bot_id: str, desired: str) -> None:
         self.rows("update bot set desired = %s where id = %s", desired, bot_id)
 
     def state(self, bot_id: str) -> tuple[str, str]:
@@ -167,7 +167,7 @@ class Bots(BotWorld):
         limits = {"max_position": "6", **more.pop("limits", {})}
         self.made(bot_id, config, limits, wallet, strategy)
 
-    def asked(self, path: str, account: str = "ann") -> list[dict[str, str]]:
+    def requested(self, path: str, account: str = "ann") -> list[dict[str, str]]:
         """Return the rows of a private question, asked as another client would."""
         rest = Rest(self.okx, account)
         with rest.http:
@@ -179,7 +179,7 @@ class Bots(BotWorld):
 
     def position(self, account: str = "ann") -> Decimal:
         """Return the contracts that the exchange says an account holds."""
-        rows = self.asked("account/positions", account)
+        rows = self.requested("account/positions", account)
         return sum((Decimal(one["pos"] or "0") for one in rows), _NONE)
 
     def fills(self) -> dict[str, Decimal]:
@@ -187,7 +187,7 @@ class Bots(BotWorld):
         found: dict[str, Decimal] = {}
         after = ""
         while True:
-            page = self.asked(f"trade/fills-history?instType=SWAP&limit=100{after}")
+            page = self.requested(f"trade/fills-history?instType=SWAP&limit=100{after}")
             for one in page:
                 size = Decimal(one["fillSz"])
                 found[f"{one['ordId']}/{one['tradeId']}"] = size if one["side"] == "buy" else -size
@@ -205,7 +205,7 @@ class Bots(BotWorld):
         after = ""
         while True:
             path = f"trade/orders-history?instType=SWAP&limit=100{after}"
-            page = self.asked(path, account)
+            page = self.requested(path, account)
             found += page
             if len(page) < 100:
                 return found
@@ -213,7 +213,7 @@ class Bots(BotWorld):
 
     def resting(self, account: str = "ann") -> list[dict[str, str]]:
         """Return the orders of an account that rest."""
-        return self.asked("trade/orders-pending?limit=100", account)
+        return self.requested("trade/orders-pending?limit=100", account)
 
     def booked(self, bot_id: str) -> Decimal:
         """Return the contracts that a bot's fills make."""

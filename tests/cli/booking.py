@@ -22,7 +22,7 @@ async def book(url: str) -> None:
             return bool(await work())
 
         while True:
-            await corrections.look(pool, lease, write, _plenty(pool))
+            await corrections.poll(pool, lease, write, _plenty(pool))
             await asyncio.sleep(0.02)
 
 

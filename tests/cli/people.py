@@ -7,7 +7,7 @@ from typing import Any, TypedDict
 
 import msgspec
 
-from cli.logins import Kept, Logins
+from cli.logins import Logins, StoredSession
 from tests.cli.world import Said, World, call
 
 PASSWORD = "a long password of hers"
@@ -52,7 +52,7 @@ class Person:
         """Return what makes a call of the world this person's."""
         return State(TT_TOKEN="", TT_OPERATOR_TOKEN="", XDG_STATE_HOME=str(self.home))
 
-    def make_it_old(self) -> Kept:
+    def make_it_old(self) -> StoredSession:
         """Have the access token end within the minute; return what was kept."""
         kept = self.logins.kept()
         assert kept is not None

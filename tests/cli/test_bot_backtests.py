@@ -29,23 +29,23 @@ def json(*arguments: str) -> Any:
 
 def test_a_bot_is_tried_and_its_settings_are_swept(bot: str, tmp_path: Path) -> None:
     page = tmp_path / "report.html"
-    asked = ("--file", bot, "--seconds", "20")
-    said = call("bots", "backtest", *asked, "--report", str(page), environ={})
+    requested = ("--file", bot, "--seconds", "20")
+    said = call("bots", "backtest", *requested, "--report", str(page), environ={})
     assert said.status == 0, said
     assert "\nsources   spread " in said.out
     assert f"\nreport: {page}" in said.out
     assert "<svg" in page.read_text(encoding="utf-8")
-    varied = json("bots", "backtest", *asked, "--vary", "seed=1,2", "--jobs", "1")
+    varied = json("bots", "backtest", *requested, "--vary", "seed=1,2", "--jobs", "1")
     assert [run["seed"] for run in varied["runs"]] == [1, 2]
 
 
 def test_a_wrong_option_is_named(bot: str) -> None:
-    asked = ("bots", "backtest", "--file", bot)
+    requested = ("bots", "backtest", "--file", bot)
     for option, expected in (
         (("--vary", "orderSize"), "expected SETTING=VALUE,VALUE"),
         (("--set", "fee=1"), "expected one of latencyMs"),
         (("--set", "drift=up"), "expected a number"),
         (("--vary", "orderSize=0"), "config.marketMaking.orderSize: expected"),
     ):
-        said = call(*asked, *option, environ={})
+        said = call(*requested, *option, environ={})
         assert (said.status, expected in said.err) == (2, True), said

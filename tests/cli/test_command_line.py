@@ -105,11 +105,15 @@ def test_a_profile_goes_before_the_environment_and_that_before_a_run(
     )
     config = {"XDG_CONFIG_HOME": str(tmp_path)}
     none = config | {"TT_LAUNCHER_STATE_DIR": str(tmp_path / "none")}
-    told = call("status", "--json", environ=none)
-    assert (told.status, told.json["place"], told.json["halts"]) == (0, "profile one", None)
+    reported = call("status", "--json", environ=none)
+    assert (reported.status, reported.json["place"], reported.json["halts"]) == (
+        0,
+        "profile one",
+        None,
+    )
     assert call("status", "--profile", "two", environ=running.environ | config).status == 4
-    told = call("status", "--json", environ=running.environ | config)
-    assert (told.status, told.json["place"]) == (0, "TT_URL")
+    reported = call("status", "--json", environ=running.environ | config)
+    assert (reported.status, reported.json["place"]) == (0, "TT_URL")
     unknown = call("status", "-p", "three", environ=config)
     assert (unknown.status, "there are: one, two" in unknown.err) == (7, True)
     (folder / "config.toml").write_text('[profiles.one]\nurl = "x"\ntokn = "y"\n')
@@ -123,8 +127,8 @@ def test_the_newest_run_of_a_folder_above_is_found(running: World, tmp_path: Pat
     (state.directory / "run.json").write_text(json.dumps(note))
     below = tmp_path / "deep" / "below"
     below.mkdir(parents=True)
-    told = call("status", "--json", environ={}, cwd=below)
-    assert (told.status, told.json["place"]) == (0, "run r1")
+    reported = call("status", "--json", environ={}, cwd=below)
+    assert (reported.status, reported.json["place"]) == (0, "run r1")
     state.close()
     ended = call("status", environ={}, cwd=below)
     assert (ended.status, "has ended" in ended.err) == (7, True)

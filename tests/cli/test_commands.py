@@ -217,8 +217,8 @@ def test_dead_letters_are_listed_and_replayed(running: World) -> None:
     running.edge.happen(1, word="guard-0", reason="ValueError: no")
     (letter,) = running.json("dead-letters", "list", "--reader", "guard-0")
     assert letter["reason"] == "ValueError: no"
-    asked = running.json("dead-letters", "replay", letter["id"], "--yes")
-    assert "replayRequestedAt" in asked
+    requested = running.json("dead-letters", "replay", letter["id"], "--yes")
+    assert "replayRequestedAt" in requested
     assert "waits for its reader" in running.tt("dead-letters", "list", "--reader", "guard-0").out
     assert running.tt("dead-letters", "replay", "999999", "--yes").status == 3
 
@@ -262,10 +262,10 @@ def test_top_counts_what_happens_and_how_long_orders_take(running: World, wallet
     )
     # The log is some way behind what it tells.
     _until(lambda: bool(running.json("events", "--sub", sub)))
-    look = running.json("top", "--once", "--window", "600")
-    assert look["openOrders"]["CLAIMED"] >= 1
-    assert look["perSecond"]["subscription.created"] > 0
-    assert [part["name"] for part in look["parts"]] == ["events"]
+    poll = running.json("top", "--once", "--window", "600")
+    assert poll["openOrders"]["CLAIMED"] >= 1
+    assert poll["perSecond"]["subscription.created"] > 0
+    assert [part["name"] for part in poll["parts"]] == ["events"]
     running.database.execute("delete from orders where order_key = %s", [key])
     assert "events a second, over 600 s" in running.tt("top", "--once", "--window", "600").out
 
@@ -298,8 +298,8 @@ def test_an_address_of_the_console_logs_in_once(running: World, tmp_path: Path) 
     (tmp_path / "console").mkdir(mode=0o700)
     with (tmp_path / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        told = running.json("console", TT_URL="", TT_LAUNCHER_STATE_DIR=str(tmp_path))
-    url, _, code = told["url"].partition("#code=")
+        reported = running.json("console", TT_URL="", TT_LAUNCHER_STATE_DIR=str(tmp_path))
+    url, _, code = reported["url"].partition("#code=")
     assert url == "http://pages/console/"
     assert login_codes.take(tmp_path / "console", code, time.time()) == ["a1", "0e"]
     assert login_codes.take(tmp_path / "console", code, time.time()) == []
@@ -344,8 +344,8 @@ def test_other_settings_and_leaders_of_the_past_are_tried(
     )
     trades = [past.traded(1, Side.BUY, 100, at_ms=at, leader=leader)]
     past.record(running.directory / "recording", trades)
-    told = running.json("leaders", "simulate", leader, "--amount", "10", "--delay", "3")
-    assert (told["trades"], told["outcome"]["copied"]) == (2, 2)
+    reported = running.json("leaders", "simulate", leader, "--amount", "10", "--delay", "3")
+    assert (reported["trades"], reported["outcome"]["copied"]) == (2, 2)
     text = running.tt("leaders", "simulate", leader, "--ratio", "0.1").out
     assert "USDC spent, fees included" in text
     assert "what is assumed, and what is not known:" in text
@@ -359,12 +359,12 @@ def test_other_settings_and_leaders_of_the_past_are_tried(
     file.write_text(json.dumps({"sizing": {"fixed": {"amount": "10"}}}))
     tried = running.json("backtest", "--leader", leader, "--settings", str(file))
     assert (tried["trades"], tried["outcome"]["copied"]) == (1, 1)
-    asked = ("backtest", "--leader", leader, "--settings", str(file))
+    requested = ("backtest", "--leader", leader, "--settings", str(file))
     assert (
         "recorded 20"
-        in running.tt(*asked, "--from", time.strftime("%Y-%m-%d", time.gmtime(at // 1000))).out
+        in running.tt(*requested, "--from", time.strftime("%Y-%m-%d", time.gmtime(at // 1000))).out
     )
-    wrong = running.tt(*asked, "--from", "monday")
+    wrong = running.tt(*requested, "--from", "monday")
     assert (wrong.status, "expected YYYY-MM-DD" in wrong.err) == (2, True)
 
 
@@ -387,6 +387,6 @@ def test_every_command_is_called_here_or_beside_what_it_asks() -> None:
             verbs = command.verbs_of(app.module_of(name))
             for verb in verbs:
                 words = [name] if verb == name else [name, verb]
-                asked = ", ".join(f'"{word}"' for word in words)
-                assert f"json({asked}" in texts, words
+                requested = ", ".join(f'"{word}"' for word in words)
+                assert f"json({requested}" in texts, words
             assert verbs or name in ("help", "schema", "mcp")

@@ -18,7 +18,7 @@ import pytest
 import trustme
 
 from launcher.ports import free_port
-from launcher.state import Note, State, open_state, write_note
+from launcher.state import RunDescription, State, open_state, write_note
 from tests.cli.world import Said, World, call
 from tests.control.edge import MANAGE, OPERATE, READ
 
@@ -35,8 +35,8 @@ def healthy(running: World, tmp_path: Path) -> Iterator[tuple[State, dict[str, s
     for name, token in (("token", MANAGE), ("operator-token", OPERATE)):
         (directory / name).write_text(token)
         (directory / name).chmod(0o600)
-    note = Note(
-        run_id="r", begun_ms=0, port_base=0, pid=0, database_url="", insiders_control_url="",
+    note = RunDescription(
+        run_id="r", started_ms=0, port_base=0, pid=0, database_url="", insiders_control_url="",
         venue_url="", rest_url=running.edge.url, default_cash_micros=0,
         ports={"control_internal": port["inside"]},
     )  # fmt: skip

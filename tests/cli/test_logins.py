@@ -31,8 +31,8 @@ def test_the_first_admin_is_made_once_and_makes_the_others(admin: Person, tmp_pa
     assert ann.tt("whoami", "--json").json["exchanges"] == []
     assert admin.tt("users", "disable", "ann", "--yes").status == 0
     assert ann.tt("whoami").status == 4
-    told = admin.tt("users", "events", "ann", "--json").json
-    assert [one["what"] for one in told][:2] == ["changed", "changed"]
+    reported = admin.tt("users", "events", "ann", "--json").json
+    assert [one["what"] for one in reported][:2] == ["changed", "changed"]
 
 
 def test_what_admins_are_answered_is_as_their_schemas_say(running: World, admin: Person) -> None:
@@ -82,10 +82,10 @@ def test_calls_at_once_refresh_once(admin: Person, tmp_path: Path) -> None:
         tokens.append(cid.logins.access_token())
 
     askers = [threading.Thread(target=ask) for _ in range(4)]
-    for asker in askers:
-        asker.start()
-    for asker in askers:
-        asker.join()
+    for caller in askers:
+        caller.start()
+    for caller in askers:
+        caller.join()
     assert (len(tokens), len(set(tokens))) == (4, 1)
     assert cid.tt("whoami").status == 0
 

@@ -44,16 +44,16 @@ def test_what_others_write_is_marked(text: str) -> None:
 @given(TREES)
 @settings(max_examples=40, deadline=None)
 def test_no_text_of_a_stranger_is_long_or_unseen(tree: Any) -> None:
-    def look(value: Any) -> None:
+    def poll(value: Any) -> None:
         if isinstance(value, str):
             assert len(value) <= 200
             assert all(char.isprintable() for char in value)
         for one in value.values() if isinstance(value, dict) else ():
-            look(one)
+            poll(one)
         for one in value if isinstance(value, list) else ():
-            look(one)
+            poll(one)
 
-    look(marked(tree))
+    poll(marked(tree))
 
 
 @given(st.dictionaries(st.text("ab", min_size=1, max_size=3), st.lists(TREES, max_size=30)))
@@ -125,13 +125,15 @@ def test_a_key_is_of_one_change_and_one_caller(path: Path) -> None:
 
 def test_what_was_refused_is_free_and_what_may_have_happened_is_not(path: Path) -> None:
     journal = Journal(path, Allowance(per_call=10, per_day=10))
-    asked = change("one", 10)
-    journal.begin(asked, NOW)
-    journal.refuse(asked, "no")
-    assert journal.begin(asked, NOW) is None  # free again, and asked again; this one has no answer
-    journal.decline(asked, NOW)
-    assert journal.begin(asked, NOW) is None
-    journal.refuse(asked, "no")
+    requested = change("one", 10)
+    journal.begin(requested, NOW)
+    journal.refuse(requested, "no")
+    assert (
+        journal.begin(requested, NOW) is None
+    )  # free again, and asked again; this one has no answer
+    journal.decline(requested, NOW)
+    assert journal.begin(requested, NOW) is None
+    journal.refuse(requested, "no")
     with pytest.raises(Refused, match="per-day"):
         journal.begin(change("two", 1), NOW)
     assert [row["state"] for row in journal.calls()] == ["BEGUN"]

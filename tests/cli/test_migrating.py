@@ -63,11 +63,11 @@ def test_each_kind_becomes_what_it_is_to_become_and_the_report_says_why(
 ) -> None:
     olds, verdicts = generated()
     assert len(olds) == NUMBER
-    told = running.json(
+    reported = running.json(
         "migrate", "v1", "--from", str(source), "--mapping", str(MAPPING),
         "--journal", str(source.parent / "journal"), "--report", str(source.parent / "report"),
     )  # fmt: skip
-    made = told["plan"]
+    made = reported["plan"]
     assert [line["verdict"] for line in made["lines"]] == verdicts
     for line in made["lines"]:
         assert bool(line["refused"]) == (line["verdict"] == "REFUSED"), line
@@ -94,7 +94,7 @@ def test_each_kind_becomes_what_it_is_to_become_and_the_report_says_why(
         "its 3 positions stay in the wallet, and nobody sells them",
     ):
         assert words in text, words
-    assert _v1(running, source, "--json").json == told, "the same each time"
+    assert _v1(running, source, "--json").json == reported, "the same each time"
     (count,) = running.database.execute(
         "select count(*) as n from subscription where follower_user_id like 'user-%-'"
     ).fetchall()
@@ -142,31 +142,31 @@ def test_applied_killed_applied_again_verified_resumed_and_taken_back(
         _killed_after(running, source, chosen, folder / f"{batch}.ndjson", lines)
     done = _v1(running, source, "--apply", "--plan", chosen)
     assert done.status == 0, done.err
-    wanted = planned["plan"]["after"]
-    assert _counted(running, "PAUSED") == (wanted["subscriptions"], 0)
-    assert _lots(running) == (wanted["positions"], wanted["shares"], wanted["cost"])
+    desired = planned["plan"]["after"]
+    assert _counted(running, "PAUSED") == (desired["subscriptions"], 0)
+    assert _lots(running) == (desired["positions"], desired["shares"], desired["cost"])
     assert _bought(running) == 0, "nothing is bought"
     options = ("--journal", str(folder))
     assert running.json("migrate", "verify", batch, *options)["differences"] == []
     again = _v1(running, source, "--apply", "--plan", chosen)
-    assert (again.status, _counted(running, "PAUSED")) == (0, (wanted["subscriptions"], 0))
+    assert (again.status, _counted(running, "PAUSED")) == (0, (desired["subscriptions"], 0))
     # The keys are of batch and old id: a lost journal makes nothing twice.
     (folder / f"{batch}.ndjson").unlink()
     assert _v1(running, source, "--apply", "--plan", chosen).status == 0
-    assert _counted(running, "PAUSED") == (wanted["subscriptions"], 0)
+    assert _counted(running, "PAUSED") == (desired["subscriptions"], 0)
     resumed = running.json("migrate", "resume", batch, *options, "--yes")
-    assert len(resumed["steps"]) == wanted["active"]
+    assert len(resumed["steps"]) == desired["active"]
     assert running.json("migrate", "verify", batch, *options)["differences"] == []
     _one_differs(running, batch, options)
     back = running.json("migrate", "rollback", batch, *options, "--yes")
-    assert len(back["steps"]) == wanted["subscriptions"]
-    assert _counted(running, "DELETED") == (wanted["subscriptions"], 0)
+    assert len(back["steps"]) == desired["subscriptions"]
+    assert _counted(running, "DELETED") == (desired["subscriptions"], 0)
     assert _lots(running)[0] == 0, "and the shares are still in the wallets"
     assert running.json("migrate", "rollback", batch, *options, "--yes") == back, "once more"
     second = _v1(running, source, "--json").json["batch"]
     assert second == f"{batch}-2"
     assert _v1(running, source, "--apply", "--plan", chosen).status == 0
-    assert _lots(running) == (wanted["positions"], wanted["shares"], wanted["cost"])
+    assert _lots(running) == (desired["positions"], desired["shares"], desired["cost"])
     assert running.json("migrate", "verify", second, *options)["differences"] == []
 
 
@@ -180,8 +180,8 @@ def _one_differs(running: World, batch: str, options: tuple[str, ...]) -> None:
     key = [lot["origin"], lot["asset_id"]]
     change = "update lot set shares_micros = %s where origin = %s and asset_id = %s"
     running.database.execute(change, [2, *key])
-    told = running.json("migrate", "verify", batch, *options, status=1)["differences"]
-    assert {(one["subscriptionId"], one["what"], one["found"]) for one in told} == {
+    reported = running.json("migrate", "verify", batch, *options, status=1)["differences"]
+    assert {(one["subscriptionId"], one["what"], one["found"]) for one in reported} == {
         (sub, "limits.maxPerTrade", "51"),
         (sub, "limits.maxSlippage", "None"),
         (sub, f"position {lot['asset_id']}", "('0.000002', '0.000001')"),

@@ -34,8 +34,8 @@ def test_a_day_is_told_for_people_and_for_programs(recorded: Path) -> None:
     assert "times real time" in said.out
     assert "not compared: no database is named" in said.out
     (day,) = [each.name for each in recorded.iterdir()]
-    told = json("replay", day, TT_RECORDING_DIR=str(recorded))
-    assert (told["day"], told["same"]) == (day, True)
+    reported = json("replay", day, TT_RECORDING_DIR=str(recorded))
+    assert (reported["day"], reported["same"]) == (day, True)
 
 
 def test_a_damaged_recording_is_not_well(recorded: Path, tmp_path: Path) -> None:

@@ -75,10 +75,10 @@ def spawn(*arguments: str, environ: dict[str, str], cwd: Path = ROOT) -> Said:
 @functools.cache
 def schema(*words: str) -> jsonschema.Draft202012Validator:
     """Return what `tt schema` says of a command."""
-    told = call("schema", *words, environ={})
-    assert told.status == 0, told
+    reported = call("schema", *words, environ={})
+    assert reported.status == 0, reported
     return jsonschema.Draft202012Validator(
-        told.json, format_checker=jsonschema.Draft202012Validator.FORMAT_CHECKER
+        reported.json, format_checker=jsonschema.Draft202012Validator.FORMAT_CHECKER
     )
 
 

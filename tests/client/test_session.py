@@ -29,7 +29,7 @@ class Surface:
     """The requests to it, and its answers; None: it hangs up."""
 
     answers: list[Answer | None]
-    asked: list[tuple[str, str, dict[str, str]]] = field(default_factory=list)
+    requested: list[tuple[str, str, dict[str, str]]] = field(default_factory=list)
     url: str = ""
     slept: list[float] = field(default_factory=list)
 
@@ -47,7 +47,7 @@ def surface(*answers: Answer | None) -> Iterator[Surface]:
         def do(self) -> None:
             headers = {name.lower(): value for name, value in self.headers.items()}
             self.rfile.read(int(headers.get("content-length", "0")))
-            found.asked.append((self.command, self.path, headers))
+            found.requested.append((self.command, self.path, headers))
             answer = found.answers.pop(0)
             if answer is None:
                 self.close_connection = True
@@ -97,18 +97,18 @@ def test_the_generated_modules_are_what_the_document_says() -> None:
 def test_a_create_is_asked_again_under_its_key(key: str | None) -> None:
     with surface((503, {"Retry-After": "2"}, {}), None, (201, {}, {"id": "sub_1"})) as far:
         assert _subscribe(far.client(), key) == {"id": "sub_1"}
-    keys = {headers["idempotency-key"] for _, _, headers in far.asked}
-    assert len(far.asked) == 3
+    keys = {headers["idempotency-key"] for _, _, headers in far.requested}
+    assert len(far.requested) == 3
     assert len(keys) == 1
     assert keys == {key} or key is None
     assert far.slept[0] == 2.0
-    assert {headers["authorization"] for _, _, headers in far.asked} == {f"Bearer {TOKEN}"}
+    assert {headers["authorization"] for _, _, headers in far.requested} == {f"Bearer {TOKEN}"}
 
 
 def test_a_change_under_a_version_is_asked_once() -> None:
     with surface(None) as far, pytest.raises(Unreachable):
         far.client().pause_subscription("sub_1", if_match="3")
-    [(verb, path, headers)] = far.asked
+    [(verb, path, headers)] = far.requested
     assert (verb, path, headers["if-match"]) == ("POST", "/subscriptions/sub_1/pause", '"3"')
 
 
@@ -127,13 +127,13 @@ def test_an_error_of_somebody_else_is_an_error_all_the_same(body: Any) -> None:
         far.client().get_subscription("sub_1")
     assert (refused.value.status, refused.value.reason) == (502, "")
     assert refused.value.temporary
-    assert len(far.asked) == 3
+    assert len(far.requested) == 3
 
 
 def test_an_id_stays_one_segment() -> None:
     with surface((404, {}, CONFLICT)) as far, pytest.raises(ApiError):
         far.client().get_subscription("x/../y?z")
-    assert far.asked[0][1] == "/subscriptions/x%2F..%2Fy%3Fz"
+    assert far.requested[0][1] == "/subscriptions/x%2F..%2Fy%3Fz"
 
 
 def test_pages_are_turned_to_the_last() -> None:
@@ -144,7 +144,7 @@ def test_pages_are_turned_to_the_last() -> None:
     with surface(*pages) as far:
         found = far.client().all_triggers(wallet="0x1", page_size=2)
         assert [trigger["id"] for trigger in found] == ["a", "b", "c"]
-    assert [path for _, path, _ in far.asked] == [
+    assert [path for _, path, _ in far.requested] == [
         "/triggers?wallet=0x1&pageSize=2&pageToken=",
         "/triggers?wallet=0x1&pageSize=2&pageToken=t",
     ]

@@ -96,14 +96,16 @@ class Orders:
         )
         return row
 
-    async def take(self, key: str, told: VenueOrder) -> store.BookingResult:
+    async def take(self, key: str, reported: VenueOrder) -> store.BookingResult:
         """Take an answer as confirm does."""
-        (taken,) = await self.take_all({key: told})
+        (taken,) = await self.take_all({key: reported})
         return taken
 
-    async def take_all(self, told: Mapping[str, VenueOrder]) -> list[store.BookingResult]:
+    async def take_all(self, reported: Mapping[str, VenueOrder]) -> list[store.BookingResult]:
         """Take answers by key in one batch."""
-        batch = [store.ReportedOrder(order_key=key, answer=answer) for key, answer in told.items()]
+        batch = [
+            store.ReportedOrder(order_key=key, answer=answer) for key, answer in reported.items()
+        ]
         return await store.take(self.pool, self.lease, batch, 1)
 
 
@@ -118,7 +120,7 @@ def trade(name: str, status: TradeStatus, size: int = SIZE) -> VenueTrade:
     )
 
 
-def told(
+def reported(
     key: str, *trades: VenueTrade, closed: bool = True, size: int | None = SIZE, side: str = "BUY"
 ) -> VenueOrder:
     """An answer by key."""

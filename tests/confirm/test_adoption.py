@@ -13,7 +13,7 @@ from launcher.core.ledger import ledger_balances
 from services.confirm import corrections
 from services.confirm.adoptions import Holdings
 from services.confirm.bookings import load_bookings
-from tests.confirm.conftest import SIZE, Orders, nobody_tells, told, trade
+from tests.confirm.conftest import SIZE, Orders, nobody_tells, reported, trade
 from tradingtools.domain.venue_order import TradeStatus
 from tradingtools.storage.postgres.pipeline import Pipeline
 from tradingtools.v1 import confirm_service_pb2 as pb
@@ -41,19 +41,19 @@ async def _record(
 def _holding(shares: int, condition: str = "0xc") -> Holdings:
     """A wallet that holds so many."""
 
-    async def told(_proxy: str) -> tuple[Position, ...]:
+    async def reported(_proxy: str) -> tuple[Position, ...]:
         return (Position(asset_id="1", condition_id=condition, shares_micros=shares),)
 
-    return told
+    return reported
 
 
 async def _write(work: Any) -> bool:
     return bool(await work())
 
 
-async def _look(orders: Orders, holdings: Holdings) -> dict[str, object]:
+async def _poll(orders: Orders, holdings: Holdings) -> dict[str, object]:
     """Carry out what waits; returns why each request was refused, None: it waits still."""
-    await corrections.look(orders.pool, orders.lease, _write, holdings)
+    await corrections.poll(orders.pool, orders.lease, _write, holdings)
     rows = await orders.sql(
         "select request_id, refused from lot_request where follower_proxy = %s", orders.wallet
     )
@@ -64,7 +64,7 @@ async def _ask(orders: Orders, shares: int, cost: int, request: str = "a") -> st
     """What control records, carried out with a wallet that holds plenty; returns why it was
     refused."""
     await _record(orders, shares, cost, request)
-    return str((await _look(orders, _holding(10**12)))[request])
+    return str((await _poll(orders, _holding(10**12)))[request])
 
 
 async def _lot(orders: Orders) -> dict[str, Any]:
@@ -74,7 +74,7 @@ async def _lot(orders: Orders) -> dict[str, Any]:
 
 async def _sell(orders: Orders, size: int) -> None:
     key = await orders.make("SUBMITTED", side="SELL")
-    await orders.take(key, told(key, trade(f"s-{key}", _DONE, size), side="SELL"))
+    await orders.take(key, reported(key, trade(f"s-{key}", _DONE, size), side="SELL"))
 
 
 async def _balances(orders: Orders) -> list[str]:
@@ -118,7 +118,7 @@ async def test_undone_adoption_leaves_what_was_bought(orders: Orders) -> None:
     assert await _ask(orders, SIZE, 4_000_000) == ""
     await _sell(orders, 4_000_000)
     key = await orders.make("SUBMITTED")
-    await orders.take(key, told(key, trade(f"b-{key}", _DONE, SIZE)))
+    await orders.take(key, reported(key, trade(f"b-{key}", _DONE, SIZE)))
     before = await _lot(orders)
     assert await _ask(orders, 0, 0, "release") == ""
     after = await _lot(orders)
@@ -147,12 +147,12 @@ async def test_nothing_moves_while_an_order_is_under_way(orders: Orders) -> None
 async def test_a_kill_at_any_statement_adopts_nothing_or_all(
     orders: Orders, statement: int
 ) -> None:
-    asked, ask = 0, Pipeline.queue
+    requested, ask = 0, Pipeline.queue
 
     def dies(together: Any, query: Any, values: Any = None) -> Any:
-        nonlocal asked
-        asked += 1
-        if asked == statement:
+        nonlocal requested
+        requested += 1
+        if requested == statement:
             raise SystemExit
         return ask(together, query, values)
 
@@ -160,25 +160,25 @@ async def test_a_kill_at_any_statement_adopts_nothing_or_all(
         await _ask(orders, SIZE, 4_000_000)
     assert (await _lot(orders))["shares_micros"] == 0
     for _ in range(2):
-        await _look(orders, _holding(SIZE))
+        await _poll(orders, _holding(SIZE))
     assert (await _lot(orders))["shares_micros"] == SIZE
 
 
 async def test_nobody_adopts_more_than_the_wallet_holds(orders: Orders) -> None:
     await _record(orders, SIZE, 4_000_000)
-    found = await _look(orders, _holding(SIZE - 1))
+    found = await _poll(orders, _holding(SIZE - 1))
     assert found == {
         "a": f"the wallet holds {SIZE - 1} micros of the outcome, of which its lots have 0"
     }
     assert (await _lot(orders))["shares_micros"] == 0
     await _record(orders, SIZE, 4_000_000, "b")
-    assert (await _look(orders, _holding(SIZE)))["b"] == ""
+    assert (await _poll(orders, _holding(SIZE)))["b"] == ""
 
 
 async def test_of_two_adoptions_of_the_same_shares_one_is_refused(orders: Orders) -> None:
     await _record(orders, SIZE, 4_000_000)
     await _record(orders, SIZE, 4_000_000, "b", origin="sub_2")
-    found = await _look(orders, _holding(2 * SIZE - 1))
+    found = await _poll(orders, _holding(2 * SIZE - 1))
     assert found["a"] == ""
     assert "its lots have" in str(found["b"])
 
@@ -187,8 +187,8 @@ async def test_adoption_waits_until_holdings_are_known(
     orders: Orders,
 ) -> None:
     await _record(orders, SIZE, 4_000_000)
-    assert await _look(orders, nobody_tells) == {"a": None}
-    assert await _look(orders, _holding(SIZE)) == {"a": ""}
+    assert await _poll(orders, nobody_tells) == {"a": None}
+    assert await _poll(orders, _holding(SIZE)) == {"a": ""}
 
 
 async def test_an_answer_of_before_a_booking_is_asked_for_again(orders: Orders) -> None:
@@ -197,17 +197,17 @@ async def test_an_answer_of_before_a_booking_is_asked_for_again(orders: Orders) 
 
     async def sold_meanwhile(_proxy: str) -> tuple[Position, ...]:
         """Ten shares, and then an order of ours has bought ten more, and they are known."""
-        await orders.take(key, told(key, trade(f"t-{key}", _DONE)))
+        await orders.take(key, reported(key, trade(f"t-{key}", _DONE)))
         return await plenty(_proxy) or ()
 
     plenty = _holding(2 * SIZE)
-    assert await _look(orders, sold_meanwhile) == {"a": None}
-    assert (await _look(orders, plenty))["a"] == ""
+    assert await _poll(orders, sold_meanwhile) == {"a": None}
+    assert (await _poll(orders, plenty))["a"] == ""
 
 
 async def test_another_market_than_the_wallets_is_refused(orders: Orders) -> None:
     await _record(orders, SIZE, 4_000_000)
-    found = await _look(orders, _holding(SIZE, "0xd"))
+    found = await _poll(orders, _holding(SIZE, "0xd"))
     assert found == {"a": "insiders-api tells the outcome's market as 0xd"}
 
 
@@ -234,7 +234,7 @@ async def test_adopted_shares_are_guarded_as_those_that_are_bought(
         origin, orders.wallet, orders.wallet, json.dumps(_DEFAULTS), exiting,
     )  # fmt: skip
     await _record(orders, SIZE, cost, origin=origin)
-    assert await _look(orders, _holding(SIZE)) == {"a": ""}
+    assert await _poll(orders, _holding(SIZE)) == {"a": ""}
     rows = await orders.sql(
         "select trigger_type, price_micros, made_for, exit_of, status from trigger"
         " where origin = %s", origin,

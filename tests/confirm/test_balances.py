@@ -13,7 +13,7 @@ from structlog.testing import capture_logs
 from services.confirm import payouts
 from services.confirm.balances import Balances
 from services.confirm.redemptions import Redemptions
-from tests.confirm.conftest import SIZE, Orders, order_fields, told, trade
+from tests.confirm.conftest import SIZE, Orders, order_fields, reported, trade
 from tradingtools.domain.redemption_states import RedemptionState
 from tradingtools.domain.venue_order import TradeStatus
 from tradingtools.venues.insiders.order_gateway import Answer, InsidersClient, Unanswered
@@ -73,7 +73,7 @@ async def _cash(orders: Orders) -> Any:
 
 async def test_what_is_told_is_moved_by_what_is_booked(orders: Orders) -> None:
     far = Far(orders.wallet)
-    assert await _balances(orders, far).poll(orders.wallet)
+    assert await _balances(orders, far).poll_wallet(orders.wallet)
     assert await _cash(orders) == 100_500_000
     (position,) = await orders.sql(
         "select * from follower_position where follower_proxy = %s", orders.wallet
@@ -81,33 +81,33 @@ async def test_what_is_told_is_moved_by_what_is_booked(orders: Orders) -> None:
     assert (position["asset_id"], position["shares_micros"]) == ("1", 10_000_000)
 
     buying = await orders.make("SUBMITTED")
-    await orders.take(buying, told(buying, trade("b", MATCHED)))
-    await orders.take(buying, told(buying, trade("b", DONE)))
+    await orders.take(buying, reported(buying, trade("b", MATCHED)))
+    await orders.take(buying, reported(buying, trade("b", DONE)))
     assert await _cash(orders) == 96_500_000, "10 shares at 0.4, once"
     undone = await orders.make("SUBMITTED")
-    await orders.take(undone, told(undone, trade("u", MATCHED)))
+    await orders.take(undone, reported(undone, trade("u", MATCHED)))
     assert await _cash(orders) == 92_500_000
-    await orders.take(undone, told(undone, trade("u", UNDONE)))
+    await orders.take(undone, reported(undone, trade("u", UNDONE)))
     assert await _cash(orders) == 96_500_000
     selling = await orders.make("SUBMITTED", side="SELL")
-    await orders.take(selling, told(selling, trade("s", DONE, SIZE // 2), side="SELL"))
+    await orders.take(selling, reported(selling, trade("s", DONE, SIZE // 2), side="SELL"))
     assert await _cash(orders) == 98_500_000
 
 
 async def test_payout_is_credited_with_the_redemption(orders: Orders) -> None:
     far = Far(orders.wallet)
     held = await orders.make("SUBMITTED")
-    await orders.take(held, told(held, trade("b", DONE)))
+    await orders.take(held, reported(held, trade("b", DONE)))
     balances = _balances(orders, far)
-    assert await balances.poll(orders.wallet)
+    assert await balances.poll_wallet(orders.wallet)
     await payouts.pay_market(orders.pool, orders.lease, orders.wallet, "0xc", {"1": 500_000})
     assert await _cash(orders) == 100_500_000
-    assert not await balances.poll(orders.wallet), "it may be redeemed at any moment"
+    assert not await balances.poll_wallet(orders.wallet), "it may be redeemed at any moment"
     (row,) = await orders.sql("select * from redemption where follower_proxy = %s", orders.wallet)
     client = cast(InsidersClient, far)
     await Redemptions(orders.pool, client, timeout_ms=1000, spacing_ms=0).request(row)
     assert await _cash(orders) == 105_500_000
-    assert await balances.poll(orders.wallet)
+    assert await balances.poll_wallet(orders.wallet)
 
 
 async def test_unknown_stays_unknown(orders: Orders) -> None:
@@ -115,14 +115,14 @@ async def test_unknown_stays_unknown(orders: Orders) -> None:
     balances = _balances(orders, far)
     for status in (0, 501, 500):
         far.status = status
-        assert not await balances.poll(orders.wallet)
+        assert not await balances.poll_wallet(orders.wallet)
     far.status = 200
     far.proxy = "0x" + "0" * 40
-    assert not await balances.poll(orders.wallet), "another wallet's"
+    assert not await balances.poll_wallet(orders.wallet), "another wallet's"
     far.proxy, far.cash = orders.wallet, "1.0000001"
-    assert not await balances.poll(orders.wallet), "not exact"
+    assert not await balances.poll_wallet(orders.wallet), "not exact"
     key = await orders.make("SUBMITTED")
-    await orders.take(key, told(key, trade("b", DONE)))
+    await orders.take(key, reported(key, trade("b", DONE)))
     assert await _cash(orders) is None
 
 
@@ -130,9 +130,9 @@ async def test_nothing_is_believed_while_an_order_is_open(orders: Orders) -> Non
     far = Far(orders.wallet)
     balances = _balances(orders, far)
     key = await orders.make("SUBMITTED")
-    assert not await balances.poll(orders.wallet)
-    await orders.take(key, told(key, trade("b", DONE)))
-    assert await balances.poll(orders.wallet)
+    assert not await balances.poll_wallet(orders.wallet)
+    await orders.take(key, reported(key, trade("b", DONE)))
+    assert await balances.poll_wallet(orders.wallet)
 
 
 async def test_claim_without_rows_is_an_open_order_of_its_wallet(
@@ -145,21 +145,21 @@ async def test_claim_without_rows_is_an_open_order_of_its_wallet(
         " values ('CLAIMED', 'router', %s, 0, 1, %s, 1)",
         key, json.dumps(claimed).encode(),
     )  # fmt: skip
-    assert not await _balances(orders, Far(orders.wallet)).poll(orders.wallet)
-    assert await _balances(orders, Far(other)).poll(other)
+    assert not await _balances(orders, Far(orders.wallet)).poll_wallet(orders.wallet)
+    assert await _balances(orders, Far(other)).poll_wallet(other)
 
 
 async def test_what_was_overtaken_by_a_booking_is_not_stored(orders: Orders) -> None:
     far = Far(orders.wallet)
     balances = _balances(orders, far)
-    assert await balances.poll(orders.wallet)
+    assert await balances.poll_wallet(orders.wallet)
 
     async def trade_meanwhile() -> None:
         key = await orders.make("SUBMITTED")
-        await orders.take(key, told(key, trade("b", DONE)))
+        await orders.take(key, reported(key, trade("b", DONE)))
 
     far.meanwhile, far.cash = trade_meanwhile, "7"
-    assert not await balances.poll(orders.wallet)
+    assert not await balances.poll_wallet(orders.wallet)
     assert await _cash(orders) == 96_500_000
 
 
@@ -171,13 +171,13 @@ async def test_every_wallet_that_follows_is_asked_for_in_turn(orders: Orders) ->
         " values ('sub_' || repeat('a', 32), 'u', 'w', %s, %s, 'PAUSED', 1, 'FIXED', 1, 1)",
         orders.wallet, "0x" + "9" * 40,
     )  # fmt: skip
-    await _balances(orders, far, behind=lambda: True).look()
+    await _balances(orders, far, behind=lambda: True).poll()
     assert await _cash(orders) is None, "answers to orders come first"
     balances = _balances(orders, far)
-    await balances.look()
+    await balances.poll()
     assert await _cash(orders) == 100_500_000
     far.cash = "3"
-    await balances.look()
+    await balances.poll()
     assert await _cash(orders) == 100_500_000, "it was asked for just now"
 
 
@@ -186,12 +186,12 @@ async def test_more_cash_than_there_can_be_is_not_kept(orders: Orders, cash: str
     """Test that what is booked is added to it, and has to fit as well."""
     far = Far(orders.wallet)
     far.cash = cash
-    assert not await _balances(orders, far).poll(orders.wallet)
+    assert not await _balances(orders, far).poll_wallet(orders.wallet)
     assert await _cash(orders) is None
     far.cash = "1000000000000"
-    assert await _balances(orders, far).poll(orders.wallet)
+    assert await _balances(orders, far).poll_wallet(orders.wallet)
     selling = await orders.make("SUBMITTED", side="SELL")
-    await orders.take(selling, told(selling, trade("s", DONE), side="SELL"))
+    await orders.take(selling, reported(selling, trade("s", DONE), side="SELL"))
     assert await _cash(orders) == 10**18 + 4_000_000
 
 
@@ -215,7 +215,7 @@ async def test_a_redemption_that_cannot_be_noted_holds_up_no_other(orders: Order
     client = cast(InsidersClient, far)
     redemptions = Redemptions(orders.pool, client, timeout_ms=1000, spacing_ms=0)
     with capture_logs() as logs:
-        await redemptions.look()
+        await redemptions.poll()
     assert [log["redemption"] for log in logs if log.get("alert")] == [bad["redeem_key"]]
     (row,) = await orders.sql("select * from redemption where follower_proxy = %s", orders.wallet)
     assert (row["state"], row["attempts"]) == ("REQUESTED", 1)

@@ -13,7 +13,7 @@ from services.confirm import store
 from services.confirm.booking_batcher import BookingBatcher
 from services.confirm.bookings import load_bookings
 from services.confirm.store import BookingResult, ReportedOrder
-from tests.confirm.conftest import SIZE, Orders, told, trade
+from tests.confirm.conftest import SIZE, Orders, reported, trade
 from tradingtools.domain.order_states import OrderState as S
 from tradingtools.domain.venue_order import TradeStatus, VenueOrder
 from tradingtools.rpc.streams import Load, Tail
@@ -30,7 +30,7 @@ def _booker(orders: Orders) -> BookingBatcher:
 
 def _filled(key: str, size: int = SIZE, *, side: str = "BUY", again: bool = False) -> ReportedOrder:
     status = TradeStatus.MATCHED if again else TradeStatus.CONFIRMED
-    answer = told(key, trade(f"t{key[:6]}", status, size), closed=not again, side=side)
+    answer = reported(key, trade(f"t{key[:6]}", status, size), closed=not again, side=side)
     return ReportedOrder(order_key=key, answer=answer, again_ms=60_000 if again else None)
 
 
@@ -167,8 +167,8 @@ async def test_order_without_a_delay_is_checked_when_due(
     key = await orders.make("SUBMITTED")
     await orders.sql("update orders set next_check_at = '2030-01-01' where order_key = %s", key)
     due = (await orders.row(key))["next_check_at"]
-    heard = ReportedOrder(order_key=key, answer=_filled(key, again=True).answer)
-    assert (await _booker(orders).take(heard)).state is S.SUBMITTED
+    received = ReportedOrder(order_key=key, answer=_filled(key, again=True).answer)
+    assert (await _booker(orders).take(received)).state is S.SUBMITTED
     row = await orders.row(key)
     assert (row["next_check_at"], row["filled_size_micros"]) == (due, SIZE)
 
@@ -204,7 +204,7 @@ async def test_one_that_appears_after_its_end_stops_its_wallet_alone(
     orders: Orders, first: bool
 ) -> None:
     lost, other = await orders.make("LOST"), await orders.make("SUBMITTED", asset="2")
-    answers: dict[str, VenueOrder] = {lost: told(lost, trade("t", TradeStatus.CONFIRMED))}
+    answers: dict[str, VenueOrder] = {lost: reported(lost, trade("t", TradeStatus.CONFIRMED))}
     fine = VenueOrder(order_key=other, order_id="0x2", status="KILLED", closed=True, trades=())
     both = {**answers, other: fine} if first else {other: fine, **answers}
     taken = dict(zip(both, await orders.take_all(both), strict=True))

@@ -14,7 +14,7 @@ import pytest
 from services.confirm.bookings import load_bookings
 from services.guard.settings import Settings
 from services.guard.worker import Guard
-from tests.confirm.conftest import Orders, told, trade
+from tests.confirm.conftest import Orders, reported, trade
 from tests.confirm.test_positions import Lot
 from tests.support import leases
 from tests.unit.guard.samples import book_of
@@ -45,7 +45,7 @@ class Watch:
     def __init__(self, orders: Orders) -> None:
         self._orders = orders
         self._book = bid(40)
-        self._heard = 0
+        self._received = 0
 
     def known(self, _asset_id: str) -> Book:
         return self._book
@@ -72,15 +72,15 @@ class Watch:
         self._book = book
         await self._guard.on_books([book])
 
-    async def told_of(self) -> None:
+    async def notified_of(self) -> None:
         """Return what was booked, and whatever is due then: longer than the pause between two
         slices."""
         for _ in range(8):
-            for seq, fill in await load_bookings(self._orders.pool, self._heard, 100):
+            for seq, fill in await load_bookings(self._orders.pool, self._received, 100):
                 if fill.follower_proxy == self._orders.wallet:
                     await self._guard.on_fill(fill)
-                self._heard = seq
-            await self._guard.look_again()
+                self._received = seq
+            await self._guard.recheck()
             await asyncio.sleep(0.05)
 
     async def exits(self) -> list[tuple[str, int]]:
@@ -97,7 +97,7 @@ class Watch:
         key, _ = (await self.exits())[-1]
         await self._orders.move(key, (S.SUBMITTING, None), (S.SUBMITTED, None))
         sold = trade(key[:8], T.CONFIRMED, shares * SHARE)
-        await self._orders.take(key, told(key, sold, side="SELL"))
+        await self._orders.take(key, reported(key, sold, side="SELL"))
 
     async def stops(self) -> list[object]:
         """Where the stops stand, the oldest first."""
@@ -123,13 +123,13 @@ async def test_unsettled_exit_sells_nothing_of_the_next_position(
     assert size == 10
     await orders.move(key, (S.SUBMITTING, None), (S.SUBMITTED, None))
     sold = (10 - left) * SHARE
-    await orders.take(key, told(key, trade(key[:8], T.MATCHED, sold), side="SELL"))
-    await watch.told_of()
+    await orders.take(key, reported(key, trade(key[:8], T.MATCHED, sold), side="SELL"))
+    await watch.notified_of()
     await lot.buy((10, 28))
     assert await lot.stops() == [36, 25]
-    await watch.told_of()
-    await orders.take(key, told(key, trade(key[:8], end, sold), side="SELL"))
-    await watch.told_of()
+    await watch.notified_of()
+    await orders.take(key, reported(key, trade(key[:8], end, sold), side="SELL"))
+    await watch.notified_of()
     assert await watch.exits() == [(key, 10)]
     assert await watch.stops() == ["DONE", "ARMED"]
     # What is there is sold by its own stop, with what has come back of the sale.
@@ -146,17 +146,17 @@ async def test_stop_sells_its_whole_position_after_a_clock_step_back(orders: Ord
     await watch.begin()
     await watch.meet(bid(30))
     await watch.sells(10)
-    await watch.told_of()
+    await watch.notified_of()
     await orders.sql(
         "update trigger set created_at = created_at + interval '10 minutes'"
         " where follower_proxy = %s",
         orders.wallet,
     )
     await lot.buy((10, 28))
-    await watch.told_of()
+    await watch.notified_of()
     await watch.meet(bid(20))
     await watch.sells(2)
-    await watch.told_of()
+    await watch.notified_of()
     assert [size for _, size in await watch.exits()] == [10, 10, 8]
 
 
@@ -169,14 +169,14 @@ async def test_the_next_slice_of_a_stop_is_its_own_positions(orders: Orders) -> 
     await watch.meet(bid(30))
     ((key, _),) = await watch.exits()
     await orders.move(key, (S.SUBMITTING, None), (S.SUBMITTED, None))
-    await orders.take(key, told(key, trade(key[:8], T.MATCHED, 10 * SHARE), side="SELL"))
-    await watch.told_of()
+    await orders.take(key, reported(key, trade(key[:8], T.MATCHED, 10 * SHARE), side="SELL"))
+    await watch.notified_of()
     await lot.buy((10, 28))
-    await watch.told_of()
+    await watch.notified_of()
     # The first one's sale is not settled: it is live, and older.
     await watch.meet(bid(20))
     await watch.sells(2)
-    await watch.told_of()
+    await watch.notified_of()
     assert [size for _, size in await watch.exits()] == [10, 10, 8]
 
 
@@ -188,16 +188,16 @@ async def test_stop_continues_when_the_new_position_has_none(orders: Orders) -> 
     await watch.meet(bid(30))
     ((key, _),) = await watch.exits()
     await orders.move(key, (S.SUBMITTING, None), (S.SUBMITTED, None))
-    await orders.take(key, told(key, trade(key[:8], T.MATCHED, 10 * SHARE), side="SELL"))
-    await watch.told_of()
+    await orders.take(key, reported(key, trade(key[:8], T.MATCHED, 10 * SHARE), side="SELL"))
+    await watch.notified_of()
     await orders.sql(
         "update subscription set triggers = %s where follower_proxy = %s",
         '{"take_profit_ppm": 500000}', orders.wallet,
     )  # fmt: skip
     await lot.buy((10, 28))
-    await watch.told_of()
-    await orders.take(key, told(key, trade(key[:8], T.FAILED, 10 * SHARE), side="SELL"))
-    await watch.told_of()
+    await watch.notified_of()
+    await orders.take(key, reported(key, trade(key[:8], T.FAILED, 10 * SHARE), side="SELL"))
+    await watch.notified_of()
     await watch.meet(bid(5))
     assert sum(size for _, size in await watch.exits()) == 10 + 20
 
@@ -211,9 +211,9 @@ async def test_more_of_a_position_that_is_being_sold_is_sold_with_it(orders: Ord
     await watch.meet(bid(30))
     ((key, _),) = await watch.exits()
     await orders.move(key, (S.SUBMITTING, None), (S.SUBMITTED, None))
-    await orders.take(key, told(key, trade(key[:8], T.MATCHED, 4 * SHARE), side="SELL"))
+    await orders.take(key, reported(key, trade(key[:8], T.MATCHED, 4 * SHARE), side="SELL"))
     await lot.buy((10, 28))
     assert await lot.stops() == [36]
-    await orders.take(key, told(key, trade(key[:8], T.CONFIRMED, 4 * SHARE), side="SELL"))
-    await watch.told_of()
+    await orders.take(key, reported(key, trade(key[:8], T.CONFIRMED, 4 * SHARE), side="SELL"))
+    await watch.notified_of()
     assert [size for _, size in await watch.exits()] == [10, 16]

@@ -6,7 +6,7 @@ from __future__ import annotations
 import pytest
 
 from services.confirm import store
-from tests.confirm.conftest import SIZE, Orders, told, trade
+from tests.confirm.conftest import SIZE, Orders, reported, trade
 from tradingtools.domain.order_states import OrderState as S
 from tradingtools.domain.venue_order import TradeStatus, VenueOrder, VenueTrade
 
@@ -22,7 +22,7 @@ async def _halts(orders: Orders) -> list[tuple[object, object]]:
 @pytest.mark.parametrize("path", ["LOST", "UNSENT", "REJECTED", "KILLED"])
 async def test_key_that_appears_after_its_end_is_a_booked_breach(orders: Orders, path: str) -> None:
     key = await orders.make(path)
-    taken = await orders.take(key, told(key, trade("t1", TradeStatus.MATCHED)))
+    taken = await orders.take(key, reported(key, trade("t1", TradeStatus.MATCHED)))
     assert taken.state is S.RESURRECTED
     row = await orders.row(key)
     assert (row["state"], row["reason"], row["failed_kind"]) == ("RESURRECTED", "APPEARED", None)
@@ -38,7 +38,7 @@ async def test_key_that_appears_after_its_end_is_a_booked_breach(orders: Orders,
     )
     assert list(change.values()) == ["confirm", "halt"]
     # The far side has finished with it: nothing more is set aside, and a person still ends it.
-    await orders.take(key, told(key, trade("t1", DONE)))
+    await orders.take(key, reported(key, trade("t1", DONE)))
     row = await orders.row(key)
     assert (row["state"], row["reserved"]) == ("RESURRECTED", False)
     bookings = await orders.sql(
@@ -55,27 +55,29 @@ async def test_a_halt_that_stands_is_not_loosened(orders: Orders) -> None:
         orders.wallet,
     )
     key = await orders.make("LOST")
-    await orders.take(key, told(key))
+    await orders.take(key, reported(key))
     assert await _halts(orders) == [(orders.wallet, "HALTED")]
 
 
 async def test_what_ended_as_it_is_told_stays_ended(orders: Orders) -> None:
     key = await orders.make("SUBMITTED")
-    answer = told(key, trade("t1", DONE, BIT))
+    answer = reported(key, trade("t1", DONE, BIT))
     assert (await orders.take(key, answer)).state is S.CONFIRMED
     assert (await orders.take(key, answer)).state is S.CONFIRMED
-    late = told(key, trade("t1", TradeStatus.MATCHED, BIT), closed=False)
+    late = reported(key, trade("t1", TradeStatus.MATCHED, BIT), closed=False)
     assert (await orders.take(key, late)).state is S.CONFIRMED, "a late answer says nothing"
     killed = await orders.make("KILLED")
-    assert (await orders.take(killed, told(killed))).state is S.FAILED
+    assert (await orders.take(killed, reported(killed))).state is S.FAILED
     assert await _halts(orders) == []
 
 
 async def test_an_answer_older_than_the_end_books_nothing(orders: Orders) -> None:
     key = await orders.make("SUBMITTED")
     # Asked for when its match had failed already; the answer to its submission comes after that.
-    assert (await orders.take(key, told(key, trade("t1", TradeStatus.FAILED)))).state is S.FAILED
-    late = await orders.take(key, told(key, trade("t1", TradeStatus.MATCHED)))
+    assert (
+        await orders.take(key, reported(key, trade("t1", TradeStatus.FAILED)))
+    ).state is S.FAILED
+    late = await orders.take(key, reported(key, trade("t1", TradeStatus.MATCHED)))
     assert (late.before, late.state, late.problem) == (S.FAILED, S.FAILED, "")
     row = await orders.row(key)
     assert (row["failed_kind"], row["reserved"], row["filled_size_micros"]) == ("UNDONE", False, 0)
@@ -86,8 +88,8 @@ async def test_an_answer_older_than_the_end_books_nothing(orders: Orders) -> Non
 
 async def test_fills_after_the_end_are_a_booked_breach(orders: Orders) -> None:
     key = await orders.make("SUBMITTED")
-    await orders.take(key, told(key, trade("t1", DONE, BIT)))
-    taken = await orders.take(key, told(key, trade("t1", DONE, BIT), trade("t2", DONE, BIT)))
+    await orders.take(key, reported(key, trade("t1", DONE, BIT)))
+    taken = await orders.take(key, reported(key, trade("t1", DONE, BIT), trade("t2", DONE, BIT)))
     assert (taken.state, taken.problem) == (S.RESURRECTED, "")
     row = await orders.row(key)
     assert (row["filled_size_micros"], row["reserved"]) == (2 * BIT, False)
@@ -97,9 +99,9 @@ async def test_fills_after_the_end_are_a_booked_breach(orders: Orders) -> None:
 def contradictions(key: str) -> dict[str, VenueOrder]:
     whole = trade("t1", DONE)
     return {
-        "another size": told(key, size=SIZE + 1),
-        "another side": told(key, side="SELL"),
-        "filled": told(key, whole, trade("t2", DONE, 1)),
+        "another size": reported(key, size=SIZE + 1),
+        "another side": reported(key, side="SELL"),
+        "filled": reported(key, whole, trade("t2", DONE, 1)),
     }
 
 
@@ -141,8 +143,8 @@ async def test_changed_final_fill_is_a_breach_and_not_booked(
     orders: Orders, then: VenueTrade, problem: str
 ) -> None:
     key = await orders.make("SUBMITTED")
-    await orders.take(key, told(key, trade("t1", DONE, BIT)))
-    taken = await orders.take(key, told(key, then))
+    await orders.take(key, reported(key, trade("t1", DONE, BIT)))
+    taken = await orders.take(key, reported(key, then))
     assert taken.state is S.RESURRECTED
     assert taken.problem.startswith(problem)
     assert (await orders.row(key))["filled_size_micros"] == BIT
@@ -150,9 +152,9 @@ async def test_changed_final_fill_is_a_breach_and_not_booked(
 
 async def test_a_dead_order_that_is_found_goes_on(orders: Orders) -> None:
     key = await orders.make("DEAD")
-    taken = await orders.take(key, told(key, trade("t1", TradeStatus.MATCHED), closed=False))
+    taken = await orders.take(key, reported(key, trade("t1", TradeStatus.MATCHED), closed=False))
     assert (taken.before, taken.state) == (S.DEAD, S.SUBMITTED)
-    assert (await orders.take(key, told(key, trade("t1", DONE)))).state is S.CONFIRMED
+    assert (await orders.take(key, reported(key, trade("t1", DONE)))).state is S.CONFIRMED
     assert not (await orders.row(key))["reserved"]
     assert await _halts(orders) == []
 
@@ -184,9 +186,9 @@ async def test_silence_is_counted_from_when_an_order_became_unknown(orders: Orde
 async def test_accepted_orders_are_checked_later_than_unknown_ones(
     orders: Orders,
 ) -> None:
-    told_of, late = await orders.make("SUBMITTED"), await orders.make("SUBMITTED")
+    notified_of, late = await orders.make("SUBMITTED"), await orders.make("SUBMITTED")
     unknown = await orders.make("UNKNOWN")
-    for key, seconds in ((told_of, 1), (late, 7), (unknown, 1)):
+    for key, seconds in ((notified_of, 1), (late, 7), (unknown, 1)):
         await orders.sql(
             "update orders set next_check_at = now() - make_interval(secs => %s)"
             " where order_key = %s",
@@ -195,9 +197,9 @@ async def test_accepted_orders_are_checked_later_than_unknown_ones(
 
     async def due(late_ms: int) -> set[object]:
         rows = await store.fetch(orders.pool, "due", limit=1000, late_ms=late_ms)
-        return {row["order_key"] for row in rows} & {told_of, late, unknown}
+        return {row["order_key"] for row in rows} & {notified_of, late, unknown}
 
-    assert await due(0) == {told_of, late, unknown}
+    assert await due(0) == {notified_of, late, unknown}
     assert await due(5_000) == {late, unknown}
 
 

@@ -8,7 +8,7 @@ from typing import cast
 
 from services.guard.settings import Settings
 from services.guard.worker import Guard
-from tests.confirm.conftest import Orders, told
+from tests.confirm.conftest import Orders, reported
 from tests.support import leases
 from tradingtools.domain.order_states import OrderState as S
 from tradingtools.rpc.streams import Tail
@@ -37,7 +37,7 @@ async def test_an_exit_that_appears_after_its_end_needs_a_person(orders: Orders)
         " values (%s, %s, 'c', '1', %s, 'STOP_LOSS', 400000, 'CLOSING', %s)",
         trigger, orders.wallet, subscription, key,
     )  # fmt: skip
-    assert (await orders.take(key, told(key, closed=False))).state is S.RESURRECTED
+    assert (await orders.take(key, reported(key, closed=False))).state is S.RESURRECTED
 
     settings = load(Settings, "guard", {
         f"TT_GUARD_{name}_TARGET": "127.0.0.1:1" for name in ("BOOKFEED", "CONFIRM")
@@ -53,7 +53,7 @@ async def test_an_exit_that_appears_after_its_end_needs_a_person(orders: Orders)
         peaks=orders.pool,
         body_of=order_body,
     )
-    await guard.look_again()
-    await guard.look_again()
+    await guard.recheck()
+    await guard.recheck()
     (row,) = await orders.sql("select status, version from trigger where id = %s", trigger)
     assert row == {"status": "NEEDS_CONFIRM", "version": 2}, "once, and it stays"

@@ -39,7 +39,7 @@ class Life:
     trade: VenueTrade
     stands: bool
 
-    def told(self, status: TradeStatus) -> VenueTrade:
+    def reported(self, status: TradeStatus) -> VenueTrade:
         t = self.trade
         return VenueTrade(trade_id=t.trade_id, size_micros=t.size_micros,
                           notional_micros=t.notional_micros, fee_micros=t.fee_micros,
@@ -97,12 +97,12 @@ class Table:
                 ])  # fmt: skip
                 state = target
 
-    async def tell(self, key: str, trades: list[VenueTrade], *, closed: bool) -> None:
+    async def notify(self, key: str, trades: list[VenueTrade], *, closed: bool) -> None:
         answer = VenueOrder(
             order_key=key, order_id=f"0x{key[:8]}", status="MATCHED", closed=closed,
             trades=tuple(trades), asset_id="1", size_micros=SIZE,
         )  # fmt: skip
-        if any(told.order_key == key for told in self.waiting):
+        if any(reported.order_key == key for reported in self.waiting):
             await self.book()
         self.waiting.append(store.ReportedOrder(order_key=key, answer=answer))
         if self.rng.random() < 0.5:
@@ -138,19 +138,19 @@ async def _play(seed: int, *, undo: bool, buys_first: bool) -> tuple[Table, list
                 held += life.trade.size_micros
         lives.sort(key=lambda life: life.side)
         for life in lives:
-            await table.tell(life.order, [life.told(TradeStatus.MATCHED)], closed=False)
+            await table.notify(life.order, [life.reported(TradeStatus.MATCHED)], closed=False)
     for _ in range(rng.randint(0, 8)):
         life = rng.choice(lives)
         among = [x for x in lives if x.order == life.order and rng.random() < 0.7]
-        told = [x.told(rng.choice([*_MIDDLE, x.end])) for x in among]
-        await table.tell(life.order, told, closed=False)
+        reported = [x.reported(rng.choice([*_MIDDLE, x.end])) for x in among]
+        await table.notify(life.order, reported, closed=False)
     rng.shuffle(keys)
     for key in keys:
-        ended = [life.told(life.end) for life in lives if life.order == key]
+        ended = [life.reported(life.end) for life in lives if life.order == key]
         rng.shuffle(ended)
-        await table.tell(key, ended, closed=True)
-        late = [life.told(TradeStatus.MATCHED) for life in lives if life.order == key]
-        await table.tell(key, late, closed=rng.random() < 0.5)
+        await table.notify(key, ended, closed=True)
+        late = [life.reported(TradeStatus.MATCHED) for life in lives if life.order == key]
+        await table.notify(key, late, closed=rng.random() < 0.5)
     await table.book()
     return table, lives
 

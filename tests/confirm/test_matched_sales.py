@@ -17,7 +17,7 @@ from services.guard.worker import Guard
 from services.router import store as router_store
 from services.router.core.records import LotView
 from services.router.worker import Router
-from tests.confirm.conftest import Orders, order_fields, told, trade
+from tests.confirm.conftest import Orders, order_fields, reported, trade
 from tests.support import leases
 from tests.unit.guard.samples import book_of
 from tests.unit.router.test_budget import SETTINGS, buy, no_batches
@@ -80,7 +80,7 @@ class Lot:
     async def sold(self, *trades: tuple[str, T, int], closed: bool) -> None:
         """insiders-api tells of the exit of the guard."""
         made = (trade(name + self.key[:8], status, size) for name, status, size in trades)
-        answer = told(self.key, *made, closed=closed, size=SOLD, side="SELL")
+        answer = reported(self.key, *made, closed=closed, size=SOLD, side="SELL")
         await self.orders.take(self.key, answer)
 
     async def follow(self, leader: str) -> None:
@@ -184,7 +184,7 @@ async def test_a_leaders_sell_follows_a_triggers_sale_that_is_undone(orders: Ord
     await router.recover()
     (last,) = await orders.sql("select coalesce(max(fill_seq), 0) as seq from booking")
 
-    async def told_of() -> None:
+    async def notified_of() -> None:
         for _, fill in await load_bookings(orders.pool, int(str(last["seq"])), 100):
             await router.bookings.on_fill(fill)
 
@@ -194,7 +194,7 @@ async def test_a_leaders_sell_follows_a_triggers_sale_that_is_undone(orders: Ord
     await router.on_facts([replace(fact, key=key, size_micros=LOT, held_before_micros=LOT)])
     assert await lot.slices() == [LOT - SOLD]
     await lot.sold(("a", T.FAILED, SOLD), closed=True)
-    await told_of()
+    await notified_of()
     again = asyncio.create_task(router.exits.run())
     for _ in range(600):
         if len(await lot.slices()) > 1:
@@ -242,14 +242,14 @@ async def test_a_stop_sells_what_comes_back_of_a_take_profits_sale(orders: Order
     )
     await guard.recover()
     (last,) = await orders.sql("select coalesce(max(fill_seq), 0) as seq from booking")
-    heard = int(str(last["seq"]))
+    received = int(str(last["seq"]))
 
-    async def told_of() -> None:
-        nonlocal heard
-        for seq, fill in await load_bookings(orders.pool, heard, 100):
+    async def notified_of() -> None:
+        nonlocal received
+        for seq, fill in await load_bookings(orders.pool, received, 100):
             await guard.on_fill(fill)
-            heard = seq
-        await guard.look_again()
+            received = seq
+        await guard.recheck()
 
     async def exits() -> list[tuple[str, int]]:
         rows = await orders.sql(
@@ -259,17 +259,17 @@ async def test_a_stop_sells_what_comes_back_of_a_take_profits_sale(orders: Order
         return [(str(row["order_key"]), int(str(row["size_micros"]))) for row in rows]
 
     await lot.sold(("a", T.MATCHED, SOLD), closed=True)
-    await told_of()
+    await notified_of()
     await guard.on_books([low])
     ((key, size),) = await exits()
     assert size == LOT - SOLD
     await orders.move(key, (S.SUBMITTING, None), (S.SUBMITTED, None))
     done = trade("s" + key[:8], T.CONFIRMED, size)
-    await orders.take(key, told(key, done, size=size, side="SELL"))
-    await told_of()
+    await orders.take(key, reported(key, done, size=size, side="SELL"))
+    await notified_of()
     await lot.sold(("a", T.FAILED, SOLD), closed=True)
     for _ in range(100):
-        await told_of()
+        await notified_of()
         if len(await exits()) > 1:
             break
         await asyncio.sleep(0.05)

@@ -12,7 +12,7 @@ from services.confirm.order_monitor import OrderMonitor
 from services.confirm.settings import Settings
 from services.confirm.store import ReportedOrder
 from services.confirm.worker import Confirm
-from tests.confirm.conftest import Orders, told, trade
+from tests.confirm.conftest import Orders, reported, trade
 from tests.money_path.world import eventually
 from tradingtools.domain.venue_order import TradeStatus, VenueOrder
 from tradingtools.rpc.streams import Tail
@@ -28,12 +28,12 @@ class FarSide:
     def __init__(self) -> None:
         self.orders: dict[str, VenueOrder] = {}
         self.slow: set[str] = set()
-        self.asked: set[str] = set()
+        self.requested: set[str] = set()
         self.answers = asyncio.Event()
 
-    async def look(self, order_key: str) -> tuple[LookupResult, VenueOrder | None]:
+    async def look_up(self, order_key: str) -> tuple[LookupResult, VenueOrder | None]:
         """Ask for a key."""
-        self.asked.add(order_key)
+        self.requested.add(order_key)
         if order_key in self.slow:
             await self.answers.wait()
         order = self.orders.get(order_key)
@@ -59,13 +59,13 @@ def _confirm(
 async def _confirmed(orders: Orders, far: FarSide) -> str:
     """An order whose end is known here and there, and that is due to be asked for again."""
     key = await orders.make("SUBMITTED")
-    far.orders[key] = told(key, trade("t1", DONE))
+    far.orders[key] = reported(key, trade("t1", DONE))
     await orders.take(key, far.orders[key])
     await orders.sql("update orders set next_check_at = now() where order_key = %s", key)
     return key
 
 
-async def _asked_again_at(orders: Orders, key: str) -> object:
+async def _requested_again_at(orders: Orders, key: str) -> object:
     return (await orders.row(key))["next_check_at"]
 
 
@@ -73,45 +73,45 @@ async def test_an_answer_that_is_known_takes_no_lock(orders: Orders) -> None:
     far = FarSide()
     key = await _confirmed(orders, far)
     _, watch = _confirm(orders, far)
-    before = await _asked_again_at(orders, key)
+    before = await _requested_again_at(orders, key)
     async with orders.pool.connection() as other, other.transaction():
         # Whoever books waits for this until the database gives him up.
         await other.execute("select 1 from partition_lease where role = 'confirm' for update")
-        await watch.look()
-    assert await _asked_again_at(orders, key) != before
-    far.orders[key] = told(key, trade("t1", TradeStatus.FAILED))
+        await watch.poll()
+    assert await _requested_again_at(orders, key) != before
+    far.orders[key] = reported(key, trade("t1", TradeStatus.FAILED))
     await orders.sql("update orders set next_check_at = now() where order_key = %s", key)
-    await watch.look()
+    await watch.poll()
     assert (await orders.row(key))["state"] == "RESURRECTED", "news is taken all the same"
 
 
 async def test_the_past_waits_while_the_present_is_behind(orders: Orders) -> None:
     far = FarSide()
     ended = await _confirmed(orders, far)
-    before = await _asked_again_at(orders, ended)
+    before = await _requested_again_at(orders, ended)
     for _ in range(AT_A_TIME + 1):
         key = await orders.make("SUBMITTED")
-        far.orders[key] = told(key, trade("t1", DONE))
+        far.orders[key] = reported(key, trade("t1", DONE))
         far.slow.add(key)
     confirm, watch = _confirm(orders, far)
     stop = asyncio.Event()
-    looking = asyncio.create_task(until_stopped(stop, confirm.look_at_due()))
+    looking = asyncio.create_task(until_stopped(stop, confirm.poll_due()))
     try:
 
         async def behind() -> bool:
             return confirm.behind
 
         await eventually(behind)
-        assert await watch.look() == 0
-        assert await _asked_again_at(orders, ended) == before
+        assert await watch.poll() == 0
+        assert await _requested_again_at(orders, ended) == before
 
         async def caught_up() -> bool:
             return not confirm.behind
 
         far.answers.set()
         await eventually(caught_up)
-        assert await watch.look() > 0
-        assert await _asked_again_at(orders, ended) != before
+        assert await watch.poll() > 0
+        assert await _requested_again_at(orders, ended) != before
     finally:
         stop.set()
         await looking
@@ -129,23 +129,23 @@ async def test_while_answers_wait_accepted_orders_are_not_asked_for(orders: Orde
     confirm, watch = _confirm(orders, far, booker)
     released, stop = asyncio.Event(), asyncio.Event()
     writing = asyncio.create_task(booker.write(released.wait))
-    answer = told(accepted, trade("t1", TradeStatus.MATCHED), closed=False)
+    answer = reported(accepted, trade("t1", TradeStatus.MATCHED), closed=False)
     waiting = asyncio.create_task(confirm.take(accepted, answer))
     await asyncio.sleep(0)
-    looking = asyncio.create_task(until_stopped(stop, confirm.look_at_due()))
+    looking = asyncio.create_task(until_stopped(stop, confirm.poll_due()))
     try:
 
-        async def asked() -> bool:
-            return late in far.asked
+        async def requested() -> bool:
+            return late in far.requested
 
-        await eventually(asked)
-        assert accepted not in far.asked
-        assert await watch.look() == 0
+        await eventually(requested)
+        assert accepted not in far.requested
+        assert await watch.poll() == 0
         released.set()
         await waiting
 
         async def asked_for_all() -> bool:
-            return accepted in far.asked
+            return accepted in far.requested
 
         await eventually(asked_for_all)
     finally:
@@ -160,7 +160,7 @@ async def test_behind_a_crowds_batch_more_is_expected(orders: Orders) -> None:
 
     async def take(key: str) -> object:
         return await booker.take(
-            ReportedOrder(order_key=key, answer=told(key, trade(key[:9], DONE)))
+            ReportedOrder(order_key=key, answer=reported(key, trade(key[:9], DONE)))
         )
 
     await take(keys[0])

@@ -16,7 +16,7 @@ from services.confirm import payouts, resolutions, store
 from services.confirm.booking_batcher import BookingBatcher
 from services.confirm.bookings import load_bookings
 from services.confirm.store import ReportedOrder
-from tests.confirm.conftest import SIZE, Orders, told, trade
+from tests.confirm.conftest import SIZE, Orders, reported, trade
 from tests.money_path.world import eventually
 from tradingtools.domain.venue_order import TradeStatus
 from tradingtools.rpc.streams import Tail
@@ -29,19 +29,21 @@ Prepare = Callable[[Orders], Awaitable[Book]]
 
 async def _answer(orders: Orders) -> Book:
     key = await orders.make("SUBMITTED")
-    heard = ReportedOrder(order_key=key, answer=told(key, trade(f"t{key}", TradeStatus.CONFIRMED)))
-    return lambda pool: store.take(pool, orders.lease, [heard], 1)
+    received = ReportedOrder(
+        order_key=key, answer=reported(key, trade(f"t{key}", TradeStatus.CONFIRMED))
+    )
+    return lambda pool: store.take(pool, orders.lease, [received], 1)
 
 
 async def _decision(orders: Orders) -> Book:
     key = await orders.make("DEAD")
-    (asked,) = await orders.sql(
+    (requested,) = await orders.sql(
         "insert into order_resolution (order_key, from_state, to_state, epoch, operator, evidence,"
         " filled_size_micros, filled_notional_micros, fee_micros, control_seq)"
         " values (%s, 'DEAD', 'CONFIRMED', 0, 'ann', 'seen', %s, %s, 0, 1) returning *",
         key, SIZE, SIZE // 2,
     )  # fmt: skip
-    return lambda pool: resolutions.carry_out(pool, orders.lease, asked, 1)
+    return lambda pool: resolutions.carry_out(pool, orders.lease, requested, 1)
 
 
 async def _payout(orders: Orders) -> Book:
@@ -90,8 +92,8 @@ async def test_no_number_is_committed_after_a_larger_one(
     orders: Orders, shared_url: str, left_behind: Prepare, following: Prepare
 ) -> None:
     leave, book = await left_behind(orders), await following(Orders(orders.pool, orders.lease))
-    begun = (await store.fetch(orders.pool, "last_booking"))[0]["seq"]
-    tail = Tail(begun, lambda after, limit: load_bookings(orders.pool, after, limit))
+    started = (await store.fetch(orders.pool, "last_booking"))[0]["seq"]
+    tail = Tail(started, lambda after, limit: load_bookings(orders.pool, after, limit))
     async with (
         open_pool(shared_url, name="late", size=1) as late_pool,
         open_pool(shared_url, name="soon", size=1) as pool,
@@ -104,8 +106,8 @@ async def test_no_number_is_committed_after_a_larger_one(
             await eventually(lambda: _is(orders, 2, or_done=soon))
         await asyncio.gather(late, soon)
         await booker.publish()
-    booked = await orders.sql("select fill_seq from booking where fill_seq > %s", begun)
-    async for _, fills in tail.follow(begun):
+    booked = await orders.sql("select fill_seq from booking where fill_seq > %s", started)
+    async for _, fills in tail.follow(started):
         assert {fill.fill_seq for fill in fills} == {row["fill_seq"] for row in booked}
         break
 

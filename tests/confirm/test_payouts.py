@@ -12,7 +12,7 @@ import pytest
 
 from services.confirm import payouts, store
 from services.confirm.bookings import load_bookings
-from tests.confirm.conftest import SIZE, Orders, told, trade
+from tests.confirm.conftest import SIZE, Orders, reported, trade
 from tradingtools.domain import ids
 from tradingtools.domain.book import Book, BookStatus, Market
 from tradingtools.domain.venue_order import TradeStatus
@@ -25,7 +25,7 @@ DONE = TradeStatus.CONFIRMED
 
 async def _held(orders: Orders, size: int = SIZE) -> str:
     key = await orders.make("SUBMITTED")
-    await orders.take(key, told(key, trade(f"t-{key}", DONE, size)))
+    await orders.take(key, reported(key, trade(f"t-{key}", DONE, size)))
     return key
 
 
@@ -84,7 +84,7 @@ async def test_nothing_is_paid_while_an_order_may_move_the_lot(orders: Orders) -
     selling = await orders.make("SUBMITTED", side="SELL")
     assert await _pay(orders) is None
     assert await _rows(orders, "redemption") == []
-    sold = told(selling, trade("sale", DONE, SIZE // 4), side="SELL")
+    sold = reported(selling, trade("sale", DONE, SIZE // 4), side="SELL")
     await orders.take(selling, sold)
     assert await _pay(orders) == 5_000_000 * 3 // 4
 
@@ -155,14 +155,14 @@ async def _paying(orders: Orders, assets: Iterable[str]) -> payouts.Payouts:
     return paying
 
 
-async def _look(orders: Orders, assets: Iterable[str]) -> None:
-    await (await _paying(orders, assets)).look()
+async def _poll(orders: Orders, assets: Iterable[str]) -> None:
+    await (await _paying(orders, assets)).poll()
 
 
 async def test_manual_lot_is_paid_to_its_triggers_wallet(orders: Orders) -> None:
     asset = str(secrets.randbits(60))
     await _bought_by_hand(orders, asset, guarded=True)
-    await _look(orders, [asset])
+    await _poll(orders, [asset])
     (redemption,) = await _rows(orders, "redemption")
     assert json.loads(bytes(redemption["body"]))["followerWalletId"] == "purse"
     (lot,) = await _rows(orders, "lot")
@@ -173,7 +173,7 @@ async def test_a_market_that_cannot_be_paid_holds_up_no_other(orders: Orders) ->
     nobodys, known = sorted(str(secrets.randbits(60)) for _ in range(2))
     await _bought_by_hand(orders, nobodys, guarded=False)
     await _bought_by_hand(orders, known, guarded=True)
-    await _look(orders, [nobodys, known])
+    await _poll(orders, [nobodys, known])
     left = {lot["asset_id"]: lot["shares_micros"] for lot in await _rows(orders, "lot")}
     assert left == {nobodys: SIZE, known: 0}
 
@@ -193,13 +193,13 @@ async def test_unpayable_markets_block_no_other(
         await _bought_by_hand(orders, asset, guarded=asset == assets[-1])
     paying = await _paying(orders, assets)
     for _ in range(2):
-        await paying.look()
+        await paying.poll()
     assert await _left(orders, assets) == 2
     assert await _left(orders, assets[-1:]) == 0
     # Round again: the first one's owner is known by now.
     await orders.sql("delete from lot where asset_id = %s", assets[0])
     await _bought_by_hand(orders, assets[0], guarded=True)
-    await paying.look()
+    await paying.poll()
     assert await _left(orders, assets[:1]) == 0
 
 
@@ -213,7 +213,7 @@ async def test_partly_resolved_markets_block_no_other(orders: Orders) -> None:
     among = {"assets": [yes, whole], "after_proxy": "", "after_condition": "", "limit": 100}
     found = [row["condition_id"] for row in await store.fetch(orders.pool, "payable", **among)]
     assert found == [f"0x{whole}"]
-    await _look(orders, [yes, whole])
+    await _poll(orders, [yes, whole])
     assert await _left(orders, [yes, no, whole]) == 2
-    await _look(orders, [yes, no])
+    await _poll(orders, [yes, no])
     assert await _left(orders, [yes, no, whole]) == 0

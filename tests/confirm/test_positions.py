@@ -11,7 +11,7 @@ import pytest
 from services.confirm import store
 from services.confirm.ledger import Smallest, unknown
 from services.confirm.store import ReportedOrder
-from tests.confirm.conftest import Orders, told
+from tests.confirm.conftest import Orders, reported
 from tests.money_path.world import eventually
 from tradingtools.domain.performance import action_id
 from tradingtools.domain.venue_order import TradeStatus, VenueTrade
@@ -39,11 +39,11 @@ class Lot:
             self._subscription, self._orders.wallet, self._orders.wallet, json.dumps(DEFAULTS),
         )  # fmt: skip
 
-    async def heard(self, side: str, *trades: tuple[int, int]) -> ReportedOrder:
+    async def received(self, side: str, *trades: tuple[int, int]) -> ReportedOrder:
         """An order of 10 shares that had these trades: shares, and cents for one."""
         made = secrets.token_hex(4)
         key = await self._orders.make("SUBMITTED", side=side, subscription=self._subscription)
-        answer = told(
+        answer = reported(
             key,
             *(VenueTrade(trade_id=f"{made}-{number}", size_micros=shares * 1_000_000,
                          notional_micros=shares * cents * 10_000, fee_micros=0,
@@ -57,10 +57,10 @@ class Lot:
         await store.take(self._orders.pool, self._orders.lease, batch, 1, smallest)
 
     async def buy(self, *trades: tuple[int, int], smallest: Smallest = _known) -> None:
-        await self.take(await self.heard("BUY", *trades), smallest=smallest)
+        await self.take(await self.received("BUY", *trades), smallest=smallest)
 
     async def sell(self, shares: int) -> None:
-        await self.take(await self.heard("SELL", (shares, 40)))
+        await self.take(await self.received("SELL", (shares, 40)))
 
     async def end(self, kind: str, status: str) -> None:
         """Return what the guard, or a caller, makes of the newest trigger of a kind."""
@@ -97,8 +97,8 @@ class Lot:
             "select trigger_type, exit_of from trigger where origin = %s and exit_of <> ''"
             " and fire_at_ms <= extract(epoch from clock_timestamp()) * 1000", self._subscription,
         )  # fmt: skip
-        wanted = action_id(self._subscription, 2)
-        return [(row["trigger_type"], row["exit_of"] == wanted) for row in rows]
+        desired = action_id(self._subscription, 2)
+        return [(row["trigger_type"], row["exit_of"] == desired) for row in rows]
 
     async def stops(self) -> list[object]:
         """Prices of all stops that were made, in cents, oldest first."""
@@ -180,16 +180,16 @@ async def test_a_position_before_is_not_the_one_that_sold_out(
 async def test_trades_of_one_order_open_one_position(orders: Orders, smallest: Smallest) -> None:
     lot = Lot(orders)
     await lot.subscribe()
-    heard = await lot.heard("BUY", (2, 40), (3, 80), (5, 80))
-    await lot.take(heard, smallest=smallest)
-    await lot.take(heard, smallest=smallest)
+    received = await lot.received("BUY", (2, 40), (3, 80), (5, 80))
+    await lot.take(received, smallest=smallest)
+    await lot.take(received, smallest=smallest)
     assert await lot.stops() == [36]
 
 
 async def test_later_trades_of_an_order_open_no_second_position(orders: Orders) -> None:
     lot = Lot(orders)
     await lot.subscribe()
-    whole = await lot.heard("BUY", (2, 40), (8, 80))
+    whole = await lot.received("BUY", (2, 40), (8, 80))
     await lot.take(_part(whole, 1))
     await lot.take(whole)
     assert await lot.stops() == [36]
@@ -202,7 +202,7 @@ async def test_fill_after_the_stop_sold_gets_its_own_stop(
     """Also when the first fill's stop has left a remainder; and more of it has no second one."""
     lot = Lot(orders)
     await lot.subscribe()
-    whole = await lot.heard("BUY", (4, 40), (3, 80), (3, 60))
+    whole = await lot.received("BUY", (4, 40), (3, 80), (3, 60))
     await lot.take(_part(whole, 1), smallest=smallest)
     await lot.sell(4 - left)
     await lot.end("STOP_LOSS", "DONE")
@@ -229,7 +229,7 @@ async def test_fills_after_a_stop_with_remainder_make_one_set(
 def _part(whole: ReportedOrder, trades: int) -> ReportedOrder:
     """An earlier answer about an order, with its first trades."""
     assert whole.answer is not None
-    answer = told(whole.order_key, *whole.answer.trades[:trades], closed=False)
+    answer = reported(whole.order_key, *whole.answer.trades[:trades], closed=False)
     return ReportedOrder(order_key=whole.order_key, answer=answer)
 
 
@@ -238,7 +238,7 @@ async def test_buys_that_come_together_make_one_set(orders: Orders) -> None:
     await lot.subscribe()
     await lot.buy((10, 40))
     await lot.sell(7)
-    await lot.take(await lot.heard("BUY", (1, 60)), await lot.heard("BUY", (10, 80)))
+    await lot.take(await lot.received("BUY", (1, 60)), await lot.received("BUY", (10, 80)))
     assert await lot.stops() == [36, 72]
 
 
@@ -250,7 +250,7 @@ async def test_remainder_differs_from_a_position_by_ended_orders(
     await lot.subscribe()
     await lot.buy((10, 40))
     await lot.sell(7)
-    bought = await lot.heard("BUY", (10, 80))
+    bought = await lot.received("BUY", (10, 80))
     async with orders.pool.connection() as guard, guard.transaction():
         await guard.execute(
             "select 1 from lot where follower_proxy = %s for update", (orders.wallet,)

@@ -16,7 +16,7 @@ from services.control.auth.operator import Operator
 from services.control.auth.tokens import Caller
 from services.control.operators.resolutions import Decision, Resolutions
 from services.control.store import Store
-from tests.confirm.conftest import SIZE, Orders, told, trade
+from tests.confirm.conftest import SIZE, Orders, reported, trade
 from tests.money_path.world import eventually
 from tradingtools.domain.errors import Conflict, NotFound, WrongState
 from tradingtools.domain.order_states import OrderState as S
@@ -43,7 +43,7 @@ class Desk:
     async def confirm_works(self) -> None:
         """Return what confirm does, for ever."""
         while True:
-            await carrying.look(self.orders.pool, self.orders.lease, _at_once)
+            await carrying.poll(self.orders.pool, self.orders.lease, _at_once)
             await asyncio.sleep(0.02)
 
     async def end(self, key: str, state: S, filled: Any = None, by: str = "ann") -> tuple[S, int]:
@@ -104,7 +104,7 @@ async def test_a_dead_order_that_never_was_releases_its_money(desk: Desk) -> Non
 
 async def test_a_resurrected_order_keeps_what_is_booked(desk: Desk) -> None:
     key = await desk.orders.make("LOST")
-    await desk.orders.take(key, told(key, trade("t1", TradeStatus.MATCHED, BIT)))
+    await desk.orders.take(key, reported(key, trade("t1", TradeStatus.MATCHED, BIT)))
     assert (await desk.end(key, S.CONFIRMED))[0] is S.CONFIRMED
     assert (await _lot(desk.orders))["shares_micros"] == BIT
     assert not (await desk.orders.row(key))["reserved"]
@@ -112,7 +112,7 @@ async def test_a_resurrected_order_keeps_what_is_booked(desk: Desk) -> None:
 
 async def test_a_resurrected_order_whose_match_failed_is_undone(desk: Desk) -> None:
     key = await desk.orders.make("LOST")
-    await desk.orders.take(key, told(key, trade("t1", TradeStatus.MATCHED, BIT)))
+    await desk.orders.take(key, reported(key, trade("t1", TradeStatus.MATCHED, BIT)))
     assert (await desk.end(key, S.FAILED))[0] is S.FAILED
     row = await desk.orders.row(key)
     assert (row["failed_kind"], row["filled_size_micros"]) == ("UNDONE", 0)
@@ -128,7 +128,7 @@ async def test_fills_that_do_not_fit_are_refused_and_change_nothing(
 ) -> None:
     key = await desk.orders.make("DEAD" if filled is None else "LOST")
     if filled is not None:
-        await desk.orders.take(key, told(key, trade("t1", TradeStatus.MATCHED, BIT)))
+        await desk.orders.take(key, reported(key, trade("t1", TradeStatus.MATCHED, BIT)))
     before = await desk.orders.row(key)
     with pytest.raises(WrongState, match=why):
         await desk.end(key, S.CONFIRMED, filled)
@@ -139,7 +139,7 @@ async def test_fills_that_do_not_fit_are_refused_and_change_nothing(
 
 async def test_a_final_fill_cannot_be_talked_away(desk: Desk) -> None:
     key = await desk.orders.make("LOST")
-    await desk.orders.take(key, told(key, trade("t1", TradeStatus.CONFIRMED, BIT)))
+    await desk.orders.take(key, reported(key, trade("t1", TradeStatus.CONFIRMED, BIT)))
     with pytest.raises(WrongState, match="final"):
         await desk.end(key, S.FAILED)
 
@@ -172,7 +172,7 @@ async def test_an_order_that_went_on_meanwhile_is_left_alone(desk: Desk) -> None
             ANN,
             Decision(order_key=key, to_state=S.FAILED, evidence="x", operator="bob", filled=None),
         )
-    await desk.orders.take(key, told(key, closed=False))
+    await desk.orders.take(key, reported(key, closed=False))
     work = asyncio.create_task(desk.confirm_works())
     with pytest.raises(WrongState, match="was DEAD when it was decided"):
         await waiting

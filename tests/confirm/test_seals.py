@@ -61,8 +61,8 @@ async def owner(shared_url: str) -> AsyncIterator[Owner]:
 
 async def _seal(orders: Orders) -> Sealer:
     sealer = Sealer(orders.pool, orders.lease, 1.0)
-    await sealer.look()
-    await sealer.look()
+    await sealer.poll()
+    await sealer.poll()
     return sealer
 
 
@@ -111,9 +111,9 @@ async def test_no_event_can_slip_behind_a_seal(orders: Orders, shared_url: str) 
             )  # fmt: skip
             await orders.make("LOST")
             sealer = await _seal(orders)
-            await sealer.look()
+            await sealer.poll()
             assert await _sealed_to(orders) == before, "it waits for who may still be before it"
-        await sealer.look()
+        await sealer.poll()
     assert await _sealed_to(orders) == await _last_event(orders)
 
 

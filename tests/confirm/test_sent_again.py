@@ -39,12 +39,17 @@ async def test_order_accepted_during_its_lookup_is_checked_at_once(
     )  # fmt: skip
 
     class FarSide:
-        async def look(self, order_key: str) -> tuple[LookupResult, VenueOrder | None]:
+        async def look_up(self, order_key: str) -> tuple[LookupResult, VenueOrder | None]:
             """Does not know it; the answer to its POST comes while it says so."""
             if accepted:
-                told = {"order_key": key, "venue_order_id": "v", "answered_ns": 6, "detail": "{}"}
+                reported = {
+                    "order_key": key,
+                    "venue_order_id": "v",
+                    "answered_ns": 6,
+                    "detail": "{}",
+                }
                 await executor.execute(
-                    orders.pool, "note_late_acceptances", accepted=json.dumps([told])
+                    orders.pool, "note_late_acceptances", accepted=json.dumps([reported])
                 )
             return LookupResult.NOT_FOUND, None
 
@@ -57,7 +62,7 @@ async def test_order_accepted_during_its_lookup_is_checked_at_once(
     confirm._capabilities = _PROMISED
     rows = await store.fetch(orders.pool, "due", limit=1000, late_ms=0)
     (due,) = [dict(row) for row in rows if row["order_key"] == key]
-    await confirm._look(due, asyncio.Semaphore())
+    await confirm._poll(due, asyncio.Semaphore())
 
     row = await orders.row(key)
     again = None if accepted or send_again_ms else 0
@@ -69,7 +74,7 @@ async def test_order_accepted_during_its_lookup_is_checked_at_once(
 
 
 @pytest.mark.parametrize(
-    ("told", "wanted"),
+    ("reported", "desired"),
     [
         (_PROMISED, True),
         (_WITHDRAWN, False),
@@ -79,7 +84,7 @@ async def test_order_accepted_during_its_lookup_is_checked_at_once(
     ids=["still promised", "withdrawn since", "nobody answers", "not said any more"],
 )
 async def test_nothing_is_resent_on_a_promise_that_may_be_gone(
-    orders: Orders, told: Capabilities | CapabilitiesUnknown, wanted: bool
+    orders: Orders, reported: Capabilities | CapabilitiesUnknown, desired: bool
 ) -> None:
     key = await orders.make("UNKNOWN")
     await orders.sql(
@@ -89,18 +94,18 @@ async def test_nothing_is_resent_on_a_promise_that_may_be_gone(
     )  # fmt: skip
 
     class FarSide:
-        async def look(self, _order_key: str) -> tuple[LookupResult, VenueOrder | None]:
+        async def look_up(self, _order_key: str) -> tuple[LookupResult, VenueOrder | None]:
             """It has withdrawn by now what it promised a second ago."""
             return LookupResult.NOT_SUPPORTED, None
 
         async def capabilities(self) -> Capabilities | CapabilitiesUnknown:
-            return told
+            return reported
 
     settings = Settings(executor_target="h:1", insiders_url="http://h", send_again_ms=0)
     confirm = Confirm(orders.pool, cast(Any, None), cast(Any, FarSide()), settings)
     confirm._reported = confirm._capabilities = _PROMISED
     rows = await store.fetch(orders.pool, "due", limit=1000, late_ms=0)
     (due,) = [dict(row) for row in rows if row["order_key"] == key]
-    await confirm._look(due, asyncio.Semaphore())
+    await confirm._poll(due, asyncio.Semaphore())
     row = await orders.row(key)
-    assert (row["state"], row["send_again_epoch"]) == (S.UNKNOWN, 0 if wanted else None)
+    assert (row["state"], row["send_again_epoch"]) == (S.UNKNOWN, 0 if desired else None)

@@ -18,7 +18,7 @@ from services.confirm.bookings import load_bookings
 from services.confirm.core import lot_shrinking
 from services.confirm.corrections import Proof
 from services.confirm.shortfalls import Shortfalls
-from tests.confirm.conftest import SIZE, Orders, nobody_tells, told, trade
+from tests.confirm.conftest import SIZE, Orders, nobody_tells, reported, trade
 from tradingtools import clock
 from tradingtools.domain.book import Book, BookStatus, Market
 from tradingtools.domain.venue_order import TradeStatus
@@ -40,7 +40,7 @@ class Scene:
     held: int | None
     """Micros of shares; None: the question is not answered."""
     now: float = 1000.0
-    asked: int = 0
+    requested: int = 0
     meanwhile: Callable[[], Awaitable[object]] | None = None
     """What happens while it is asked."""
     shortfalls: Shortfalls = field(init=False)
@@ -57,7 +57,7 @@ class Scene:
         return await work()
 
     async def positions(self, proxy: str, _timeout_ms: int) -> Answer:
-        self.asked += 1
+        self.requested += 1
         if self.meanwhile is not None:
             await self.meanwhile()
         if self.held is None:
@@ -67,10 +67,10 @@ class Scene:
         body = {"followerProxy": proxy, "asOf": "now", "positions": positions}
         return Answer(status=200, body=json.dumps(body).encode(), first_byte_ns=1, answered_ns=2)
 
-    async def look(self, *, later: float = APART) -> None:
+    async def poll(self, *, later: float = APART) -> None:
         """Ask, so much later."""
         self.now += later
-        await self.shortfalls.look(self.orders.wallet)
+        await self.shortfalls.poll(self.orders.wallet)
 
     async def lots(self) -> dict[str, int]:
         rows = await self.orders.sql(
@@ -92,7 +92,7 @@ def _at(scene: Scene) -> Iterator[None]:
 
 async def _bought(orders: Orders, subscription: str = "sub_1", size: int = SIZE) -> str:
     key = await orders.make("SUBMITTED", subscription=subscription)
-    await orders.take(key, told(key, trade(f"t-{key}", DONE, size)))
+    await orders.take(key, reported(key, trade(f"t-{key}", DONE, size)))
     return key
 
 
@@ -107,14 +107,14 @@ def scene(orders: Orders) -> Iterator[Scene]:
 async def test_two_answers_apart_shrink_a_lot_once(scene: Scene) -> None:
     await _bought(scene.orders)
     scene.held = 4_000_000
-    await scene.look()
+    await scene.poll()
     assert await scene.lots() == {"sub_1": SIZE}, "one answer proves nothing"
-    await scene.look(later=APART / 2)
+    await scene.poll(later=APART / 2)
     assert await scene.lots() == {"sub_1": SIZE}, "too soon after the first one"
-    await scene.look()
+    await scene.poll()
     assert await scene.lots() == {"sub_1": 4_000_000}
-    await scene.look()
-    await scene.look()
+    await scene.poll()
+    await scene.poll()
     (correction,) = await scene.rows("lot_correction")
     assert (correction["reason"], correction["size_micros"], correction["held_micros"]) == (
         "SOLD_ELSEWHERE", SIZE - 4_000_000, 4_000_000,
@@ -124,8 +124,8 @@ async def test_two_answers_apart_shrink_a_lot_once(scene: Scene) -> None:
 async def test_lot_its_cost_the_audit_and_the_readers_follow(scene: Scene) -> None:
     await _bought(scene.orders)
     with capture_logs() as logs:
-        await scene.look()
-        await scene.look()
+        await scene.poll()
+        await scene.poll()
     assert any(line.get("alert") and line["after"] == 0 for line in logs)
     (lot,) = await scene.orders.sql(
         "select * from lot where follower_proxy = %s", scene.orders.wallet
@@ -155,7 +155,7 @@ async def test_what_a_follower_buys_by_himself_afterwards_stays_his(scene: Scene
     await _bought(scene.orders)
     for held in (0, 0, 2 * SIZE, 2 * SIZE):
         scene.held = held
-        await scene.look()
+        await scene.poll()
     assert await scene.lots() == {"sub_1": 0}, "more than the lot is nobody's but his"
 
 
@@ -164,11 +164,11 @@ async def test_shares_sold_by_hand_are_not_paid_on_resolution(scene: Scene) -> N
     resolved = await _resolved(scene, "1")
     for held in (None, 4_000_000):
         scene.held = held
-        await resolved.look()
+        await resolved.poll()
         assert await scene.lots() == {"sub_1": SIZE}, "nobody knows yet what is there"
         scene.now += APART
-    await scene.shortfalls.look_at_due()
-    await resolved.look()
+    await scene.shortfalls.poll_due()
+    await resolved.poll()
     (payout,) = await scene.rows("payout")
     assert (payout["size_micros"], payout["paid_micros"]) == (4_000_000, 2_000_000)
     assert await scene.lots() == {"sub_1": 0}
@@ -177,9 +177,9 @@ async def test_shares_sold_by_hand_are_not_paid_on_resolution(scene: Scene) -> N
 async def test_a_wallet_that_holds_all_is_paid_after_one_question(scene: Scene) -> None:
     await _bought(scene.orders)
     scene.held = SIZE
-    await (await _resolved(scene, "1")).look()
+    await (await _resolved(scene, "1")).poll()
     (payout,) = await scene.rows("payout")
-    assert (payout["size_micros"], scene.asked) == (SIZE, 1)
+    assert (payout["size_micros"], scene.requested) == (SIZE, 1)
 
 
 async def test_shares_booked_during_a_lookup_are_looked_up_again(
@@ -188,10 +188,10 @@ async def test_shares_booked_during_a_lookup_are_looked_up_again(
     await _bought(scene.orders)
     scene.held, scene.meanwhile = SIZE, lambda: _bought(scene.orders)
     resolved = await _resolved(scene, "1")
-    await resolved.look()
+    await resolved.poll()
     assert await scene.rows("payout") == []
     scene.held, scene.meanwhile = 2 * SIZE, None
-    await resolved.look()
+    await resolved.poll()
     (payout,) = await scene.rows("payout")
     assert payout["size_micros"] == 2 * SIZE
 
@@ -203,14 +203,14 @@ async def test_foreign_redemption_is_paid_once_an_operator_vouches(
     scene.held = 0
     resolved = await _resolved(scene, "1")
     for _ in range(2):
-        await resolved.look()
+        await resolved.poll()
         scene.now += APART
-    await scene.shortfalls.look_at_due()
+    await scene.shortfalls.poll_due()
     assert await scene.lots() == {"sub_1": 0}
     # The same when insiders-api lists no resolved shares; a redemption comes with its payout.
     assert await scene.rows("payout") == []
     await _vouch(scene, SIZE)
-    await resolved.look()
+    await resolved.poll()
     (payout,) = await scene.rows("payout")
     assert (payout["size_micros"], payout["paid_micros"]) == (SIZE, SIZE // 2)
 
@@ -220,7 +220,7 @@ async def test_an_operators_word_is_of_what_it_was_given_for(scene: Scene) -> No
     await _vouch(scene, SIZE // 2)
     await _bought(scene.orders)
     scene.held = 0
-    await (await _resolved(scene, "1")).look()
+    await (await _resolved(scene, "1")).poll()
     assert await scene.rows("payout") == [], "something was bought since"
 
 
@@ -236,12 +236,12 @@ async def test_a_payout_that_waits_for_long_calls_a_person(scene: Scene, held: i
     scene.held = held
     with capture_logs() as logs, mock.patch.object(corrections, "shrink", return_value=False):
         for _ in range(59):
-            await resolved.look()
+            await resolved.poll()
             scene.now += 1
         assert not [line for line in logs if line.get("alert")]
         for _ in range(61):
             scene.now += 1
-            await resolved.look()
+            await resolved.poll()
         calls = [line for line in logs if line.get("alert")]
         assert [(line["number"], line["wallet"]) for line in calls] == 2 * [
             (1, scene.orders.wallet)
@@ -249,9 +249,9 @@ async def test_a_payout_that_waits_for_long_calls_a_person(scene: Scene, held: i
     scene.held = SIZE
     scene.now += 1
     with capture_logs() as logs:
-        await resolved.look()
+        await resolved.poll()
         scene.now += 120
-        await resolved.look()
+        await resolved.poll()
     assert len(await scene.rows("payout")) == 1
     assert not [line for line in logs if line.get("alert")]
 
@@ -264,7 +264,7 @@ async def _vouch(scene: Scene, shares_micros: int) -> None:
         " returning id",
         f"r-{scene.orders.wallet}", scene.orders.wallet, shares_micros,
     )  # fmt: skip
-    await corrections.look(scene.orders.pool, scene.orders.lease, scene.write, nobody_tells)
+    await corrections.poll(scene.orders.pool, scene.orders.lease, scene.write, nobody_tells)
 
 
 async def _resolved(scene: Scene, asset: str) -> payouts.Payouts:
@@ -284,10 +284,10 @@ async def test_what_differs_between_the_answers_is_not_proven(scene: Scene) -> N
     await _bought(scene.orders)
     for held in (0, SIZE, 0, None, SIZE, 2_000_000):
         scene.held = held
-        await scene.look()
+        await scene.poll()
     assert await scene.lots() == {"sub_1": SIZE}
     scene.held = 1_000_000
-    await scene.look()
+    await scene.poll()
     assert await scene.lots() == {"sub_1": 2_000_000}, "the greater of two answers in a row"
 
 
@@ -295,7 +295,7 @@ async def test_an_answer_that_cannot_be_had_shrinks_nothing(scene: Scene) -> Non
     await _bought(scene.orders)
     scene.held = None
     for _ in range(4):
-        await scene.look()
+        await scene.poll()
     assert await scene.lots() == {"sub_1": SIZE}
 
 
@@ -307,7 +307,7 @@ async def test_nothing_is_concluded_while_an_order_is_under_way(
     await _bought(scene.orders)
     await scene.orders.make(path, side=side)
     for _ in range(3):
-        await scene.look()
+        await scene.poll()
     assert await scene.lots() == {"sub_1": SIZE}
 
 
@@ -320,25 +320,25 @@ async def test_nothing_is_concluded_before_a_claim_is_a_row(scene: Scene) -> Non
         scene.orders.wallet, json.dumps({"orders": [order]}).encode(),
     )  # fmt: skip
     for _ in range(3):
-        await scene.look()
+        await scene.poll()
     assert await scene.lots() == {"sub_1": SIZE}
 
 
 async def test_an_order_between_the_answers_begins_anew(scene: Scene) -> None:
     await _bought(scene.orders)
-    await scene.look()
+    await scene.poll()
     await _bought(scene.orders, size=1_000_000)
-    await scene.look()
+    await scene.poll()
     assert await scene.lots() == {"sub_1": SIZE + 1_000_000}
-    await scene.look()
+    await scene.poll()
     assert await scene.lots() == {"sub_1": 0}
 
 
 async def test_an_order_that_is_claimed_while_it_is_asked_stops_it(scene: Scene) -> None:
     await _bought(scene.orders)
-    await scene.look()
+    await scene.poll()
     scene.meanwhile = lambda: scene.orders.make("CLAIMED", side="SELL")
-    await scene.look()
+    await scene.poll()
     assert await scene.lots() == {"sub_1": SIZE}
 
 
@@ -347,11 +347,11 @@ async def test_a_sale_that_is_booked_while_it_is_asked_stops_it(scene: Scene) ->
 
     async def sell() -> None:
         key = await scene.orders.make("SUBMITTED", side="SELL")
-        await scene.orders.take(key, told(key, trade(key, DONE, 1_000_000), side="SELL"))
+        await scene.orders.take(key, reported(key, trade(key, DONE, 1_000_000), side="SELL"))
 
-    await scene.look()
+    await scene.poll()
     scene.held, scene.meanwhile = SIZE - 1_000_000, sell
-    await scene.look()
+    await scene.poll()
     assert await scene.lots() == {"sub_1": SIZE - 1_000_000}
 
 
@@ -360,24 +360,24 @@ async def test_readings_begin_after_the_last_settlement(scene: Scene) -> None:
     settled = pb.FillEvent(
         kind=pb.FILL_KIND_CONFIRMED, follower_proxy=scene.orders.wallet, asset_id="1"
     )
-    await scene.look()
+    await scene.poll()
     scene.shortfalls.booked(settled)
-    await scene.look(later=1)
-    await scene.look(later=1.5)
+    await scene.poll(later=1)
+    await scene.poll(later=1.5)
     assert await scene.lots() == {"sub_1": SIZE}
-    await scene.look(later=1)
+    await scene.poll(later=1)
     assert await scene.lots() == {"sub_1": SIZE}, "the first one that counts"
-    await scene.look()
+    await scene.poll()
     assert await scene.lots() == {"sub_1": 0}
 
 
 async def test_a_process_that_begins_anew_asks_twice_again(scene: Scene) -> None:
     await _bought(scene.orders)
-    await scene.look()
+    await scene.poll()
     scene.begin()
-    await scene.look()
+    await scene.poll()
     assert await scene.lots() == {"sub_1": SIZE}
-    await scene.look()
+    await scene.poll()
     assert await scene.lots() == {"sub_1": 0}
 
 
@@ -391,13 +391,13 @@ async def test_a_refused_exit_is_a_reason_to_look_at_once(scene: Scene) -> None:
     with capture_logs() as logs:
         scene.shortfalls.booked(refused)
     assert [line["alert"] for line in logs if "for want of balance" in line["event"]] == [True]
-    await scene.shortfalls.look_at_due()
-    assert scene.asked == 1
+    await scene.shortfalls.poll_due()
+    assert scene.requested == 1
     for _ in range(3):
         scene.now += APART
-        await scene.shortfalls.look_at_due()
+        await scene.shortfalls.poll_due()
     assert await scene.lots() == {"sub_1": 0}
-    assert scene.asked == 2, "and nothing is asked once it is known"
+    assert scene.requested == 2, "and nothing is asked once it is known"
 
 
 async def test_manual_lot_shrinks_first_then_copies_in_proportion(scene: Scene) -> None:
@@ -409,12 +409,12 @@ async def test_manual_lot_shrinks_first_then_copies_in_proportion(scene: Scene) 
         scene.orders.wallet, 3_000_000, 3_000_000, 3_000_000,
     )  # fmt: skip
     scene.held = 16_000_000
-    await scene.look()
-    await scene.look()
+    await scene.poll()
+    await scene.poll()
     assert await scene.lots() == {"sub_1": SIZE, "sub_2": SIZE // 2, "manual": 1_000_000}
     scene.held = 10_000_000
-    await scene.look()
-    await scene.look()
+    await scene.poll()
+    await scene.poll()
     assert await scene.lots() == {"sub_1": 6_666_666, "sub_2": 3_333_334, "manual": 0}
 
 
@@ -430,12 +430,12 @@ async def test_a_kill_at_any_statement_changes_nothing_or_all(scene: Scene, stat
         )[0]
     )
     proof = Proof(proxy=scene.orders.wallet, asset_id="1", lots=(lot,), held_micros=0)
-    asked, ask = 0, Pipeline.queue
+    requested, ask = 0, Pipeline.queue
 
     def dies(together: Any, query: Any, values: Any = None) -> Any:
-        nonlocal asked
-        asked += 1
-        if asked == statement:
+        nonlocal requested
+        requested += 1
+        if requested == statement:
             raise asyncio.CancelledError
         return ask(together, query, values)
 

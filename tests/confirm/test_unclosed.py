@@ -38,8 +38,8 @@ async def _closings(orders: Orders, key: str) -> int:
 
 async def _seal(orders: Orders) -> None:
     sealer = Sealer(orders.pool, orders.lease, 1.0)
-    await sealer.look()
-    await sealer.look()
+    await sealer.poll()
+    await sealer.poll()
 
 
 async def test_what_ended_unseen_is_closed_before_and_after_a_seal(

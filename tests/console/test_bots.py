@@ -139,7 +139,7 @@ def test_a_wallet_is_added_and_a_market_maker_quotes_and_fills(
     page.get_by_role("button", name="Stop").click()
     page.get_by_role("dialog").get_by_role("button", name="Stop").click()
     expect(page.locator(".badge", has_text="stopped")).to_be_visible(timeout=60_000)
-    assert market.bots.asked("trade/orders-pending") == []
+    assert market.bots.requested("trade/orders-pending") == []
     assert market.bots.booked(bot) == market.bots.position()
 
 

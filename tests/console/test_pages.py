@@ -112,13 +112,13 @@ def _see(
 def _looked_at(page: Page, picture: Path, rules: Rules) -> list[str]:
     """Return what is wrong with a page in light, in dark, and on a narrow screen."""
     wrong = []
-    for look, width in WIDTHS.items():
-        page.emulate_media(color_scheme="dark" if look == "dark" else "light")
+    for poll, width in WIDTHS.items():
+        page.emulate_media(color_scheme="dark" if poll == "dark" else "light")
         page.set_viewport_size({"width": width, "height": 800})
-        page.screenshot(path=picture.with_name(f"{picture.name}-{look}.png"), full_page=True)
+        page.screenshot(path=picture.with_name(f"{picture.name}-{poll}.png"), full_page=True)
         wider = page.evaluate("document.documentElement.scrollWidth - innerWidth")
-        wrong += [f"{look}: {wider} px too wide"] if wider > 0 else []
-        wrong += [f"{look}: {one}" for one in page.evaluate(_AXE, rules[look])]
+        wrong += [f"{poll}: {wider} px too wide"] if wider > 0 else []
+        wrong += [f"{poll}: {one}" for one in page.evaluate(_AXE, rules[poll])]
     return wrong
 
 
@@ -267,11 +267,11 @@ def test_an_order_says_why_it_was_made(page: Page, facts: Facts) -> None:
 
 def test_an_instant_is_told_to_the_millisecond(page: Page) -> None:
     """It was told by its milliseconds alone."""
-    told = page.evaluate(
+    reported = page.evaluate(
         """async () => (await import(new URL("lib/format.js", document.baseURI)))
             .instant("2026-11-25T10:11:12.345678Z")"""
     )
-    assert re.fullmatch(r"\d\d:11:12\.345( [AP]M)?", told), told
+    assert re.fullmatch(r"\d\d:11:12\.345( [AP]M)?", reported), reported
 
 
 def test_a_subscription_is_paused_changed_and_resumed(page: Page, facts: Facts) -> None:

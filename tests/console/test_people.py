@@ -27,9 +27,9 @@ class Person:
         self.client = served.client()
         once = admin.create(self.name, role, *exchanges)
         login = {"user": self.name, "password": once}
-        asked = self.client.post("session", json=login)
-        assert asked.status_code == 400
-        assert asked.json()["details"][0]["metadata"]["field"] == "newPassword"
+        requested = self.client.post("session", json=login)
+        assert requested.status_code == 400
+        assert requested.json()["details"][0]["metadata"]["field"] == "newPassword"
         self.answer = self.client.post("session", json=login | {"newPassword": PASSWORD})
         assert self.answer.status_code == 200, self.answer.text
         self.client.headers["console-session"] = self.answer.json()["secret"]
@@ -54,11 +54,11 @@ def make(served: Served, admin: Admin) -> Iterator[Make]:
 
 def test_a_session_of_a_person_shows_no_token(served: Served, make: Make) -> None:
     ann = make("operator", "okx")
-    told = ann.client.get("session").json()
-    assert told["rest"] == {
+    reported = ann.client.get("session").json()
+    assert reported["rest"] == {
         "id": f"@{ann.name}", "scope": "manage", "role": "operator", "exchanges": ["okx"],
     }  # fmt: skip
-    assert told["operator"] == {"id": f"@{ann.name}", "scope": "operate"}
+    assert reported["operator"] == {"id": f"@{ann.name}", "scope": "operate"}
     seen = ann.answer.text + ann.answer.headers["set-cookie"]
     assert "eyJ" not in seen
     assert "ttr_" not in seen
@@ -78,19 +78,19 @@ def test_the_log_tells_an_operator_what_is_of_his_exchanges(make: Make, facts: F
         "okx": make("operator", "okx"), "polymarket": make("operator", "polymarket"),
         "none": make("operator"), "viewer": make("viewer"),
     }  # fmt: skip
-    asked = "api/events?limit=1000&types=bot.*,risk.*,leader.*"
+    requested = "api/events?limit=1000&types=bot.*,risk.*,leader.*"
     deadline = time.monotonic() + 60
     while True:
-        told = {
-            name: {one["type"].partition(".")[0] for one in _events(person, asked)}
+        reported = {
+            name: {one["type"].partition(".")[0] for one in _events(person, requested)}
             for name, person in people.items()
         }
-        if told["viewer"] == {"bot", "risk", "leader"}:
+        if reported["viewer"] == {"bot", "risk", "leader"}:
             break
-        assert time.monotonic() < deadline, told
-    assert told["okx"] == {"bot"}
-    assert told["polymarket"] == {"leader"}
-    assert told["none"] == set()
+        assert time.monotonic() < deadline, reported
+    assert reported["okx"] == {"bot"}
+    assert reported["polymarket"] == {"leader"}
+    assert reported["none"] == set()
     okx = people["okx"].client
     with okx.stream("GET", "api/events/stream", headers={"last-event-id": "0"}) as stream:
         for line in stream.iter_lines():

@@ -31,10 +31,10 @@ def client(served: Served) -> Iterator[httpx.Client]:
 
 
 def _log_in(client: httpx.Client, *tokens: str) -> httpx.Response:
-    return _begun(client, client.post("session", json={"tokens": list(tokens)}))
+    return _started(client, client.post("session", json={"tokens": list(tokens)}))
 
 
-def _begun(client: httpx.Client, answer: httpx.Response) -> httpx.Response:
+def _started(client: httpx.Client, answer: httpx.Response) -> httpx.Response:
     """Show the secret from now on, as a page does."""
     if answer.status_code == 200:
         client.headers["console-session"] = answer.json()["secret"]
@@ -47,9 +47,9 @@ def _reason(answer: httpx.Response) -> tuple[int, str]:
 
 def test_a_session_says_who_somebody_is_and_shows_no_token(client: httpx.Client) -> None:
     answer = _log_in(client, MANAGE, OPERATE)
-    told = answer.json()
-    secret = told.pop("secret")
-    assert told == {
+    reported = answer.json()
+    secret = reported.pop("secret")
+    assert reported == {
         "rest": {"id": "backend", "scope": "manage", "role": "", "exchanges": []},
         "operator": {"id": "operator", "scope": "operate"},
     }
@@ -59,15 +59,15 @@ def test_a_session_says_who_somebody_is_and_shows_no_token(client: httpx.Client)
     assert MANAGE not in seen
     assert OPERATE not in seen
     assert secret not in answer.headers["set-cookie"]
-    assert client.get("session").json() == told
+    assert client.get("session").json() == reported
 
 
 def test_a_login_takes_over_no_token_of_the_session_before(client: httpx.Client) -> None:
     _log_in(client, OPERATE)
     before, secret = dict(client.cookies), client.headers["console-session"]
-    told = _log_in(client, READ).json()
-    assert (told["rest"]["id"], told["rest"]["scope"]) == ("viewer", "read")
-    assert told["operator"] is None
+    reported = _log_in(client, READ).json()
+    assert (reported["rest"]["id"], reported["rest"]["scope"]) == ("viewer", "read")
+    assert reported["operator"] is None
     client.cookies.clear()
     client.cookies.update(before)
     client.headers["console-session"] = secret
@@ -98,8 +98,8 @@ def test_an_operators_token_takes_no_way_of_rest(served: Served, client: httpx.C
     assert _log_in(client, NOBODY).status_code == 401
     deadline = time.monotonic() + 60
     while True:
-        told = served.world.log[before:]
-        at_edge = re.findall(r"request refused .* port=edge .* token=(\S+)", told)
+        reported = served.world.log[before:]
+        at_edge = re.findall(r"request refused .* port=edge .* token=(\S+)", reported)
         if at_edge:
             break
         assert time.monotonic() < deadline
@@ -118,8 +118,8 @@ def test_who_fails_to_log_in_too_often_waits_and_nobody_else_does(client: httpx.
 
 def test_a_link_logs_in_once(served: Served, client: httpx.Client) -> None:
     code = served.link(MANAGE, OPERATE).partition("#code=")[2]
-    told = _begun(client, client.post("session", json={"code": code})).json()
-    assert (told["rest"]["id"], told["operator"]["id"]) == ("backend", "operator")
+    reported = _started(client, client.post("session", json={"code": code})).json()
+    assert (reported["rest"]["id"], reported["operator"]["id"]) == ("backend", "operator")
     assert client.get("api/subscriptions").status_code == 200
     for again in (code, "0" * 32, "../key", 7):
         answer = client.post("session", json={"code": again})
@@ -155,7 +155,7 @@ def test_a_token_is_judged_by_where_the_browser_is(served: Served, client: httpx
         deadline = time.monotonic() + 60
         while served.world.call("GET", "/caller", token, headers=there).status_code != 200:
             assert time.monotonic() < deadline
-        _begun(client, client.post("session", json={"tokens": [token]}, headers=there))
+        _started(client, client.post("session", json={"tokens": [token]}, headers=there))
         assert client.get(subscriptions, headers=there).status_code == 200
         assert client.get(subscriptions, headers=elsewhere).status_code == 401
         assert client.get("session", headers=elsewhere).status_code == 401

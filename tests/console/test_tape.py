@@ -21,7 +21,7 @@ from tests.console.world import go
 EVENTS_PER_SECOND = 100
 _A_TRADE = 2
 """Events of a trade: the leader's, and what a follower made of it."""
-_KEPT = 500
+_RETAINED = 500
 """Trades that the tape shows at most."""
 _FOLLOW = """async () => {
     const { live } = await import(new URL("lib/live.js", document.baseURI));
@@ -48,7 +48,7 @@ class Watched:
         self._session: CDPSession = page.context.new_cdp_session(page)
         self._session.send("Performance.enable")
 
-    def told(self) -> dict[str, int]:
+    def reported(self) -> dict[str, int]:
         """Return what the page's stream has brought: count, first and last number, disorder."""
         found: dict[str, int] = self._page.evaluate("told")
         return found
@@ -94,7 +94,7 @@ def _held(page: Page) -> Any:
 def _play(watched: Watched, facts: Facts, batches: int) -> None:
     """Play trades of a hundred each, and let each hundred be drawn."""
     for _ in range(batches):
-        before = watched.told()
+        before = watched.reported()
         facts.trade(*range(100))
         watched.until_told(before["count"] + 100 * _A_TRADE)
         watched.until_drawn(before["drawn"])
@@ -116,10 +116,10 @@ def test_a_minute_of_the_tape_drops_nothing_and_leaves_no_memory_behind(
     assert page.get_by_role("article").nth(60).bounding_box() == place
     page.get_by_role("button", name="500 newer trades").click()
     expect(page.get_by_role("button", name="back to the top")).to_have_count(0)
-    assert page.get_by_role("article").count() == _KEPT
-    told = watched.told()
-    assert told["gaps"] == 0
-    assert told["last"] - told["first"] + 1 == told["count"]
+    assert page.get_by_role("article").count() == _RETAINED
+    reported = watched.reported()
+    assert reported["gaps"] == 0
+    assert reported["last"] - reported["first"] + 1 == reported["count"]
 
 
 @pytest.mark.long
@@ -128,19 +128,19 @@ def test_an_hour_of_the_tape(page: Page, watched: Watched, facts: Facts, picture
     minutes = int(os.environ.get("TAPE_MINUTES", "60"))
     figures: list[dict[str, int]] = []
     sent, place, read = 0, None, False
-    begun = time.monotonic()
-    while time.monotonic() - begun < 60 * minutes:
-        due = int((time.monotonic() - begun) * EVENTS_PER_SECOND / _A_TRADE)
+    started = time.monotonic()
+    while time.monotonic() - started < 60 * minutes:
+        due = int((time.monotonic() - started) * EVENTS_PER_SECOND / _A_TRADE)
         for number in range(sent, due):
             facts.trade(number)
         sent = max(sent, due)
-        if len(figures) < (time.monotonic() - begun) / 60:
+        if len(figures) < (time.monotonic() - started) / 60:
             figures.append(
-                {"minute": len(figures), "sent": sent} | watched.memory() | watched.told()
+                {"minute": len(figures), "sent": sent} | watched.memory() | watched.reported()
             )
             (pictures / "tape.json").write_text(json.dumps(figures, indent=1))
         # A third of it the reader reads, by the clock: a busy machine has few figures.
-        part = (time.monotonic() - begun) / (60 * minutes)
+        part = (time.monotonic() - started) / (60 * minutes)
         if place is None and part > 1 / 3:
             place = _held(page)
         if not read and part > 2 / 3:
@@ -149,8 +149,8 @@ def test_an_hour_of_the_tape(page: Page, watched: Watched, facts: Facts, picture
             read = True
         page.wait_for_timeout(20)
     watched.until_told(sent * _A_TRADE)
-    told = watched.told()
-    assert (told["count"], told["gaps"]) == (sent * _A_TRADE, 0)
+    reported = watched.reported()
+    assert (reported["count"], reported["gaps"]) == (sent * _A_TRADE, 0)
     warm = figures[min(2, len(figures) - 1)]
     assert figures[-1]["bytes"] - warm["bytes"] < 2_000_000
     assert figures[-1]["nodes"] < 1.2 * warm["nodes"]

@@ -81,7 +81,7 @@ class Seen:
         page.on("console", self._said)
         page.on("pageerror", lambda error: self.problems.append(f"error: {error}"))
         page.on("response", lambda answer: self._answered(answer.status, answer.url))
-        page.on("request", lambda request: self._asked(request.url, own))
+        page.on("request", lambda request: self._requested(request.url, own))
 
     def _said(self, message: ConsoleMessage) -> None:
         # The browser itself tells of each refusal, which the page shows in words.
@@ -92,7 +92,7 @@ class Seen:
         if status >= 500 and not (status == 503 and _COMPUTED.search(url)):
             self.problems.append(f"{status}: {url}")
 
-    def _asked(self, url: str, own: str) -> None:
+    def _requested(self, url: str, own: str) -> None:
         if not url.startswith((own, "data:", "blob:")):
             self.problems.append(f"another host: {url}")
 

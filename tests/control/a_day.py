@@ -49,13 +49,13 @@ class Day:
 
     def step(self, at_s: int) -> None:
         """Book one thing that happens at an instant."""
-        dice = self._random.random()
+        rng = self._random.random()
         asset = self._random.choice(self.assets)
-        if dice < 0.08 and self._trades:
+        if rng < 0.08 and self._trades:
             self._undo(at_s)
-        elif dice < 0.12 and self._held[asset].shares_micros:
+        elif rng < 0.12 and self._held[asset].shares_micros:
             self._pay(asset, at_s)
-        elif dice < 0.16 and self._held[asset].shares_micros > 1:
+        elif rng < 0.16 and self._held[asset].shares_micros > 1:
             self._correct(asset, at_s)
         else:
             self._trade(asset, at_s)

@@ -174,8 +174,8 @@ def test_an_operator_moves_a_wallet_and_the_audit_says_so(
         stub = operator_grpc.OperatorServiceStub(port)
         assert stub.MoveWallet(moved, timeout=60).follower.follower_user_id == "u2"
         stub.MoveWallet(moved, timeout=60)
-        asked = operator.ListAuditRequest(subject_kind="wallet", subject_id=one)
-        entries = stub.ListAudit(asked, timeout=60).entries
+        requested = operator.ListAuditRequest(subject_kind="wallet", subject_id=one)
+        entries = stub.ListAudit(requested, timeout=60).entries
         moved.follower.follower_proxy = wallet()
         with pytest.raises(grpc.RpcError) as refused:
             stub.MoveWallet(moved, timeout=60)

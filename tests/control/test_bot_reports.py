@@ -101,8 +101,8 @@ def test_events_of_a_bot_are_those_of_the_log(
 
 
 def test_a_bot_is_explained_with_what_stands_in_each_slot(edge: RunningEdge, bot: str) -> None:
-    told = valid(edge.call("GET", f"/bots/{bot}/explain", READ), "BotExplanation")
-    ask, bid = told["reasons"]
+    reported = valid(edge.call("GET", f"/bots/{bot}/explain", READ), "BotExplanation")
+    ask, bid = reported["reasons"]
     assert (ask["slot"], ask["orders"]) == ("ask", [])
     assert (bid["slot"], bid["explanation"]) == ("bid", "65000 is the reservation price")
     assert [one["id"] for one in bid["orders"]] == [f"{bot}n1"]
@@ -156,12 +156,12 @@ def test_limits_change_under_the_version_that_they_are_meant_for(
     after = valid(changed(edge, bot, limits=limits, version="1"), "Bot")
     assert (after["version"], after["limits"]["maxPosition"]) == ("2", "8")
     assert after["appliedVersion"] == "1", "its engine has not taken it yet"
-    told = database.execute(
+    reported = database.execute(
         "select what, actor, reason from bot_event where bot_id = %s order by event_seq desc",
         (bot,),
     ).fetchone()
-    assert told is not None
-    assert tuple(told.values()) == ("changed", "backend", "limits.max_position: 6 -> 8")
+    assert reported is not None
+    assert tuple(reported.values()) == ("changed", "backend", "limits.max_position: 6 -> 8")
     # The same again changes nothing, for another version it is refused.
     assert changed(edge, bot, limits=limits).json()["version"] == "2"
     assert error_of(changed(edge, bot, limits={}, version="1"))[:2] == (409, "CONFLICT")
@@ -175,13 +175,13 @@ def test_what_is_meant_for_another_state_is_refused(
 ) -> None:
     sent: dict[str, Any] = {} if command else {"json": {"limits": {}}}
 
-    def asked(version: str) -> Any:
+    def requested(version: str) -> Any:
         headers = {"If-Match": version}
         return edge.call(verb, f"/bots/{bot}{command}", MANAGE, headers=headers, **sent)
 
-    assert error_of(asked('"9"'))[:2] == (412, "CONFLICT")
-    assert error_of(asked("9"))[2]["field"] == "If-Match"
-    done = asked('"1"')
+    assert error_of(requested('"9"'))[:2] == (412, "CONFLICT")
+    assert error_of(requested("9"))[2]["field"] == "If-Match"
+    done = requested('"1"')
     assert (done.status_code, done.headers["etag"]) == (200, '"2"')
 
 

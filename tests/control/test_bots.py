@@ -196,17 +196,19 @@ def test_wallets_of_others_and_retired_ones_are_refused(
 def test_a_key_makes_one_bot_and_a_name_is_taken_once(
     edge: RunningEdge, database: Database, wallet: Callable[..., str]
 ) -> None:
-    asked, headers = body(wallet()), {"Idempotency-Key": secrets.token_hex(8)}
+    requested, headers = body(wallet()), {"Idempotency-Key": secrets.token_hex(8)}
     with ThreadPoolExecutor(4) as pool:
         answers = list(
-            pool.map(lambda _: edge.call("POST", "/bots", json=asked, headers=headers), range(4))
+            pool.map(
+                lambda _: edge.call("POST", "/bots", json=requested, headers=headers), range(4)
+            )
         )
     assert {answer.status_code for answer in answers} == {201}
     (bot,) = {answer.json()["id"] for answer in answers}
     assert told(database, bot) == [("created", "backend", "")]
-    other = edge.call("POST", "/bots", json={**asked, "name": "other"}, headers=headers)
+    other = edge.call("POST", "/bots", json={**requested, "name": "other"}, headers=headers)
     assert error_of(other)[1] == "REQUEST_ID_REUSED"
-    assert error_of(edge.call("POST", "/bots", json=asked))[:2] == (409, "CONFLICT")
+    assert error_of(edge.call("POST", "/bots", json=requested))[:2] == (409, "CONFLICT")
 
 
 def test_a_person_wants_and_the_state_is_left_to_the_engine(
@@ -428,25 +430,25 @@ def test_tt_does_all_of_it(
 
 def test_a_signal_is_kept_once_and_listed(edge: RunningEdge, database: Database) -> None:
     instrument = f"okx:{secrets.token_hex(4)}"
-    asked = {
+    requested = {
         "id": secrets.token_hex(8), "instrumentId": instrument,
         "direction": "SIGNAL_DIRECTION_DOWN", "confidence": "0.65",
     }  # fmt: skip
-    first = valid(edge.call("POST", "/signals", MANAGE, json=asked), "Signal", 201)
-    again = valid(edge.call("POST", "/signals", MANAGE, json=asked), "Signal", 201)
+    first = valid(edge.call("POST", "/signals", MANAGE, json=requested), "Signal", 201)
+    again = valid(edge.call("POST", "/signals", MANAGE, json=requested), "Signal", 201)
     assert again == first
     assert (first["confidence"], first["tenant"]) == ("0.65", "default")
     row = database.execute(
         "select direction, confidence, actor, expires_at - made_at = interval '1 day'"
         " from bot_signal where id = %s",
-        (asked["id"],),
+        (requested["id"],),
     ).fetchone()
     assert row is not None
     assert list(row.values()) == [-1, 650_000, "backend", True]
-    other = edge.call("POST", "/signals", MANAGE, json={**asked, "confidence": "0.7"})
+    other = edge.call("POST", "/signals", MANAGE, json={**requested, "confidence": "0.7"})
     assert error_of(other)[:2] == (409, "CONFLICT")
     # Another tenant's is another one.
-    second = edge.call("POST", "/signals", MANAGE, json={**asked, "tenant": "desk"})
+    second = edge.call("POST", "/signals", MANAGE, json={**requested, "tenant": "desk"})
     path = f"/signals?instrumentId={instrument}&pageSize=1"
     page = valid(edge.call("GET", path, READ), "ListSignalsResponse")
     more = edge.call("GET", f"{path}&pageToken={page['nextPageToken']}", READ).json()

@@ -79,8 +79,8 @@ def test_from_a_subscription_to_the_history_of_a_ladder(
     assert [rung["triggerPrice"] for rung in changed["rungs"]] == ["0.7"]
     cancelled = client.delete_trigger(trigger["id"])["status"]
     entries = list(client.all_trigger_history(trigger["id"], page_size=1))
-    told = [entry["toStatus"] for entry in entries]
-    assert (told[0], told[-1]) == (trigger["status"], cancelled)
+    reported = [entry["toStatus"] for entry in entries]
+    assert (reported[0], reported[-1]) == (trigger["status"], cancelled)
     assert (trigger["status"], cancelled) == ("TRIGGER_STATUS_ARMED", "TRIGGER_STATUS_CANCELLED")
 
 

@@ -28,7 +28,7 @@ def _lot(database: Database, proxy: str) -> None:
     )
 
 
-def _asked(proxy: str, **changes: Any) -> pb.CorrectLotRequest:
+def _requested(proxy: str, **changes: Any) -> pb.CorrectLotRequest:
     return pb.CorrectLotRequest(
         **{
             "follower_proxy": proxy, "asset_id": "7", "subscription_id": SUB,
@@ -72,13 +72,13 @@ def test_a_correction_is_recorded_once_with_its_audit(
 ) -> None:
     proxy = wallet()
     _lot(database, proxy)
-    asked = _asked("0x" + proxy[2:].upper())
+    requested = _requested("0x" + proxy[2:].upper())
     with _stub(edge) as stub, _confirm(database):
-        first = stub.CorrectLot(asked, timeout=60, wait_for_ready=True)
-        again = stub.CorrectLot(asked, timeout=60, wait_for_ready=True)
+        first = stub.CorrectLot(requested, timeout=60, wait_for_ready=True)
+        again = stub.CorrectLot(requested, timeout=60, wait_for_ready=True)
         with pytest.raises(grpc.RpcError) as other:
             stub.CorrectLot(
-                _asked(proxy, request_id=asked.request_id, shares_micros=1),
+                _requested(proxy, request_id=requested.request_id, shares_micros=1),
                 timeout=60,
                 wait_for_ready=True,
             )
@@ -109,7 +109,7 @@ def test_what_confirm_refuses_is_told(
         _confirm(database, "orders are under way"),
         pytest.raises(grpc.RpcError) as refused,
     ):
-        stub.CorrectLot(_asked(proxy), timeout=60, wait_for_ready=True)
+        stub.CorrectLot(_requested(proxy), timeout=60, wait_for_ready=True)
     assert refused.value.code() is grpc.StatusCode.FAILED_PRECONDITION
     assert "orders are under way" in (refused.value.details() or "")
 
@@ -137,7 +137,7 @@ def test_what_cannot_be_corrected_is_refused(
     proxy = wallet()
     _lot(database, proxy)
     with _stub(edge) as stub, pytest.raises(grpc.RpcError) as refused:
-        stub.CorrectLot(_asked(proxy, **changes), timeout=60, wait_for_ready=True)
+        stub.CorrectLot(_requested(proxy, **changes), timeout=60, wait_for_ready=True)
     assert refused.value.code() is code
     rows = database.execute("select 1 from lot_request where follower_proxy = %s", [proxy])
     assert rows.fetchall() == []
@@ -148,14 +148,14 @@ def test_shares_are_adopted_into_a_lot_that_is_made_for_them(
 ) -> None:
     proxy = wallet()
     sub = create_subscription(edge, proxy)["id"]
-    asked = pb.AdoptLotRequest(
+    requested = pb.AdoptLotRequest(
         subscription_id=sub, condition_id="0x" + "C" * 64, asset_id="7", shares_micros=5_000_000,
         cost_micros=2_000_000, evidence="balance at block 7", operator="ann",
         request_id=secrets.token_hex(8),
     )  # fmt: skip
     with _stub(edge) as stub, _confirm(database):
-        first = stub.AdoptLot(asked, timeout=60, wait_for_ready=True)
-        assert stub.AdoptLot(asked, timeout=60) == first
+        first = stub.AdoptLot(requested, timeout=60, wait_for_ready=True)
+        assert stub.AdoptLot(requested, timeout=60) == first
         for changes, code in (
             ({"condition_id": "0x" + "d" * 64, "request_id": "other"}, "INVALID_ARGUMENT"),
             ({"cost_micros": 1}, "ABORTED"),
@@ -163,15 +163,15 @@ def test_shares_are_adopted_into_a_lot_that_is_made_for_them(
             ({"subscription_id": "sub_" + "0" * 32}, "NOT_FOUND"),
         ):
             other = pb.AdoptLotRequest()
-            other.CopyFrom(asked)
+            other.CopyFrom(requested)
             other.MergeFrom(pb.AdoptLotRequest(**changes))
             with pytest.raises(grpc.RpcError) as refused:
                 stub.AdoptLot(other, timeout=60)
             assert refused.value.code().name == code, changes
         edge.call("DELETE", f"/subscriptions/{sub}")
-        asked.request_id = "late"
+        requested.request_id = "late"
         with pytest.raises(grpc.RpcError) as refused:
-            stub.AdoptLot(asked, timeout=60)
+            stub.AdoptLot(requested, timeout=60)
         assert refused.value.code() is grpc.StatusCode.FAILED_PRECONDITION
     (request,) = database.execute(
         "select shares_micros, cost_micros, origin from lot_request where follower_proxy = %s",

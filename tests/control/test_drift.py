@@ -95,9 +95,9 @@ def test_the_wallet_is_shown_while_nothing_was_booked_since(
     database.execute(
         "insert into follower_position values (%s, %s, %s, 41500000)", [proxy, ASSET, CONDITION]
     )
-    told = _drift(edge, identifier)
-    assert told["walletToldAt"] == "2026-01-01T00:00:00Z"
-    (drift,) = told["outcomes"]
+    reported = _drift(edge, identifier)
+    assert reported["walletToldAt"] == "2026-01-01T00:00:00Z"
+    (drift,) = reported["outcomes"]
     assert (drift["walletSize"], drift["foreignSize"]) == ("41.5", "1.5")
     database.execute("update follower_balance set moves = 8 where follower_proxy = %s", [proxy])
     stale = _drift(edge, identifier)

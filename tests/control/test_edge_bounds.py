@@ -159,20 +159,20 @@ async def test_a_slow_client_is_answered_408_or_hung_up_on(
 
     async with _envoy(tmp_path, only_this) as port:
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
-        heard = asyncio.create_task(reader.read(65536))
+        received = asyncio.create_task(reader.read(65536))
         try:
             async with asyncio.timeout(_PATIENCE_SECONDS):
                 with suppress(ConnectionError):
                     writer.write(said.encode())
-                    while not heard.done():
+                    while not received.done():
                         writer.write(again.encode())
-                        await asyncio.wait([heard], timeout=_STEP_SECONDS)
+                        await asyncio.wait([received], timeout=_STEP_SECONDS)
                 try:
-                    text = await heard
+                    text = await received
                 except ConnectionError:
                     text = b""
         finally:
-            heard.cancel()
+            received.cancel()
             writer.close()
         assert text.split(b" ")[1:2] == ([answer] if answer else []), text
 
@@ -205,11 +205,11 @@ class _Control(grpc.GenericRpcHandler):
         wanted: of so many answers.
     """
 
-    def __init__(self, wanted: int) -> None:
+    def __init__(self, desired: int) -> None:
         positions = [pb.Position(condition_id="0" * 66, asset_id="0" * 78)] * 1_000
         page = pb.ListSubscriptionPositionsResponse(positions=positions)
         self._page = page.SerializeToString()
-        self._wanted = wanted
+        self._desired = desired
         self.asked_by_all = asyncio.Event()
 
     def service(self, handler_call_details: grpc.HandlerCallDetails) -> Any:
@@ -220,13 +220,13 @@ class _Control(grpc.GenericRpcHandler):
             return allowed.SerializeToString()
 
         async def page(_request: bytes, _context: Any) -> bytes:
-            self._wanted -= 1
-            if not self._wanted:
+            self._desired -= 1
+            if not self._desired:
                 self.asked_by_all.set()
             return self._page
 
-        asked = handler_call_details.method.endswith("/Check")
-        return grpc.unary_unary_rpc_method_handler(check if asked else page)
+        requested = handler_call_details.method.endswith("/Check")
+        return grpc.unary_unary_rpc_method_handler(check if requested else page)
 
 
 async def test_answers_that_nobody_reads_hold_no_place_at_control(tmp_path: Path) -> None:

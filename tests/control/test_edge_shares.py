@@ -17,7 +17,7 @@ from tests.control.test_edge_bounds import Config, _config, _connections, _envoy
 
 ATTACKER = "127.0.0.2"
 OTHERS = [f"127.0.1.{number}" for number in range(1, 41)]
-MOST = 800
+MAX = 800
 SHARES = 8
 (_DEPLOYED,) = (one.default for one in fields(edge.Settings) if one.name == "connection_shares")
 _ANSWERS = 5
@@ -27,9 +27,9 @@ _REQUEST = b"GET /x HTTP/1.1\r\nHost: e\r\n\r\n"
 
 def _few(config: Config) -> None:
     """As many connections as a test can open, parted as they are."""
-    _connections(config)["max_active_downstream_connections"] = MOST
+    _connections(config)["max_active_downstream_connections"] = MAX
     for limit, _ in _limits(config):
-        limit["max_connections"] = MOST // SHARES
+        limit["max_connections"] = MAX // SHARES
 
 
 def _limits(config: Config) -> Iterator[tuple[Config, str]]:
@@ -60,7 +60,7 @@ def _served(sources: list[str], port: int) -> list[str]:
     return [one for one in sources if all(_answered(one, port) for _ in range(_ANSWERS))]
 
 
-def _occupy(stack: ExitStack, port: int, number: int = MOST + 50) -> None:
+def _occupy(stack: ExitStack, port: int, number: int = MAX + 50) -> None:
     """Open more idle connections than the edge has, and go on with those that are left."""
     held = []
     for _ in range(number):
@@ -124,7 +124,7 @@ def test_clients_behind_a_load_balancer_are_told_apart(start_edge: StartEdge) ->
     with start_edge("trusted", trusted=("127.0.0.1/32",), tokens=listed) as edge:
         path = f"/subscriptions?followerProxy=0x{1:040x}"
 
-        def told(source: str, said: str) -> int:
+        def reported(source: str, said: str) -> int:
             with ExitStack() as stack:
                 one = _open(stack, source, edge.port)
                 one.sendall(
@@ -133,11 +133,11 @@ def test_clients_behind_a_load_balancer_are_told_apart(start_edge: StartEdge) ->
                 )
                 return int(one.recv(4096).split(b" ")[1])
 
-        assert told("127.0.0.1", "192.0.2.7") == 200
+        assert reported("127.0.0.1", "192.0.2.7") == 200
         # The client wrote the first one itself; its load balancer saw the second.
-        assert told("127.0.0.1", "192.0.2.7, 198.51.100.1") == 401
+        assert reported("127.0.0.1", "192.0.2.7, 198.51.100.1") == 401
         # A stranger is where he comes from, whatever he says.
-        assert told("127.0.0.3", "192.0.2.7") == 401
+        assert reported("127.0.0.3", "192.0.2.7") == 401
 
 
 def test_without_trusted_networks_nobody_says_where_he_is(tmp_path: Path) -> None:

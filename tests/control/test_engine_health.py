@@ -46,9 +46,9 @@ class Running:
         if answer.status_code == 503:
             return {}
         assert answer.status_code == 200, answer.text
-        told: dict[str, Any] = answer.json()
-        (part,) = told["parts"]
-        assert (told["status"] == "serving") == (part["serving"] and not part["away"])
+        reported: dict[str, Any] = answer.json()
+        (part,) = reported["parts"]
+        assert (reported["status"] == "serving") == (part["serving"] and not part["away"])
         return dict(part)
 
     async def serves(self) -> bool:
@@ -98,10 +98,10 @@ async def test_stalled_router_is_named_within_three_seconds(running: Running) ->
 
 
 async def test_the_backlog_of_a_router_is_told(running: Running) -> None:
-    async def told() -> bool:
+    async def reported() -> bool:
         return (await running.router()).get("backlogMs") == "0"
 
-    await eventually(told)
+    await eventually(reported)
 
 
 def test_it_takes_a_token(edge: RunningEdge) -> None:
@@ -120,11 +120,11 @@ async def test_who_was_told_of_nobody_says_so(database_url: str, redis_url: str)
 def test_since_is_when_it_began_to_serve_or_not() -> None:
     up = after(None, ProcessAnswer(serving=True), 1)
     assert after(up, ProcessAnswer(serving=True, away=("redis",)), 2).since_ms == 1
-    assert after(up, NO_ANSWER, 3) == Part(look=NO_ANSWER, since_ms=3)
-    assert not is_well([up, Part(look=ProcessAnswer(serving=True, away=("redis",)), since_ms=1)])
+    assert after(up, NO_ANSWER, 3) == Part(poll=NO_ANSWER, since_ms=3)
+    assert not is_well([up, Part(poll=ProcessAnswer(serving=True, away=("redis",)), since_ms=1)])
 
 
-@pytest.mark.parametrize("told", ["router", "=h:1", "router=h"])
-def test_a_target_that_is_none_is_refused(told: str) -> None:
+@pytest.mark.parametrize("reported", ["router", "=h:1", "router=h"])
+def test_a_target_that_is_none_is_refused(reported: str) -> None:
     with pytest.raises(ValueError, match="no name=host:port"):
-        targets_of([told])
+        targets_of([reported])

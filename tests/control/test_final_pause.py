@@ -118,7 +118,7 @@ def test_a_pause_waits_for_a_submitting_that_was_first(
         for _ in range(5):
             executor.execute("select lock_control_shared()")
             pause = pool.submit(edge.call, "POST", f"/subscriptions/{subscription}/pause")
-            until(lambda asked=pause: asked.done() or _waits_for_a_lock(database))  # type: ignore[misc]
+            until(lambda requested=pause: requested.done() or _waits_for_a_lock(database))  # type: ignore[misc]
             waited = not pause.done()
             executor.commit()
             if pause.result(timeout=60).status_code == 200:

@@ -50,7 +50,7 @@ def bot(sql: Any, number: int, wallet: str, *states: str, desired: str = "RUNNIN
 async def figures(url: str) -> dict[str, dict[tuple[str, ...], float]]:
     async with open_pool(role_url(url, "control"), name="test", size=2) as pool:
         store = Store(pool, cast("Any", None), changes=pool)
-        await watch.look(store, Risk(store))
+        await watch.poll(store, Risk(store))
     return {
         key: {
             tuple(str(one) for one in (seen.attributes or {}).values()): float(seen.value)
@@ -172,5 +172,5 @@ async def test_figures_that_are_old_are_not_shown(
     database_url: str, sql: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await figures(database_url)
-    monkeypatch.setattr(watch, "KEPT_MS", -1)
+    monkeypatch.setattr(watch, "RETENTION_MS", -1)
     assert watch._observed("bots", cast("Any", None)) == []

@@ -135,9 +135,9 @@ def test_the_internal_scope_opens_nothing_at_the_edge(
 def test_what_is_wrong_is_refused(
     fund: Fund, wallet: Callable[[], str], changes: dict[str, object], code: grpc.StatusCode
 ) -> None:
-    asked: dict[str, object] = {"wallet": wallet(), "operation": "op", "amount": 1, **changes}
+    requested: dict[str, object] = {"wallet": wallet(), "operation": "op", "amount": 1, **changes}
     with pytest.raises(grpc.RpcError) as refused:
-        fund(**asked)
+        fund(**requested)
     assert refused.value.code() is code
 
 

@@ -54,7 +54,7 @@ def test_long_reads_block_neither_halts_nor_pauses(start_edge: StartEdge, wallet
         path = f"/subscriptions/{create_subscription(edge, wallet())['id']}"
         # Their reads last until it lets go.
         holding.execute("lock table decision in access exclusive mode")
-        asked = [
+        requested = [
             readers.submit(edge.call, "GET", f"{path}/decisions?reason=TOO_OLD", READ)
             for _ in range(8)
         ]
@@ -62,7 +62,7 @@ def test_long_reads_block_neither_halts_nor_pauses(start_edge: StartEdge, wallet
         assert _halt(edge).halt.mode == pb.HALT_MODE_HALTED
         assert edge.call("POST", f"{path}/pause").json()["state"] == "SUBSCRIPTION_STATE_PAUSED"
         holding.rollback()
-        assert {one.result().status_code for one in asked} <= {200, 503}
+        assert {one.result().status_code for one in requested} <= {200, 503}
 
 
 def _sending(database: psycopg.Connection[Any]) -> None:
@@ -83,10 +83,10 @@ def test_a_row_that_another_one_holds_holds_up_no_sending(
         sending.execute("set statement_timeout = '2s'")
         path = f"/subscriptions/{create_subscription(edge, wallet())['id']}"
         holding.execute("select 1 from subscription for update")
-        asked = clients.submit(edge.call, "POST", f"{path}/pause")
+        requested = clients.submit(edge.call, "POST", f"{path}/pause")
         _until(sending, "select 1 from pg_locks where locktype = 'transactionid' and not granted")
         _sending(sending)
-        refused = asked.result()
+        refused = requested.result()
         status, reason, metadata = error_of(refused)
         assert (status, reason, metadata["retry_after_ms"]) == (503, "UNAVAILABLE", "1000")
         assert "try again" in refused.json()["message"]
@@ -108,7 +108,7 @@ def test_stalled_control_change_holds_up_no_sending(start_edge: StartEdge, walle
         path = f"/subscriptions/{create_subscription(edge, wallet())['id']}"
         # The audit is written last: it stands still in the middle.
         holding.execute("lock table control_change in exclusive mode")
-        asked = clients.submit(edge.call, "POST", f"{path}/pause")
+        requested = clients.submit(edge.call, "POST", f"{path}/pause")
         _until(sending, "select 1 from pg_locks where locktype = 'relation' and not granted")
         os.kill(edge.processes[0], signal.SIGSTOP)
         try:
@@ -116,7 +116,7 @@ def test_stalled_control_change_holds_up_no_sending(start_edge: StartEdge, walle
             _sending(sending)
         finally:
             os.kill(edge.processes[0], signal.SIGCONT)
-        assert error_of(asked.result())[:2] == (503, "UNAVAILABLE"), asked.result().text
+        assert error_of(requested.result())[:2] == (503, "UNAVAILABLE"), requested.result().text
         assert edge.call("POST", f"{path}/pause").is_success
 
 
@@ -134,9 +134,9 @@ async def test_a_change_that_stood_still_is_told_to_try_again(database_url: str)
                     )
                     await change.rows("select 1")
 
-            with pytest.raises(Unavailable, match="nothing has been changed") as told:
+            with pytest.raises(Unavailable, match="nothing has been changed") as reported:
                 await stand_still()
-    assert told.value.metadata["retry_after_ms"] == "1000"
+    assert reported.value.metadata["retry_after_ms"] == "1000"
 
 
 def test_a_halt_has_the_patience_that_other_changes_have_not(start_edge: StartEdge) -> None:
@@ -148,14 +148,14 @@ def test_a_halt_has_the_patience_that_other_changes_have_not(start_edge: StartEd
     ):
         _halt(edge)
         holding.execute("select 1 from halt for update")
-        asked = operators.submit(_halt, edge)
+        requested = operators.submit(_halt, edge)
         _until(
             looking,
             "select 1 from pg_stat_activity where wait_event_type = 'Lock'"
             " and clock_timestamp() - query_start > interval '600 ms'",
         )
         holding.rollback()
-        assert asked.result().halt.mode == pb.HALT_MODE_HALTED
+        assert requested.result().halt.mode == pb.HALT_MODE_HALTED
 
 
 async def test_snapshots_run_in_turn_and_leave_connections_free(

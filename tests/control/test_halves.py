@@ -52,7 +52,7 @@ def test_halts_and_health_work_while_the_edge_process_stalls(
     try:
         with control.inside() as port:
             health: Any = health_pb2_grpc.HealthStub(port)
-            told = health.Check(health_pb2.HealthCheckRequest(), timeout=_SECONDS)
+            reported = health.Check(health_pb2.HealthCheckRequest(), timeout=_SECONDS)
             operators = rpc.OperatorServiceStub(port)
             operators.SetHalt(HALT, timeout=_SECONDS)
             halts = operators.ListHalts(pb.ListHaltsRequest(), timeout=_SECONDS).halts
@@ -63,7 +63,7 @@ def test_halts_and_health_work_while_the_edge_process_stalls(
     # Envoy says whose health it is, by the name that clients know.
     said = {value for name, value in rest.headers.items() if name.startswith("x-")}
     assert said == {"tradingtools"}
-    assert told.status == health_pb2.HealthCheckResponse.SERVING
+    assert reported.status == health_pb2.HealthCheckResponse.SERVING
     assert [halt.reason for halt in halts] == [HALT.reason]
     assert control.call("GET", "/ready").status_code == 200
 
@@ -86,13 +86,13 @@ def test_no_question_about_health_reaches_control(control: RunningEdge) -> None:
     for process in both:
         process.suspend()
     try:
-        told = [control.call("GET", "/health", None).status_code for _ in range(50)]
+        reported = [control.call("GET", "/health", None).status_code for _ in range(50)]
     finally:
         for process in both:
             process.resume()
     # Each is answered by what was found before; the checks may have failed meanwhile.
-    assert set(told) <= {200, 503}
-    assert told[0] == 200
+    assert set(reported) <= {200, 503}
+    assert reported[0] == 200
 
 
 @pytest.mark.parametrize(("verb", "path", "status"), [

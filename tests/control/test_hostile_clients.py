@@ -20,7 +20,7 @@ from tests.control.edge import MANAGE, RunningEdge, StartEdge
 from tests.control.requests import Database, count, create_subscription, subscription_body
 
 Wallet = Callable[[], str]
-_ASKED = 60
+_REQUESTED = 60
 _READ = f"GET /openapi.json HTTP/1.1\r\nHost: e\r\nAuthorization: Bearer {MANAGE}\r\n"
 _CREATE = (
     "POST /subscriptions HTTP/1.1\r\nHost: e\r\nContent-Type: application/json\r\n"
@@ -82,7 +82,7 @@ async def _others_are_served(edge: RunningEdge, path: str, expected: object) -> 
     async with httpx.AsyncClient(
         base_url=edge.url, headers=headers, timeout=30, trust_env=False
     ) as kept:
-        for number in range(_ASKED):
+        for number in range(_REQUESTED):
             if number % 2:
                 answer = await kept.get(path)
             else:

@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from launcher import envoy_inside
-from services.control.auth.interceptor import MOST_HELD
+from services.control.auth.interceptor import MAX_HELD
 from services.control.internal_app import CALLS_AT_ONCE
 from tests.control.edge import INTERNAL, MANAGE, OPERATE, RunningEdge
 from tests.control.requests import Database, subscription_body
@@ -60,7 +60,7 @@ def test_a_performance_action_is_done_once(
     rules = {"lossStop": {"day": {"amount": "50"}, "action": "LOSS_ACTION_PAUSE"}}
     body = subscription_body(wallet(), performance=rules)
     made = edge.call("POST", "/subscriptions", json=body).json()
-    asked = {
+    requested = {
         "actionId": action_id(made["id"], 0), "version": made["version"], "ordinal": 0,
         "stop": "LOSS_ACTION_PAUSE",
         "evidence": {
@@ -69,12 +69,12 @@ def test_a_performance_action_is_done_once(
         },
     }  # fmt: skip
     path = f"/subscriptions/{made['id']}/perf-action"
-    first = inside(path, asked)
+    first = inside(path, requested)
     assert first.status_code == 200, first.text
-    assert inside(path, asked).json() == first.json()
+    assert inside(path, requested).json() == first.json()
     found = edge.call("GET", f"/subscriptions/{made['id']}").json()
     assert found["pausedBy"] == "PAUSED_BY_PERFORMANCE"
-    again = inside(path, asked | {"actionId": "prf_" + "0" * 32})
+    again = inside(path, requested | {"actionId": "prf_" + "0" * 32})
     assert (again.status_code, again.json()["details"][0]["reason"]) == (400, "WRONG_STATE")
 
 
@@ -120,4 +120,4 @@ def test_held_back_strangers_take_no_place_of_the_product() -> None:
     """Of so many whose answers wait, each has a call of a connection to the internal port."""
     (cluster,) = yaml.safe_load(envoy_inside.clusters(1, "127.0.0.1", "STATIC", 2, None))
     (bound,) = cluster["circuit_breakers"]["thresholds"]
-    assert bound["max_connections"] * CALLS_AT_ONCE > MOST_HELD
+    assert bound["max_connections"] * CALLS_AT_ONCE > MAX_HELD

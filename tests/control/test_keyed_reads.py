@@ -51,8 +51,8 @@ async def test_connections_that_broke_cost_no_answer(database_url: str) -> None:
 async def test_a_read_that_fails_harms_no_other(database_url: str) -> None:
     divided = "select 1 / %(n)s::int4 as n"
     async with _store(database_url) as store:
-        asked = [store.found(divided, n=n) for n in (1, 0, 1, 0, 1)]
-        said = await asyncio.gather(*asked, return_exceptions=True)
+        requested = [store.found(divided, n=n) for n in (1, 0, 1, 0, 1)]
+        said = await asyncio.gather(*requested, return_exceptions=True)
         assert [said[0], said[2], said[4]] == [[{"n": 1}]] * 3
         assert [type(one) for one in (said[1], said[3])] == [psycopg.errors.DivisionByZero] * 2
         assert await store.found(divided, n=1) == [{"n": 1}]
@@ -69,8 +69,8 @@ async def test_a_lost_plan_costs_no_answer(database_url: str, at_once: int) -> N
         await other.execute("insert into changing values (1)")
 
         async def ask() -> list[list[dict[str, object]]]:
-            asked = [store.found("select * from changing") for _ in range(at_once)]
-            return await asyncio.gather(*asked)
+            requested = [store.found("select * from changing") for _ in range(at_once)]
+            return await asyncio.gather(*requested)
 
         # All connections of the pool.
         for _ in range(6):

@@ -104,9 +104,9 @@ def test_one_time_password_works_once_to_set_another(edge: RunningEdge, admin: P
     ).json()
     assert "oneTimePassword" in made, made
     once = made["oneTimePassword"]
-    asked = error_of(log_in(edge, name, once))
-    assert asked[:2] == (400, "INVALID_FIELD")
-    assert asked[2]["field"] == "newPassword"
+    requested = error_of(log_in(edge, name, once))
+    assert requested[:2] == (400, "INVALID_FIELD")
+    assert requested[2]["field"] == "newPassword"
     assert error_of(log_in(edge, name, once, once))[2]["field"] == "newPassword"
     assert error_of(log_in(edge, name, once, "short"))[:2] == (400, "INVALID_FIELD")
     assert log_in(edge, name, once, PASSWORD).status_code == 200
@@ -268,8 +268,8 @@ def test_what_was_done_is_written_down(edge: RunningEdge, admin: Person, make: M
     log_in(edge, ann.name, "wrong")
     log_in(edge, "nobody-has-this", "wrong")
     edge.call("POST", f"/users/{ann.id}/reset-password", admin.access)
-    told = edge.call("GET", f"/user-events?userId={ann.id}", admin.access).json()["events"]
-    assert [(one["what"], one["actor"]) for one in told] == [
+    reported = edge.call("GET", f"/user-events?userId={ann.id}", admin.access).json()["events"]
+    assert [(one["what"], one["actor"]) for one in reported] == [
         ("password_reset", "@root"),
         ("login_failed", "public"),
         ("password_changed", f"@{ann.name}"),
@@ -328,8 +328,8 @@ def test_a_token_that_is_not_ours_opens_nothing(edge: RunningEdge, make: Make, b
         "of no session": _signed(key),
     }  # fmt: skip
     fine = {"now": good, "before": _signed(before, sid=sid), "next": _signed(after, sid=sid)}
-    assert _asked(edge, by, fine) == dict.fromkeys(fine, True)
-    assert _asked(edge, by, bad) == dict.fromkeys(bad, False)
+    assert _requested(edge, by, fine) == dict.fromkeys(fine, True)
+    assert _requested(edge, by, bad) == dict.fromkeys(bad, False)
 
 
 def _hmac(claims: dict[str, Any], kid: str, secret: bytes) -> str:
@@ -342,7 +342,7 @@ def _hmac(claims: dict[str, Any], kid: str, secret: bytes) -> str:
     return b".".join([*parts, base64.urlsafe_b64encode(signature).rstrip(b"=")]).decode()
 
 
-def _asked(edge: RunningEdge, by: str, tokens: dict[str, str]) -> dict[str, bool]:
+def _requested(edge: RunningEdge, by: str, tokens: dict[str, str]) -> dict[str, bool]:
     """Whether each token is somebody's."""
     if by == "the edge":
         return {
@@ -487,7 +487,7 @@ def _put_risk(edge: RunningEdge, tenant: str) -> dict[str, str]:
 def _seen(edge: RunningEdge, token: str, tenant: str) -> dict[str, Any]:
     """Return what a person is told of everything that is about several exchanges."""
 
-    def told(path: str, name: str) -> Any:
+    def reported(path: str, name: str) -> Any:
         query = "" if path == "/exchanges" else f"?tenant={tenant}"
         answer = edge.call("GET", f"{path}{query}", token)
         assert answer.status_code == 200, answer.text
@@ -495,18 +495,18 @@ def _seen(edge: RunningEdge, token: str, tenant: str) -> dict[str, Any]:
 
     engines = edge.call("GET", "/engines", token).json().get("engines", [])
     mine = [one for one in engines if one["programVersion"] == tenant]
-    scopes = [one["limits"] for one in told("/risk/usage", "usage")]
+    scopes = [one["limits"] for one in reported("/risk/usage", "usage")]
     return {
         "engines": sorted(one["exchanges"] for one in mine),
         "wallets": {wallet["id"] for one in mine for wallet in one.get("wallets", [])},
         "portfolio": {
-            part["name"] for one in told("/portfolio", "parts") for part in one["byExchange"]
+            part["name"] for one in reported("/portfolio", "parts") for part in one["byExchange"]
         },
         "usage": {one["subject"] for one in scopes},
-        "limits": {one["subject"] for one in told("/risk/limits", "limits")},
-        "breaches": {one["subject"] for one in told("/risk/breaches", "breaches")},
-        "exchanges": {one["name"] for one in told("/exchanges", "exchanges")},
-        "kills": {one["exchange"] for one in told("/risk/kill-switch", "killSwitches")},
+        "limits": {one["subject"] for one in reported("/risk/limits", "limits")},
+        "breaches": {one["subject"] for one in reported("/risk/breaches", "breaches")},
+        "exchanges": {one["name"] for one in reported("/exchanges", "exchanges")},
+        "kills": {one["exchange"] for one in reported("/risk/kill-switch", "killSwitches")},
     }
 
 

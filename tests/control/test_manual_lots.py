@@ -138,8 +138,8 @@ def test_a_lot_does_not_grow_by_what_was_sold_and_is_not_settled(
     assert edge.call("POST", "/triggers", json=body_of(proxy, "20")).status_code == 201
     key = exit_of(database, proxy)
     sold(database, key, proxy)
-    for told in ("20", "11.01"):
-        refused = error_of(edge.call("POST", "/triggers", json=body_of(proxy, told)))
+    for reported in ("20", "11.01"):
+        refused = error_of(edge.call("POST", "/triggers", json=body_of(proxy, reported)))
         assert (refused[0], refused[2]["field"]) == (400, "manualLot.heldSize")
         assert refused[2]["expected"] == "at most 11: 9 that exits have sold are not settled yet"
     # A trigger of what is left can be made at any time, and less can be told.

@@ -97,11 +97,11 @@ class Journal(grpc.GenericRpcHandler):
 class CountingGateway(Gateway):
     """The authorization; counts how often it is asked."""
 
-    asked = 0
+    requested = 0
 
     async def Check(self, request: Any, context: Any) -> Any:
         """As the real one."""
-        self.asked += 1
+        self.requested += 1
         return await super().Check(request, context)
 
 
@@ -120,12 +120,12 @@ class World:
         core for two seconds nothing ran and nothing was judged, and it is asked again.
         """
         for _ in range(_TRIES):
-            status = await self._asked(verb, target, headers, body)
+            status = await self._requested(verb, target, headers, body)
             if status != 503:
                 break
         return status
 
-    async def _asked(self, verb: str, target: str, headers: Iterable[str], body: str) -> int:
+    async def _requested(self, verb: str, target: str, headers: Iterable[str], body: str) -> int:
         lines = [f"{verb} {target} HTTP/1.1", f"Host: 127.0.0.1:{self.port}", *headers]
         if _CHUNKED in headers:
             body = f"{len(body):x}\r\n{body}\r\n0\r\n\r\n"
@@ -286,11 +286,11 @@ async def test_every_read_is_asked_about_and_none_runs_without_a_token(tmp_path:
                 (path, (token, _CHUNKED), '{"x":1}', 400),
                 (path, (token, _CHUNKED), "x", 400),
             ):
-                before = world.gateway.asked
+                before = world.gateway.requested
                 world.journal.ran.clear()
                 assert await world.ask("GET", target, headers, body) == expected, (target, body)
                 assert world.journal.ran == [route.method] * (expected == 200), (target, body)
-                assert world.gateway.asked > before, (target, body)
+                assert world.gateway.requested > before, (target, body)
 
 
 def _frame(kind: int, flags: int, stream: int, payload: bytes) -> bytes:
@@ -325,18 +325,18 @@ async def test_a_read_whose_body_nothing_announces_is_asked_about(tmp_path: Path
         ":scheme": "http", ":authority": "edge", "authorization": f"Bearer {READ}",
     }  # fmt: skip
     async with _world(tmp_path) as world:
-        before = world.gateway.asked
+        before = world.gateway.requested
         _, writer = await asyncio.open_connection("127.0.0.1", world.port)
         try:
             writer.write(_PREFACE)
             writer.write(_frame(1, 4, 1, _headers(headers.items())) + _frame(0, 1, 1, b'{"x":1}'))
             for _ in range(400):
-                if world.gateway.asked > before or world.journal.ran:
+                if world.gateway.requested > before or world.journal.ran:
                     break
                 await asyncio.sleep(0.05)
         finally:
             writer.close()
-        assert (world.gateway.asked, world.journal.ran) == (before + 1, [])
+        assert (world.gateway.requested, world.journal.ran) == (before + 1, [])
 
 
 Asked2 = tuple[str, str, tuple[tuple[str, str], ...], str]
@@ -404,10 +404,10 @@ async def test_http2_route_runs_its_own_rpc_only_with_its_token(
             ]
             for token in ((), _AS_MANAGER):
                 world.journal.ran.clear()
-                asked = [(route.verb, s, (*kind, *token), body) for s in spelled]
-                no_paths += [one for one in asked if not one[1].startswith("/")]
+                requested = [(route.verb, s, (*kind, *token), body) for s in spelled]
+                no_paths += [one for one in requested if not one[1].startswith("/")]
                 as_grpc = (route.verb, path, (*_GRPC, *token), FRAME)
-                await _ask2(world.port, [*(o for o in asked if o[1].startswith("/")), as_grpc])
+                await _ask2(world.port, [*(o for o in requested if o[1].startswith("/")), as_grpc])
                 needed = PERMISSIONS[route.method]
                 may = needed is Permission.PUBLIC or (token and needed in REACH[Permission.MANAGE])
                 assert set(world.journal.ran) == ({route.method} if may else set()), target

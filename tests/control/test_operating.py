@@ -57,8 +57,8 @@ def _said_by_grpcurl(words: list[str]) -> Said:
 
 def _said_by_buf(words: list[str]) -> Said:
     assert words[:4] == ["buf", "curl", "--protocol", "grpc"], words
-    address, _, asked = words[-1].removeprefix("http://").partition("/")
-    return (address, asked, words[4:-1]) if asked else (address, "list", [])
+    address, _, requested = words[-1].removeprefix("http://").partition("/")
+    return (address, requested, words[4:-1]) if requested else (address, "list", [])
 
 
 def test_every_line_has_its_twin() -> None:
@@ -71,11 +71,11 @@ def test_every_line_has_its_twin() -> None:
 def _router(server: grpc.aio.Server) -> None:
     """A router with one batch to tell; the real one tells for ever."""
 
-    async def tell(_request: Message, _context: Any) -> AsyncIterator[pb.StreamOrdersResponse]:
+    async def notify(_request: Message, _context: Any) -> AsyncIterator[pb.StreamOrdersResponse]:
         yield pb.StreamOrdersResponse(cursor="1")
 
     handler: Any = grpc.unary_stream_rpc_method_handler(
-        tell,
+        notify,
         request_deserializer=pb.StreamOrdersRequest.FromString,
         response_serializer=pb.StreamOrdersResponse.SerializeToString,
     )
@@ -106,16 +106,16 @@ async def test_every_twin_works(
     key = put_order(database, follower, made, "CONFIRMED")
     filled = {"0x...": follower, "KEY": key, "TOKEN": INTERNAL, "OPERATOR": OPERATE,
               "sub_...": f"sub_{'0' * 32}", "MARKET": f"0x{'c' * 64}"}  # fmt: skip
-    asked = _said_by_buf(words)[1]
-    if asked.startswith(ROUTER):
+    requested = _said_by_buf(words)[1]
+    if requested.startswith(ROUTER):
         async with serving("127.0.0.1:0", [ROUTER], _router) as router:
             status, out, err = await _run(words, router.port, **filled)
     else:
         status, out, err = await _run(words, edge.internal_port, **filled)
-    refusal = REFUSED.get(asked.rpartition("/")[2])
+    refusal = REFUSED.get(requested.rpartition("/")[2])
     if refusal is not None:
         assert (status != 0, json.loads(err)["code"]) == (True, refusal), err
         return
     assert status == 0, err
-    assert asked != "list" or "tradingtools.v1.OperatorService/SetHalt" in out
-    assert not asked.endswith("GetOrder") or json.loads(out)["order"]["orderKey"] == key
+    assert requested != "list" or "tradingtools.v1.OperatorService/SetHalt" in out
+    assert not requested.endswith("GetOrder") or json.loads(out)["order"]["orderKey"] == key

@@ -97,7 +97,7 @@ async def desk(database_url: str, redis_url: str) -> AsyncIterator[Desk]:
             DeadLetters(store),
             Identities(store),
             inside,
-            Approvals(store, wanted=False),
+            Approvals(store, desired=False),
         )
         async with (
             transport.serving(
@@ -192,8 +192,10 @@ async def test_a_halt_takes_an_address_in_any_case(
     desk: Desk, scope: pb.HaltScope.ValueType, subject: str
 ) -> None:
     """Test that what it is compared with is lower case; wallets are copied with their checksum."""
-    asked = pb.SetHaltRequest(scope=scope, subject=subject, mode=pb.HALT_MODE_HALTED, reason="now")
-    assert (await desk.stub.SetHalt(asked, timeout=60)).halt.subject == subject.lower()
+    requested = pb.SetHaltRequest(
+        scope=scope, subject=subject, mode=pb.HALT_MODE_HALTED, reason="now"
+    )
+    assert (await desk.stub.SetHalt(requested, timeout=60)).halt.subject == subject.lower()
     assert [row["subject"] for row in await desk.sql("select subject from halt")] == [
         subject.lower()
     ]
@@ -215,10 +217,10 @@ async def test_dead_letter_is_replayed_once_and_audited(desk: Desk) -> None:
     )
     assert [m.id for m in [*page.dead_letters, *rest.dead_letters]] == [newer, older]
     request = pb.ReplayDeadLetterRequest(id=older, operator="ann")
-    asked = (await desk.stub.ReplayDeadLetter(request, timeout=60)).dead_letter
-    assert asked.HasField("replay_requested_at")
-    assert not asked.HasField("replayed_at")
-    assert (await desk.stub.ReplayDeadLetter(request, timeout=60)).dead_letter == asked, (
+    requested = (await desk.stub.ReplayDeadLetter(request, timeout=60)).dead_letter
+    assert requested.HasField("replay_requested_at")
+    assert not requested.HasField("replayed_at")
+    assert (await desk.stub.ReplayDeadLetter(request, timeout=60)).dead_letter == requested, (
         "it waits already"
     )
     about = pb.ListAuditRequest(subject_kind="message", subject_id=str(older))
@@ -226,7 +228,7 @@ async def test_dead_letter_is_replayed_once_and_audited(desk: Desk) -> None:
     assert (entry.action, json.loads(entry.after_json)["operator"]) == ("replay", "ann")
     await desk.sql("update dead_letter set replayed_at = now() where id = %s", older)
     again = (await desk.stub.ReplayDeadLetter(request, timeout=60)).dead_letter
-    assert again.replay_requested_at != asked.replay_requested_at
+    assert again.replay_requested_at != requested.replay_requested_at
     assert not again.HasField("replayed_at")
 
 
@@ -285,8 +287,8 @@ async def test_followers_are_listed_by_wallet_leader_and_state(desk: Desk) -> No
     made = [await _follow(desk, 1), await _follow(desk, 2, "PAUSED")]
     gone, _ = await _follow(desk, 3, "DELETED")
 
-    async def listed(**wanted: Any) -> list[str]:
-        answer = await desk.stub.ListFollowers(pb.ListFollowersRequest(**wanted), timeout=60)
+    async def listed(**desired: Any) -> list[str]:
+        answer = await desk.stub.ListFollowers(pb.ListFollowersRequest(**desired), timeout=60)
         return [found.id for found in answer.subscriptions]
 
     assert await listed() == [identifier for identifier, _ in made]
@@ -315,9 +317,9 @@ async def test_decisions_on_a_transaction_cover_every_follower(desk: Desk) -> No
     rest = await desk.stub.ListDecisions(
         pb.ListDecisionsRequest(leader_tx=tx, page_token=first.next_page_token), timeout=60
     )
-    told = [*first.decisions, *rest.decisions]
-    assert [found.follower_proxy for found in told] == [f"0x{1:040x}", f"0x{2:040x}"]
-    assert {(found.decision.reason, found.decision.leader_size) for found in told} == {
+    reported = [*first.decisions, *rest.decisions]
+    assert [found.follower_proxy for found in reported] == [f"0x{1:040x}", f"0x{2:040x}"]
+    assert {(found.decision.reason, found.decision.leader_size) for found in reported} == {
         ("TOO_OLD", "1.5")
     }
     of_one = pb.ListDecisionsRequest(leader_tx=tx, follower_proxy=f"0x{2:040x}")

@@ -47,8 +47,8 @@ def test_each_hop_has_its_instant_and_missing_ones_are_left_out(
         )  # fmt: skip
     answer = edge.call("GET", f"/orders/{key}", READ)
     assert answer.status_code == 200, answer.text
-    told = answer.json()
-    assert told["times"] == {
+    reported = answer.json()
+    assert reported["times"] == {
         "tradedAt": "2026-02-02T02:39:59.300Z",
         "receivedAt": "2026-02-02T02:40:00.001234Z",
         "decidedAt": "2026-02-02T02:40:00.002Z",
@@ -56,10 +56,14 @@ def test_each_hop_has_its_instant_and_missing_ones_are_left_out(
         "submittingAt": "2026-02-02T02:40:00.004Z",
         "sentAt": "2026-02-02T02:40:00.005Z",
     }
-    assert (told["id"], told["state"], told["size"]) == (key, "ORDER_STATE_UNKNOWN", "10")
-    assert told["follower"]["followerProxy"] == proxy
-    assert "triggerId" not in told
-    assert "reason" not in told
+    assert (reported["id"], reported["state"], reported["size"]) == (
+        key,
+        "ORDER_STATE_UNKNOWN",
+        "10",
+    )
+    assert reported["follower"]["followerProxy"] == proxy
+    assert "triggerId" not in reported
+    assert "reason" not in reported
 
 
 def test_an_order_that_is_not_there_is_not_found(edge: RunningEdge) -> None:

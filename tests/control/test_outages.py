@@ -45,13 +45,13 @@ def test_connections_that_broke_unnoticed_cost_no_answer(
     edge: RunningEdge, database: Database, wallet: Wallet
 ) -> None:
     path = f"/subscriptions/{create_subscription(edge, wallet())['id']}"
-    for verb, asked in (("GET", path), ("POST", f"{path}/pause")):
+    for verb, requested in (("GET", path), ("POST", f"{path}/pause")):
         ended = database.execute(
             "select pg_terminate_backend(pid, 20000) from pg_stat_activity"
             " where application_name = 'tradingtools-control' and datname = current_database()"
         ).fetchall()
         assert ended
-        answer = edge.call(verb, asked, json={} if verb == "POST" else None)
+        answer = edge.call(verb, requested, json={} if verb == "POST" else None)
         assert answer.status_code == 200, answer.text
 
 

@@ -37,15 +37,15 @@ def act(edge: RunningEdge) -> Iterator[Act]:
                  **fields: Any) -> pb.PerfActionResponse:  # fmt: skip
             headers = (("authorization", f"Bearer {token}"),)
             answer: pb.PerfActionResponse = stub.PerfAction(
-                _asked(made, ordinal, **fields), metadata=headers, timeout=60
+                _requested(made, ordinal, **fields), metadata=headers, timeout=60
             )
             return answer
 
         yield call
 
 
-def _asked(made: dict[str, Any], ordinal: int = 0, **fields: Any) -> pb.PerfActionRequest:
-    asked = {
+def _requested(made: dict[str, Any], ordinal: int = 0, **fields: Any) -> pb.PerfActionRequest:
+    requested = {
         "id": made["id"], "action_id": action_id(made["id"], ordinal),
         "version": int(made["version"]), "ordinal": ordinal,
         "evidence": pb.PerformanceEvidence(
@@ -53,7 +53,7 @@ def _asked(made: dict[str, Any], ordinal: int = 0, **fields: Any) -> pb.PerfActi
             points=[pb.ResultPoint(at_ms=n, high_micros=-51_000_000) for n in (1, 2)],
         ),
     } | fields  # fmt: skip
-    return pb.PerfActionRequest(**asked)
+    return pb.PerfActionRequest(**requested)
 
 
 @pytest.fixture
@@ -333,13 +333,13 @@ def test_several_actions_run_together_each_once(
         _hold(database, exiting, asset)
     batch = pb.PerfActionsRequest(
         actions=[
-            _asked(plain, stop=_stop()),
-            _asked(other, stop=_stop(), version=2),
-            _asked(scaled, scale_micros=2_000_000),
-            _asked(exiting, stop=_stop("PAUSE_AND_EXIT")),
+            _requested(plain, stop=_stop()),
+            _requested(other, stop=_stop(), version=2),
+            _requested(scaled, scale_micros=2_000_000),
+            _requested(exiting, stop=_stop("PAUSE_AND_EXIT")),
             # The same subscription once more, and one that is not there.
-            _asked(plain, 1, stop=_stop()),
-            _asked({"id": "sub_" + "0" * 32, "version": 1}, stop=_stop()),
+            _requested(plain, 1, stop=_stop()),
+            _requested({"id": "sub_" + "0" * 32, "version": 1}, stop=_stop()),
         ]
     )
     with edge.inside() as channel:
@@ -374,8 +374,8 @@ def test_several_actions_run_together_each_once(
         "select e.detail from trigger t join trigger_event e on e.trigger_id = t.id"
         " where t.origin = %s", (exiting["id"],),
     ).fetchall()  # fmt: skip
-    told = f"by performance action {action_id(exiting['id'], 0)}"
-    assert [row["detail"] for row in triggers] == [told] * 2
+    reported = f"by performance action {action_id(exiting['id'], 0)}"
+    assert [row["detail"] for row in triggers] == [reported] * 2
     chain = database.execute(
         "select c.hash = sha256(c.previous_hash || convert_to(control_change_text(c), 'UTF8'))"
         " and c.previous_hash = coalesce(lag(c.hash) over (order by c.seq), c.previous_hash) as ok"

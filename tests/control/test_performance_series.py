@@ -41,7 +41,7 @@ def _series(edge: RunningEdge, identifier: str, **query: Any) -> list[dict[str, 
     return points
 
 
-def _begun(database: Database, identifier: str, at_s: int) -> None:
+def _started(database: Database, identifier: str, at_s: int) -> None:
     database.execute(
         "update subscription set created_at = to_timestamp(%s) where id = %s", [at_s, identifier]
     )
@@ -55,7 +55,7 @@ def test_a_day_is_the_ledger_at_every_hour(
     identifier = create_subscription(edge, proxy)["id"]
     end = int(time.time()) // HOUR * HOUR
     begin = end - 24 * HOUR
-    _begun(database, identifier, begin)
+    _started(database, identifier, begin)
     day, when = Day(database, proxy, identifier, 7), Random(7)  # noqa: S311
     for at_s in sorted(when.randrange(begin, end) for _ in range(150)):
         day.step(at_s)
@@ -106,7 +106,7 @@ def test_what_is_held_counts_at_the_bids_of_its_hour(
     proxy = wallet()
     identifier = create_subscription(edge, proxy)["id"]
     end = int(time.time()) // HOUR * HOUR
-    _begun(database, identifier, end - 5 * HOUR)
+    _started(database, identifier, end - 5 * HOUR)
     day = Day(database, proxy, identifier, 1)
     day.step(end - 5 * HOUR)
     (held,) = day.journal
@@ -143,7 +143,7 @@ def test_lots_without_a_booking_count_from_the_beginning(
     proxy = wallet()
     identifier = create_subscription(edge, proxy)["id"]
     end = int(time.time()) // HOUR * HOUR
-    _begun(database, identifier, end - 2 * HOUR)
+    _started(database, identifier, end - 2 * HOUR)
     put_lot(database, proxy, identifier, asset_id=ASSET)
     first, *others = _series(edge, identifier)
     assert (first["realised"], first["openCost"], first["equity"]) == ("0", "0", "0")

@@ -21,7 +21,7 @@ from psycopg.rows import dict_row
 from buf.validate import validate_pb2
 from services.control.auth.tokens import Caller, parse_tokens
 from services.control.edge.contract import OWN_SERVICES, PUBLIC_SERVICES, public_routes
-from services.control.edge.reach import ABOUT, Everybody, Resource, Wallet, require
+from services.control.edge.reach import ABOUT, AllFollowers, Resource, Wallet, require
 from services.control.edge.seal import Call, seal, unseal
 from tests.control.edge import MANAGE, OPERATE, READ, RunningEdge, StartEdge, digest
 from tests.control.requests import (
@@ -96,7 +96,7 @@ def test_table_has_every_field_of_a_follower_or_resource(
     method: MethodDescriptor,
 ) -> None:
     about = ABOUT[_path(method)]
-    if Everybody() in about:
+    if AllFollowers() in about:
         return
     found = set()
     for path, field in _named(method.input_type):
@@ -224,14 +224,14 @@ def test_another_follower_does_not_exist(world: World, method: MethodDescriptor)
     else:
         assert error_of(answer)[:2] == (404, "NOT_FOUND")
         none = _missing(ids)
-        told = world.ask(method, token, OTHER, none)
-        said = told.text
+        reported = world.ask(method, token, OTHER, none)
+        said = reported.text
         for kind, known in ids.items():
             said = said.replace(none[kind], known)
         assert json.loads(said) == answer.json()
         # As who reaches all is told of what there is not.
-        assert world.ask(method, MANAGE, OTHER, none).json() == told.json()
-    if method.full_name in OWN_RPCS and Everybody() not in ABOUT[_path(method)]:
+        assert world.ask(method, MANAGE, OTHER, none).json() == reported.json()
+    if method.full_name in OWN_RPCS and AllFollowers() not in ABOUT[_path(method)]:
         # It was a good request, for who reaches that follower; and so is one for his own.
         full = world.ask(method, MANAGE, OTHER, ids)
         assert full.status_code in (200, 201), full.text
@@ -246,8 +246,8 @@ def test_an_own_trigger_on_another_followers_lot_does_not_exist(world: World, na
     answer = world.ask(method, LIMITED, OWN, ids)
     none = _missing(ids)
     assert error_of(answer)[:2] == (404, "NOT_FOUND")
-    told = world.ask(method, LIMITED, OWN, none).text
-    said = told.replace(none["subscriptions"], ids["subscriptions"])
+    reported = world.ask(method, LIMITED, OWN, none).text
+    said = reported.replace(none["subscriptions"], ids["subscriptions"])
     assert json.loads(said) == answer.json()
     assert world.everything() == before
 

@@ -60,9 +60,9 @@ def _cost(work: Callable[[], object]) -> int:
 
 
 def _once(work: Callable[[], object]) -> int:
-    begun = time.thread_time_ns()
+    started = time.thread_time_ns()
     work()
-    return time.thread_time_ns() - begun
+    return time.thread_time_ns() - started
 
 
 def _within_budget(cases: Iterator[tuple[str, Callable[[], object]]]) -> None:
@@ -222,7 +222,7 @@ def _targets(route: Route) -> Iterator[tuple[str, str]]:
     yield "segments", "/a" * (TARGET // 2)
 
 
-def _asked(gateway: Gateway, route: Route, target: str, body: bytes) -> Callable[[], object]:
+def _requested(gateway: Gateway, route: Route, target: str, body: bytes) -> Callable[[], object]:
     request = HttpRequest(
         verb=route.verb,
         target=target,
@@ -250,12 +250,12 @@ def _gateway() -> Gateway:
 @pytest.mark.parametrize("method", ROUTES)
 def test_no_query_holds_the_loop(method: str) -> None:
     gateway, route = _gateway(), ROUTES[method]
-    _within_budget((name, _asked(gateway, route, at, b"")) for name, at in _targets(route))
+    _within_budget((name, _requested(gateway, route, at, b"")) for name, at in _targets(route))
 
 
 @pytest.mark.parametrize("method", [name for name, route in ROUTES.items() if route.takes_body])
 def test_no_body_holds_the_loop(method: str) -> None:
     gateway, route = _gateway(), ROUTES[method]
     _within_budget(
-        (name, _asked(gateway, route, _path(route), body)) for name, body in _bodies(route)
+        (name, _requested(gateway, route, _path(route), body)) for name, body in _bodies(route)
     )

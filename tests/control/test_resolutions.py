@@ -72,14 +72,14 @@ def test_an_end_that_cannot_be_is_refused_by_name(
     code: grpc.StatusCode,
 ) -> None:
     key = put_order(database, wallet(), "sub_1", state)
-    asked: dict[str, Any] = {
+    requested: dict[str, Any] = {
         "order_key": key, "to_state": FAILED, "operator": "ann",
         "evidence": "support says it never came", **changes,
     }  # fmt: skip
     with edge.inside() as channel:
         stub = operator_service_pb2_grpc.OperatorServiceStub(channel)
         with pytest.raises(grpc.RpcError) as refused:
-            stub.ResolveOrder(pb.ResolveOrderRequest(**asked), timeout=60)
+            stub.ResolveOrder(pb.ResolveOrderRequest(**requested), timeout=60)
     assert refused.value.code() is code
     rows = database.execute("select 1 from order_resolution where order_key = %s", [key]).fetchall()
     assert rows == []

@@ -170,8 +170,8 @@ def test_kill_switch_is_one_shows_progress_and_blocks_starts(
     listed = edge.call("GET", f"/risk/kill-switch?tenant={tenant}", READ).json()["killSwitches"]
     assert listed == [cleared]
     assert edge.call("POST", "/risk/kill-switch", READ, json={}).status_code == 403
-    told = edge.call("GET", f"/risk/breaches?tenant={tenant}").json()["breaches"]
-    assert [(one["limit"], one["scope"]) for one in told] == [("kill_switch", "EXCHANGE")]
+    reported = edge.call("GET", f"/risk/breaches?tenant={tenant}").json()["breaches"]
+    assert [(one["limit"], one["scope"]) for one in reported] == [("kill_switch", "EXCHANGE")]
     assert actions(database, tenant) == ["FLATTEN_AND_STOP", "CLEARED"]
 
 
@@ -188,8 +188,8 @@ def test_start_during_a_kill_switch_begins_nothing_afterwards(
 
     edge.call("DELETE", f"/risk/kill-switch/{made['id']}")
 
-    wanted = [edge.call("GET", f"/bots/{one}").json()["desired"] for one in bots]
-    assert wanted == [f"BOT_STATE_{one}" for one in ("IDLE", "STOPPED", "RUNNING")]
+    desired = [edge.call("GET", f"/bots/{one}").json()["desired"] for one in bots]
+    assert desired == [f"BOT_STATE_{one}" for one in ("IDLE", "STOPPED", "RUNNING")]
 
 
 def actions(database: Database, tenant: str) -> list[str]:

@@ -162,8 +162,8 @@ def test_shares_that_were_bought_by_hand(edge: RunningEdge, wallet: Wallet) -> N
     del body["subscriptionId"]
     refused = error_of(edge.call("POST", PATH, json=body))
     assert (refused[0], refused[2]["field"]) == (400, "subscriptionId")
-    told = {"followerUserId": "u", "followerWalletId": "w", "heldSize": "80"}
-    made = edge.call("POST", PATH, json=body | {"manualLot": told})
+    reported = {"followerUserId": "u", "followerWalletId": "w", "heldSize": "80"}
+    made = edge.call("POST", PATH, json=body | {"manualLot": reported})
     assert made.status_code == 201, made.text
     shown = made.json()
     assert (shown["status"], shown["subscriptionId"], shown["size"]) == ("pending", "", 24.997)

@@ -71,14 +71,14 @@ def _market(condition: str, assets: str, **changes: Any) -> dict[str, Any]:
 
 
 def test_a_leader_is_followed_with_fees_delay_and_depth(edge: RunningEdge, known: Path) -> None:
-    begun = time.monotonic()
+    started = time.monotonic()
     query = "amount=20&delaySeconds=3&feeRate=0.02"
     answer = edge.call("GET", f"/leaders/{LEADER}/simulation?{query}")
     assert answer.status_code == 200, answer.text
-    told = answer.json()
-    assert time.monotonic() - begun < 30
-    outcome = told["outcome"]
-    assert (told["wallet"], told["trades"], told["delaySeconds"]) == (LEADER, 3, 3)
+    reported = answer.json()
+    assert time.monotonic() - started < 30
+    outcome = reported["outcome"]
+    assert (reported["wallet"], reported["trades"], reported["delaySeconds"]) == (LEADER, 3, 3)
     assert (outcome["buys"], outcome["sells"], outcome["copied"]) == (2, 1, 3)
     # Ten shares at 0.5, the rest at 0.51: nobody recorded the other book, or any bids.
     assert (outcome["assumedBuys"], outcome["assumedSells"]) == (1, 1)
@@ -93,17 +93,17 @@ def test_a_leader_is_followed_with_fees_delay_and_depth(edge: RunningEdge, known
     )
     whole = float(outcome["realised"]) + float(outcome["heldValue"]) - float(outcome["heldCost"])
     assert float(outcome["profit"]) == pytest.approx(whole, abs=1e-6)
-    said = " ".join(told["unknown"])
+    said = " ".join(reported["unknown"])
     assert "1 of 2 buys have a book recorded 3 s after them" in said
     assert "1 buys met no recorded book" in said
     assert "halts, stops, take-profits and performance rules are not part of it" in said
 
 
 def test_a_leader_of_whom_nothing_is_known_is_told_so(edge: RunningEdge, known: Path) -> None:
-    told = edge.call("GET", f"/leaders/0x{'77' * 20}/simulation?ratio=0.1").json()
-    assert told["outcome"]["copied"] == 0
-    assert told["outcome"]["profit"] == "0"
-    assert told["unknown"][0] == "nothing is known of this leader"
+    reported = edge.call("GET", f"/leaders/0x{'77' * 20}/simulation?ratio=0.1").json()
+    assert reported["outcome"]["copied"] == 0
+    assert reported["outcome"]["profit"] == "0"
+    assert reported["unknown"][0] == "nothing is known of this leader"
 
 
 @pytest.mark.parametrize(
@@ -134,13 +134,13 @@ def test_other_settings_are_shown_beside_those_of_now(
         "POST", f"{path}/settings-preview", json={"filters": {"minLeaderNotional": "30"}}
     )
     assert answer.status_code == 200, answer.text
-    told = answer.json()
-    current, proposed = told["current"], told["proposed"]
-    assert told["trades"] == 3
+    reported = answer.json()
+    current, proposed = reported["current"], reported["proposed"]
+    assert reported["trades"] == 3
     assert (current["buys"], current["copied"], proposed["copied"]) == (2, 3, 2)
     assert proposed["refused"] == [{"reason": "LEADER_TOO_SMALL", "count": 1}]
     assert float(proposed["spent"]) * 2 == pytest.approx(float(current["spent"]), abs=0.1)
-    assert told["recordedFrom"] < told["recordedTo"]
+    assert reported["recordedFrom"] < reported["recordedTo"]
     # Nothing was changed by it.
     assert edge.call("GET", path).json()["version"] == created["version"]
     nothing = edge.call("POST", f"{path}/settings-preview", json={})
@@ -154,9 +154,9 @@ def test_other_settings_are_shown_beside_those_of_now(
 
 def test_settings_are_tried_on_recorded_trades(edge: RunningEdge, known: Path) -> None:
     body = {"leader": LEADER, "sizing": {"fixed": {"amount": "10"}}, "budget": "12"}
-    told = edge.call("POST", "/backtests", json=body).json()
-    assert told["trades"] == 3
-    assert {one["reason"] for one in told["outcome"]["refused"]} == {"BUDGET"}
+    reported = edge.call("POST", "/backtests", json=body).json()
+    assert reported["trades"] == 3
+    assert {one["reason"] for one in reported["outcome"]["refused"]} == {"BUDGET"}
     early = edge.call("POST", "/backtests", json=body | {"toMs": str(NOW_MS - 9 * HOUR_MS)}).json()
     assert early["trades"] == 0
     assert early["unknown"][0] == "nothing is recorded of the leader within the time"

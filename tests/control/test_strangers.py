@@ -13,7 +13,7 @@ import grpc
 import pytest
 import structlog
 
-from services.control.auth.interceptor import MOST_HELD, TokenInterceptor
+from services.control.auth.interceptor import MAX_HELD, TokenInterceptor
 from services.control.auth.rate_limiter import Limiter, Rates, network
 from services.control.auth.tokens import parse_tokens
 from services.control.users.people import People
@@ -54,13 +54,13 @@ def test_one_address_takes_no_others_answers_or_log_lines() -> None:
         parse_tokens(TOKENS), Limiter(Rates(token=5, address=5, refused=5)), People(None, None)
     )
     with structlog.testing.capture_logs() as lines:
-        told = [
+        reported = [
             port.refused(Unauthenticated("no"), HALT, WRONG, "192.0.2.1").reason
             for _ in range(1000)
         ]
         other = port.refused(Unauthenticated("no"), HALT, WRONG, "192.0.2.2").reason
-    assert set(told) == {"UNAUTHENTICATED", "LIMIT_REACHED"}
-    assert told.count("UNAUTHENTICATED") < 100
+    assert set(reported) == {"UNAUTHENTICATED", "LIMIT_REACHED"}
+    assert reported.count("UNAUTHENTICATED") < 100
     assert other == "UNAUTHENTICATED"
     assert len([line for line in lines if line["address"] == "192.0.2.1"]) < 100
     assert len([line for line in lines if line["address"] == "192.0.2.2"]) == 1
@@ -83,10 +83,10 @@ async def test_frequent_caller_waits_and_only_so_many_wait(
     await port.delay(Unauthenticated("no"))
     calls = [
         asyncio.ensure_future(port.delay(LimitReached("too many requests")))
-        for _ in range(MOST_HELD + 100)
+        for _ in range(MAX_HELD + 100)
     ]
     await slept(0)
-    assert held == MOST_HELD
+    assert held == MAX_HELD
     assert sum(call.done() for call in calls) == 100
     go.set()
     await asyncio.gather(*calls)
@@ -109,12 +109,12 @@ def _refused(channel: grpc.Channel, metadata: Any = WRONG) -> grpc.StatusCode:
 
 def test_halts_are_answered_while_a_stranger_floods_the_port(strict: RunningEdge) -> None:
     """From the same address: what he has used up is the allowance of who has no token."""
-    ended, told = threading.Event(), set()
+    ended, reported = threading.Event(), set()
 
     def flood() -> None:
         with grpc.insecure_channel(f"127.0.0.1:{strict.internal_port}") as channel:
             while not ended.is_set():
-                told.add(_refused(channel))
+                reported.add(_refused(channel))
 
     strangers = [threading.Thread(target=flood) for _ in range(3)]
     for stranger in strangers:
@@ -128,7 +128,7 @@ def test_halts_are_answered_while_a_stranger_floods_the_port(strict: RunningEdge
         ended.set()
         for stranger in strangers:
             stranger.join()
-    assert told <= {grpc.StatusCode.UNAUTHENTICATED, grpc.StatusCode.RESOURCE_EXHAUSTED}
+    assert reported <= {grpc.StatusCode.UNAUTHENTICATED, grpc.StatusCode.RESOURCE_EXHAUSTED}
     with grpc.insecure_channel(f"127.0.0.1:{strict.internal_port}") as channel:
         while _refused(channel) is not grpc.StatusCode.RESOURCE_EXHAUSTED:
             pass
@@ -140,10 +140,10 @@ def test_a_connection_has_few_calls_at_once(edge: RunningEdge) -> None:
     """A halt on another one waits behind so many, and not behind 500 that are to be refused."""
     with socket.create_connection(("127.0.0.1", edge.internal_port), timeout=60) as one:
         one.sendall(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes((0, 0, 0, 4, 0, 0, 0, 0, 0)))
-        heard = one.makefile("rb")
-        length, kind = int.from_bytes(heard.read(3)), heard.read(6)[0]
-        settings = heard.read(length)
-        heard.close()
+        received = one.makefile("rb")
+        length, kind = int.from_bytes(received.read(3)), received.read(6)[0]
+        settings = received.read(length)
+        received.close()
     assert kind == 4, "a server's settings come first"
     said = dict(struct.iter_unpack(">HI", settings))
     assert said[MAX_CONCURRENT_STREAMS] <= 16

@@ -126,13 +126,13 @@ def world(
         yield made
 
 
-def _answers(client: httpx.Client, url: str, wanted: Callable[[int], bool], log: Path) -> int:
+def _answers(client: httpx.Client, url: str, desired: Callable[[int], bool], log: Path) -> int:
     """The status of a GET as soon as it is one of those that are waited for."""
     deadline = time.monotonic() + _SECONDS
     while True:
         try:
             status = client.get(url).status_code
-            if wanted(status):
+            if desired(status):
                 return status
             said = str(status)
         except httpx.TransportError as error:

@@ -115,9 +115,9 @@ def test_a_trigger_is_changed_and_its_history_told(
         page = edge.call("GET", f"{path}/history", READ, params=query).json()
         entries += page["entries"]
         token, pages = page["nextPageToken"], pages + 1
-    told = [(e["fromStatus"], e["toStatus"], e["detail"]) for e in entries]
+    reported = [(e["fromStatus"], e["toStatus"], e["detail"]) for e in entries]
     assert pages == 2
-    assert told == [
+    assert reported == [
         ("TRIGGER_STATUS_UNSPECIFIED", "TRIGGER_STATUS_WAITING", "created"),
         ("TRIGGER_STATUS_WAITING", "TRIGGER_STATUS_WAITING", "changed"),
         ("TRIGGER_STATUS_WAITING", "TRIGGER_STATUS_CANCELLED", "deleted"),
@@ -147,9 +147,9 @@ def test_the_history_of_what_fired_names_its_order(
             "insert into trigger_event (trigger_id, from_status, to_status, detail, order_key)"
             " values (%s, %s, %s, %s, %s)", [trigger["id"], *entry],
         )  # fmt: skip
-    told = edge.call("GET", f"/triggers/{trigger['id']}/history{query}", READ).json()["entries"]
+    reported = edge.call("GET", f"/triggers/{trigger['id']}/history{query}", READ).json()["entries"]
     # The first one tells of the create.
-    assert [(e["toStatus"], e["detail"], e["orderId"]) for e in told[1:]] == [
+    assert [(e["toStatus"], e["detail"], e["orderId"]) for e in reported[1:]] == [
         ("TRIGGER_STATUS_ARMED", "the entry was booked", ""),
         ("TRIGGER_STATUS_TRIGGERED", "bid 0.76 of 10.5", ""),
         ("TRIGGER_STATUS_CLOSING", "slice 1 of 10.5 at 0.74", order),

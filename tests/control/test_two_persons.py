@@ -101,10 +101,10 @@ def test_a_budget_moves_when_two_have_asked_for_the_same(
     _needs_another(lambda: _fund(two, FUND_2, proxy, 101))
     assert _fund(two, FUND_2, proxy, 100) == 100
     assert _fund(two, FUND_1, proxy, 100) == 100, "the answer may have been lost"
-    told = rows.execute(
+    reported = rows.execute(
         "select actor, action from control_change where subject_id = %s order by seq", (proxy,)
     ).fetchall()
-    assert [(row["actor"], row["action"]) for row in told] == [
+    assert [(row["actor"], row["action"]) for row in reported] == [
         ("carl", "ask"), ("dora", "ask"), ("dora", "approve"), ("dora", "fund"),
     ]  # fmt: skip
 

@@ -60,10 +60,10 @@ async def test_recorded_trades_give_documents_while_the_venue_is_away(around: Wo
             {},
             as_of_ms=max(row.at_ms for row in activity),
         )
-        told, wanted = found.windows[-1], expected.windows[-1]
-        assert (told.trades, told.markets) == (wanted.trades, wanted.markets)
-        assert told.bought_micros == wanted.bought_micros
-        assert told.realised_micros == wanted.realised_micros
+        reported, desired = found.windows[-1], expected.windows[-1]
+        assert (reported.trades, reported.markets) == (desired.trades, desired.markets)
+        assert reported.bought_micros == desired.bought_micros
+        assert reported.realised_micros == desired.realised_micros
         assert found.first_trade_ms < found.last_trade_ms <= found.as_of_ms
 
 
@@ -87,12 +87,12 @@ class _Venue:
 
     def __init__(self) -> None:
         self.rows: list[dict[str, object]] = []
-        self.asked: list[str] = []
+        self.requested: list[str] = []
         self.payouts = '["0.4", "0.6"]'
 
     async def trades(self, request: web.Request) -> web.Response:
         """Rows of one wallet, newest first, two a page."""
-        self.asked.append(str(request.rel_url))
+        self.requested.append(str(request.rel_url))
         start, at = int(request.query["start"]), int(request.query.get("cursor", "0"))
         rows = [row for row in self.rows if int(str(row["timestamp"])) >= start]
         more = at + 2 < len(rows)
@@ -108,14 +108,14 @@ class _Venue:
     async def markets(self, request: web.Request) -> web.Response:
         """The one market."""
         resolved = self.payouts == '["1", "0"]'
-        wanted = (request.query["closed"] == "true") == resolved
+        desired = (request.query["closed"] == "true") == resolved
         market = {
             "conditionId": "0x" + "e" * 64, "question": "Will it?", "category": "sports",
             "endDate": "2026-01-01T00:00:00Z", "outcomes": '["Yes", "No"]', "version": "v1",
             "outcomePrices": self.payouts, "clobTokenIds": '["11", "22"]', "closed": resolved,
             "umaResolutionStatus": "resolved" if resolved else None, "feesEnabled": False,
         }  # fmt: skip
-        return web.json_response([market] if wanted else [])
+        return web.json_response([market] if desired else [])
 
 
 async def test_wallet_activity_is_fetched_once_then_only_new_rows(around: World) -> None:
@@ -158,13 +158,13 @@ async def _followed(around: World, venue: _Venue, url: str) -> None:
     venue.payouts = '["1", "0"]'
     around.start()
 
-    async def all_told() -> bool:
+    async def all_reported() -> bool:
         now = await around.leader(WALLET)
         return now is not None and now.windows[-1].trades == 4
 
-    await eventually(all_told, "the new trade")
+    await eventually(all_reported, "the new trade")
     # What was told once is asked for no more, but for the last minutes.
-    await eventually(lambda: "start=0" not in venue.asked[-1], "only what is new")
+    await eventually(lambda: "start=0" not in venue.requested[-1], "only what is new")
     now = await around.leader(WALLET)
     assert now is not None
     assert now.windows[-1].bought_micros == 32_000_000

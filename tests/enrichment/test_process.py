@@ -97,10 +97,10 @@ async def test_documents_are_what_the_formulas_say_of_the_source(around: World) 
         },
         as_of_ms=found.as_of_ms,
     )  # fmt: skip
-    told, wanted = found.windows[-1], expected.windows[-1]
-    assert wanted.realised_micros == told.realised_micros > 0
-    assert (told.trades, told.resolved, told.won) == (2, 1, 1)
-    assert told.roi == pytest.approx(wanted.roi, abs=1e-12)
+    reported, desired = found.windows[-1], expected.windows[-1]
+    assert desired.realised_micros == reported.realised_micros > 0
+    assert (reported.trades, reported.resolved, reported.won) == (2, 1, 1)
+    assert reported.roi == pytest.approx(desired.roi, abs=1e-12)
     assert found.maker_micros == expected.maker_micros
     assert [c.category for c in found.categories] == ["sports"]
     # And it goes on being computed.
@@ -133,7 +133,7 @@ async def test_a_source_in_trouble_lets_the_cache_age_and_says_so(
     assert before.windows[-1].trades == 2
     assert await around.metric("enrichment_age_seconds") >= 4
     # Nothing else notices: what happens is recorded meanwhile.
-    around.log.tell("engine.started", "processes/x")
+    around.log.notify("engine.started", "processes/x")
     await eventually(lambda: _events(around, 1), "the event")
     if fault == "empty":
         # Who trades is asked each 5 s.
@@ -156,8 +156,8 @@ async def _healthy(around: World) -> bool:
     return await around.healthy() is True
 
 
-async def _events(around: World, wanted: int) -> bool:
-    return await _count(around, "events") == wanted
+async def _events(around: World, desired: int) -> bool:
+    return await _count(around, "events") == desired
 
 
 async def _count(around: World, table: str) -> int:
@@ -175,16 +175,16 @@ async def test_a_role_that_may_write_is_not_used(around: World) -> None:
 
 async def test_what_was_told_is_in_the_store_once_whoever_dies(around: World) -> None:
     """Trades and fills with slippage, events behind them; a store that is away is caught up."""
-    _tell_trade(around)
+    _send_trade(around)
     around.start()
     await eventually(lambda: _events(around, 1), "the first event")
     around.kill()
-    _tell_fill(around, "t1", size="10", notional="4.2")
+    _send_fill(around, "t1", size="10", notional="4.2")
     around.start()
     await eventually(lambda: _events(around, 2), "the second event")
     await around.fault("writer", "away")
-    _tell_fill(around, "t2", size="5", notional="1.9", side="SELL")
-    around.log.tell("order.filled", "orders/1", what="no order")
+    _send_fill(around, "t2", size="5", notional="1.9", side="SELL")
+    around.log.notify("order.filled", "orders/1", what="no order")
     await eventually(lambda: "waiting for the analytical store" in around.said(), "it waits")
     assert await around.metric("analytics_events_behind") >= 1
     around.kill()
@@ -209,17 +209,17 @@ async def _caught_up(around: World) -> bool:
     return await around.metric("analytics_events_behind") == 0
 
 
-def _tell_trade(around: World) -> None:
-    around.log.tell(
+def _send_trade(around: World) -> None:
+    around.log.notify(
         "leader.traded", "leaders/x", leader=A, leaderTx="0x9", conditionId=CONDITION,
         assetId=YES, side="BUY", size="20", price="0.41", count=1, source="FEED", tradedMs=1,
     )  # fmt: skip
 
 
-def _tell_fill(
+def _send_fill(
     around: World, trade_id: str, *, size: str, notional: str, side: str = "BUY"
 ) -> None:
-    around.log.tell(
+    around.log.notify(
         "order.partially_filled", "orders/1", orderId="1", purpose="ENTRY",
         follower={"followerProxy": B}, conditionId=CONDITION, assetId=YES, side=side, size="20",
         limit="0.5", state="SUBMITTED", leader=A, leaderTx="0x9", subscriptionId="sub_1",
@@ -242,7 +242,7 @@ async def test_decisions_are_taken_from_the_journal_up_to_the_log(around: World)
     around.kill()
     around.start()
     around.sql("update event_log_position set log_number = 13")
-    around.log.tell("copy.skipped", "subscriptions/sub_1")
+    around.log.notify("copy.skipped", "subscriptions/sub_1")
     await eventually(lambda: _decisions(around, 3), "the third")
     rows = await around.ask(
         "select journal_seq, subscription_id, copied, reason from tradingtools.decisions final"
@@ -256,8 +256,8 @@ async def test_decisions_are_taken_from_the_journal_up_to_the_log(around: World)
     ]
 
 
-async def _decisions(around: World, wanted: int) -> bool:
-    return await _count(around, "decisions") == wanted
+async def _decisions(around: World, desired: int) -> bool:
+    return await _count(around, "decisions") == desired
 
 
 def _decision(copied: bool, reason: str) -> dict[str, object]:

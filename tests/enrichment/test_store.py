@@ -173,9 +173,9 @@ async def test_a_server_that_is_no_clickhouse_is_unavailable(server: str) -> Non
         as_role(server, "reader") + "/elsewhere",
     ):
         async with clickhouse.connected(url, timeout_seconds=5) as db:
-            with pytest.raises(Unavailable) as told:
+            with pytest.raises(Unavailable) as reported:
                 await db.rows("select 1 as number", {}, _Number)
-            assert "guessed" not in str(told.value)
+            assert "guessed" not in str(reported.value)
 
 
 async def test_tables_are_taken_by_their_names_alone(tmp_path: Path) -> None:

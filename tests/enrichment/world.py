@@ -171,12 +171,12 @@ class World:
         async with grpc.aio.insecure_channel(f"127.0.0.1:{self.port}") as channel:
             stub: Any = health_pb2_grpc.HealthStub(channel)
             try:
-                told = await stub.Check(
+                reported = await stub.Check(
                     health_pb2.HealthCheckRequest(service="analytical-store"), timeout=5
                 )
             except grpc.aio.AioRpcError:
                 return None
-        return bool(told.status == health_pb2.HealthCheckResponse.SERVING)
+        return bool(reported.status == health_pb2.HealthCheckResponse.SERVING)
 
     async def metric(self, name: str) -> float:
         """Return a metric's value; several series are added up."""

@@ -18,18 +18,18 @@ async def test_a_start_an_end_and_an_end_without_a_word_are_told(
         world.kill("control")
         world.start("control")
 
-        async def told(*expected: tuple[str, str]) -> None:
+        async def reported(*expected: tuple[str, str]) -> None:
             async def there() -> bool:
-                return await _told(world) == list(expected)
+                return await _reported(world) == list(expected)
 
             await eventually(there)
 
-        await told(("engine.started", ""), ("engine.started", "it had ended without a word"))
+        await reported(("engine.started", ""), ("engine.started", "it had ended without a word"))
         process = world.processes.pop("control")
         process.send_signal(signal.SIGTERM)
         await asyncio.to_thread(process.wait, 60)
         world.start("control")
-        await told(
+        await reported(
             ("engine.started", ""),
             ("engine.started", "it had ended without a word"),
             ("engine.stopped", ""),
@@ -37,7 +37,7 @@ async def test_a_start_an_end_and_an_end_without_a_word_are_told(
         )
 
 
-async def _told(world: Listening) -> list[tuple[str, str]]:
+async def _reported(world: Listening) -> list[tuple[str, str]]:
     """Return control's events from the log, once it answers."""
     await asyncio.to_thread(world.wait_until_ready)
     page = world.call("GET", "/events?limit=1000&types=engine.*").json()

@@ -18,7 +18,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 _COLUMNS = "select * from event order by number"
 
 
-async def listed(world: World, **asked: Any) -> list[pb.Event]:
+async def listed(world: World, **requested: Any) -> list[pb.Event]:
     """All events that a reader asks for, page by page."""
     found: list[pb.Event] = []
     async with world.channel("events") as channel:
@@ -26,7 +26,7 @@ async def listed(world: World, **asked: Any) -> list[pb.Event]:
         after: int | None = 0
         while after is not None:
             request = pb.ListEventsRequest(
-                after=after, filter=pb.EventFilter(**asked), page_size=50
+                after=after, filter=pb.EventFilter(**requested), page_size=50
             )
             answer = await stub.ListEvents(request)
             found += answer.events
@@ -34,12 +34,12 @@ async def listed(world: World, **asked: Any) -> list[pb.Event]:
     return found
 
 
-async def told(world: World, kind: str, **asked: Any) -> list[pb.Event]:
+async def reported(world: World, kind: str, **requested: Any) -> list[pb.Event]:
     """Events of a reader's filter once one of a type is among them."""
     found: list[pb.Event] = []
 
     async def there() -> bool:
-        found[:] = await listed(world, **asked)
+        found[:] = await listed(world, **requested)
         return any(event.type == kind for event in found)
 
     await eventually(there)
@@ -59,7 +59,7 @@ async def copied(running: World) -> tuple[Scene, str]:
 
 async def test_a_copy_is_told_from_its_leaders_trade_to_its_settlement(running: World) -> None:
     scene, subscription = await copied(running)
-    events = await told(running, "order.settled", subscription_id=subscription)
+    events = await reported(running, "order.settled", subscription_id=subscription)
     assert [event.type for event in events] == [
         "order.placed", "order.filled", "position.opened", "order.settled",
     ]  # fmt: skip
@@ -83,7 +83,7 @@ async def test_a_skip_is_told_with_its_reason(running: World) -> None:
     await scene.set_book({"0.50": "1000"}, {"0.49": "1000"})
     subscription = await scene.subscribe(1, max_per_trade_micros=0)
     scene.put(scene.trade(size="100", price="0.5"))
-    (skipped,) = await told(running, "copy.skipped", subscription_id=subscription)
+    (skipped,) = await reported(running, "copy.skipped", subscription_id=subscription)
 
     async def written() -> bool:
         return len(scene.decisions()) == 1
@@ -96,7 +96,7 @@ async def test_a_skip_is_told_with_its_reason(running: World) -> None:
 async def test_a_leaders_exit_closes_the_position(running: World) -> None:
     scene, subscription = await copied(running)
     scene.put(scene.trade("SELL", size="100", price="0.49", held="100"))
-    events = await told(running, "position.closed", subscription_id=subscription)
+    events = await reported(running, "position.closed", subscription_id=subscription)
     closed = json.loads(events[-1 if events[-1].type == "position.closed" else -2].data)
     assert closed["shares"] == "0"
 
@@ -151,7 +151,7 @@ async def test_a_row_below_a_running_writers_number_waits_for_him(running: World
         await eventually(lambda: _is_behind(running, True))
         slow.commit()
     await eventually(lambda: _is_behind(running, False))
-    events = await told(running, "message.quarantined")
+    events = await reported(running, "message.quarantined")
 
     async def both() -> bool:
         events[:] = [e for e in await listed(running) if e.type == "message.quarantined"]
@@ -183,7 +183,7 @@ async def test_a_bot_is_told_with_its_fills_in_the_order_of_its_life(running: Wo
     bot = a_bot(running.database_url)
     events = [
         event
-        for event in await told(running, "bot.stopped")
+        for event in await reported(running, "bot.stopped")
         if event.subject.startswith(f"bots/{bot}")
     ]
     assert [event.type for event in events] == [
@@ -217,7 +217,7 @@ def a_bot(database_url: str) -> str:
             " (%s, 'default', 'n', %s, 'grid', '{}', '{okx:BTC-USDT-SWAP}')", [bot, wallet],
         )  # fmt: skip
 
-        def tell(*words: str) -> None:
+        def notify(*words: str) -> None:
             for word in words:
                 owner.execute(
                     "insert into bot_event (bot_id, what, actor) values (%s, %s, 'a')", [bot, word]
@@ -231,7 +231,7 @@ def a_bot(database_url: str) -> str:
                 [trade, f"{bot}n1", undone, bot, size],
             )
 
-        tell("created", "started", "STARTING", "RUNNING")
+        notify("created", "started", "STARTING", "RUNNING")
         owner.execute(
             "insert into bot_order (order_id, bot_id, epoch, slot, instrument_id, side, price,"
             " size, state, detail) values (%s, %s, 1, 'bid', 'okx:BTC-USDT-SWAP', 'BUY', 650005,"
@@ -246,14 +246,14 @@ def a_bot(database_url: str) -> str:
             " 'BUY', 'OPEN', 'UNKNOWN', 'NOT_FOUND', '65000.5', '1.25', '0.75')",
             [f"{bot}n1", bot],
         )
-        tell("STARTING", "RUNNING", "STOPPING", "STOPPED")
+        notify("STARTING", "RUNNING", "STOPPING", "STOPPED")
     return bot
 
 
 async def test_the_log_made_again_is_the_same_byte_for_byte(running: World) -> None:
     await copied(running)
     _, subscription = await copied(running)
-    await told(running, "order.settled", subscription_id=subscription)
+    await reported(running, "order.settled", subscription_id=subscription)
     running.kill("events")
     live = running.sql(_COLUMNS)
     with psycopg.connect(running.database_url) as owner:

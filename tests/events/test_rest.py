@@ -87,9 +87,9 @@ class Stream:
         """The next events."""
         found: list[Told] = []
         async with asyncio.timeout(_SECONDS):
-            async for told in self.read():
-                if told.event:
-                    found.append(told)
+            async for reported in self.read():
+                if reported.event:
+                    found.append(reported)
                 if len(found) >= count:
                     break
         return found
@@ -170,8 +170,8 @@ async def test_a_token_of_one_follower_follows_his_events_alone(world: Listening
             assert (refused.status_code, "wallet" in refused.json()["message"]) == (403, True)
     shown = {"Authorization": f"Bearer {token}"}
     async with opened(world, f"?after=0&wallet={his}", **shown) as stream:
-        (told,) = await stream.events(1)
-        assert json.loads(told.data)["id"] == events[0]["id"]
+        (reported,) = await stream.events(1)
+        assert json.loads(reported.data)["id"] == events[0]["id"]
 
 
 def test_a_filter_takes_kinds_types_and_subscriptions(world: Listening) -> None:
@@ -236,12 +236,12 @@ async def test_each_event_comes_at_once_and_a_comment_when_none_does(world: List
         assert (await anext(beats)).id >= first.id
         for _ in range(3):
             world.happen()
-            told = await anext(beats)
-            while not told.event:
-                told = await anext(beats)
-            event = json.loads(told.data)
-            assert told.event == event["type"] == "message.quarantined"
-            assert str(told.id) == event["sequence"]
+            reported = await anext(beats)
+            while not reported.event:
+                reported = await anext(beats)
+            event = json.loads(reported.data)
+            assert reported.event == event["type"] == "message.quarantined"
+            assert str(reported.id) == event["sequence"]
 
 
 async def test_a_stream_may_become_longer_than_an_answer_of_the_edge(world: Listening) -> None:
@@ -250,8 +250,8 @@ async def test_a_stream_may_become_longer_than_an_answer_of_the_edge(world: List
     world.happen(60, reason="x" * 100_000)
     async with opened(world, f"?after={after}") as stream:
         found = await stream.events(60)
-    assert [told.id for told in found] == list(range(after + 1, after + 61))
-    assert sum(len(told.data) for told in found) > 5 * 1024 * 1024
+    assert [reported.id for reported in found] == list(range(after + 1, after + 61))
+    assert sum(len(reported.data) for reported in found) > 5 * 1024 * 1024
 
 
 async def test_reader_resumes_over_kill_9_without_loss_or_double(
@@ -268,10 +268,10 @@ async def test_reader_resumes_over_kill_9_without_loss_or_double(
                 async with opened(
                     world, f"?after={after}", **{"Last-Event-ID": str(last)}
                 ) as stream:
-                    async for told in stream.read():
-                        if told.event:
-                            seen.append(told.id)
-                        last = told.id
+                    async for reported in stream.read():
+                        if reported.event:
+                            seen.append(reported.id)
+                        last = reported.id
             except (aiohttp.ClientError, AssertionError, OSError):
                 await asyncio.sleep(0.05)
 
@@ -285,10 +285,10 @@ async def test_reader_resumes_over_kill_9_without_loss_or_double(
     await asyncio.to_thread(world.wait_until_ready)
     last = await asyncio.to_thread(newest, world)
 
-    async def told() -> bool:
+    async def reported() -> bool:
         return bool(seen) and seen[-1] >= last
 
-    await eventually(told)
+    await eventually(reported)
     ended.set()
     reader.cancel()
     assert seen == list(range(after + 1, last + 1))
@@ -393,8 +393,8 @@ def test_the_client_reads_what_some_take_for_the_end_of_a_line(world: Listening)
     world.happen(2, reason=_ODD)
     with closing(Session(world.url, READ)) as session:
         found = Client(session).follow_events(after=after)
-        told = [json.loads(next(found).data) for _ in range(2)]
-    assert [event["data"]["reason"] for event in told] == [_ODD, _ODD]
+        reported = [json.loads(next(found).data) for _ in range(2)]
+    assert [event["data"]["reason"] for event in reported] == [_ODD, _ODD]
 
 
 def test_foreign_reader_resumes_over_kill_9_of_the_edge(world: Listening) -> None:
@@ -410,12 +410,12 @@ def test_foreign_reader_resumes_over_kill_9_of_the_edge(world: Listening) -> Non
             httpx.Client(base_url=world.url, headers=headers, trust_env=False) as http,
             httpx_sse.connect_sse(http, "GET", "/events/stream") as source,
         ):
-            for told in source.iter_sse():
-                after = int(told.id)
+            for reported in source.iter_sse():
+                after = int(reported.id)
                 # A heartbeat has no data; a browser tells nobody of it.
-                if told.data:
-                    event = json.loads(told.data)
-                    assert (told.event, told.id) == (event["type"], event["sequence"])
+                if reported.data:
+                    event = json.loads(reported.data)
+                    assert (reported.event, reported.id) == (event["type"], event["sequence"])
                     assert event["data"]["reason"] in (_ODD, "r")
                     seen.append(after)
                 if len(seen) == 20 and "envoy" in world.processes:
@@ -481,19 +481,19 @@ async def test_many_readers_have_every_event_and_memory_stays_flat(
 
     async def read(session: aiohttp.ClientSession, query: str, into: list[int] | None) -> None:
         nonlocal ready
-        last, begun = after, False
+        last, started = after, False
         while True:
             headers = {"Authorization": f"Bearer {READ}", "Last-Event-ID": str(last)}
             url = f"{world.url}/events/stream{query}"
             async with session.get(url, headers=headers) as answer:
                 assert answer.status == 200, await answer.text()
-                async for told in Stream(answer).read():
-                    ready, begun = ready + (not begun), True
-                    last = told.id
-                    if told.event and into is None:
-                        strange.append(told)
-                    elif told.event and into is not None:
-                        into.append(told.id)
+                async for reported in Stream(answer).read():
+                    ready, started = ready + (not started), True
+                    last = reported.id
+                    if reported.event and into is None:
+                        strange.append(reported)
+                    elif reported.event and into is not None:
+                        into.append(reported.id)
 
     async with aiohttp.ClientSession(connector=connector, timeout=timeout) as session:
         tasks = [

@@ -58,31 +58,31 @@ async def test_one_trace_leads_from_the_leaders_frame_to_the_webhook(
                 ended = {e["subject"] for e in events if e["type"] == "order.settled"}
                 ids = {e["id"] for e in events}
                 spans = list(_spans(received))
-                told = {_attribute(s, "event") for s in spans if s.name == _DELIVERED}
+                reported = {_attribute(s, "event") for s in spans if s.name == _DELIVERED}
                 exits = any(span.name == _STOPPED for span in spans)
-                return {f"orders/{key}" for key in keys} <= ended and ids <= told and exits
+                return {f"orders/{key}" for key in keys} <= ended and ids <= reported and exits
 
             await eventually(delivered)
     _judge(list(_spans(received)))
 
 
 def _judge(spans: list[Span]) -> None:
-    (began,) = [span for span in spans if span.name == "ingest.frame"]
+    (started,) = [span for span in spans if span.name == "ingest.frame"]
     (closed,) = [span for span in spans if span.name == _STOPPED]
-    bought = [span for span in spans if span.trace_id == began.trace_id]
+    bought = [span for span in spans if span.trace_id == started.trace_id]
     sold = [span for span in spans if span.trace_id == closed.trace_id]
-    assert began.parent_span_id == b""
+    assert started.parent_span_id == b""
     names = {"ingest.frame", "router.claim", "executor.submit", "confirm.event", _DELIVERED}
     assert {span.name for span in bought} == names
     assert {span.name for span in sold} >= {"guard.claim", "executor.submit", _DELIVERED}
     # One tree: whoever looks at it sees the way from the frame to each end.
     known = {span.span_id for span in bought}
-    assert all(span.parent_span_id in known for span in bought if span is not began)
-    assert [link.trace_id for link in closed.links] == [began.trace_id]
-    assert began.trace_id != closed.trace_id
-    told = [_attribute(span, "type") for span in bought if span.name == _DELIVERED]
+    assert all(span.parent_span_id in known for span in bought if span is not started)
+    assert [link.trace_id for link in closed.links] == [started.trace_id]
+    assert started.trace_id != closed.trace_id
+    reported = [_attribute(span, "type") for span in bought if span.name == _DELIVERED]
     expected = ["leader.traded", "order.filled", "order.placed", "order.settled", "position.opened"]
-    assert sorted(told) == expected
+    assert sorted(reported) == expected
     assert {_attribute(span, "outcome") for span in bought if span.name == _DELIVERED} == {
         "delivered"
     }

@@ -49,10 +49,10 @@ async def one_seed(
         await workload.prepare()
         await workload.probe(_RECOVERY_SECONDS)
         traffic = asyncio.create_task(workload.run(rate))
-        begun = time.monotonic()
+        started = time.monotonic()
         bag: list[str] = []
         try:
-            while time.monotonic() < begun + share:
+            while time.monotonic() < started + share:
                 # Each kind once before one comes again.
                 bag = bag or rng.sample(list(FAULTS), len(FAULTS))
                 kind = bag.pop()
@@ -61,7 +61,7 @@ async def one_seed(
                 seconds = await workload.probe(_RECOVERY_SECONDS)
                 report.recovered(kind, seconds)
                 _say(
-                    f"seed {seed} {time.monotonic() - begun:6.0f} s  {kind:<28} recovered in"
+                    f"seed {seed} {time.monotonic() - started:6.0f} s  {kind:<28} recovered in"
                     f" {seconds:5.2f} s  leader trades {len(workload.trades)}"
                 )
                 if traffic.done():

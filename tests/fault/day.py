@@ -124,12 +124,12 @@ class Lot:
             return True
         if trigger.kind == "LADDER":
             return self._climb(trigger, bids)
-        wanted = self.shares if trigger.size is None else min(trigger.size, self.shares)
-        found = fetched(bids, wanted)
+        desired = self.shares if trigger.size is None else min(trigger.size, self.shares)
+        found = fetched(bids, desired)
         assert found is not None
         price, whole = found
         if self._fires(trigger, price, whole):
-            return self._sell(trigger, wanted, done=True)
+            return self._sell(trigger, desired, done=True)
         return trigger.kind == "TRAILING_STOP" and _ratchet(trigger, int(whole // 1))
 
     def _fires(self, trigger: Trigger, price: Fraction, whole: Fraction) -> bool:
@@ -147,7 +147,7 @@ class Lot:
 
     def _climb(self, trigger: Trigger, bids: Bids) -> bool:
         basis = trigger.basis or self.shares
-        reached, wanted, share = trigger.rungs_done, 0, 0
+        reached, desired, share = trigger.rungs_done, 0, 0
         for number, rung in enumerate(trigger.rungs):
             if number < trigger.rungs_done:
                 continue
@@ -157,15 +157,17 @@ class Lot:
             found = fetched(bids, size)
             if found is None or found[1] < rung["price_micros"]:
                 break
-            reached, wanted = number + 1, size
+            reached, desired = number + 1, size
         if reached == trigger.rungs_done:
             return False
         trigger.basis, trigger.rungs_done = basis, reached
-        self._sell(trigger, wanted, done=reached == len(trigger.rungs) or self.shares - wanted == 0)
+        self._sell(
+            trigger, desired, done=reached == len(trigger.rungs) or self.shares - desired == 0
+        )
         return True
 
-    def _sell(self, trigger: Trigger, wanted: int, *, done: bool) -> bool:
-        size = max(wanted, min(MINIMUM, self.shares))
+    def _sell(self, trigger: Trigger, desired: int, *, done: bool) -> bool:
+        size = max(desired, min(MINIMUM, self.shares))
         size = self.shares if self.shares - size < MINIMUM else size
         size -= size % 10_000
         trigger.sold += size

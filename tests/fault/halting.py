@@ -26,7 +26,7 @@ _ANSWER_SECONDS = 30.0
 def main(target: str, out: Path, count: int) -> None:
     """Halt and let go on; 0 times is without end."""
     wallet = "0x" + secrets.token_hex(20)
-    asked = operator.SetHaltRequest(
+    requested = operator.SetHaltRequest(
         scope=operator.HALT_SCOPE_WALLET, subject=wallet, mode=operator.HALT_MODE_HALTED,
         reason="drill",
     )  # fmt: skip
@@ -35,9 +35,9 @@ def main(target: str, out: Path, count: int) -> None:
         grpc.channel_ready_future(channel).result(_ANSWER_SECONDS)
         stub = OperatorServiceStub(as_operator(channel))
         for _ in range(count) if count else itertools.repeat(0):
-            begun = time.perf_counter_ns()
-            stub.SetHalt(asked, timeout=_ANSWER_SECONDS)
-            lines.write(f"{(time.perf_counter_ns() - begun) // 1000}\n")
+            started = time.perf_counter_ns()
+            stub.SetHalt(requested, timeout=_ANSWER_SECONDS)
+            lines.write(f"{(time.perf_counter_ns() - started) // 1000}\n")
             lines.flush()
             stub.ClearHalt(cleared, timeout=_ANSWER_SECONDS)
             time.sleep(_PAUSE_SECONDS)

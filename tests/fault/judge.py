@@ -52,7 +52,7 @@ async def evidence(
     found = await asyncio.to_thread(
         gather.gather,
         database_url=world.database_url,
-        begun_ms=0,
+        started_ms=0,
         insiders_control_url=world.control_url,
         venue_url="",
         default_cash_micros=CASH_USDC * MICROS,

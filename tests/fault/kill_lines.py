@@ -98,14 +98,16 @@ class Outcome:
         for service, steps in self.killed.items():
             # What services share counts as reached when it was in any of them.
             missed = [step for step in self.missed[service] if step.place not in met]
-            told = [step for step in missed if why(step)]
+            reported = [step for step in missed if why(step)]
             lines.append(
                 f"{service}: killed at {len(steps)} steps, {len(missed)} never reached,"
-                f" {len(told)} of them for a reason"
+                f" {len(reported)} of them for a reason"
             )
-            lines += [f"  {step.path}:{step.line}: {why(step)}" for step in told]
+            lines += [f"  {step.path}:{step.line}: {why(step)}" for step in reported]
             lines += [
-                f"  never reached: {step.path}:{step.line}" for step in missed if step not in told
+                f"  never reached: {step.path}:{step.line}"
+                for step in missed
+                if step not in reported
             ]
         lines += self.untrue
         total = sum(len(steps) for steps in self.killed.values())
@@ -151,7 +153,7 @@ async def take(
     def reached(name: str) -> list[Step]:
         return at_line.read(directories[name] / "reached")
 
-    begun = last = time.monotonic()
+    started = last = time.monotonic()
     counts = {name: len(reached(name)) for name in plans}
     total = sum(counts.values())
     while time.monotonic() - last < (
@@ -161,13 +163,15 @@ async def take(
         counts = {name: len(reached(name)) for name in plans}
         if all(counts[name] >= min(kills, len(plan)) for name, plan in plans.items()):
             break
-        if time.monotonic() - begun > piece.seconds:
+        if time.monotonic() - started > piece.seconds:
             break
         if sum(counts.values()) > total:
             last = time.monotonic()
             if sum(counts.values()) // _TELL_EVERY > total // _TELL_EVERY:
-                told = ", ".join(f"{name} {counts[name]} of {len(plans[name])}" for name in plans)
-                say(f"{last - begun:6.0f} s  steps: {told}")
+                reported = ", ".join(
+                    f"{name} {counts[name]} of {len(plans[name])}" for name in plans
+                )
+                say(f"{last - started:6.0f} s  steps: {reported}")
             total = sum(counts.values())
     for name in plans:
         made.world.run_as(name)
@@ -194,7 +198,7 @@ async def run(
         piece: see `take`.
     """
     rng = random.Random(seed)  # noqa: S311 - a seed makes it repeatable
-    begun = time.monotonic()
+    started = time.monotonic()
     resolving = _RESOLVING if size is None else 1
     workload = Workload(made, seed, resolving=resolving, terms=_PATIENT)
     await workload.prepare()
@@ -209,7 +213,7 @@ async def run(
         await ended(traffic)
     met = {name: {step.place for step in steps} for name, steps in killed.items()}
     missed = {n: [step for step in plan if step.place not in met[n]] for n, plan in plans.items()}
-    outcome = Outcome(killed, missed, time.monotonic() - begun, await _broken(made, workload))
+    outcome = Outcome(killed, missed, time.monotonic() - started, await _broken(made, workload))
     if outcome.broken:
         outcome.broken.append(f"seed {seed}")
         for name, steps in killed.items():

@@ -149,11 +149,11 @@ class Neighbour:
         wallet = workload.probed_wallet()
         async with _operating(edge) as stub:
             await stub.SetHalt(_halt(wallet))
-            begun_ns = workload.database_ns()
+            started_ns = workload.database_ns()
             await workload.probe(_PROBE_SECONDS)
             ended_ns = workload.database_ns()
             await stub.ClearHalt(_cleared(wallet))
-        halted = Halted(wallet, begun_ns, ended_ns)
+        halted = Halted(wallet, started_ns, ended_ns)
         assert not (broken := sent_while_halted(self._rig.world, halted)), broken
 
 

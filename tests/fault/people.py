@@ -62,18 +62,18 @@ async def end_dead_order(rig: Rig, scene: Scene, _: str, rng: random.Random) -> 
     dead = rng.choice(rows)
     state = await rig.world.control("GET", "/state")
     there = [order for order in state["orders"] if order["idempotencyKey"] == dead["order_key"]]
-    told = _told(there[0]) if there else ("FAILED", None, None, None)
-    if told is not None:
+    reported = _reported(there[0]) if there else ("FAILED", None, None, None)
+    if reported is not None:
         seq = scene.note_change("order", dead["order_key"])
         rig.world.sql(
             "insert into order_resolution (order_key, from_state, epoch, to_state,"
             " filled_size_micros, filled_notional_micros, fee_micros, evidence, operator,"
             " control_seq) values (%s, 'DEAD', %s, %s, %s, %s, %s, %s, 'ann', %s)",
-            dead["order_key"], dead["epoch"], *told, json.dumps(there), seq,
+            dead["order_key"], dead["epoch"], *reported, json.dumps(there), seq,
         )  # fmt: skip
 
 
-def _told(order: Any) -> tuple[str, int | None, int | None, int | None] | None:
+def _reported(order: Any) -> tuple[str, int | None, int | None, int | None] | None:
     """Return how an operator ends what insiders-api has like this; None: it is not over there."""
     if not order["closed"] or any(t["status"] not in _OVER for t in order["trades"]):
         return None

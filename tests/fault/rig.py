@@ -34,7 +34,7 @@ from tradingtools.storage.postgres.pool import Pool, open_pool
 from tradingtools.v1 import common_pb2 as common
 
 PROXIED = ("insiders", "postgres", "redis", "router", "executor")
-_LOOK_SECONDS = 0.1
+_POLL_SECONDS = 0.1
 _QUIET_LOOKS = 7
 TRIALS = 5
 """How often a test may ask for what a busy machine can be too slow for."""
@@ -82,7 +82,7 @@ class Rig:
                 with suppress(psutil.NoSuchProcess):
                     rss = psutil.Process(pid).memory_info().rss
                     self.peak_rss[name] = max(self.peak_rss[name], rss)
-            await asyncio.sleep(_LOOK_SECONDS)
+            await asyncio.sleep(_POLL_SECONDS)
 
     async def end(self, name: str, number: int = signal.SIGKILL) -> None:
         """End a process; the supervisor starts it again, unless it goes by an alias.
@@ -170,11 +170,11 @@ class Rig:
         machine that stands still lets time pass in which nobody could do anything.
         """
         quiet_looks = 0
-        begun = time.monotonic()
+        started = time.monotonic()
         # How many were open, ten times on the way: a backlog shrinks, a stall does not.
         open_then: list[int] = []
         while quiet_looks < _QUIET_LOOKS:
-            waited = time.monotonic() - begun
+            waited = time.monotonic() - started
             standing = self._standing()
             if waited >= len(open_then) * seconds / 10:
                 open_then.append(standing["open"])
@@ -187,7 +187,7 @@ class Rig:
             assert quiet or waited < seconds, (
                 f"not settled: {standing}, open on the way: {open_then}"
             )
-            await asyncio.sleep(_LOOK_SECONDS)
+            await asyncio.sleep(_POLL_SECONDS)
 
     def _standing(self) -> dict[str, Any]:
         try:
@@ -224,17 +224,17 @@ async def promise(made: Rig, promised: str) -> None:
     switches = ("idempotency", "notAfter", "getByKey", "void")
     given = {name: letter != "-" for name, letter in zip(switches, promised, strict=True)}
     await made.world.control("PUT", "/capabilities", given)
-    before = await _asked(made)
+    before = await _requested(made)
 
     async def known() -> bool:
         # The second question since the switch was certainly asked after it, and the first
         # answer is taken over before the second question is asked.
-        return await _asked(made) >= before + 2
+        return await _requested(made) >= before + 2
 
     await eventually(known)
 
 
-async def _asked(made: Rig) -> int:
+async def _requested(made: Rig) -> int:
     entries = (await made.world.control("GET", "/journal?after=0&limit=10000"))["entries"]
     return sum(entry["path"] == "/api/capabilities" for entry in entries)
 

@@ -61,18 +61,18 @@ async def standing(made: Rig, leader_tx: str = "") -> str:
     """
     try:
         rows = await asyncio.to_thread(made.world.sql, _STANDING, leader_tx)
-        told: dict[str, Any] = rows[0]["standing"]
+        reported: dict[str, Any] = rows[0]["standing"]
     except psycopg.OperationalError as error:
-        told = {"database": str(error).strip()}
-    told["put"] = made.world.upstream.trades.last
-    told["running"] = sorted(made.world.pids())
-    told["restarts"] = dict(made.restarts)
+        reported = {"database": str(error).strip()}
+    reported["put"] = made.world.upstream.trades.last
+    reported["running"] = sorted(made.world.pids())
+    reported["restarts"] = dict(made.restarts)
     try:
         async with asyncio.timeout(_ANSWER_SECONDS):
-            told["promised"] = await made.world.control("GET", "/capabilities")
+            reported["promised"] = await made.world.control("GET", "/capabilities")
     except (aiohttp.ClientError, TimeoutError) as error:
-        told["promised"] = repr(error)
-    return json.dumps(told)
+        reported["promised"] = repr(error)
+    return json.dumps(reported)
 
 
 def keep(made: Rig, target: Path) -> None:

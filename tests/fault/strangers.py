@@ -83,11 +83,11 @@ async def forge_cursors(place: Place) -> None:
             stub: Any = make(channel)
             for metadata in ((), ((callers.HEADER, secrets.token_hex(32)),)):
                 more = {"metadata": metadata, "timeout": ANSWER_SECONDS}
-                told = {
-                    await _told(stub.Acknowledge(forged, **more)),
-                    await _told(getattr(stub, STREAMS[name])(begin, **more)),
+                reported = {
+                    await _reported(stub.Acknowledge(forged, **more)),
+                    await _reported(getattr(stub, STREAMS[name])(begin, **more)),
                 }
-                assert told <= _REFUSED, f"{name} took a stranger's cursor: {told}"
+                assert reported <= _REFUSED, f"{name} took a stranger's cursor: {reported}"
 
 
 async def log_in_to_postgresql(place: Place) -> None:
@@ -110,8 +110,8 @@ async def write_to_valkey(place: Place) -> None:
         async with stranger as client:
             for words in (("PING",), ("XADD", STREAM, "*", "e", "forged"), ("FLUSHALL",)):
                 with suppress(AuthenticationError, RedisAway):
-                    told = await client.execute_command(*words)
-                    raise AssertionError(f"Valkey does what a stranger says: {words}: {told!r}")
+                    reported = await client.execute_command(*words)
+                    raise AssertionError(f"Valkey does what a stranger says: {words}: {reported!r}")
 
 
 async def ask_too_much(place: Place) -> None:
@@ -122,7 +122,7 @@ async def ask_too_much(place: Place) -> None:
     filtered = subscription_body(wallet, filters={"marketsAllowed": markets})
     statuses = "&".join(["status=TRIGGER_STATUS_ARMED"] * 300)
     long = {"Idempotency-Key": "k" * 14_000}
-    asked: list[tuple[set[int], str, str, str, Any]] = [
+    requested: list[tuple[set[int], str, str, str, Any]] = [
         ({400}, "POST", "/subscriptions", RUDE, {"json": huge}),
         ({400}, "POST", "/subscriptions", RUDE, {"json": filtered}),
         ({400}, "GET", f"/triggers?wallet={wallet}&{statuses}", READ, {}),
@@ -131,9 +131,9 @@ async def ask_too_much(place: Place) -> None:
         ({401}, "GET", "/subscriptions", "0" * 64, {}),
     ]
     async with _asking(place) as ask:
-        for expected, verb, path, token, more in asked:
-            told = await ask(verb, path, token, **more)
-            assert told in expected | _NO_PLACE, f"{verb} {path[:40]}: {told}"
+        for expected, verb, path, token, more in requested:
+            reported = await ask(verb, path, token, **more)
+            assert reported in expected | _NO_PLACE, f"{verb} {path[:40]}: {reported}"
 
 
 async def list_orders_of_20000_states(place: Place) -> None:
@@ -141,7 +141,10 @@ async def list_orders_of_20000_states(place: Place) -> None:
     request = operator.ListOrdersRequest(states=[common.ORDER_STATE_DEAD] * 20_000)
     async with _internal(place) as stub:
         more: Any = {"metadata": shown(CLUMSY), "timeout": ANSWER_SECONDS}
-        assert await _told(stub.ListOrders(request, **more)) in {"INVALID_ARGUMENT", "UNAVAILABLE"}
+        assert await _reported(stub.ListOrders(request, **more)) in {
+            "INVALID_ARGUMENT",
+            "UNAVAILABLE",
+        }
 
 
 async def use_a_seal_again(place: Place) -> None:
@@ -161,11 +164,13 @@ async def use_a_seal_again(place: Place) -> None:
         more: Any = {"metadata": (("x-tt-identity", seal),), "timeout": ANSWER_SECONDS}
         mine = control.ListSubscriptionsRequest(follower_proxy=place.wallet)
         others = control.ListSubscriptionsRequest(follower_proxy="0x" + "0" * 40)
-        assert await _told(stub.ListSubscriptions(mine, **more)) == "OK", "the seal itself is good"
+        assert await _reported(stub.ListSubscriptions(mine, **more)) == "OK", (
+            "the seal itself is good"
+        )
         create = control.CreateSubscriptionRequest(leader="0x" + "ab" * 20)
-        told = {
-            await _told(stub.ListSubscriptions(others, **more)),
-            await _told(stub.CreateSubscription(create, **more)),
+        reported = {
+            await _reported(stub.ListSubscriptions(others, **more)),
+            await _reported(stub.CreateSubscription(create, **more)),
         }
         _give_guest_a_token(place, given=False)
 
@@ -173,8 +178,10 @@ async def use_a_seal_again(place: Place) -> None:
             return not await _seal(channel, f"/subscriptions?followerProxy={place.wallet}")
 
         await eventually(withdrawn)
-        told.add(await _told(stub.ListSubscriptions(mine, **more)))
-        assert told == {"UNAUTHENTICATED"}, f"a seal opened more than it was made for: {told}"
+        reported.add(await _reported(stub.ListSubscriptions(mine, **more)))
+        assert reported == {"UNAUTHENTICATED"}, (
+            f"a seal opened more than it was made for: {reported}"
+        )
 
 
 async def take_a_wallet(place: Place) -> None:
@@ -191,8 +198,8 @@ async def take_a_wallet(place: Place) -> None:
         bodies.append(("/triggers", trigger))
     async with _asking(place) as ask:
         for path, body in bodies:
-            told = await ask("POST", path, RUDE, json=body)
-            assert told in {400} | _NO_PLACE, f"{path}: {told}"
+            reported = await ask("POST", path, RUDE, json=body)
+            assert reported in {400} | _NO_PLACE, f"{path}: {reported}"
 
 
 async def tunnel(place: Place) -> None:
@@ -202,7 +209,7 @@ async def tunnel(place: Place) -> None:
         "POST /triggers HTTP/1.1\r\nHost: e\r\nTransfer-Encoding: xchunked\r\n\r\n5\r\n": b"501",
     }
     for text, expected in texts.items():
-        heard = b""
+        received = b""
         async with asyncio.timeout(ANSWER_SECONDS):
             with suppress(ConnectionError):
                 reader, writer = await asyncio.open_connection(
@@ -210,12 +217,12 @@ async def tunnel(place: Place) -> None:
                 )
                 try:
                     writer.write(text.encode())
-                    heard = await reader.read(65536)
+                    received = await reader.read(65536)
                 finally:
                     writer.close()
-        if heard:
-            assert heard.split(b" ")[1].startswith(expected), heard
-            assert b'"reason":' in heard, "not in the one shape"
+        if received:
+            assert received.split(b" ")[1].startswith(expected), received
+            assert b'"reason":' in received, "not in the one shape"
 
 
 ATTEMPTS: tuple[Attempt, ...] = (
@@ -268,11 +275,11 @@ async def _flood(place: Place) -> None:
     async with _internal(place) as stub:
         while True:
             calls = [
-                _told(stub.SetHalt(request, metadata=wrong, timeout=ANSWER_SECONDS))
+                _reported(stub.SetHalt(request, metadata=wrong, timeout=ANSWER_SECONDS))
                 for _ in range(REFUSED_AT_ONCE)
             ]
-            told = set(await asyncio.gather(*calls))
-            assert told <= _REFUSED | {"DEADLINE_EXCEEDED"}, told
+            reported = set(await asyncio.gather(*calls))
+            assert reported <= _REFUSED | {"DEADLINE_EXCEEDED"}, reported
 
 
 @asynccontextmanager
@@ -321,7 +328,7 @@ def _give_guest_a_token(place: Place, *, given: bool) -> None:
     fresh.rename(place.tokens)
 
 
-async def _told(call: Any) -> str:
+async def _reported(call: Any) -> str:
     """Return how a server answers, by the code; OK: it takes the call."""
     try:
         await (call.read() if hasattr(call, "read") else call)

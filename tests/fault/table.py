@@ -58,7 +58,7 @@ class Row:
         return "".join(letter if on else "-" for letter, on in zip("ABCD", switches, strict=True))
 
 
-def _look(capabilities: Capabilities, *, accepted: bool) -> LookupResult:
+def _poll(capabilities: Capabilities, *, accepted: bool) -> LookupResult:
     if not capabilities.get_by_key:
         return LookupResult.NOT_SUPPORTED
     return LookupResult.FOUND if accepted else LookupResult.NOT_FOUND
@@ -72,8 +72,8 @@ def _fate(capabilities: Capabilities, *, accepted: bool) -> tuple[OrderState, in
     now, found, checks = 0, 0, 0
     while True:
         case = UnknownOrder(not_after_ms=_NOT_AFTER_MS, not_found_count=found, unknown_since_ms=0)
-        look = _look(capabilities, accepted=accepted)
-        act = unknown_order_policy.after_lookup(case, look, capabilities, now)
+        poll = _poll(capabilities, accepted=accepted)
+        act = unknown_order_policy.after_lookup(case, poll, capabilities, now)
         if act is NextAction.VOID:
             # The answer to a void tells which: 200 voided, 409 with the order that used the key.
             act = unknown_order_policy.after_void(
@@ -81,7 +81,7 @@ def _fate(capabilities: Capabilities, *, accepted: bool) -> tuple[OrderState, in
             )
         if act in _ENDS:
             return _ENDS[act], now, act is NextAction.SEND_AGAIN
-        if look is LookupResult.NOT_FOUND and now > unknown_order_policy.horizon_ms(
+        if poll is LookupResult.NOT_FOUND and now > unknown_order_policy.horizon_ms(
             case, capabilities
         ):
             found += 1

@@ -58,9 +58,9 @@ def test_reason_names_existing_and_unreached_steps(
     assert unreached.why(met) == "never"
     assert unreached.untrue([met]) == [never]
     assert unreached.empty(every) == [gone]
-    told = kill_lines.Outcome({"router": [met]}, {"router": []}, 1, [])
-    assert told.untrue
-    assert told.untrue[0] in told.text()
+    reported = kill_lines.Outcome({"router": [met]}, {"router": []}, 1, [])
+    assert reported.untrue
+    assert reported.untrue[0] in reported.text()
 
 
 @pytest.mark.parametrize(("leaving", "printed"), [(False, "begin\n"), (True, "begin\nbody\n")])
@@ -126,11 +126,11 @@ class _Healthy:
 
 async def test_running_fault_completes_when_the_killing_ends() -> None:
     said: list[str] = []
-    begun = asyncio.Event()
+    started = asyncio.Event()
 
     async def promises_withdrawn(*_: object) -> None:
         said.append("withdrawn")
-        begun.set()
+        started.set()
         await asyncio.sleep(0.05)
         said.append("given")
 
@@ -138,7 +138,7 @@ async def test_running_fault_completes_when_the_killing_ends() -> None:
     workload: Any = None
     rng = random.Random(1)  # noqa: S311 - there is nothing to choose
     async with kill_lines.misbehaving(made, workload, [promises_withdrawn], rng):
-        await begun.wait()
+        await started.wait()
     assert said == ["withdrawn", "given"]
 
 

@@ -39,7 +39,9 @@ _APPEARED = "no order appears here after its end: tests/confirm/test_ends.py"
 _ALONE = "only when an order of a batch cannot be booked: tests/confirm/test_batches.py"
 _BY_HAND = "nobody here holds shares that were bought by hand: tests/control"
 _CLOCK = "no clock is wrong here: tests/fault/test_clocks.py"
-_UNTOLD = "only when a wallet is not told as its market resolves: tests/confirm/test_shortfalls.py"
+_UNTOLD = (
+    "only when a wallet is not reported as its market resolves: tests/confirm/test_shortfalls.py"
+)
 _ENDED_START = "nobody deletes a subscription here, and a start waits for five minutes"
 _FIRST = "once in the life of a database, before the killing begins"
 _FENCED = "only when an acceptance comes later than its order's lease: tests/money_path"
@@ -119,9 +121,9 @@ UNREACHED = (
           "only when another router takes over while an exit is judged", "raise", chance=True),
     Entry(f"{_ROUTER}/open_exits.py", "OpenExits._judge_again", _LOGGED, "_log.error"),
     Entry(f"{_ROUTER}/open_exits.py", "OpenExits._judge_again", _LOGGED, "self._wait"),
-    Entry(f"{_ROUTER}/resyncing.py", "Resyncs.look", _AWAY, "raise", chance=True),
-    Entry(f"{_ROUTER}/resyncing.py", "Resyncs.look", _LOGGED, "_log.error"),
-    Entry(f"{_ROUTER}/resyncing.py", "Resyncs.look", _LOGGED, "await self._end"),
+    Entry(f"{_ROUTER}/resyncing.py", "Resyncs.poll", _AWAY, "raise", chance=True),
+    Entry(f"{_ROUTER}/resyncing.py", "Resyncs.poll", _LOGGED, "_log.error"),
+    Entry(f"{_ROUTER}/resyncing.py", "Resyncs.poll", _LOGGED, "await self._end"),
     Entry(f"{_ROUTER}/resyncing.py", "Resyncs._preview", "who asks has a subscription", "return",
           "if subscription is None"),
     Entry(f"{_ROUTER}/resyncing.py", "Resyncs._execute", "who asks has a subscription", "return",
@@ -135,21 +137,21 @@ UNREACHED = (
           chance=True),
     Entry(f"{_ROUTER}/resyncing.py", "Resyncs._execute", _AWAY, "raise", chance=True),
     Entry(f"{_ROUTER}/store.py", "copies_of", _YOUNG),
-    Entry(f"{_ROUTER}/recovery.py", "recall", _YOUNG),
+    Entry(f"{_ROUTER}/recovery.py", "restore", _YOUNG),
     Entry(f"{_ROUTER}/bookings.py", "Bookings.on_fill", _APPEARED, "async with self._claim_lock",
           "# What it has sold"),
     Entry(f"{_ROUTER}/bookings.py", "Bookings.on_fill", _APPEARED, "await self._catch_up"),
     Entry(f"{_ROUTER}/partitioning.py", "check_partitioning", _DIVIDED, "raise Startup"),
-    Entry(f"{_ROUTER}/worker.py", "Router._recall", _YOUNG, "await self._recall_forgotten"),
-    Entry(f"{_ROUTER}/worker.py", "Router._recall_forgotten", _YOUNG, chance=True),
+    Entry(f"{_ROUTER}/worker.py", "Router._restore", _YOUNG, "await self._restore_forgotten"),
+    Entry(f"{_ROUTER}/worker.py", "Router._restore_forgotten", _YOUNG, chance=True),
     Entry(f"{_ROUTER}/reevaluation.py", "Reevaluator.recover", _REFUSED, chance=True),
     Entry(f"{_ROUTER}/reevaluation.py", "Reevaluator.reevaluate", _REFUSED, "return",
           "if order is None", True),
     Entry(f"{_ROUTER}/reevaluation.py", "Reevaluator.reevaluate", _PARTED, "return",
           "if self._state.index"),
-    Entry(f"{_ROUTER}/reevaluation.py", "Reevaluator.reevaluate", _REFUSED, "await self._recall",
+    Entry(f"{_ROUTER}/reevaluation.py", "Reevaluator.reevaluate", _REFUSED, "await self._restore",
           chance=True),
-    Entry(f"{_ROUTER}/reevaluation.py", "Reevaluator.look", _REFUSED, chance=True),
+    Entry(f"{_ROUTER}/reevaluation.py", "Reevaluator.poll", _REFUSED, chance=True),
     Entry(f"{_ROUTER}/store.py", "stale_entry", "who asks was told so of its row", "return None"),
     Entry(f"{_ROUTER}/worker.py", "Router.on_message", _LOGGED, "failed.extend"),
     Entry(f"{_ROUTER}/worker.py", "Router._on_facts", _LOGGED, "failed.append"),
@@ -236,8 +238,8 @@ UNREACHED = (
     Entry(_GATEWAY, "VenueGateway._judge", _MUTE, "return LookupResult.NO_ANSWER",
           "if order.order_key", True),
     Entry(f"{_CONFIRM}/ledger.py", "Ledger._shift", _LOGGED, "_log.error"),
-    Entry(f"{_CONFIRM}/payouts.py", "Payouts.look", _AWAY, "raise", chance=True),
-    Entry(f"{_CONFIRM}/payouts.py", "Payouts.look", _LOGGED, "_log.error"),
+    Entry(f"{_CONFIRM}/payouts.py", "Payouts.poll", _AWAY, "raise", chance=True),
+    Entry(f"{_CONFIRM}/payouts.py", "Payouts.poll", _LOGGED, "_log.error"),
     Entry(f"{_CONFIRM}/payouts.py", "pay_market", _RACE, "return None", chance=True),
     Entry(f"{_CONFIRM}/payouts.py", "Payouts._pay", _UNTOLD, "self._later[", chance=True),
     Entry(f"{_CONFIRM}/payouts.py", "Payouts._pay", _UNTOLD, "return", chance=True),
@@ -248,9 +250,9 @@ UNREACHED = (
           "_log.error"),
     Entry(f"{_CONFIRM}/redemptions.py", "Redemptions._word", _MUTE, "return RedemptionVerdict(",
           chance=True),
-    Entry(f"{_CONFIRM}/resolutions.py", "look", _AWAY, "raise", chance=True),
-    Entry(f"{_CONFIRM}/resolutions.py", "look", _LOGGED, "_log.error"),
-    Entry(f"{_CONFIRM}/resolutions.py", "look", _LOGGED, "await store.execute"),
+    Entry(f"{_CONFIRM}/resolutions.py", "poll", _AWAY, "raise", chance=True),
+    Entry(f"{_CONFIRM}/resolutions.py", "poll", _LOGGED, "_log.error"),
+    Entry(f"{_CONFIRM}/resolutions.py", "poll", _LOGGED, "await store.execute"),
     Entry(f"{_CONFIRM}/resolutions.py", "_resolve", _RACE, "return f", chance=True),
     Entry(f"{_CONFIRM}/resolutions.py", "_resolve", _OPERATOR, "return what.refused"),
     Entry(f"{_CONFIRM}/resolutions.py", "_resolve", _OPERATOR, "ledger.book", chance=True),
@@ -259,7 +261,7 @@ UNREACHED = (
     *(
         Entry(f"{_CONFIRM}/store.py", function, _APPEARED, statement, chance=True)
         for function, statement in (
-            ("take", "reducing = again"), ("_BeginAgain.__init__", ""), ("_reduce", ""),
+            ("take", "reducing = again"), ("_ControlLockNeeded.__init__", ""), ("_reduce", ""),
             ("_take", "await _reduce"), ("_take", "raise _BeginAgain"),
             ("_move", "ledger.apply"), ("_move", 'pipeline.queue(QUERIES["reserve'),
             ("_book", "if await pipelined_rows("), ("_book", "ledger.close(key, again"),
@@ -270,9 +272,9 @@ UNREACHED = (
           "where ="),
     Entry(_MONITOR, "OrderMonitor._again", "what has ended is watched for days",
           "await store.execute"),
-    Entry(f"{_CONFIRM}/worker.py", "Confirm._look", _LOGGED, '_log.error("an order cannot'),
-    Entry(f"{_CONFIRM}/worker.py", "Confirm._look", _LOGGED, "_stuck.add"),
-    Entry(f"{_CONFIRM}/worker.py", "Confirm._look", _LOGGED, "await while_database_is_away"),
+    Entry(f"{_CONFIRM}/worker.py", "Confirm._poll", _LOGGED, '_log.error("an order cannot'),
+    Entry(f"{_CONFIRM}/worker.py", "Confirm._poll", _LOGGED, "_stuck.add"),
+    Entry(f"{_CONFIRM}/worker.py", "Confirm._poll", _LOGGED, "await while_database_is_away"),
     Entry(f"{_CONFIRM}/worker.py", "Confirm._conclude", _RACE, "return", chance=True),
     Entry(f"{_GUARD}/bookings.py", "Bookings.put", _FULL, "self._room.clear"),
     Entry(f"{_GUARD}/bookings.py", "Bookings.put", _FULL, "await self._room.wait"),
@@ -302,9 +304,9 @@ UNREACHED = (
             "if trigger_id not in", "_log.error", "self._stuck.", "_stuck.add", "return False",
         )
     ),
-    Entry(f"{_GUARD}/worker.py", "Guard.look_again", _STUCK, "await self._open"),
-    Entry(f"{_GUARD}/worker.py", "Guard.look_again", _STUCK, "await self._follow_lot"),
-    Entry(f"{_GUARD}/worker.py", "Guard.suspend", _AWAY, "self._writer.hurry", chance=True),
+    Entry(f"{_GUARD}/worker.py", "Guard.recheck", _STUCK, "await self._open"),
+    Entry(f"{_GUARD}/worker.py", "Guard.recheck", _STUCK, "await self._follow_lot"),
+    Entry(f"{_GUARD}/worker.py", "Guard.suspend", _AWAY, "self._writer.schedule_soon", chance=True),
     Entry(f"{_GUARD}/worker.py", "Guard.suspend", _AWAY, "raise", chance=True),
     Entry(_EVALUATION, "_change", _RACE, "return None", chance=True),
     Entry(_WRITER, "Writer.change_all", _AWAY, "await self._know", chance=True),
@@ -316,7 +318,8 @@ UNREACHED = (
     *(
         Entry(_EVALUATION, "Evaluator.judge", _AWAY, statement, below, True)
         for statement, below in (
-            ("_log.warning", ""), ("self._writer.hurry", ""), ("return", "self._writer.hurry"),
+            ("_log.warning", ""), ("self._writer.schedule_soon", ""),
+            ("return", "self._writer.schedule_soon"),
             ("waiting.extendleft", ""),
         )
     ),
@@ -362,7 +365,7 @@ UNREACHED = (
     Entry(_TRAILING, "TrailingStops._learn", _OTHERWISE, chance=True),
     Entry(_MARKS, "HighWaterMarks.learned", _OTHERWISE, chance=True),
     Entry(_WRITER, "Writer.learn", _OTHERWISE, chance=True),
-    Entry(_WRITER, "Writer.learn.look", _OTHERWISE, chance=True),
+    Entry(_WRITER, "Writer.learn.poll", _OTHERWISE, chance=True),
     Entry("tradingtools/storage/postgres/journal.py", "build_rows_or_quarantine", _SINGLY,
           "_log.error"),
     Entry("tradingtools/storage/postgres/journal.py", "build_rows_or_quarantine", _SINGLY,

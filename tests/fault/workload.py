@@ -162,9 +162,9 @@ class Workload(Trading):
                 if row["decided"] >= self._followers and not row["open"]:
                     return time.monotonic() - started
             if time.monotonic() - started >= seconds:
-                told = await standing(self._rig, leader_tx)
+                reported = await standing(self._rig, leader_tx)
                 raise AssertionError(
                     f"a fresh trade was not settled in {seconds:.0f} s, which takes"
-                    f" {self._followers} decisions: {told}"
+                    f" {self._followers} decisions: {reported}"
                 )
             await asyncio.sleep(0.05)

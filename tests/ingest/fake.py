@@ -25,7 +25,7 @@ class Fake:
         self.answers = asyncio.Event()
         """Cleared, the Data API keeps everybody waiting."""
         self.answers.set()
-        self.asked: list[str] = []
+        self.requested: list[str] = []
         """Whom the Data API was asked about."""
         self.lets_in = asyncio.Event()
         """Cleared, the feed keeps new connections waiting."""
@@ -73,8 +73,8 @@ class Fake:
 
     async def rpc(self, request: web.Request) -> web.Response:
         """The node: `cash` by wallet, all of it in the first token; without one it refuses."""
-        asked = json.loads(await request.read())
-        to, wallet = asked["params"][0]["to"], "0x" + asked["params"][0]["data"][-40:]
+        requested = json.loads(await request.read())
+        to, wallet = requested["params"][0]["to"], "0x" + requested["params"][0]["data"][-40:]
         if wallet not in self.cash:
             return web.json_response({"jsonrpc": "2.0", "id": 1, "error": {"code": -32000}})
         first = to == "0xc011a7e12a19f7b1f670d46f03b03f3342e82dfb"
@@ -82,7 +82,7 @@ class Fake:
         return web.json_response({"jsonrpc": "2.0", "id": 1, "result": f"0x{balance:064x}"})
 
     async def data(self, request: web.Request) -> web.Response:
-        self.asked.append(request.query["user"])
+        self.requested.append(request.query["user"])
         await self.answers.wait()
         await asyncio.sleep(self.answer_seconds)
         if self.refuses_end and "end" in request.query:
@@ -90,10 +90,10 @@ class Fake:
         if self.refusals:
             return web.json_response({"error": "later"}, status=self.refusals.pop())
         user, start = request.query["user"], int(request.query.get("start", "0"))
-        told = self.movements if request.path.endswith("activity") else self.trades
+        reported = self.movements if request.path.endswith("activity") else self.trades
         end = int(request.query.get("end", str(2**63)))
         rows = [
-            row for row in told
+            row for row in reported
             if row["proxy_wallet"] == user and start <= row["timestamp"] <= end
         ]  # fmt: skip
         if request.path.endswith("positions"):

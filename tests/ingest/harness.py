@@ -25,11 +25,11 @@ WAIT_SECONDS = 60.0
 ROOT = Path(__file__).parents[2]
 
 
-async def until(look: Callable[[], Awaitable[T]], *, seconds: float = WAIT_SECONDS) -> T:
-    """Poll until `look` gives something true; fail with the last answer."""
+async def until(poll: Callable[[], Awaitable[T]], *, seconds: float = WAIT_SECONDS) -> T:
+    """Poll until `poll` gives something true; fail with the last answer."""
     deadline = time.monotonic() + seconds
     while True:
-        found = await look()
+        found = await poll()
         if found:
             return found
         assert time.monotonic() < deadline, f"waited too long; last: {found!r}"
@@ -80,7 +80,7 @@ class Process:
     async def serving(self) -> None:
         """Wait until its health check says SERVING."""
 
-        async def look() -> bool:
+        async def poll() -> bool:
             assert self.running, self.log.read_text()[-2000:]
             async with grpc.aio.insecure_channel(self.target) as channel:
                 try:
@@ -90,7 +90,7 @@ class Process:
                     return False
             return bool(answer.status == health_pb2.HealthCheckResponse.SERVING)
 
-        await until(look)
+        await until(poll)
 
 
 @asynccontextmanager
@@ -112,7 +112,7 @@ async def running(name: str, environ: Mapping[str, str], directory: Path) -> Asy
 async def until_health(target: str, expected: Mapping[str, str]) -> None:
     """Wait until health checks by these names say so."""
 
-    async def look() -> bool:
+    async def poll() -> bool:
         async with grpc.aio.insecure_channel(target) as channel:
             stub: Any = health_pb2_grpc.HealthStub(channel)
             found = {}
@@ -125,7 +125,7 @@ async def until_health(target: str, expected: Mapping[str, str]) -> None:
                 found[name] = health_pb2.HealthCheckResponse.ServingStatus.Name(answer.status)
         return found == expected
 
-    await until(look)
+    await until(poll)
 
 
 class Venue:
@@ -136,7 +136,7 @@ class Venue:
         self.ws_url = f"ws://127.0.0.1:{port}"
         self._control = control
 
-    async def tell(self, path: str, body: Any = None, method: str = "POST") -> Any:
+    async def notify(self, path: str, body: Any = None, method: str = "POST") -> Any:
         answer = await self._control.request(method, path, json=body)
         assert answer.status_code == 200, answer.text
         return answer.json()
@@ -160,11 +160,11 @@ async def venue(directory: Path, **settings: str) -> AsyncIterator[Venue]:
     ports = directory / "venue.ports.json"
     try:
 
-        async def look() -> bool:
+        async def poll() -> bool:
             assert process.running, process.log.read_text()[-2000:]
             return ports.exists()
 
-        await until(look)
+        await until(poll)
         found = msgspec.json.decode(ports.read_bytes())
         url = f"http://127.0.0.1:{found['control_port']}"
         async with httpx.AsyncClient(base_url=url, timeout=10.0) as control:

@@ -55,10 +55,10 @@ class Reader:
 
     def take(self, facts: Iterable[Fact]) -> None:
         for fact in facts:
-            told = row_from_pb(to_event(fact, 1))
-            merged = merge(self.trades.get(told.key), told)
+            reported = row_from_pb(to_event(fact, 1))
+            merged = merge(self.trades.get(reported.key), reported)
             if merged is not None:
-                self.trades[told.key] = merged
+                self.trades[reported.key] = merged
 
     @property
     def known(self) -> dict[TradeKey, tuple[int, int | None]]:
@@ -113,8 +113,8 @@ def test_a_reader_knows_as_much_as_if_everything_were_told(
                 merger.weigh(LEADER, number + 1, NOW)
         for one in rows if kind == "feed" else ():
             some.take(teller.feed(one))
-            told = plain.feed(one, (1, "trades"), NOW)
-            everything.take([told] if told else [])
+            reported = plain.feed(one, (1, "trades"), NOW)
+            everything.take([reported] if reported else [])
         if kind == "catch up":
             answered += rows
             # Where a trade was forgotten, the venue's answer has all rows of it that it ever had.

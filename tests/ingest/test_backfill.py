@@ -47,9 +47,9 @@ class Router:
             asyncio.TaskGroup() as group,
         ):
             stub = ingest_service_pb2_grpc.IngestServiceStub(channel)
-            asked = ingest_service_pb2.StreamLeaderTradesRequest(consumer=NAME)
+            requested = ingest_service_pb2.StreamLeaderTradesRequest(consumer=NAME)
             group.create_task(self._acknowledge(stub))
-            async for response in stub.StreamLeaderTrades(asked):
+            async for response in stub.StreamLeaderTrades(requested):
                 self.events += response.trades
                 self._cursor = response.cursor
 
@@ -64,13 +64,13 @@ class Router:
                     common_pb2.AcknowledgeRequest(consumer=NAME, cursor=acknowledged)
                 )
 
-    async def told(self, number: int) -> list[int]:
+    async def reported(self, number: int) -> list[int]:
         """The transactions told by the time this one is."""
 
-        async def look() -> bool:
+        async def poll() -> bool:
             return number in self.numbers
 
-        await until(look)
+        await until(poll)
         return self.numbers
 
     @property
@@ -94,17 +94,17 @@ async def test_live_trade_is_published_before_a_catch_ups_rows(
         router.handles.set()
         async with running("ingest", at, tmp_path) as process, router.reading(process):
             await until(lambda: connected(fake, 2))
-            told = rows(0x1000, known)
-            for one in told:
+            reported = rows(0x1000, known)
+            for one in reported:
                 await fake.send(frame(one), 0)
 
-            async def all_told() -> bool:
+            async def all_reported() -> bool:
                 return len(router.events) == known
 
-            await until(all_told)
+            await until(all_reported)
             # What the feed has told, and as many that it has kept to itself: a gap has them found.
             fresh = rows(0x10000, known)
-            fake.trades = sorted(told + fresh, key=lambda one: -one["timestamp"])
+            fake.trades = sorted(reported + fresh, key=lambda one: -one["timestamp"])
             router.handles.clear()
             await fake.sockets[1].close()
 
@@ -114,7 +114,7 @@ async def test_live_trade_is_published_before_a_catch_ups_rows(
             await until(some_found)
             # The router is at the first of them; whoever trades now does not wait for the rest.
             await fake.send(frame(row(0xABC, proxy_wallet=OTHER)), 0)
-            assert len(await router.told(0xABC)) < known + 100
+            assert len(await router.reported(0xABC)) < known + 100
             router.handles.set()
 
             async def everything() -> bool:
@@ -204,9 +204,9 @@ async def test_leaders_are_polled_and_published_without_the_feed(
 
             async def rests() -> bool:
                 await fake.send(frame(row(4)))
-                before = len(fake.asked)
+                before = len(fake.requested)
                 await asyncio.sleep(0.2)
                 await fake.send(frame(row(4)))
-                return len(fake.asked) == before
+                return len(fake.requested) == before
 
             await until(rests)

@@ -140,10 +140,10 @@ async def test_every_reader_is_told_everything_once_in_order(
         async with publishing_to(redis_url.rsplit("/", 1)[0] + "/8", whims) as publisher:
             publisher.tail = Tail(0, publisher._load, capacity=capacity)
             readers = [asyncio.create_task(read(publisher, total - 1))]
-            told = 0
+            reported = 0
             for count, pause in [*bursts, (1, 0.0)]:
-                publisher.publish(facts(told, count), 1)
-                told += count
+                publisher.publish(facts(reported, count), 1)
+                reported += count
                 await asyncio.sleep(pause)
                 readers.append(asyncio.create_task(read(publisher, total - 1)))
             for seen in await asyncio.gather(*readers):

@@ -11,7 +11,7 @@ import redis.asyncio as redis
 from redis.exceptions import OutOfMemoryError
 
 from services.ingest.core.sequence import HIGHEST
-from tradingtools.storage.redis.leader_log import INCARNATION, STREAM, LeaderLog, Overtaken
+from tradingtools.storage.redis.leader_log import INCARNATION, STREAM, LeaderLog, StaleWrite
 
 
 @pytest.fixture
@@ -87,7 +87,7 @@ async def test_an_entry_of_somebody_else_does_not_pass_for_ours(
     entries = [("5-0", b"a"), ("5-1", b"b")]
     await log.append(entries[:1])
     await client.xadd(STREAM, {"e": b"?"}, id=stranger)
-    with pytest.raises(Overtaken):
+    with pytest.raises(StaleWrite):
         await log.append(entries)
     await log.append(entries[:1])  # it is there
 

@@ -101,10 +101,10 @@ async def test_leader_dropped_before_his_survey_harms_nobody(
         at = {**environ, **pointing_at(fake), "TT_INGEST_API_CONNECTIONS": "1"}
         async with running("ingest", at, tmp_path) as process, tail.reading(process):
 
-            async def asked() -> str:
-                return fake.asked[0] if fake.asked else ""
+            async def requested() -> str:
+                return fake.requested[0] if fake.requested else ""
 
-            first = await until(asked)
+            first = await until(requested)
             second = OTHER if first == LEADER else LEADER
             with psycopg.connect(database_url) as connection:
                 connection.execute(

@@ -84,7 +84,7 @@ def test_any_interleaving_ends_in_the_same_counts(
     steps += [(4, None)] * answers
     shuffle.shuffle(steps)  # type: ignore[attr-defined]
     state = merger()
-    told: dict[tuple[TradeRow, str], int] = {}
+    reported: dict[tuple[TradeRow, str], int] = {}
     for source, one in steps:
         if one is None:
             facts = state.catch_up(rows[::-1], NOW)
@@ -93,11 +93,11 @@ def test_any_interleaving_ends_in_the_same_counts(
             facts = [fact] if fact else []
         for fact in facts:
             key = (fact.row, fact.source)
-            assert fact.count > told.get(key, 0), "a fact only grows"
-            told[key] = fact.count
+            assert fact.count > reported.get(key, 0), "a fact only grows"
+            reported[key] = fact.count
     expected = Counter(rows)
-    assert {k[0]: n for k, n in told.items() if k[1] == "FEED"} == expected
-    caught = {k[0]: n for k, n in told.items() if k[1] == "CATCH_UP"}
+    assert {k[0]: n for k, n in reported.items() if k[1] == "FEED"} == expected
+    caught = {k[0]: n for k, n in reported.items() if k[1] == "CATCH_UP"}
     assert caught == (expected if answers else {})
 
 

@@ -100,11 +100,11 @@ async def test_merge_during_an_outage_is_shown_by_the_venue(
         async with running("ingest", at, tmp_path):
             pass
         held(database_url, first.wallet, first.condition, first.asset)
-        told = {
+        reported = {
             "type": "MERGE", "proxyWallet": first.wallet, "conditionId": first.condition,
             "size": "3", "transactionHash": f"0x{9:064x}",
         }  # fmt: skip
-        await replay.tell("/move", told)
+        await replay.notify("/move", reported)
         async with running("ingest", at, tmp_path) as process, tail.reading(process):
             (event,) = await tail.of_tx(9)
     assert (event.asset_id, event.size_micros, event.count) == (first.asset, 3_000_000, 1)

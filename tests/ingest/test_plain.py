@@ -88,11 +88,11 @@ def test_every_fact_is_what_going_through_everything_comes_to(
             case Answered():
                 rows = [one for one in step.rows if one.leader == step.leader]
                 rows.sort(key=lambda one: -one.traded_ms)
-                told = merger.catch_up(
+                reported = merger.catch_up(
                     rows, now_ms, leader=step.leader, positions=step.positions,
                     since_ms=step.since_ms,
                 )  # fmt: skip
-                assert told == plain.catch_up(
+                assert reported == plain.catch_up(
                     rows, now_ms, leader=step.leader, positions=step.positions,
                     since_ms=step.since_ms,
                 )  # fmt: skip

@@ -36,21 +36,21 @@ async def test_every_trade_is_published_once_over_garbage_and_kills(
     async with venue(tmp_path / "venue", mean_gap_ms="25", firehose_per_second="100") as replay:
         at = {**environ, **replayed(replay), "TT_INGEST_SILENCE_MS": "700"}
         async with running("ingest", at, tmp_path) as process, tail.reading(process):
-            await replay.tell("/start")
+            await replay.notify("/start")
 
             async def some() -> bool:
                 return len(tail.events) >= 20
 
             await until(some)
             for garbage in ("{", "7", '{"topic":"x","type":"y","payload":{}}', "", "NaN"):
-                await replay.tell("/garbage", {"frame": garbage})
+                await replay.notify("/garbage", {"frame": garbage})
 
             async def refused() -> bool:
                 return {"not_json", "malformed", "unknown_topic"} <= rejected(database_url).keys()
 
             # What a connection has not delivered when it is dropped, nobody reads.
             await until(refused)
-            await replay.tell("/drop", {"feed": "rtds", "abort": True})
+            await replay.notify("/drop", {"feed": "rtds", "abort": True})
             before = len(tail.events)
 
             async def more() -> bool:
@@ -58,7 +58,7 @@ async def test_every_trade_is_published_once_over_garbage_and_kills(
 
             await until(more)
             # Pings are answered meanwhile, and what is not told now is never told again.
-            await replay.tell("/stall", {"feed": "rtds", "seconds": 1.5})
+            await replay.notify("/stall", {"feed": "rtds", "seconds": 1.5})
             before = len(tail.events)
             await until(more)
             process.kill()
@@ -74,7 +74,7 @@ async def test_every_trade_is_published_once_over_garbage_and_kills(
         async with running("ingest", at, tmp_path) as process, tail.reading(process):
             before = len(tail.events)
             await until(more)
-            await replay.tell("/pause")
+            await replay.notify("/pause")
 
             async def everything() -> bool:
                 truth = await played(replay, leaders)
@@ -112,10 +112,10 @@ async def test_two_sockets_are_one_fact_and_real_repeats_count(
             await fake.send(frame(twice), 0)
             await fake.send(frame(row(3)), 0)
             await tail.of_tx(3)
-    told = [
+    reported = [
         (event.leader_tx[-1], event.count) for event in tail.events if event.leader_tx[-2] != "f"
     ]
-    assert told == [("1", 1), ("2", 1), ("2", 2), ("3", 1)]
+    assert reported == [("1", 1), ("2", 1), ("2", 2), ("3", 1)]
     held = [event.leader_held_before_micros for event in tail.events if event.leader_tx[-2] != "f"]
     assert [micros // 10**6 for micros in held] == [100, 110, 110, 90]
     traces = {(e.leader_tx[-1], e.traceparent) for e in tail.events if e.leader_tx[-1] == "2"}
@@ -178,12 +178,12 @@ async def test_what_happened_before_a_connection_was_back_is_caught_up(
             await until(lambda: connected(fake, 2))
             await until(lambda: ready(tail, fake))
             fake.lets_in.clear()
-            asked, knocks = len(fake.asked), fake.knocks
+            requested, knocks = len(fake.requested), fake.knocks
             for socket in list(fake.sockets):
                 await socket.close()
 
             async def waits() -> bool:
-                return fake.knocks >= knocks + 2 and len(fake.asked) > asked
+                return fake.knocks >= knocks + 2 and len(fake.requested) > requested
 
             await until(waits)
             # The survey of the loss is over, and another gap is one of its own.

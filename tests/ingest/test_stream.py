@@ -53,8 +53,8 @@ async def test_cursors_resume_and_only_named_readers_are_remembered(
                         common_pb2.AcknowledgeRequest(consumer="router-0", cursor=cursor)
                     )
                 assert cursors(database_url) == {"router-0": tail.cursor}
-                name, told_ms, _ = tail.cursor.split("-")
-                for forged in (f"{name}-{int(told_ms) + 1}-0", f"{name}-{9 * 10**15}-0"):
+                name, reported_ms, _ = tail.cursor.split("-")
+                for forged in (f"{name}-{int(reported_ms) + 1}-0", f"{name}-{9 * 10**15}-0"):
                     with pytest.raises(grpc.aio.AioRpcError) as caught:
                         await stub.Acknowledge(
                             common_pb2.AcknowledgeRequest(consumer="router-0", cursor=forged)
@@ -93,8 +93,8 @@ async def test_reader_ahead_of_the_clock_misses_nothing(
         await tail.of_tx(1)
         # As a predecessor gave it whose clock was an hour ahead; it died before it wrote it.
         ahead = Tail()
-        name, told_ms, _ = tail.cursor.split("-")
-        ahead.cursor = f"{name}-{int(told_ms) + 3_600_000}-0"
+        name, reported_ms, _ = tail.cursor.split("-")
+        ahead.cursor = f"{name}-{int(reported_ms) + 3_600_000}-0"
         async with ahead.reading(process):
             await ahead.of_tx(1)
             await fake.send(frame(row(2)))
@@ -217,8 +217,8 @@ async def test_foreign_entries_cost_neither_process_nor_trade(
             late = Tail()
             async with late.reading(process):
                 await late.of_tx(5)
-    told = [event.leader_tx[-1] for event in late.events if event.leader_tx]
-    assert list(dict.fromkeys(told)) == ["1", "2", "3", "4", "5"]
+    reported = [event.leader_tx[-1] for event in late.events if event.leader_tx]
+    assert list(dict.fromkeys(reported)) == ["1", "2", "3", "4", "5"]
     client.close()
 
 

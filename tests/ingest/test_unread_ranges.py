@@ -50,12 +50,12 @@ class Walker:
         self._database_url = database_url
         self._after = 0
 
-    async def look(self) -> list[tuple[int, int]]:
+    async def poll(self) -> list[tuple[int, int]]:
         """Return what is told after one look: transactions and counts."""
-        await self.catch_up._look(LEADER)
-        told = [(at, event) for at, event in self.publisher.tail._items if at > self._after]
+        await self.catch_up._poll(LEADER)
+        reported = [(at, event) for at, event in self.publisher.tail._items if at > self._after]
         self._after = self.publisher.tail.last
-        return [(int(event.leader_tx, 16), event.count) for _, event in told]
+        return [(int(event.leader_tx, 16), event.count) for _, event in reported]
 
     async def has_written(self, entries: list[str]) -> None:
         """The log, which is half as long, is one of a life before this one."""
@@ -119,14 +119,14 @@ async def test_older_rows_are_published_in_pieces_each_second_whole(
     fake.trades = traded({1: 3, 20: 3, 30: 1, 40: 3, 50: 1})
     async with walking(fake, environ) as walker:
         with capture_logs() as logs:
-            assert await walker.look() == [(20, 1), (1, 3)]
+            assert await walker.poll() == [(20, 1), (1, 3)]
             fake.trades.insert(0, row(0xA, timestamp=NOW))
-            assert await walker.look() == [(0xA, 1), (30, 1), (20, 3)]
+            assert await walker.poll() == [(0xA, 1), (30, 1), (20, 3)]
             assert not walker.begins_here(), "older ones would be missing"
-            assert await walker.look() == [(40, 3)]
-            assert await walker.look() == [(50, 1)]
+            assert await walker.poll() == [(40, 3)]
+            assert await walker.poll() == [(50, 1)]
         assert walker.begins_here()
-        assert await walker.look() == []
+        assert await walker.poll() == []
     said = [entry for entry in logs if entry["log_level"] == "error"]
     assert [entry["alert"] for entry in said] == [True], "once"
 
@@ -136,9 +136,9 @@ async def test_second_larger_than_a_walk_holds_up_nothing_older(
 ) -> None:
     fake.trades = traded({1: 9, 20: 1})
     async with walking(fake, environ) as walker:
-        assert await walker.look() == [(1, 4)]
-        assert await walker.look() == []
-        assert await walker.look() == [(20, 1)]
+        assert await walker.poll() == [(1, 4)]
+        assert await walker.poll() == []
+        assert await walker.poll() == [(20, 1)]
 
 
 async def test_leader_larger_than_a_walk_is_not_walked_for_ever(
@@ -146,14 +146,14 @@ async def test_leader_larger_than_a_walk_is_not_walked_for_ever(
 ) -> None:
     fake.trades = traded({1: 2, 2: 9})
     async with walking(fake, environ) as walker:
-        await walker.look()
+        await walker.poll()
         for _ in range(200):
-            await walker.look()
+            await walker.poll()
             if LEADER not in walker.catch_up._unread_ranges:
                 break
-        asked = len(fake.asked)
-        await walker.look()
-        assert len(fake.asked) - asked <= 5, "what was read once is not walked again"
+        requested = len(fake.requested)
+        await walker.poll()
+        assert len(fake.requested) - requested <= 5, "what was read once is not walked again"
 
 
 async def test_a_walk_that_fails_goes_on_with_the_next_look(
@@ -161,12 +161,12 @@ async def test_a_walk_that_fails_goes_on_with_the_next_look(
 ) -> None:
     fake.trades = traded({1: 3, 20: 2})
     async with walking(fake, environ) as walker:
-        assert await walker.look() == [(20, 1), (1, 3)]
+        assert await walker.poll() == [(20, 1), (1, 3)]
         fake.refuses_end = True
         fake.trades.insert(0, row(0xA, timestamp=NOW))
-        assert await walker.look() == [(0xA, 1)]
+        assert await walker.poll() == [(0xA, 1)]
         fake.refuses_end = False
-        assert await walker.look() == [(20, 2)]
+        assert await walker.poll() == [(20, 2)]
 
 
 async def test_what_a_reader_has_lost_is_looked_up_again(
@@ -175,7 +175,7 @@ async def test_what_a_reader_has_lost_is_looked_up_again(
     fake.trades = traded({1: 1, 20: 1, 40: 1})
     async with walking(fake, environ, keep_ms=0) as walker:
         await walker.has_written([f"{(NOW - 25) * 1_000 + number}-0" for number in range(2_000)])
-        assert await walker.look() == [(40, 1), (20, 1), (1, 1)]
+        assert await walker.poll() == [(40, 1), (20, 1), (1, 1)]
         await asyncio.sleep(0.002)
         servicer = IngestServicer(
             walker.publisher, walker.catch_up, Incarnation("0" * 16), walker.store
@@ -186,9 +186,9 @@ async def test_what_a_reader_has_lost_is_looked_up_again(
             )
             with pytest.raises(CursorOutOfRange):
                 await anext(servicer.StreamLeaderTrades(request, cast("Any", None)))
-            told = await walker.look()
+            reported = await walker.poll()
             # The newest is in the overlap that each look reads.
-            assert [tx for tx, _ in told if tx != 1] == expected
+            assert [tx for tx, _ in reported if tx != 1] == expected
 
 
 async def test_loss_during_a_look_is_looked_up_by_the_next(
@@ -196,7 +196,7 @@ async def test_loss_during_a_look_is_looked_up_by_the_next(
 ) -> None:
     fake.trades = traded({1: 1})
     async with walking(fake, environ, keep_ms=0) as walker:
-        assert await walker.look() == [(1, 1)]
+        assert await walker.poll() == [(1, 1)]
         answers = walker.catch_up._answers
 
         async def lost_meanwhile(leader: str, since_ms: int) -> Any:
@@ -207,14 +207,14 @@ async def test_loss_during_a_look_is_looked_up_by_the_next(
         fake.trades = traded({0: 1, 1: 1, 60: 1})
         with monkeypatch.context() as patched:
             patched.setattr(walker.catch_up, "_answers", lost_meanwhile)
-            await walker.look()
-        assert (60, 1) in await walker.look()
+            await walker.poll()
+        assert (60, 1) in await walker.poll()
 
 
 async def test_who_is_left_is_walked_no_more(fake: Fake, environ: dict[str, str]) -> None:
     fake.trades = traded({1: 4, 20: 1})
     async with walking(fake, environ) as walker:
-        await walker.look()
+        await walker.poll()
         walker.catch_up.drop(LEADER)
-        assert await walker.look() == []
+        assert await walker.poll() == []
         assert not walker.catch_up._unread_ranges

@@ -96,11 +96,11 @@ class Tail:
     async def of_tx(self, number: int, count: int = 1) -> list[LeaderTradeEvent]:
         """Events of a transaction, once there are enough."""
 
-        async def look() -> list[LeaderTradeEvent]:
+        async def poll() -> list[LeaderTradeEvent]:
             found = [e for e in self.events if e.leader_tx == f"0x{number:064x}"]
             return found if len(found) >= count else []
 
-        return await until(look)
+        return await until(poll)
 
     def totals(self) -> Total:
         """Shares by (tx, leader, asset, side): of feed and catch-up the greater total."""

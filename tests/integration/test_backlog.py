@@ -17,11 +17,11 @@ async def test_the_live_view_has_the_backlog_of_who_keeps_a_lease(database_url: 
         owned = await lease.acquire(pool, "router", 0, "router-0")
         keeping = asyncio.create_task(lease.keep(pool, owned, lambda: 38_000))
 
-        async def told() -> bool:
+        async def reported() -> bool:
             return observer.numbers().backlogs == (("router", 38_000),)
 
         try:
-            await eventually(told)
+            await eventually(reported)
         finally:
             await cancel_all([keeping])
             observer.close()

@@ -41,18 +41,18 @@ async def _forever() -> None:
     await asyncio.Event().wait()
 
 
-def _says(channel: grpc.aio.Channel, **wanted: int) -> Callable[[], Any]:
+def _says(channel: grpc.aio.Channel, **desired: int) -> Callable[[], Any]:
     stub: Any = health_pb2_grpc.HealthStub(channel)
 
     async def said() -> bool:
         try:
             answers = {
                 name: (await stub.Check(health_pb2.HealthCheckRequest(service=name))).status
-                for name in wanted
+                for name in desired
             }
         except grpc.aio.AioRpcError:
             return False
-        return answers == wanted
+        return answers == desired
 
     return said
 
@@ -85,8 +85,8 @@ async def test_health_checks_are_told_of_what_was_opened(settings: _Settings) ->
                 backlog=Backlog("router", lambda: 5_000, 1_000),
             )
         )
-        told = {"a.Service": SERVING, "": SERVING, "postgresql": SERVING, "redis": SERVING}
-        await eventually(_says(channel, **told, venue=NOT_SERVING, backlog=NOT_SERVING))
+        reported = {"a.Service": SERVING, "": SERVING, "postgresql": SERVING, "redis": SERVING}
+        await eventually(_says(channel, **reported, venue=NOT_SERVING, backlog=NOT_SERVING))
 
         async def backlog_is_told() -> bool:
             async with pool.connection() as connection:

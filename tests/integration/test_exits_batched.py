@@ -29,7 +29,7 @@ from tradingtools.domain.book import Book, BookStatus, Market
 from tradingtools.domain.trigger_states import TriggerStatus
 from tradingtools.rpc.streams import Tail
 from tradingtools.settings import load
-from tradingtools.storage.postgres.journal import ClaimedBefore
+from tradingtools.storage.postgres.journal import AlreadyClaimed
 from tradingtools.storage.postgres.lease import Fenced
 from tradingtools.storage.postgres.pool import Pool, open_pool
 from tradingtools.v1 import common_pb2 as pb
@@ -163,7 +163,7 @@ async def test_existing_record_is_told_from_a_lost_lease(desk: Desk) -> None:
         " update reservation set released_at = now()"
     )
     await desk.load()
-    with pytest.raises(ClaimedBefore):
+    with pytest.raises(AlreadyClaimed):
         await desk.verdicts.judge([(STOP, CHEAP)])
     assert await desk.found() == ("ARMED", 2, 1, 1, 1, 1)
 

@@ -101,7 +101,7 @@ class Desk:
         """Return how many are not folded."""
         return len(await self.sql("select 1 from peak_record"))
 
-    async def told(self) -> list[tuple[str, str]]:
+    async def reported(self) -> list[tuple[str, str]]:
         rows = await self.sql("select trigger_id, detail from trigger_event order by event_seq")
         return [(row["trigger_id"], row["detail"]) for row in rows]
 
@@ -133,10 +133,10 @@ async def desk(database_url: str) -> AsyncIterator[Desk]:
 async def test_peaks_are_recorded_together_and_their_rows_follow(desk: Desk) -> None:
     await desk.see(DEARER)
     assert desk.known() == [550_000, 600_000]
-    assert (await desk.rows(), await desk.records(), await desk.told()) == ([None, None], 1, [])
+    assert (await desk.rows(), await desk.records(), await desk.reported()) == ([None, None], 1, [])
     await desk.guard.fold_peaks()
     assert desk.known() == await desk.rows() == [550_000, 600_000]
-    assert await desk.told() == [
+    assert await desk.reported() == [
         (LARGE, "peak 0.55, fires at 0.45"), (SMALL, "peak 0.6, fires at 0.5")
     ]  # fmt: skip
     assert await desk.records() == 0
@@ -155,10 +155,10 @@ async def test_highest_of_many_peaks_is_kept_and_each_cent_recorded(
     await desk.see(book_of(((614_999, 1_000 * SHARE),)))
     await desk.guard.fold_peaks()
     assert await desk.rows() == [614_999, 614_999]
-    assert [text for _, text in await desk.told()] == ["peak 0.605, fires at 0.505"] * 2
+    assert [text for _, text in await desk.reported()] == ["peak 0.605, fires at 0.505"] * 2
     await desk.see(book_of(((615_000, 1_000 * SHARE),)))
     await desk.guard.fold_peaks()
-    assert (await desk.told())[2:] == [
+    assert (await desk.reported())[2:] == [
         (trigger_id, "peak 0.615, fires at 0.515") for trigger_id in (LARGE, SMALL)
     ]
 
@@ -241,7 +241,7 @@ async def test_a_start_knows_what_no_row_has_yet(desk: Desk) -> None:
     assert await desk.sold() == [LARGE, SMALL], "both fire a dime below what was recorded"
     await desk.guard.fold_peaks()
     assert await desk.rows() == [605_000, 605_000]
-    assert not [text for _, text in await desk.told() if text.startswith("peak")], "it is over"
+    assert not [text for _, text in await desk.reported() if text.startswith("peak")], "it is over"
 
 
 async def test_changed_trigger_keeps_an_uncompacted_peak(
@@ -287,7 +287,7 @@ async def test_folding_goes_on_where_it_was_and_tells_nothing_twice(
     assert (await desk.rows(), await desk.records()) == ([550_000, None], 1)
     await desk.guard.fold_peaks()
     assert (await desk.rows(), await desk.records()) == ([550_000, 600_000], 0)
-    assert [trigger_id for trigger_id, _ in await desk.told()] == [LARGE, SMALL]
+    assert [trigger_id for trigger_id, _ in await desk.reported()] == [LARGE, SMALL]
 
 
 async def test_who_does_not_own_the_partition_records_nothing(desk: Desk) -> None:
@@ -301,19 +301,19 @@ async def test_who_does_not_own_the_partition_records_nothing(desk: Desk) -> Non
 async def test_a_record_whose_answer_is_lost_is_there_once(
     desk: Desk, monkeypatch: pytest.MonkeyPatch, *, committed: bool
 ) -> None:
-    fetch_alone, asked = store.fetch_alone, list[str]()
+    fetch_alone, requested = store.fetch_alone, list[str]()
 
     async def lose_the_first(pool: Pool, name: str, **values: Any) -> Any:
-        asked.append(name)
-        if len(asked) > 1 or committed:
+        requested.append(name)
+        if len(requested) > 1 or committed:
             found = await fetch_alone(pool, name, **values)
-        if len(asked) == 1:
+        if len(requested) == 1:
             raise psycopg.OperationalError
         return found
 
     monkeypatch.setattr(store, "fetch_alone", lose_the_first)
     await desk.see(structs.replace(DEARER, revision=2))
-    assert asked == ["record_peaks"] * 2
+    assert requested == ["record_peaks"] * 2
     assert (desk.known(), await desk.records()) == ([550_000, 600_000], 1)
 
 
@@ -365,7 +365,7 @@ async def test_lot_reported_anew_is_judged_without_a_book(desk: Desk) -> None:
         f" previous_hash, hash) values ('t', 't', 't', 'trigger', '{stop}', '', '')"
     )
     await desk.guard.refresh()
-    await desk.guard.look_again()
+    await desk.guard.recheck()
     await follow_peaks(desk.guard)
     assert desk.known() == [600_000, 600_000]
 
@@ -469,16 +469,16 @@ async def test_a_start_knows_what_could_not_follow(desk: Desk) -> None:
 async def test_refused_record_is_retried_without_another_book(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    fetch_alone, asked = store.fetch_alone, list[str]()
+    fetch_alone, requested = store.fetch_alone, list[str]()
 
     async def refuse_the_first(pool: Pool, name: str, **values: Any) -> Any:
-        asked.append(name)
-        return await (_refuse if len(asked) == 1 else fetch_alone)(pool, name, **values)
+        requested.append(name)
+        return await (_refuse if len(requested) == 1 else fetch_alone)(pool, name, **values)
 
     monkeypatch.setattr(store, "fetch_alone", refuse_the_first)
     monkeypatch.setattr(high_water_marks, "_PAUSE_SECONDS", 0.0)
     await desk.see(DEARER)
-    assert asked == ["record_peaks"] * 2
+    assert requested == ["record_peaks"] * 2
     assert (desk.known(), await desk.records()) == ([550_000, 600_000], 1)
 
 
@@ -500,8 +500,8 @@ async def test_repeatedly_refused_trigger_backs_off_longer(
     async with asyncio.timeout(20):
         await desk.see(DEARER)
         for now_ms[0] in range(50, 3_000, 50):
-            desk.guard._writer.hurry([LARGE])
-            await desk.guard.look_again()
+            desk.guard._writer.schedule_soon([LARGE])
+            await desk.guard.recheck()
             await follow_peaks(desk.guard)
     assert tried == [(0, [LARGE, SMALL]), *((ms, [LARGE]) for ms in (0, 250, 1_000, 2_750))]
     assert desk.known() == [None, 600_000]
@@ -525,22 +525,22 @@ async def test_a_record_in_doubt_that_is_refused_then_ends_nothing(
     desk: Desk, monkeypatch: pytest.MonkeyPatch, *, committed: bool
 ) -> None:
     """As by a server that has become read-only, and of which nothing can be read at first."""
-    fetch_alone, fetch, asked = store.fetch_alone, store.fetch, list[str]()
+    fetch_alone, fetch, requested = store.fetch_alone, store.fetch, list[str]()
 
     async def fail(pool: Pool, name: str, **values: Any) -> Any:
-        asked.append(name)
-        if len(asked) == 2:
+        requested.append(name)
+        if len(requested) == 2:
             raise psycopg.errors.ReadOnlySqlTransaction
-        if len(asked) == 1 and not committed:
+        if len(requested) == 1 and not committed:
             raise psycopg.OperationalError
         found = await fetch_alone(pool, name, **values)
-        if len(asked) == 1:
+        if len(requested) == 1:
             raise psycopg.OperationalError
         return found
 
     async def fail_once(pool: Pool, name: str, **values: Any) -> Any:
-        if name == "unfolded_peaks" and "unfolded_peaks" not in asked:
-            asked.append(name)
+        if name == "unfolded_peaks" and "unfolded_peaks" not in requested:
+            requested.append(name)
             raise psycopg.errors.UndefinedTable
         return await fetch(pool, name, **values)
 
@@ -549,7 +549,7 @@ async def test_a_record_in_doubt_that_is_refused_then_ends_nothing(
     monkeypatch.setattr(high_water_marks, "_PAUSE_SECONDS", 0.0)
     await desk.see(DEARER)
     again = [] if committed else ["record_peaks"]
-    assert asked == ["record_peaks", "record_peaks", "unfolded_peaks", *again]
+    assert requested == ["record_peaks", "record_peaks", "unfolded_peaks", *again]
     assert (desk.known(), await desk.records()) == ([550_000, 600_000], 1)
 
 
@@ -557,7 +557,7 @@ async def test_who_was_seen_first_is_recorded_first(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await desk.see(DEARER)
-    monkeypatch.setattr(high_water_marks, "MOST", 1)
+    monkeypatch.setattr(high_water_marks, "MAX", 1)
     for price in (600_000, 610_000):
         # The small lot has seen 0.60 before.
         desk.guard._peaks.see(book_of(((price, 1_000 * SHARE),)))

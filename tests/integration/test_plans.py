@@ -66,8 +66,10 @@ async def test_exit_queries_use_indexes_planned_on_empty_tables(
         pool.connection() as connection,
     ):
         await connection.execute(f"prepare asked({kind}) as {text}".encode())
-        told = await connection.execute(f"explain (format json) execute asked({given})".encode())
-        row = await told.fetchone()
+        reported = await connection.execute(
+            f"explain (format json) execute asked({given})".encode()
+        )
+        row = await reported.fetchone()
     assert row is not None
     scans = [node for node in nodes(row["QUERY PLAN"][0]["Plan"]) if "Relation Name" in node]
     looked_up = {"Index Cond", "Recheck Cond"}
@@ -84,12 +86,12 @@ def test_writer_without_claims_reads_no_claims_of_others(
     database_url: str, name: str, records: int
 ) -> None:
     query = load_queries(Path(journal.__file__).parent / "money_path.sql")[name]
-    asked = {"role": "guard", "partition": 0, "after": 0, "limit": 500}
+    requested = {"role": "guard", "partition": 0, "after": 0, "limit": 500}
     with psycopg.connect(database_url, autocommit=True) as connection:
         connection.execute(_CLAIMS, {"records": records})
-        told = connection.execute("explain (format json) " + query, asked).fetchone()
-    assert told is not None
-    scans = [node for node in nodes(told[0][0]["Plan"]) if "Relation Name" in node]
+        reported = connection.execute("explain (format json) " + query, requested).fetchone()
+    assert reported is not None
+    scans = [node for node in nodes(reported[0][0]["Plan"]) if "Relation Name" in node]
     assert [node["Index Name"] for node in scans] == ["journal_claimed"]
     assert all("role" in node["Index Cond"] for node in scans)
 
@@ -102,8 +104,8 @@ async def test_a_subscription_is_shown_without_a_look_at_orders(database_url: st
         pool.connection() as connection,
     ):
         await connection.execute(f"prepare asked(text) as {text}".encode())
-        told = await connection.execute(b"explain (format json) execute asked('a')")
-        row = await told.fetchone()
+        reported = await connection.execute(b"explain (format json) execute asked('a')")
+        row = await reported.fetchone()
     assert row is not None
     read = {node.get("Relation Name") for node in nodes(row["QUERY PLAN"][0]["Plan"])} - {None}
     # And none of what few reads need: to begin a step costs, whether it is taken or not.
@@ -153,15 +155,17 @@ analyze;
 def test_what_is_told_of_quality_is_looked_up(database_url: str, name: str) -> None:
     """Of fifty subscriptions with four hundred hours, orders and decisions each."""
     query = queries("quality/queries")[name]
-    asked = {
+    requested = {
         "id": "sub", "from_s": 0, "to_s": 3_600_000, "ids": ["sub1", "sub2"], "limit": 10_001,
         "from_ms": 0, "to_ms": 4_000_000_000_000,
     }  # fmt: skip
     with psycopg.connect(database_url, autocommit=True) as connection:
         connection.execute(_HOURS)
-        told = connection.execute(b"explain (format json) " + query.encode(), asked).fetchone()
-    assert told is not None
-    scans = [node for node in nodes(told[0][0]["Plan"]) if "Relation Name" in node]
+        reported = connection.execute(
+            b"explain (format json) " + query.encode(), requested
+        ).fetchone()
+    assert reported is not None
+    scans = [node for node in nodes(reported[0][0]["Plan"]) if "Relation Name" in node]
     growing = {
         "lot_hour", "mark_hour", "booking", "orders", "decision", "payout", "lot_correction",
     }  # fmt: skip

@@ -21,7 +21,7 @@ async def test_silent_connection_is_closed_within_the_timeout(database_url: str)
             probes = end.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT)
             assert end.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) == 1
         # PostgreSQL asks its own socket.
-        told = await connection.execute("show tcp_user_timeout")
-        assert await told.fetchone() == {"tcp_user_timeout": "6000"}
+        reported = await connection.execute("show tcp_user_timeout")
+        assert await reported.fetchone() == {"tcp_user_timeout": "6000"}
     assert unacknowledged_ms == 6_000
     assert idle + interval * probes <= 6

@@ -164,10 +164,10 @@ async def test_connection_that_breaks_says_so_and_is_replaced(
 ) -> None:
     async with _two_pools(database_url) as (pool, other):
         async with pool.connection() as one:
-            asked = await _asleep(one, other, several=several)
+            requested = await _asleep(one, other, several=several)
             await other.execute("select pg_terminate_backend(%s)", [one.info.backend_pid])
             with pytest.raises(psycopg.OperationalError):
-                await asked
+                await requested
         async with pool.connection() as two:
             assert await two.fetch_row("select 1 as one", {}) == {"one": 1}
 
@@ -201,10 +201,10 @@ async def test_cancelled_it_ends_at_the_server_and_the_pool_goes_on(
     async with _two_pools(database_url) as (pool, other):
         async with pool.connection() as one:
             pid = one.info.backend_pid
-            asked = await _asleep(one, other, several=several)
-            asked.cancel()
+            requested = await _asleep(one, other, several=several)
+            requested.cancel()
             with pytest.raises(asyncio.CancelledError):
-                await asked
+                await requested
         await _until(other, pid, asleep=False)
         async with pool.connection() as two:
             assert await two.fetch_row("select 1 as one", {}) == {"one": 1}
@@ -246,11 +246,11 @@ async def _asleep(
     text, values = "select 1 as one from pg_sleep(%(seconds)s::int4)", {"seconds": 14}
     if several:
         both = connection.fetch_pipelined([(text, values), ("select 1 as one", {})])
-        asked: asyncio.Future[Any] = asyncio.ensure_future(both)
+        requested: asyncio.Future[Any] = asyncio.ensure_future(both)
     else:
-        asked = asyncio.ensure_future(connection.fetch_row(text, values))
+        requested = asyncio.ensure_future(connection.fetch_row(text, values))
     await _until(other, connection.info.backend_pid, asleep=True)
-    return asked
+    return requested
 
 
 async def _until(other: Connection, pid: int, *, asleep: bool) -> None:

@@ -85,11 +85,11 @@ def test_no_table_is_read_whole(database_url: str, name: str) -> None:
     with psycopg.connect(database_url, autocommit=True) as connection:
         # Where there is an index to use, it is used; a volatile time is none.
         connection.execute("set enable_seqscan = off")
-        told = connection.execute(
+        reported = connection.execute(
             "explain (format json) " + query, {**_VALUES, "proxies": ["0x1"]}
         ).fetchone()
-    assert told is not None
-    scans = [node for node in nodes(told[0][0]["Plan"]) if "Relation Name" in node]
+    assert reported is not None
+    scans = [node for node in nodes(reported[0][0]["Plan"]) if "Relation Name" in node]
     assert scans
     by = [node.get("Index Name") for node in scans if not _LOOKED_UP & set(node)]
     # Such an index has nothing but what is asked for.

@@ -18,15 +18,15 @@ def test_one_look_guards_one_lot_and_is_short() -> None:
     subscription: Any = {"id": "sub_1", "follower": {"followerProxy": "0x" + "3" * 40}}
     fills: Any = {"fills": [_fill("9", "SIDE_SELL"), _fill("1"), _fill("2"), _fill("1")]}
     made: Any = {"id": "trg_1"}
-    look: list[Any] = [(200, {}, fills), (201, {}, made), (201, {}, made)]
-    with surface((201, {}, subscription), *look, *look, (200, {}, fills)) as found:
+    poll: list[Any] = [(200, {}, fills), (201, {}, made), (201, {}, made)]
+    with surface((201, {}, subscription), *poll, *poll, (200, {}, fills)) as found:
         client = Client(found.url, TOKEN, "run")
         client.subscribe((_LEADER,), 1)
         for _ in range(3):
             client.guard_new_lots(3)
         client.close()
-    verbs = [verb for verb, _, _ in found.asked]
+    verbs = [verb for verb, _, _ in found.requested]
     # The third finds both lots guarded.
     assert verbs == ["POST", *("GET", "POST", "POST") * 2, "GET"]
-    keys = [headers["idempotency-key"] for verb, _, headers in found.asked if verb == "POST"]
+    keys = [headers["idempotency-key"] for verb, _, headers in found.requested if verb == "POST"]
     assert len(set(keys)) == 5

@@ -48,11 +48,11 @@ def test_one_that_was_killed_half_way_is_made_anew(data: Path) -> None:
 
     embedded.init_postgres(data, "secret")
 
-    said = subprocess.run(
+    message = subprocess.run(
         [embedded.postgres_programs() / "pg_controldata", data],
         check=True, capture_output=True, text=True,
     )  # fmt: skip
-    assert "shut down" in said.stdout
+    assert "shut down" in message.stdout
     assert list(data.parent.iterdir()) == [data]
 
 

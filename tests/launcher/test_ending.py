@@ -37,18 +37,18 @@ class _Run:
 
 
 def _end(
-    monkeypatch: pytest.MonkeyPatch, run: _Run, evidence: Evidence, *, hurry: bool
+    monkeypatch: pytest.MonkeyPatch, run: _Run, evidence: Evidence, *, schedule_soon: bool
 ) -> ending.Ending:
     def collect(_prepared: Any, *, settled: bool) -> Evidence:
         return evidence if settled else _unsettled(evidence)
 
     monkeypatch.setattr(ending, "collect", collect)
     impatient = Event()
-    if hurry:
+    if schedule_soon:
         impatient.set()
     return ending.end(
         cast(Prepared, run), cast(Supervisor, run), cast(Observer, run), seconds=0.1,
-        hurry=impatient,
+        schedule_soon=impatient,
     )  # fmt: skip
 
 
@@ -59,7 +59,7 @@ def _unsettled(evidence: Evidence) -> Evidence:
 def test_a_second_ctrl_c_breaks_nothing_that_is_under_way(monkeypatch: pytest.MonkeyPatch) -> None:
     run = _Run(opened=1)
     under_way = _with_order(BUY, state="UNKNOWN")(whole())
-    ended = _end(monkeypatch, run, under_way, hurry=True)
+    ended = _end(monkeypatch, run, under_way, schedule_soon=True)
     assert "I3" not in {breach.invariant.split()[0] for breach in ended.breaches}
     assert not ended.evidence.settled
     assert judged(ended.evidence) == AT_ANY_TIME
@@ -68,7 +68,7 @@ def test_a_second_ctrl_c_breaks_nothing_that_is_under_way(monkeypatch: pytest.Mo
 
 def test_who_waits_is_told_what_is_still_open(monkeypatch: pytest.MonkeyPatch) -> None:
     ended = _end(
-        monkeypatch, _Run(opened=1), _with_order(BUY, state="UNKNOWN")(whole()), hurry=False
+        monkeypatch, _Run(opened=1), _with_order(BUY, state="UNKNOWN")(whole()), schedule_soon=False
     )
     assert "I3" in {breach.invariant.split()[0] for breach in ended.breaches}
     assert judged(ended.evidence) == tuple(CHECKS)

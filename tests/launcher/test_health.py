@@ -15,7 +15,7 @@ _NAME = "tradingtools.v1.RouterService"
 
 
 @pytest.mark.parametrize(
-    ("serves", "redis", "said", "well"),
+    ("serves", "redis", "message", "well"),
     [
         (True, True, "SERVING      postgresql up, redis up", True),
         (True, False, "SERVING      postgresql up, redis DOWN", False),
@@ -23,29 +23,29 @@ _NAME = "tradingtools.v1.RouterService"
     ],
 )
 async def test_a_process_is_well_when_all_it_depends_on_is(
-    serves: bool, redis: bool, said: str, well: bool
+    serves: bool, redis: bool, message: str, well: bool
 ) -> None:
     async with serving("127.0.0.1:0", [_NAME], lambda _: None) as server:
         await server.set_serving(serves)
         await server.set_health("postgresql", serving=True)
         await server.set_health("redis", serving=redis)
-        told = await asyncio.to_thread(health.of_process, "router", f"127.0.0.1:{server.port}")
-    assert told == health.ProcessHealth(name="router", said=said, well=well)
+        reported = await asyncio.to_thread(health.of_process, "router", f"127.0.0.1:{server.port}")
+    assert reported == health.ProcessHealth(name="router", message=message, well=well)
 
 
 def test_a_process_that_is_away_is_named_with_its_address() -> None:
     at = f"127.0.0.1:{free_port()}"
-    told = list(
+    reported = list(
         health.of_engine(
             {"control_internal": 14}, {f"TT_{name.upper()}_LISTEN": at for name in ENGINE}
         )
     )
-    assert [one.name for one in told] == list(ENGINE)
-    said = {one.name: one.said for one in told}
+    assert [one.name for one in reported] == list(ENGINE)
+    message = {one.name: one.message for one in reported}
     # Control is asked on its internal port: that of the edge has no operators.
-    assert said.pop("control") == "does not answer at 127.0.0.1:14"
-    assert set(said.values()) == {f"does not answer at {at}"}
-    assert not any(one.well for one in told)
+    assert message.pop("control") == "does not answer at 127.0.0.1:14"
+    assert set(message.values()) == {f"does not answer at {at}"}
+    assert not any(one.well for one in reported)
 
 
 def test_an_edge_that_is_away_is_not_ready() -> None:

@@ -37,7 +37,7 @@ from launcher.core.evidence import (
 )
 from launcher.core.invariants import AT_ANY_TIME, CHECKS, breaches
 from launcher.running_check import RunningCheck
-from launcher.state import Note, write_note
+from launcher.state import RunDescription, write_note
 from tradingtools.domain.ids import entry_copy_key, guard_exit_key, order_key
 
 WALLET = "0x" + "a" * 40
@@ -425,7 +425,7 @@ def test_what_must_hold_only_at_rest_is_not_judged_while_trading() -> None:
     assert names.isdisjoint({"I3", "I9", "I10"})
 
 
-@pytest.mark.parametrize(("going_on", "status", "said"), [
+@pytest.mark.parametrize(("going_on", "status", "message"), [
     (True, 0, f"all {len(AT_ANY_TIME)} checks hold"),
     (False, 1, "BROKEN: I2 every order has its row"),
 ])  # fmt: skip
@@ -435,23 +435,23 @@ def test_order_between_two_looks_is_no_breach_of_a_run(
     capsys: pytest.CaptureFixture[str],
     going_on: bool,
     status: int,
-    said: str,
+    message: str,
 ) -> None:
     """Rows are read first, and the far side behind them."""
     evidence = _with_far_order(order_key="f" * 64)(whole())
-    note = Note(
-        run_id="r", begun_ms=0, port_base=0, pid=0, database_url="", insiders_control_url="",
+    note = RunDescription(
+        run_id="r", started_ms=0, port_base=0, pid=0, database_url="", insiders_control_url="",
         venue_url="", default_cash_micros=CASH, rest_url="",
     )  # fmt: skip
     write_note(tmp_path, note)
     gather.keep(tmp_path, evidence)
-    monkeypatch.setattr(gather, "gather", lambda **asked: replace(evidence, settled=False))
+    monkeypatch.setattr(gather, "gather", lambda **requested: replace(evidence, settled=False))
     held = os.open(tmp_path / "lock", os.O_RDWR | os.O_CREAT)
     if going_on:
         fcntl.flock(held, fcntl.LOCK_EX)
     assert launcher(["check", str(tmp_path)]) == status
     os.close(held)
-    assert said in capsys.readouterr().out
+    assert message in capsys.readouterr().out
 
 
 def _in_flight(evidence: Evidence, *, booked: int, cost: int, reserved: int) -> Evidence:

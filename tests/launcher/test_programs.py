@@ -161,10 +161,10 @@ def test_the_signer_runs_where_a_run_has_it() -> None:
 def test_every_process_gets_the_addresses_of_this_run() -> None:
     layout = replace(LAYOUT, embedded_redis=False, paper_venue=False)
     environ = {"TT_GUARD_LISTEN": "10.0.0.1:7000", "TT_CONTROL_METRICS_PORT": "9999"}
-    told = core.process_ports(layout, _programs(layout, metrics_port=9_400), environ)
+    reported = core.process_ports(layout, _programs(layout, metrics_port=9_400), environ)
     left_out = ("valkey", "guard", *core.OPTIONAL, "paper_okx", "paper_okx_control")
     served = {name: PORTS[name] for name in core.PORTS if name not in left_out}
-    assert told == {
+    assert reported == {
         **{name: port for name, port in served.items() if "venue" not in name},
         "guard": 7000,
         "insiders_metrics": 9_400,

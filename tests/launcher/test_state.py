@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from launcher.state import Note, open_state, read_note, write_note
+from launcher.state import RunDescription, open_state, read_note, write_note
 
 
 @pytest.mark.parametrize(
@@ -31,8 +31,8 @@ def test_nobody_else_looks_into_a_state_directory(
 def test_a_note_of_before_the_ports_were_told_can_be_read(tmp_path: Path) -> None:
     write_note(
         tmp_path,
-        Note(
-            run_id="r", begun_ms=1, port_base=20_000, pid=1, database_url="",
+        RunDescription(
+            run_id="r", started_ms=1, port_base=20_000, pid=1, database_url="",
             insiders_control_url="", venue_url="", rest_url="", default_cash_micros=0,
             ports={"router": 20_008}, follower_wallet="0x1",
         ),

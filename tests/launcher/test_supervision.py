@@ -144,10 +144,10 @@ def test_a_disk_without_room_ends_nothing(tmp_path: Path) -> None:
     logs = tmp_path / "logs"
     logs.mkdir()
     (logs / "supervisor-start.log").symlink_to("/dev/full")
-    told = tmp_path / "told"
+    reported = tmp_path / "told"
     script = tmp_path / "talker.py"
     script.write_text(TALKER)
-    command = (sys.executable, str(script), str(told))
+    command = (sys.executable, str(script), str(reported))
     talker = Program(name="talker", group="engine", command=command)
     started = supervision.start(
         [talker], root=ROOT, directory=tmp_path, sockets=tmp_path, environ=os.environ
@@ -164,8 +164,8 @@ def test_a_disk_without_room_ends_nothing(tmp_path: Path) -> None:
         os.kill(started.pid, signal.SIGUSR2)  # it opens its logs anew
         until(lambda: str(kept) not in _open_files(started.pid))
         kept.replace(own)
-        lines = told.stat().st_size
-        until(lambda: gone(started.pid) or told.stat().st_size > lines + 50)
+        lines = reported.stat().st_size
+        until(lambda: gone(started.pid) or reported.stat().st_size > lines + 50)
         assert _state(started, "talker").pid == first
     finally:
         started.close()

@@ -64,8 +64,8 @@ def test_leaders_are_shown_in_their_order_and_told_once() -> None:
         for seconds in (1.0, 7.0, 13.0):
             shown.show(seconds, Numbers(leaders=leaders if seconds > 1 else ()), [])
     assert isinstance(plain.file, io.StringIO)
-    told = [line.strip() for line in plain.file.getvalue().splitlines()]
-    assert [line for line in told if line.startswith("leader ")] == [
+    reported = [line.strip() for line in plain.file.getvalue().splitlines()]
+    assert [line for line in reported if line.startswith("leader ")] == [
         "leader 1: 0xa 12 trades, realised -3.5 USDC, ROI -4.0%; no evidence yet",
         "leader 2: 0xb 3 trades, realised 7 USDC, 60% won",
     ]

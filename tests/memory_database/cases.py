@@ -542,18 +542,18 @@ def _wallet_asset(draw: Draw) -> Values:
 
 
 def _correction(draw: Draw) -> Values:
-    asked = draw.rng.choice([None, None, 1, 2])
-    size = draw.rng.choice([5, -5]) if asked else 5
+    requested = draw.rng.choice([None, None, 1, 2])
+    size = draw.rng.choice([5, -5]) if requested else 5
     return {
         **draw.lot(),
         "condition_id": CONDITION,
-        "reason": "OPERATOR" if asked else "SOLD_ELSEWHERE",
+        "reason": "OPERATOR" if requested else "SOLD_ELSEWHERE",
         "size_micros": size,
         "cost_micros": 2,
         "shares_micros": 3,
         "left_micros": 1,
-        "held_micros": None if asked else 3,
-        "lot_request_id": asked,
+        "held_micros": None if requested else 3,
+        "lot_request_id": requested,
     }
 
 

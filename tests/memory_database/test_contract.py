@@ -215,8 +215,8 @@ async def both(url: str) -> AsyncIterator[tuple[Both, MemoryDatabase]]:
             "funding", follower_proxy=cases.WALLETS[0], funded_micros=50, before_micros=-7,
             changed_seq=2,
         )  # fmt: skip
-        told = datetime(2026, 1, 1, tzinfo=UTC)
-        await pair.insert("leader_account", leader=cases.LEADER, equity_micros=5, asked_at=told)
+        reported = datetime(2026, 1, 1, tzinfo=UTC)
+        await pair.insert("leader_account", leader=cases.LEADER, equity_micros=5, asked_at=reported)
         for number, asset in enumerate(("7", "8", "9")):
             await pair.insert(
                 "leader_holding", leader=cases.LEADER, asset_id=asset,
@@ -226,7 +226,7 @@ async def both(url: str) -> AsyncIterator[tuple[Both, MemoryDatabase]]:
             await pair.insert(
                 "resync", id=resync, subscription_id=cases.SUBSCRIPTIONS[number % 2],
                 follower_proxy=cases.WALLETS[number % 2], kind="ASKED", state="REQUESTED",
-                requested_at=told,
+                requested_at=reported,
             )  # fmt: skip
         for number, trigger in enumerate(cases.TRIGGERS):
             await pair.insert(
@@ -337,15 +337,15 @@ async def test_another_attempt_is_admitted_alike(database_url: str) -> None:
         seen = {"order_key": late, "epoch": 2}
         wish = {**seen, "next_check_at": WATCH_IS_OVER, "milliseconds": 60_000}
         wish["by_settings"] = False
-        told = {"order_key": late, "venue_order_id": "v", "answered_ns": 6, "detail": "{}"}
-        for file, name, values, wanted in (
+        reported = {"order_key": late, "venue_order_id": "v", "answered_ns": 6, "detail": "{}"}
+        for file, name, values, desired in (
             (cases.CONFIRM, "stop_watching", {**seen, "state": "UNKNOWN"}, None),
             (cases.CONFIRM, "send_again", wish, 2),
             (cases.EXECUTOR, "drop_send_again", {**seen, "epoch": 9}, 2),
-            (cases.EXECUTOR, "note_late_acceptances", {"accepted": json.dumps([told])}, None),
+            (cases.EXECUTOR, "note_late_acceptances", {"accepted": json.dumps([reported])}, None),
             (cases.CONFIRM, "send_again", wish, None),
         ):
             await pair.call(file, name, values)
             await pair.compare_tables()
-            assert memory.table("orders")[(late,)]["send_again_epoch"] == wanted
+            assert memory.table("orders")[(late,)]["send_again_epoch"] == desired
     assert sorted(o["attempt"] for o in memory.table("orders").values()) == [0, 0, 0, 1]

@@ -160,11 +160,11 @@ their index is the cheapest plan."""
 async def test_no_growing_table_is_read_from_end_to_end(
     database_url: str, way: str, filled: str
 ) -> None:
-    asked = WAYS[way]
+    requested = WAYS[way]
     plans: dict[tuple[str, str], list[dict[str, Any]]] = defaultdict(list)
     async with (
         both(database_url) as (pair, memory),
-        open_pool(database_url, name="scans", size=1, prompt=True, **asked.options) as pool,
+        open_pool(database_url, name="scans", size=1, prompt=True, **requested.options) as pool,
         pool.connection() as connection,
     ):
         if filled != "empty":
@@ -176,8 +176,10 @@ async def test_no_growing_table_is_read_from_end_to_end(
         await _have_told(connection, taken.append)
         seed = _SEEDS.get((way, filled), 1)
         draw = Draw(random.Random(seed), memory)  # noqa: S311 - a seed makes it repeatable
-        wanted = {one for one in CALLS if asked.asks(*one)}
-        for call in _calls(draw.rng, lambda: {one for one in wanted if not _seen(one, plans[one])}):
+        desired = {one for one in CALLS if requested.asks(*one)}
+        for call in _calls(
+            draw.rng, lambda: {one for one in desired if not _seen(one, plans[one])}
+        ):
             file, name = call
             values = CASES[file][name](draw)
             for each in (connection, pair.connection):
@@ -186,10 +188,10 @@ async def test_no_growing_table_is_read_from_end_to_end(
                     await each.execute(loaded(file)[name], values)
             plans[call] += taken
             taken.clear()
-    assert [one for one in wanted if not _seen(one, plans[one])] == []
+    assert [one for one in desired if not _seen(one, plans[one])] == []
     read = {
         (file, name, step["Relation Name"], step.get("Index Name"), plan["Query Text"][:200])
-        for file, name in wanted - set(WHOLE)
+        for file, name in desired - set(WHOLE)
         for plan in plans[file, name]
         for step in _read_whole(plan["Plan"], partial)
     }
@@ -237,12 +239,12 @@ async def _have_told(connection: Any, take: Callable[[dict[str, Any]], None]) ->
     ):
         await connection.execute(text)
 
-    def told(said: psycopg.errors.Diagnostic) -> None:
+    def reported(said: psycopg.errors.Diagnostic) -> None:
         text = said.message_primary or ""
         if "plan:" in text:
             take(json.loads(text[text.index("{") :]))
 
-    connection.add_notice_handler(told)
+    connection.add_notice_handler(reported)
 
 
 def _read_whole(

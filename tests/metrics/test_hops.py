@@ -51,7 +51,7 @@ async def test_each_hop_is_timed_where_it_happens(measured: Measured) -> None:
     await eventually(lambda: scene.stands(stop, "ARMED"))
     await scene.set_book({"0.50": "1000"}, {"0.38": "1000"})
     await scene.settled(2)
-    wanted = {
+    desired = {
         ("router", 'order_hop_seconds_count{hop="decide"}'): 1,
         ("router", 'order_hop_seconds_count{hop="claim"}'): 1,
         ("executor", 'order_hop_seconds_count{hop="submit"}'): 2,
@@ -64,14 +64,14 @@ async def test_each_hop_is_timed_where_it_happens(measured: Measured) -> None:
 
     counted: dict[tuple[str, str], int] = {}
 
-    async def told() -> bool:
+    async def reported() -> bool:
         # A hop is observed behind the commit that the test has seen.
-        counted.update({at: measured.counted(*at) for at in wanted})
-        return counted == wanted
+        counted.update({at: measured.counted(*at) for at in desired})
+        return counted == desired
 
     with suppress(AssertionError):
-        await eventually(told)
-    assert counted == wanted
+        await eventually(reported)
+    assert counted == desired
     _the_sums_are_those_of_the_rows(measured, scene.orders()[0])
 
 

@@ -75,7 +75,7 @@ class World:
     size: int = 2
     filled: int = 0
     undone: int = 0
-    told: tuple[Any, ...] = ()
+    reported: tuple[Any, ...] = ()
     """Messages that were sent to the engine; each may come at any time, again and again."""
     clock: int = EARLY
     lag: int = 2
@@ -109,12 +109,12 @@ def key(world: World) -> Any:
     one = world.engine
     mine = (
         one.state, one.pending, one.price, one.size, one.change is not None, one.venue_order_id,
-        tuple(sorted(one.fills.items())), tuple(sorted(one.undone.items())), one.told_filled,
+        tuple(sorted(one.fills.items())), tuple(sorted(one.undone.items())), one.reported_filled,
         one.not_founds, one.unread, one.breach,
     )  # fmt: skip
     return (
         mine, world.sent, world.place, world.cancel, world.amend, world.status, world.size,
-        world.filled, world.undone, world.told, world.clock, world.lag, world.unwritten,
+        world.filled, world.undone, world.reported, world.clock, world.lag, world.unwritten,
     )  # fmt: skip
 
 
@@ -156,7 +156,7 @@ def venue(world: World) -> Iterator[tuple[str, World]]:
     if world.place == "flying":
         if world.clock <= DEADLINE:
             taken = replace(world, place="taken", status=OrderStatus.OPEN)
-            yield "takes it", tell(taken, report(taken))
+            yield "takes it", notify(taken, report(taken))
             yield "refuses it", replace(world, place="refused")
         else:
             yield "drops it, it is too late", replace(world, place="expired")
@@ -166,27 +166,27 @@ def venue(world: World) -> Iterator[tuple[str, World]]:
         more = replace(world, filled=world.filled + 1)
         whole = more.filled == more.size
         more = replace(more, status=OrderStatus.FILLED if whole else OrderStatus.PARTIALLY_FILLED)
-        yield "fills one", tell(more, report(more), fill(more.filled))
+        yield "fills one", notify(more, report(more), fill(more.filled))
     if world.cancel:
         ended = replace(world, status=OrderStatus.CANCELLED)
-        yield "cancels it", tell(ended, report(ended))
+        yield "cancels it", notify(ended, report(ended))
     if world.amend == "flying" and world.clock <= DEADLINE:
         changed = replace(world, amend="done", size=3)
-        yield "changes it", tell(changed, report(changed, "r"))
+        yield "changes it", notify(changed, report(changed, "r"))
         refused = replace(world, amend="refused")
-        yield "refuses the change", tell(refused, report(refused, "r", "51503"))
+        yield "refuses the change", notify(refused, report(refused, "r", "51503"))
     elif world.amend == "flying":
         yield "drops the change", replace(world, amend="expired")
 
 
 def settlement(world: World) -> Iterator[tuple[str, World]]:
     if world.undoable and world.filled and not world.undone:
-        yield "undoes the first fill", tell(replace(world, undone=1), fill(1, undone=True))
+        yield "undoes the first fill", notify(replace(world, undone=1), fill(1, undone=True))
 
 
-def tell(world: World, *messages: Any) -> World:
-    new = tuple(one for one in messages if one not in world.told)
-    return replace(world, told=world.told + new)
+def notify(world: World, *messages: Any) -> World:
+    new = tuple(one for one in messages if one not in world.reported)
+    return replace(world, reported=world.reported + new)
 
 
 ANSWERS = {
@@ -217,13 +217,13 @@ def engine(world: World) -> Iterator[tuple[str, World]]:
             yield "amends", replace(world, engine=changing, amend="flying")
         except orders.OrderError:
             pass
-    for message in world.told:
+    for message in world.reported:
         yield (
             f"is told {getattr(message, 'status', 'a fill')}",
-            replace(world, engine=heard(one, message)),
+            replace(world, engine=received(one, message)),
         )
     if world.sent:
-        yield from look(world)
+        yield from poll(world)
 
 
 def death(world: World) -> Iterator[tuple[str, World]]:
@@ -246,18 +246,18 @@ def succeeded(world: World) -> World:
     )
 
 
-def heard(one: BotOrder, message: Fill | OrderReport) -> BotOrder:
+def received(one: BotOrder, message: Fill | OrderReport) -> BotOrder:
     return (
         orders.filled(one, message) if isinstance(message, Fill) else orders.reported(one, message)
     )
 
 
-def look(world: World) -> Iterator[tuple[str, World]]:
+def poll(world: World) -> Iterator[tuple[str, World]]:
     one = world.engine
     spaced = one.not_found_ms + orders.NOT_FOUND_SPACING_MS
-    asked = EARLY if world.clock == EARLY else max(world.clock, spaced)
+    requested = EARLY if world.clock == EARLY else max(world.clock, spaced)
     forgotten = world.forgetful and world.clock == TOO_LATE and not world.open
-    missing = replace(world, engine=orders.not_found(one, CAPABILITIES, asked_ms=asked))
+    missing = replace(world, engine=orders.not_found(one, CAPABILITIES, requested_ms=requested))
     if world.status is None or forgotten:
         yield "does not find it", missing
         return
@@ -302,18 +302,18 @@ def _settles(world: World) -> str:
     if world.open:
         world = replace(world, status=OrderStatus.CANCELLED)
     one = world.engine
-    for message in reversed(world.told):
-        one = heard(one, message)
+    for message in reversed(world.reported):
+        one = received(one, message)
     if not world.sent:
         return ""
     if one.state is BotOrderState.SUBMITTING:
         one = orders.answered(one, PendingRequest.PLACE, Receipt(meaning=Meaning.UNKNOWN))
     for _ in range(orders.NOT_FOUNDS_NEEDED + 1):
-        asked = max(LATE, one.not_found_ms + orders.NOT_FOUND_SPACING_MS)
+        requested = max(LATE, one.not_found_ms + orders.NOT_FOUND_SPACING_MS)
         if world.status is None:
-            one = orders.not_found(one, CAPABILITIES, asked_ms=asked)
+            one = orders.not_found(one, CAPABILITIES, requested_ms=requested)
         else:
-            one = orders.reported(one, report(world), read_ms=asked)
+            one = orders.reported(one, report(world), read_ms=requested)
     if not one.settled and one.state is not BotOrderState.DEAD:
         return f"never settles: {one.state}, reserved {one.reserved}"
     if one.settled and one.filled != world.filled - world.undone:

@@ -13,7 +13,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from services.bots.core.holding import Holding, traded
-from services.bots.core.strategy import EndEvent, Quote, Standing, StrategyEvent, TimerEvent, View
+from services.bots.core.strategy import (
+    EndEvent,
+    Quote,
+    StrategyEvent,
+    TimerEvent,
+    View,
+    WorkingOrder,
+)
 from services.bots.strategies.arbitrage import Arbitrage
 from services.bots.strategies.pair import SECOND, TrancheState
 from tests.unit.bots.samples import book, outcome
@@ -97,7 +104,7 @@ def view(world: World) -> View:
         },
         holdings={YES.id: world.yes, NO.id: world.no},
         standing={
-            one.slot: Standing(
+            one.slot: WorkingOrder(
                 slot=one.slot, order_id=one.slot, instrument_id=one.instrument_id, side=one.side,
                 price=one.price, size=one.size, filled=0, certain=False,
             )

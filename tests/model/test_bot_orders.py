@@ -61,7 +61,7 @@ GUARDS: dict[str, tuple[str, str, dict[str, Any], str]] = {
         "two orders for one intent",
     ),
     "not found counts from the last arrival on": (
-        "if asked_ms <= certain or",
+        "if requested_ms <= certain or",
         "if",
         PLAIN,
         "LOST, and the venue has it",
@@ -91,7 +91,7 @@ GUARDS: dict[str, tuple[str, str, dict[str, Any], str]] = {
         "REJECTED, and the venue has it",
     ),
     "told but unbooked stays reserved": (
-        "return max(self.told_filled - self.filled - sum(self.undone.values()), 0)",
+        "return max(self.reported_filled - self.filled - sum(self.undone.values()), 0)",
         "return 0",
         PLAIN,
         "reserved 0, booked 0",
@@ -115,8 +115,8 @@ GUARDS: dict[str, tuple[str, str, dict[str, Any], str]] = {
         "reserved 2, booked 0",
     ),
     "a row may be smaller than what it fills": (
-        "order.filled > order.most_filled and not order.unread:",
-        "order.filled > order.most_filled:",
+        "order.filled > order.max_filled and not order.unread:",
+        "order.filled > order.max_filled:",
         AMENDED,
         "a false alarm",
     ),
@@ -227,7 +227,7 @@ def test_a_change_is_asked_for_alone_and_of_what_rests() -> None:
         changing,
         orders.answered(changing, PendingRequest.AMEND, Receipt(meaning=Meaning.UNKNOWN)),
         orders.cancelling(rests()),
-        orders.not_found(rests(), CAPABILITIES, asked_ms=LATE),
+        orders.not_found(rests(), CAPABILITIES, requested_ms=LATE),
     ):
         with pytest.raises(orders.OrderError):
             orders.amending(one, CHANGE)
@@ -237,9 +237,9 @@ def test_a_refused_change_leaves_the_order_as_it_was() -> None:
     changing = orders.amending(rests(), CHANGE)
 
     refused = orders.answered(changing, PendingRequest.AMEND, Receipt(meaning=Meaning.REJECTED))
-    told = orders.reported(changing, replace(TOLD, request_id="r", code="51503", size=3))
+    reported = orders.reported(changing, replace(TOLD, request_id="r", code="51503", size=3))
 
-    for one in (refused, told):
+    for one in (refused, reported):
         assert (one.change, one.size, one.reserved, one.pending) == (None, 2, 2, "NONE")
 
 
@@ -268,10 +268,10 @@ def test_a_dead_owner_s_request_is_nobody_s() -> None:
 def test_a_sight_of_it_begins_the_denials_anew() -> None:
     one = rests()
     for second in range(2):
-        one = orders.not_found(one, CAPABILITIES, asked_ms=LATE + 2_000 * second)
+        one = orders.not_found(one, CAPABILITIES, requested_ms=LATE + 2_000 * second)
     one = orders.reported(one, TOLD)
 
-    one = orders.not_found(one, CAPABILITIES, asked_ms=LATE + 10_000)
+    one = orders.not_found(one, CAPABILITIES, requested_ms=LATE + 10_000)
 
     assert (one.state, one.not_founds) == (BotOrderState.UNKNOWN, 1)
 
@@ -282,7 +282,7 @@ def test_denials_within_two_seconds_count_once() -> None:
     one = orders.answered(one, PendingRequest.PLACE, Receipt(meaning=Meaning.UNKNOWN))
 
     for _ in range(orders.NOT_FOUNDS_NEEDED):
-        one = orders.not_found(one, CAPABILITIES, asked_ms=LATE)
+        one = orders.not_found(one, CAPABILITIES, requested_ms=LATE)
 
     assert (one.state, one.not_founds) == (BotOrderState.UNKNOWN, 1)
 
@@ -318,7 +318,7 @@ def test_a_venue_that_denies_what_it_had_is_no_proof() -> None:
     )
 
     for second in range(4):
-        one = orders.not_found(one, CAPABILITIES, asked_ms=LATE + 2_000 * second)
+        one = orders.not_found(one, CAPABILITIES, requested_ms=LATE + 2_000 * second)
 
     assert (one.state, one.reserved) == (BotOrderState.DEAD, 2)
 

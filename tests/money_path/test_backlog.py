@@ -112,7 +112,7 @@ async def test_trade_delayed_by_the_router_is_too_old_but_sold(
             scene.put(buy)
         holding.put(holding.trade("SELL", size="100", price="0.49", held="100"))
         await asyncio.sleep(_AGE_MS / 1000 + 0.2)
-        made.upstream.book_asked.clear()
+        made.upstream.book_requested.clear()
         made.thaw("router")
         await _sold(holding)
 
@@ -122,5 +122,5 @@ async def test_trade_delayed_by_the_router_is_too_old_but_sold(
         await eventually(decided)
         decisions = scene.decisions() + unknown.decisions()
         assert {decision["reason"] for decision in decisions} == {"TOO_OLD"}
-        assert not made.upstream.book_asked.is_set()
+        assert not made.upstream.book_requested.is_set()
         assert (scene.orders(), await scene.posted()) == ([], [])

@@ -15,7 +15,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
 @pytest_asyncio.fixture(loop_scope="module", scope="module")
-async def told(running: World) -> World:
+async def reported(running: World) -> World:
     """A money path whose confirm asks for wallets often."""
     running.kill("confirm")
     running.start("confirm", TT_CONFIRM_BALANCE_MS="200")
@@ -29,10 +29,10 @@ async def _cash(scene: Scene) -> int | None:
     return rows[0]["cash_micros"] if rows else None
 
 
-async def test_free_cash_limits_entries_and_is_what_is_left(told: World) -> None:
-    scene = told.scene()
+async def test_free_cash_limits_entries_and_is_what_is_left(reported: World) -> None:
+    scene = reported.scene()
     await scene.set_book({"0.50": "1000"}, {"0.49": "1000"})
-    await told.control("PUT", f"/wallets/{scene.wallet(1)}", {"cash": "14", "mode": "open"})
+    await reported.control("PUT", f"/wallets/{scene.wallet(1)}", {"cash": "14", "mode": "open"})
     subscription = await scene.subscribe(1)
 
     async def known() -> bool:
@@ -56,18 +56,18 @@ async def test_free_cash_limits_entries_and_is_what_is_left(told: World) -> None
     _, second = scene.orders()
     assert 0 < second["filled_notional_micros"] + second["fee_micros"] <= left
     assert second["state"] == "CONFIRMED"
-    held = told.sql("select shares_micros from lot where origin = %s", subscription)
+    held = reported.sql("select shares_micros from lot where origin = %s", subscription)
     assert held[0]["shares_micros"] == order["filled_size_micros"] + second["filled_size_micros"]
 
     async def seen() -> bool:
-        (row,) = told.sql(
+        (row,) = reported.sql(
             "select shares_micros from follower_position where follower_proxy = %s",
             scene.wallet(1),
         ) or [{"shares_micros": 0}]
         return bool(row["shares_micros"] == held[0]["shares_micros"])
 
     await eventually(seen)
-    state = await told.control("GET", "/state")
+    state = await reported.control("GET", "/state")
     (wallet,) = [b for b in state["balances"] if b["followerProxy"] == scene.wallet(1)]
     assert wallet["cash"] == _text(await _cash(scene))
 

@@ -143,13 +143,13 @@ async def test_row_read_before_a_move_is_ignored_after_it(
         breaker = CircuitBreaker(pool, "executor-0", POLICY)
         await breaker.read()
         fetch = store.fetch
-        found, told = asyncio.Event(), asyncio.Event()
+        found, reported = asyncio.Event(), asyncio.Event()
 
         async def slow(pool: Pool, name: str, **values: Any) -> Any:
             rows = await fetch(pool, name, **values)
             if name == "breaker":
                 found.set()
-                await told.wait()
+                await reported.wait()
             return rows
 
         monkeypatch.setattr(store, "fetch", slow)
@@ -157,7 +157,7 @@ async def test_row_read_before_a_move_is_ignored_after_it(
         await found.wait()
         for _ in range(POLICY.failures):
             await breaker.report(503, probe=0)
-        told.set()
+        reported.set()
         await reading
         assert not breaker.closed
         # A database that has lost a commit is believed, all the same.

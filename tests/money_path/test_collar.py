@@ -116,11 +116,11 @@ async def test_exit_far_below_the_market_waits_then_leaves(
 ) -> None:
     async with standing(database, database_url, wait_ms=700) as (here, books):
         await books.stand(60, 62)
-        begun = time.monotonic()
+        started = time.monotonic()
         here.claim([sell("wild", 5)])
         here.claim([sell("sound", 20), buy("entry", 62)])
         await here.ended(3)
-        assert time.monotonic() - begun >= 0.7
+        assert time.monotonic() - started >= 0.7
         assert here.far.came[-1] == sell("wild", 5).order_key
         assert here.states() == {"SUBMITTED": 3}
         held_ms = [row["ms"] for row in database.execute(
@@ -128,10 +128,10 @@ async def test_exit_far_below_the_market_waits_then_leaves(
         assert held_ms[:2] == [0, 0]
         assert held_ms[2] >= 690, "what it waited is told apart from what the engine took"
         # The next slices of the same shares have waited with it.
-        books_asked = here.far.came.copy()
+        books_requested = here.far.came.copy()
         here.claim([sell("next", 4)])
         await here.ended(4)
-        assert here.far.came == [*books_asked, sell("next", 4).order_key]
+        assert here.far.came == [*books_requested, sell("next", 4).order_key]
 
 
 async def test_exit_leaves_at_once_when_the_market_fell(

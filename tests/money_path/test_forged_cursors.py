@@ -41,7 +41,7 @@ def _cursors(world: World) -> dict[tuple[str, str], str]:
     return {(row["stream"], row["consumer"]): row["cursor"] for row in rows}
 
 
-async def _told(call: Any) -> str:
+async def _reported(call: Any) -> str:
     """Return how a server answers, by the code; OK: it takes the call."""
     try:
         await (call.read() if hasattr(call, "read") else call)
@@ -58,7 +58,7 @@ async def _ready(world: World) -> None:
         async def serves(name: str = name) -> bool:
             async with grpc.aio.insecure_channel(world.target(name)) as channel:
                 stub: Any = health_pb2_grpc.HealthStub(channel)
-                return await _told(stub.Check(health_pb2.HealthCheckRequest())) == "OK"
+                return await _reported(stub.Check(health_pb2.HealthCheckRequest())) == "OK"
 
         await eventually(serves)
 
@@ -76,10 +76,10 @@ async def test_a_stranger_acknowledges_and_reads_nothing(running: World, name: s
         stub = make(channel)
         for metadata in shown.values():
             forged = common.AcknowledgeRequest(consumer=reader, cursor=FAR)
-            assert await _told(stub.Acknowledge(forged, metadata=metadata)) == "UNAUTHENTICATED"
+            assert await _reported(stub.Acknowledge(forged, metadata=metadata)) == "UNAUTHENTICATED"
             stream = getattr(stub, STREAMS[name])
-            asked = stream(request(consumer=reader), metadata=metadata)
-            assert await _told(asked) == "UNAUTHENTICATED"
+            requested = stream(request(consumer=reader), metadata=metadata)
+            assert await _reported(requested) == "UNAUTHENTICATED"
     assert FAR not in _cursors(running).values()
 
 
@@ -90,14 +90,14 @@ async def test_cursor_of_another_process_is_refused(running: World, name: str) -
     async with running.channel(name, "insiders") as channel:
         stub = make(channel)
         forged = common.AcknowledgeRequest(consumer="insiders", cursor="0")
-        assert await _told(stub.Acknowledge(forged)) == "PERMISSION_DENIED"
+        assert await _reported(stub.Acknowledge(forged)) == "PERMISSION_DENIED"
     async with running.channel(name) as channel:
         stub = make(channel)
         for consumer in (reader, f"{reader}0", "guard-00000", "router-x"):
             forged = common.AcknowledgeRequest(consumer=consumer, cursor="0")
-            assert await _told(stub.Acknowledge(forged)) == "PERMISSION_DENIED"
-            asked = getattr(stub, STREAMS[name])(request(consumer=consumer))
-            assert await _told(asked) == "PERMISSION_DENIED"
+            assert await _reported(stub.Acknowledge(forged)) == "PERMISSION_DENIED"
+            requested = getattr(stub, STREAMS[name])(request(consumer=consumer))
+            assert await _reported(requested) == "PERMISSION_DENIED"
 
 
 @pytest.mark.parametrize("name", SERVICES)
@@ -108,7 +108,7 @@ async def test_a_reader_does_not_acknowledge_what_it_was_not_sent(
     make, reader, _ = PORTS[name]
     async with running.channel(name, reader.partition("-")[0]) as channel:
         forged = common.AcknowledgeRequest(consumer=reader, cursor=FAR)
-        assert await _told(make(channel).Acknowledge(forged)) == "INVALID_ARGUMENT"
+        assert await _reported(make(channel).Acknowledge(forged)) == "INVALID_ARGUMENT"
     assert FAR not in _cursors(running).values()
 
 

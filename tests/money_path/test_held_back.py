@@ -68,8 +68,8 @@ async def test_what_was_fenced_before_it_left_stays_as_it_was_left(
                 "order_key": looping.order_key, "from_state": "SUBMITTING", "to_state": "UNKNOWN",
                 "expected_epoch": 1, "epoch": 2, "reason": "UNANSWERED",
             }  # fmt: skip
-            told = database.execute("select * from apply_transitions(%s)", [json.dumps([step])])
-            return bool(told.fetchall())
+            reported = database.execute("select * from apply_transitions(%s)", [json.dumps([step])])
+            return bool(reported.fetchall())
 
         async def over() -> bool:
             return not here.executor.queue.in_flight
@@ -256,9 +256,9 @@ async def test_a_probe_that_dies_is_given_back(
         assert here.far.came == [dying.order_key, other.order_key]
 
 
-@pytest.mark.parametrize("look", [1, 2], ids=["before it has a connection", "with a connection"])
+@pytest.mark.parametrize("poll", [1, 2], ids=["before it has a connection", "with a connection"])
 async def test_a_probe_that_another_has_followed_does_not_leave(
-    look: int, database: Database, database_url: str, monkeypatch: pytest.MonkeyPatch
+    poll: int, database: Database, database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("services.executor.pre_send_check._FRESH_NS", 0)
     asking, answer, looks = asyncio.Event(), asyncio.Event(), 0
@@ -267,7 +267,7 @@ async def test_a_probe_that_another_has_followed_does_not_leave(
     async def slow(*arguments: Any) -> Any:
         nonlocal looks
         looks += 1
-        if looks == look:
+        if looks == poll:
             asking.set()
             await answer.wait()
         return await held_back(*arguments)

@@ -89,8 +89,8 @@ async def test_lost_answer_is_found_by_key_and_not_resent(path: Scene) -> None:
         order["order_key"],
     )
     posts = await path.posted()
-    asked = (await path.world.control("GET", "/journal?after=0&limit=10000"))["entries"]
-    looks = [e for e in asked if e["method"] == "GET" and e["key"] == order["order_key"]]
+    requested = (await path.world.control("GET", "/journal?after=0&limit=10000"))["entries"]
+    looks = [e for e in requested if e["method"] == "GET" and e["key"] == order["order_key"]]
     seen = {"order": order, "events": events, "posts": posts, "looks": looks}
     moves = [(event["from_state"], event["to_state"]) for event in events]
     assert order["state"] == "CONFIRMED", seen

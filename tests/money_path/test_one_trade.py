@@ -234,14 +234,14 @@ async def test_trailing_stop_keeps_its_peak_over_a_kill_and_fires(path: Scene) -
         1, subscription, "TRAILING_STOP", "0.55", callback_micros=50_000
     )  # 5 cents below the peak
 
-    def told() -> list[str]:
+    def reported() -> list[str]:
         rows = path.world.sql(
             "select detail from trigger_event where trigger_id = %s order by event_seq", trail
         )
         return [row["detail"] for row in rows]
 
     async def peaked() -> bool:
-        return "peak 0.62, fires at 0.57" in told()
+        return "peak 0.62, fires at 0.57" in reported()
 
     await path.set_book({"0.63": "1000"}, {"0.62": "1000"})
     await eventually(peaked)
@@ -257,8 +257,8 @@ async def test_trailing_stop_keeps_its_peak_over_a_kill_and_fires(path: Scene) -
     await eventually(done)
     (sold,) = [o for o in path.orders() if o["purpose"] == "GUARD_EXIT"]
     assert (sold["trigger_id"], sold["filled_size_micros"]) == (trail, 19_130_000)
-    assert told()[-1] == "sold 19.13 shares at 0.57, 0 from 0.57"
-    assert any("would fetch 0.57, fires at 0.57, peak 0.62" in text for text in told())
+    assert reported()[-1] == "sold 19.13 shares at 0.57, 0 from 0.57"
+    assert any("would fetch 0.57, fires at 0.57, peak 0.62" in text for text in reported())
 
 
 async def test_a_peak_that_no_row_has_yet_outlives_a_kill(path: Scene) -> None:

@@ -70,7 +70,7 @@ async def test_between_the_wish_and_the_commit(
     url = f"http://127.0.0.1:{paper.port}"
     async with scene(database, database_url, insiders_url=url) as here:
         await _unanswered(here, paper)
-        await paper.tell("PUT", "/capabilities", _WITHDRAWN)
+        await paper.notify("PUT", "/capabilities", _WITHDRAWN)
         assert not await here.executor._resender._send_some()
         row = _row(here)
         assert row == {"state": "UNKNOWN", "attempt": 1, "send_again_epoch": None}, (
@@ -86,7 +86,7 @@ async def test_between_the_commit_and_the_first_byte(
 
     async def withdrawn_behind_it(*arguments: Any) -> Any:
         committed = await submit_again(*arguments)
-        await paper.tell("PUT", "/capabilities", _WITHDRAWN)
+        await paper.notify("PUT", "/capabilities", _WITHDRAWN)
         return committed
 
     monkeypatch.setattr(store, "submit_again", withdrawn_behind_it)

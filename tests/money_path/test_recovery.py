@@ -74,14 +74,14 @@ async def test_a_pause_is_obeyed_while_the_first_book_is_awaited(path: Scene) ->
     path.world.upstream.answers_books.clear()
     await other.set_book({"0.50": "1000"}, {"0.49": "1000"}, announce=False)
     other.put(other.trade(size="100", price="0.5"))
-    await asyncio.wait_for(path.world.upstream.book_asked.wait(), DEADLINE_SECONDS)
+    await asyncio.wait_for(path.world.upstream.book_requested.wait(), DEADLINE_SECONDS)
     path.pause(subscription)
     await path.world.announce(path.note_change("subscription", subscription))
 
-    async def heard() -> bool:
+    async def received() -> bool:
         return (await path.previewed()).get(subscription) == "PAUSED"
 
-    await eventually(heard)
+    await eventually(received)
     path.world.upstream.answers_books.set()
     await eventually(lambda: _holds(lambda: bool(other.decisions())))
     assert [d["reason"] for d in other.decisions()] == ["PAUSED"]

@@ -111,12 +111,12 @@ async def test_a_kill_at_any_point_loses_and_doubles_nothing(held: Scene) -> Non
     )  # fmt: skip
     await held.set_book({}, {}, payout="0")
 
-    async def asked() -> bool:
+    async def requested() -> bool:
         journal = (await world.control("GET", "/journal?after=0&limit=10000"))["entries"]
         keys = {row["redeem_key"] for row in _redemptions(held)}
         return any(entry["key"] in keys for entry in journal)
 
-    await eventually(asked)
+    await eventually(requested)
     world.kill("confirm", signal.SIGKILL)
     world.start("confirm")
     done = await _done(held)

@@ -16,7 +16,7 @@ from tests.money_path.world import Scene, World, eventually, micros
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
-def _told(scene: Scene, shares: str | None, *, ago: str = "0") -> None:
+def _reported(scene: Scene, shares: str | None, *, ago: str = "0") -> None:
     """Return what ingest writes after a survey of the leader."""
     sql = scene.world.sql
     sql(
@@ -77,7 +77,7 @@ async def test_a_lot_is_brought_to_what_the_leader_holds_and_out_again(running: 
     subscription = await scene.subscribe(1, sizing_mode="RATIO", sizing_micros=100_000)
     unknown = await _reached(scene, await _ask(scene, subscription), "PREVIEWED")
     assert unknown["lines"] == []
-    _told(scene, "1000")
+    _reported(scene, "1000")
     first, second = [await _ask(scene, subscription) for _ in range(2)]
     (line,) = (await _reached(scene, first, "PREVIEWED"))["lines"]
     await _reached(scene, second, "PREVIEWED")
@@ -99,7 +99,7 @@ async def test_a_lot_is_brought_to_what_the_leader_holds_and_out_again(running: 
     stale = await _execute(scene, second)
     assert (stale["state"], "shares are held, were 0" in stale["detail"]) == ("STALE", True)
 
-    _told(scene, None)
+    _reported(scene, None)
     leaving = await _ask(scene, subscription)
     (line,) = (await _reached(scene, leaving, "PREVIEWED"))["lines"]
     assert (line["side"], line["size_micros"]) == ("SELL", order["filled_size_micros"])
@@ -113,7 +113,7 @@ async def test_an_execution_survives_its_router_and_is_done_once(running: World)
     scene = running.scene()
     await scene.set_book({"0.50": "1000"}, {"0.49": "1000"})
     subscription = await scene.subscribe(1)
-    _told(scene, "1000")
+    _reported(scene, "1000")
     identifier = await _ask(scene, subscription)
     await _reached(scene, identifier, "PREVIEWED")
     running.kill("router")
@@ -131,13 +131,13 @@ async def test_an_execution_survives_its_router_and_is_done_once(running: World)
 async def test_a_start_mirrors_once_what_is_told_after_it(running: World) -> None:
     scene = running.scene()
     await scene.set_book({"0.50": "1000"}, {"0.49": "1000"})
-    _told(scene, "77", ago="60")
+    _reported(scene, "77", ago="60")
     subscription = await scene.subscribe(1, settings=json.dumps({"start": "MIRROR"}))
     identifier = await _ask(scene, subscription, "START")
     other = await _ask(scene, subscription)
     await _reached(scene, other, "PREVIEWED")
     assert (await _reached(scene, identifier, "REQUESTED"))["lines"] == []
-    _told(scene, "1000")
+    _reported(scene, "1000")
     done = await _reached(scene, identifier, "EXECUTED")
     assert [line["leader_micros"] for line in done["lines"]] == [10**9]
     await scene.settled(1)

@@ -228,8 +228,8 @@ async def fenced(here: Scene, key: str) -> bool:
         "order_key": key, "from_state": "SUBMITTING", "to_state": "UNKNOWN", "expected_epoch": 1,
         "epoch": 2, "reason": "UNANSWERED",
     }  # fmt: skip
-    told = here.database.execute("select * from apply_transitions(%s)", [json.dumps([step])])
-    return bool(told.fetchall())
+    reported = here.database.execute("select * from apply_transitions(%s)", [json.dumps([step])])
+    return bool(reported.fetchall())
 
 
 async def nothing_under_way(here: Scene, *, unknown: int = 0) -> bool:

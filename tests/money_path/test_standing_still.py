@@ -101,15 +101,15 @@ async def test_quarantine_frees_resources_and_works_once(
 async def test_message_is_not_quarantined_for_ended_transactions(
     database_url: str,
 ) -> None:
-    begun = 0
+    started = 0
 
     async def handle(_: ingest_pb.LeaderTradeEvent) -> None:
-        nonlocal begun
-        begun += 1
+        nonlocal started
+        started += 1
         async with pool.connection() as connection, connection.transaction():
             await connection.execute("set local idle_in_transaction_session_timeout = '200ms'")
             # Busy with something else, not waiting for an answer.
-            await asyncio.sleep(0.5 if begun <= TRIES else 0)
+            await asyncio.sleep(0.5 if started <= TRIES else 0)
             await connection.execute("select 1")
 
     async with open_pool(database_url, name="test", size=2) as pool:
@@ -118,7 +118,7 @@ async def test_message_is_not_quarantined_for_ended_transactions(
         async with pool.connection() as connection:
             found = await connection.execute("select reason from dead_letter")
             assert await found.fetchall() == []
-    assert begun == TRIES + 1
+    assert started == TRIES + 1
 
 
 async def _judge(scene: Scene, shares: int) -> None:

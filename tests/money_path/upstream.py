@@ -35,7 +35,7 @@ class Upstream(ingest_rpc.IngestServiceServicer, books_rpc.BookfeedServiceServic
         self.answers_books = asyncio.Event()
         """Until it is set, who asks for a book waits."""
         self.answers_books.set()
-        self.book_asked = asyncio.Event()
+        self.book_requested = asyncio.Event()
 
     def put_trades(self, events: Sequence[ingest_pb.LeaderTradeEvent]) -> None:
         """Let the routers see facts, in one message."""
@@ -70,7 +70,7 @@ class Upstream(ingest_rpc.IngestServiceServicer, books_rpc.BookfeedServiceServic
     async def GetBook(
         self, request: books_pb.GetBookRequest, context: grpc.aio.ServicerContext[Any, Any]
     ) -> books_pb.GetBookResponse:
-        self.book_asked.set()
+        self.book_requested.set()
         await self.answers_books.wait()
         mark = self.marks.get(request.asset_id)
         if mark is None:

@@ -533,8 +533,8 @@ class Scene:
             await eventually(quiet)
         except AssertionError:
             states = [(row["state"], row["reason"]) for row in self.orders()]
-            told = [(row["reason"], row["detail"]) for row in self.decisions()]
-            raise AssertionError(f"not settled: {states}; decided: {told}") from None
+            reported = [(row["reason"], row["detail"]) for row in self.decisions()]
+            raise AssertionError(f"not settled: {states}; decided: {reported}") from None
 
     def trade(
         self,

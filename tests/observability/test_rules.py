@@ -181,7 +181,7 @@ def test_the_boards_are_what_the_tables_make() -> None:
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_a_run_shows_all_that_rules_and_boards_read() -> None:
-    wanted = set().union(*(_names(promql_parser.parse(one)) for one in EXPRESSIONS))
+    desired = set().union(*(_names(promql_parser.parse(one)) for one in EXPRESSIONS))
     # PostgreSQL runs as another user, who may not enter pytest's own directories.
     parent = Path(tempfile.mkdtemp(prefix="tt-observability-"))
     parent.chmod(0o755)
@@ -195,7 +195,7 @@ def test_a_run_shows_all_that_rules_and_boards_read() -> None:
             def missing() -> set[str]:
                 ports = run.note.ports.items()
                 shown = [_scraped(port) for name, port in ports if name.endswith("_metrics")]
-                return wanted - RECORDED - {"up"}.union(*shown)
+                return desired - RECORDED - {"up"}.union(*shown)
 
             until(lambda: not missing(), END_SECONDS, "every series")
             run.interrupt()

@@ -45,7 +45,7 @@ class ClobSide:
         self._control = control
         self._addresses: dict[int, str] = {}
 
-    def _tell(self, path: str, /, **body: Any) -> None:
+    def _notify(self, path: str, /, **body: Any) -> None:
         answer = self._control.post(path, json=body)
         assert answer.status_code == 200, answer.text
 
@@ -56,7 +56,7 @@ class ClobSide:
     async def wallet(self, name: str) -> AsyncIterator[Wallet]:
         key = "0x" + hashlib.sha256(name.encode()).hexdigest()
         address = Account.from_key(key).address
-        self._tell("/wallets", wallet=address, usdc="1000")
+        self._notify("/wallets", wallet=address, usdc="1000")
         async with httpx.AsyncClient() as client:
             live = Live(self._url, "", client)
             api_key = await derived_key(client, live, key, address)
@@ -76,13 +76,13 @@ class ClobSide:
                 yield made
 
     async def misbehave(self, how: Misbehaviour) -> None:
-        self._tell("/faults", path="/order", **_FAULTS[how])
+        self._notify("/faults", path="/order", **_FAULTS[how])
 
     async def arrive(self, wallet: Wallet, orders: int) -> None:
         async def arrived() -> bool:
             return await self.orders(wallet) == orders
 
-        self._tell("/release")
+        self._notify("/release")
         await until(arrived, "what was late")
 
     async def orders(self, wallet: Wallet) -> int:
@@ -93,10 +93,10 @@ class ClobSide:
         # Beyond its price: nothing of the market is left before it.
         price = wallet.instrument.price_text(order.price - 10_000)
         text = wallet.instrument.size_text(size)
-        self._tell("/prints", condition=CONDITION, side="SELL", price=price, size=text)
+        self._notify("/prints", condition=CONDITION, side="SELL", price=price, size=text)
 
     async def filled(self, wallet: Wallet, order: NewOrder) -> dict[str, int]:
-        named = wallet.gateway.recognise(order)
+        named = wallet.gateway.register_order(order)
         return {
             one["trade"]: wallet.instrument.size_of(one["size"])
             for one in self._state()["fills"]
@@ -104,10 +104,10 @@ class ClobSide:
         }
 
     async def drop(self, wallet: Wallet) -> None:
-        self._tell("/drop")
+        self._notify("/drop")
 
     async def jumble(self, wallet: Wallet, *, holds: bool) -> None:
-        self._tell("/switches", jumbled=holds)
+        self._notify("/switches", jumbled=holds)
 
 
 @contextmanager

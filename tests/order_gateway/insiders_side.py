@@ -58,9 +58,9 @@ class InsidersSide:
         self._url = url
         self._control = control
         self._proxies: dict[int, str] = {}
-        self._tell("PUT", f"/books/{ASSET}", book({"0.5": "100000"}))
+        self._notify("PUT", f"/books/{ASSET}", book({"0.5": "100000"}))
 
-    def _tell(self, method: str, path: str, body: object) -> None:
+    def _notify(self, method: str, path: str, body: object) -> None:
         answer = self._control.request(method, path, json=body)
         assert answer.status_code < 300, answer.text
 
@@ -71,14 +71,14 @@ class InsidersSide:
         async with open_client(self._url) as client:
             promised = parse_capabilities((await client.capabilities(5_000)).body)
             gateway = InsidersGateway(client, follower, promised)
-            accounts = InsidersAccounts(client, follower, gateway, look_seconds=0.05)
+            accounts = InsidersAccounts(client, follower, gateway, poll_seconds=0.05)
             made = Wallet(gateway, accounts, OUTCOME, 500_000, 10_000_000)
             self._proxies[id(made)] = proxy
             async with listening(made):
                 yield made
 
     async def misbehave(self, how: Misbehaviour) -> None:
-        self._tell(
+        self._notify(
             "POST",
             "/faults",
             {"where": "before_accept", "seed": 1, "times": 1, "path": "buy", **_FAULTS[how]},

@@ -35,8 +35,8 @@ class OkxSide:
     def __init__(self, live: Live) -> None:
         self._live = live
         self._rests: dict[int, Rest] = {}
-        live.tell("/running", limits=False)  # the judge asks by the wallet's key, too
-        live.tell("/marks", instId=SWAP, px="50000")
+        live.notify("/running", limits=False)  # the judge asks by the wallet's key, too
+        live.notify("/marks", instId=SWAP, px="50000")
         live.book(SWAP, "49990", "50010", "1000")
 
     @asynccontextmanager
@@ -58,7 +58,7 @@ class OkxSide:
                     yield made
 
     async def misbehave(self, how: Misbehaviour) -> None:
-        self._live.tell("/faults", op="order", **_FAULTS[how])
+        self._live.notify("/faults", op="order", **_FAULTS[how])
 
     async def arrive(self, wallet: Wallet, orders: int) -> None:
         async def arrived() -> bool:
@@ -74,7 +74,7 @@ class OkxSide:
     async def trade(self, wallet: Wallet, order: NewOrder, size: int) -> None:
         price = wallet.instrument.price_text(order.price - 10 * wallet.instrument.tick_size)
         text = wallet.instrument.size_text(size)
-        self._live.tell("/prints", instId=SWAP, side="sell", px=price, sz=text)
+        self._live.notify("/prints", instId=SWAP, side="sell", px=price, sz=text)
 
     async def filled(self, wallet: Wallet, order: NewOrder) -> dict[str, int]:
         rows = self._rests[id(wallet)].get("trade/fills-history?instType=SWAP")["data"]
@@ -85,10 +85,10 @@ class OkxSide:
         }
 
     async def drop(self, wallet: Wallet) -> None:
-        self._live.tell("/drop", account=self._rests[id(wallet)].name)
+        self._live.notify("/drop", account=self._rests[id(wallet)].name)
 
     async def jumble(self, wallet: Wallet, *, holds: bool) -> None:
-        self._live.tell("/pushes", account=self._rests[id(wallet)].name, jumble=holds)
+        self._live.notify("/pushes", account=self._rests[id(wallet)].name, jumble=holds)
 
 
 @contextmanager

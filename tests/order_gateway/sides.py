@@ -16,7 +16,7 @@ from typing import Any, Protocol
 
 from tradingtools import clock
 from tradingtools.domain.instrument import Instrument
-from tradingtools.tasks import alongside
+from tradingtools.tasks import run_in_background
 from tradingtools.venues.trading import (
     AccountEvent,
     Accounts,
@@ -77,13 +77,13 @@ class Wallet:
         }
         return NewOrder(**(known | changes))
 
-    async def told(self, kind: type[Any], after: int = 0) -> None:
+    async def reported(self, kind: type[Any], after: int = 0) -> None:
         """Wait for an event of a kind, the first ones left out."""
 
-        async def heard() -> bool:
+        async def received() -> bool:
             return any(isinstance(one, kind) for one in self.events[after:])
 
-        await until(heard, f"{kind.__name__} after {self.events[-3:]}")
+        await until(received, f"{kind.__name__} after {self.events[-3:]}")
 
     def named(self, order: NewOrder) -> CancelOrder:
         return CancelOrder(
@@ -139,8 +139,8 @@ async def listening(wallet: Wallet) -> AsyncIterator[Wallet]:
         async for event in wallet.accounts.events():
             wallet.events.append(event)
 
-    async with alongside(listen()):
-        await wallet.told(Connected)
+    async with run_in_background(listen()):
+        await wallet.reported(Connected)
         yield wallet
         # What strangers take next is for the next wallet.
         for one in await wallet.accounts.open_orders():

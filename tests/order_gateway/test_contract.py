@@ -64,8 +64,8 @@ def side(running: Callable[[str], FarSide], name: str) -> FarSide:
 async def filled_by(wallet: Wallet, order: NewOrder) -> dict[str, int]:
     """Size by trade of what reading and the socket tell together; each trade counts once."""
     read = await wallet.accounts.fills(order.created_ms - 60_000)
-    told = [one for one in wallet.events if isinstance(one, Fill)]
-    mine = [one for one in (*read, *told) if one.order_id == order.order_id]
+    reported = [one for one in wallet.events if isinstance(one, Fill)]
+    mine = [one for one in (*read, *reported) if one.order_id == order.order_id]
     undone = {one.trade_id for one in mine if one.undone}
     return {one.trade_id: one.size for one in mine if one.trade_id not in undone}
 
@@ -183,10 +183,10 @@ async def test_a_fill_that_nobody_told_is_read_after_the_connection(
         order = wallet.order()
         await wallet.gateway.place(order)
         await side.trade(wallet, order, order.size // 4)
-        heard = len(wallet.events)
+        received = len(wallet.events)
         await side.drop(wallet)
         await side.trade(wallet, order, order.size // 2)
-        await wallet.told(Connected, after=heard)
+        await wallet.reported(Connected, after=received)
         await settled(side, wallet, order, 3 * order.size // 4)
         found = await wallet.accounts.find(wallet.named(order))
         assert found is not None
@@ -199,7 +199,7 @@ async def test_what_is_told_twice_and_out_of_order_counts_once(name: str, side: 
     async with side.wallet(f"jumbled{name}") as wallet:
         order = wallet.order()
         mine = orders.sending(orders.intend(order, bot_id="b", epoch=1))
-        heard = len(wallet.events)
+        received = len(wallet.events)
         await side.jumble(wallet, holds=True)
         # Before the answer to it, too.
         receipt = await wallet.gateway.place(order)
@@ -210,11 +210,11 @@ async def test_what_is_told_twice_and_out_of_order_counts_once(name: str, side: 
         assert sum(far.values()) == order.size
 
         async def all_twice() -> bool:
-            told = [one.trade_id for one in wallet.events[heard:] if isinstance(one, Fill)]
-            return all(told.count(one) > 1 for one in far)
+            reported = [one.trade_id for one in wallet.events[received:] if isinstance(one, Fill)]
+            return all(reported.count(one) > 1 for one in far)
 
         await until(all_twice, "every fill twice")
-        for event in wallet.events[heard:]:
+        for event in wallet.events[received:]:
             if isinstance(event, Fill | OrderReport) and event.order_id == order.order_id:
                 fold = orders.filled if isinstance(event, Fill) else orders.reported
                 mine = fold(mine, event)  # type: ignore[arg-type]
@@ -252,14 +252,14 @@ class Course:
     def __init__(self, side: FarSide, wallet: Wallet, seed: int) -> None:
         self.side = side
         self.wallet = wallet
-        self.dice = random.Random(seed)  # noqa: S311
+        self.rng = random.Random(seed)  # noqa: S311
         self.known: dict[str, BotOrder] = {}
         self.there: set[str] = set()
 
     async def go(self, steps: int) -> None:
         resting = self.wallet.gateway.capabilities.resting
         for _ in range(steps):
-            await self.place(self.dice.choice([None, *Misbehaviour]))
+            await self.place(self.rng.choice([None, *Misbehaviour]))
             if resting and self.there:
                 await self.disturb()
         for order_id in list(self.known):
@@ -279,10 +279,10 @@ class Course:
 
     async def disturb(self) -> None:
         """Trade, cancel or cut, at random."""
-        one = self.known[self.dice.choice(sorted(self.there))].order
-        choice = self.dice.random()
+        one = self.known[self.rng.choice(sorted(self.there))].order
+        choice = self.rng.random()
         if choice < 0.5:
-            await self.side.trade(self.wallet, one, one.size // self.dice.choice([1, 2, 4]))
+            await self.side.trade(self.wallet, one, one.size // self.rng.choice([1, 2, 4]))
         elif choice < 0.7:
             await self.wallet.gateway.cancel(self.wallet.named(one))
         elif choice < 0.8:
@@ -304,9 +304,9 @@ class Course:
     async def fold(self, order_id: str) -> None:
         one = self.known[order_id]
         read = await self.wallet.accounts.fills(one.order.created_ms - 60_000)
-        told = [event for event in self.wallet.events if isinstance(event, Fill | OrderReport)]
-        mixed = [*told, *read, *told]
-        self.dice.shuffle(mixed)
+        reported = [event for event in self.wallet.events if isinstance(event, Fill | OrderReport)]
+        mixed = [*reported, *read, *reported]
+        self.rng.shuffle(mixed)
         for event in mixed:
             if event.order_id == order_id:
                 fold = orders.filled if isinstance(event, Fill) else orders.reported

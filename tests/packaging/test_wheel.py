@@ -45,14 +45,14 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_it_has_every_file_that_is_read_beside_the_code(installed: Path) -> None:
-    wanted = {
+    desired = {
         name
         for name in _tracked()
         if Path(name).suffix in DATA
         and name.split("/")[0] in {"tradingtools", "services", "paper", "launcher", "envoy"}
     }
-    assert wanted
-    missing = {name for name in wanted if not (installed / name).is_file()}
+    assert desired
+    missing = {name for name in desired if not (installed / name).is_file()}
     assert missing == set()
     assert (installed / "docs" / "openapi.json").is_file()
     documents = {path.name for path in (ROOT / "docs").glob("*.md")}

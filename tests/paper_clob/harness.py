@@ -35,7 +35,7 @@ class Live:
     ws: str
     control: httpx.AsyncClient
 
-    async def tell(self, path: str, /, **body: Any) -> Any:
+    async def notify(self, path: str, /, **body: Any) -> Any:
         """POST to the control port; the answer."""
         answer = await self.control.post(path, json=body)
         assert answer.status_code == 200, answer.text
@@ -48,7 +48,7 @@ class Live:
         return (await self.control.get("/journal")).json()
 
     async def level(self, side: str, price: str, size: str) -> None:
-        await self.tell("/levels", condition=CONDITION, side=side, price=price, size=size)
+        await self.notify("/levels", condition=CONDITION, side=side, price=price, size=size)
 
     async def until(self, holds: Callable[[Any], bool]) -> Any:
         """The first state that holds; fails after WAIT_S."""
@@ -100,6 +100,6 @@ async def exchange(directory: Path, *, market: bool = True, **more: str) -> Asyn
 
 async def furnish(live: Live) -> None:
     """Open the market, and give the wallets something."""
-    await live.tell("/markets", condition=CONDITION, assets=[YES, NO], fee_bps=500)
+    await live.notify("/markets", condition=CONDITION, assets=[YES, NO], fee_bps=500)
     for wallet in WALLETS:
-        await live.tell("/wallets", wallet=wallet, usdc="1100", sets={CONDITION: "100"})
+        await live.notify("/wallets", wallet=wallet, usdc="1100", sets={CONDITION: "100"})

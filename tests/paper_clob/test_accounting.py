@@ -143,14 +143,14 @@ def check(exchange: Exchange) -> None:
 
 def check_orders(exchange: Exchange) -> None:
     """No order gives more than it signed, and what was told of trades adds up to it."""
-    told: Counter[str] = Counter()
+    reported: Counter[str] = Counter()
     worth: Counter[str] = Counter()
     for trade in exchange.trades.values():
         for leg in trade.legs:
-            told[leg.order_id] += leg.size
+            reported[leg.order_id] += leg.size
             worth[leg.order_id] += leg.price * leg.size
     for order in exchange.orders.values():
-        assert told[order.id] == order.matched
+        assert reported[order.id] == order.matched
         if order.side == "BUY":
             spends = order.budget
             assert order.paid <= (order.size * order.price // WHOLE if spends is None else spends)

@@ -39,12 +39,12 @@ async def orders_at(live: Live) -> int:
 
 async def test_an_order_lives_and_ends_and_each_step_is_told(live: Live) -> None:
     async with trading(live) as trader:
-        await trader.told(lambda event: isinstance(event, Connected))
+        await trader.reported(lambda event: isinstance(event, Connected))
         order = trader.order()
         receipt = await trader.gateway.place(order)
         assert (receipt.meaning, receipt.code) == (Meaning.ACCEPTED, "LIVE")
         assert receipt.venue_order_id == trader.gateway.prepare(order).venue_order_id
-        opened = await trader.told(lambda event: isinstance(event, OrderReport))
+        opened = await trader.reported(lambda event: isinstance(event, OrderReport))
         assert isinstance(opened, OrderReport)
         assert (opened.order_id, opened.status) == (order.order_id, OrderStatus.OPEN)
         found = await trader.accounts.find(trader.cancel(order))
@@ -58,7 +58,7 @@ async def test_an_order_lives_and_ends_and_each_step_is_told(live: Live) -> None
         held = {position.instrument_id: position.size for position in state.positions}
         assert held == {trader.yes.id: 100_000_000, trader.no.id: 100_000_000}
         assert (await trader.gateway.cancel(trader.cancel(order))).meaning is Meaning.ACCEPTED
-        await trader.told(
+        await trader.reported(
             lambda e: isinstance(e, OrderReport) and e.status is OrderStatus.CANCELLED
         )
         again = await trader.gateway.cancel(trader.cancel(order))
@@ -70,14 +70,14 @@ async def test_fills_are_told_by_the_socket_as_by_rest_on_both_sides(live: Live)
     """A buyer of Yes and a buyer of No meet: the maker's side is its own, not the inverse."""
     async with trading(live) as maker, trading(live, KEYS[1]) as taker:
         for trader in (maker, taker):
-            await trader.told(lambda event: isinstance(event, Connected))
+            await trader.reported(lambda event: isinstance(event, Connected))
         resting = maker.order(size=30_000_000)
         assert (await maker.gateway.place(resting)).meaning is Meaning.ACCEPTED
         taking = taker.taker(instrument=taker.no, price=600_000, size=20_000_000)
         receipt = await taker.gateway.place(taking)
         assert (receipt.meaning, receipt.code) == (Meaning.ACCEPTED, "MATCHED")
-        made = await maker.told(lambda event: isinstance(event, Fill))
-        took = await taker.told(lambda event: isinstance(event, Fill))
+        made = await maker.reported(lambda event: isinstance(event, Fill))
+        took = await taker.reported(lambda event: isinstance(event, Fill))
         assert isinstance(made, Fill)
         assert isinstance(took, Fill)
         assert (made.order_id, made.instrument_id) == (resting.order_id, maker.yes.id)
@@ -99,13 +99,13 @@ async def test_fills_are_told_by_the_socket_as_by_rest_on_both_sides(live: Live)
 
 async def test_a_fill_is_undone_when_its_trade_fails(live: Live) -> None:
     await live.level("SELL", "0.5", "50")
-    await live.tell("/switches", fail_trades=1)
+    await live.notify("/switches", fail_trades=1)
     async with trading(live) as trader:
-        await trader.told(lambda event: isinstance(event, Connected))
+        await trader.reported(lambda event: isinstance(event, Connected))
         order = trader.taker(price=500_000, size=10_000_000)
         assert (await trader.gateway.place(order)).code == "MATCHED"
-        undone = await trader.told(lambda event: isinstance(event, Fill) and event.undone)
-        stood = await trader.told(lambda event: isinstance(event, Fill) and not event.undone)
+        undone = await trader.reported(lambda event: isinstance(event, Fill) and event.undone)
+        stood = await trader.reported(lambda event: isinstance(event, Fill) and not event.undone)
         assert isinstance(stood, Fill)
         assert undone == replace(stood, undone=True)
         assert [fill.undone for fill in await trader.accounts.fills(0)] == [True]
@@ -119,7 +119,7 @@ async def test_an_answer_that_proves_nothing_is_unknown_and_reading_resolves_it(
 ) -> None:
     async with trading(live) as trader:
         order = trader.order()
-        await live.tell("/faults", kind=kind, path="/order")
+        await live.notify("/faults", kind=kind, path="/order")
         receipt = await trader.gateway.place(order)
         assert receipt.meaning is Meaning.UNKNOWN
         assert await orders_at(live) == there
@@ -133,12 +133,12 @@ async def test_a_cancel_that_overtakes_its_place_works_when_it_is_repeated(live:
     """The place arrives after it was given up, and after a cancel and a look have found nothing."""
     async with trading(live) as trader:
         order = trader.order()
-        await live.tell("/faults", kind="hold", path="/order")
+        await live.notify("/faults", kind="hold", path="/order")
         assert (await trader.gateway.place(order)).meaning is Meaning.UNKNOWN
         early = await trader.gateway.cancel(trader.cancel(order))
         assert (early.meaning, early.code) == (Meaning.REJECTED, "ENDED")
         assert await trader.accounts.find(trader.cancel(order)) is None
-        await live.tell("/release")
+        await live.notify("/release")
         await live.until(lambda state: state["orders"] == 1)
         again = await trader.gateway.cancel(trader.cancel(order))
         assert again.meaning is Meaning.ACCEPTED
@@ -148,19 +148,19 @@ async def test_a_cancel_that_overtakes_its_place_works_when_it_is_repeated(live:
 
 
 async def test_a_restart_keeps_takers_back_without_a_request(live: Live) -> None:
-    await live.tell("/restart", ms=2_000)
+    await live.notify("/restart", ms=2_000)
     async with trading(live) as trader:
         first = await trader.gateway.place(trader.order())
         assert (first.meaning, first.code) == (Meaning.NOT_ACCEPTED, "ENGINE_RESTART")
         assert first.retry_after_ms is not None
-        await live.tell("/restart", ms=0)
+        await live.notify("/restart", ms=0)
         taker = await trader.gateway.place(trader.taker(price=500_000))
         assert (taker.meaning, taker.code) == (Meaning.NOT_ACCEPTED, "POST_ONLY_MODE")
         posts = [entry for entry in await live.journal() if entry["path"] == "/order"]
         assert len(posts) == 1
     async with trading(live) as fresh:
-        told = await fresh.gateway.place(fresh.taker(price=500_000))
-        assert (told.meaning, told.code) == (Meaning.NOT_ACCEPTED, "POST_ONLY_MODE")
+        reported = await fresh.gateway.place(fresh.taker(price=500_000))
+        assert (reported.meaning, reported.code) == (Meaning.NOT_ACCEPTED, "POST_ONLY_MODE")
         assert (await fresh.gateway.place(fresh.order())).meaning is Meaning.ACCEPTED
 
 
@@ -176,15 +176,15 @@ async def test_a_burst_stays_below_the_signers_limit(live: Live) -> None:
 
 async def test_a_socket_that_is_cut_or_silent_is_told_and_comes_back(live: Live) -> None:
     async with trading(live) as trader:
-        await trader.told(lambda event: isinstance(event, Connected))
-        await live.tell("/drop")
-        await trader.told(lambda event: isinstance(event, Disconnected))
+        await trader.reported(lambda event: isinstance(event, Connected))
+        await live.notify("/drop")
+        await trader.reported(lambda event: isinstance(event, Disconnected))
         await live.until(lambda state: state["user_sockets"] == 1)
         trader.events.clear()
-        await live.tell("/switches", silent=True)
-        await trader.told(lambda event: isinstance(event, Disconnected))
-        await live.tell("/switches", silent=False)
-        await trader.told(lambda event: isinstance(event, Connected))
+        await live.notify("/switches", silent=True)
+        await trader.reported(lambda event: isinstance(event, Disconnected))
+        await live.notify("/switches", silent=False)
+        await trader.reported(lambda event: isinstance(event, Connected))
 
 
 @pytest.mark.parametrize(
@@ -209,7 +209,7 @@ async def test_refusals_have_a_word(live: Live, changes: dict[str, object], code
 async def test_reading_without_an_answer_is_an_error(live: Live) -> None:
     async with trading(live) as trader:
         for kind in ("lose", "status"):
-            await live.tell("/faults", kind=kind, path="/data/orders", method="GET")
+            await live.notify("/faults", kind=kind, path="/data/orders", method="GET")
             with pytest.raises(ReadError):
                 await trader.accounts.open_orders()
     assert {YES, NO} == {trader.yes.symbol, trader.no.symbol}
@@ -221,7 +221,7 @@ async def test_heartbeats_go_on_whatever_was_lost_and_their_silence_ends_all_ord
     async with trading(live) as trader:
         await trader.gateway.place(trader.order())
         for kind in ("lose", "drop", "status"):
-            await live.tell("/faults", kind=kind, path="/v1/heartbeats")
+            await live.notify("/faults", kind=kind, path="/v1/heartbeats")
         beating = asyncio.create_task(keep_beating(trader.clob, every_seconds=0.02))
         await live.until_journal(lambda entries: beats(entries, 200) > 3)
         # One whose answer was lost has been taken: the next one names another, and is put right.
@@ -229,7 +229,7 @@ async def test_heartbeats_go_on_whatever_was_lost_and_their_silence_ends_all_ord
         assert (await live.state())["resting"]
         beating.cancel()
         await asyncio.gather(beating, return_exceptions=True)
-        await live.tell("/switches", ahead_ms=16_000)
+        await live.notify("/switches", ahead_ms=16_000)
         assert (await live.state())["resting"] == []
 
 

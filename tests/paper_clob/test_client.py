@@ -133,9 +133,9 @@ async def test_market_orders_spend_usdc_and_sell_shares(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("kind", "neg_risk"), [(0, True), (1, False), (2, True), (3, False)])
 async def test_every_kind_of_wallet_signs(tmp_path: Path, kind: int, neg_risk: bool) -> None:
     async with exchange(tmp_path, market=False) as live:
-        await live.tell("/markets", condition=CONDITION, assets=[YES, NO], neg_risk=neg_risk)
+        await live.notify("/markets", condition=CONDITION, assets=[YES, NO], neg_risk=neg_risk)
         wallet = WALLETS[0] if kind == 0 else "0x" + "ab" * 20
-        await live.tell(
+        await live.notify(
             "/wallets", wallet=wallet, owner=WALLETS[0], signature_type=kind, usdc="100"
         )
 

@@ -13,12 +13,12 @@ from paper.clob.core.values import (
     WHOLE,
     Market,
     MarketResolved,
-    OrderHappened,
     OrderType,
+    OrderUpdate,
     Refusal,
     Side,
     TickChanged,
-    TradeHappened,
+    TradeUpdate,
 )
 
 NOW = 1_790_000_000_000
@@ -69,7 +69,7 @@ class World:
     def status(self, order_id: str) -> str:
         return self.exchange.orders[order_id].status
 
-    def told(self, kind: type) -> list[object]:
+    def reported(self, kind: type) -> list[object]:
         return [one for one in self.exchange.happenings if isinstance(one, kind)]
 
 
@@ -91,7 +91,11 @@ def test_orders_off_a_new_tick_are_ended() -> None:
     on = world.place("ann", "BUY", 4_100, 10)
     world.exchange.change_tick("0xc", 100, NOW)
     assert (world.status(off), world.status(on)) == ("CANCELED", "LIVE")
-    assert [told.old for told in world.told(TickChanged) if isinstance(told, TickChanged)] == [10]
+    assert [
+        reported.old
+        for reported in world.reported(TickChanged)
+        if isinstance(reported, TickChanged)
+    ] == [10]
     with pytest.raises(Refusal, match="breaks minimum tick size rule"):
         world.place("ann", "BUY", 4_010, 10)
 
@@ -121,7 +125,7 @@ def test_a_resolved_market_pays_and_takes_nothing_more(payouts: tuple[int, int])
     assert ledger.usdc["ann"] == 120 * ONE + 60 * payouts[0] + 100 * payouts[1]
     assert ledger.usdc["bob"] == 80 * ONE + 140 * payouts[0] + 100 * payouts[1]
     assert ledger.backed() == ledger.deposited
-    assert world.told(MarketResolved)
+    assert world.reported(MarketResolved)
     with pytest.raises(Refusal, match="not yet ready"):
         world.place("ann", "BUY", 4_000, 10)
 
@@ -158,8 +162,10 @@ def test_a_trade_that_fails_gives_everything_back_and_is_told() -> None:
     assert (world.status(sold), world.status(bought)) == ("MATCHED", "MATCHED")
     for ms in (1_000, 2_000, 3_000):
         world.exchange.advance(NOW + ms)
-    told = [one.trade.status for one in world.told(TradeHappened) if isinstance(one, TradeHappened)]
-    assert told == ["MATCHED", "RETRYING", "FAILED"]
+    reported = [
+        one.trade.status for one in world.reported(TradeUpdate) if isinstance(one, TradeUpdate)
+    ]
+    assert reported == ["MATCHED", "RETRYING", "FAILED"]
     for wallet in WALLETS:
         assert world.exchange.ledger.usdc[wallet] == 100 * ONE
         assert world.exchange.ledger.shares[wallet, "1"] == 100 * ONE
@@ -192,7 +198,7 @@ def test_price_then_time_decides_who_is_served() -> None:
     changes = [
         (one.order.id, one.what, one.order.status)
         for one in world.exchange.happenings
-        if isinstance(one, OrderHappened) and one.order.id == best
+        if isinstance(one, OrderUpdate) and one.order.id == best
     ]
     assert changes == [(best, "PLACEMENT", "LIVE"), (best, "UPDATE", "MATCHED")]
 

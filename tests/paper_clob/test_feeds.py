@@ -11,13 +11,13 @@ import pytest
 
 from paper.clob.core.values import ONE, Market
 from paper.clob.feed.frames import (
-    BookTold,
+    BookEvent,
     Event,
     Frames,
-    LevelTold,
-    ResolvedTold,
-    TickTold,
-    TradeTold,
+    LevelEvent,
+    ResolvedEvent,
+    TickSizeEvent,
+    TradeEvent,
 )
 from paper.clob.feed.generator import Generator, seeded_markets
 from tests.paper_clob.harness import CONDITION, NO, YES, Live, exchange
@@ -34,25 +34,25 @@ def read(frame: Any, market: Market) -> list[Event]:
 def test_frames_of_the_market_channel() -> None:
     market = Market(condition="0xc", assets=("1", "2"))
     assert read([book("1")], market) == [
-        BookTold(
+        BookEvent(
             "0xc",
             ((6_200, 310 * ONE), (6_000, 45_500_000)),
             ((6_400, 120 * ONE), (6_700, 900 * ONE)),
         )
     ]
-    assert read(price_change("1"), market) == [LevelTold("0xc", "BUY", 6_300, 75 * ONE)]
+    assert read(price_change("1"), market) == [LevelEvent("0xc", "BUY", 6_300, 75 * ONE)]
     assert read(price_change("2"), market) == []
-    assert read(tick_size_change("1"), market) == [TickTold("0xc", 10)]
+    assert read(tick_size_change("1"), market) == [TickSizeEvent("0xc", 10)]
 
 
 def test_a_trade_of_the_other_outcome_is_turned_round() -> None:
     market = Market(condition="0xc", assets=("1", "2"))
     frame = {"event_type": "last_trade_price", "price": "0.3", "size": "12.345", "side": "BUY"}
-    assert read(frame | {"asset_id": "1"}, market) == [TradeTold("0xc", "BUY", 3_000, 12_340_000)]
-    assert read(frame | {"asset_id": "2"}, market) == [TradeTold("0xc", "SELL", 7_000, 12_340_000)]
+    assert read(frame | {"asset_id": "1"}, market) == [TradeEvent("0xc", "BUY", 3_000, 12_340_000)]
+    assert read(frame | {"asset_id": "2"}, market) == [TradeEvent("0xc", "SELL", 7_000, 12_340_000)]
     resolved = {"event_type": "market_resolved", "assets_ids": ["1", "2"]}
-    assert read(resolved | {"winning_asset_id": "2"}, market) == [ResolvedTold("0xc", (0, ONE))]
-    assert read(resolved, market) == [ResolvedTold("0xc", (ONE // 2, ONE // 2))]
+    assert read(resolved | {"winning_asset_id": "2"}, market) == [ResolvedEvent("0xc", (0, ONE))]
+    assert read(resolved, market) == [ResolvedEvent("0xc", (ONE // 2, ONE // 2))]
     with pytest.raises(ValueError, match="truncated"):
         list(Frames({}).read("{"))
 
@@ -68,7 +68,7 @@ def test_a_seeded_day_is_the_same_every_time() -> None:
     assert day(5) == day(5)
     assert day(5) != day(6)
     kinds = {type(event) for event in day(5)}
-    assert kinds == {BookTold, LevelTold, TradeTold}
+    assert kinds == {BookEvent, LevelEvent, TradeEvent}
 
 
 async def books(live: Live) -> Any:
@@ -94,7 +94,7 @@ async def test_an_exchange_follows_another_ones_market_and_its_recording(tmp_pat
             feed="live",
             live_url=f"{leader.ws}/ws/market",
         ) as follower,
-        channel(f"{leader.ws}/ws/market", first) as told,
+        channel(f"{leader.ws}/ws/market", first) as reported,
     ):
         for side, price, size in [
             ("BUY", "0.4", "20"),
@@ -103,12 +103,12 @@ async def test_an_exchange_follows_another_ones_market_and_its_recording(tmp_pat
             ("BUY", "0.4", "0"),
         ]:
             await leader.level(side, price, size)
-        await leader.tell("/tick", condition=CONDITION, tick="0.001")
+        await leader.notify("/tick", condition=CONDITION, tick="0.001")
         expected = await books(leader)
         await _equal(follower, expected)
-        await until(told, lambda frames: any("new_tick_size" in frame for frame in frames))
+        await until(reported, lambda frames: any("new_tick_size" in frame for frame in frames))
         recording = tmp_path / "recording.jsonl"
-        lines = [{"ts": number, "frame": frame} for number, frame in enumerate(told)]
+        lines = [{"ts": number, "frame": frame} for number, frame in enumerate(reported)]
         recording.write_text("".join(json.dumps(line) + "\n" for line in lines))
     async with exchange(
         tmp_path / "again",
@@ -137,8 +137,8 @@ async def test_a_seeded_exchange_has_markets_and_wallets(tmp_path: Path) -> None
         assert (await live.state())["usdc"] == {"0xab": "12.5"}
         (market, *_) = seeded_markets(1)
         first = {"assets_ids": [market.assets[0]], "type": "market"}
-        async with channel(f"{live.ws}/ws/market", first) as told:
-            await until(told, lambda frames: len(frames) > 5)
+        async with channel(f"{live.ws}/ws/market", first) as reported:
+            await until(reported, lambda frames: len(frames) > 5)
 
 
 @pytest.mark.parametrize(

@@ -106,8 +106,8 @@ async def test_books_prints_ticks_and_the_end_are_told(tmp_path: Path) -> None:
             other = reader.book(NO)
             assert other is not None
             assert other.bids[0] == (400_000, 20 * ONE)
-            await live.tell("/tick", condition=CONDITION, tick="0.001")
-            await live.tell("/resolve", condition=CONDITION, payouts=["1", "0"])
+            await live.notify("/tick", condition=CONDITION, tick="0.001")
+            await live.notify("/resolve", condition=CONDITION, payouts=["1", "0"])
 
             def changes() -> list[PhaseChange]:
                 return [event for event in reader.events if isinstance(event, PhaseChange)]
@@ -131,13 +131,13 @@ async def test_a_book_in_doubt_is_stale_until_a_whole_one_comes(tmp_path: Path) 
                 book = reader.book()
                 return book is not None and book.status is BookStatus.STALE
 
-            await live.tell("/drop")
+            await live.notify("/drop")
             await reader.until(stale)
             await reader.until(lambda: reader.fresh(400_000, None))
-            await live.tell("/switches", frozen=True)
+            await live.notify("/switches", frozen=True)
             await live.level("BUY", "0.45", "10")
             await reader.until(stale)
-            await live.tell("/switches", frozen=False)
+            await live.notify("/switches", frozen=False)
             await reader.until(lambda: reader.fresh(450_000, None))
 
 
@@ -145,7 +145,7 @@ def instrument(symbol: str) -> Instrument:
     return replace(INSTRUMENT, id=f"polymarket:{symbol}")
 
 
-def told(session: MarketSession, frame: object) -> list[MarketEvent]:
+def reported(session: MarketSession, frame: object) -> list[MarketEvent]:
     return list(session.receive(json.dumps(frame).encode(), 1))
 
 
@@ -172,26 +172,26 @@ def change_frame(price: str, size: str, side: str, bid: str, ask: str) -> dict[s
 
 def test_a_change_that_leads_elsewhere_puts_the_book_in_doubt() -> None:
     session = MarketSession([instrument(YES)])
-    assert told(session, change_frame("0.5", "1", "BUY", "0.5", "1")) == []  # not seen yet
-    (fresh,) = told(session, [book_frame({"0.4": "10"}, {"0.6": "5"})])
+    assert reported(session, change_frame("0.5", "1", "BUY", "0.5", "1")) == []  # not seen yet
+    (fresh,) = reported(session, [book_frame({"0.4": "10"}, {"0.6": "5"})])
     assert isinstance(fresh, TradingBook)
     assert (fresh.status, fresh.bids, fresh.asks) == (
         BookStatus.FRESH,
         [(400_000, 10 * ONE)],
         [(600_000, 5 * ONE)],
     )
-    (good,) = told(session, change_frame("0.45", "3", "BUY", "0.45", "0.6"))
+    (good,) = reported(session, change_frame("0.45", "3", "BUY", "0.45", "0.6"))
     assert isinstance(good, TradingBook)
     assert (good.status, good.bids[0]) == (BookStatus.FRESH, (450_000, 3 * ONE))
-    (doubtful,) = told(session, change_frame("0.44", "3", "BUY", "0.46", "0.6"))
+    (doubtful,) = reported(session, change_frame("0.44", "3", "BUY", "0.46", "0.6"))
     assert isinstance(doubtful, TradingBook)
     assert doubtful.status is BookStatus.STALE
     assert session.doubtful
-    assert told(session, change_frame("0.46", "3", "BUY", "0.46", "0.6")) == []
-    (whole,) = told(session, book_frame({}, {}))
+    assert reported(session, change_frame("0.46", "3", "BUY", "0.46", "0.6")) == []
+    (whole,) = reported(session, book_frame({}, {}))
     assert isinstance(whole, TradingBook)
     assert (whole.status, session.doubtful) == (BookStatus.EMPTY, False)
-    (crossed,) = told(session, book_frame({"0.6": "1"}, {"0.5": "1"}))
+    (crossed,) = reported(session, book_frame({"0.6": "1"}, {"0.5": "1"}))
     assert isinstance(crossed, TradingBook)
     assert crossed.status is BookStatus.CROSSED
     assert [event.status for event in session.lost(2) if isinstance(event, TradingBook)] == [
@@ -203,25 +203,25 @@ def test_a_trade_is_a_print_and_what_cannot_be_read_is_an_error() -> None:
     session = MarketSession([instrument(YES)])
     trade = {"event_type": "last_trade_price", "asset_id": YES, "price": "0.002", "size": "20"}
     trade |= {"side": "SELL", "timestamp": "1790272284579", "transaction_hash": "0xab"}
-    (found,) = told(session, trade)
+    (found,) = reported(session, trade)
     assert isinstance(found, Print)
     assert (found.side, found.price, found.size) == ("SELL", 2_000, 20 * ONE)
-    assert told(session, trade | {"asset_id": NO}) == []
-    assert told(session, {"event_type": "something_new"}) == []
+    assert reported(session, trade | {"asset_id": NO}) == []
+    assert reported(session, {"event_type": "something_new"}) == []
     for bad in (trade | {"price": "?"}, {"event_type": "book", "asset_id": YES}):
         with pytest.raises(MessageError):
-            told(session, bad)
+            reported(session, bad)
 
 
 def test_random_changes_lead_to_the_book_that_the_exchange_has() -> None:
-    dice, session = Random(3), MarketSession([instrument(YES)])  # noqa: S311 - the seed decides
+    rng, session = Random(3), MarketSession([instrument(YES)])  # noqa: S311 - the seed decides
     bids, asks = dict[int, int](), dict[int, int]()
-    told(session, book_frame({}, {}))
+    reported(session, book_frame({}, {}))
     for _ in range(300):
-        side = dice.choice(["BUY", "SELL"])
+        side = rng.choice(["BUY", "SELL"])
         levels, others = (bids, asks) if side == "BUY" else (asks, bids)
-        price = dice.randrange(1, 50) + (0 if side == "BUY" else 50)
-        size = dice.choice([0, 1, 2, 30])
+        price = rng.randrange(1, 50) + (0 if side == "BUY" else 50)
+        size = rng.choice([0, 1, 2, 30])
         levels[price] = size
         if not size:
             del levels[price]
@@ -230,7 +230,7 @@ def test_random_changes_lead_to_the_book_that_the_exchange_has() -> None:
         frame = change_frame(
             f"{price / 100:.2f}", str(size), side, f"{best[0]:.2f}", f"{best[1]:.2f}"
         )
-        (event,) = told(session, frame)
+        (event,) = reported(session, frame)
         assert isinstance(event, TradingBook)
         assert event.status is (BookStatus.FRESH if bids or asks else BookStatus.EMPTY)
         assert list(event.bids) == [(p * 10_000, s * ONE) for p, s in sorted(bids.items())[::-1]]
@@ -239,7 +239,7 @@ def test_random_changes_lead_to_the_book_that_the_exchange_has() -> None:
 
 async def test_a_wallet_is_put_together_and_signs_by_another_process(tmp_path: Path) -> None:
     """Its requests reach the signer as the values that it knows, and come back signed."""
-    asked: list[Signable] = []
+    requested: list[Signable] = []
 
     async with exchange(tmp_path) as live:
         api_key = await _api_key(live)
@@ -247,7 +247,7 @@ async def test_a_wallet_is_put_together_and_signs_by_another_process(tmp_path: P
 
         class Elsewhere:
             async def sign(self, ask: Signable) -> str:
-                asked.append(ask)
+                requested.append(ask)
                 if isinstance(ask, ClobRequest):
                     return await local.sign_request(
                         timestamp_s=ask.timestamp,
@@ -281,7 +281,7 @@ async def test_a_wallet_is_put_together_and_signs_by_another_process(tmp_path: P
                 assert isinstance(event, TradingBook)
                 assert list(event.bids) == [(400_000, 10 * ONE)]
                 break
-        assert {type(ask) for ask in asked} == {ClobOrder, ClobRequest}
+        assert {type(ask) for ask in requested} == {ClobOrder, ClobRequest}
         late = RemoteSigner(Elsewhere(), "wallet-1", 6)
         with pytest.raises(SigningError, match="another engine"):
             await late.sign_order(_order(), contracts.STANDARD)

@@ -18,7 +18,7 @@ from tests.support.clob_signer import LocalSigner
 from tests.unit.venues.polymarket.test_trading_gateway import new_order
 from tradingtools import clock
 from tradingtools.domain.instrument import Instrument, TradingPhase
-from tradingtools.tasks import alongside
+from tradingtools.tasks import run_in_background
 from tradingtools.venues.polymarket.order_index import TradingWallet
 from tradingtools.venues.polymarket.order_signing import SignatureType
 from tradingtools.venues.polymarket.trading_wallet import (
@@ -40,8 +40,8 @@ class Told:
 
     def order(self) -> NewOrder:
         now = clock.now_ms()
-        wanted = new_order(order_id=f"phase{now}", price=400_000, expires_ms=now + 300_000)
-        return replace(wanted, instrument=self.yes)
+        desired = new_order(order_id=f"phase{now}", price=400_000, expires_ms=now + 300_000)
+        return replace(desired, instrument=self.yes)
 
     def of(self, instrument: Instrument) -> list[tuple[str, TradingPhase]]:
         mine = [one for one in self.phases if one.instrument.id == instrument.id]
@@ -55,7 +55,7 @@ class Told:
 
 
 @asynccontextmanager
-async def told(live: Live) -> AsyncIterator[Told]:
+async def reported(live: Live) -> AsyncIterator[Told]:
     address = WALLETS[0]
     async with httpx.AsyncClient() as client:
         api_key = await derived_key(client, live, KEYS[0], address)
@@ -81,19 +81,19 @@ async def told(live: Live) -> AsyncIterator[Told]:
                 if isinstance(event, OrderReport):
                     found.reports.append(event)
 
-        async with alongside(markets()), alongside(account()):
+        async with run_in_background(markets()), run_in_background(account()):
             await live.until(lambda state: state["user_sockets"] == 1)
             yield found
 
 
 async def test_a_restart_is_told_when_an_order_meets_it(tmp_path: Path) -> None:
     """Down as long as the venue says, then post-only; what rested before rests on."""
-    async with exchange(tmp_path) as live, told(live) as bot:
-        await live.tell("/restart", ms=1_000)
+    async with exchange(tmp_path) as live, reported(live) as bot:
+        await live.notify("/restart", ms=1_000)
         refused = await bot.wallet.orders.place(bot.order())
         assert (refused.meaning, refused.code) == (Meaning.NOT_ACCEPTED, "ENGINE_RESTART")
-        wanted = [("restart", TradingPhase.SUSPENDED), ("restart", TradingPhase.POST_ONLY)]
-        await bot.until(lambda: bot.of(bot.yes) == bot.of(bot.no) == wanted)
+        desired = [("restart", TradingPhase.SUSPENDED), ("restart", TradingPhase.POST_ONLY)]
+        await bot.until(lambda: bot.of(bot.yes) == bot.of(bot.no) == desired)
         assert (await bot.wallet.orders.place(bot.order())).meaning is Meaning.ACCEPTED
 
 
@@ -101,9 +101,9 @@ async def test_a_game_that_starts_wipes_the_orders_and_is_told(tmp_path: Path) -
     async with exchange(tmp_path, market=False) as live:
         # The venue writes seconds.
         start = (clock.now_ms() // 1000 + 4) * 1000
-        await live.tell("/markets", condition=CONDITION, assets=[YES, NO], game_start_ms=start)
-        await live.tell("/wallets", wallet=Account.from_key(KEYS[0]).address, usdc="100")
-        async with told(live) as bot:
+        await live.notify("/markets", condition=CONDITION, assets=[YES, NO], game_start_ms=start)
+        await live.notify("/wallets", wallet=Account.from_key(KEYS[0]).address, usdc="100")
+        async with reported(live) as bot:
             first = bot.order()
             assert (await bot.wallet.orders.place(first)).meaning is Meaning.ACCEPTED
             started = [("game_start", TradingPhase.OPEN)]
@@ -114,10 +114,10 @@ async def test_a_game_that_starts_wipes_the_orders_and_is_told(tmp_path: Path) -
 
 
 async def test_a_resolution_tells_what_each_share_pays(tmp_path: Path) -> None:
-    async with exchange(tmp_path) as live, told(live) as bot:
+    async with exchange(tmp_path) as live, reported(live) as bot:
         await bot.wallet.orders.place(bot.order())
         await live.level("BUY", "0.3", "10")
-        await live.tell("/resolve", condition=CONDITION, payouts=["0", "1"])
+        await live.notify("/resolve", condition=CONDITION, payouts=["0", "1"])
         await bot.until(lambda: len(bot.phases) == 2)
         pays = {one.instrument.id: one.instrument.payout for one in bot.phases}
         assert pays == {bot.yes.id: 0, bot.no.id: 1_000_000}

@@ -41,11 +41,11 @@ CONFIG: Any = PRODUCTION._config
 
 async def funded(live: Live, kind: SignatureType) -> str:
     """Give a wallet of a kind 100 USDC and 100 sets; return its owner's key of the relayer."""
-    await live.tell(
+    await live.notify(
         "/wallets", wallet=HOLDER, owner=OWNER, signature_type=int(kind), usdc="200",
         sets={CONDITION: "100"},
     )  # fmt: skip
-    made = await live.tell("/relayer-keys", address=OWNER)
+    made = await live.notify("/relayer-keys", address=OWNER)
     return str(made["key"])
 
 
@@ -106,7 +106,7 @@ async def test_sets_are_made_merged_and_redeemed(tmp_path: Path, kind: Signature
             assert receipt.meaning is Meaning.ACCEPTED
             assert (await ended(one, made)).done
             assert await held(live) == after
-        await live.tell("/resolve", condition=CONDITION, payouts=["1", "0"], redeems=False)
+        await live.notify("/resolve", condition=CONDITION, payouts=["1", "0"], redeems=False)
         assert await held(live) == (130, 70, 70)
         made = await change(one, SetAction.REDEEM, 70, "c3")
         await one.sets.submit(made)
@@ -124,11 +124,11 @@ async def test_a_change_that_was_not_answered_is_made_once(
     """It is sent again until it is found: the nonce is used once, whatever arrives late."""
     async with exchange(tmp_path) as live, wallet(live, SignatureType.SAFE) as one:
         made = await change(one, SetAction.MERGE, 30)
-        await live.tell("/faults", path="/relayer/submit", **fault)
+        await live.notify("/faults", path="/relayer/submit", **fault)
         assert (await one.sets.submit(made)).meaning is Meaning.UNKNOWN
         again = await one.sets.submit(made)
         assert again.meaning is not Meaning.UNKNOWN
-        await live.tell("/release")
+        await live.notify("/release")
         assert (await ended(one, made)).done
         late = await one.sets.submit(made)
         assert (late.meaning, late.code) == (Meaning.REJECTED, "BAD_NONCE")
@@ -141,7 +141,7 @@ async def test_a_change_that_the_chain_refuses_has_failed(tmp_path: Path) -> Non
     async with exchange(tmp_path) as live, wallet(live, SignatureType.SAFE) as one:
         for name, size, why in (("c1", 101, "balance"), ("c2", 10, "reverted")):
             if name == "c2":
-                await live.tell("/switches", fail_relayed=1)
+                await live.notify("/switches", fail_relayed=1)
             made = await change(one, SetAction.MERGE, size, name)
             await one.sets.submit(made)
             found = await ended(one, made)
@@ -152,12 +152,12 @@ async def test_a_change_that_the_chain_refuses_has_failed(tmp_path: Path) -> Non
 
 async def test_refusals_of_the_relayer_have_a_word(tmp_path: Path) -> None:
     async with exchange(tmp_path) as live, wallet(live, SignatureType.SAFE) as one:
-        await live.tell("/switches", settles_ms=600_000)
+        await live.notify("/switches", settles_ms=600_000)
         first = await change(one, SetAction.MERGE, 1)
         assert (await one.sets.submit(first)).meaning is Meaning.ACCEPTED
         busy = await one.sets.submit(await change(one, SetAction.MERGE, 1, "c2"))
         assert (busy.meaning, busy.code) == (Meaning.NOT_ACCEPTED, "WALLET_BUSY")
-        await live.tell(
+        await live.notify(
             "/faults", path="/relayer/submit", kind="status", status=429,
             body='{"error":"Too many requests"}',
         )  # fmt: skip

@@ -92,14 +92,14 @@ def client(live: Live, key: str) -> ClobClient:
 @asynccontextmanager
 async def channel(url: str, first: object, pings: int = 1) -> AsyncIterator[list[Any]]:
     """A socket, subscribed; what it is told, without pongs."""
-    told: list[Any] = []
+    reported: list[Any] = []
 
     async def listen(socket: websockets.ClientConnection) -> None:
         async for text in socket:
             assert isinstance(text, str)
             if text != "PONG":
                 found = json.loads(text)
-                told.extend(found if isinstance(found, list) else [found])
+                reported.extend(found if isinstance(found, list) else [found])
 
     async with websockets.connect(url) as socket:
         await socket.send(msgspec.json.encode(first).decode())
@@ -108,17 +108,17 @@ async def channel(url: str, first: object, pings: int = 1) -> AsyncIterator[list
         while await socket.recv() != "PONG":
             pass
         task = asyncio.create_task(listen(socket))
-        yield told
+        yield reported
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
 
 
-async def until(told: list[Any], holds: Any) -> None:
+async def until(reported: list[Any], holds: Any) -> None:
     for _ in range(6_000):
-        if holds(told):
+        if holds(reported):
             return
         await asyncio.sleep(0.01)
-    raise AssertionError(f"waited too long; told: {told}")
+    raise AssertionError(f"waited too long; told: {reported}")
 
 
 async def test_user_frames_and_rows(tmp_path: Path) -> None:
@@ -128,7 +128,7 @@ async def test_user_frames_and_rows(tmp_path: Path) -> None:
         creds = maker.creds
         auth = {"apiKey": creds.api_key, "secret": creds.api_secret}
         first = {"type": "user", "auth": auth | {"passphrase": creds.api_passphrase}}
-        async with channel(f"{live.ws}/ws/user", first) as told:
+        async with channel(f"{live.ws}/ws/user", first) as reported:
 
             def play() -> tuple[Any, ...]:
                 sell = OrderArgs(token_id=YES, price=0.5, size=20, side="SELL")
@@ -141,20 +141,22 @@ async def test_user_frames_and_rows(tmp_path: Path) -> None:
                 return row, maker.get_trades()[0], ended, again
 
             row, trade, ended, again = await asyncio.to_thread(play)
-            await until(told, lambda frames: any(f.get("status") == "CONFIRMED" for f in frames))
+            await until(
+                reported, lambda frames: any(f.get("status") == "CONFIRMED" for f in frames)
+            )
         check(row, ORDER_ROW)
         check(trade, TRADE_ROW, beside=frozenset({"outcome_index"}))
         check(ended, CANCELS)
         check(again, CANCELS)
-        orders = [frame for frame in told if frame["event_type"] == "order"]
-        trades = [frame for frame in told if frame["event_type"] == "trade"]
+        orders = [frame for frame in reported if frame["event_type"] == "order"]
+        trades = [frame for frame in reported if frame["event_type"] == "trade"]
         for frame in orders:
             check(frame, ORDER_FRAME)
         assert [frame["type"] for frame in orders] == ["PLACEMENT", "UPDATE", "CANCELLATION"]
         for frame in trades:
             check(frame, TRADE_FRAME, beside=frozenset({"outcome_index"}))
         assert [frame["status"] for frame in trades] == ["MATCHED", "MINED", "CONFIRMED"]
-        events, dropped = parse_user_events(told)
+        events, dropped = parse_user_events(reported)
         assert not dropped
         assert {type(event) for event in events} == {UserOrderEvent, UserTradeEvent}
 
@@ -163,23 +165,23 @@ async def test_market_frames(tmp_path: Path) -> None:
     async with exchange(tmp_path) as live:
         await live.level("BUY", "0.4", "10")
         first = {"assets_ids": [YES, NO], "type": "market"}
-        async with channel(f"{live.ws}/ws/market", first) as told:
+        async with channel(f"{live.ws}/ws/market", first) as reported:
             await live.level("SELL", "0.6", "7.5")
             await live.level("BUY", "0.4", "0")
             trader = await asyncio.to_thread(client, live, KEYS[0])
             buy = OrderArgs(token_id=YES, price=0.6, size=5, side="BUY")
             await asyncio.to_thread(trader.create_and_post_order, buy)
-            await live.tell("/tick", condition=CONDITION, tick="0.001")
-            await live.tell("/resolve", condition=CONDITION, payouts=["1", "0"])
+            await live.notify("/tick", condition=CONDITION, tick="0.001")
+            await live.notify("/resolve", condition=CONDITION, payouts=["1", "0"])
             await until(
-                told, lambda frames: any(f["event_type"] == "market_resolved" for f in frames)
+                reported, lambda frames: any(f["event_type"] == "market_resolved" for f in frames)
             )
-        kinds = [frame["event_type"] for frame in told]
+        kinds = [frame["event_type"] for frame in reported]
         assert kinds[:3] == ["price_change", "price_change", "last_trade_price"]
-        tick = [frame for frame in told if frame["event_type"] == "tick_size_change"]
+        tick = [frame for frame in reported if frame["event_type"] == "tick_size_change"]
         assert len(tick) == 2
         check(tick[0], TICK)
-        changes = [frame for frame in told if frame["event_type"] == "price_change"]
+        changes = [frame for frame in reported if frame["event_type"] == "price_change"]
         for frame in changes:
             check(frame, PRICE_CHANGE)
         asks = [e for e in changes[0]["price_changes"] if e["asset_id"] == YES]
@@ -187,5 +189,5 @@ async def test_market_frames(tmp_path: Path) -> None:
         assert (asks[0]["best_bid"], asks[0]["best_ask"]) == ("0.4", "0.6")
         mirror = [e for e in changes[0]["price_changes"] if e["asset_id"] == NO]
         assert (mirror[0]["price"], mirror[0]["side"]) == ("0.4", "BUY")
-        for frame in told:
+        for frame in reported:
             parse_market_event(frame)

@@ -77,7 +77,7 @@ class Trader:
             not_after_ms=clock.now_ms() + 30_000,
         )
 
-    async def told(self, holds: Callable[[AccountEvent], bool]) -> AccountEvent:
+    async def reported(self, holds: Callable[[AccountEvent], bool]) -> AccountEvent:
         """The first event that holds; fails after a minute."""
         end = time.monotonic() + 60
         while True:

@@ -140,24 +140,24 @@ class Paper:
         reply = await self.ask("GET", f"/api/wallets/{proxy}/positions")
         return {row["assetId"]: row["size"] for row in reply.json["positions"]}
 
-    async def tell(self, method: str, path: str, given: object = None) -> Any:
+    async def notify(self, method: str, path: str, given: object = None) -> Any:
         data = b"" if given is None else json.dumps(given).encode()
         reply = await self.ask(method, path, data=data, control=True)
         assert reply.status < 300, reply.raw
         return reply.json
 
     async def put_book(self, given: object, asset: str = ASSET) -> None:
-        await self.tell("PUT", f"/books/{asset}", given)
+        await self.notify("PUT", f"/books/{asset}", given)
 
     async def fault(self, kind: str, where: str = "before_accept", **more: object) -> None:
-        await self.tell("POST", "/faults", {"kind": kind, "where": where, "seed": 1, **more})
+        await self.notify("POST", "/faults", {"kind": kind, "where": where, "seed": 1, **more})
 
     async def journal(self) -> list[dict[str, Any]]:
-        entries: list[dict[str, Any]] = (await self.tell("GET", "/journal"))["entries"]
+        entries: list[dict[str, Any]] = (await self.notify("GET", "/journal"))["entries"]
         return entries
 
     async def state(self) -> dict[str, Any]:
-        state: dict[str, Any] = await self.tell("GET", "/state")
+        state: dict[str, Any] = await self.notify("GET", "/state")
         return state
 
 

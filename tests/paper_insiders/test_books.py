@@ -28,12 +28,12 @@ class Bookfeed:
 
     mark: pb.Mark = field(default_factory=pb.Mark)
     refuse: grpc.StatusCode | None = None
-    asked: int = 0
+    requested: int = 0
 
     async def get_book(
         self, request: pb.GetBookRequest, context: grpc.aio.ServicerContext[Any, Any]
     ) -> pb.GetBookResponse:
-        self.asked += 1
+        self.requested += 1
         await asyncio.sleep(0)
         if self.refuse is not None:
             await context.abort(self.refuse, "told to")
@@ -106,10 +106,10 @@ async def test_an_answer_is_used_again_for_fifty_milliseconds_and_no_longer() ->
         await asyncio.gather(*(source.book(ASSET) for _ in range(50)))
         now[0] += FRESH_S
         await source.book(ASSET)
-        assert feed.asked == 1
+        assert feed.requested == 1
         now[0] += 0.001
         await source.book(ASSET)
-        assert feed.asked == 2
+        assert feed.requested == 2
 
 
 async def test_unknown_and_unavailable_are_two_things() -> None:
@@ -132,7 +132,7 @@ async def test_orders_are_filled_against_bookfeed_and_wait_for_it(tmp_path: Path
         feed.refuse = grpc.StatusCode.UNAVAILABLE
 
         async def missed() -> bool:
-            return feed.asked >= 3
+            return feed.requested >= 3
 
         await until(missed)
         assert (await paper.get("a")).json["status"] == "ACCEPTED"
@@ -150,8 +150,8 @@ async def test_orders_are_filled_against_bookfeed_and_wait_for_it(tmp_path: Path
         assert (order["filledSize"], order["fee"]) == ("8", "0.08")
         # What the control port tells goes before what bookfeed says.
         await paper.put_book(book(asks={"0.5": "100"}, delayMs=0))
-        assert (await paper.tell("GET", f"/books/{ASSET}"))["asks"][0]["size"] == "100"
-        await paper.tell("DELETE", f"/books/{ASSET}")
+        assert (await paper.notify("GET", f"/books/{ASSET}"))["asks"][0]["size"] == "100"
+        await paper.notify("DELETE", f"/books/{ASSET}")
         assert (await paper.ask("GET", f"/books/{ASSET}", control=True)).status == 404
 
 

@@ -19,9 +19,9 @@ FUTURE = "2999-01-01T00:00:00.000Z"
 @pytest.mark.parametrize(("a", "b", "c", "d"), COMBINATIONS)
 async def test_each_combination(paper: Paper, a: bool, b: bool, c: bool, d: bool) -> None:
     switches = {"idempotency": a, "notAfter": b, "getByKey": c, "void": d}
-    await paper.tell("PUT", "/capabilities", switches)
-    told = (await paper.ask("GET", "/api/capabilities")).json
-    assert told == {**switches, "longestProcessingMs": 5000}
+    await paper.notify("PUT", "/capabilities", switches)
+    reported = (await paper.ask("GET", "/api/capabilities")).json
+    assert reported == {**switches, "longestProcessingMs": 5000}
     first_id = await _repeat(paper, a)
     await _late(paper, b)
     await _read(paper, c, first_id)
@@ -87,7 +87,7 @@ async def _void(paper: Paper, c: bool, d: bool) -> None:
 
 async def test_a_void_holds_after_the_capability_was_switched_off(paper: Paper) -> None:
     await paper.void("gone")
-    await paper.tell("PUT", "/capabilities", {"void": False, "idempotency": False})
+    await paper.notify("PUT", "/capabilities", {"void": False, "idempotency": False})
     assert (await paper.post("gone")).code == "VOIDED"
 
 

@@ -111,11 +111,11 @@ async def test_real_answers_have_the_schema_of_their_route(paper: Paper) -> None
     await expect(await paper.post("r", redeem_body(), side="redeem"), redeem)
     await expect(await paper.ask("GET", "/api/capabilities"), "/api/capabilities", "get")
     await expect(await paper.ask("GET", "/health"), "/health", "get")
-    await paper.tell("PUT", f"/wallets/{OTHER_PROXY}", {"cash": "1", "mode": "forbidden"})
+    await paper.notify("PUT", f"/wallets/{OTHER_PROXY}", {"cash": "1", "mode": "forbidden"})
     await expect(await paper.post("d", body(followerProxy=OTHER_PROXY)), buy)
-    await paper.tell("PUT", f"/wallets/{OTHER_PROXY}", {"cash": "1", "mode": "closed_only"})
+    await paper.notify("PUT", f"/wallets/{OTHER_PROXY}", {"cash": "1", "mode": "closed_only"})
     await expect(await paper.post("d", body(followerProxy=OTHER_PROXY)), buy)
-    await paper.tell("PUT", "/capabilities", {"getByKey": False, "void": False})
+    await paper.notify("PUT", "/capabilities", {"getByKey": False, "void": False})
     await expect(await paper.get("a"), by_key, "get")
     await expect(await paper.void("a"), f"{by_key}/void")
     await paper.fault("rate_limit", ms=1500, times=1)
@@ -125,6 +125,6 @@ async def test_real_answers_have_the_schema_of_their_route(paper: Paper) -> None
     for status, code in ((425, "TOO_EARLY"), (502, "UPSTREAM"), (503, "TRADING_DISABLED")):
         await paper.fault("status", status=status, code=code, times=1)
         await expect(await paper.post("f"), buy)
-    told = contract.document()["components"]["schemas"]["Error"]["properties"]["code"]["enum"]
+    reported = contract.document()["components"]["schemas"]["Error"]["properties"]["code"]["enum"]
     unseen = {"NOT_FOUND", "METHOD_NOT_ALLOWED", "IN_PROGRESS", "INTERNAL"}
-    assert codes - {None} == set(told) - unseen
+    assert codes - {None} == set(reported) - unseen

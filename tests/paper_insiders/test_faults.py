@@ -135,20 +135,20 @@ async def test_a_late_request_is_executed_after_its_error(paper: Paper) -> None:
 
 @pytest.mark.parametrize("idempotency", [True, False])
 async def test_a_retry_that_overtakes_a_late_request(paper: Paper, idempotency: bool) -> None:
-    await paper.tell("PUT", "/capabilities", {"idempotency": idempotency})
+    await paper.notify("PUT", "/capabilities", {"idempotency": idempotency})
     await paper.fault("late_accept", ms=700, times=1)
     await paper.post("race")
     retry = await paper.post("race")
     assert retry.status == 200
     assert "Idempotent-Replay" not in retry.headers
-    wanted = 1 if idempotency else 2
+    desired = 1 if idempotency else 2
 
     async def landed() -> bool:
         entries = await paper.journal()
         return sum(bool(e["orderId"]) for e in entries if e["method"] == "POST") == 2
 
     await until(landed)
-    assert await orders(paper) == wanted
+    assert await orders(paper) == desired
 
 
 async def test_a_late_request_meets_void_and_deadline(paper: Paper) -> None:
@@ -183,9 +183,9 @@ async def test_faults_and_books_outlive_the_process(tmp_path: Path) -> None:
     async with served(tmp_path) as paper:
         await paper.put_book(book(asks={"0.5": "100"}))
         await paper.fault("status", times=2)
-        told = await paper.tell("GET", "/faults")
+        reported = await paper.notify("GET", "/faults")
     async with served(tmp_path) as paper:
-        assert await paper.tell("GET", "/faults") == told
+        assert await paper.notify("GET", "/faults") == reported
         assert [(await paper.post(n)).status for n in range(3)] == [500, 500, 200]
 
 
@@ -249,7 +249,7 @@ async def test_faults_keep_to_their_path_and_their_number(paper: Paper) -> None:
         assert reply.status == (500 if n < 2 else 200)
     assert (await paper.get("buy")).status == 502
     assert (await paper.ask("GET", "/health")).status == 200
-    await paper.tell("DELETE", "/faults")
+    await paper.notify("DELETE", "/faults")
     assert (await paper.get("buy")).status == 200
 
 
@@ -280,7 +280,7 @@ async def test_a_wrong_fault_is_refused_by_field(
     data = json.dumps(given_fault).encode()
     reply = await paper.ask("POST", "/faults", data=data, control=True)
     assert (reply.status, reply.json["error"]["field"]) == (400, field)
-    assert (await paper.tell("GET", "/faults"))["faults"] == []
+    assert (await paper.notify("GET", "/faults"))["faults"] == []
 
 
 def draws(seed: int, ppm: int, count: int, *, kind: Kind = "status") -> list[bool]:

@@ -15,7 +15,7 @@ from tests.paper_insiders.harness import Paper, body, book, key, redeem_body, se
 
 async def test_every_request_is_there_in_order_with_its_answer(paper: Paper) -> None:
     odd = b'{"followerUserId": "\xff"}'
-    asked: list[tuple[str, str, bytes, str | None]] = [
+    requested: list[tuple[str, str, bytes, str | None]] = [
         ("POST", "/api/trade/buy", body(), key("a")),
         ("POST", "/api/trade/buy", body(), key("a")),
         ("POST", "/api/trade/buy", body(size="1"), key("b")),
@@ -30,12 +30,12 @@ async def test_every_request_is_there_in_order_with_its_answer(paper: Paper) -> 
         ("PATCH", "/api/trade/buy", b"x", None),
     ]
     replies = []
-    for method, path, data, header in asked:
+    for method, path, data, header in requested:
         headers = {} if header is None else {"Idempotency-Key": header}
         replies.append(await paper.ask(method, path, data=data, headers=headers))
     entries = await paper.journal()
-    assert [(e["method"], e["path"]) for e in entries] == [one[:2] for one in asked]
-    for entry, (_, path, data, header), reply in zip(entries, asked, replies, strict=True):
+    assert [(e["method"], e["path"]) for e in entries] == [one[:2] for one in requested]
+    for entry, (_, path, data, header), reply in zip(entries, requested, replies, strict=True):
         assert entry["bodySha256"] == hashlib.sha256(data).hexdigest()
         assert entry["status"] == reply.status
         assert entry["code"] == reply.code
@@ -57,7 +57,7 @@ async def test_a_burst_is_journalled_completely_and_read_in_pages(paper: Paper) 
     await asyncio.gather(*(paper.post(n, body(size="5")) for n in range(60)))
     pages = []
     after = 0
-    while entries := (await paper.tell("GET", f"/journal?after={after}&limit=25"))["entries"]:
+    while entries := (await paper.notify("GET", f"/journal?after={after}&limit=25"))["entries"]:
         pages.append(len(entries))
         after = entries[-1]["id"]
     assert pages == [25, 25, 10]

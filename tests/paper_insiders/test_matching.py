@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from paper.insiders.core.amounts import ONE, format_amount, parse_amount
 from paper.insiders.core.fees import RATES, fee_rate, highest_fee, taker_fee
-from paper.insiders.core.matching import Match, Taken, match, movement, reservation
+from paper.insiders.core.matching import Match, Take, match, movement, reservation
 from paper.insiders.core.model import Level, MarketBook, OrderRequest, OrderType, Side
 
 CENT = 10_000
@@ -68,56 +68,60 @@ def exact_fee(size: int, price: int, rate: int) -> int:
     return int(fee * ONE)
 
 
-def run_match(asked: OrderRequest, book: MarketBook, taken: Mapping[int, Taken]) -> Match:
-    return match(asked, book, taken, budget=reservation(asked, book) + 20 * len(book.asks))
+def run_match(requested: OrderRequest, book: MarketBook, taken: Mapping[int, Take]) -> Match:
+    return match(requested, book, taken, budget=reservation(requested, book) + 20 * len(book.asks))
 
 
 @given(requests, books())
-def test_fills_keep_to_limit_book_and_size(asked: OrderRequest, book: MarketBook) -> None:
-    fills = run_match(asked, book, {}).fills
-    levels = book.asks if asked.side == "BUY" else book.bids
+def test_fills_keep_to_limit_book_and_size(requested: OrderRequest, book: MarketBook) -> None:
+    fills = run_match(requested, book, {}).fills
+    levels = book.asks if requested.side == "BUY" else book.bids
     there = {level.price: level.size for level in levels}
     for fill in fills:
         assert fill.size <= there[fill.price]
-        if asked.side == "BUY":
-            assert fill.price <= asked.limit_price
+        if requested.side == "BUY":
+            assert fill.price <= requested.limit_price
         else:
-            assert fill.price >= asked.limit_price
+            assert fill.price >= requested.limit_price
     assert len({fill.price for fill in fills}) == len(fills)
     total = sum(fill.size for fill in fills)
-    within = [level for level in levels if _within(asked, level.price)]
+    within = [level for level in levels if _within(requested, level.price)]
     depth = sum(level.size for level in within)
-    if asked.order_type == "FOK":
-        assert total == (asked.size if depth >= asked.size else 0)
+    if requested.order_type == "FOK":
+        assert total == (requested.size if depth >= requested.size else 0)
     else:
-        assert total == min(asked.size, depth)
+        assert total == min(requested.size, depth)
     # Best first: no level is touched while a better one has shares left.
     for better, fill in zip(within, fills, strict=False):
         assert fill.price == better.price
     assert all(fill.size == there[fill.price] for fill in fills[:-1])
 
 
-def _within(asked: OrderRequest, price: int) -> bool:
-    return price <= asked.limit_price if asked.side == "BUY" else price >= asked.limit_price
+def _within(requested: OrderRequest, price: int) -> bool:
+    return (
+        price <= requested.limit_price
+        if requested.side == "BUY"
+        else price >= requested.limit_price
+    )
 
 
 @given(requests, books())
 def test_money_of_each_fill_is_rounded_against_the_follower(
-    asked: OrderRequest, book: MarketBook
+    requested: OrderRequest, book: MarketBook
 ) -> None:
-    for fill in run_match(asked, book, {}).fills:
+    for fill in run_match(requested, book, {}).fills:
         exact = Decimal(fill.size) * Decimal(fill.price) / ONE
-        rounding = ROUND_CEILING if asked.side == "BUY" else ROUND_FLOOR
+        rounding = ROUND_CEILING if requested.side == "BUY" else ROUND_FLOOR
         assert fill.notional == int(exact.to_integral_value(rounding))
         fee = exact_fee(fill.size, fill.price, fee_rate(book))
-        assert fill.fee == (fee if asked.side == "BUY" else min(fee, fill.notional))
+        assert fill.fee == (fee if requested.side == "BUY" else min(fee, fill.notional))
 
 
 @given(requests, books())
-def test_the_reservation_covers_the_cost(asked: OrderRequest, book: MarketBook) -> None:
-    budget = reservation(asked, book)
-    fills = match(asked, book, {}, budget=budget).fills
-    if asked.side == "BUY":
+def test_the_reservation_covers_the_cost(requested: OrderRequest, book: MarketBook) -> None:
+    budget = reservation(requested, book)
+    fills = match(requested, book, {}, budget=budget).fills
+    if requested.side == "BUY":
         assert -sum(movement("BUY", fill)[0] for fill in fills) <= budget
     else:
         assert sum(fill.size for fill in fills) <= budget
@@ -126,11 +130,11 @@ def test_the_reservation_covers_the_cost(asked: OrderRequest, book: MarketBook) 
 
 @given(st.lists(requests, min_size=1, max_size=8), books())
 def test_orders_together_never_take_a_share_twice(
-    asked: list[OrderRequest], book: MarketBook
+    requested: list[OrderRequest], book: MarketBook
 ) -> None:
-    taken: dict[Side, dict[int, Taken]] = {"BUY": {}, "SELL": {}}
+    taken: dict[Side, dict[int, Take]] = {"BUY": {}, "SELL": {}}
     got: dict[tuple[Side, int], int] = {}
-    for one in asked:
+    for one in requested:
         result = run_match(one, book, taken[one.side])
         taken[one.side] = result.taken
         for fill in result.fills:

@@ -49,10 +49,10 @@ async def test_killed_between_acceptance_and_answer(tmp_path: Path) -> None:
     assert _age(tmp_path, "UPDATE trades SET due_ms = due_ms - 600000, matched_ms = 0") == 2
     async with process(tmp_path, settle_delay_ms=600_000) as paper:
         # The fault survived, too; it would swallow the answers that follow.
-        assert [fault["kind"] for fault in (await paper.tell("GET", "/faults"))["faults"]] == [
+        assert [fault["kind"] for fault in (await paper.notify("GET", "/faults"))["faults"]] == [
             "hang"
         ]
-        await paper.tell("DELETE", "/faults")
+        await paper.notify("DELETE", "/faults")
         found = (await paper.get("under way")).json
         assert (found["status"], found["filledSize"]) == ("MATCHED", "2")
         repeat = await paper.post("under way", body(size="5"))
@@ -79,12 +79,12 @@ async def test_killed_between_acceptance_and_answer(tmp_path: Path) -> None:
 async def test_killed_while_an_order_waits_for_its_match(tmp_path: Path) -> None:
     async with process(tmp_path, own_delay_ms=60_000) as paper:
         await paper.put_book(book(asks={"0.5": "100"}, delayMs=0))
-        await paper.tell("PUT", "/capabilities", {"notAfter": False})
+        await paper.notify("PUT", "/capabilities", {"notAfter": False})
         assert (await paper.post("waits")).json["status"] == "ACCEPTED"
         _kill(paper)
     assert _age(tmp_path, "UPDATE orders SET match_due_ms = match_due_ms - 60000") == 1
     async with process(tmp_path) as paper:
-        assert (await paper.tell("GET", "/capabilities"))["notAfter"] is False
+        assert (await paper.notify("GET", "/capabilities"))["notAfter"] is False
 
         async def matched() -> Any:
             return (await paper.get("waits")).json["status"] == "MATCHED"

@@ -121,10 +121,10 @@ async def test_state_of_market_and_wallet_refuses(paper: Paper) -> None:
     wrong = await paper.post("x", body(assetId=OTHER_ASSET))
     assert wrong.json["error"]["field"] == "conditionId"
     await paper.post("hold")
-    await paper.tell("PUT", f"/wallets/{PROXY}", {"cash": "500", "mode": "closed_only"})
+    await paper.notify("PUT", f"/wallets/{PROXY}", {"cash": "500", "mode": "closed_only"})
     assert (await paper.post("x")).code == "CLOSED_ONLY"
     assert (await paper.post("y", body(limitPrice="0.4"), side="sell")).status == 200
-    await paper.tell("PUT", f"/wallets/{PROXY}", {"cash": "500", "mode": "forbidden"})
+    await paper.notify("PUT", f"/wallets/{PROXY}", {"cash": "500", "mode": "forbidden"})
     banned = await paper.post("x")
     assert (banned.status, banned.code) == (403, "FORBIDDEN")
 

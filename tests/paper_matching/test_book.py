@@ -11,7 +11,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from paper.matching.book import Book
-from paper.matching.values import Event, Gone, Kind, NewOrder, Rested, SelfTrade, Side, Trade
+from paper.matching.values import (
+    Event,
+    Kind,
+    NewOrder,
+    OrderRemoved,
+    OrderRested,
+    SelfTrade,
+    Side,
+    Trade,
+)
 
 ORDER = NewOrder(order_id=1, owner="ann", side="buy", kind="limit", size=10, price=100)
 
@@ -31,7 +40,7 @@ def test_a_taker_sweeps_from_the_best_price_and_what_is_left_rests() -> None:
     assert of.place(ORDER) == [
         Trade(99, 3, "buy", 1, None),
         Trade(100, 4, "buy", 1, None),
-        Rested(1, 3, 0),
+        OrderRested(1, 3, 0),
     ]
     assert of.depth("buy", 5) == [(100, 3, 1)]
     assert of.depth("sell", 5) == [(101, 50, 1)]
@@ -57,7 +66,7 @@ def test_the_last_price_of_a_size_is_known_before() -> None:
 
 def test_a_print_serves_those_before_us_first() -> None:
     of = book(bids=[(100, 5)])
-    assert of.place(ORDER) == [Rested(1, 10, 5)]
+    assert of.place(ORDER) == [OrderRested(1, 10, 5)]
     assert of.printed("sell", 100, 4) == []
     assert of.ahead(1) == 1
     assert of.printed("sell", 100, 4) == [Trade(100, 3, "sell", None, 1)]
@@ -87,7 +96,10 @@ def test_a_level_that_crosses_us_fills_us_at_our_price() -> None:
     of = book(bids=[(100, 5)])
     of.place(ORDER)
     assert of.level("sell", 98, 4) == [Trade(100, 4, "sell", None, 1)]
-    assert of.level("sell", 98, 20) == [Trade(100, 6, "sell", None, 1), Gone(1, 0, "filled")]
+    assert of.level("sell", 98, 20) == [
+        Trade(100, 6, "sell", None, 1),
+        OrderRemoved(1, 0, "filled"),
+    ]
     assert of.shown("sell", 98) == (10, 1)
 
 
@@ -107,19 +119,19 @@ def test_our_orders_trade_by_price_then_time() -> None:
 def test_what_does_not_rest_leaves(kind: str, left: int, reason: str) -> None:
     of = book(asks=[(100, 3)])
     found = of.place(order(1, kind=kind))
-    assert found[-1] == Gone(1, left, reason)  # type: ignore[arg-type]
+    assert found[-1] == OrderRemoved(1, left, reason)  # type: ignore[arg-type]
     assert of.depth("buy", 1) == []
 
 
 def test_fill_or_kill_is_filled_whole() -> None:
     of = book(asks=[(99, 6), (100, 4)])
-    assert of.place(order(1, kind="fok"))[-1] == Gone(1, 0, "filled")
+    assert of.place(order(1, kind="fok"))[-1] == OrderRemoved(1, 0, "filled")
 
 
 def test_post_only_rests_or_leaves() -> None:
     of = book(asks=[(100, 3)])
-    assert of.place(order(1, kind="post_only")) == [Gone(1, 10, "post_only")]
-    assert of.place(order(2, kind="post_only", price=99)) == [Rested(2, 10, 0)]
+    assert of.place(order(1, kind="post_only")) == [OrderRemoved(1, 10, "post_only")]
+    assert of.place(order(2, kind="post_only", price=99)) == [OrderRested(2, 10, 0)]
 
 
 def test_a_budget_bounds_a_market_order() -> None:
@@ -131,9 +143,12 @@ def test_a_budget_bounds_a_market_order() -> None:
 @pytest.mark.parametrize(
     ("how", "expected"),
     [
-        ("cancel_maker", [(9, 5), Gone(1, 10, "self_trade"), (3, 3), (None, 2)]),
-        ("cancel_taker", [(9, 5), Gone(2, 5, "self_trade")]),
-        ("cancel_both", [(9, 5), Gone(1, 10, "self_trade"), Gone(2, 5, "self_trade")]),
+        ("cancel_maker", [(9, 5), OrderRemoved(1, 10, "self_trade"), (3, 3), (None, 2)]),
+        ("cancel_taker", [(9, 5), OrderRemoved(2, 5, "self_trade")]),
+        (
+            "cancel_both",
+            [(9, 5), OrderRemoved(1, 10, "self_trade"), OrderRemoved(2, 5, "self_trade")],
+        ),
     ],
 )
 def test_nobody_trades_with_himself(how: SelfTrade, expected: list[object]) -> None:
@@ -146,7 +161,8 @@ def test_nobody_trades_with_himself(how: SelfTrade, expected: list[object]) -> N
     seen = [
         (e.maker, e.size) if isinstance(e, Trade) else e
         for e in found
-        if not (isinstance(e, Gone) and e.reason == "filled") and not isinstance(e, Rested)
+        if not (isinstance(e, OrderRemoved) and e.reason == "filled")
+        and not isinstance(e, OrderRested)
     ]
     assert seen == expected
 
@@ -155,17 +171,17 @@ def test_less_keeps_its_place_and_more_loses_it() -> None:
     of = book(bids=[(100, 5)])
     of.place(ORDER)
     of.level("buy", 100, 50)
-    assert of.amend(1, left=4) == [Rested(1, 4, 5)]
-    assert of.amend(1, left=6) == [Rested(1, 6, 50)]
-    assert of.amend(1, price=99, left=6) == [Rested(1, 6, 0)]
-    assert of.amend(1, left=0) == [Gone(1, 0, "filled")]
+    assert of.amend(1, left=4) == [OrderRested(1, 4, 5)]
+    assert of.amend(1, left=6) == [OrderRested(1, 6, 50)]
+    assert of.amend(1, price=99, left=6) == [OrderRested(1, 6, 0)]
+    assert of.amend(1, left=0) == [OrderRemoved(1, 0, "filled")]
     assert of.cancel(1) is None
 
 
 def test_an_amended_price_may_trade_at_once() -> None:
     of = book(asks=[(101, 4)])
     of.place(ORDER)
-    assert of.amend(1, price=101, left=10) == [Trade(101, 4, "buy", 1, None), Rested(1, 6, 0)]
+    assert of.amend(1, price=101, left=10) == [Trade(101, 4, "buy", 1, None), OrderRested(1, 6, 0)]
 
 
 @dataclass(frozen=True)
@@ -206,7 +222,7 @@ class Story:
         self.size: Counter[int] = Counter()
         self.traded: Counter[int] = Counter()
         self.owner: dict[int, str] = {}
-        self.gone: dict[int, Gone] = {}
+        self.gone: dict[int, OrderRemoved] = {}
 
     def do(self, number: int, step: Step) -> list[Event]:
         if step.what == "level":
@@ -234,7 +250,7 @@ class Story:
         return [] if out is None else [out]
 
     def note(self, event: Event) -> None:
-        if isinstance(event, Gone):
+        if isinstance(event, OrderRemoved):
             self.gone[event.order_id] = event
         elif isinstance(event, Trade):
             parties = [who for who in (event.taker, event.maker) if who is not None]

@@ -46,7 +46,7 @@ class Crowd:
     """Three traders and a market."""
 
     def __init__(self, seed: int) -> None:
-        self.dice = Random(seed)  # noqa: S311 - a test's dice
+        self.rng = Random(seed)  # noqa: S311 - a test's dice
         self.at = exchange("ann", "bob", "cid")
         self.now_ms = START_MS
         self.refused: list[str] = []
@@ -54,13 +54,13 @@ class Crowd:
 
     def step(self) -> None:
         """Let one thing happen."""
-        dice = self.dice
-        self.now_ms += dice.randint(1, 20_000)
-        what = dice.choices(
+        rng = self.rng
+        self.now_ms += rng.randint(1, 20_000)
+        what = rng.choices(
             [self._order, self._market, self._mark, self._cancel, self._amend, self._margin],
             [8, 5, 4, 1, 2, 3],
         )[0]
-        of = dice.choice(list(self.at.world.instruments.values()))
+        of = rng.choice(list(self.at.world.instruments.values()))
         try:
             what(of)
             self.at.at(self.now_ms)
@@ -70,48 +70,48 @@ class Crowd:
 
     def _price(self, of: Instrument, spread: int = 30) -> int:
         mark = self.at.world.marks[of.inst_id]
-        return max(1, mark * (1000 + self.dice.randint(-spread, spread)) // 1000)
+        return max(1, mark * (1000 + self.rng.randint(-spread, spread)) // 1000)
 
     def _order(self, of: Instrument) -> None:
-        dice = self.dice
+        rng = self.rng
         kinds = ["limit", "limit", "market", "ioc", "fok", "post_only", "optimal_limit_ioc"]
-        value = dice.choice([100, 1_000, 10_000, 60_000, 400_000])
+        value = rng.choice([100, 1_000, 10_000, 60_000, 400_000])
         unit = of.contract if of.inverse else of.worth(self.at.world.marks[of.inst_id])
         lots = max(of.min_lots, value * ONE // unit)
         self.at.place(
-            dice.choice(["ann", "bob", "cid"]),
+            rng.choice(["ann", "bob", "cid"]),
             OrderRequest(
                 inst_id=of.inst_id,
-                td_mode=dice.choice(["cross", "isolated"]) if of.is_contract else "cash",
-                side=dice.choice(["buy", "sell"]),
-                ord_type=dice.choice(kinds),
+                td_mode=rng.choice(["cross", "isolated"]) if of.is_contract else "cash",
+                side=rng.choice(["buy", "sell"]),
+                ord_type=rng.choice(kinds),
                 sz=of.size_text(lots),
                 px=of.price_text(self._price(of)),
-                reduce_only=of.is_contract and dice.random() < 0.1,
-                tgt_ccy="base_ccy" if dice.random() < 0.5 else "",
-                stp_mode=dice.choice(["cancel_maker", "cancel_taker", "cancel_both"]),
+                reduce_only=of.is_contract and rng.random() < 0.1,
+                tgt_ccy="base_ccy" if rng.random() < 0.5 else "",
+                stp_mode=rng.choice(["cancel_maker", "cancel_taker", "cancel_both"]),
             ),
             self.now_ms,
         )
 
     def _market(self, of: Instrument) -> None:
         sides: tuple[Side, Side] = ("buy", "sell")
-        side = self.dice.choice(sides)
-        price, lots = self._price(of, 10), self.dice.randint(0, 10**5) * of.min_lots
-        if self.dice.random() < 0.5:
+        side = self.rng.choice(sides)
+        price, lots = self._price(of, 10), self.rng.randint(0, 10**5) * of.min_lots
+        if self.rng.random() < 0.5:
             self.at.market_level(of.inst_id, side, price, lots, self.now_ms)
         elif lots:
             self.at.market_print(of.inst_id, side, price, lots, self.now_ms)
 
     def _mark(self, of: Instrument) -> None:
-        jump = self.dice.choice([10, 30, 100, 500])
+        jump = self.rng.choice([10, 30, 100, 500])
         self.at.mark(of.inst_id, self._price(of, jump), self.now_ms)
 
     def _some(self) -> tuple[str, str, str, Instrument] | None:
         orders = list(self.at.world.orders.values())
         if not orders:
             return None
-        one = self.dice.choice(orders)
+        one = self.rng.choice(orders)
         return one.owner, one.instrument.inst_id, one.ord_id, one.instrument
 
     def _cancel(self, _: Instrument) -> None:
@@ -123,24 +123,24 @@ class Crowd:
         some = self._some()
         if some:
             owner, inst_id, ord_id, of = some
-            lots = of.min_lots * self.dice.randint(1, 10**4)
+            lots = of.min_lots * self.rng.randint(1, 10**4)
             self.at.amend(
                 owner,
                 inst_id,
                 ord_id,
                 "",
-                size=self.dice.choice(["", of.size_text(lots)]),
-                price=self.dice.choice(["", of.price_text(self._price(of))]),
-                cancel_on_fail=self.dice.random() < 0.2,
+                size=self.rng.choice(["", of.size_text(lots)]),
+                price=self.rng.choice(["", of.price_text(self._price(of))]),
+                cancel_on_fail=self.rng.random() < 0.2,
                 now_ms=self.now_ms,
             )
 
     def _margin(self, of: Instrument) -> None:
-        name = self.dice.choice(["ann", "bob", "cid"])
-        if self.dice.random() < 0.7:
-            mode = self.dice.choice(["cross", "isolated"])
-            leverage = self.dice.choice([1, 3, 10, 50, 100])
+        name = self.rng.choice(["ann", "bob", "cid"])
+        if self.rng.random() < 0.7:
+            mode = self.rng.choice(["cross", "isolated"])
+            leverage = self.rng.choice([1, 3, 10, 50, 100])
             self.at.set_leverage(name, of.inst_id, mode, leverage, self.now_ms)
         else:
-            amount = self.dice.randint(-200, 200) * ONE // (10**4 if of.inverse else 1)
+            amount = self.rng.randint(-200, 200) * ONE // (10**4 if of.inverse else 1)
             self.at.move_margin(name, of.inst_id, amount, self.now_ms)

@@ -44,7 +44,7 @@ class Live:
     def tls(self) -> ssl.SSLContext:
         return ssl.create_default_context(cafile=str(self.authority))
 
-    def tell(self, path: str, **body: Any) -> Any:
+    def notify(self, path: str, **body: Any) -> Any:
         """POST to the control port; the answer."""
         answer = self.control.post(path, json=body)
         assert answer.status_code == 200, answer.text
@@ -54,11 +54,11 @@ class Live:
         """Open an account with money; its API key is its name."""
         key = {"apiKey": name, "secret": SECRET, "passphrase": PASSPHRASE, **more.pop("key", {})}
         deposits = more.pop("deposits", {"USDT": "100000", "BTC": "2"})
-        self.tell("/accounts", name=name, mode=mode, deposits=deposits, keys=[key], **more)
+        self.notify("/accounts", name=name, mode=mode, deposits=deposits, keys=[key], **more)
 
     def book(self, inst_id: str, bid: str, ask: str, size: str) -> None:
         """Let the market stand at one price on each side."""
-        self.tell("/books", instId=inst_id, bids=[[bid, size]], asks=[[ask, size]])
+        self.notify("/books", instId=inst_id, bids=[[bid, size]], asks=[[ask, size]])
 
     def journal(self) -> list[dict[str, Any]]:
         found: list[dict[str, Any]] = []

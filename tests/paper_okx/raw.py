@@ -59,7 +59,7 @@ class Rest:
         return self.ask("POST", path, body, **changes).json()
 
     def order(self, **changes: str) -> Any:
-        asked = {
+        requested = {
             "instId": "BTC-USDT-SWAP",
             "tdMode": "cross",
             "side": "buy",
@@ -67,7 +67,7 @@ class Rest:
             "sz": "1",
             "px": "50000",
         }
-        return self.post("trade/order", {**asked, **changes})
+        return self.post("trade/order", {**requested, **changes})
 
 
 class Heard:
@@ -87,39 +87,39 @@ class Heard:
     async def say(self, op: str, *args: dict[str, Any], **more: Any) -> None:
         await self.socket.send(json.dumps({"op": op, "args": list(args), **more}))
 
-    async def until(self, wanted: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
+    async def until(self, desired: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
         """The first message that is wanted; fails after WAIT_S."""
         async with asyncio.timeout(WAIT_S):
             while True:
                 for message in self.messages:
-                    if wanted(message):
+                    if desired(message):
                         return message
                 self._changed.clear()
                 await self._changed.wait()
 
-    async def data(self, channel: str, wanted: Callable[[Any], bool] = bool) -> Any:
+    async def data(self, channel: str, desired: Callable[[Any], bool] = bool) -> Any:
         """The first row of a channel that is wanted."""
         found = await self.until(
             lambda one: (
                 "data" in one
                 and one.get("arg", {}).get("channel") == channel
-                and any(wanted(row) for row in one["data"])
+                and any(desired(row) for row in one["data"])
             )
         )
-        return next(row for row in found["data"] if wanted(row))
+        return next(row for row in found["data"] if desired(row))
 
 
 @asynccontextmanager
 async def socket(live: Live, path: str, name: str = "") -> AsyncIterator[Heard]:
     """A socket, logged in where a name is given."""
     async with connect(live.socket(path), ssl=live.tls) as connected:
-        heard = Heard(connected)
-        reading = asyncio.create_task(heard.read())
+        received = Heard(connected)
+        reading = asyncio.create_task(received.read())
         if name:
-            await heard.say("login", login(name))
-            await heard.until(lambda one: one.get("event") == "login")
+            await received.say("login", login(name))
+            await received.until(lambda one: one.get("event") == "login")
         try:
-            yield heard
+            yield received
         finally:
             reading.cancel()
             await asyncio.gather(reading, return_exceptions=True)

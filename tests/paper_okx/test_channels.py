@@ -17,7 +17,7 @@ SWAP = "BTC-USDT-SWAP"
 @pytest.fixture(scope="module")
 def rest(live: Live) -> Iterator[Rest]:
     live.account("listener")
-    live.tell("/marks", instId=SWAP, px="50000")
+    live.notify("/marks", instId=SWAP, px="50000")
     live.book(SWAP, "49990", "50010", "1000")
     found = Rest(live, "listener")
     with found.http:
@@ -42,10 +42,10 @@ async def test_public_channels(
 ) -> None:
     def move() -> None:
         live.book(SWAP, "49980", "50020", "5")
-        live.tell("/prints", instId=SWAP, side="sell", px="49980", sz="1")
-        live.tell("/marks", instId=SWAP, px="50001")
-        live.tell("/indexes", instId="BTC-USDT", px="49999.5")
-        live.tell("/funding", instId=SWAP, rate="0.0003")
+        live.notify("/prints", instId=SWAP, side="sell", px="49980", sz="1")
+        live.notify("/marks", instId=SWAP, px="50001")
+        live.notify("/indexes", instId="BTC-USDT", px="49999.5")
+        live.notify("/funding", instId=SWAP, rate="0.0003")
 
     async with socket(live, "public") as public:
         await public.say("subscribe", arg)
@@ -54,13 +54,13 @@ async def test_public_channels(
         await public.data(arg["channel"], lambda row: row[field] == value)
         await public.say("unsubscribe", arg)
         await public.until(lambda one: one.get("event") == "unsubscribe")
-        heard = len(public.messages)
+        received = len(public.messages)
         await asyncio.to_thread(live.book, SWAP, "49990", "50010", "1000")
         await asyncio.to_thread(move)
         await public.say("subscribe", {"channel": "instruments", "instType": "SPOT"})
         await public.data("instruments")
-    told = [one for one in public.messages[heard:] if "data" in one]
-    assert {one["arg"]["channel"] for one in told} == {"instruments"}
+    reported = [one for one in public.messages[received:] if "data" in one]
+    assert {one["arg"]["channel"] for one in reported} == {"instruments"}
 
 
 async def test_candles_and_all_trades_are_business(live: Live, rest: Rest) -> None:
@@ -73,7 +73,7 @@ async def test_candles_and_all_trades_are_business(live: Live, rest: Rest) -> No
                     and one["arg"]["channel"] == of
                 )
             )
-        await asyncio.to_thread(live.tell, "/prints", instId=SWAP, side="buy", px="50011", sz="2")
+        await asyncio.to_thread(live.notify, "/prints", instId=SWAP, side="buy", px="50011", sz="2")
         candle = await business.data("candle1m")
         assert (candle[4], len(candle)) == ("50011", 9)
         assert (await business.data("trades-all"))["sz"] == "2"
@@ -86,12 +86,12 @@ async def test_liquidations_and_balances_are_told(live: Live, rest: Rest) -> Non
         await private.say("subscribe", {"channel": "balance_and_position"})
         for one in (public, private):
             await one.until(lambda message: message.get("event") == "subscribe")
-        await asyncio.to_thread(live.tell, "/marks", instId=SWAP, px="50000")
+        await asyncio.to_thread(live.notify, "/marks", instId=SWAP, px="50000")
         await asyncio.to_thread(_take, rest)
         held = await private.data("balance_and_position", lambda row: row["posData"])
         assert held["posData"][0]["pos"] == "1"
         await private.data("balance_and_position", lambda row: row["balData"])
-        await asyncio.to_thread(live.tell, "/marks", instId=SWAP, px="49000")
+        await asyncio.to_thread(live.notify, "/marks", instId=SWAP, px="49000")
         seized = await public.data("liquidation-orders")
         detail: dict[str, Any] = seized["details"][0]
         assert (detail["side"], detail["posSide"], detail["sz"]) == ("sell", "long", "1")

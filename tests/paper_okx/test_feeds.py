@@ -17,7 +17,7 @@ from paper.okx.core.codes import Refusal
 from paper.okx.core.exchange import Exchange
 from paper.okx.core.happenings import OrderChanged
 from paper.okx.core.orders import OrderRequest
-from paper.okx.feed.events import BookTold, FundingTold, LevelTold, MarkTold, TradeTold, take
+from paper.okx.feed.events import BookEvent, FundingEvent, LevelEvent, MarkEvent, TradeEvent, take
 from paper.okx.feed.frames import Frames, Gap
 from paper.okx.feed.generator import Generator
 from paper.okx.wire.orders import order_row
@@ -36,7 +36,7 @@ def play(seed: int, steps: int, step_ms: int) -> tuple[str, Exchange]:
     generator = Generator(listed, seed=seed, start_ms=START_MS)
     at = exchange("ann")
     at.world.funding.clear()
-    dice, digest, now_ms = Random(seed), sha256(), START_MS  # noqa: S311 - a test's dice
+    rng, digest, now_ms = Random(seed), sha256(), START_MS  # noqa: S311 - a test's dice
     for event in generator.begin():
         take(at, event, now_ms)
     for _ in range(steps):
@@ -44,7 +44,7 @@ def play(seed: int, steps: int, step_ms: int) -> tuple[str, Exchange]:
         for event in generator.step():
             take(at, event, now_ms)
         try:
-            _trade(at, dice, now_ms)
+            _trade(at, rng, now_ms)
         except Refusal as refusal:
             digest.update(refusal.code.encode())
         at.at(now_ms)
@@ -54,17 +54,17 @@ def play(seed: int, steps: int, step_ms: int) -> tuple[str, Exchange]:
     return digest.hexdigest(), at
 
 
-def _trade(at: Exchange, dice: Random, now_ms: int) -> None:
+def _trade(at: Exchange, rng: Random, now_ms: int) -> None:
     of = at.world.instruments[SWAP]
-    price = at.world.marks[SWAP] + dice.randint(-40, 40)
+    price = at.world.marks[SWAP] + rng.randint(-40, 40)
     at.place(
         "ann",
         OrderRequest(
             inst_id=SWAP,
-            td_mode=dice.choice(["cross", "isolated"]),
-            side=dice.choice(["buy", "sell"]),
-            ord_type=dice.choice(["limit", "post_only", "ioc"]),
-            sz=of.size_text(dice.randint(1, 2_000)),
+            td_mode=rng.choice(["cross", "isolated"]),
+            side=rng.choice(["buy", "sell"]),
+            ord_type=rng.choice(["limit", "post_only", "ioc"]),
+            sz=of.size_text(rng.randint(1, 2_000)),
             px=of.price_text(price),
         ),
         now_ms,
@@ -97,7 +97,7 @@ def test_the_seeded_book_never_crosses_itself() -> None:
     for _ in range(30):
         for event in generator.step():
             take(at, event, START_MS)
-            if isinstance(event, (LevelTold, BookTold)):
+            if isinstance(event, (LevelEvent, BookEvent)):
                 book = at.world.books[event.inst_id]
                 bid, ask = book.best("buy"), book.best("sell")
                 assert bid is None or ask is None or bid < ask
@@ -163,26 +163,26 @@ def test_frames_are_read() -> None:
     listed = {one.inst_id: one for one in listing.instruments(START_MS)}
     frames = Frames(listed)
 
-    def read(told: dict[str, Any]) -> list[object]:
-        return list(frames.read(json.dumps(told)))
+    def read(reported: dict[str, Any]) -> list[object]:
+        return list(frames.read(json.dumps(reported)))
 
     (book,) = read(SNAPSHOT)
     bids = ((600_000, 350_000_000), (599_990, 200_000_000))  # 60000.04 at a tick of 0.1
     asks = ((600_003, 125_000_000), (600_010, 400_000_000))
-    assert book == BookTold("BTC-USDT", bids, asks)
+    assert book == BookEvent("BTC-USDT", bids, asks)
     assert read(UPDATE) == [  # what goes comes first
-        LevelTold("BTC-USDT", "buy", 600_000, 0),
-        LevelTold("BTC-USDT", "buy", 599_985, 600_000_000),
-        LevelTold("BTC-USDT", "sell", 600_002, 800_000_000),
+        LevelEvent("BTC-USDT", "buy", 600_000, 0),
+        LevelEvent("BTC-USDT", "buy", 599_985, 600_000_000),
+        LevelEvent("BTC-USDT", "sell", 600_002, 800_000_000),
     ]
-    assert read(TRADE) == [TradeTold("BTC-USDT", "buy", 600_001, 25_000_001)]
+    assert read(TRADE) == [TradeEvent("BTC-USDT", "buy", 600_001, 25_000_001)]
     (funding,) = read(FUNDING)
-    assert funding == FundingTold(SWAP, 150_000, 250_000, 1_750_003_200_000, 28_800_000)
+    assert funding == FundingEvent(SWAP, 150_000, 250_000, 1_750_003_200_000, 28_800_000)
     with pytest.raises(Gap):
         read(UPDATE)  # the same once more does not follow itself
     mark = {"arg": {"channel": "mark-price", "instId": SWAP}}
     row = {"instType": "SWAP", "instId": SWAP, "markPx": "84660.14", "ts": "1"}
-    assert list(frames.read(json.dumps({**mark, "data": [row]}))) == [MarkTold(SWAP, 846_601)]
+    assert list(frames.read(json.dumps({**mark, "data": [row]}))) == [MarkEvent(SWAP, 846_601)]
     with pytest.raises(ValueError, match="not a frame"):
         list(frames.read("[1"))
 
@@ -213,17 +213,17 @@ def test_the_live_feed_is_followed_and_followed_again(
 ) -> None:
     """Another paper exchange stands for OKX itself."""
     monkeypatch.setenv("SSL_CERT_FILE", str(live.authority))
-    live.tell("/running", limits=False)
+    live.notify("/running", limits=False)
     live.book(SWAP, "49990", "50010", "1000")
     with okx(tmp_path, feed="live", live_url=live.socket("public"), limits="false") as follower:
         until(lambda: _levels(follower, SWAP) == _levels(live, SWAP))
         live.book(SWAP, "49000", "51000", "3")
         until(lambda: _levels(follower, SWAP) == _levels(live, SWAP))
-        live.tell("/books", instId=SWAP, sequence="gap")
+        live.notify("/books", instId=SWAP, sequence="gap")
         live.book(SWAP, "49100", "50900", "4")  # this update is lost
         live.book(SWAP, "49200", "50800", "5")
         until(lambda: _levels(follower, SWAP) == _levels(live, SWAP))
-        live.tell("/drop")
+        live.notify("/drop")
         live.book(SWAP, "49300", "50700", "6")
         until(lambda: _levels(follower, SWAP) == _levels(live, SWAP))
 
@@ -232,5 +232,5 @@ def test_the_seeded_market_moves_while_it_is_served(tmp_path: Path) -> None:
     with okx(tmp_path, feed="seeded", step_ms="5", limits="false") as live:
         first = _levels(live, SWAP)
         until(lambda: _levels(live, SWAP) != first)
-        live.tell("/running", feed=False)
+        live.notify("/running", feed=False)
         assert live.conserved()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from paper.okx.core.amounts import ONE
 from paper.okx.core.exchange import Exchange
-from paper.okx.core.happenings import Liquidated, OrderChanged, Warned
+from paper.okx.core.happenings import Liquidated, LiquidationWarning, OrderChanged
 from paper.okx.core.orders import OrderRequest
 from tests.paper_okx.crowd import START_MS, exchange
 from tests.paper_okx.test_margin import LINEAR, opened
@@ -25,7 +25,9 @@ def fall(at: Exchange, inst_id: str, *prices: int) -> list[object]:
 def test_a_holder_is_warned_once_before_he_is_liquidated() -> None:
     at, account, _ = opened(LINEAR, "buy", "100", "50000", "isolated", 10)
     found = fall(at, LINEAR, 45_600, 45_590, 45_580)
-    assert [type(one) for one in found if isinstance(one, (Warned, Liquidated))] == [Warned]
+    assert [type(one) for one in found if isinstance(one, (LiquidationWarning, Liquidated))] == [
+        LiquidationWarning
+    ]
     found = fall(at, LINEAR, 45_100)
     assert [one.lots for one in found if isinstance(one, Liquidated)] == [10_000]
     assert account.held(LINEAR, "isolated") is None
@@ -85,8 +87,8 @@ def test_orders_go_before_positions() -> None:
         NOW,
     )
     found = fall(at, LINEAR, 48_870)
-    told = [one.order for one in found if isinstance(one, OrderChanged)]
-    assert [(one.state, one.cancel_source) for one in told[:2]] == [("canceled", "3")] * 2
+    reported = [one.order for one in found if isinstance(one, OrderChanged)]
+    assert [(one.state, one.cancel_source) for one in reported[:2]] == [("canceled", "3")] * 2
     account = at.world.account("ann")
     assert account.held(LINEAR, "cross") is not None  # without them the pool is enough
     fall(at, LINEAR, 48_700)

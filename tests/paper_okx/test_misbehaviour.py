@@ -21,13 +21,13 @@ def rest(live: Live, request: pytest.FixtureRequest) -> Iterator[Rest]:
     """An account named after the test."""
     name = request.node.name
     live.account(name)
-    live.tell("/marks", instId=SWAP, px="50000")
+    live.notify("/marks", instId=SWAP, px="50000")
     live.book(SWAP, "49990", "50010", "1000")
     found = Rest(live, name)
     with found.http:
         yield found
     live.control.delete("/faults")
-    live.tell("/running", parts=1)
+    live.notify("/running", parts=1)
 
 
 def pending(rest: Rest) -> list[str]:
@@ -35,30 +35,34 @@ def pending(rest: Rest) -> list[str]:
 
 
 def test_a_lost_answer_is_of_an_order_that_was_taken(live: Live, rest: Rest) -> None:
-    live.tell("/faults", kind="lose", op="order")
+    live.notify("/faults", kind="lose", op="order")
     with pytest.raises(httpx.RemoteProtocolError):
         rest.order(**FAR, clOrdId="lost")
     assert pending(rest) == ["lost"]
-    asked = next(one for one in live.journal() if one["account"] == rest.name)
-    assert (asked["fault"], asked["status"], asked["body"]["clOrdId"]) == ("lose", 0, "lost")
+    requested = next(one for one in live.journal() if one["account"] == rest.name)
+    assert (requested["fault"], requested["status"], requested["body"]["clOrdId"]) == (
+        "lose",
+        0,
+        "lost",
+    )
 
 
 def test_a_dropped_request_was_never_taken(live: Live, rest: Rest) -> None:
-    live.tell("/faults", kind="drop", op="order")
+    live.notify("/faults", kind="drop", op="order")
     with pytest.raises(httpx.RemoteProtocolError):
         rest.order(**FAR, clOrdId="dropped")
     assert pending(rest) == []
 
 
 def test_a_timeout_may_be_of_an_order_that_comes_later(live: Live, rest: Rest) -> None:
-    live.tell("/faults", kind="late", op="order", ms=50)
+    live.notify("/faults", kind="late", op="order", ms=50)
     answer = rest.ask("POST", "trade/order", {**FAR, "clOrdId": "late"})
     assert (answer.status_code, answer.json()["code"]) == (400, "50004")
     until(lambda: pending(rest) == ["late"])
 
 
 def test_a_cancel_may_overtake_its_place(live: Live, rest: Rest) -> None:
-    live.tell("/faults", kind="late", op="order", ms=100)
+    live.notify("/faults", kind="late", op="order", ms=100)
     rest.order(**FAR, clOrdId="overtaken")
     cancel = rest.post("trade/cancel-order", {"instId": SWAP, "clOrdId": "overtaken"})
     assert cancel["data"][0]["sCode"] == "51400"
@@ -66,9 +70,9 @@ def test_a_cancel_may_overtake_its_place(live: Live, rest: Rest) -> None:
 
 
 def test_refusals_have_the_code_that_was_asked_for(live: Live, rest: Rest) -> None:
-    live.tell("/faults", kind="reject", op="order", code="51008")
-    live.tell("/faults", kind="status", op="order", status=502, skip=1)
-    live.tell("/faults", kind="sub_limit", op="order")
+    live.notify("/faults", kind="reject", op="order", code="51008")
+    live.notify("/faults", kind="status", op="order", status=502, skip=1)
+    live.notify("/faults", kind="sub_limit", op="order")
     answers = [rest.ask("POST", "trade/order", FAR) for _ in range(4)]
     assert [one.status_code for one in answers] == [200, 429, 502, 200]
     assert answers[0].json()["data"][0]["sCode"] == "51008"
@@ -77,7 +81,7 @@ def test_refusals_have_the_code_that_was_asked_for(live: Live, rest: Rest) -> No
 
 
 def test_a_trade_may_come_in_parts(live: Live, rest: Rest) -> None:
-    live.tell("/running", parts=3)
+    live.notify("/running", parts=3)
     rest.order(ordType="market", px="")
     fills = rest.get("trade/fills")["data"]
     assert [fill["fillSz"] for fill in fills] == ["0.34", "0.33", "0.33"]
@@ -89,14 +93,14 @@ async def test_pushes_are_repeated_held_and_lost(live: Live, rest: Rest) -> None
     async with socket(live, "private", rest.name) as private:
         await private.say("subscribe", {"channel": "orders", "instType": "ANY"})
         await private.until(lambda one: one.get("event") == "subscribe")
-        live.tell("/pushes", account=rest.name, repeat=1, lose=0)
+        live.notify("/pushes", account=rest.name, repeat=1, lose=0)
         await asyncio.to_thread(rest.order, **FAR, clOrdId="twice")
         await private.until(lambda _: _count(private.messages, "twice") == 2)
-        live.tell("/pushes", account=rest.name, lose=1)
+        live.notify("/pushes", account=rest.name, lose=1)
         await asyncio.to_thread(rest.order, **FAR, clOrdId="never")
         await asyncio.to_thread(rest.order, **FAR, clOrdId="once")
         await private.data("orders", lambda row: row["clOrdId"] == "once")
-        live.tell("/pushes", account=rest.name, hold_ms=50)
+        live.notify("/pushes", account=rest.name, hold_ms=50)
         await asyncio.to_thread(rest.order, **FAR, clOrdId="held")
         await private.data("orders", lambda row: row["clOrdId"] == "held")
     assert _count(private.messages, "never") == 0
@@ -110,7 +114,7 @@ async def test_pushes_are_repeated_held_and_lost(live: Live, rest: Rest) -> None
 
 async def test_a_connection_may_end_within_a_fill(live: Live, rest: Rest) -> None:
     async with socket(live, "private", rest.name) as private:
-        live.tell("/faults", kind="disconnect", op="order")
+        live.notify("/faults", kind="disconnect", op="order")
         await private.say("order", {**ORDER, "ordType": "market"}, id="1")
         await private.socket.wait_closed()
     assert not [one for one in private.messages if one.get("op") == "order"]

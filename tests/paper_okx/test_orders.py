@@ -9,7 +9,7 @@ import pytest
 from paper.okx.core.amounts import ONE
 from paper.okx.core.codes import Refusal
 from paper.okx.core.exchange import Exchange
-from paper.okx.core.happenings import OrderChanged, Printed
+from paper.okx.core.happenings import OrderChanged, PublicTrade
 from paper.okx.core.orders import OrderRequest
 from tests.paper_okx.crowd import START_MS, exchange
 
@@ -28,7 +28,7 @@ def at() -> Exchange:
     return made
 
 
-def told(at: Exchange) -> list[tuple[str, int]]:
+def reported(at: Exchange) -> list[tuple[str, int]]:
     """State and filled lots of what was said of orders."""
     return [
         (one.order.state, one.order.filled) for one in at.drain() if isinstance(one, OrderChanged)
@@ -39,7 +39,7 @@ def test_an_order_lives_is_filled_in_parts_and_keeps_its_average(at: Exchange) -
     order = at.place("ann", replace(BUY, sz="3"), NOW)
     at.market_print(SWAP, "sell", 500_000, 100, NOW)
     at.market_print(SWAP, "sell", 499_950, 500, NOW)
-    assert told(at) == [("live", 0), ("partially_filled", 100), ("filled", 300)]
+    assert reported(at) == [("live", 0), ("partially_filled", 100), ("filled", 300)]
     assert order.value == 300 * 500_000
     assert order.fee == 3 * 500 * ONE * 2 // 10_000  # a maker's, of 3 contracts of 0.01 BTC
 
@@ -141,7 +141,7 @@ def test_leverage_is_bound_by_the_tier(at: Exchange) -> None:
 
 def test_post_only_is_cancelled_and_was_never_live(at: Exchange) -> None:
     order = at.place("ann", replace(BUY, ord_type="post_only", px="50010"), NOW)
-    assert told(at) == [("canceled", 0)]
+    assert reported(at) == [("canceled", 0)]
     assert order.cancel_source == "31"
 
 
@@ -255,8 +255,8 @@ def test_a_dated_contract_ends_at_its_time(at: Exchange) -> None:
     assert (order.state, order.cancel_source) == ("canceled", "7")
     assert at.world.account("ann").held(dated.inst_id, "cross") is None
     assert at.world.account("ann").cash["USDT"] == before + 10 * ONE
-    told, fill = at.world.fills["ann"][-1]
-    assert (told.category, told.side, told.state) == ("delivery", "sell", "filled")
+    reported, fill = at.world.fills["ann"][-1]
+    assert (reported.category, reported.side, reported.state) == ("delivery", "sell", "filled")
     assert (fill.price, fill.lots, fill.fee, fill.gain) == (510_100, 100, 0, 10 * ONE)
     with pytest.raises(Refusal, match="51027"):
         at.place("ann", request, NOW)
@@ -265,5 +265,5 @@ def test_a_dated_contract_ends_at_its_time(at: Exchange) -> None:
 def test_our_accounts_trade_with_each_other_in_public(at: Exchange) -> None:
     at.place("ann", BUY, NOW)
     at.place("bob", replace(BUY, side="sell"), NOW)
-    prints = [one for one in at.drain() if isinstance(one, Printed)]
+    prints = [one for one in at.drain() if isinstance(one, PublicTrade)]
     assert [(one.side, one.price, one.lots) for one in prints] == [("sell", 500_000, 100)]

@@ -34,7 +34,7 @@ class Client:
         self.public = PublicAPI(**where)
 
     def order(self, **changes: str) -> Any:
-        asked = {
+        requested = {
             "instId": SWAP,
             "tdMode": "cross",
             "side": "buy",
@@ -42,7 +42,7 @@ class Client:
             "sz": "1",
             "px": "50000",
         }
-        return self.trade.place_order(**{**asked, **changes})
+        return self.trade.place_order(**{**requested, **changes})
 
     def close(self) -> None:
         for part in (self.account, self.trade, self.market, self.public):
@@ -59,7 +59,7 @@ def opened(live: Live) -> Iterator[Open]:
 
     def open_(name: str, **more: Any) -> Client:
         live.account(name, **more)
-        live.tell("/marks", instId=SWAP, px="50000")
+        live.notify("/marks", instId=SWAP, px="50000")
         live.book(SWAP, "49990", "50010", "1000")
         clients.append(Client(live, name))
         return clients[-1]
@@ -86,7 +86,7 @@ def test_public_data(live: Live, opened: Open) -> None:
     tiers = rows(client.public.get_position_tiers("SWAP", "cross", instFamily="BTC-USDT"))
     assert tiers[0]["maxLever"] == "100"
     assert rows(client.public.get_funding_rate(SWAP))[0]["instId"] == SWAP
-    live.tell("/prints", instId=SWAP, side="sell", px="49990", sz="3")
+    live.notify("/prints", instId=SWAP, side="sell", px="49990", sz="3")
     assert rows(client.market.get_trades(SWAP, "1"))[0]["sz"] == "3"
     assert rows(client.market.get_ticker(SWAP))[0]["last"] == "49990"
     assert rows(client.market.get_candlesticks(SWAP, bar="1m"))[0][4] == "49990"
@@ -130,9 +130,9 @@ def test_fills_balances_and_positions(live: Live, opened: Open) -> None:
     assert position["liqPx"] == "45212.5"
     balance = rows(client.account.get_account_balance("USDT"))[0]["details"][0]
     assert balance["cashBal"] == "98994.799"
-    live.tell("/marks", instId=SWAP, px="50110")
+    live.notify("/marks", instId=SWAP, px="50110")
     assert rows(client.account.get_positions("SWAP"))[0]["upl"] == "20"
-    live.tell("/funding", instId=SWAP, rate="0.0001", due=True)
+    live.notify("/funding", instId=SWAP, rate="0.0001", due=True)
     assert rows(client.account.get_positions("SWAP"))[0]["fundingFee"] == "-1.0022"
     closed = client.trade.close_positions(SWAP, "isolated")
     assert closed["code"] == "0"
@@ -158,7 +158,7 @@ def test_a_liquidation_is_seen_everywhere(live: Live, opened: Open) -> None:
     client = opened("gambler")
     rows(client.account.set_leverage("100", "isolated", instId=SWAP))
     rows(client.order(tdMode="isolated", ordType="market", px="", sz="100"))
-    live.tell("/marks", instId=SWAP, px="49700")
+    live.notify("/marks", instId=SWAP, px="49700")
     assert rows(client.account.get_positions("SWAP")) == []
     order = rows(client.trade.get_orders_history("SWAP"))[0]
     assert (order["category"], order["side"], order["avgPx"]) == (
@@ -171,39 +171,39 @@ def test_a_liquidation_is_seen_everywhere(live: Live, opened: Open) -> None:
 
 def test_orders_and_fills_by_socket(live: Live, opened: Open) -> None:
     opened("streamer")
-    heard: list[dict[str, Any]] = []
+    received: list[dict[str, Any]] = []
 
     async def trade() -> None:
         private = WsPrivateAsync("streamer", PASSPHRASE, SECRET, live.socket("private"))
         reading = await private.start()
 
         def callback(text: str) -> None:
-            heard.append(json.loads(text))
+            received.append(json.loads(text))
 
         private.callback = callback
         await private.login()
-        await _heard(heard, lambda one: one.get("event") == "login")
+        await _received(received, lambda one: one.get("event") == "login")
         channels = [{"channel": "orders", "instType": "ANY"}]
         channels += [{"channel": "positions", "instType": "SWAP"}, {"channel": "account"}]
         await private.send("subscribe", channels)
         for channel in ("orders", "positions", "account"):
-            await _heard(
-                heard,
+            await _received(
+                received,
                 lambda one, of=channel: (
                     one.get("event") == "subscribe" and one["arg"]["channel"] == of
                 ),
             )
         order = {"instId": SWAP, "tdMode": "cross", "side": "buy", "ordType": "market", "sz": "5"}
         await private.place_order([{**order, "clOrdId": "s1"}], id="7")
-        ack = await _heard(heard, lambda one: one.get("op") == "order")
+        ack = await _received(received, lambda one: one.get("op") == "order")
         assert (ack["id"], ack["code"], ack["data"][0]["sCode"]) == ("7", "0", "0")
-        filled = await _heard(
-            heard, lambda one: _is(one, "orders") and one["data"][0]["state"] == "filled"
+        filled = await _received(
+            received, lambda one: _is(one, "orders") and one["data"][0]["state"] == "filled"
         )
         row = filled["data"][0]
         assert (row["fillSz"], row["execType"], row["clOrdId"]) == ("5", "T", "s1")
-        position = await _heard(
-            heard, lambda one: _is(one, "positions") and one.get("eventType") == "event_update"
+        position = await _received(
+            received, lambda one: _is(one, "positions") and one.get("eventType") == "event_update"
         )
         assert position["data"][0]["pos"] == "5"
         await private.stop()
@@ -214,17 +214,17 @@ def test_orders_and_fills_by_socket(live: Live, opened: Open) -> None:
 
 def test_a_book_by_socket_continues_by_sequence(live: Live, opened: Open) -> None:
     opened("watcher")
-    heard: list[dict[str, Any]] = []
+    received: list[dict[str, Any]] = []
 
     async def watch() -> None:
         public = WsPublicAsync(live.socket("public"))
         reading = await public.start()
         await public.subscribe(
-            [{"channel": "books", "instId": SWAP}], lambda text: heard.append(json.loads(text))
+            [{"channel": "books", "instId": SWAP}], lambda text: received.append(json.loads(text))
         )
-        first = await _heard(heard, lambda one: one.get("action") == "snapshot")
+        first = await _received(received, lambda one: one.get("action") == "snapshot")
         await asyncio.to_thread(live.book, SWAP, "49980", "50020", "7")
-        update = await _heard(heard, lambda one: one.get("action") == "update")
+        update = await _received(received, lambda one: one.get("action") == "update")
         before, after = first["data"][0], update["data"][0]
         assert (before["prevSeqId"], after["prevSeqId"]) == (-1, before["seqId"])
         assert after["seqId"] > before["seqId"]
@@ -240,11 +240,11 @@ def _is(message: dict[str, Any], channel: str) -> bool:
     return "data" in message and message.get("arg", {}).get("channel") == channel
 
 
-async def _heard(heard: list[dict[str, Any]], wanted: Any) -> dict[str, Any]:
+async def _received(received: list[dict[str, Any]], desired: Any) -> dict[str, Any]:
     """The first message that is wanted; fails after WAIT_S."""
     async with asyncio.timeout(WAIT_S):
         while True:
-            for message in heard:
-                if wanted(message):
+            for message in received:
+                if desired(message):
                     return message
             await asyncio.sleep(0.005)

@@ -23,14 +23,14 @@ SWAP = "BTC-USDT-SWAP"
 def test_what_an_account_has_outlives_the_process(tmp_path: Path) -> None:
     with okx(tmp_path) as live:
         live.account("ann")
-        live.tell("/marks", instId=SWAP, px="50000")
+        live.notify("/marks", instId=SWAP, px="50000")
         live.book(SWAP, "49990", "50010", "1000")
         with (rest := Rest(live, "ann")).http:
             rest.order(ordType="market", px="", sz="3")
             waiting = rest.order(clOrdId="waits", px="49000")["data"][0]["ordId"]
             before = [rest.get(f"account/{one}")["data"] for one in ("balance", "positions")]
     with okx(tmp_path) as live:
-        live.tell("/marks", instId=SWAP, px="50000")
+        live.notify("/marks", instId=SWAP, px="50000")
         live.book(SWAP, "49990", "50010", "1000")
         with (rest := Rest(live, "ann")).http:
             position = rest.get("account/positions")["data"][0]
@@ -41,7 +41,7 @@ def test_what_an_account_has_outlives_the_process(tmp_path: Path) -> None:
             assert [one["cashBal"] for one in balance] == [one["cashBal"] for one in was]
             assert [one["ordId"] for one in rest.get("trade/orders-pending")["data"]] == [waiting]
             assert rest.order(clOrdId="waits", px="49000")["data"][0]["sCode"] == "51016"
-            live.tell("/prints", instId=SWAP, side="sell", px="48999", sz="9")
+            live.notify("/prints", instId=SWAP, side="sell", px="48999", sz="9")
             order = rest.get(f"trade/order?instId={SWAP}&ordId={waiting}")["data"][0]
             assert order["state"] == "filled"
             assert rest.order(px="48000")["data"][0]["ordId"] > waiting
@@ -61,7 +61,7 @@ def test_the_journals_file_does_not_grow_for_ever(
     path = tmp_path / "journal.jsonl"
     made = journal.Journal(path)
     for number in range(100):
-        made.asked(at_ns=number, account="ann", via="rest", what="GET /", body={"n": number})
+        made.requested(at_ns=number, account="ann", via="rest", what="GET /", body={"n": number})
     made.close()
     assert len(made.after(0, 1_000)) == 100
     files = sorted(tmp_path.iterdir())
@@ -72,7 +72,7 @@ def test_the_journals_file_does_not_grow_for_ever(
 
 
 def test_an_account_keeps_its_latest_orders_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(world, "_KEPT", 3)
+    monkeypatch.setattr(world, "_RETAINED", 3)
     at = exchange("ann")
     ids = []
     for name in ("a", "b", "a", "c", "d"):

@@ -117,7 +117,7 @@ NEWER_FUNDING = {
 def rest(live: Live) -> Any:
     """An account that has an open order, a filled one, a cancelled one and a position."""
     live.account("shape")
-    live.tell("/marks", instId=SWAP, px="50000")
+    live.notify("/marks", instId=SWAP, px="50000")
     live.book(SWAP, "49990", "50010", "1000")
     found = Rest(live, "shape")
     with found.http:
@@ -126,8 +126,8 @@ def rest(live: Live) -> Any:
         found.post("trade/cancel-order", {"instId": SWAP, "ordId": ord_id})
         found.post("account/set-leverage", {"instId": SWAP, "lever": "5", "mgnMode": "isolated"})
         found.order(tdMode="isolated", ordType="market", px="")
-        live.tell("/prints", instId=SWAP, side="buy", px="50010", sz="2")
-        live.tell("/funding", instId=SWAP, rate="0.0001", due=True)
+        live.notify("/prints", instId=SWAP, side="buy", px="50010", sz="2")
+        live.notify("/funding", instId=SWAP, rate="0.0001", due=True)
         yield found
 
 
@@ -198,7 +198,7 @@ def test_errors(rest: Rest, live: Live) -> None:
         "msg": "Not Found",
     }
     assert (missing.status_code, missing.json()) == (404, not_found)
-    live.tell("/faults", kind="limit", op="order")
+    live.notify("/faults", kind="limit", op="order")
     limited = rest.ask("POST", "trade/order", {})
     too_many = {"code": "50011", "msg": "Too Many Requests"}
     assert (limited.status_code, limited.json()) == (429, too_many)
@@ -206,7 +206,7 @@ def test_errors(rest: Rest, live: Live) -> None:
 
 async def test_frames(live: Live) -> None:
     live.account("shaped")
-    live.tell("/marks", instId=SWAP, px="50000")
+    live.notify("/marks", instId=SWAP, px="50000")
     live.book(SWAP, "49990", "50010", "1000")
     async with socket(live, "public") as public, socket(live, "private", "shaped") as private:
         channels = ("books", "bbo-tbt", "tickers", "trades", "funding-rate")
@@ -253,7 +253,7 @@ async def test_frames(live: Live) -> None:
 
 async def test_frames_of_a_liquidation(live: Live) -> None:
     live.account("doomed")
-    live.tell("/marks", instId=SWAP, px="50000")
+    live.notify("/marks", instId=SWAP, px="50000")
     live.book(SWAP, "49990", "50010", "1000")
     with (rest := Rest(live, "doomed")).http:
         rest.post("account/set-leverage", {"instId": SWAP, "lever": "50", "mgnMode": "isolated"})
@@ -266,10 +266,10 @@ async def test_frames_of_a_liquidation(live: Live) -> None:
             order = {"instId": SWAP, "tdMode": "isolated", "side": "buy", "ordType": "market"}
             await private.say("order", {**order, "sz": "10"}, id="1")
             await private.data("orders", lambda row: row["state"] == "filled")
-            live.tell("/marks", instId=SWAP, px="49500")
+            live.notify("/marks", instId=SWAP, px="49500")
             warned = await private.data("liquidation-warning")
             same(warned, shapes.LIQUIDATION_WARNING)
-            live.tell("/marks", instId=SWAP, px="49000")
+            live.notify("/marks", instId=SWAP, px="49000")
             seized = await private.data("orders", lambda row: row["category"] != "normal")
             same(seized, shapes.PUSHED_ORDER, NEWER_PUSH)
             assert seized["category"] == "full_liquidation"

@@ -29,26 +29,26 @@ UNANSWERED = ("lose", "drop", "disconnect")
 class Trader:
     """One account that does things at random."""
 
-    def __init__(self, live: Live, name: str, dice: Random) -> None:
+    def __init__(self, live: Live, name: str, rng: Random) -> None:
         self._live = live
-        self._dice = dice
+        self._rng = rng
         self.rest = Rest(live, name)
         self._ids: list[tuple[str, str]] = []
         self._count = 0
 
     def act(self) -> None:
         """Do one thing; what misbehaves is expected to."""
-        what = self._dice.choices((self._place, self._cancel, self._amend, self._set), (6, 2, 2, 1))
+        what = self._rng.choices((self._place, self._cancel, self._amend, self._set), (6, 2, 2, 1))
         with contextlib.suppress(httpx.RemoteProtocolError, httpx.ReadError):
             what[0]()
 
     def _place(self) -> None:
-        dice = self._dice
-        inst_id, sizes = dice.choice(MARKETS)
+        rng = self._rng
+        inst_id, sizes = rng.choice(MARKETS)
         contract = inst_id.endswith("SWAP")
         book = self.rest.get(f"market/books?instId={inst_id}&sz=5")["data"][0]
-        side = dice.choice(("buy", "sell"))
-        levels = book[dice.choice(("asks", "bids"))]
+        side = rng.choice(("buy", "sell"))
+        levels = book[rng.choice(("asks", "bids"))]
         self._count += 1
         name = f"{self.rest.name}{self._count}"
         self._ids.append((inst_id, name))
@@ -56,63 +56,63 @@ class Trader:
             "trade/order",
             {
                 "instId": inst_id,
-                "tdMode": dice.choice(("cross", "isolated")) if contract else "cash",
+                "tdMode": rng.choice(("cross", "isolated")) if contract else "cash",
                 "side": side,
-                "ordType": dice.choice(("limit", "limit", "post_only", "ioc", "fok", "market")),
-                "sz": dice.choice(sizes),
-                "px": dice.choice(levels)[0] if levels else "1",
+                "ordType": rng.choice(("limit", "limit", "post_only", "ioc", "fok", "market")),
+                "sz": rng.choice(sizes),
+                "px": rng.choice(levels)[0] if levels else "1",
                 "clOrdId": name,
                 "tgtCcy": "" if contract else "base_ccy",
-                "reduceOnly": contract and dice.random() < 0.1,
+                "reduceOnly": contract and rng.random() < 0.1,
             },
         )
 
     def _cancel(self) -> None:
         if self._ids:
-            inst_id, name = self._dice.choice(self._ids)
+            inst_id, name = self._rng.choice(self._ids)
             self.rest.post("trade/cancel-order", {"instId": inst_id, "clOrdId": name})
 
     def _amend(self) -> None:
         if self._ids:
-            inst_id, name = self._dice.choice(self._ids)
-            size = self._dice.choice(dict(MARKETS)[inst_id])
+            inst_id, name = self._rng.choice(self._ids)
+            size = self._rng.choice(dict(MARKETS)[inst_id])
             row = {"instId": inst_id, "clOrdId": name, "newSz": size, "cxlOnFail": False}
             self.rest.post("trade/amend-order", row)
 
     def _set(self) -> None:
-        inst_id = self._dice.choice(MARKETS)[0]
-        mode, lever = self._dice.choice(("cross", "isolated")), self._dice.choice(("3", "20", "75"))
+        inst_id = self._rng.choice(MARKETS)[0]
+        mode, lever = self._rng.choice(("cross", "isolated")), self._rng.choice(("3", "20", "75"))
         row = {"instId": inst_id, "mgnMode": mode, "lever": lever}
         self.rest.post("account/set-leverage", row)
 
 
 async def soak(directory: Path, seed: int, acts: int) -> None:
-    dice = Random(seed)  # noqa: S311 - a test's dice
+    rng = Random(seed)  # noqa: S311 - a test's dice
     with okx(directory, feed="seeded", step_ms="10", seed=str(seed), limits="false") as live:
         for name in NAMES:
             live.account(name, deposits={"USDT": "20000", "BTC": "0.5", "ETH": "5"})
-        live.tell("/running", parts=2)
+        live.notify("/running", parts=2)
         async with contextlib.AsyncExitStack() as stack:
-            heard = {}
+            received = {}
             for name in NAMES:
                 one = await stack.enter_async_context(socket(live, "private", name))
                 await one.say("subscribe", {"channel": "orders", "instType": "ANY"})
                 await one.until(lambda message: message.get("event") == "subscribe")
-                heard[name] = one
+                received[name] = one
             traders = [Trader(live, name, Random(f"{seed}{name}")) for name in NAMES]  # noqa: S311
             for number in range(acts):
-                if dice.random() < 0.1:
-                    kind = dice.choice(("delay", "late", "reject", "status", "lose", "drop"))
-                    live.tell("/faults", kind=kind, ms=dice.randint(1, 30), code="51008")
+                if rng.random() < 0.1:
+                    kind = rng.choice(("delay", "late", "reject", "status", "lose", "drop"))
+                    live.notify("/faults", kind=kind, ms=rng.randint(1, 30), code="51008")
                 await asyncio.to_thread(traders[number % len(traders)].act)
-            live.tell("/running", feed=False)
+            live.notify("/running", feed=False)
             live.control.delete("/faults")
-            await _agree(live, heard, traders)
+            await _agree(live, received, traders)
             for trader in traders:
                 trader.rest.http.close()
 
 
-async def _agree(live: Live, heard: dict[str, Heard], traders: list[Trader]) -> None:
+async def _agree(live: Live, received: dict[str, Heard], traders: list[Trader]) -> None:
     assert live.conserved()
     entries = live.journal()
     for entry in entries:
@@ -122,8 +122,8 @@ async def _agree(live: Live, heard: dict[str, Heard], traders: list[Trader]) -> 
     for trader in traders:
         fills = await asyncio.to_thread(_all_fills, trader.rest)
         expected = {(fill["ordId"], fill["tradeId"], fill["fillSz"]) for fill in fills}
-        one = heard[trader.rest.name]
-        await one.until(partial(_has_heard, one, expected))
+        one = received[trader.rest.name]
+        await one.until(partial(_has_received, one, expected))
         sizes = Counter(fill["ordId"] for fill in fills)
         for ord_id in sizes:
             mine = [fill for fill in fills if fill["ordId"] == ord_id]
@@ -132,14 +132,14 @@ async def _agree(live: Live, heard: dict[str, Heard], traders: list[Trader]) -> 
             assert float(order["data"][0]["accFillSz"]) == pytest.approx(total)
 
 
-def _has_heard(heard: Heard, fills: set[tuple[str, str, str]], _: object) -> bool:
-    return _pushed(heard) == fills
+def _has_received(received: Heard, fills: set[tuple[str, str, str]], _: object) -> bool:
+    return _pushed(received) == fills
 
 
-def _pushed(heard: Heard) -> set[tuple[str, str, str]]:
+def _pushed(received: Heard) -> set[tuple[str, str, str]]:
     return {
         (row["ordId"], row["tradeId"], row["fillSz"])
-        for one in heard.messages
+        for one in received.messages
         if one.get("arg", {}).get("channel") == "orders" and "data" in one
         for row in one["data"]
         if row["tradeId"]

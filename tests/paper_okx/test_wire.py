@@ -29,7 +29,7 @@ def rest(live: Live, request: pytest.FixtureRequest) -> Iterator[Rest]:
     """An account named after the test."""
     name = request.node.name.partition("[")[0] + str(abs(hash(request.node.name)))
     live.account(name)
-    live.tell("/marks", instId=SWAP, px="50000")
+    live.notify("/marks", instId=SWAP, px="50000")
     live.book(SWAP, "49990", "50010", "1000")
     found = Rest(live, name)
     with found.http:
@@ -139,7 +139,7 @@ def test_a_window_slides() -> None:
 def test_a_request_that_has_expired_is_not_done(live: Live, rest: Rest) -> None:
     late = str(time.time_ns() // 1_000_000 - 1)
     assert rest.post("trade/order", FAR, expTime=late)["code"] == "50036"
-    live.tell("/faults", kind="delay", op="order", ms=300)
+    live.notify("/faults", kind="delay", op="order", ms=300)
     soon = str(time.time_ns() // 1_000_000 + 150)
     assert rest.post("trade/order", FAR, expTime=soon)["data"][0]["sCode"] == "51149"
     assert rest.get("trade/orders-pending")["data"] == []
@@ -156,7 +156,7 @@ def test_the_dead_mans_switch(live: Live, rest: Rest) -> None:
 def test_a_client_id_is_taken_again_after_a_fill(live: Live, rest: Rest) -> None:
     first = rest.order(clOrdId="again", px="50000")["data"][0]
     assert rest.order(clOrdId="again", px="50000")["data"][0]["sCode"] == "51016"
-    live.tell("/prints", instId=SWAP, side="sell", px="49995", sz="1")
+    live.notify("/prints", instId=SWAP, side="sell", px="49995", sz="1")
     second = rest.order(clOrdId="again", px="48000")["data"][0]
     assert second["sCode"] == "0"
     latest = rest.get(f"trade/order?instId={SWAP}&clOrdId=again")["data"][0]
@@ -221,15 +221,15 @@ async def test_a_book_gaps_resets_and_is_quiet(live: Live, rest: Rest) -> None:
             await public.until(lambda _one: len(_updates(public.messages)) >= count)
             return _updates(public.messages)[count - 1]
 
-        live.tell("/books", instId=SWAP, sequence="quiet")
+        live.notify("/books", instId=SWAP, sequence="quiet")
         quiet = await next_update(1)
         assert quiet["seqId"] == quiet["prevSeqId"] == first["seqId"]
         assert quiet["asks"] == quiet["bids"] == []
-        live.tell("/books", instId=SWAP, sequence="gap")
+        live.notify("/books", instId=SWAP, sequence="gap")
         live.book(SWAP, "49989", "50011", "9")
         live.book(SWAP, "49988", "50012", "9")
         assert (await next_update(2))["prevSeqId"] == first["seqId"] + 1
-        live.tell("/books", instId=SWAP, sequence="reset")
+        live.notify("/books", instId=SWAP, sequence="reset")
         reset = await next_update(3)
         assert reset["seqId"] < reset["prevSeqId"]
         live.book(SWAP, "49990", "50010", "1000")
@@ -250,7 +250,7 @@ async def test_the_end_of_an_instrument_is_told(live: Live, rest: Rest) -> None:
         for row in rest.get("public/instruments?instType=FUTURES")["data"]
         if row["settleCcy"] == "USDT"
     )
-    live.tell("/marks", instId=ending, px="50000")
+    live.notify("/marks", instId=ending, px="50000")
     live.book(ending, "49990", "50010", "1000")
     rest.order(instId=ending, ordType="market", px="")
     rest.order(instId=ending, px="49000")
@@ -258,7 +258,7 @@ async def test_the_end_of_an_instrument_is_told(live: Live, rest: Rest) -> None:
         await public.say("subscribe", {"channel": "instruments", "instType": "FUTURES"})
         await public.data("instruments")
         for state in ("suspend", "live", "expired"):
-            live.tell("/states", instId=ending, state=state)
+            live.notify("/states", instId=ending, state=state)
             await public.data("instruments", partial(_in_state, state))
     assert rest.get("trade/orders-pending")["data"] == []
     assert rest.get("account/positions")["data"] == []

@@ -32,7 +32,7 @@ class Live:
     http: httpx.AsyncClient
     control: httpx.AsyncClient
 
-    async def tell(self, path: str, body: Any = None) -> Any:
+    async def notify(self, path: str, body: Any = None) -> Any:
         """POST to the control port; the answer."""
         answer = await self.control.post(path, json=body)
         assert answer.status_code == 200, answer.text
@@ -138,8 +138,8 @@ async def market(
 ) -> AsyncIterator[websockets.ClientConnection]:
     """A socket of the market channel, subscribed to the assets."""
     async with websockets.connect(f"{live.ws}/clob/ws/market", max_queue=None) as socket:
-        wish = {"assets_ids": assets, "type": "market", "custom_feature_enabled": custom}
-        await socket.send(msgspec.json.encode(wish).decode())
+        command = {"assets_ids": assets, "type": "market", "custom_feature_enabled": custom}
+        await socket.send(msgspec.json.encode(command).decode())
         yield socket
 
 

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from paper.venue import tape
-from paper.venue.core import amounts, dice
+from paper.venue.core import amounts, rng
 from paper.venue.core.books import (
     Anchor,
     Book,
@@ -88,7 +88,7 @@ def test_prices_move_enough_in_both_directions() -> None:
     for market in from_tape(rows, 1):
         if not 50_000 < market.opening < 930_000:
             continue
-        key = dice.key(1, "book", market.condition)
+        key = rng.key(1, "book", market.condition)
         anchor = Anchor(0, market.opening, "BUY")
         tick = FINE if market.fine_from == 0 else 10_000
         bids = [book(key, anchor, tick, now).best_bid for now in range(0, 30_000, 500)]

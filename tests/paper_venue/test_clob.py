@@ -123,16 +123,16 @@ async def test_a_trade_moves_the_book_and_is_told_without_its_wallet(tmp_path: P
     injected = row(asset=ASSET, conditionId=CONDITION, price=0.61, side="BUY")
     async with venue(tmp_path) as live, market(live, ASSET) as socket:
         await snapshot(socket)
-        await live.tell("/inject", injected)
+        await live.notify("/inject", injected)
         rest = await live.get("/clob/book", token_id=ASSET)
         assert rest["asks"][-1]["price"] == "0.61"
         assert rest["last_trade_price"] == "0.61"
-        told = await message(socket, "last_trade_price")
-        assert told.keys() == {
+        reported = await message(socket, "last_trade_price")
+        assert reported.keys() == {
             *("event_type", "market", "asset_id", "price", "size", "fee_rate_bps", "side"),
             *("timestamp", "transaction_hash"),
         }
-        assert (told["price"], told["size"], told["side"]) == ("0.61", "12.5", "BUY")
+        assert (reported["price"], reported["size"], reported["side"]) == ("0.61", "12.5", "BUY")
 
 
 async def test_pins_force_the_book_and_are_mirrored(tmp_path: Path) -> None:
@@ -141,8 +141,12 @@ async def test_pins_force_the_book_and_are_mirrored(tmp_path: Path) -> None:
         other = await complement(live)
         best = {"best_bid": "0.3", "best_ask": "0.32"}
         assert (await live.control.put(f"/books/{ASSET}", json=best)).status_code == 200
-        told = await message(socket, "best_bid_ask")
-        assert (told["best_bid"], told["best_ask"], told["spread"]) == ("0.3", "0.32", "0.02")
+        reported = await message(socket, "best_bid_ask")
+        assert (reported["best_bid"], reported["best_ask"], reported["spread"]) == (
+            "0.3",
+            "0.32",
+            "0.02",
+        )
         mirror = await live.get("/clob/book", token_id=other)
         assert (mirror["bids"][-1]["price"], mirror["asks"][-1]["price"]) == ("0.68", "0.7")
         levels = {"bids": [], "asks": [{"price": "0.5", "size": "3"}]}
@@ -184,13 +188,13 @@ async def test_resolution_is_told_and_closes_the_market(tmp_path: Path) -> None:
     ):
         await snapshot(socket)
         await snapshot(plain)
-        await live.tell(f"/resolve/{CONDITION}", {"payouts": ["1", "0"]})
-        told = await message(socket, "market_resolved")
-        assert told.keys() == {
+        await live.notify(f"/resolve/{CONDITION}", {"payouts": ["1", "0"]})
+        reported = await message(socket, "market_resolved")
+        assert reported.keys() == {
             *("event_type", "id", "market", "assets_ids", "winning_asset_id"),
             *("winning_outcome", "timestamp", "tags"),
         }
-        assert (told["winning_asset_id"], told["winning_outcome"]) == (ASSET, "Yes")
+        assert (reported["winning_asset_id"], reported["winning_outcome"]) == (ASSET, "Yes")
         await plain.send("PING")
         kinds = set()
         while (text := await receive(plain)) != "PONG":
@@ -219,16 +223,16 @@ async def test_the_tick_gets_finer_when_a_trade_needs_it(tmp_path: Path) -> None
     async with venue(tmp_path / "state", tape=str(own)) as live, market(live, asset) as socket:
         [book] = await snapshot(socket)
         assert book["tick_size"] == "0.01"
-        await live.tell("/start")
-        told = await message(socket, "tick_size_change")
-        assert (told["old_tick_size"], told["new_tick_size"]) == ("0.01", "0.001")
+        await live.notify("/start")
+        reported = await message(socket, "tick_size_change")
+        assert (reported["old_tick_size"], reported["new_tick_size"]) == ("0.01", "0.001")
         assert (await live.get("/clob/tick-size", token_id=asset)) == {"minimum_tick_size": 0.001}
 
 
 async def test_a_stalled_market_channel_answers_pings(tmp_path: Path) -> None:
     async with venue(tmp_path) as live, market(live, ASSET) as socket:
         await snapshot(socket)
-        await live.tell("/stall", {"seconds": 60, "feed": "clob"})
+        await live.notify("/stall", {"seconds": 60, "feed": "clob"})
         await live.control.put(f"/books/{ASSET}", json={"mid": "0.5"})
         await socket.send("PING")
         while await receive(socket) != "PONG":

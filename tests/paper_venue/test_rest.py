@@ -32,9 +32,9 @@ POSITION = {
 async def live(tmp_path: Path) -> AsyncIterator[Live]:
     """A venue in which the first rows of the tape were played and paused at."""
     async with venue(tmp_path, repeat="true", mean_gap_ms="20") as running:
-        await running.tell("/start")
+        await running.notify("/start")
         await running.state_where(lambda state: state["rows_played"] >= 40)
-        await running.tell("/pause")
+        await running.notify("/pause")
         yield running
 
 
@@ -68,8 +68,8 @@ async def wait_for_all(live: Live, played: int) -> list[Any]:
 async def test_the_journal_says_what_was_asked_in_the_order_of_arrival(live: Live) -> None:
     await live.get("/clob/book", token_id=ASSET)
     await live.get("/gamma/markets/keyset", limit=1)
-    asked = (await live.control.get("/questions")).json()["questions"]
-    assert [(one["path"], one["query"], one["answered"]) for one in asked] == [
+    requested = (await live.control.get("/questions")).json()["questions"]
+    assert [(one["path"], one["query"], one["answered"]) for one in requested] == [
         ("/clob/book", f"token_id={ASSET}", True),
         ("/gamma/markets/keyset", "limit=1", True),
     ]
@@ -126,7 +126,7 @@ async def test_positions_follow_the_trades_that_were_played(live: Live) -> None:
     held = {one["asset"]: one["size"] for one in before}
     first = ROWS[0].trade
     sale = row(asset=ASSET, conditionId=first.condition, side="SELL", size=10, price=0.3)
-    await live.tell("/inject", sale)
+    await live.notify("/inject", sale)
     await wait_for_all(live, (await live.state())["rows_played"])
     after = await live.get("/data/positions", user=LEADER, limit=500, sizeThreshold=0)
     sold = {one["asset"]: one["size"] for one in after}
@@ -142,7 +142,7 @@ async def test_positions_follow_the_trades_that_were_played(live: Live) -> None:
 
 async def test_a_resolved_position_is_redeemable(live: Live) -> None:
     await wait_for_all(live, (await live.state())["rows_played"])
-    await live.tell(f"/resolve/{ROWS[0].trade.condition}", {"payouts": ["0.5", "0.5"]})
+    await live.notify(f"/resolve/{ROWS[0].trade.condition}", {"payouts": ["0.5", "0.5"]})
     query = {"user": LEADER, "limit": 500, "market": ROWS[0].trade.condition}
     [position] = await live.get("/data/positions", **query)
     assert (position["redeemable"], position["curPrice"]) == (True, 0.5)

@@ -38,12 +38,12 @@ def environ(directory: Path, **more: str) -> dict[str, str]:
 def process(directory: Path, **more: str) -> Iterator[subprocess.Popen[bytes]]:
     """`python -m paper.venue`, listening."""
     ports = directory / PORTS
-    begun = time.time_ns()
+    started = time.time_ns()
     command = [sys.executable, "-m", "paper.venue"]
     with Popen(command, cwd=ROOT, env=environ(directory, **more)) as running:
         try:
             end = time.monotonic() + WAIT_S
-            while not _written_since(ports, begun):
+            while not _written_since(ports, started):
                 assert running.poll() is None, "the venue did not start"
                 assert time.monotonic() < end, "the venue does not listen"
                 time.sleep(0.02)
@@ -52,10 +52,10 @@ def process(directory: Path, **more: str) -> Iterator[subprocess.Popen[bytes]]:
             running.kill()
 
 
-def _written_since(ports: Path, begun: int) -> bool:
+def _written_since(ports: Path, started: int) -> bool:
     # One of an earlier life is there at first, and then is taken away.
     try:
-        return ports.stat().st_mtime_ns > begun
+        return ports.stat().st_mtime_ns > started
     except FileNotFoundError:
         return False
 
@@ -91,11 +91,11 @@ async def indexed(live: Live) -> None:
 async def test_a_killed_process_goes_on_where_it_was(tmp_path: Path) -> None:
     with process(tmp_path) as running:
         async with clients(tmp_path / PORTS) as live:
-            await live.tell("/inject", row())
+            await live.notify("/inject", row())
             await live.state_where(lambda state: state["rows_played"] >= 60)
             before = await shown(live, 20, INJECTED)
             asset = next(one["asset"] for one in before if one["title"] != INJECTED)
-            await live.tell(f"/resolve/{row()['conditionId']}", {"payouts": ["1", "0"]})
+            await live.notify(f"/resolve/{row()['conditionId']}", {"payouts": ["1", "0"]})
             positions = await live.get("/data/positions", user=before[-1]["proxyWallet"])
             running.send_signal(signal.SIGKILL)
             running.wait(WAIT_S)
@@ -201,7 +201,7 @@ async def test_laps_salt_anew_and_repeats_do_not_trade_anew(tmp_path: Path) -> N
                 assert state["transactions_played"] >= different
                 if repeat == "true":
                     assert state["transactions_played"] == 1
-                    await live.tell("/pause")
+                    await live.notify("/pause")
                     await indexed(live)
                     assert len(await shown(live, 4)) == 4
                 if repeat == "false":

@@ -30,7 +30,7 @@ async def test_the_cash_is_what_the_engine_reads_and_the_value_has_none(tmp_path
 
 
 @pytest.mark.parametrize(
-    ("asked", "code"),
+    ("requested", "code"),
     [
         ({"jsonrpc": "2.0", "id": 1, "method": "eth_mining"}, -32601),
         ({"jsonrpc": "2.0", "id": 1, "method": "eth_call", "params": [1]}, -32602),
@@ -40,20 +40,20 @@ async def test_the_cash_is_what_the_engine_reads_and_the_value_has_none(tmp_path
     ],
 )  # fmt: skip
 async def test_what_the_node_refuses_is_an_error_of_json_rpc(
-    tmp_path: Path, asked: Any, code: int
+    tmp_path: Path, requested: Any, code: int
 ) -> None:
     async with venue(tmp_path) as live:
-        assert (await _rpc(live, asked))["error"]["code"] == code
+        assert (await _rpc(live, requested))["error"]["code"] == code
 
 
 async def test_an_address_without_a_contract_returns_nothing(tmp_path: Path) -> None:
     call = {"to": LEADER, "data": "0x70a08231" + "0" * 64}
-    asked = {"jsonrpc": "2.0", "id": 7, "method": "eth_call", "params": [call, "latest"]}
+    requested = {"jsonrpc": "2.0", "id": 7, "method": "eth_call", "params": [call, "latest"]}
     async with venue(tmp_path) as live:
-        assert await _rpc(live, asked) == {"jsonrpc": "2.0", "id": 7, "result": "0x"}
+        assert await _rpc(live, requested) == {"jsonrpc": "2.0", "id": 7, "result": "0x"}
 
 
-async def _rpc(live: Live, asked: Any) -> Any:
-    answer = await live.http.post("/rpc", json=asked)
+async def _rpc(live: Live, requested: Any) -> Any:
+    answer = await live.http.post("/rpc", json=requested)
     assert answer.status_code == 200
     return answer.json()

@@ -30,7 +30,7 @@ def read(text: str) -> Any:
 
 async def test_two_sockets_each_get_every_row_on_both_topics(tmp_path: Path) -> None:
     async with venue(tmp_path, **PROMPT) as live, feed(live) as one, feed(live) as two:
-        await live.tell("/start")
+        await live.notify("/start")
         seen: dict[int, Counter[tuple[str, str, str]]] = {}
         for number, socket in enumerate((one, two)):
             seen[number] = Counter()
@@ -51,7 +51,7 @@ async def test_two_sockets_each_get_every_row_on_both_topics(tmp_path: Path) -> 
 
 async def test_numbers_keep_their_digits_and_wallets_mix_their_case(tmp_path: Path) -> None:
     async with venue(tmp_path, repeat="true", **PROMPT) as live, feed(live) as socket:
-        await live.tell("/start")
+        await live.notify("/start")
         first = ROWS[0].trade
         texts = [text for text in await frames(socket, 12) if first.tx in text]
         own = next(text for text in texts if LEADER in text.lower())
@@ -66,7 +66,7 @@ async def test_numbers_keep_their_digits_and_wallets_mix_their_case(tmp_path: Pa
 
 async def test_the_journal_says_what_left_on_which_socket(tmp_path: Path) -> None:
     async with venue(tmp_path) as live, feed(live) as one, feed(live) as two:
-        await live.tell("/inject", row())
+        await live.notify("/inject", row())
         for socket in (one, two):
             assert len(await frames(socket, 2)) == 2
         entries = (await live.control.get("/journal")).json()["entries"]
@@ -82,7 +82,7 @@ async def test_the_journal_says_what_left_on_which_socket(tmp_path: Path) -> Non
 async def test_a_lone_row_reaches_one_of_two_sockets(tmp_path: Path) -> None:
     more = {"late_permille": "0", "lone_permille": "1000", "mean_gap_ms": "20"}
     async with venue(tmp_path, **more) as live, feed(live), feed(live):
-        await live.tell("/start")
+        await live.notify("/start")
         await live.state_where(lambda state: state["journal_last"] >= 40)
         entries = (await live.control.get("/journal")).json()["entries"]
         per_fill = Counter((e["tx"], e["price"], e["size"], e["topic"]) for e in entries)
@@ -103,9 +103,9 @@ async def test_it_says_what_has_not_arrived_yet(
     monkeypatch.setattr(web.WebSocketResponse, "send_str", slowly)
     more = {"late_permille": late, "ping_grace_s": "600"}
     async with venue(tmp_path, **more) as live, feed(live) as socket:
-        await live.tell("/start")
+        await live.notify("/start")
         await live.state_where(lambda state: state["rows_played"] > 0)
-        await live.tell("/pause")
+        await live.notify("/pause")
         left = await live.state_where(lambda state: state["under_way"] == 0)
         # Each row comes on both topics, and is listed after a while of its own.
         assert left["journal_last"] == 2 * left["rows_played"]
@@ -117,26 +117,26 @@ async def test_it_says_what_has_not_arrived_yet(
 async def test_without_pings_a_socket_goes_silent_and_a_ping_wakes_it(tmp_path: Path) -> None:
     async with venue(tmp_path, ping_grace_s="1") as live, feed(live) as socket:
         await asyncio.sleep(1.1)
-        await live.tell("/inject", row())
+        await live.notify("/inject", row())
         with pytest.raises(TimeoutError):
             await asyncio.wait_for(socket.recv(), 0.3)
         for word in ("ping", "PING"):
             await socket.send(word)
             assert await receive(socket) == "PONG"
-        await live.tell("/inject", row(size=7))
+        await live.notify("/inject", row(size=7))
         assert all('"size":7,' in text for text in await frames(socket, 2))
 
 
 async def test_a_stalled_feed_answers_pings_and_loses_rows(tmp_path: Path) -> None:
     async with venue(tmp_path) as live, feed(live) as socket:
-        await live.tell("/stall", {"seconds": 60, "feed": "rtds"})
-        await live.tell("/inject", row())
+        await live.notify("/stall", {"seconds": 60, "feed": "rtds"})
+        await live.notify("/inject", row())
         await socket.send("PING")
         assert await receive(socket) == "PONG"
         with pytest.raises(TimeoutError):
             await asyncio.wait_for(socket.recv(), 0.2)
-        await live.tell("/stall", {"seconds": 0})
-        await live.tell("/inject", row(size=7))
+        await live.notify("/stall", {"seconds": 0})
+        await live.notify("/inject", row(size=7))
         assert all('"size":7,' in text for text in await frames(socket, 2))
 
 
@@ -165,13 +165,13 @@ async def test_subscriptions_are_by_topic_and_can_be_taken_back(tmp_path: Path) 
     async with venue(tmp_path) as live, websockets.connect(f"{live.ws}/rtds") as socket:
         await socket.send(request("subscribe", [{"topic": "activity", "type": "orders_matched"}]))
         assert await receive(socket) == ""
-        await live.tell("/inject", row())
+        await live.notify("/inject", row())
         assert [read(text)["type"] for text in await frames(socket, 1)] == ["orders_matched"]
         await socket.send(request("unsubscribe", [{"topic": "activity", "type": "orders_matched"}]))
         assert await receive(socket) == ""
         await socket.send(request("subscribe", [{"topic": "activity", "type": "*"}]))
         assert await receive(socket) == ""
-        await live.tell("/inject", row(size=7))
+        await live.notify("/inject", row(size=7))
         kinds = {read(text)["type"] for text in await frames(socket, 2)}
         assert kinds == {"trades", "orders_matched"}
 
@@ -179,10 +179,10 @@ async def test_subscriptions_are_by_topic_and_can_be_taken_back(tmp_path: Path) 
 async def test_a_filter_yields_nothing(tmp_path: Path) -> None:
     async with venue(tmp_path) as live, websockets.connect(f"{live.ws}/rtds") as socket:
         filters = '{"event_slug":"will-it-be-injected"}'
-        wish = [{"topic": "activity", "type": "trades", "filters": filters}]
-        await socket.send(request("subscribe", wish))
+        command = [{"topic": "activity", "type": "trades", "filters": filters}]
+        await socket.send(request("subscribe", command))
         assert await receive(socket) == ""
-        await live.tell("/inject", row())
+        await live.notify("/inject", row())
         with pytest.raises(TimeoutError):
             await asyncio.wait_for(socket.recv(), 0.2)
 
@@ -190,14 +190,14 @@ async def test_a_filter_yields_nothing(tmp_path: Path) -> None:
 async def test_garbage_and_drops_reach_every_socket(tmp_path: Path) -> None:
     async with venue(tmp_path) as live:
         async with feed(live) as one, feed(live) as two:
-            assert await live.tell("/garbage", {"frame": '{"topic":'}) == {"sockets": 2}
+            assert await live.notify("/garbage", {"frame": '{"topic":'}) == {"sockets": 2}
             assert [await receive(one), await receive(two)] == ['{"topic":'] * 2
-            assert await live.tell("/drop", {"feed": "rtds"}) == {"dropped": 2}
+            assert await live.notify("/drop", {"feed": "rtds"}) == {"dropped": 2}
             for socket in (one, two):
                 with pytest.raises(websockets.ConnectionClosed):
                     await receive(socket)
         async with feed(live) as socket:
-            await live.tell("/drop", {"abort": True})
+            await live.notify("/drop", {"abort": True})
             with pytest.raises(websockets.ConnectionClosedError):
                 await receive(socket)
         await live.state_where(lambda state: state["rtds_sockets"] == 0)
@@ -217,10 +217,10 @@ async def test_the_crowd_fills_the_feed_with_other_wallets(tmp_path: Path) -> No
 
 async def test_pausing_stops_the_tape_and_resuming_goes_on(tmp_path: Path) -> None:
     async with venue(tmp_path, mean_gap_ms="20") as live:
-        await live.tell("/start")
+        await live.notify("/start")
         await live.state_where(lambda state: state["rows_played"] >= 5)
-        held = (await live.tell("/pause"))["rows_played"]
+        held = (await live.notify("/pause"))["rows_played"]
         await asyncio.sleep(0.3)
         assert (await live.state())["rows_played"] == held
-        await live.tell("/resume")
+        await live.notify("/resume")
         await live.state_where(lambda state: state["rows_played"] >= held + 5)

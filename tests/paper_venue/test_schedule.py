@@ -74,10 +74,10 @@ def test_books_move_before_their_trades_and_after_the_trade_before(
 )
 def test_gaps_are_only_ever_shortened(gaps: list[int], mean: int, most: int) -> None:
     recorded = [sum(gaps[:n]) for n in range(len(gaps) + 1)]
-    begun = starts(recorded, Pace(mean_gap_ms=mean, max_gap_ms=most))
-    made = [b - a for a, b in pairwise(begun)]
+    started = starts(recorded, Pace(mean_gap_ms=mean, max_gap_ms=most))
+    made = [b - a for a, b in pairwise(started)]
     assert all(0 <= new <= min(old, most) for new, old in zip(made, gaps, strict=True))
-    assert begun[-1] <= mean * len(gaps)
+    assert started[-1] <= mean * len(gaps)
 
 
 def test_the_same_seed_gives_the_same_run_and_salts_differ() -> None:
@@ -94,7 +94,7 @@ def test_the_same_seed_gives_the_same_run_and_salts_differ() -> None:
 def test_fates_are_as_frequent_as_asked() -> None:
     fates = [delivery(f"0:{n}", 7, late_permille=20, lone_permille=30) for n in range(5_000)]
     assert 50 <= sum(fate.late_ms > 0 for fate in fates) <= 150
-    assert 90 <= sum(fate.lone for fate in fates) <= 220
+    assert 90 <= sum(fate.single for fate in fates) <= 220
     assert all(500 <= fate.indexed_ms <= 3_000 for fate in fates)
     assert not any(
         delivery(f"0:{n}", 7, late_permille=0, lone_permille=0).late_ms for n in range(99)

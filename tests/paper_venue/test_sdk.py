@@ -53,15 +53,15 @@ def parsed(body: bytes) -> Any:
 async def live(tmp_path: Path) -> AsyncIterator[Live]:
     """A venue that has played a part of the tape, and has a leader who merged."""
     async with venue(tmp_path, mean_gap_ms="5") as running:
-        await running.tell("/start")
+        await running.notify("/start")
         await running.state_where(lambda state: state["rows_played"] >= 300)
         for number, kind in enumerate(KINDS):
             asset = FIRST.asset if kind == "REDEEM" else ""
-            await running.tell("/move", {
+            await running.notify("/move", {
                 "type": kind, "proxyWallet": LEADER, "conditionId": FIRST.condition, "size": "0.5",
                 "transactionHash": f"0x{number:064x}", "usdcSize": "0.25", "asset": asset,
             })  # fmt: skip
-        await running.tell("/pause")
+        await running.notify("/pause")
         await running.state_where(lambda state: state["under_way"] == 0)
         yield running
 
@@ -160,8 +160,8 @@ async def test_messages_of_the_market_channel_are_read_by_the_sdk_and_by_us(live
     kinds: set[str] = set()
     async with market(live, FIRST.asset, custom=True) as socket:
         first = await receive(socket)
-        await live.tell("/resume")
-        await live.tell(f"/resolve/{FIRST.condition}", {"payouts": ["1", "0"]})
+        await live.notify("/resume")
+        await live.notify(f"/resolve/{FIRST.condition}", {"payouts": ["1", "0"]})
         texts = [first]
         while '"market_resolved"' not in texts[-1]:
             texts.append(await receive(socket))
@@ -181,8 +181,8 @@ async def test_the_node_answers_what_the_sdk_reads_and_the_cash_is_the_sdks_toke
     assert PRODUCTION._config.collateral_token.lower() == PUSD
     assert PUSD in Settings().collateral_tokens.lower()
     call = {"to": PUSD, "data": "0x70a08231" + LEADER[2:].zfill(64)}
-    asked = {"jsonrpc": "2.0", "id": 1, "method": "eth_call", "params": [call, "latest"]}
-    answer = (await live.http.post("/rpc", json=asked)).json()
+    requested = {"jsonrpc": "2.0", "id": 1, "method": "eth_call", "params": [call, "latest"]}
+    answer = (await live.http.post("/rpc", json=requested)).json()
     assert int(_parse_eth_call_result(answer["result"]), 16) > 0
 
 

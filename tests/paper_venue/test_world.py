@@ -7,7 +7,7 @@ from collections import defaultdict
 from paper.venue import tape
 from paper.venue.core import amounts
 from paper.venue.core.firehose import Match, crowd_markets, matches
-from paper.venue.core.ledger import Played, Query, holdings, listing
+from paper.venue.core.ledger import PlayedRow, Query, holdings, listing
 from paper.venue.core.markets import COARSE, Catalogue, fee_micros, from_tape
 from paper.venue.core.positions import Holding, after, starting, topped_up
 from paper.venue.core.schedule import Kind, Pace, timeline
@@ -105,7 +105,7 @@ def test_both_sides_of_a_match_are_told() -> None:
 def test_the_indexer_shows_rows_late_and_cursors_do_not_shift() -> None:
     catalogue = Catalogue.of(MARKETS)
     rows = [
-        Played(
+        PlayedRow(
             seq=seq,
             lap=0,
             trade=trade,

@@ -14,7 +14,7 @@ from replay import tape as tapes
 from replay.core.answer import assumptions, outcome
 from replay.core.copying import PaperFollower
 from replay.core.fills import buy, sell
-from replay.core.values import Resolved, Seen
+from replay.core.values import ObservedTrade, Resolved
 from tests.replay.test_day import RecordedLife
 from tests.unit import samples
 from tradingtools.domain.book import Level
@@ -59,9 +59,9 @@ def traded(
     return made
 
 
-def seen(trade: LeaderTrade, levels: tuple[Level, ...] | None = DEEP) -> Seen:
+def seen(trade: LeaderTrade, levels: tuple[Level, ...] | None = DEEP) -> ObservedTrade:
     """Return it as a follower's router sees it, half a second later."""
-    return Seen(
+    return ObservedTrade(
         trade=trade,
         at_ms=trade.traded_ms + 500,
         book=samples.book(),
@@ -204,8 +204,8 @@ def test_tape_has_one_verdict_a_trade_and_money_adds_up(recorded: Path) -> None:
         assert sums.copied + sum(sums.refused.values()) == len(keys)
         left = sum(cost for _, cost in held.values())
         assert sums.realised_micros == sums.received_micros - (sums.spent_micros - left)
-        told = outcome(follower, read.marks)
-        assert ("profit" in told) == (told["unmarked_outcomes"] == 0)
+        reported = outcome(follower, read.marks)
+        assert ("profit" in reported) == (reported["unmarked_outcomes"] == 0)
 
 
 class _Anybody(frozenset[str]):

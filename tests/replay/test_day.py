@@ -84,9 +84,9 @@ class Payloads:
 
     def execute(self, _sql: str, values: dict[str, Any]) -> list[tuple[Any, ...]]:
         if "keys" in values:
-            wanted = set(values["keys"])
+            desired = set(values["keys"])
             return [
-                (r["record_key"], r["payload"]) for r in self._rows if r["record_key"] in wanted
+                (r["record_key"], r["payload"]) for r in self._rows if r["record_key"] in desired
             ]
         return [(r["record_key"],) for r in self._rows]
 

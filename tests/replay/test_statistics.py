@@ -24,7 +24,7 @@ from tradingtools.storage import recordings
 from tradingtools.storage.analytics import embedded
 from tradingtools.v1 import enrichment_pb2 as pb
 
-WANTED = {"leader": {"min_trades_30d": 100, "min_win_rate_micros": 500_000}}
+DESIRED = {"leader": {"min_trades_30d": 100, "min_win_rate_micros": 500_000}}
 VERSIONS = ("v1", "v2")
 
 
@@ -94,7 +94,7 @@ def recorded(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def _judged(rows: Iterator[dict[str, Any]]) -> Iterator[dict[str, Any]]:
     for row in rows:
-        yield {**row, "settings": WANTED}
+        yield {**row, "settings": DESIRED}
 
 
 def by_version(directory: Path, store: Path) -> Report:

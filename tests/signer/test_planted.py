@@ -142,7 +142,7 @@ def _scene(directory: Path, redis_url: str) -> Iterator[Scene]:
                "passphrase": far.PLANTED_PASSPHRASE}  # fmt: skip
         polymarket = {"private_key": far.PLANTED_PRIVATE, "signature_type": 2,
                       "funder": made.FUNDER}  # fmt: skip
-        first, heard = _add(edge, directory, "okx", okx)
+        first, received = _add(edge, directory, "okx", okx)
         second, more = _add(edge, directory, "polymarket", polymarket)
         world.hold(first)
         world.hold(second)
@@ -164,7 +164,7 @@ def _scene(directory: Path, redis_url: str) -> Iterator[Scene]:
         postgres = int(Path(data, "postmaster.pid").read_text().split()[0])
         yield Scene(
             directory, Path(data), world, edge, postgres, engine.pid,
-            world.keys.read_text().split()[1], (heard + more).encode(),
+            world.keys.read_text().split()[1], (received + more).encode(),
         )  # fmt: skip
 
 
@@ -172,12 +172,12 @@ def _scene(directory: Path, redis_url: str) -> Iterator[Scene]:
 def test_secrets_are_the_signer_s_alone(tmp_path: Path, redis_url: str) -> None:
     """Keys and OKX's secret are the signer's; triple and passphrase are the engine's as well."""
     with _scene(tmp_path, redis_url) as scene:
-        travelling = {
+        header_secrets = {
             "okx passphrase": far.PLANTED_PASSPHRASE.encode(),
             "clob secret": far.TRIPLE["secret"].encode(),
             "clob passphrase": far.TRIPLE["passphrase"].encode(),
         }
-        needles = travelling | {
+        needles = header_secrets | {
             "private key": far.PLANTED_PRIVATE.encode(),
             "private key, raw": bytes.fromhex(far.PLANTED_PRIVATE),
             "okx secret": far.PLANTED_SECRET.encode(),
@@ -192,10 +192,10 @@ def test_secrets_are_the_signer_s_alone(tmp_path: Path, redis_url: str) -> None:
             except PermissionError:
                 # PostgreSQL runs as another user, whom root alone looks at, unless it may not.
                 assert (name, made.may(made.CAP_SYS_PTRACE)) == ("postgres", False)
-        assert found_in(scene.engine, needles) == set(travelling), "its memory, and no key"
+        assert found_in(scene.engine, needles) == set(header_secrets), "its memory, and no key"
         # The search finds what is there: in the signer, of which root alone can read.
         if made.may(made.CAP_SYS_PTRACE):
-            assert {"okx secret", *travelling} <= found_in(scene.signer, needles)
+            assert {"okx secret", *header_secrets} <= found_in(scene.signer, needles)
         else:
             with pytest.raises(PermissionError):
                 found_in(scene.signer, needles)
@@ -218,11 +218,13 @@ def _judge_files(scene: Scene, needles: dict[str, bytes]) -> None:
 def _judge_environments(scene: Scene, needles: dict[str, bytes]) -> None:
     for pid in (*scene.others, scene.engine, scene.signer):
         try:
-            told = b"".join(Path(f"/proc/{pid}/{of}").read_bytes() for of in ("environ", "cmdline"))
+            reported = b"".join(
+                Path(f"/proc/{pid}/{of}").read_bytes() for of in ("environ", "cmdline")
+            )
         except PermissionError:
             assert pid == scene.signer or scene.others.get(pid) == "postgres"
             continue
-        assert {name for name, needle in needles.items() if needle in told} == set(), pid
+        assert {name for name, needle in needles.items() if needle in reported} == set(), pid
 
 
 def _judge_hardening(scene: Scene) -> None:

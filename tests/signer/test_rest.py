@@ -56,13 +56,19 @@ def body(edge: RunningEdge, credentials: Credentials = made.OKX, **more: Any) ->
     """A create as a client of another make writes it."""
     key = edge.call("GET", "/sealing-key", READ).json()
     exchange = "okx" if credentials is made.OKX else "polymarket"
-    asked = {"name": f"n-{secrets.token_hex(4)}", "exchange": exchange, "maxOrder": "1000", **more}
+    requested = {
+        "name": f"n-{secrets.token_hex(4)}",
+        "exchange": exchange,
+        "maxOrder": "1000",
+        **more,
+    }
     bound = sealing.for_new(
-        asked.get("tenant", "default"), asked["name"], exchange, asked.get("environment", "live"),
-        int(asked["maxOrder"]) * 1_000_000,
+        requested.get("tenant", "default"), requested["name"], exchange,
+        requested.get("environment", "live"),
+        int(requested["maxOrder"]) * 1_000_000,
     )  # fmt: skip
     sealed = sealing.seal(credentials, base64.b64decode(key["publicKey"]), bound)
-    return {"keyId": key["keyId"], "sealed": base64.b64encode(sealed).decode(), **asked}
+    return {"keyId": key["keyId"], "sealed": base64.b64encode(sealed).decode(), **requested}
 
 
 def valid(answer: httpx.Response, schema: str, status: int = 200) -> dict[str, Any]:
@@ -122,11 +128,11 @@ def test_a_wallet_is_added_listed_checked_rotated_and_retired(both: Both) -> Non
     assert world.rows(events, first["id"]) == [
         (action, "backend") for action in ("added", "checked", "rewrapped", "replaced", "retired")
     ]
-    told = [event for event in _log(world) if event.subject == f"wallets/{first['id']}"]
-    assert [str(event.type) for event in told] == [
+    reported = [event for event in _log(world) if event.subject == f"wallets/{first['id']}"]
+    assert [str(event.type) for event in reported] == [
         f"credentials.{action}" for action in ("added", "checked", "replaced", "retired")
     ]
-    assert json.loads(told[1].data)["reason"] == checked["problem"]
+    assert json.loads(reported[1].data)["reason"] == checked["problem"]
 
 
 def _log(world: World) -> list[Any]:
@@ -208,9 +214,9 @@ def test_copies_or_bots_trade_a_wallet_and_never_both(both: Both) -> None:
 
 def test_a_key_makes_a_create_repeatable(both: Both) -> None:
     _, edge = both
-    asked, headers = body(edge), {"Idempotency-Key": secrets.token_hex(8)}
-    first = edge.call("POST", "/wallets", json=asked, headers=headers).json()["id"]
-    again = edge.call("POST", "/wallets", json=asked, headers=headers)
+    requested, headers = body(edge), {"Idempotency-Key": secrets.token_hex(8)}
+    first = edge.call("POST", "/wallets", json=requested, headers=headers).json()["id"]
+    again = edge.call("POST", "/wallets", json=requested, headers=headers)
     assert (again.status_code, again.json()["id"]) == (201, first)
     other = edge.call("POST", "/wallets", json=body(edge), headers=headers)
     assert error_of(other)[1] == "REQUEST_ID_REUSED"
@@ -229,15 +235,15 @@ def test_who_reads_changes_nothing_and_exchanges_are_told(both: Both) -> None:
 def test_the_signer_away_is_a_503_and_reads_go_on(both: Both) -> None:
     world, edge = both
     wallet = edge.call("POST", "/wallets", json=body(edge)).json()["id"]
-    asked = body(edge, made.POLYMARKET)
+    requested = body(edge, made.POLYMARKET)
     world.kill()
     try:
-        assert error_of(edge.call("POST", "/wallets", json=asked))[:2] == (503, "UNAVAILABLE")
+        assert error_of(edge.call("POST", "/wallets", json=requested))[:2] == (503, "UNAVAILABLE")
         assert error_of(edge.call("GET", "/sealing-key"))[0] == 503
         assert edge.call("GET", f"/wallets/{wallet}").status_code == 200
     finally:
         world.start()
-    assert edge.call("POST", "/wallets", json=asked).status_code == 201
+    assert edge.call("POST", "/wallets", json=requested).status_code == 201
 
 
 def _tt(edge: RunningEdge, *arguments: str, stdin: str = "") -> Any:

@@ -28,12 +28,12 @@ from tradingtools.domain.signing import (
     Call,
     ClobOrder,
     ClobRequest,
+    HeaderSecrets,
     Hello,
     OkxLogin,
     OkxRest,
     RelayerCalls,
     Request,
-    Travelling,
 )
 from tradingtools.rpc import frames
 from tradingtools.venues.polymarket.contracts import STANDARD
@@ -59,13 +59,13 @@ def buy(wallet: str, epoch: int = 1) -> OkxRest:
 
 
 def order(wallet: str, **more: Any) -> ClobOrder:
-    asked = {
+    requested = {
         "wallet": wallet, "epoch": 1, "contract": STANDARD.contract, "protocol": "2", "salt": 7,
         "maker": FUNDER, "signer": far.SIGNER_ADDRESS, "token_id": "123", "side": "BUY",
         "maker_amount": 1_000_000, "taker_amount": 2_000_000, "signature_type": 2,
         "timestamp": time.time_ns() // 1_000_000, "metadata": ZERO, "builder": ZERO,
     }  # fmt: skip
-    return ClobOrder(**{**asked, **more})
+    return ClobOrder(**{**requested, **more})
 
 
 @pytest.fixture(scope="module")
@@ -97,12 +97,12 @@ def test_the_engine_that_holds_a_wallet_gets_signatures(
             login = OkxLogin(wallet=okx, epoch=1, timestamp=int(time.time()))
             assert len(await engine.sign(login)) == 44
             assert len(await engine.sign(order(polymarket))) == 132
-            travel = await engine.travelling(Travelling(wallet=okx, epoch=1))
+            travel = await engine.header_secrets(HeaderSecrets(wallet=okx, epoch=1))
             assert (travel.key, travel.passphrase, travel.secret) == (
                 far.PLANTED_KEY, far.PLANTED_PASSPHRASE, "",
             )  # fmt: skip
-            triple = await engine.travelling(Travelling(wallet=polymarket, epoch=1))
-            assert (triple.key, triple.passphrase, triple.secret) == (
+            api_creds = await engine.header_secrets(HeaderSecrets(wallet=polymarket, epoch=1))
+            assert (api_creds.key, api_creds.passphrase, api_creds.secret) == (
                 far.TRIPLE["apiKey"], far.TRIPLE["passphrase"], far.TRIPLE["secret"],
             )  # fmt: skip
 
@@ -126,14 +126,14 @@ def test_nobody_else_gets_one(world: World, wallets: tuple[str, str]) -> None:
     signed = world.rows("select count(*) from wallet_signature")
 
     async def refused(process: str, *asks: Any) -> None:
-        async with client(world, process) as asker:
+        async with client(world, process) as caller:
             for ask in asks:
                 with pytest.raises(NotAllowed):
-                    await asker.request(ask)
+                    await caller.request(ask)
 
     async def work() -> None:
-        await refused("stranger", balance(okx), Travelling(wallet=okx, epoch=1))
-        await refused("control", balance(okx), Travelling(wallet=okx, epoch=1))
+        await refused("stranger", balance(okx), HeaderSecrets(wallet=okx, epoch=1))
+        await refused("control", balance(okx), HeaderSecrets(wallet=okx, epoch=1))
         await refused("engine", balance(okx, epoch=2), balance(okx, epoch=0))
         await refused("engine", balance("wal_" + "0" * 32), balance("' or true --"))
         world.hold(okx, epoch=2)
@@ -206,11 +206,11 @@ def test_strangers_and_garbage_are_closed_and_others_go_on(
     assert _raw(world, frames.framed(Hello(token="")), ask) == b""
     assert _raw(world, ask) == b"", "no token at all"
     assert _raw(world, struct.pack(">I", 1 << 31)) == b""
-    assert _raw(world, hello, struct.pack(">I", frames.MOST_BYTES + 1)) == b""
+    assert _raw(world, hello, struct.pack(">I", frames.MAX_BYTES + 1)) == b""
     assert _raw(world, hello, struct.pack(">I", 3) + b"\xc1\xc1\xc1") == b""
     answer = _raw(world, hello, ask)
-    told = frames.responses.decode(answer[4:])
-    assert type(told.answer).__struct_config__.tag == "signature"
+    reported = frames.responses.decode(answer[4:])
+    assert type(reported.answer).__struct_config__.tag == "signature"
     assert "0" * 64 not in world.log.read_text()
     assert made.TOKENS["engine"] not in world.log.read_text()
 
@@ -374,9 +374,9 @@ def test_a_ciphertext_that_was_moved_in_the_database_signs_nothing(
         world.kill()
         world.start()
         async with client(world, "engine") as engine:
-            with pytest.raises(Exception, match="incident") as told:
+            with pytest.raises(Exception, match="incident") as reported:
                 await engine.request(ask)
-            assert wallet not in str(told.value)
+            assert wallet not in str(reported.value)
 
     # The passphrase in the place of the secret; then the key of another wallet.
     world.rows(change, phrase, okx, "secret")

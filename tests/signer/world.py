@@ -118,18 +118,18 @@ async def client(world: World, process: str) -> AsyncIterator[SignerClient]:
 async def sealed(control: SignerClient, credentials: Credentials, **more: Any) -> AddWallet:
     """The request for a new wallet, as a client seals it and control hands it on."""
     key = await control.sealing_key()
-    asked = {
+    requested = {
         "tenant": "default", "name": f"bot-{next(_names)}", "environment": "live",
         "exchange": "okx" if isinstance(credentials, OkxCredentials) else "polymarket",
         "max_order_micros": 1_000_000_000, **more,
     }  # fmt: skip
     bound = sealing.for_new(
-        asked["tenant"], asked["name"], asked["exchange"], asked["environment"],
-        asked["max_order_micros"],
+        requested["tenant"], requested["name"], requested["exchange"], requested["environment"],
+        requested["max_order_micros"],
     )  # fmt: skip
     return AddWallet(
         actor="tester", key_id=key.key_id, sealed=sealing.seal(credentials, key.public, bound),
-        **asked,
+        **requested,
     )  # fmt: skip
 
 

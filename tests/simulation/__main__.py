@@ -53,7 +53,7 @@ def main() -> int:
     if arguments.mutations:
         return _mutate(arguments.jobs)
     seeds = range(arguments.first, arguments.first + arguments.seeds)
-    started = told = time.monotonic()
+    started = reported = time.monotonic()
     faults: Counter[str] = Counter()
     done = orders = decisions = 0
     one = (
@@ -73,9 +73,9 @@ def main() -> int:
             _write(f"seed {outcome.seed} failed; again: python -m tests.simulation --from"
                    f" {outcome.seed} --show")  # fmt: skip
             return 1
-        if time.monotonic() - told > _PROGRESS_SECONDS:
-            told = time.monotonic()
-            _write(f"{done} of {len(seeds)} seeds, {done / (told - started):.1f} a second")
+        if time.monotonic() - reported > _PROGRESS_SECONDS:
+            reported = time.monotonic()
+            _write(f"{done} of {len(seeds)} seeds, {done / (reported - started):.1f} a second")
     seconds = time.monotonic() - started
     _write(
         f"{done} seeds held in {seconds:.0f} s: {decisions} decisions, {orders} orders,"

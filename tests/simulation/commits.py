@@ -28,9 +28,9 @@ class CommitWatch:
         self._database = database
         self._history = history
         self.breaches: list[Breach] = []
-        database.watch(self._look)
+        database.watch(self._poll)
 
-    def _look(self, changes: list[Change]) -> None:
+    def _poll(self, changes: list[Change]) -> None:
         for table, before, after in changes:
             if after is None:
                 continue

@@ -24,7 +24,13 @@ from tests.simulation.machine import Dead, Life, Machine
 from tests.simulation.storm import Storm
 from tradingtools import clock
 from tradingtools.venues.insiders import connections
-from tradingtools.venues.insiders.order_gateway import Answer, Gone, NotSent, Ready, Unanswered
+from tradingtools.venues.insiders.order_gateway import (
+    Answer,
+    ConnectionGone,
+    NotSent,
+    Ready,
+    Unanswered,
+)
 
 _HOP_SECONDS = 0.004
 PROMISE_MS = 250
@@ -120,7 +126,7 @@ class SimulatedClient:
         if ready is not None:
             await self._until_ready(ready, timeout_ms, leave_ms)
             if storm.hits("connection gone"):
-                raise Gone("the connection ended")
+                raise ConnectionGone("the connection ended")
         late = storm.hits("post late")
         plans = Plans(
             match_ms=int(3000 * storm.rng.random()) if storm.hits("matched later") else 0,
@@ -135,15 +141,15 @@ class SimulatedClient:
             if storm.hits("rate limited"):
                 payload = show_error("RATE_LIMITED", "slow down", retry_after_ms=200)
                 return Told(status=429, payload=payload)
-            told = exchange.place(way, order_key, body, plans, promised=promised)
-            far.history.add(f"POST {order_key[:8]} {told.status} {told.code or ''}")
+            reported = exchange.place(way, order_key, body, plans, promised=promised)
+            far.history.add(f"POST {order_key[:8]} {reported.status} {reported.code or ''}")
             # Only what was accepted: the contract remembers no refusals, so a way that delivers
             # twice makes every refusal uncertain, and nobody can be safe from that.
-            if told.status == 200 and promised and storm.hits("post twice"):
+            if reported.status == 200 and promised and storm.hits("post twice"):
                 far.later(3 * storm.rng.random(), lambda: far.down or place())
             if storm.hits("server error after"):
                 return Told(status=500, payload=show_error("INTERNAL", "something broke"))
-            return told
+            return reported
 
         lost, silent = storm.hits("post lost"), storm.hits("post lost silently")
         travel = far.hop() + (6 * storm.rng.random() if late else 0)
@@ -165,7 +171,7 @@ class SimulatedClient:
         within_ms = timeout_ms if leave_ms is None else min(timeout_ms, leave_ms)
         at_hand = False
         if within_ms <= 0:
-            raise Gone("it is too late to leave")
+            raise ConnectionGone("it is too late to leave")
         try:
             async with asyncio.timeout(within_ms / 1000):
                 if storm.hits("connection late"):
@@ -174,7 +180,9 @@ class SimulatedClient:
                 await ready()
         except TimeoutError as error:
             fair = within_ms >= min(timeout_ms, connections._FAIR_MS)
-            raise (NotSent if fair and not at_hand else Gone)("not within the time") from error
+            raise (NotSent if fair and not at_hand else ConnectionGone)(
+                "not within the time"
+            ) from error
 
     def _may_fail(self, side: Side, body: bytes) -> bool:
         """Return whether a match may fail to settle; of a buy, only while nobody can have its
@@ -202,8 +210,8 @@ class SimulatedClient:
             return answer
         far.contradicted.add(order_key)
         far.history.add(f"a contradiction about {order_key[:8]}")
-        told = {**json.loads(answer.body), "size": "999"}
-        return replace(answer, body=json.dumps(told).encode())
+        reported = {**json.loads(answer.body), "size": "999"}
+        return replace(answer, body=json.dumps(reported).encode())
 
     async def void(self, order_key: str, timeout_ms: int) -> Answer:
         """Declare a key unusable unless it was used. Raises NotSent, Unanswered."""
@@ -217,9 +225,11 @@ class SimulatedClient:
         """POST a redemption once. Raises NotSent, Unanswered."""
 
         def pay() -> Told:
-            told = self._far.exchange.redeem(redeem_key, body)
-            self._far.history.add(f"redeem {redeem_key[:8]} {told.status} {told.code or ''}")
-            return told
+            reported = self._far.exchange.redeem(redeem_key, body)
+            self._far.history.add(
+                f"redeem {redeem_key[:8]} {reported.status} {reported.code or ''}"
+            )
+            return reported
 
         return await self._question(pay, timeout_ms)
 
@@ -257,31 +267,34 @@ class SimulatedClient:
         def there() -> None:
             if far.down or ask is None:
                 return
-            told = ask()
+            reported = ask()
             if far.storm.hits("answer lost"):
                 far.later(far.hop(), _fail, arrived)
             elif not far.storm.hits("answer lost silently"):
                 slow = 3 * far.storm.rng.random() if far.storm.hits("answer slow") else 0
-                far.later(far.hop() + slow, _give, arrived, told)
+                far.later(far.hop() + slow, _give, arrived, reported)
 
         far.later(travel_seconds, there)
         if broken:
             far.later(travel_seconds + far.hop(), _fail, arrived)
         try:
             async with asyncio.timeout(timeout_ms / 1000):
-                told = await arrived
+                reported = await arrived
         except (TimeoutError, ConnectionError) as error:
             raise Unanswered(f"{type(error).__name__}: {error}", started) from error
         if self._life.dead:
             raise Dead
         return Answer(
-            status=told.status, body=told.body, first_byte_ns=started, answered_ns=clock.now_ns()
+            status=reported.status,
+            body=reported.body,
+            first_byte_ns=started,
+            answered_ns=clock.now_ns(),
         )
 
 
-def _give(arrived: asyncio.Future[Told], told: Told) -> None:
+def _give(arrived: asyncio.Future[Told], reported: Told) -> None:
     if not arrived.done():
-        arrived.set_result(told)
+        arrived.set_result(reported)
 
 
 def _fail(arrived: asyncio.Future[Told]) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 from launcher.core import evidence as facts
 from launcher.core.evidence import Evidence
 from launcher.core.invariants import Breach, breaches
-from services.router.core.exit_sizing import wanted_exit
+from services.router.core.exit_sizing import desired_exit
 from tests.simulation.bus import VERSION
 from tests.simulation.memory import not_as_committed
 from tests.simulation.resyncs import not_as_shown, unanswered
@@ -79,12 +79,12 @@ def _excused(world: World) -> set[str]:
         f"order {key} was given up and appeared after all" for key in world.far.contradicted
     }
     # What an operator tells in sums is booked as one trade of his own.
-    told = {
+    reported = {
         f"order {row['order_key']}: its fills are not those of insiders-api"
         for row in _rows(world, "order_resolution")
         if row["refused"] == ""
     }
-    return appeared | told
+    return appeared | reported
 
 
 def _can_follow(world: World) -> bool:
@@ -163,10 +163,10 @@ def _counted_twice(world: World, workload: Workload) -> list[Breach]:
     found = []
     for row in _rows(world, "decision"):
         key = (row["leader_tx"], row["leader"], row["asset_id"], row["side"])
-        told = sum(size * count for (_, size), count in workload.told[key].items())
-        if row["leader_size_micros"] > told:
+        reported = sum(size * count for (_, size), count in workload.reported[key].items())
+        if row["leader_size_micros"] > reported:
             found.append(
-                Breach("I12 rows count once", f"{row['leader_size_micros']} of {told} in {key}")
+                Breach("I12 rows count once", f"{row['leader_size_micros']} of {reported} in {key}")
             )
     return found
 
@@ -187,7 +187,7 @@ def _costs_too_much(world: World, workload: Workload) -> list[Breach]:
         mode = subscriptions[subscription_id]
         if mode["version"] > 1:
             continue
-        spent = sum(price * size * count for (price, size), count in workload.told[key].items())
+        spent = sum(price * size * count for (price, size), count in workload.reported[key].items())
         allowed = mode["sizing_micros"]
         if mode["sizing_mode"] == "RATIO":
             allowed = spent * mode["sizing_micros"] // MICROS // MICROS
@@ -210,12 +210,12 @@ def _sells_too_much(world: World) -> list[Breach]:
         if not row["order_keys"]:
             continue
         slices = [orders[key] for key in row["order_keys"]]
-        wanted = wanted_exit(
+        desired = desired_exit(
             owned_micros=row["frozen"]["owned_micros"] + _undone_since(world, slices),
             leader_sold_micros=row["leader_size_micros"],
             leader_held_before_micros=held[_trade(row)],
         )
-        wanted += row["frozen"].get("carried_micros", 0) - row["frozen"].get("passed_micros", 0)
+        desired += row["frozen"].get("carried_micros", 0) - row["frozen"].get("passed_micros", 0)
         # Once it is known that the leader has left, his earlier sells take along what could not be
         # sold alone, too: not before.
         left_at = [
@@ -226,11 +226,11 @@ def _sells_too_much(world: World) -> list[Breach]:
         ]
         whole = [one for one in slices if left_at and one["created_at"] >= min(left_at)]
         sold, raised = (sum(s["filled_size_micros"] for s in of) for of in (slices, whole))
-        if sold - raised > wanted + _STEP_MICROS or sold > wanted + (
+        if sold - raised > desired + _STEP_MICROS or sold > desired + (
             _RAISED_MICROS if whole else _STEP_MICROS
         ):
             text = (
-                f"{row['subscription_id']} sells {sold} for {row['leader_tx']}, its part {wanted}"
+                f"{row['subscription_id']} sells {sold} for {row['leader_tx']}, its part {desired}"
             )
             found.append(Breach("I13 an exit sells its part", text))
     return found
@@ -346,8 +346,8 @@ def _runs_away(world: World) -> list[Breach]:
             by_wallet.setdefault(order["follower_proxy"], []).append(left)
     found = []
     for wallet, entries in by_wallet.items():
-        for begun_ns, _ in entries:
-            spent = sum(m for at, m in entries if 0 <= at - begun_ns < _HALF_A_MINUTE_NS)
+        for started_ns, _ in entries:
+            spent = sum(m for at, m in entries if 0 <= at - started_ns < _HALF_A_MINUTE_NS)
             if spent > bound:
                 found.append(Breach("the last gate bounds a minute", f"{wallet} {spent} > {bound}"))
     return found
@@ -380,7 +380,7 @@ def _unwanted_leaders(world: World, workload: Workload) -> list[Breach]:
         for order in _rows(world, "orders")
         if order["purpose"] == "ENTRY"
         and order["subscription_id"] in choosy
-        and order["leader"] not in workload.wanted
+        and order["leader"] not in workload.desired
     ]
     return found + [
         Breach(name, f"{row['leader_tx']} of {row['subscription_id']} by no version")
@@ -393,8 +393,8 @@ def _unwanted_leaders(world: World, workload: Workload) -> list[Breach]:
 
 
 def _skips_unknown(subscription: Any) -> bool:
-    wanted = (subscription["settings"] or {}).get("leader")
-    return wanted is not None and wanted.get("on_missing") != "COPY"
+    desired = (subscription["settings"] or {}).get("leader")
+    return desired is not None and desired.get("on_missing") != "COPY"
 
 
 def _needless_ends(world: World) -> list[Breach]:
@@ -402,8 +402,8 @@ def _needless_ends(world: World) -> list[Breach]:
     promises = world.capabilities
     if not (promises.void or (promises.get_by_key and promises.not_after)):
         return []
-    told = _rows(world, "order_resolution")
-    ended = {row["order_key"] for row in told if row["from_state"] == "DEAD"}
+    reported = _rows(world, "order_resolution")
+    ended = {row["order_key"] for row in reported if row["from_state"] == "DEAD"}
     return [
         Breach("a human is called in need only", f"order {row['order_key']} is DEAD")
         for row in _rows(world, "orders")

@@ -28,7 +28,7 @@ from services.executor.core.promise import Promise
 from services.perfmon import monitor as perfmon_monitor
 from services.perfmon.core import judge as perfmon_judge
 from services.perfmon.core import results as perfmon_results
-from services.perfmon.core.position import Worth
+from services.perfmon.core.position import Valuation
 from services.router import recovery
 from services.router.batch_claimer import BatchClaimer
 from services.router.core import doubtful_book, exit_plan, exit_sizing, leader_filter
@@ -174,11 +174,11 @@ _after_look = unknown_order_policy.after_lookup
 
 
 def _one_not_found_is_a_loss(
-    case: Any, look: LookupResult, promised: Any, now_ms: int
+    case: Any, poll: LookupResult, promised: Any, now_ms: int
 ) -> NextAction:
-    if look is LookupResult.NOT_FOUND:
+    if poll is LookupResult.NOT_FOUND:
         return NextAction.GIVE_UP
-    return _after_look(case, look, promised, now_ms)
+    return _after_look(case, poll, promised, now_ms)
 
 
 _steps = booking.steps
@@ -287,7 +287,7 @@ def _nothing_is_under_way(*_arguments: Any) -> bool:
 _worth = perfmon_results.worth
 
 
-def _trust_every_mark(book: Book | None, shares_micros: int) -> Worth:
+def _trust_every_mark(book: Book | None, shares_micros: int) -> Valuation:
     if book is not None:
         book = structs.replace(book, status=BookStatus.FRESH)
     return _worth(book, shares_micros)

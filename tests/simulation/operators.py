@@ -63,9 +63,9 @@ class Operators:
     async def end_what_stands(self) -> None:
         """Say of each order what the far side's books say."""
         for order in self._orders() if self.end_orders else ():
-            told = self._truth(order["order_key"])
-            if told is not None:
-                await self._end(order, *told)
+            reported = self._truth(order["order_key"])
+            if reported is not None:
+                await self._end(order, *reported)
 
     def _truth(self, key: str) -> tuple[OrderState, tuple[int, int, int] | None] | None:
         """Return what became of an order for good; None: nobody can say yet."""
@@ -92,8 +92,8 @@ class Operators:
 
         def work(tx: Transaction) -> tuple[str, str, str]:
             row = tx.get("orders", key) or {}
-            asked = any(True for _ in tx.where("order_resolution", order_key=key, done_at=None))
-            if not asked and to_state in operator_ends(OrderState(row["state"])):
+            requested = any(True for _ in tx.where("order_resolution", order_key=key, done_at=None))
+            if not requested and to_state in operator_ends(OrderState(row["state"])):
                 tx.insert(
                     "order_resolution",
                     {

@@ -80,7 +80,7 @@ class Performance:
         """By subscription: instants (us), and what its result is at most worth from then on, if
         what nobody doubts is worth nothing."""
         self.breaches: list[Breach] = []
-        world.database.watch(self._look)
+        world.database.watch(self._poll)
 
     def start(self) -> None:
         """Start both processes."""
@@ -128,7 +128,7 @@ class Performance:
                 row["id"], _take_back, state="ACTIVE", **rules.resumed(row)
             )
 
-    def _look(self, changes: list[Change]) -> None:
+    def _poll(self, changes: list[Change]) -> None:
         for table, _, after in changes:
             if table == "lot" and after is not None and after["origin"] != "manual":
                 self._note_floor(after["origin"])
@@ -205,11 +205,11 @@ class Performance:
                 continue
             if row["state"] == "DELETED" or kept["standing"]["baseline"] != row["baseline"]:
                 continue
-            began = kept["standing"]["total_at"]["result_micros"]
+            started = kept["standing"]["total_at"]["result_micros"]
             limit = row["performance"]["loss_stop"]["total"]["amount_micros"]
             result = self._result(row["id"])
-            if result <= began - limit:
-                text = f"{row['id']} has {result}, began at {began}, may lose {limit}"
+            if result <= started - limit:
+                text = f"{row['id']} has {result}, began at {started}, may lose {limit}"
                 found.append(Breach("a loss stops", text))
         return found
 

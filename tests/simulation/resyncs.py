@@ -48,17 +48,17 @@ class Resyncs:
         self._subscriptions = subscriptions
         self._numbers = 0
 
-    def tell(self) -> None:
+    def notify(self) -> None:
         """ingest asks the venue what all leaders hold."""
 
         def work(tx: Transaction) -> None:
             for leader in LEADERS:
-                told = {"equity_micros": _EQUITY_MICROS, "asked_at": tx.now}
+                reported = {"equity_micros": _EQUITY_MICROS, "asked_at": tx.now}
                 known = tx.get("leader_account", leader)
                 if known is None:
-                    tx.insert("leader_account", {"leader": leader, **told})
+                    tx.insert("leader_account", {"leader": leader, **reported})
                 else:
-                    tx.update("leader_account", known, **told)
+                    tx.update("leader_account", known, **reported)
                 for row in list(tx.where("leader_holding", leader=leader)):
                     tx.delete("leader_holding", row)
             for (leader, asset), size in self._held.items():
@@ -72,7 +72,7 @@ class Resyncs:
         """Ask for a preview, and have one executed: mostly this one, and soon."""
         rng = self._rng
         if rng.random() < 0.8:
-            self.tell()
+            self.notify()
         await self.ask(rng.choice(self._subscriptions), ResyncKind.ASKED)
         await asyncio.sleep(rng.random() * _LOOKED_AT_SECONDS)
         rows = self._world.database.table("resync").values()

@@ -21,7 +21,7 @@ def _world(slice_after: float, sold: int) -> World:
     """A leader sells half of his, and a second later the rest; the first exit's slice is claimed so
     many seconds after he sold the half."""
     database = MemoryDatabase()
-    begun = database.now()
+    started = database.now()
 
     def write(tx: Transaction) -> None:
         for number, (tx_id, size, held) in enumerate((("0x1", 50, 100), ("0x2", 50, 50))):
@@ -36,7 +36,7 @@ def _world(slice_after: float, sold: int) -> World:
                 "copied": True, "reason": "", "detail": "", "leader_size_micros": size,
                 "leader_notional_micros": 0, "order_keys": () if number else ("slice",),
                 "frozen": {"owned_micros": 40 * _SHARES},
-                "decided_at": begun + timedelta(seconds=number),
+                "decided_at": started + timedelta(seconds=number),
             })  # fmt: skip
         tx.insert("orders", {
             **_TRADE, "leader_tx": "0x1", "order_key": "slice", "copy_key": "slice", "ordinal": 0,
@@ -45,7 +45,7 @@ def _world(slice_after: float, sold: int) -> World:
             "condition_id": "0xc", "size_micros": sold, "limit_micros": 1, "time_in_force": "FAK",
             "not_after_ms": 0, "body": b"", "body_hash": "", "journal_seq": 1, "control_seq": 0,
             "state": "CONFIRMED", "chain_head": b"", "subscription_id": "sub",
-            "filled_size_micros": sold, "created_at": begun + timedelta(seconds=slice_after),
+            "filled_size_micros": sold, "created_at": started + timedelta(seconds=slice_after),
         })  # fmt: skip
 
     database.write(write)

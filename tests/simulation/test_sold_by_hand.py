@@ -77,14 +77,14 @@ def test_confirm_may_be_killed_at_each_step(
     step: str, turn: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     killed: list[str] = []
-    begun: list[str] = []
+    started: list[str] = []
     travel = getattr(Line, turn)
 
     async def dies(line: Line, what: str) -> None:
         # Others book, too: the transaction that begins with the audit's lock is meant.
         if what in ("lots_at_rest", "lock_control"):
-            begun.append(what)
-        if line._life.name == "confirm#1" and what == step and begun and not killed:
+            started.append(what)
+        if line._life.name == "confirm#1" and what == step and started and not killed:
             killed.append(what)
             line._machine.kill("confirm", restart_seconds=0.5)
         await travel(line, what)

@@ -43,8 +43,8 @@ _ON_DOUBT = (None, None, "WAIT", "SKIP")
 """What each subscription does then; None: it copies."""
 _CHOOSING = 0.3
 """Of all seeds: two followers ask for statistics of their leaders."""
-_WANTED = {"min_trades_30d": 10, "max_age_seconds": 604_800}
-_FILTERS: tuple[Any, ...] = (_WANTED, {**_WANTED, "on_missing": "COPY"}, None, None)
+_DESIRED = {"min_trades_30d": 10, "max_age_seconds": 604_800}
+_FILTERS: tuple[Any, ...] = (_DESIRED, {**_DESIRED, "on_missing": "COPY"}, None, None)
 _GUARDING = 0.3
 """Of all seeds: leaders do little, and followers want what they hold guarded well."""
 
@@ -122,7 +122,7 @@ class Workload:
         self._sent: list[ingest_pb.LeaderTradeEvent] = []
         self.subscriptions: list[str] = []
         self.trades: dict[tuple[str, str, str, str], LeaderTrade] = {}
-        self.told: dict[tuple[str, str, str, str], dict[tuple[int, int], int]] = {}
+        self.reported: dict[tuple[str, str, str, str], dict[tuple[int, int], int]] = {}
         """By leader trade: how many rows of which price and size there were."""
         self._mids = dict.fromkeys(ASSETS, 50)
         self._followers = Followers(world, self._rng, self.subscriptions)
@@ -181,7 +181,7 @@ class Workload:
         ).SerializeToString()
 
     @property
-    def wanted(self) -> frozenset[str]:
+    def desired(self) -> frozenset[str]:
         """Return the leaders who may be copied for whoever wants their statistics to be good."""
         return self.recommended & frozenset(self._known)
 
@@ -231,7 +231,7 @@ class Workload:
         for leader in leaders:
             for _ in range(rng.choice((1, 1, 1, 2, 3))):
                 size = rng.randrange(5, 200) * MICROS
-                self._tell(self._row(tx, leader, asset, "BUY", size))
+                self._notify(self._row(tx, leader, asset, "BUY", size))
                 self._held[leader, asset] = self._held.get((leader, asset), 0) + size
 
     async def burst(self) -> None:
@@ -240,7 +240,7 @@ class Workload:
         leader, size = rng.choice(LEADERS), rng.randrange(5, 100) * MICROS
         for _ in range(rng.choice((2, 3, 5, 8))):
             asset = rng.choice(ASSETS)
-            self._tell(self._row(self._tx(), leader, asset, "BUY", size))
+            self._notify(self._row(self._tx(), leader, asset, "BUY", size))
             self._held[leader, asset] = self._held.get((leader, asset), 0) + size
 
     async def sell(self) -> None:
@@ -259,7 +259,7 @@ class Workload:
         if rng.random() < 0.2:
             row.action, row.price_micros = ingest_pb.LEADER_ACTION_MERGE, 0
         self._held[leader, asset] = size - sold
-        self._tell(row)
+        self._notify(row)
 
     async def _sell_in_pieces(self, leader: str, asset: str) -> None:
         """A leader sells several times in a second, large parts or small ones of the rest."""
@@ -272,7 +272,7 @@ class Workload:
             row = self._row(self._tx(), leader, asset, "SELL", sold)
             row.held_before_micros = size
             self._held[leader, asset] = size - sold
-            self._tell(row)
+            self._notify(row)
             await asyncio.sleep(0.4 * rng.random())
 
     def _row(self, tx: str, leader: str, asset: str, side: str, size: int) -> _Row:
@@ -285,7 +285,7 @@ class Workload:
         self._numbers += 1
         return "0x" + hashlib.sha256(f"{self._world.seed}/{self._numbers}".encode()).hexdigest()
 
-    def _tell(self, row: _Row) -> None:
+    def _notify(self, row: _Row) -> None:
         """Let the router hear of a row: over the feed, by catching up, or both; once or again."""
         world, storm, now_ns = self._world, self._world.storm, self._world.loop.time_ns()
         key = (row.tx, row.leader, row.asset, row.side)
@@ -293,7 +293,7 @@ class Workload:
             leader_tx=row.tx, leader=row.leader, asset_id=row.asset, side=row.side,
             traded_ms=now_ns // 10**6,
         )  # fmt: skip
-        rows = self.told.setdefault(key, {})
+        rows = self.reported.setdefault(key, {})
         rows[row.price_micros, row.size_micros] = (
             rows.get((row.price_micros, row.size_micros), 0) + 1
         )
@@ -471,7 +471,7 @@ class Workload:
 
     async def calm(self) -> None:
         """Allow everything again, let the books be deep, and leaders' holdings be known."""
-        self._resyncs.tell()
+        self._resyncs.notify()
         await self._followers.allow_everything()
         self.calmed_at = self._world.database.now()
         self._world.market.doubtful.clear()

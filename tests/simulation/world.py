@@ -172,8 +172,8 @@ class World:
                     stack.enter_context(put(app, "open_client", self.far.open_client))
                 if hasattr(app, "Consumer"):
                     stack.enter_context(put(app, "Consumer", self.mistakes.consumer))
-            most = self.rng("bookings").choice((1, 2, 3, booking_batcher.MOST))
-            stack.enter_context(put(booking_batcher, "MOST", most))
+            most = self.rng("bookings").choice((1, 2, 3, booking_batcher.MAX))
+            stack.enter_context(put(booking_batcher, "MAX", most))
             # In a second, most of what a seed wants sent again has left.
             stack.enter_context(put(promise_check, "ASK_MS", PROMISE_MS))
             # A storm is shorter than what the venue may take to tell of a trade.
@@ -268,14 +268,14 @@ class World:
 
     def _on_commit(self, changes: list[Change]) -> None:
         for table, before, after in changes:
-            text = _told(table, before, after)
+            text = _reported(table, before, after)
             if text:
                 self.history.add(text)
             if table == "orders" and before is not None and after is not None:
                 self._on_order(before["send_again_epoch"], after["send_again_epoch"])
 
-    def _on_order(self, before: int | None, wanted: int | None) -> None:
-        if wanted not in (None, before) and self._wishes_left:
+    def _on_order(self, before: int | None, desired: int | None) -> None:
+        if desired not in (None, before) and self._wishes_left:
             self._wishes_left -= 1
             if not self._wishes_left:
                 self.far.withdraw()
@@ -293,7 +293,7 @@ _SHOWN = {
 }
 
 
-def _told(table: str, before: Any, after: Any) -> str:
+def _reported(table: str, before: Any, after: Any) -> str:
     """A change in a few words; empty when it tells nothing."""
     names = _SHOWN.get(table)
     if names is None or after is None:

@@ -27,7 +27,7 @@ from typing import Any, Final, NoReturn
 
 from launcher.core.programs import ALL
 from paper.venue import tape
-from tradingtools.runtime.loading import lean
+from tradingtools.runtime.loading import without_gc
 
 _ROOT: Final = Path(__file__).parents[2]
 _PROCESSES: Final = (
@@ -120,7 +120,7 @@ def _end(connection: socket.socket, process: subprocess.Popen[bytes]) -> None:
 
 def main(connection: socket.socket) -> None:
     """Import everything, then fork for each order until the other side ends."""
-    with lean():
+    with without_gc():
         for process in _PROCESSES:
             import_module(f"{process}.app")
         import_module("tradingtools.runtime.process")
@@ -162,9 +162,9 @@ def _orphan() -> int:
         return 0
     os.close(writing)
     os.waitpid(between, 0)
-    told = os.read(reading, 32)
+    reported = os.read(reading, 32)
     os.close(reading)
-    return int(told)
+    return int(reported)
 
 
 def _become(files: list[int], command: list[str], cwd: str, env: dict[str, str]) -> None:

@@ -21,7 +21,9 @@ _BOTH = pytest.mark.parametrize("begin", [subprocess.Popen, Popen])
 _SECONDS = 60.0
 
 
-def _told(begin: type[subprocess.Popen[bytes]], directory: Path, status: str) -> tuple[Any, ...]:
+def _reported(
+    begin: type[subprocess.Popen[bytes]], directory: Path, status: str
+) -> tuple[Any, ...]:
     """Everything that one tells: its output, its errors, its exit status, and what is open."""
     (directory / "input").write_text("given")
     with (directory / "input").open() as given, (directory / "errors").open("wb") as errors:
@@ -39,8 +41,8 @@ def _told(begin: type[subprocess.Popen[bytes]], directory: Path, status: str) ->
 
 @pytest.mark.parametrize("status", ["0", "7", "told"])
 def test_it_finds_the_same(tmp_path: Path, status: str) -> None:
-    started, errors, code = _told(subprocess.Popen, tmp_path, status)
-    forked, errors_of_forked, code_of_forked = _told(Popen, tmp_path, status)
+    started, errors, code = _reported(subprocess.Popen, tmp_path, status)
+    forked, errors_of_forked, code_of_forked = _reported(Popen, tmp_path, status)
     # What a forked one imports does not depend on where it is.
     assert started.pop("path") == [str(tmp_path), *forked.pop("path")]
     assert forked == started
@@ -53,7 +55,7 @@ def test_it_finds_the_same(tmp_path: Path, status: str) -> None:
 
 
 def test_two_do_not_share_their_chance(tmp_path: Path) -> None:
-    assert _told(Popen, tmp_path, "0")[1] != _told(Popen, tmp_path, "0")[1]
+    assert _reported(Popen, tmp_path, "0")[1] != _reported(Popen, tmp_path, "0")[1]
 
 
 @_BOTH

@@ -54,7 +54,7 @@ def subscription() -> Subscription:
     )
 
 
-def as_told(levels: Sequence[Level]) -> LevelColumns:
+def as_reported(levels: Sequence[Level]) -> LevelColumns:
     """Levels in the shape in which marks bring them."""
     return LevelColumns([price for price, _ in levels], [size for _, size in levels])
 
@@ -84,4 +84,6 @@ def book(
         category=category,
         end_ms=end_ms,
     )
-    return Book(market=market, status=status, bids=as_told(bids), asks=as_told(asks), book_ms=0)
+    return Book(
+        market=market, status=status, bids=as_reported(bids), asks=as_reported(asks), book_ms=0
+    )

@@ -20,10 +20,10 @@ def _affected(*events: dict[str, str], name: str = "grpcio", **more: Any) -> dic
 
 
 def _write(path: Path, *affected: dict[str, Any], **more: Any) -> None:
-    told = {"id": path.stem, "modified": "2026-01-02T03:04:05Z", "affected": affected, **more}
+    reported = {"id": path.stem, "modified": "2026-01-02T03:04:05Z", "affected": affected, **more}
     path.parent.mkdir(parents=True, exist_ok=True)
     # JSON is YAML.
-    path.write_text(json.dumps(told))
+    path.write_text(json.dumps(reported))
 
 
 def _version(version: str) -> Pin:
@@ -62,9 +62,9 @@ def test_the_project_s_pins_are_judged(tmp_path: Path, capsys: pytest.CaptureFix
     assert advisories.main([str(tmp_path)]) == 0
     _write(tmp_path / "PYSEC-2.yaml", _affected({"introduced": "0"}))
     assert advisories.main([str(tmp_path)]) == 1
-    told = capsys.readouterr().out
-    assert f"grpcio {PIN.version}: PYSEC-2" in told
-    assert "2 advisories, the newest of 2026-01-02: 1 found" in told
+    reported = capsys.readouterr().out
+    assert f"grpcio {PIN.version}: PYSEC-2" in reported
+    assert "2 advisories, the newest of 2026-01-02: 1 found" in reported
 
 
 def test_what_cannot_be_judged_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -49,10 +49,10 @@ def test_it_names_each_pinned_package_with_version_and_digests() -> None:
 
 def test_it_names_each_package_that_our_processes_need() -> None:
     """Each requirement of the ``.in`` file is there, with the version that is installed."""
-    wanted = re.findall(r"(?m)^([a-z][a-z0-9-]*)", (ROOT / "requirements.in").read_text())
+    desired = re.findall(r"(?m)^([a-z][a-z0-9-]*)", (ROOT / "requirements.in").read_text())
     named = {pin.name: pin.version for pin in pins((ROOT / "requirements.txt").read_text())}
-    assert {name: metadata.version(name) for name in wanted} == {
-        name: named[name] for name in wanted
+    assert {name: metadata.version(name) for name in desired} == {
+        name: named[name] for name in desired
     }
 
 

@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from tests.support.ending import dies, swallows_one_cancellation
-from tradingtools.tasks import alongside, cancel_all, until_one_ends
+from tradingtools.tasks import cancel_all, run_in_background, until_one_ends
 
 
 class _Slow:
@@ -33,7 +33,7 @@ async def _connecting(slow: _Slow) -> None:
     """For ever, but for a test's patience."""
     for _ in range(3):
         try:
-            async with alongside(slow.work()):
+            async with run_in_background(slow.work()):
                 await asyncio.sleep(0)
                 raise ConnectionError
         except ConnectionError:
@@ -61,19 +61,19 @@ async def test_what_ran_alongside_has_ended_before_the_block_is_left() -> None:
         finally:
             left.set()
 
-    async with alongside(work()):
+    async with run_in_background(work()):
         await asyncio.sleep(0)
     assert left.is_set()
 
 
 async def test_what_died_alongside_is_told_at_the_end() -> None:
     with pytest.raises(LookupError):
-        async with alongside(dies()):
+        async with run_in_background(dies()):
             await asyncio.sleep(0.01)
 
 
 async def test_dead_neighbour_keeps_no_cancelled_block_running() -> None:
-    begun = asyncio.Event()
+    started = asyncio.Event()
 
     async def work() -> None:
         try:
@@ -82,12 +82,12 @@ async def test_dead_neighbour_keeps_no_cancelled_block_running() -> None:
             raise LookupError("its connection broke") from None
 
     async def block() -> None:
-        async with alongside(work()):
-            begun.set()
+        async with run_in_background(work()):
+            started.set()
             await asyncio.Event().wait()
 
     blocked = asyncio.ensure_future(block())
-    await begun.wait()
+    await started.wait()
     await asyncio.sleep(0)
     blocked.cancel()
     with pytest.raises(asyncio.CancelledError):

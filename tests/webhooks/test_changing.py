@@ -28,7 +28,7 @@ from tests.money_path.world import eventually
 from tests.webhooks.receivers import Receivers, receiving
 from tradingtools import clock
 from tradingtools.domain.event import Event, cloud_event
-from tradingtools.runtime.event_feed import EventFeed, Kept
+from tradingtools.runtime.event_feed import EventFeed, ResultCache
 from tradingtools.storage.postgres import event_log, lease
 from tradingtools.storage.postgres.pool import open_pool
 from tradingtools.tasks import cancel_all
@@ -121,7 +121,8 @@ async def desk(database_url: str) -> AsyncIterator[Desk]:
         dispatcher = Dispatcher(store, 10)
         feed = EventFeed(0, partial(event_log.after, pool))
         parts = Parts(
-            feed=feed, pool=pool, sender=sender, keeper=Keeper(store), bodies=Kept(cloud_event),
+            feed=feed, pool=pool, sender=sender, keeper=Keeper(store),
+            bodies=ResultCache(cloud_event),
             first_pause_ms=50, report=dispatcher.report,
         )  # fmt: skip
         await dispatcher.begin(parts)
@@ -178,21 +179,21 @@ async def test_a_change_is_carried_through_though_its_caller_leaves(desk: Desk) 
 
 async def test_two_changes_at_once_are_both_kept(desk: Desk) -> None:
     caller = Mock(invocation_metadata=tuple)
-    asked = [
+    requested = [
         pb.UpdateWebhookEndpointRequest(id=_ID, url=desk.receivers.url("/moved")),
         pb.UpdateWebhookEndpointRequest(id=_ID, description="moved"),
         pb.UpdateWebhookEndpointRequest(id=_ID, types=["message.*"]),
     ]
     await desk.other.execute(_LOCK)
     changes = [
-        asyncio.create_task(desk.servicer.UpdateWebhookEndpoint(one, caller)) for one in asked
+        asyncio.create_task(desk.servicer.UpdateWebhookEndpoint(one, caller)) for one in requested
     ]
     # All have begun: the first one waits for the database, the others for it.
     await desk.waiting()
     await desk.other.rollback()
     await asyncio.gather(*changes)
     kept = desk.dispatcher.one(_ID).endpoint
-    assert (kept.url, kept.description, kept.types) == (asked[0].url, "moved", ("message.*",))
+    assert (kept.url, kept.description, kept.types) == (requested[0].url, "moved", ("message.*",))
     await desk.delivers("/moved")
 
 

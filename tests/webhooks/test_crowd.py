@@ -85,7 +85,9 @@ class Crowd:
     async def happen(self, count: int) -> None:
         """Have so many rows more, however often the database is away meanwhile."""
         self.written += count
-        while (missing := self.written - len(await self._asked("select 1 from dead_letter"))) > 0:
+        while (
+            missing := self.written - len(await self._requested("select 1 from dead_letter"))
+        ) > 0:
             try:
                 await asyncio.to_thread(self.world.happen, missing)
             except psycopg.OperationalError:
@@ -96,17 +98,17 @@ class Crowd:
         found: list[str] = []
 
         async def whole() -> bool:
-            found[:] = [row[0] for row in await self._asked(_EVENTS)]
+            found[:] = [row[0] for row in await self._requested(_EVENTS)]
             return len(found) >= self.written
 
         await eventually(whole, self.seconds)
-        rows = await self._asked("select id from dead_letter order by id")
+        rows = await self._requested("select id from dead_letter order by id")
         assert found == [f"evt_{number}_0" for (number,) in rows]
-        numbers = await self._asked("select number from event order by number")
+        numbers = await self._requested("select number from event order by number")
         assert [number for (number,) in numbers] == list(range(1, len(numbers) + 1))
         return found
 
-    async def _asked(self, query: str, *values: object) -> list[tuple[Any, ...]]:
+    async def _requested(self, query: str, *values: object) -> list[tuple[Any, ...]]:
         def ask() -> list[tuple[Any, ...]]:
             with psycopg.connect(self.world.database_url) as connection:
                 return connection.execute(query.encode(), values).fetchall()
@@ -127,15 +129,15 @@ class Crowd:
         try:
             await eventually(all_there, self.seconds)
         except AssertionError:
-            lacking = {
+            missing = {
                 path: (
                     sorted(whole - set(self.receivers.ids(path))),
-                    await self._asked(_LANE, self.endpoints[path]["id"]),
+                    await self._requested(_LANE, self.endpoints[path]["id"]),
                 )
                 for path in paths
                 if whole - set(self.receivers.ids(path))
             }
-            raise AssertionError(f"of {len(ids)} events not all are there: {lacking}") from None
+            raise AssertionError(f"of {len(ids)} events not all are there: {missing}") from None
         for path in paths:
             found = self.receivers.ids(path)
             assert set(found) == whole, path
@@ -235,8 +237,8 @@ async def _mended(made: Crowd) -> None:
 def _are_signed(made: Crowd) -> None:
     for path, endpoint in made.endpoints.items():
         received = made.receivers.journal[path][-1]
-        told = Webhook(endpoint["secret"]).verify(received.body, dict(received.headers))
-        assert told["id"] == received.id
+        reported = Webhook(endpoint["secret"]).verify(received.body, dict(received.headers))
+        assert reported["id"] == received.id
         Svix(endpoint["secret"]).verify(received.body, dict(received.headers))
 
 

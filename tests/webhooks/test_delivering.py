@@ -110,8 +110,8 @@ async def taken(receivers: Receivers, path: str, ids: list[str]) -> None:
         return set(ids) <= set(receivers.ids(path))
 
     await eventually(all_there)
-    wanted = set(ids)
-    assert [one for one in receivers.ids(path) if one in wanted] == ids
+    desired = set(ids)
+    assert [one for one in receivers.ids(path) if one in desired] == ids
 
 
 async def test_every_event_is_posted_in_order_and_signed(
@@ -123,14 +123,14 @@ async def test_every_event_is_posted_in_order_and_signed(
     events = (await call(world, "GET", f"/events?after={endpoint['deliveredTo']}"))["events"]
     known = {event["id"]: event for event in events}
     for received in receivers.journal["/ok"]:
-        told = Webhook(endpoint["secret"]).verify(received.body, dict(received.headers))
+        reported = Webhook(endpoint["secret"]).verify(received.body, dict(received.headers))
         assert received.headers["Content-Type"] == "application/json"
-        assert told["data"] == known[told["id"]]["data"]
-        assert told["id"] == received.id
-        assert told["specversion"] == "1.0"
+        assert reported["data"] == known[reported["id"]]["data"]
+        assert reported["id"] == received.id
+        assert reported["specversion"] == "1.0"
         Svix(endpoint["secret"]).verify(received.body, dict(received.headers))
         event = JSONFormat().read(CloudEvent, received.body)
-        assert (event.get_id(), event.get_data()) == (received.id, told["data"])
+        assert (event.get_id(), event.get_data()) == (received.id, reported["data"])
     deliveries: list[dict[str, Any]] = []
 
     async def written() -> bool:
@@ -196,11 +196,11 @@ async def test_bad_receivers_hold_up_nobody_and_each_is_tried_again(
     assert (endless["status"], endless["outcome"]) == (200, "delivered")
     assert len(endless["answer"]) <= 1024
     # The first pause would have been a tenth of a second.
-    asked, again = receivers.journal["/busy"][:2]
-    assert asked.id == again.id
-    assert again.at - asked.at >= 1.0
-    told = await logged_types(world, "webhook.disabled")
-    assert [e["data"]["endpointId"] for e in told][-1] == bad["/gone"]["id"]
+    requested, again = receivers.journal["/busy"][:2]
+    assert requested.id == again.id
+    assert again.at - requested.at >= 1.0
+    reported = await logged_types(world, "webhook.disabled")
+    assert [e["data"]["endpointId"] for e in reported][-1] == bad["/gone"]["id"]
     await ended(world, good, *bad.values())
 
 
@@ -307,9 +307,9 @@ async def test_a_secret_is_shown_once_and_read_by_nobody_else(
 
 async def test_a_test_message_is_answered_at_once(world: Listening, receivers: Receivers) -> None:
     endpoint = await made(world, receivers.url("/tested"))
-    told = await call(world, "POST", f"/webhook-endpoints/{endpoint['id']}/test")
-    assert (told["status"], told["outcome"]) == (200, "delivered")
-    received = next(r for r in receivers.journal["/tested"] if r.id == told["eventId"])
+    reported = await call(world, "POST", f"/webhook-endpoints/{endpoint['id']}/test")
+    assert (reported["status"], reported["outcome"]) == (200, "delivered")
+    received = next(r for r in receivers.journal["/tested"] if r.id == reported["eventId"])
     event = Webhook(endpoint["secret"]).verify(received.body, dict(received.headers))
     assert (event["type"], event["id"]) == ("webhook.test", received.id)
     await ended(world, endpoint)

@@ -23,14 +23,14 @@ class Rebinding(AbstractResolver):
 
     def __init__(self, *addresses: str) -> None:
         self._addresses = list(addresses)
-        self.asked = 0
+        self.requested = 0
 
     async def resolve(
         self, host: str, port: int = 0, family: int = socket.AF_INET
     ) -> list[ResolveResult]:
         """The next address."""
-        address = self._addresses[min(self.asked, len(self._addresses) - 1)]
-        self.asked += 1
+        address = self._addresses[min(self.requested, len(self._addresses) - 1)]
+        self.requested += 1
         return [
             ResolveResult(
                 hostname=host, host=address, port=port, family=socket.AF_INET, proto=0, flags=0
@@ -64,7 +64,7 @@ async def test_name_bound_to_this_machine_later_is_refused(
         url = f"{scheme}://receiver.example:{receivers.port}/ok"
         status, text = await sent(url, resolver=names)
         assert (status, "not public" in text) == (0, True), text
-    assert names.asked == 2
+    assert names.requested == 2
     assert receivers.journal == {}
 
 

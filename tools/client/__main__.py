@@ -40,18 +40,18 @@ def _formatted(source: str) -> str:
 
 def main(arguments: list[str]) -> int:
     """Write or check."""
-    wanted = generated()
+    desired = generated()
     if arguments == ["--check"]:
         stale = [
             path
-            for path, text in wanted.items()
+            for path, text in desired.items()
             if not path.exists() or path.read_text(encoding="utf-8") != text
         ]
         for path in stale:
             name = path.relative_to(ROOT)
             sys.stderr.write(f"{name} is not what docs/openapi.json says; run make proto\n")
         return 1 if stale else 0
-    for path, text in wanted.items():
+    for path, text in desired.items():
         path.write_text(text, encoding="utf-8")
     return 0
 

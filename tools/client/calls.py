@@ -49,7 +49,7 @@ class _Parameter:
     needed: bool
 
     @property
-    def asked(self) -> str:
+    def requested(self) -> str:
         """As the method takes it."""
         plain = f"{snake(self.name)}: {self.kind}"
         return plain if self.needed else f"{plain} | None = None"
@@ -127,15 +127,15 @@ def _typed(of: Json, where: str, *, closed: bool) -> str:
 
 
 def _signature(operation: _Operation, *, without: str = "") -> str:
-    asked = [parameter.asked for parameter in operation.of("path")]
+    requested = [parameter.requested for parameter in operation.of("path")]
     if operation.body:
-        asked.append(f"body: {operation.body}")
-    named = [p.asked for p in operation.of("query") if p.name != without]
+        requested.append(f"body: {operation.body}")
+    named = [p.requested for p in operation.of("query") if p.name != without]
     if operation.creates:
         named.append("idempotency_key: str | None = None")
     if operation.versioned:
         named.append("if_match: str | None = None")
-    return ", ".join(["self", *asked, *(["*", *named] if named else [])])
+    return ", ".join(["self", *requested, *(["*", *named] if named else [])])
 
 
 _STREAM = "Iterator[ServerSentEvent]"

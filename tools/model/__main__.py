@@ -27,13 +27,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "--lives", type=int, choices=(2, 3), default=3,
         help="lives of executors, one after the other (default: 3)",
     )  # fmt: skip
-    asked = parser.parse_args(arguments)
-    if asked.without is None:
-        return _summary(asked.lives)
+    requested = parser.parse_args(arguments)
+    if requested.without is None:
+        return _summary(requested.lives)
     try:
-        guard = Guard[asked.without.upper()]
+        guard = Guard[requested.without.upper()]
     except KeyError:
-        parser.error(f"--without: no guard {asked.without!r}; see --help")
+        parser.error(f"--without: no guard {requested.without!r}; see --help")
     found = runs.without(guard)
     print(f"without {guard.name} ({guard.value}):")
     print(runs.readable(found))

@@ -15,7 +15,7 @@ from typing import NamedTuple
 from services.confirm.core import booking
 from services.confirm.core import contradiction as judging
 from services.confirm.core.booking import Action, FillStatus
-from services.confirm.core.contradiction import Booked, Finding, Ours
+from services.confirm.core.contradiction import Booked, Finding, SentOrder
 from tools.model.explore import Condition, Step
 from tools.model.guards import Guard, Rules
 from tradingtools.domain.order_states import LEGAL, FailedKind
@@ -23,12 +23,14 @@ from tradingtools.domain.order_states import OrderState as S
 from tradingtools.domain.venue_order import TradeStatus, VenueOrder, VenueTrade
 
 _SIZE = 2
-_OURS = Ours(side="BUY", asset_id="1", follower_proxy="w", size_micros=_SIZE, venue_order_id="")
+_OURS = SentOrder(
+    side="BUY", asset_id="1", follower_proxy="w", size_micros=_SIZE, venue_order_id=""
+)
 _CALLS = 3
 """More often nobody has to look at one order: dead, found after all, and then a breach."""
 
 
-def _told(*trades: tuple[str, TradeStatus], size: int = _SIZE) -> VenueOrder:
+def _reported(*trades: tuple[str, TradeStatus], size: int = _SIZE) -> VenueOrder:
     return VenueOrder(
         order_key="k", order_id="0x1", status="", closed=True, size_micros=size,
         trades=tuple(
@@ -40,12 +42,12 @@ def _told(*trades: tuple[str, TradeStatus], size: int = _SIZE) -> VenueOrder:
 
 _T = TradeStatus
 ANSWERS: Mapping[str, VenueOrder] = {
-    "killed": _told(),
-    "matched": _told(("t1", _T.MATCHED)),
-    "settled": _told(("t1", _T.CONFIRMED)),
-    "undone": _told(("t1", _T.FAILED)),
-    "grown": _told(("t1", _T.CONFIRMED), ("t2", _T.CONFIRMED)),
-    "another's": _told(("t1", _T.CONFIRMED), size=_SIZE + 1),
+    "killed": _reported(),
+    "matched": _reported(("t1", _T.MATCHED)),
+    "settled": _reported(("t1", _T.CONFIRMED)),
+    "undone": _reported(("t1", _T.FAILED)),
+    "grown": _reported(("t1", _T.CONFIRMED), ("t2", _T.CONFIRMED)),
+    "another's": _reported(("t1", _T.CONFIRMED), size=_SIZE + 1),
 }
 _HONEST = {"": ("matched", "killed"), "matched": ("settled", "undone")}
 _BREACHES = {
@@ -54,7 +56,7 @@ _BREACHES = {
 }  # fmt: skip
 _NEVER_SENT_ON = (S.SUBMITTING, S.UNKNOWN, S.DEAD)
 """A request may still be on its way: that it is accepted is no breach."""
-_ASKED = (S.UNKNOWN, S.SUBMITTED)
+_REQUESTED = (S.UNKNOWN, S.SUBMITTED)
 _WATCHED = (S.DEAD, S.LOST, S.FAILED, S.CONFIRMED, S.RESURRECTED)
 _FOR_A_PERSON = (S.DEAD, S.RESURRECTED)
 
@@ -130,7 +132,7 @@ class Ends:
             yield "confirm: cannot find out", _moved(state, S.DEAD), not state.far
             if not state.far:
                 yield "confirm: has the proof that nothing comes", _moved(state, S.LOST), True
-        if state.state in _ASKED and state.far and not state.held.question:
+        if state.state in _REQUESTED and state.far and not state.held.question:
             yield "confirm: asks", _hold(state, question=state.far), True
         if self._watches(state) and state.far and not state.held.watch:
             yield "watch: asks", _hold(state, watch=state.far), True
@@ -175,14 +177,14 @@ class Ends:
             )
         return state
 
-    def _book(self, state: State, told: VenueOrder) -> State:
+    def _book(self, state: State, reported: VenueOrder) -> State:
         known = dict(state.fills)
-        todo = booking.steps(known, told)
+        todo = booking.steps(known, reported)
         if not self._rules.have(Guard.FAILED_TRADE_NOTED):
             todo = [step for step in todo if step.action is not Action.NOTE]
         known = booking.after(known, todo)
         state = state._replace(fills=tuple(sorted(known.items())))
-        ending = booking.end(known, told)
+        ending = booking.end(known, reported)
         if ending is None:
             return state
         if state.state is S.RESURRECTED:

@@ -65,7 +65,7 @@ def _work(state: State, rules: Rules, who: int, owner: Owner) -> Iterator[_Move]
     elif owner.at == "recovering":
         yield _recover(state, rules, who, owner)
     elif owner.at == "idle":
-        yield from _look_for_work(state, rules, who, owner)
+        yield from _poll_for_work(state, rules, who, owner)
     elif owner.at in ("admit", "checked"):
         yield from _admit(state, rules, who, owner)
     elif owner.at == "refuse":
@@ -104,7 +104,7 @@ def _recover(state: State, rules: Rules, who: int, owner: Owner) -> _Move:
     return "recovers", put(after, who, replace(owner, at="idle", streams=streams)), True
 
 
-def _look_for_work(state: State, rules: Rules, who: int, owner: Owner) -> Iterator[_Move]:
+def _poll_for_work(state: State, rules: Rules, who: int, owner: Owner) -> Iterator[_Move]:
     row = state.row
     if not owner.seen or not rules.have(Guard.IN_FLIGHT_MEMORY):
         for via, there, words in (
@@ -123,10 +123,10 @@ def _send_again(state: State, rules: Rules, who: int, owner: Owner) -> Iterator[
     """Yield what confirm wants: the statement with its gates, then the POST."""
     row = state.row
     assert row is not None  # noqa: S101 - the caller has looked
-    if not row.wanted or (rules.have(Guard.LEASE_IN_STATEMENT) and state.lease != owner.life):
+    if not row.desired or (rules.have(Guard.LEASE_IN_STATEMENT) and state.lease != owner.life):
         return
     if _denied(state, rules):
-        refused = replace(state, row=replace(row, wanted=False))
+        refused = replace(state, row=replace(row, desired=False))
         yield "is denied another attempt", refused, False
         return
     epoch, attempt = row.epoch + 1, row.attempt + 1

@@ -28,7 +28,7 @@ class Router(NamedTuple):
     """Rows it has counted."""
     ordered: int = 0
     parts: int = 0
-    asked_before: bool = False
+    requested_before: bool = False
     """It repeats a claim whose commit was not acknowledged."""
 
 
@@ -112,8 +112,10 @@ class TwoParts:
                 known = min(router.known + 1, _MISCOUNTED)
             if known > router.known:
                 at = "claim" if known > router.ordered else "idle"
-                heard = router._replace(at=at, known=known)
-                yield Step(f"{_NAMES[who]}: reads that there are {fact}", _put(state, who, heard))
+                received = router._replace(at=at, known=known)
+                yield Step(
+                    f"{_NAMES[who]}: reads that there are {fact}", _put(state, who, received)
+                )
 
     def _claim(self, state: Parts, who: int) -> Iterator[Step]:
         router, name = state.routers[who], _NAMES[who]
@@ -122,8 +124,8 @@ class TwoParts:
             return
         there = any(number == router.parts for number, _ in state.claims)
         if there and self._rules.have(Guard.PART_UNIQUE):
-            known = router._replace(at="idle", asked_before=False)
-            if router.asked_before and self._rules.have(Guard.LOST_CLAIM_READ_AGAIN):
+            known = router._replace(at="idle", requested_before=False)
+            if router.requested_before and self._rules.have(Guard.LOST_CLAIM_READ_AGAIN):
                 known = _reloaded(state, known)
             yield Step(f"{name}: finds part {router.parts} claimed", _put(state, who, known))
             return
@@ -132,11 +134,11 @@ class TwoParts:
             claims=(*state.claims, (router.parts, units)), rows=max(state.rows, router.known)
         )
         done = router._replace(
-            at="idle", ordered=router.known, parts=router.parts + 1, asked_before=False
+            at="idle", ordered=router.known, parts=router.parts + 1, requested_before=False
         )
         words = f"{name}: commits part {router.parts} over {units}"
         yield Step(words, _put(committed, who, done))
-        unheard = _put(committed, who, router._replace(asked_before=True))
+        unheard = _put(committed, who, router._replace(requested_before=True))
         yield Step(f"{words}, not acknowledged", unheard, helps=False)
 
 

@@ -101,24 +101,24 @@ def _ask(state: State, rules: Rules, row: Row) -> Iterator[Step]:
     promises = _believed(rules)
     case = _case(rules, row)
     for answer, after, helps in _answers_by_key(state, rules):
-        look = answer
-        if look is LookupResult.NO_ANSWER and not rules.have(Guard.TRANSPORT_IS_NO_VERDICT):
-            look = LookupResult.NOT_FOUND
+        poll = answer
+        if poll is LookupResult.NO_ANSWER and not rules.have(Guard.TRANSPORT_IS_NO_VERDICT):
+            poll = LookupResult.NOT_FOUND
         for now_ms in _instants(state, rules):
-            act = unknown_order_policy.after_lookup(case, look, promises, now_ms)
+            act = unknown_order_policy.after_lookup(case, poll, promises, now_ms)
             label = f"confirm: asks by key: {answer.name}, so {act.name}"
-            yield Step(label, _planned(after, row, promises, (look, act, now_ms)), helps)
+            yield Step(label, _planned(after, row, promises, (poll, act, now_ms)), helps)
 
 
 def _planned(
     state: State, row: Row, promises: Capabilities, decided: tuple[LookupResult, NextAction, int]
 ) -> State:
-    look, act, now_ms = decided
+    poll, act, now_ms = decided
     if act is not NextAction.WAIT:
         at, name = ("void", "") if act is NextAction.VOID else ("write", act.name)
         return replace(state, confirm=Reconciler(at, name, row.epoch))
     # As the process counts: only not-founds that were asked for past the horizon.
-    counts = look is LookupResult.NOT_FOUND and now_ms > unknown_order_policy.horizon_ms(
+    counts = poll is LookupResult.NOT_FOUND and now_ms > unknown_order_policy.horizon_ms(
         UnknownOrder(not_after_ms=_NOT_AFTER_MS, not_found_count=0, unknown_since_ms=0), promises
     )
     counted = min(row.not_founds + counts, unknown_order_policy.NOT_FOUNDS_NEEDED)
@@ -126,12 +126,12 @@ def _planned(
 
 
 def _believed(rules: Rules) -> Capabilities:
-    told = rules.capabilities
+    reported = rules.capabilities
     if not rules.have(Guard.NOT_FOUND_NEEDS_B):
-        told = replace(told, not_after=True)
+        reported = replace(reported, not_after=True)
     if not rules.have(Guard.NO_RESEND_WITHOUT_A):
-        told = replace(told, idempotency=True)
-    return told
+        reported = replace(reported, idempotency=True)
+    return reported
 
 
 def _case(rules: Rules, row: Row) -> UnknownOrder:
@@ -152,10 +152,10 @@ def _void(state: State, rules: Rules) -> Iterator[Step]:
     row = state.row
     assert row is not None  # noqa: S101 - a void is asked for an order that has a row
     done = state if state.orders else replace(state, voided=True)
-    look = LookupResult.FOUND if state.orders else LookupResult.VOIDED
+    poll = LookupResult.FOUND if state.orders else LookupResult.VOIDED
     case = _case(rules, row)
     for answer, after in (
-        (look, done),
+        (poll, done),
         (LookupResult.NO_ANSWER, done),
         (LookupResult.NO_ANSWER, state),
     ):
@@ -185,5 +185,5 @@ def _want(state: State, rules: Rules) -> Step:
         and there
         and (row.epoch == state.confirm.epoch or not rules.have(Guard.EPOCH_CAS))
     ):
-        state = replace(state, row=replace(row, wanted=True))
+        state = replace(state, row=replace(row, desired=True))
     return Step("confirm: wants it sent again", replace(state, confirm=Reconciler()))

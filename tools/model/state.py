@@ -37,7 +37,7 @@ class Row(msgspec.Struct, frozen=True, cache_hash=True, gc=False):
     attempt: int = 0
     not_founds: int = 0
     failed: str = ""
-    wanted: bool = False
+    desired: bool = False
     """confirm wants this UNKNOWN to be sent again."""
 
 
@@ -124,7 +124,7 @@ def compare_and_set(
         return state
     columns.setdefault("failed", "")
     if rules.have(Guard.WISH_OF_ONE_EPOCH):
-        columns["wanted"] = False
+        columns["desired"] = False
     return move(state, replace(row, state=target, not_founds=0, **columns))
 
 

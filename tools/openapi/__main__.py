@@ -15,13 +15,13 @@ DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "openapi.json"
 
 def main(arguments: list[str]) -> int:
     """Write or check."""
-    wanted = text()
+    desired = text()
     if arguments == ["--check"]:
-        if DOCUMENT.exists() and DOCUMENT.read_text(encoding="utf-8") == wanted:
+        if DOCUMENT.exists() and DOCUMENT.read_text(encoding="utf-8") == desired:
             return 0
         sys.stderr.write(f"docs/{DOCUMENT.name} is not what protos/ say; run make proto\n")
         return 1
-    DOCUMENT.write_text(wanted, encoding="utf-8")
+    DOCUMENT.write_text(desired, encoding="utf-8")
     return 0
 
 

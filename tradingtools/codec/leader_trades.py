@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tradingtools.codec.claims import side_from_pb
 from tradingtools.domain import ids, texts
-from tradingtools.domain.leader_trade import MOST_SHARES_MICROS, Action, LeaderRow, Source, TradeKey
+from tradingtools.domain.leader_trade import MAX_SHARES_MICROS, Action, LeaderRow, Source, TradeKey
 from tradingtools.domain.money import MICROS
 from tradingtools.v1 import ingest_service_pb2 as pb
 
@@ -26,7 +26,7 @@ def row_from_pb(event: pb.LeaderTradeEvent) -> LeaderRow:
     """
     if event.size_micros <= 0 or event.count <= 0 or not 0 <= event.price_micros <= MICROS:
         raise ValueError("size, count or price out of range")
-    if event.size_micros * event.count > MOST_SHARES_MICROS or event.traded_ms < 0:
+    if event.size_micros * event.count > MAX_SHARES_MICROS or event.traded_ms < 0:
         raise ValueError("shares or instant out of range")
     if event.leader_held_before_micros < 0 or event.leader_equity_micros < 0:
         raise ValueError("what the leader holds or is worth is less than nothing")

@@ -18,7 +18,7 @@ from tradingtools.domain.credentials import KINDS, Credentials
 
 _SUITE = Suite(KEM.X25519, KDF.HKDF_SHA256, AEAD.AES_256_GCM)
 _PURPOSE = "tradingtools wallet credentials 1"
-MOST_BYTES = 4_096
+MAX_BYTES = 4_096
 
 
 class NotOpened(Exception):
@@ -63,7 +63,7 @@ def unseal(sealed: bytes, key: X25519PrivateKey, bound: bytes, exchange: str) ->
     Raises:
         NotOpened: another key, another wallet, a changed byte, or no credentials of the exchange.
     """
-    if len(sealed) > MOST_BYTES:
+    if len(sealed) > MAX_BYTES:
         raise NotOpened
     try:
         plain = _SUITE.decrypt(sealed, key, bound)

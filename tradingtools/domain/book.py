@@ -107,7 +107,7 @@ class Book(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 class Sale(msgspec.Struct, frozen=True):
     """The result of selling into the bids."""
 
-    wanted_micros: int
+    desired_micros: int
     """Shares that are to be sold."""
     size_micros: int
     """Those of them that find a bid."""
@@ -130,7 +130,7 @@ class Sale(msgspec.Struct, frozen=True):
     def whole_average_micros(self) -> int:
         """USDC per share over all that are to be sold, rounded down: without a bid, one fetches
         nothing."""
-        return self.product // self.wanted_micros
+        return self.product // self.desired_micros
 
 
 def depth(

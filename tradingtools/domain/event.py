@@ -39,11 +39,11 @@ class Event(msgspec.Struct, frozen=True, kw_only=True):
         return f"evt_{self.log_number}_{self.part}"
 
 
-class _Placed(msgspec.Struct, frozen=True):
+class _OnExchange(msgspec.Struct, frozen=True):
     exchange: str
 
 
-_placed = msgspec.json.Decoder(_Placed).decode
+_placed = msgspec.json.Decoder(_OnExchange).decode
 COPIES_EXCHANGE: Final = "polymarket"
 OF_COPIES: Final = frozenset(
     {"leader", "copy", "order", "position", "trigger", "subscription", "wallet", "halt", "breaker"}

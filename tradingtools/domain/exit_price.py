@@ -15,7 +15,7 @@ from tradingtools.domain.money import MICROS, ceil_to
 
 FIRST_PAUSE_MS = 250
 """Before the second slice; a fresh buy may not be settled yet."""
-_LOOK_MS = 8_000
+_POLL_MS = 8_000
 """confirm looks what a wallet holds in less."""
 _LONGEST_WITHOUT_BALANCE_MS = 16_000
 _SLICES = 20
@@ -64,4 +64,4 @@ def pause_without_balance_ms(slices: int) -> int:
     """Return the same after a slice that was refused for want of balance, when nothing that was
     bought has still to settle: its shares may be gone, and confirm looks. From 8 s, doubling to 16
     s: if the refusal was wrong, a stop-loss waits no longer."""
-    return max(pause_ms(slices + 2, _LONGEST_WITHOUT_BALANCE_MS), _LOOK_MS)
+    return max(pause_ms(slices + 2, _LONGEST_WITHOUT_BALANCE_MS), _POLL_MS)

@@ -14,7 +14,7 @@ from enum import StrEnum
 _LONGEST_TEXT = 64
 # Room for every text that is let in: the default context rounds after 28 digits.
 _EXACT = Context(prec=2 * _LONGEST_TEXT)
-_MOST_DIGITS = 18
+_MAX_DIGITS = 18
 
 
 class InstrumentKind(StrEnum):
@@ -88,8 +88,8 @@ class Instrument:
     def __post_init__(self) -> None:
         """Check the units, and bring the factors of a notional into one exact ratio."""
         for name in ("price_digits", "size_digits", "money_digits"):
-            if not 0 <= getattr(self, name) <= _MOST_DIGITS:
-                raise UnitError(f"{name} of {self.id} must be between 0 and {_MOST_DIGITS}")
+            if not 0 <= getattr(self, name) <= _MAX_DIGITS:
+                raise UnitError(f"{name} of {self.id} must be between 0 and {_MAX_DIGITS}")
         for name in ("tick_size", "lot_size", "minimum_size", "contract"):
             if getattr(self, name) <= 0:
                 raise UnitError(f"{name} of {self.id} must be above zero")

@@ -13,7 +13,7 @@ from enum import StrEnum
 
 from tradingtools.domain.money import MICROS
 
-MOST_SHARES_MICROS = 10**18
+MAX_SHARES_MICROS = 10**18
 """Shares of one fact: a trade of many still fits into 64 bits. No wallet has ever had as many, and
 a row that says so would make all that its leader sells next a small part of what he held."""
 

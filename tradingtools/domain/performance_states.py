@@ -62,11 +62,11 @@ MEANINGS: Final[Mapping[PerformanceState, str]] = {
 """What each state says, for people."""
 
 
-def next_state(present: PerformanceState | None, wanted: PerformanceState) -> PerformanceState:
+def next_state(present: PerformanceState | None, desired: PerformanceState) -> PerformanceState:
     """Return the state that follows on the way to the one that is wanted.
 
     What is not one transition away is reached over WATCHING.
     """
-    if present == wanted or (present, wanted) in TRANSITIONS:
-        return wanted
+    if present == desired or (present, desired) in TRANSITIONS:
+        return desired
     return PerformanceState.WATCHING

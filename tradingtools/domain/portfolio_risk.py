@@ -189,7 +189,7 @@ class Ledger:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Reached:
+class LimitReached:
     """A limit of a scope that is reached, or that a share would pass."""
 
     limits: ScopeLimits

@@ -10,7 +10,7 @@ from tradingtools.domain.portfolio_risk import (
     PARTS,
     USAGE_AGE_MS,
     Ledger,
-    Reached,
+    LimitReached,
     Result,
     RiskScope,
     ScopeLimit,
@@ -86,7 +86,7 @@ def used(found: Usage, limit: ScopeLimit, limits: ScopeLimits) -> int | None:
     }.get(limit)
 
 
-def refused(ledger: Ledger, share: Share) -> Reached | None:
+def refused(ledger: Ledger, share: Share) -> LimitReached | None:
     """Return the limit that a share would pass; None: it may be taken.
 
     A share that asks for no more than its bot has is never refused.
@@ -111,14 +111,14 @@ def refused(ledger: Ledger, share: Share) -> Reached | None:
     return None
 
 
-def give(ledger: Ledger, need: Share, want: Share) -> Share | Reached:
+def give(ledger: Ledger, need: Share, want: Share) -> Share | LimitReached:
     """Return the share that a bot gets: what it wants, or what it needs at least, or the limit."""
     if refused(ledger, want) is None:
         return want
     return refused(ledger, need) or need
 
 
-def reached(ledger: Ledger) -> list[Reached]:
+def reached(ledger: Ledger) -> list[LimitReached]:
     """Return every limit of the tenant that is passed by marks, by copies, by losses or by age."""
     return [
         found
@@ -157,7 +157,7 @@ def _markets(limits: ScopeLimits, ledger: Ledger) -> list[str]:
 
 def _passed(
     limits: ScopeLimits, ledger: Ledger, market: str, *, more_than: bool
-) -> Iterable[Reached]:
+) -> Iterable[LimitReached]:
     """Yield the limits of a scope that are passed.
 
     Args:
@@ -178,32 +178,36 @@ def _passed(
         for name, used in sorted(_by_market(shares).items()):
             if used > allowed:
                 text = f"{_money(used)} USDC in {name} of {_money(allowed)}"
-                yield Reached(limits=limits, limit=_L.MAX_CONCENTRATION, market=name, detail=text)
+                yield LimitReached(
+                    limits=limits, limit=_L.MAX_CONCENTRATION, market=name, detail=text
+                )
     yield from _with_copies(limits, ledger, gross, own)
     oldest = max((one.age_ms or 0 for one in shares), default=0)
     if values and oldest > USAGE_AGE_MS:
         text = f"a bot's holdings were written {oldest} ms ago"
-        yield Reached(limits=limits, limit=_L.STALE_USAGE, market=own, detail=text)
+        yield LimitReached(limits=limits, limit=_L.STALE_USAGE, market=own, detail=text)
     if not more_than:
         yield from _losses(limits, ledger)
 
 
-def _with_copies(limits: ScopeLimits, ledger: Ledger, gross: int, market: str) -> Iterable[Reached]:
+def _with_copies(
+    limits: ScopeLimits, ledger: Ledger, gross: int, market: str
+) -> Iterable[LimitReached]:
     most = limits.values.get(_L.MAX_WITH_COPIES)
     if most is None:
         return
     age = ledger.copies_age_ms
     if age is None or age > COPIES_AGE_MS:
         text = "what copies hold is not known" + ("" if age is None else f" since {age} ms")
-        yield Reached(limits=limits, limit=_L.STALE_COPIES, market=market, detail=text)
+        yield LimitReached(limits=limits, limit=_L.STALE_COPIES, market=market, detail=text)
         return
     copies = ledger.copies.get(market, 0)
     if gross + copies > most:
         text = f"{_money(gross)} USDC of bots and {_money(copies)} of copies of {_money(most)}"
-        yield Reached(limits=limits, limit=_L.MAX_WITH_COPIES, market=market, detail=text)
+        yield LimitReached(limits=limits, limit=_L.MAX_WITH_COPIES, market=market, detail=text)
 
 
-def _losses(limits: ScopeLimits, ledger: Ledger) -> Iterable[Reached]:
+def _losses(limits: ScopeLimits, ledger: Ledger) -> Iterable[LimitReached]:
     if not {_L.MAX_DAILY_LOSS, _L.MAX_DRAWDOWN} & set(limits.values):
         return
     used = usage(limits, ledger)
@@ -214,14 +218,14 @@ def _losses(limits: ScopeLimits, ledger: Ledger) -> Iterable[Reached]:
         most = limits.values.get(limit)
         if most is not None and loss >= most and (loss or not most):
             text = f"a loss of {_money(loss)} USDC reaches {_money(most)}"
-            yield Reached(limits=limits, limit=limit, detail=text)
+            yield LimitReached(limits=limits, limit=limit, detail=text)
 
 
-def _over(limits: ScopeLimits, limit: ScopeLimit, used: int, market: str) -> Iterable[Reached]:
+def _over(limits: ScopeLimits, limit: ScopeLimit, used: int, market: str) -> Iterable[LimitReached]:
     most = limits.values.get(limit)
     if most is not None and used > most:
         text = f"{_money(used)} USDC of {_money(most)}"
-        yield Reached(limits=limits, limit=limit, market=market, detail=text)
+        yield LimitReached(limits=limits, limit=limit, market=market, detail=text)
 
 
 def _toward(limits: ScopeLimits, ledger: Ledger, has: Share, share: Share) -> bool:

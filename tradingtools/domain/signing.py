@@ -100,12 +100,12 @@ class RelayerCalls(Lease, frozen=True, kw_only=True, tag="relayer.calls"):
     """Of a proxy wallet: the relay that submits it."""
 
 
-class Travelling(Lease, frozen=True, kw_only=True, tag="travelling"):
+class HeaderSecrets(Lease, frozen=True, kw_only=True, tag="travelling"):
     """The values that have to travel in headers: OKX's key and passphrase, Polymarket's triple."""
 
 
 Signable: TypeAlias = OkxRest | OkxLogin | ClobAuth | ClobRequest | ClobOrder | RelayerCalls
-OfEngine: TypeAlias = Signable | Travelling
+OfEngine: TypeAlias = Signable | HeaderSecrets
 
 
 class Actor(Struct, frozen=True, kw_only=True):
@@ -175,7 +175,7 @@ class Signature(Struct, frozen=True, kw_only=True, tag="signature"):
     signature: str
 
 
-class Travel(Struct, frozen=True, kw_only=True, tag="travel"):
+class GetHeaderSecrets(Struct, frozen=True, kw_only=True, tag="travel"):
     """The values that a wallet's gateway keeps in memory and nowhere else."""
 
     key: str
@@ -187,7 +187,7 @@ class Travel(Struct, frozen=True, kw_only=True, tag="travel"):
         return "Travel(...)"
 
 
-class Done(Struct, frozen=True, kw_only=True, tag="done"):
+class WalletChanged(Struct, frozen=True, kw_only=True, tag="done"):
     """A wallet was added or changed, or was found so."""
 
     wallet: str
@@ -208,7 +208,7 @@ class Refused(Struct, frozen=True, kw_only=True, tag="refused"):
     metadata: dict[str, str] = {}
 
 
-Answer: TypeAlias = Signature | Travel | Done | PublicKey | Refused
+Answer: TypeAlias = Signature | GetHeaderSecrets | WalletChanged | PublicKey | Refused
 
 
 class Hello(Struct, frozen=True, kw_only=True):

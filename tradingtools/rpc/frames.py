@@ -14,7 +14,7 @@ import msgspec
 
 from tradingtools.domain.signing import Hello, Request, Response
 
-MOST_BYTES = 64 * 1024
+MAX_BYTES = 64 * 1024
 _LENGTH = struct.Struct(">I")
 _PEER = struct.Struct("3i")
 _encode = msgspec.msgpack.Encoder().encode
@@ -30,7 +30,7 @@ class TooLong(Exception):
 def framed(message: Hello | Request | Response) -> bytes:
     """Return a message with its length. Raises TooLong."""
     body = _encode(message)
-    if len(body) > MOST_BYTES:
+    if len(body) > MAX_BYTES:
         raise TooLong
     return _LENGTH.pack(len(body)) + body
 
@@ -39,11 +39,11 @@ async def read(reader: asyncio.StreamReader) -> bytes:
     """Return the next frame.
 
     Raises:
-        TooLong: it claims to be longer than `MOST_BYTES`.
+        TooLong: it claims to be longer than `MAX_BYTES`.
         asyncio.IncompleteReadError: the other end has closed.
     """
     (length,) = _LENGTH.unpack(await reader.readexactly(_LENGTH.size))
-    if length > MOST_BYTES:
+    if length > MAX_BYTES:
         raise TooLong
     return await reader.readexactly(length)
 

@@ -72,8 +72,8 @@ def _refuse(found: Violation | None) -> None:
     if found is None:
         return
     expected = wording.violated(found)
-    said = expected if expected.startswith(wording.REQUIRED) else f"expected {expected}"
-    raise InvalidField(f"{found.path}: {said}", field=found.path, expected=expected)
+    message = expected if expected.startswith(wording.REQUIRED) else f"expected {expected}"
+    raise InvalidField(f"{found.path}: {message}", field=found.path, expected=expected)
 
 
 def _refuse_strange(message: Message) -> None:
@@ -81,10 +81,10 @@ def _refuse_strange(message: Message) -> None:
     known = type(message)()
     known.CopyFrom(message)
     known.DiscardUnknownFields()
-    _look(message, "", unknown=known.ByteSize() != message.ByteSize())
+    _poll(message, "", unknown=known.ByteSize() != message.ByteSize())
 
 
-def _look(message: Message, path: str, *, unknown: bool) -> None:
+def _poll(message: Message, path: str, *, unknown: bool) -> None:
     number = _first_unknown(message) if unknown else None
     if number is not None:
         raise UnknownField(f"{path}{number}: no such field", field=f"{path}{number}")
@@ -94,7 +94,7 @@ def _look(message: Message, path: str, *, unknown: bool) -> None:
         for place, inner in enumerate(value if descriptor.is_repeated else [value]):
             index = f"[{place}]" if descriptor.is_repeated else ""
             if not isinstance(inner, str):
-                _look(inner, f"{path}{descriptor.json_name}{index}.", unknown=unknown)
+                _poll(inner, f"{path}{descriptor.json_name}{index}.", unknown=unknown)
             elif not texts.is_plain(inner):
                 where, expected = f"{path}{descriptor.json_name}{index}", texts.EXPECTED
                 raise InvalidField(f"{where}: expected {expected}", field=where, expected=expected)

@@ -17,7 +17,8 @@ from tradingtools.domain import errors
 from tradingtools.domain.signing import (
     Answer,
     Ask,
-    Done,
+    GetHeaderSecrets,
+    HeaderSecrets,
     Hello,
     OfEngine,
     PublicKey,
@@ -26,8 +27,7 @@ from tradingtools.domain.signing import (
     SealingKey,
     Signable,
     Signature,
-    Travel,
-    Travelling,
+    WalletChanged,
 )
 from tradingtools.rpc import callers, frames
 from tradingtools.tasks import cancel_all
@@ -67,13 +67,13 @@ class SignerClient:
         """Return a signature. Raises TradingError: it is refused, or the signer is away."""
         return _only(Signature, await self.request(request)).signature
 
-    async def travelling(self, request: Travelling) -> Travel:
+    async def header_secrets(self, request: HeaderSecrets) -> GetHeaderSecrets:
         """Return what has to travel in headers; keep it in memory alone. Raises as `sign`."""
-        return _only(Travel, await self.request(request))
+        return _only(GetHeaderSecrets, await self.request(request))
 
     async def change(self, request: Ask) -> str:
         """Have a wallet added or changed; return its id. Raises as `sign`."""
-        return _only(Done, await self.request(request)).wallet
+        return _only(WalletChanged, await self.request(request)).wallet
 
     async def sealing_key(self) -> PublicKey:
         """Return the key that credentials are sealed to. Raises as `sign`."""

@@ -39,7 +39,7 @@ _REFUSALS = frozenset({
 })  # fmt: skip
 """A reader is not let in: a wrong token or certificate, or another version. Trying again may help
 once a person has mended it."""
-_TELL_SECONDS = 30.0
+_NOTIFY_SECONDS = 30.0
 _log = structlog.get_logger("streams")
 
 Load = Callable[[int, int], Awaitable[list[tuple[int, T]]]]
@@ -190,7 +190,7 @@ class _Refused:
         """Log with an alert, unless it was reported just now."""
         now = clock.monotonic()
         if now >= self._next:
-            self._next = now + _TELL_SECONDS
+            self._next = now + _NOTIFY_SECONDS
             _log.error(
                 "a stream refuses its reader; nothing comes from it", alert=True, stream=name,
                 code=error.code().name, detail=error.details(),

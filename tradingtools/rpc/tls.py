@@ -57,14 +57,14 @@ class Files:
 
     def __init__(self, shared: SharedSettings) -> None:
         self._shared = shared
-        self._stamps = self._look()
+        self._stamps = self._poll()
         self._identity = read(shared)
         self._refused = ""
 
     def identity(self) -> Identity | None:
         """Return what they hold; what does not fit together, as files that are replaced one after
         the other do not for a moment, leaves it as it was."""
-        if self._identity is None or (stamps := self._look()) == self._stamps:
+        if self._identity is None or (stamps := self._poll()) == self._stamps:
             return self._identity
         try:
             found = read(self._shared)
@@ -74,7 +74,7 @@ class Files:
                 self._refused = str(error)
                 _log.error("the certificate cannot be read; the old one holds", reason=str(error))
             return self._identity
-        if self._look() == stamps:
+        if self._poll() == stamps:
             self._identity, self._stamps, self._refused = found, stamps, ""
             _log.info("the certificate was read again")
         return self._identity
@@ -102,7 +102,7 @@ class Files:
             require_client_authentication=demanding,
         )
 
-    def _look(self) -> tuple[tuple[int, int], ...]:
+    def _poll(self) -> tuple[tuple[int, int], ...]:
         """Return what tells whether a file is another one; of one that is not there, zeros."""
         found = []
         for path in (self._shared.tls_cert, self._shared.tls_key, self._shared.tls_ca):

@@ -94,7 +94,7 @@ LINES: Final[Mapping[str, Mapping[str, str]]] = {
 }
 """By process, the name of each line."""
 
-_said = metrics.get_meter("tradingtools.logs").create_counter(
+_message = metrics.get_meter("tradingtools.logs").create_counter(
     "alerts", description="log lines that call a person, by name"
 )
 
@@ -112,7 +112,7 @@ class Counter:
     def begin(self) -> None:
         """Have every series there from the start: an increase from nothing is none."""
         for name in sorted({*self._names.values(), OTHER}):
-            _said.add(0, {"name": name})
+            _message.add(0, {"name": name})
 
     def __call__(
         self,
@@ -122,5 +122,5 @@ class Counter:
     ) -> MutableMapping[str, Any]:
         """Count a line if it calls a person."""
         if line.get("alert"):
-            _said.add(1, {"name": self._names.get(str(line.get("event")), OTHER)})
+            _message.add(1, {"name": self._names.get(str(line.get("event")), OTHER)})
         return line

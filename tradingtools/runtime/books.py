@@ -29,7 +29,7 @@ from tradingtools.v1 import bookfeed_service_pb2_grpc as rpc
 
 _log = structlog.get_logger("books")
 
-KEPT = 20_000
+RETAINED = 20_000
 SILENT_SECONDS = 3 * streams.CHECKPOINT_SECONDS
 _WATCH_SECONDS = 0.5
 _CONDITION_MAX = 128
@@ -63,7 +63,7 @@ class Books:
         self._unfit: set[str] = set()
         """Those whose newest mark is no book."""
         self._begins = False
-        self._begun: dict[str, asyncio.Task[Book | None]] = {}
+        self._started: dict[str, asyncio.Task[Book | None]] = {}
         """What somebody will wait for."""
         self._pending: dict[str, None] = {}
         self._to_deliver = asyncio.Event()
@@ -124,7 +124,7 @@ class Books:
         self._books[asset_id] = book
         self._books.move_to_end(asset_id)
         self._doubted.discard(asset_id)
-        while len(self._books) > KEPT:
+        while len(self._books) > RETAINED:
             self._forget(next(iter(self._books)))
         self._pending[asset_id] = None
         self._to_deliver.set()
@@ -202,10 +202,10 @@ class Books:
         """
         if not self.wanting(asset_id, levels):
             return self.known(asset_id)
-        begun = self._begun.get(asset_id) if levels else None
-        if begun is not None:
+        started = self._started.get(asset_id) if levels else None
+        if started is not None:
             # Shielded: one who gives up must not take the answer from the others.
-            await asyncio.shield(begun)
+            await asyncio.shield(started)
             return self.known(asset_id)
         return await self._fetch(asset_id, condition_id, levels=levels)
 
@@ -214,12 +214,12 @@ class Books:
 
         While as many are under way as `BEGUN_AT_ONCE` nothing is asked for: whoever waits asks.
         """
-        full = len(self._begun) >= BEGUN_AT_ONCE
-        if full or asset_id in self._begun or not self.wanting(asset_id, levels=True):
+        full = len(self._started) >= BEGUN_AT_ONCE
+        if full or asset_id in self._started or not self.wanting(asset_id, levels=True):
             return
         task = asyncio.create_task(self._fetch(asset_id, condition_id, levels=True))
-        self._begun[asset_id] = task
-        task.add_done_callback(lambda _: self._begun.pop(asset_id, None))
+        self._started[asset_id] = task
+        task.add_done_callback(lambda _: self._started.pop(asset_id, None))
 
     async def _fetch(self, asset_id: str, condition_id: str, *, levels: bool) -> Book | None:
         request = pb.GetBookRequest(

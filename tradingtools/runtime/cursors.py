@@ -56,7 +56,7 @@ class Cursors:
         self._tail = tail
         self._newest = newest
         # Whatever a predecessor has sent was committed before this process began.
-        self._begun_at = tail.last
+        self._started_at = tail.last
         self._sent: dict[str, int] = {}
 
     async def beginning(self, request: StreamRequest) -> int:
@@ -85,7 +85,7 @@ class Cursors:
         """
         if not (request.cursor.isascii() and request.cursor.isdigit()):
             raise InvalidField("cursor: expected a number", field="cursor", expected="a number")
-        sent = max(self._begun_at, self._sent.get(request.consumer, 0))
+        sent = max(self._started_at, self._sent.get(request.consumer, 0))
         if int(request.cursor) > sent:
             _log.error("a cursor that was never sent is acknowledged; refused", alert=True,
                        stream=self._stream, consumer=request.consumer, cursor=request.cursor,

@@ -50,14 +50,14 @@ class EventFeed(Tail[Event]):
         self._bytes += len(item.data)
         while self._bytes > _BYTES:
             self.forget_oldest()
-        come = [wanted for wanted in self._waiting if wanted.takes(item)]
-        for wanted in come:
-            waiting = self._waiting.pop(wanted)
+        come = [desired for desired in self._waiting if desired.takes(item)]
+        for desired in come:
+            waiting = self._waiting.pop(desired)
             waiting.before = cursor - 1
             waiting.come.set()
 
     async def select(
-        self, after: int, wanted: Selection, *, checkpoint_seconds: float
+        self, after: int, desired: Selection, *, checkpoint_seconds: float
     ) -> AsyncIterator[tuple[int, list[Numbered]]]:
         """Yield (number, events) for ever: what a reader wants up to a number of the log.
 
@@ -72,12 +72,12 @@ class EventFeed(Tail[Event]):
         while True:
             found = await self.page(after)
             if found is None:
-                after = await self.until_wanted(after, wanted, sent_at + checkpoint_seconds)
+                after = await self.until_needed(after, desired, sent_at + checkpoint_seconds)
                 events: list[Numbered] = []
             else:
                 after, items = found
                 numbered = enumerate(items, after - len(items) + 1)
-                events = [entry for entry in numbered if wanted.takes(entry[1])]
+                events = [entry for entry in numbered if desired.takes(entry[1])]
             if events or loop.time() >= sent_at + checkpoint_seconds:
                 sent_at = loop.time()
                 yield after, events
@@ -88,7 +88,7 @@ class EventFeed(Tail[Event]):
         self._bytes -= len(oldest.data)
         return oldest
 
-    async def until_wanted(self, after: int, wanted: Selection, until: float) -> int:
+    async def until_needed(self, after: int, desired: Selection, until: float) -> int:
         """Wait for an event that is wanted; return up to where there is none.
 
         Args:
@@ -99,7 +99,7 @@ class EventFeed(Tail[Event]):
         if after < self.last:
             # What came before this began has woken nobody: whoever waits in a task begins later.
             return after
-        waiting = self._waiting.setdefault(wanted, _Waiting())
+        waiting = self._waiting.setdefault(desired, _Waiting())
         waiting.readers += 1
         try:
             async with asyncio.timeout_at(until):
@@ -109,12 +109,12 @@ class EventFeed(Tail[Event]):
             return waiting.before if waiting.come.is_set() else max(after, self.last)
         finally:
             waiting.readers -= 1
-            if not waiting.readers and self._waiting.get(wanted) is waiting:
-                del self._waiting[wanted]
+            if not waiting.readers and self._waiting.get(desired) is waiting:
+                del self._waiting[desired]
         return waiting.before
 
 
-class Kept:
+class ResultCache:
     """Results made of the newest events, so that a hundred readers cost one encoding.
 
     Args:

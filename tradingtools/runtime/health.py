@@ -24,7 +24,7 @@ VENUE_ANSWERS = "venue-answers"
 BOOKFEED, INSIDERS = "bookfeed", "insiders-api"
 BACKLOG = "backlog"
 """No dependency: whether what waits in the process itself has not waited for too long."""
-_LOOK_SECONDS = 1.0
+_POLL_SECONDS = 1.0
 _ANSWER_SECONDS = 2.0
 Look = Callable[[], Awaitable[bool]]
 
@@ -36,34 +36,34 @@ async def report(server: Server, looks: Mapping[str, Look]) -> None:
         server: of the internal port.
         looks: by name; whether it answers. One that takes long delays no other.
     """
-    await until_one_ends(*(_report(server, name, look) for name, look in looks.items()))
+    await until_one_ends(*(_report(server, name, poll) for name, poll in looks.items()))
 
 
-async def _report(server: Server, name: str, look: Look) -> None:
+async def _report(server: Server, name: str, poll: Look) -> None:
     while True:
-        serving = await look()
+        serving = await poll()
         await server.set_health(name, serving=serving)
         lifecycle.found(name, serving=serving)
-        await asyncio.sleep(_LOOK_SECONDS)
+        await asyncio.sleep(_POLL_SECONDS)
 
 
 def postgresql(pool: Pool) -> Look:
     """Return whether a pool that tries its connections before it lends them has one to lend."""
 
-    async def look() -> bool:
+    async def poll() -> bool:
         try:
             async with pool.connection(timeout=_ANSWER_SECONDS):
                 return True
         except psycopg.Error:
             return False
 
-    return look
+    return poll
 
 
 def redis_at(client: redis.Redis) -> Look:
     """Return whether Redis answers."""
 
-    async def look() -> bool:
+    async def poll() -> bool:
         try:
             async with asyncio.timeout(_ANSWER_SECONDS):
                 await client.ping()
@@ -71,13 +71,13 @@ def redis_at(client: redis.Redis) -> Look:
             return False
         return True
 
-    return look
+    return poll
 
 
 def known(answer: Callable[[], bool]) -> Look:
     """Return what the process knows without asking anybody."""
 
-    async def look() -> bool:
+    async def poll() -> bool:
         return answer()
 
-    return look
+    return poll

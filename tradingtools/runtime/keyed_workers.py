@@ -19,7 +19,7 @@ from tradingtools.runtime.consumer import Consumer
 from tradingtools.tasks import cancel_all
 
 M = TypeVar("M", bound=Message)
-MOST = 2_000
+MAX = 2_000
 """Items of the stream's messages under way at the same time; more are read when some are done. With
 as many who takes a lane's newest first knows how new the newest are."""
 
@@ -82,7 +82,7 @@ class KeyedWorkers(Generic[M]):
             size: items in it.
             since_ns: when it came to the process that tells it, since 1970.
         """
-        while self._size >= MOST:
+        while self._size >= MAX:
             self._room.clear()
             await self._room.wait()
         self._size += size

@@ -29,7 +29,7 @@ _INSERT: Final = """
 """
 _AGAIN_SECONDS: Final = 1.0
 _LAST_SECONDS: Final = 1.0
-_MOST: Final = 1_000
+_MAX: Final = 1_000
 _log = structlog.get_logger("lifecycle")
 
 
@@ -44,7 +44,7 @@ class Lifecycle:
     def __init__(self, process: str, url: str) -> None:
         self._process = process
         self._url = url
-        self._waiting: deque[tuple[str, str]] = deque(maxlen=_MOST)
+        self._waiting: deque[tuple[str, str]] = deque(maxlen=_MAX)
         self._some = asyncio.Event()
         self._written = asyncio.Event()
         self._away: set[str] = set()

@@ -1,6 +1,7 @@
 """Load the modules of a process before it begins, and leave out others: most of a start.
 
-Before it: a ``__main__``, which imports everything else within :func:`lean`. After it: `process`.
+Before it: a ``__main__``, which imports everything else within :func:`without_gc`. After it:
+`process`.
 A process that was killed is away for as long as this takes.
 """
 
@@ -20,7 +21,7 @@ tracebacks for people's terminals, and metrics of the redis client. Whoever want
 
 
 @contextmanager
-def lean() -> Iterator[None]:
+def without_gc() -> Iterator[None]:
     """Load within this block; what is alive at its end lives as long as the process.
 
     No search for cycles meets it: not while it is loaded, when there is nothing to be found, and

@@ -13,13 +13,13 @@ from typing import TextIO
 
 import structlog
 
-MOST_WAITING = 10_000
+MAX_WAITING = 10_000
 """Lines: some 5 MB, and at ten a second a quarter of an hour of a collector that stands still."""
 _LAST_WORDS_SECONDS = 1.0
 _log = structlog.get_logger("logs")
 
 
-class Behind:
+class BackgroundWriter:
     """The output of structlog; never waits: a thread writes them.
 
     Args:
@@ -27,7 +27,7 @@ class Behind:
         most: how many may wait.
     """
 
-    def __init__(self, out: TextIO, *, most: int = MOST_WAITING) -> None:
+    def __init__(self, out: TextIO, *, most: int = MAX_WAITING) -> None:
         self._out = out
         self._most = most
         self._lines: SimpleQueue[str | threading.Event] = SimpleQueue()

@@ -25,7 +25,7 @@ from tradingtools.settings import SharedSettings
 _propagator = TraceContextTextMapPropagator()
 _traced = True
 _flush: Callable[[], None] | None = None
-_lines: logs.Behind | None = None
+_lines: logs.BackgroundWriter | None = None
 
 
 def configure(process: str, shared: SharedSettings) -> None:
@@ -60,7 +60,7 @@ def flush_logs() -> None:
 def _configure_logs(process: str, shared: SharedSettings) -> alert_lines.Counter:
     global _lines  # noqa: PLW0603
     structlog.contextvars.bind_contextvars(process=process)
-    _lines = lines = logs.Behind(sys.stderr)
+    _lines = lines = logs.BackgroundWriter(sys.stderr)
     renderer: structlog.types.Processor = (
         structlog.processors.JSONRenderer()
         if shared.log_format == "json"
@@ -113,7 +113,7 @@ def is_tracing() -> bool:
 def record_span(
     name: str,
     traceparent: str,
-    began_ns: int,
+    started_ns: int,
     ended_ns: int,
     links: Iterable[str] = (),
     **attributes: str | int,
@@ -123,7 +123,7 @@ def record_span(
     Args:
         name: the step.
         traceparent: of the trade, empty to start a new trace.
-        began_ns: when it began, nanoseconds since the epoch.
+        started_ns: when it began, nanoseconds since the epoch.
         ended_ns: when it ended.
         links: traceparents of other trades that it follows from.
         attributes: ids and counts, never secrets.
@@ -135,7 +135,7 @@ def record_span(
         name,
         context=context,
         attributes=attributes,
-        start_time=began_ns,
+        start_time=started_ns,
         links=[trace.Link(_span_context(link)) for link in links],
     )
     carrier: dict[str, str] = {}

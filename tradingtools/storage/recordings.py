@@ -19,7 +19,7 @@ from typing import BinaryIO
 _LEVEL = 1
 _CHUNK = 1 << 20
 _PATIENCE_SECONDS = 5.0
-_MOST_WAITING = 2_000
+_MAX_WAITING = 2_000
 """Appends that wait for the disk: what is kept in memory has a bound."""
 SUFFIX = ".recording"
 PACKED = SUFFIX + ".gz"
@@ -50,7 +50,7 @@ class RecordingWriter:
         """
         if self._error is not None:
             raise self._error
-        if self._given.qsize() >= _MOST_WAITING:
+        if self._given.qsize() >= _MAX_WAITING:
             raise OSError(f"{self._path}: the disk does not keep up")
         self._given.put(b"".join([len(each).to_bytes(4, "big") + each for each in records]))
 

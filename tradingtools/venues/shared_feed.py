@@ -31,27 +31,27 @@ class _Reading:
     async def _read(self, feed: MarketFeed, instruments: Sequence[Instrument]) -> None:
         try:
             async for event in feed.events(instruments):
-                self._tell(event)
+                self._notify(event)
         finally:
             # Whoever waits for the next event has to hear of a defect.
             for mail in self.readers:
                 mail.close()
 
-    def _tell(self, event: MarketEvent) -> None:
+    def _notify(self, event: MarketEvent) -> None:
         named = _named(event)
         if isinstance(event, PhaseChange):
             self._instruments[named] = replace(event.instrument, phase=event.phase)
         if not isinstance(event, Print):
             self._last.setdefault(named, {})[type(event)] = event
-        for mail, wanted in self.readers.items():
-            if named in wanted:
+        for mail, desired in self.readers.items():
+            if named in desired:
                 mail.put(event)
 
     def join(self, mail: Mailbox, instruments: Sequence[Instrument]) -> None:
         """Tell a reader how its instruments stand, and each change from now on."""
-        mine = sorted((one for one in instruments if one.id in self.ids), key=lambda one: one.id)
-        self.readers[mail] = frozenset(one.id for one in mine)
-        for one in mine:
+        ours = sorted((one for one in instruments if one.id in self.ids), key=lambda one: one.id)
+        self.readers[mail] = frozenset(one.id for one in ours)
+        for one in ours:
             last = self._last.get(one.id, {})
             if PhaseChange not in last and one != self._instruments[one.id]:
                 # It was read at another time, and what has changed since was told before it.
@@ -95,8 +95,8 @@ class SharedFeed:
         if new:
             reading = _Reading(self._feed, new)
             self._by_id.update(dict.fromkeys(reading.ids, reading))
-        wanted = frozenset(one.id for one in instruments)
-        found = {self._by_id[one] for one in wanted}
+        desired = frozenset(one.id for one in instruments)
+        found = {self._by_id[one] for one in desired}
         for one in found:
             one.join(mail, instruments)
         return found

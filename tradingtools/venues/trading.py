@@ -349,7 +349,7 @@ class OrderGateway(Protocol):
         """Return what this venue can do."""
         ...
 
-    def recognise(self, order: NewOrder) -> str:
+    def register_order(self, order: NewOrder) -> str:
         """Return the venue's id of an order, and tell it by ours from now on.
 
         It needs no network, and is called before the order is sent, again after a crash, and before
@@ -414,7 +414,7 @@ class Instruments(Protocol):
         """Return those that exist."""
         ...
 
-    def recall(self, instruments: Iterable[Instrument]) -> None:
+    def restore(self, instruments: Iterable[Instrument]) -> None:
         """Know instruments that were traded once: the venue may list them no more, and still tell
         of them. Those that it lists are as it says."""
         ...

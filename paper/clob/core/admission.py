@@ -70,7 +70,7 @@ def check_post_only(placed: Placement) -> None:
         raise Refusal("invalid post-only order: only GTC and GTD orders can be post-only")
 
 
-def most_fee(usdc: int, market: Market) -> int:
+def max_fee(usdc: int, market: Market) -> int:
     """Return the most that a taker of so much USDC can owe: p (1 - p) is below p."""
     return -(-usdc * market.fee_bps // 10_000)
 

@@ -110,9 +110,9 @@ class Keys:
             timestamp = headers["POLY_TIMESTAMP"]
             _check_time(timestamp, now_ms)
             text = timestamp.encode() + method.encode() + path.encode() + body
-            wanted = hmac.new(urlsafe_b64decode(known.secret), text, sha256).digest()
+            desired = hmac.new(urlsafe_b64decode(known.secret), text, sha256).digest()
             same = hmac.compare_digest(
-                urlsafe_b64encode(wanted).decode(), headers["POLY_SIGNATURE"]
+                urlsafe_b64encode(desired).decode(), headers["POLY_SIGNATURE"]
             )
             mine = known.address == headers["POLY_ADDRESS"].lower()
             if not (same and mine and headers["POLY_PASSPHRASE"] == known.passphrase):

@@ -22,13 +22,13 @@ from paper.clob.core.values import (
     Market,
     MarketResolved,
     Order,
-    OrderHappened,
+    OrderUpdate,
     Refusal,
     TickChanged,
     Trade,
-    TradeHappened,
+    TradeUpdate,
 )
-from paper.matching.values import Event, Gone, NewOrder
+from paper.matching.values import Event, NewOrder, OrderRemoved
 from paper.matching.values import Trade as Match
 
 NO_BOOK = "the orderbook {} does not exist"
@@ -120,7 +120,7 @@ class Exchange:
             self._progress(trade)
         if redeems:
             self.ledger.redeem(state.market, payouts)
-        self._tell(state.book.snapshot([], []), state, now_ms)
+        self._notify(state.book.snapshot([], []), state, now_ms)
         self.happenings.append(MarketResolved(state.market, payouts))
 
     def wipe(self, condition: str, status: str, now_ms: int) -> None:
@@ -133,7 +133,9 @@ class Exchange:
     def level(self, condition: str, side: str, price: int, size: int, now_ms: int) -> None:
         """Take a level of the first outcome's book from the feed."""
         state = self._states[condition]
-        self._tell(state.book.level("buy" if side == "BUY" else "sell", price, size), state, now_ms)
+        self._notify(
+            state.book.level("buy" if side == "BUY" else "sell", price, size), state, now_ms
+        )
 
     def snapshot(
         self,
@@ -144,14 +146,14 @@ class Exchange:
     ) -> None:
         """Take the whole of the market's own book from the feed."""
         state = self._states[condition]
-        self._tell(state.book.snapshot(bids, asks), state, now_ms)
+        self._notify(state.book.snapshot(bids, asks), state, now_ms)
 
     def printed(self, condition: str, side: str, price: int, size: int, now_ms: int) -> None:
         """Take a trade of strangers from the feed; it serves orders that rest before them."""
         state = self._states[condition]
         state.last_price, state.last_side = price, side
         events = state.book.printed("buy" if side == "BUY" else "sell", price, size)
-        self._tell(events, state, now_ms)
+        self._notify(events, state, now_ms)
 
     # Orders.
 
@@ -290,12 +292,12 @@ class Exchange:
     # Inside.
 
     def _check_balance(self, order: Order, maker_amount: int) -> None:
-        wanted, asset = maker_amount, None if order.side == "BUY" else order.asset
+        desired, asset = maker_amount, None if order.side == "BUY" else order.asset
         if order.side == "BUY" and not order.post_only:
-            wanted += admission.most_fee(maker_amount, order.market)
+            desired += admission.max_fee(maker_amount, order.market)
         free = self.available(order.wallet, asset)
-        if free < wanted:
-            raise Refusal(admission.BALANCE.format(free, wanted))
+        if free < desired:
+            raise Refusal(admission.BALANCE.format(free, desired))
 
     def _delay(self, order: Order, seconds: int, now_ms: int) -> Placed:
         order.status = "DELAYED"
@@ -332,7 +334,7 @@ class Exchange:
         self.orders[order.id] = self._numbers[order.number] = order
         self._happened(order, "PLACEMENT")
         before = len(order.trades)
-        wanted = NewOrder(
+        desired = NewOrder(
             order_id=order.number,
             owner=order.id,  # orders of one wallet may trade with each other here
             side=order.book_side(),
@@ -340,7 +342,7 @@ class Exchange:
             size=size,
             price=order.book_price(),
         )
-        self._tell(state.book.place(wanted), state, now_ms)
+        self._notify(state.book.place(desired), state, now_ms)
         if takes and order.status == "LIVE":
             order.status = "MATCHED"
             self._leave(order)
@@ -356,7 +358,7 @@ class Exchange:
         self._happened(order, "CANCELLATION")
         return Refusal(text)
 
-    def _tell(self, events: list[Event], state: MarketState, now_ms: int) -> None:
+    def _notify(self, events: list[Event], state: MarketState, now_ms: int) -> None:
         """Book what the matching did."""
         state.changed_ms = now_ms
         self.touched.add(state.market.condition)
@@ -364,7 +366,7 @@ class Exchange:
         for trade in self._maker.trades(matches, self._numbers, state, now_ms):
             self._booked(trade, state)
         for event in events:
-            if isinstance(event, Gone) and event.reason == "filled":
+            if isinstance(event, OrderRemoved) and event.reason == "filled":
                 order = self._numbers.get(event.order_id)
                 if order is not None:
                     order.status = "MATCHED"
@@ -403,10 +405,10 @@ class Exchange:
 
     def _happened(self, order: Order, what: Happened) -> None:
         # As it is now: it may change before anybody is told.
-        self.happenings.append(OrderHappened(replace(order, trades=list(order.trades)), what))
+        self.happenings.append(OrderUpdate(replace(order, trades=list(order.trades)), what))
 
     def _progress(self, trade: Trade) -> None:
-        self.happenings.append(TradeHappened(replace(trade)))
+        self.happenings.append(TradeUpdate(replace(trade)))
 
 
 def _usdc(size: int, price: int) -> int:

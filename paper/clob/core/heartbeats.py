@@ -16,12 +16,12 @@ class Heartbeats:
     def __init__(self) -> None:
         self._last: dict[str, tuple[str, int]] = {}
 
-    def beat(self, key: str, told: str, now_ms: int) -> str:
+    def beat(self, key: str, reported: str, now_ms: int) -> str:
         """Take a heartbeat that names the one before; the next one's id. Raises Refusal."""
         expected = self._last.get(key, ("", 0))[0]
-        if told != expected:
+        if reported != expected:
             raise Refusal("invalid heartbeat_id", heartbeat_id=expected)
-        digest = sha256(f"{key}|{told}|{now_ms}".encode()).digest()
+        digest = sha256(f"{key}|{reported}|{now_ms}".encode()).digest()
         following = str(uuid.UUID(bytes=digest[:16], version=4))
         self._last[key] = (following, now_ms)
         return following

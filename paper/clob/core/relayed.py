@@ -175,31 +175,31 @@ class Relayer:
         """Return a wallet's next nonce."""
         return self._nonces.get(wallet, 0)
 
-    def submit(self, asked: Signed, metadata: str, now_ms: int, takes_ms: int) -> Relayed:
+    def submit(self, requested: Signed, metadata: str, now_ms: int, takes_ms: int) -> Relayed:
         """Take a transaction of a wallet; who sends it is known to own it. Raises Refusal."""
         try:
-            if asked.signer(self._chain_id) != asked.sender:
+            if requested.signer(self._chain_id) != requested.sender:
                 raise Refusal("invalid signature")
-            calls = asked.made()
+            calls = requested.made()
         except (ValueError, IndexError):
             raise Refusal("invalid signature or data") from None
-        nonce = self.nonce(asked.wallet)
-        if asked.nonce != nonce:
-            raise Refusal(f"batch nonce {asked.nonce} does not match on-chain nonce {nonce}")
-        if any(one.under_way for one in self.rows.values() if one.wallet == asked.wallet):
+        nonce = self.nonce(requested.wallet)
+        if requested.nonce != nonce:
+            raise Refusal(f"batch nonce {requested.nonce} does not match on-chain nonce {nonce}")
+        if any(one.under_way for one in self.rows.values() if one.wallet == requested.wallet):
             raise Refusal("wallet busy: it has an active action")
         name = sha256(f"relayed {self._seed} {len(self.rows)}".encode()).digest()[:16]
         made = Relayed(
             id=str(uuid.UUID(bytes=name, version=4)),
-            kind=asked.kind,
-            sender=asked.sender,
-            wallet=asked.wallet,
-            to=asked.to,
-            nonce=asked.nonce,
-            signature="0x" + asked.signature.hex(),
+            kind=requested.kind,
+            sender=requested.sender,
+            wallet=requested.wallet,
+            to=requested.to,
+            nonce=requested.nonce,
+            signature="0x" + requested.signature.hex(),
             metadata=metadata,
             calls=calls,
-            deadline_ms=None if asked.deadline_s is None else asked.deadline_s * 1000,
+            deadline_ms=None if requested.deadline_s is None else requested.deadline_s * 1000,
             created_ms=now_ms,
             due_ms=now_ms + takes_ms,
         )

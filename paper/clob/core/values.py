@@ -141,7 +141,7 @@ class Trade:
 
 
 @dataclass(frozen=True, slots=True)
-class OrderHappened:
+class OrderUpdate:
     """Something became of an order."""
 
     order: Order
@@ -149,7 +149,7 @@ class OrderHappened:
 
 
 @dataclass(frozen=True, slots=True)
-class TradeHappened:
+class TradeUpdate:
     """A trade was matched, or went on."""
 
     trade: Trade
@@ -171,7 +171,7 @@ class MarketResolved:
     payouts: tuple[int, int]
 
 
-Happening = OrderHappened | TradeHappened | TickChanged | MarketResolved
+Happening = OrderUpdate | TradeUpdate | TickChanged | MarketResolved
 
 
 class Refusal(Exception):

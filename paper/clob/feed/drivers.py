@@ -14,17 +14,17 @@ from websockets.exceptions import WebSocketException
 
 from paper.clob.core.values import Market
 from paper.clob.feed.frames import (
-    BookTold,
+    BookEvent,
     Event,
     Frames,
-    LevelTold,
-    ResolvedTold,
-    TickTold,
-    TradeTold,
+    LevelEvent,
+    ResolvedEvent,
+    TickSizeEvent,
+    TradeEvent,
 )
 from paper.clob.feed.generator import Generator
 from paper.clob.venue import Venue
-from tradingtools.tasks import alongside
+from tradingtools.tasks import run_in_background
 
 _log = structlog.get_logger("clob")
 _RETRY_S = 1.0
@@ -58,12 +58,12 @@ class Feeding:
     async def recorded(self, path: Path, listed: dict[str, Market]) -> None:
         """Play a recording at the speed at which it came, then rest. Each line is an object of
         `ts` (arrival, ms) and `frame`."""
-        frames, first, began = Frames(listed), None, time.monotonic()
+        frames, first, started = Frames(listed), None, time.monotonic()
         with path.open(encoding="utf-8") as lines:
             for line in lines:
                 row = json.loads(line)
                 first = row["ts"] if first is None else first
-                await asyncio.sleep((row["ts"] - first) / 1000 - (time.monotonic() - began))
+                await asyncio.sleep((row["ts"] - first) / 1000 - (time.monotonic() - started))
                 self.take(list(frames.read(json.dumps(row["frame"]))))
         await asyncio.Event().wait()
 
@@ -85,9 +85,13 @@ class Feeding:
                     await socket.send("PING")
                     await asyncio.sleep(_PING_S)
 
-            asked = {"assets_ids": sorted(listed), "type": "market", "custom_feature_enabled": True}
-            await socket.send(json.dumps(asked))
-            async with alongside(ping()):
+            requested = {
+                "assets_ids": sorted(listed),
+                "type": "market",
+                "custom_feature_enabled": True,
+            }
+            await socket.send(json.dumps(requested))
+            async with run_in_background(ping()):
                 while True:
                     # Not by asyncio's wait_for: a frame that comes as this is cancelled would
                     # swallow that.
@@ -99,13 +103,13 @@ class Feeding:
     def _take(self, event: Event, now_ms: int) -> None:
         exchange = self._exchange
         match event:
-            case BookTold(condition, bids, asks):
+            case BookEvent(condition, bids, asks):
                 exchange.snapshot(condition, bids, asks, now_ms)
-            case LevelTold(condition, side, price, size):
+            case LevelEvent(condition, side, price, size):
                 exchange.level(condition, side, price, size, now_ms)
-            case TradeTold(condition, side, price, size):
+            case TradeEvent(condition, side, price, size):
                 exchange.printed(condition, side, price, size, now_ms)
-            case TickTold(condition, tick):
+            case TickSizeEvent(condition, tick):
                 exchange.change_tick(condition, tick, now_ms)
-            case ResolvedTold(condition, payouts):
+            case ResolvedEvent(condition, payouts):
                 exchange.resolve(condition, payouts, now_ms)

@@ -20,7 +20,7 @@ Levels = tuple[tuple[int, int], ...]
 
 
 @dataclass(frozen=True, slots=True)
-class BookTold:
+class BookEvent:
     """The whole book of the first outcome."""
 
     condition: str
@@ -29,7 +29,7 @@ class BookTold:
 
 
 @dataclass(frozen=True, slots=True)
-class LevelTold:
+class LevelEvent:
     """The size at a price, 0 for none."""
 
     condition: str
@@ -39,7 +39,7 @@ class LevelTold:
 
 
 @dataclass(frozen=True, slots=True)
-class TradeTold:
+class TradeEvent:
     """A trade; `side` is its taker's, in the first outcome."""
 
     condition: str
@@ -49,7 +49,7 @@ class TradeTold:
 
 
 @dataclass(frozen=True, slots=True)
-class TickTold:
+class TickSizeEvent:
     """A new tick, 1e-4."""
 
     condition: str
@@ -57,14 +57,14 @@ class TickTold:
 
 
 @dataclass(frozen=True, slots=True)
-class ResolvedTold:
+class ResolvedEvent:
     """The payouts, micros a share of each outcome."""
 
     condition: str
     payouts: tuple[int, int]
 
 
-Event = BookTold | LevelTold | TradeTold | TickTold | ResolvedTold
+Event = BookEvent | LevelEvent | TradeEvent | TickSizeEvent | ResolvedEvent
 
 
 class _Level(msgspec.Struct, frozen=True):
@@ -121,7 +121,7 @@ class Frames:
                 market = self._first(change.asset_id)
                 if market is not None:
                     price, size = _price(change.price), _size(change.size)
-                    yield LevelTold(market.condition, change.side, price, size)
+                    yield LevelEvent(market.condition, change.side, price, size)
             return
         if frame.event_type == "market_resolved":
             yield from self._resolved(frame)
@@ -132,9 +132,9 @@ class Frames:
         if frame.event_type == "last_trade_price":
             yield _trade(frame, market)
         elif frame.asset_id == market.assets[0] and frame.event_type == "book":
-            yield BookTold(market.condition, _levels(frame.bids), _levels(frame.asks))
+            yield BookEvent(market.condition, _levels(frame.bids), _levels(frame.asks))
         elif frame.asset_id == market.assets[0] and frame.event_type == "tick_size_change":
-            yield TickTold(market.condition, _price(frame.new_tick_size))
+            yield TickSizeEvent(market.condition, _price(frame.new_tick_size))
 
     def _resolved(self, frame: _Frame) -> Iterator[Event]:
         found = [self._first(asset) for asset in frame.assets_ids]
@@ -145,7 +145,7 @@ class Frames:
             if frame.winning_asset_id in market.assets:
                 won = market.assets.index(frame.winning_asset_id)
                 payouts = (ONE, 0) if won == 0 else (0, ONE)
-            yield ResolvedTold(market.condition, payouts)
+            yield ResolvedEvent(market.condition, payouts)
 
     def _first(self, asset: str) -> Market | None:
         """The market whose first outcome an asset is."""
@@ -153,12 +153,12 @@ class Frames:
         return market if market is not None and asset == market.assets[0] else None
 
 
-def _trade(frame: _Frame, market: Market) -> TradeTold:
+def _trade(frame: _Frame, market: Market) -> TradeEvent:
     price, size = _price(frame.price), _size(frame.size)
     buys = frame.side == "BUY"
     if frame.asset_id != market.assets[0]:
         price, buys = WHOLE - price, not buys
-    return TradeTold(market.condition, "BUY" if buys else "SELL", price, size)
+    return TradeEvent(market.condition, "BUY" if buys else "SELL", price, size)
 
 
 def _levels(levels: list[_Level]) -> Levels:

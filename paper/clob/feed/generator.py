@@ -9,24 +9,24 @@ from collections.abc import Iterator, Sequence
 from random import Random
 
 from paper.clob.core.values import ONE, WHOLE, Market, Side
-from paper.clob.feed.frames import BookTold, Event, LevelTold, TradeTold
+from paper.clob.feed.frames import BookEvent, Event, LevelEvent, TradeEvent
 
 _LEVELS = 8
 
 
 def seeded_markets(seed: int, count: int = 3) -> list[Market]:
     """Return markets for who names none."""
-    dice = Random(f"markets {seed}")  # noqa: S311 - it decides no secret
+    rng = Random(f"markets {seed}")  # noqa: S311 - it decides no secret
     found = []
     for number in range(count):
         # Ids whose middle is empty would be positions of the other protocol.
-        first, second = (str(dice.getrandbits(250) | 1 << 254 | 1 << 70) for _ in range(2))
+        first, second = (str(rng.getrandbits(250) | 1 << 254 | 1 << 70) for _ in range(2))
         found.append(
             Market(
-                condition=f"0x{dice.getrandbits(256):064x}",
+                condition=f"0x{rng.getrandbits(256):064x}",
                 assets=(first, second),
                 question=f"Paper market {number + 1}",
-                fee_bps=dice.choice((0, 400, 500, 700)),
+                fee_bps=rng.choice((0, 400, 500, 700)),
             )
         )
     return found
@@ -41,9 +41,9 @@ class Generator:
     """
 
     def __init__(self, listed: Sequence[Market], *, seed: int) -> None:
-        self._dice = Random(f"market {seed}")  # noqa: S311 - it decides no secret
+        self._rng = Random(f"market {seed}")  # noqa: S311 - it decides no secret
         self._listed = list(listed)
-        self._middle = {of.condition: self._dice.randrange(2_000, 8_001) for of in listed}
+        self._middle = {of.condition: self._rng.randrange(2_000, 8_001) for of in listed}
         self._books: dict[str, dict[Side, dict[int, int]]] = {}
 
     def begin(self) -> Iterator[Event]:
@@ -54,13 +54,13 @@ class Generator:
                 "SELL": self._ladder(of, "SELL"),
             }
             self._books[of.condition] = book
-            yield BookTold(of.condition, tuple(book["BUY"].items()), tuple(book["SELL"].items()))
+            yield BookEvent(of.condition, tuple(book["BUY"].items()), tuple(book["SELL"].items()))
 
     def step(self) -> Iterator[Event]:
         """Yield all that happens in one step."""
         for of in self._listed:
             yield from self._prints(of)
-            moved = self._middle[of.condition] + self._dice.choice((-1, 0, 0, 1)) * of.tick
+            moved = self._middle[of.condition] + self._rng.choice((-1, 0, 0, 1)) * of.tick
             lowest = (_LEVELS + 2) * of.tick
             self._middle[of.condition] = min(max(moved, lowest), WHOLE - lowest)
             yield from self._changes(of)
@@ -72,19 +72,19 @@ class Generator:
         return {p: self._size() for p in prices if of.tick <= p <= WHOLE - of.tick}
 
     def _size(self) -> int:
-        return self._dice.randrange(20, 2_000) * ONE
+        return self._rng.randrange(20, 2_000) * ONE
 
     def _prints(self, of: Market) -> Iterator[Event]:
-        for _ in range(self._dice.choice((0, 0, 1, 2))):
-            side: Side = self._dice.choice(("BUY", "SELL"))
+        for _ in range(self._rng.choice((0, 0, 1, 2))):
+            side: Side = self._rng.choice(("BUY", "SELL"))
             hit = self._books[of.condition]["SELL" if side == "BUY" else "BUY"]
             if not hit:
                 continue
             price = min(hit) if side == "BUY" else max(hit)
-            size = max(ONE, hit[price] * self._dice.randrange(5, 60) // 100 // ONE * ONE)
-            yield TradeTold(of.condition, side, price, size)
+            size = max(ONE, hit[price] * self._rng.randrange(5, 60) // 100 // ONE * ONE)
+            yield TradeEvent(of.condition, side, price, size)
             hit[price] -= size
-            yield LevelTold(of.condition, "SELL" if side == "BUY" else "BUY", price, hit[price])
+            yield LevelEvent(of.condition, "SELL" if side == "BUY" else "BUY", price, hit[price])
             if not hit[price]:
                 del hit[price]
 
@@ -92,13 +92,13 @@ class Generator:
         """From the book as it is to one around the new middle; what would cross goes first."""
         book = self._books[of.condition]
         sides: tuple[Side, Side] = ("BUY", "SELL")
-        wanted = {side: self._ladder(of, side) for side in sides}
+        desired = {side: self._ladder(of, side) for side in sides}
         for side in sides:
-            for price in [one for one in book[side] if one not in wanted[side]]:
+            for price in [one for one in book[side] if one not in desired[side]]:
                 del book[side][price]
-                yield LevelTold(of.condition, side, price, 0)
+                yield LevelEvent(of.condition, side, price, 0)
         for side in sides:
-            for price, size in wanted[side].items():
-                if price not in book[side] or self._dice.random() < 0.1:
+            for price, size in desired[side].items():
+                if price not in book[side] or self._rng.random() < 0.1:
                     book[side][price] = size
-                    yield LevelTold(of.condition, side, price, size)
+                    yield LevelEvent(of.condition, side, price, size)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from paper.insiders.core.amounts import ONE, format_amount
-from paper.insiders.core.model import Asking, MarketBook, OrderRequest, Rejection
+from paper.insiders.core.model import KeyedRequest, MarketBook, OrderRequest, Rejection
 
 WalletMode = Literal["open", "closed_only", "forbidden"]
 
@@ -33,13 +33,13 @@ class KeyUse:
     purpose: str
 
 
-def check_key(known: KeyUse | None, asked: KeyUse, *, voided: bool, idempotency: bool) -> bool:
+def check_key(known: KeyUse | None, requested: KeyUse, *, voided: bool, idempotency: bool) -> bool:
     """True when the request is a replay; raises when its key forbids it."""
     if voided:
         raise Rejection(400, "VOIDED", "the key was voided")
     if known is None or not idempotency:
         return False
-    if known != asked:
+    if known != requested:
         raise Rejection(422, "KEY_REUSED", "the key was used with another body")
     return True
 
@@ -50,7 +50,7 @@ def check_time(request: OrderRequest, *, now_ms: int) -> None:
         raise Rejection(400, "TOO_LATE", "notAfter has passed", field="notAfter")
 
 
-def check_age(asking: Asking, *, now_ms: int) -> None:
+def check_age(asking: KeyedRequest, *, now_ms: int) -> None:
     """Give up a request that was under way for longer than the service promises."""
     if asking.give_up_ms is not None and now_ms > asking.give_up_ms:
         raise Rejection(504, "UPSTREAM", "the request took longer than it may and was given up")

@@ -15,7 +15,7 @@ from paper.insiders.core.model import Fill, Level, MarketBook, OrderRequest, Sid
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Taken:
+class Take:
     """Shares (micros) taken from a level while it looked like `level`."""
 
     level: Level
@@ -27,7 +27,7 @@ class Match:
     """The fills of an order, one per level, and the memory of its side of the book after it."""
 
     fills: tuple[Fill, ...]
-    taken: dict[int, Taken]
+    taken: dict[int, Take]
 
 
 def opposite_levels(book: MarketBook, side: Side) -> tuple[Level, ...]:
@@ -35,7 +35,7 @@ def opposite_levels(book: MarketBook, side: Side) -> tuple[Level, ...]:
     return book.asks if side == "BUY" else book.bids
 
 
-def still_taken(levels: tuple[Level, ...], taken: Mapping[int, Taken]) -> dict[int, Taken]:
+def still_taken(levels: tuple[Level, ...], taken: Mapping[int, Take]) -> dict[int, Take]:
     """The part of the memory that still holds.
 
     A level that is gone, has another size, or has changed later than when it was taken from shows
@@ -68,7 +68,7 @@ def movement(side: Side, fill: Fill) -> tuple[int, int]:
 
 
 def match(
-    request: OrderRequest, book: MarketBook, taken: Mapping[int, Taken], *, budget: int
+    request: OrderRequest, book: MarketBook, taken: Mapping[int, Take], *, budget: int
 ) -> Match:
     """Fill an order as far as book, limit and budget allow.
 
@@ -80,12 +80,12 @@ def match(
     memory = still_taken(levels, taken)
     fills: list[Fill] = []
     after = dict(memory)
-    wanted = request.size if request.side == "BUY" else min(request.size, budget)
+    desired = request.size if request.side == "BUY" else min(request.size, budget)
     for level in levels:
-        if wanted == 0 or not _within_limit(request, level.price):
+        if desired == 0 or not _within_limit(request, level.price):
             break
         already = memory[level.price].size if level.price in memory else 0
-        size = min(wanted, level.size - already)
+        size = min(desired, level.size - already)
         if size <= 0:
             continue
         fill = _fill(request.side, size, level.price, fee_rate(book))
@@ -94,8 +94,8 @@ def match(
             if budget < 0:
                 break
         fills.append(fill)
-        after[level.price] = Taken(level=level, size=already + size)
-        wanted -= size
+        after[level.price] = Take(level=level, size=already + size)
+        desired -= size
     filled = sum(fill.size for fill in fills)
     if request.order_type == "FOK" and filled < request.size:
         return Match(fills=(), taken=memory)

@@ -129,7 +129,7 @@ class Redemption:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Asking:
+class KeyedRequest:
     """A request with a key, as far as acceptance is concerned."""
 
     journal_id: int

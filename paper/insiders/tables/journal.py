@@ -12,7 +12,7 @@ from typing import cast
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
+class RequestRecord:
     """A request as it arrived; instants in ns since the epoch."""
 
     journal_id: int
@@ -33,21 +33,21 @@ def last_id(db: sqlite3.Connection) -> int:
     return cast(int, db.execute("SELECT coalesce(max(id), 0) FROM journal").fetchone()[0])
 
 
-def insert_asked(db: sqlite3.Connection, asked: Asked) -> None:
+def insert_requested(db: sqlite3.Connection, requested: RequestRecord) -> None:
     """Write a request."""
     db.execute(
         "INSERT INTO journal (id, arrived_ns, method, path, key, body_sha256, body, ledger, fault)"
         " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (
-            asked.journal_id,
-            asked.arrived_ns,
-            asked.method,
-            asked.path,
-            asked.key,
-            asked.body_sha256,
-            asked.body,
-            asked.ledger,
-            asked.fault,
+            requested.journal_id,
+            requested.arrived_ns,
+            requested.method,
+            requested.path,
+            requested.key,
+            requested.body_sha256,
+            requested.body,
+            requested.ledger,
+            requested.fault,
         ),
     )
 

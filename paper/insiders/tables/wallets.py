@@ -6,7 +6,7 @@ import sqlite3
 from typing import cast
 
 from paper.insiders.core.admission import WalletMode
-from paper.insiders.core.matching import Taken
+from paper.insiders.core.matching import Take
 from paper.insiders.core.model import Level, OrderRequest, Side
 
 
@@ -75,11 +75,11 @@ def list_wallets(db: sqlite3.Connection) -> list[tuple[str, int, WalletMode]]:
     return [(row[0], row[1], cast(WalletMode, row[2])) for row in rows]
 
 
-def taken(db: sqlite3.Connection, asset_id: str, side: Side) -> dict[int, Taken]:
+def taken(db: sqlite3.Connection, asset_id: str, side: Side) -> dict[int, Take]:
     """Return what orders of that side took from each level, by price in micros."""
     rows = db.execute("SELECT * FROM taken WHERE asset_id = ? AND side = ?", (asset_id, side))
     return {
-        row["price"]: Taken(
+        row["price"]: Take(
             level=Level(
                 price=row["price"], size=row["level_size"], changed_ms=row["level_changed_ms"]
             ),
@@ -89,7 +89,7 @@ def taken(db: sqlite3.Connection, asset_id: str, side: Side) -> dict[int, Taken]
     }
 
 
-def put_taken(db: sqlite3.Connection, asset_id: str, side: Side, memory: dict[int, Taken]) -> None:
+def put_taken(db: sqlite3.Connection, asset_id: str, side: Side, memory: dict[int, Take]) -> None:
     """Replace the memory of one side of a book."""
     db.execute("DELETE FROM taken WHERE asset_id = ? AND side = ?", (asset_id, side))
     db.executemany(

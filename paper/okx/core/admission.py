@@ -67,7 +67,7 @@ def _instrument(world: World, request: OrderRequest) -> Instrument:
 
 
 def _check_words(request: OrderRequest) -> None:
-    wanted = (
+    desired = (
         ("side", request.side, get_args(Side)),
         ("ordType", request.ord_type, get_args(OrderKind)),
         ("tdMode", request.td_mode, get_args(TradeMode)),
@@ -75,7 +75,7 @@ def _check_words(request: OrderRequest) -> None:
         ("posSide", request.pos_side, ("", "net")),
         ("tgtCcy", request.tgt_ccy, ("", "base_ccy", "quote_ccy")),
     )
-    for name, value, known in wanted:
+    for name, value, known in desired:
         if value not in known:
             raise Refusal("51000", name)
     if not _CLIENT_ID.fullmatch(request.cl_ord_id):

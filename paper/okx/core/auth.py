@@ -49,13 +49,13 @@ def check_request(
     now_ms: int,
 ) -> Key:
     """The key of a signed request; `path` has its query. Raises Unauthorized."""
-    wanted = (
+    desired = (
         ("OK-ACCESS-KEY", "50103", "Request header OK-ACCESS-KEY can not be empty."),
         ("OK-ACCESS-PASSPHRASE", "50104", "Request header OK-ACCESS-PASSPHRASE can not be empty."),
         ("OK-ACCESS-SIGN", "50106", "Request header OK-ACCESS-SIGN can not be empty."),
         ("OK-ACCESS-TIMESTAMP", "50107", "Request header OK-ACCESS-TIMESTAMP can not be empty."),
     )
-    for name, code, message in wanted:
+    for name, code, message in desired:
         if not headers.get(name):
             raise Unauthorized(code, message)
     key = keys.get(headers["OK-ACCESS-KEY"])

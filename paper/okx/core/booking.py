@@ -82,7 +82,7 @@ def note(
     if held is not None:
         held.trade_id = trade_id
     world.fills[order.owner].append((order, fill))
-    world.tell(order, fill)
+    world.notify(order, fill)
 
 
 def _moved(order: Order, trade: Trade, currency: str, booked: Booked) -> int:

@@ -184,10 +184,10 @@ class Exchange:
         if position is not None:
             position.leverage = leverage
             if position.mode == "isolated":
-                wanted = initial_margin(abs(position.cost), leverage) - position.margin
-                if wanted > funds.available_cash(account, orders, currency, world.marks):
+                desired = initial_margin(abs(position.cost), leverage) - position.margin
+                if desired > funds.available_cash(account, orders, currency, world.marks):
                     raise Refusal("59108")
-                world.ledger.move_margin(account, position, wanted)
+                world.ledger.move_margin(account, position, desired)
                 return
         if funds.available(account, orders, currency, world.marks) < 0:
             raise Refusal("59108")

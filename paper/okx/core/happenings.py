@@ -34,7 +34,7 @@ class PositionChanged:
 
 
 @dataclass(frozen=True, slots=True)
-class Printed:
+class PublicTrade:
     """A public trade."""
 
     inst_id: str
@@ -61,7 +61,7 @@ class InstrumentChanged:
 
 
 @dataclass(frozen=True, slots=True)
-class Warned:
+class LiquidationWarning:
     """A position came near its liquidation."""
 
     account: str
@@ -86,9 +86,9 @@ Happening = (
     OrderChanged
     | AccountChanged
     | PositionChanged
-    | Printed
+    | PublicTrade
     | MarkChanged
     | InstrumentChanged
-    | Warned
+    | LiquidationWarning
     | Liquidated
 )

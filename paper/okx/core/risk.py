@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from paper.matching.values import Side
 from paper.okx.core import funds
-from paper.okx.core.happenings import InstrumentChanged, Liquidated, MarkChanged, Warned
+from paper.okx.core.happenings import InstrumentChanged, Liquidated, LiquidationWarning, MarkChanged
 from paper.okx.core.instruments import Instrument, State
 from paper.okx.core.ledger import Account
 from paper.okx.core.liquidation import WARNING, Step, next_step
@@ -147,7 +147,7 @@ class Risk:
         for position in positions:
             if near and not position.warned:
                 inst_id, mode = position.instrument.inst_id, position.mode
-                self._world.out.append(Warned(account.name, inst_id, mode))
+                self._world.out.append(LiquidationWarning(account.name, inst_id, mode))
             position.warned = near
 
     def _seize(self, account: Account, step: Step, pool: int, now_ms: int) -> None:
@@ -184,13 +184,13 @@ class Risk:
             at_ms=now_ms,
             mark=mark,
         )
-        self._tell(account, position, side, fill, category)
-        told = Liquidated(account.name, of.inst_id, side, lots, price, max(0, -gain), now_ms)
-        self.liquidations.append(told)
-        self._world.out.append(told)
+        self._notify(account, position, side, fill, category)
+        reported = Liquidated(account.name, of.inst_id, side, lots, price, max(0, -gain), now_ms)
+        self.liquidations.append(reported)
+        self._world.out.append(reported)
         self._world.position_changed(account.name, of.inst_id, position.mode)
 
-    def _tell(
+    def _notify(
         self, account: Account, position: Position, side: Side, fill: Fill, category: str
     ) -> None:
         """Tell a trade of the exchange by itself as an order that it has filled."""
@@ -201,7 +201,7 @@ class Risk:
         order.fee, order.fee_currency, order.gain = fill.fee, of.settle, fill.gain
         self._world.add(order)
         self._world.fills[account.name].append((order, fill))
-        self._world.tell(order, fill)
+        self._world.notify(order, fill)
 
     def _forced(
         self,
@@ -275,7 +275,7 @@ class Risk:
                     at_ms=now_ms,
                     mark=mark,
                 )
-                self._tell(account, position, "sell" if lots > 0 else "buy", fill, "delivery")
+                self._notify(account, position, "sell" if lots > 0 else "buy", fill, "delivery")
                 world.position_changed(account.name, of.inst_id, mode)
                 self._cross(account, of.settle, now_ms)
 

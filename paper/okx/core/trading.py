@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 
-from paper.matching.values import Event, Gone, NewOrder, Side, Trade, opposite
+from paper.matching.values import Event, NewOrder, OrderRemoved, Side, Trade, opposite
 from paper.okx.core.admission import admit, check_funds, check_limits, read_numbers
 from paper.okx.core.booking import book, note
 from paper.okx.core.codes import Refusal
-from paper.okx.core.happenings import Printed
+from paper.okx.core.happenings import PublicTrade
 from paper.okx.core.instruments import Instrument
 from paper.okx.core.orders import (
     CANCEL_SOURCES,
@@ -57,7 +57,7 @@ class Trading:
         )
         world.add(order)
         if not _post_only(events):
-            world.tell(order)
+            world.notify(order)
         self._bound(order)
         self.apply(order.instrument, events, now_ms)
         return order
@@ -96,8 +96,8 @@ class Trading:
             sized = read_numbers(of, changed)
             check_limits(self._world, of, order.side, sized)
             if sized.size > order.filled:
-                wanted = replace(order, size=sized.size, price=sized.price)
-                check_funds(self._world, self._world.account(account), wanted, instead=True)
+                desired = replace(order, size=sized.size, price=sized.price)
+                check_funds(self._world, self._world.account(account), desired, instead=True)
         except Refusal:
             if cancel_on_fail:
                 self.withdraw([order], now_ms)
@@ -108,7 +108,7 @@ class Trading:
             order.number, price=sized.price, left=order.left
         )
         if order.left:
-            self._world.tell(order)
+            self._world.notify(order)
             self._bound(order)
         self.apply(of, events, now_ms)
         return order
@@ -167,7 +167,7 @@ class Trading:
         """Take a trade of the market; `side` is its taker's."""
         of = self._world.instruments[inst_id]
         number = self._world.next_trade(inst_id)
-        self._world.printed(Printed(inst_id, number, side, price, lots, now_ms))
+        self._world.printed(PublicTrade(inst_id, number, side, price, lots, now_ms))
         events = self._world.books[inst_id].printed(side, price, lots)
         self.apply(of, events, now_ms, trade_id=number)
 
@@ -185,7 +185,7 @@ class Trading:
             if isinstance(event, Trade):
                 for part in self._split(event) if trade_id is None else (event,):
                     reducing |= self._trade(of, part, now_ms, trade_id)
-            elif isinstance(event, Gone):
+            elif isinstance(event, OrderRemoved):
                 self._gone(event, now_ms)
         for account, mode in reducing:
             self._world.position_changed(account, of.inst_id, mode)
@@ -204,7 +204,7 @@ class Trading:
         if number is None:
             number = self._world.next_trade(of.inst_id)
             self._world.printed(
-                Printed(of.inst_id, number, trade.taker_side, trade.price, trade.size, now_ms)
+                PublicTrade(of.inst_id, number, trade.taker_side, trade.price, trade.size, now_ms)
             )
         changed: set[tuple[str, str]] = set()
         for which, maker, side in (
@@ -222,7 +222,7 @@ class Trading:
                 changed.add((order.owner, order.mode))
         return changed
 
-    def _gone(self, gone: Gone, now_ms: int) -> None:
+    def _gone(self, gone: OrderRemoved, now_ms: int) -> None:
         order = self._world.orders.get(gone.order_id)
         if order is None:
             return  # the fill that completed it has told it
@@ -234,7 +234,7 @@ class Trading:
             order.state = "canceled"
             order.cancel_source = order.leaving or CANCEL_SOURCES[gone.reason]
         self._bound(order)
-        self._world.tell(order)
+        self._world.notify(order)
 
     def _bound(self, order: Order) -> None:
         of = order.instrument
@@ -263,4 +263,4 @@ class Trading:
 
 
 def _post_only(events: list[Event]) -> bool:
-    return bool(events) and isinstance(events[0], Gone) and events[0].reason == "post_only"
+    return bool(events) and isinstance(events[0], OrderRemoved) and events[0].reason == "post_only"

@@ -15,7 +15,7 @@ from paper.okx.core.happenings import (
     Happening,
     OrderChanged,
     PositionChanged,
-    Printed,
+    PublicTrade,
 )
 from paper.okx.core.instruments import Instrument
 from paper.okx.core.ledger import Account, Ledger
@@ -24,7 +24,7 @@ from paper.okx.core.tiers import Tier
 
 FORGOTTEN_MS = 2 * 3600 * 1000
 """An order that was cancelled without a fill cannot be looked up so long after it."""
-_KEPT = 5_000
+_RETAINED = 5_000
 """So many ended orders, fills and bills of each account are kept."""
 
 
@@ -82,7 +82,7 @@ class World:
         self.done: defaultdict[str, deque[Order]] = defaultdict(_many)
         self.fills: defaultdict[str, deque[tuple[Order, Fill]]] = defaultdict(_many)
         self.bills: defaultdict[str, deque[Bill]] = defaultdict(_many)
-        self.prints: defaultdict[str, deque[Printed]] = defaultdict(_some)
+        self.prints: defaultdict[str, deque[PublicTrade]] = defaultdict(_some)
         self.out: list[Happening] = []
         self._by_ord_id: dict[str, Order] = {}
         self._by_client_id: dict[tuple[str, str], Order] = {}
@@ -146,7 +146,7 @@ class World:
         )
         return None if forgotten else order
 
-    def tell(self, order: Order, fill: Fill | None = None) -> None:
+    def notify(self, order: Order, fill: Fill | None = None) -> None:
         """Say that an order changed, and bring it where it belongs."""
         if not order.is_open and self.open[order.owner].pop(order.number, None) is not None:
             del self.orders[order.number]
@@ -205,7 +205,7 @@ class World:
         """Say that a position changed."""
         self.out.append(PositionChanged(account, inst_id, mode))
 
-    def printed(self, event: Printed) -> None:
+    def printed(self, event: PublicTrade) -> None:
         """Say and keep a public trade."""
         self.prints[event.inst_id].append(event)
         self.out.append(event)
@@ -218,7 +218,7 @@ class World:
 
 # Functions with names, so that the state can be written to a file.
 def _many() -> deque[Any]:
-    return deque(maxlen=_KEPT)
+    return deque(maxlen=_RETAINED)
 
 
 def _some() -> deque[Any]:

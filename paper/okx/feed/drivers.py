@@ -14,7 +14,7 @@ from websockets.exceptions import WebSocketException
 
 from paper.okx.core.exchange import Exchange
 from paper.okx.core.instruments import Instrument
-from paper.okx.feed.events import FeedEvent, IndexTold, take
+from paper.okx.feed.events import FeedEvent, IndexEvent, take
 from paper.okx.feed.frames import CHANNELS, Frames, Gap
 from paper.okx.feed.generator import Generator
 from paper.okx.publisher import Publisher
@@ -40,7 +40,7 @@ class Feeding:
         now_ms = self._now_ms()
         for event in events:
             take(self._exchange, event, now_ms)
-            if isinstance(event, IndexTold):
+            if isinstance(event, IndexEvent):
                 self._publisher.index_changed(event.name, now_ms)
         self._exchange.at(now_ms)
         self._publisher.flush(now_ms)
@@ -55,12 +55,12 @@ class Feeding:
     async def recorded(self, path: Path, listed: Mapping[str, Instrument]) -> None:
         """Play a recording at the speed at which it came, then let time pass. Each line is an
         object of `ts` (arrival, ms) and `frame`."""
-        frames, first, began = Frames(listed), None, time.monotonic()
+        frames, first, started = Frames(listed), None, time.monotonic()
         with path.open(encoding="utf-8") as lines:
             for line in lines:
                 row = json.loads(line)
                 first = row["ts"] if first is None else first
-                await asyncio.sleep((row["ts"] - first) / 1000 - (time.monotonic() - began))
+                await asyncio.sleep((row["ts"] - first) / 1000 - (time.monotonic() - started))
                 await self.running.wait()
                 self._read(frames, json.dumps(row["frame"]))
         await self.idle()

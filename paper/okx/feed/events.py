@@ -13,7 +13,7 @@ Levels = tuple[tuple[int, int], ...]
 
 
 @dataclass(frozen=True, slots=True)
-class BookTold:
+class BookEvent:
     """The whole book: (price, size) in ticks and lots."""
 
     inst_id: str
@@ -22,7 +22,7 @@ class BookTold:
 
 
 @dataclass(frozen=True, slots=True)
-class LevelTold:
+class LevelEvent:
     """The size at a price, 0 for none."""
 
     inst_id: str
@@ -32,7 +32,7 @@ class LevelTold:
 
 
 @dataclass(frozen=True, slots=True)
-class TradeTold:
+class TradeEvent:
     """A trade; `side` is its taker's."""
 
     inst_id: str
@@ -42,7 +42,7 @@ class TradeTold:
 
 
 @dataclass(frozen=True, slots=True)
-class MarkTold:
+class MarkEvent:
     """A mark price in ticks."""
 
     inst_id: str
@@ -50,7 +50,7 @@ class MarkTold:
 
 
 @dataclass(frozen=True, slots=True)
-class IndexTold:
+class IndexEvent:
     """An index price in 10^-18."""
 
     name: str
@@ -58,7 +58,7 @@ class IndexTold:
 
 
 @dataclass(frozen=True, slots=True)
-class FundingTold:
+class FundingEvent:
     """A swap's rates (10^-9) and its next instant."""
 
     inst_id: str
@@ -68,38 +68,38 @@ class FundingTold:
     interval_ms: int
 
 
-FeedEvent = BookTold | LevelTold | TradeTold | MarkTold | IndexTold | FundingTold
+FeedEvent = BookEvent | LevelEvent | TradeEvent | MarkEvent | IndexEvent | FundingEvent
 
 
 def take(exchange: Exchange, event: FeedEvent, now_ms: int) -> None:
     """Let the exchange know what a feed said; what is not listed or has ended is left out."""
     world = exchange.world
-    if isinstance(event, IndexTold):
+    if isinstance(event, IndexEvent):
         world.indexes[event.name] = event.price
         return
     of = world.instruments.get(event.inst_id)
     if of is None or of.state == "expired":
         return
     match event:
-        case BookTold(inst_id, bids, asks):
+        case BookEvent(inst_id, bids, asks):
             exchange.market_book(inst_id, bids, asks, now_ms)
-        case LevelTold(inst_id, side, price, lots):
+        case LevelEvent(inst_id, side, price, lots):
             exchange.market_level(inst_id, side, price, lots, now_ms)
-        case TradeTold(inst_id, side, price, lots):
+        case TradeEvent(inst_id, side, price, lots):
             exchange.market_print(inst_id, side, price, lots, now_ms)
-        case MarkTold(inst_id, price):
+        case MarkEvent(inst_id, price):
             exchange.mark(inst_id, price, now_ms)
-        case FundingTold():
+        case FundingEvent():
             _fund(exchange, event)
 
 
-def _fund(exchange: Exchange, told: FundingTold) -> None:
-    known = exchange.world.funding.get(told.inst_id)
+def _fund(exchange: Exchange, reported: FundingEvent) -> None:
+    known = exchange.world.funding.get(reported.inst_id)
     settled = deque[tuple[int, int]](maxlen=100) if known is None else known.settled
-    exchange.world.funding[told.inst_id] = Funding(
-        rate=told.rate,
-        next_rate=told.next_rate,
-        at_ms=told.at_ms if known is None else max(told.at_ms, known.at_ms),
-        interval_ms=told.interval_ms,
+    exchange.world.funding[reported.inst_id] = Funding(
+        rate=reported.rate,
+        next_rate=reported.next_rate,
+        at_ms=reported.at_ms if known is None else max(reported.at_ms, known.at_ms),
+        interval_ms=reported.interval_ms,
         settled=settled,
     )

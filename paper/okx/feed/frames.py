@@ -13,13 +13,13 @@ from paper.matching.values import Side
 from paper.okx.core.amounts import ONE, exact
 from paper.okx.core.instruments import Instrument
 from paper.okx.feed.events import (
-    BookTold,
+    BookEvent,
     FeedEvent,
-    FundingTold,
-    IndexTold,
-    LevelTold,
-    MarkTold,
-    TradeTold,
+    FundingEvent,
+    IndexEvent,
+    LevelEvent,
+    MarkEvent,
+    TradeEvent,
 )
 
 CHANNELS = ("books", "trades", "mark-price", "funding-rate")
@@ -68,7 +68,7 @@ class Frames:
 
     def _row(self, arg: _Arg, action: str, row: Row) -> Iterator[FeedEvent]:
         if arg.channel == "index-tickers":
-            yield IndexTold(arg.instId, exact(str(row["idxPx"])))
+            yield IndexEvent(arg.instId, exact(str(row["idxPx"])))
             return
         of = self._listed.get(str(row.get("instId", arg.instId)))
         if of is None:
@@ -78,9 +78,9 @@ class Frames:
                 yield from self._book(of, action, row)
             case "trades":
                 side: Side = "buy" if row["side"] == "buy" else "sell"
-                yield TradeTold(of.inst_id, side, _ticks(of, row["px"]), _lots(of, row["sz"]))
+                yield TradeEvent(of.inst_id, side, _ticks(of, row["px"]), _lots(of, row["sz"]))
             case "mark-price":
-                yield MarkTold(of.inst_id, _ticks(of, row["markPx"]))
+                yield MarkEvent(of.inst_id, _ticks(of, row["markPx"]))
             case "funding-rate":
                 yield _funding(of, row)
 
@@ -89,7 +89,7 @@ class Frames:
         sides = {side: _levels(of, row[name]) for side, name in (("buy", "bids"), ("sell", "asks"))}
         if action == "snapshot":
             self._seq[of.inst_id] = seq
-            yield BookTold(of.inst_id, tuple(sides["buy"]), tuple(sides["sell"]))
+            yield BookEvent(of.inst_id, tuple(sides["buy"]), tuple(sides["sell"]))
             return
         if self._seq.get(of.inst_id) != before:
             self._seq.pop(of.inst_id, None)
@@ -98,11 +98,11 @@ class Frames:
         for side, changed in sides.items():
             for price, lots in changed:
                 if not lots:
-                    yield LevelTold(of.inst_id, side, price, 0)  # type: ignore[arg-type]
+                    yield LevelEvent(of.inst_id, side, price, 0)  # type: ignore[arg-type]
         for side, changed in sides.items():
             for price, lots in changed:
                 if lots:
-                    yield LevelTold(of.inst_id, side, price, lots)  # type: ignore[arg-type]
+                    yield LevelEvent(of.inst_id, side, price, lots)  # type: ignore[arg-type]
 
 
 def _levels(of: Instrument, rows: object) -> list[tuple[int, int]]:
@@ -120,14 +120,14 @@ def _lots(of: Instrument, text: object) -> int:
     return exact(str(text)) // of.lot
 
 
-def _funding(of: Instrument, row: Row) -> FundingTold:
+def _funding(of: Instrument, row: Row) -> FundingEvent:
     at_ms, following = int(str(row["fundingTime"])), str(row.get("nextFundingTime", ""))
     rate = _rate(row["fundingRate"])
-    told = str(row.get("nextFundingRate", ""))
-    return FundingTold(
+    reported = str(row.get("nextFundingRate", ""))
+    return FundingEvent(
         of.inst_id,
         rate,
-        _rate(told) if told else rate,
+        _rate(reported) if reported else rate,
         at_ms,
         int(following) - at_ms if following else _DAY_PART_MS,
     )

@@ -13,13 +13,13 @@ from paper.matching.values import Side
 from paper.okx.core.amounts import ONE
 from paper.okx.core.instruments import Instrument
 from paper.okx.feed.events import (
-    BookTold,
+    BookEvent,
     FeedEvent,
-    FundingTold,
-    IndexTold,
-    LevelTold,
-    MarkTold,
-    TradeTold,
+    FundingEvent,
+    IndexEvent,
+    LevelEvent,
+    MarkEvent,
+    TradeEvent,
 )
 from paper.okx.wire.orders import index_of
 
@@ -33,7 +33,7 @@ _WIDTH_PPM = 20
 
 
 @dataclass(slots=True)
-class _Made:
+class _BookState:
     """The book as it was told last."""
 
     bids: dict[int, int] = field(default_factory=dict)
@@ -45,10 +45,10 @@ class Generator:
 
     def __init__(self, listed: Sequence[Instrument], *, seed: int, start_ms: int) -> None:
         self._listed: list[Instrument] = []
-        self._dice = Random(seed)  # noqa: S311 - it decides no secret
+        self._rng = Random(seed)  # noqa: S311 - it decides no secret
         self._start_ms = start_ms
         self._prices = {base: price * ONE for base, price in _BEGIN.items()}
-        self._made: dict[str, _Made] = {}
+        self._made: dict[str, _BookState] = {}
         self._basis: dict[str, int] = {}
         self.add_instruments(listed)
 
@@ -57,8 +57,8 @@ class Generator:
         for of in listed:
             if of.inst_id not in self._made:
                 self._listed.append(of)
-                self._made[of.inst_id] = _Made()
-                self._basis[of.inst_id] = self._dice.randint(-300, 300)
+                self._made[of.inst_id] = _BookState()
+                self._basis[of.inst_id] = self._rng.randint(-300, 300)
 
     def begin(self) -> Iterator[FeedEvent]:
         """The market as it is at the start."""
@@ -66,33 +66,33 @@ class Generator:
         for of in self._listed:
             made = self._made[of.inst_id]
             made.bids, made.asks = self._ladder(of, "buy"), self._ladder(of, "sell")
-            yield BookTold(of.inst_id, tuple(made.bids.items()), tuple(made.asks.items()))
+            yield BookEvent(of.inst_id, tuple(made.bids.items()), tuple(made.asks.items()))
 
     def prices(self) -> Iterator[FeedEvent]:
         """Yield what is told of the market apart from its orders."""
         yield from self._indexes()
         for of in self._listed:
-            yield MarkTold(of.inst_id, self._middle(of))
+            yield MarkEvent(of.inst_id, self._middle(of))
             if of.kind == "SWAP":
                 yield self._funding(of)
 
     def step(self) -> Iterator[FeedEvent]:
         """Yield all that happens in one step."""
         for base in self._prices:
-            move = self._dice.randint(-_STEP_PPM, _STEP_PPM)
+            move = self._rng.randint(-_STEP_PPM, _STEP_PPM)
             self._prices[base] = self._prices[base] * (10**6 + move) // 10**6
         yield from self._indexes()
         for of in self._listed:
             yield from self._prints(of)
             yield from self._changes(of)
-            yield MarkTold(of.inst_id, self._middle(of))
-            if of.kind == "SWAP" and self._dice.random() < 0.01:
+            yield MarkEvent(of.inst_id, self._middle(of))
+            if of.kind == "SWAP" and self._rng.random() < 0.01:
                 yield self._funding(of)
 
     def _indexes(self) -> Iterator[FeedEvent]:
         names = sorted({index_of(of) for of in self._listed})
         for name in names:
-            yield IndexTold(name, self._prices[name[:3]])
+            yield IndexEvent(name, self._prices[name[:3]])
 
     def _middle(self, of: Instrument) -> int:
         price = self._prices[of.inst_id[:3]]
@@ -110,24 +110,24 @@ class Generator:
 
     def _lots(self, of: Instrument) -> int:
         """A size worth some thousands to some hundred thousands of dollars."""
-        value = self._dice.choice((2, 5, 10, 40, 200)) * 1000 * self._dice.randint(5, 15) // 10
+        value = self._rng.choice((2, 5, 10, 40, 200)) * 1000 * self._rng.randint(5, 15) // 10
         if of.inverse:
             return max(of.min_lots, value * ONE // of.contract)
         return max(of.min_lots, value * ONE // of.worth(self._middle(of)))
 
     def _prints(self, of: Instrument) -> Iterator[FeedEvent]:
         made = self._made[of.inst_id]
-        for _ in range(self._dice.choice((0, 0, 1, 1, 2))):
-            side: Side = self._dice.choice(("buy", "sell"))
+        for _ in range(self._rng.choice((0, 0, 1, 1, 2))):
+            side: Side = self._rng.choice(("buy", "sell"))
             hit = made.asks if side == "buy" else made.bids
             if not hit:
                 continue
             price = min(hit) if side == "buy" else max(hit)
-            lots = max(of.min_lots, hit[price] * self._dice.randint(5, 60) // 100)
+            lots = max(of.min_lots, hit[price] * self._rng.randint(5, 60) // 100)
             lots = min(lots, hit[price])
-            yield TradeTold(of.inst_id, side, price, lots)
+            yield TradeEvent(of.inst_id, side, price, lots)
             hit[price] -= lots
-            yield LevelTold(of.inst_id, "sell" if side == "buy" else "buy", price, hit[price])
+            yield LevelEvent(of.inst_id, "sell" if side == "buy" else "buy", price, hit[price])
             if not hit[price]:
                 del hit[price]
 
@@ -135,18 +135,18 @@ class Generator:
         """From the book as it is to one around the new middle; what would cross goes first."""
         made = self._made[of.inst_id]
         sides: tuple[tuple[Side, dict[int, int]], ...] = (("buy", made.bids), ("sell", made.asks))
-        wanted: dict[Side, dict[int, int]] = {side: self._ladder(of, side) for side, _ in sides}
+        desired: dict[Side, dict[int, int]] = {side: self._ladder(of, side) for side, _ in sides}
         for side, now in sides:
-            for price in [one for one in now if one not in wanted[side]]:
+            for price in [one for one in now if one not in desired[side]]:
                 del now[price]
-                yield LevelTold(of.inst_id, side, price, 0)
+                yield LevelEvent(of.inst_id, side, price, 0)
         for side, now in sides:
-            for price, lots in wanted[side].items():
-                if price not in now or self._dice.random() < 0.1:
+            for price, lots in desired[side].items():
+                if price not in now or self._rng.random() < 0.1:
                     now[price] = lots
-                    yield LevelTold(of.inst_id, side, price, lots)
+                    yield LevelEvent(of.inst_id, side, price, lots)
 
-    def _funding(self, of: Instrument) -> FundingTold:
+    def _funding(self, of: Instrument) -> FundingEvent:
         at_ms = (self._start_ms // FUNDING_MS + 1) * FUNDING_MS
-        rate, following = (self._dice.randint(-150_000, 250_000) for _ in range(2))
-        return FundingTold(of.inst_id, rate, following, at_ms, FUNDING_MS)
+        rate, following = (self._rng.randint(-150_000, 250_000) for _ in range(2))
+        return FundingEvent(of.inst_id, rate, following, at_ms, FUNDING_MS)

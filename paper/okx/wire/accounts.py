@@ -16,14 +16,14 @@ from paper.okx.wire.envelope import Json
 from paper.okx.wire.prices import dollars, in_dollars
 
 
-def balance_row(world: World, account: Account, wanted: Sequence[str] = ()) -> Json:
+def balance_row(world: World, account: Account, desired: Sequence[str] = ()) -> Json:
     """An account's balance, all currencies or those wanted."""
     orders = world.open_orders(account.name)
     known = sorted(set(account.cash) | {p.instrument.settle for p in account.positions.values()})
     details = [
         _detail(world, account, orders, currency)
         for currency in known
-        if not wanted or currency in wanted
+        if not desired or currency in desired
     ]
     total = sum(_equity(world, account, c) * dollars(world, c) // ONE for c in known)
     isolated = sum(_isolated(world, account, c)[0] * dollars(world, c) // ONE for c in known)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from paper.matching.values import Side
 from paper.okx.core.admission import price_limits
 from paper.okx.core.amounts import ONE, show
-from paper.okx.core.happenings import Liquidated, Printed
+from paper.okx.core.happenings import Liquidated, PublicTrade
 from paper.okx.core.instruments import Instrument
 from paper.okx.core.world import Funding, World
 from paper.okx.stats import Candle, Day
@@ -41,7 +41,7 @@ def book_row(world: World, inst_id: str, count: int, seq: int, now_ms: int) -> J
     }
 
 
-def trade_row(of: Instrument, trade: Printed) -> Json:
+def trade_row(of: Instrument, trade: PublicTrade) -> Json:
     """A public trade as REST shows it."""
     return {
         "instId": of.inst_id,
@@ -54,7 +54,7 @@ def trade_row(of: Instrument, trade: Printed) -> Json:
     }
 
 
-def pushed_trade(of: Instrument, trade: Printed, seq: int) -> Json:
+def pushed_trade(of: Instrument, trade: PublicTrade, seq: int) -> Json:
     """A public trade as the channel `trades` pushes it."""
     return trade_row(of, trade) | {"count": "1", "seqId": seq}
 

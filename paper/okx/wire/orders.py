@@ -42,7 +42,7 @@ def size_of(order: Order) -> str:
 
 def order_row(order: Order) -> Json:
     """An order as REST and sockets show it."""
-    of, fill, asked = order.instrument, order.last, order.request
+    of, fill, requested = order.instrument, order.last, order.request
     currency = of.settle if of.is_contract else ""
     fee_currency = order.fee_currency or _fee_currency(order)
     row: Json = dict.fromkeys(_EMPTY, "")
@@ -54,8 +54,8 @@ def order_row(order: Order) -> Json:
         "cancelSource": order.cancel_source,
         "cancelSourceReason": REASONS.get(order.cancel_source, ""),
         "category": order.category,
-        "ccy": asked.ccy or currency,
-        "clOrdId": asked.cl_ord_id,
+        "ccy": requested.ccy or currency,
+        "clOrdId": requested.cl_ord_id,
         "fee": show(-order.fee),
         "feeCcy": fee_currency,
         "fillPx": "" if fill is None else of.price_text(fill.price),
@@ -73,12 +73,12 @@ def order_row(order: Order) -> Json:
         "px": "" if order.price is None else of.price_text(order.price),
         "rebate": show(order.rebate),
         "rebateCcy": fee_currency,
-        "reduceOnly": "true" if asked.reduce_only else "false",
+        "reduceOnly": "true" if requested.reduce_only else "false",
         "side": order.side,
         "state": order.state,
         "stpMode": order.self_trade,
         "sz": size_of(order),
-        "tag": asked.tag,
+        "tag": requested.tag,
         "tdMode": order.mode,
         "tgtCcy": _unit(order),
         "tradeId": "" if fill is None else str(fill.trade_id),

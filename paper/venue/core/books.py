@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from hashlib import sha1
 
-from paper.venue.core import amounts, dice
+from paper.venue.core import amounts, rng
 from paper.venue.core.trade import Side
 
 _HOLD_MS = 1_500  # the book stands at the traded price this long
@@ -71,7 +71,7 @@ class Change:
 def quote(key: int, anchor: Anchor, tick: int, now_ms: int) -> tuple[int, int]:
     """Best bid and best ask of asset 0 in micros: tick <= bid < ask <= 1 - tick."""
     wide = 1 if tick >= 10_000 else 4
-    spread = tick * dice.between(dice.mix(key, now_ms // 5_000), 1, 1 + wide)
+    spread = tick * rng.between(rng.mix(key, now_ms // 5_000), 1, 1 + wide)
     price = _on_tick(anchor.price + _drift(key, anchor, tick, now_ms), tick)
     if anchor.side == "BUY":
         ask = min(max(price, 2 * tick), amounts.ONE - tick)
@@ -88,7 +88,7 @@ def book(key: int, anchor: Anchor, tick: int, now_ms: int) -> Book:
 
 def around(key: int, bid: int, ask: int, tick: int, now_ms: int) -> Book:
     """A book of several levels behind the given best prices (micros, on the tick, bid < ask)."""
-    thin = dice.hits(dice.mix(key ^ 0x7417, now_ms // 12_000), 80)
+    thin = rng.hits(rng.mix(key ^ 0x7417, now_ms // 12_000), 80)
     lowest, highest = max(bid - _DEPTH * tick, tick), min(ask + _DEPTH * tick, amounts.ONE - tick)
     bids = (_level(key, "BUY", p, p == bid, thin, now_ms) for p in range(lowest, bid + 1, tick))
     asks = (_level(key, "SELL", p, p == ask, thin, now_ms) for p in range(highest, ask - 1, -tick))
@@ -170,23 +170,23 @@ def _drift(key: int, anchor: Anchor, tick: int, now_ms: int) -> int:
     if age <= 0:
         return 0
     walk = key ^ anchor.at_ms
-    gap = dice.between(dice.mix(walk, 0), 3_000, 8_000)
-    reach = anchor.price * dice.between(dice.mix(key, 1), 6, 20) // 100
+    gap = rng.between(rng.mix(walk, 0), 3_000, 8_000)
+    reach = anchor.price * rng.between(rng.mix(key, 1), 6, 20) // 100
     reach = max(reach, 3 * tick)
     knot, within = divmod(age, gap)
     before, after = (
-        dice.between(dice.mix(walk, n + 2), -reach, reach) if n else 0 for n in (knot, knot + 1)
+        rng.between(rng.mix(walk, n + 2), -reach, reach) if n else 0 for n in (knot, knot + 1)
     )
     return before + (after - before) * within // gap
 
 
 def _level(key: int, side: Side, price: int, best: bool, thin: bool, now_ms: int) -> Level | None:
-    own = dice.mix(key ^ (1 if side == "BUY" else 2), price)
+    own = rng.mix(key ^ (1 if side == "BUY" else 2), price)
     if not best and own % 5 == 0:
         return None
-    period = dice.between(own >> 8, 3_000, 25_000)
-    draw = dice.mix(own, (now_ms + (own >> 32) % period) // period)
-    notional = dice.between(draw, 60, 900) * amounts.ONE
+    period = rng.between(own >> 8, 3_000, 25_000)
+    draw = rng.mix(own, (now_ms + (own >> 32) % period) // period)
+    notional = rng.between(draw, 60, 900) * amounts.ONE
     size = notional * amounts.ONE // price // (40 if thin else 1)
     return Level(price, min(max(size // _STEP * _STEP, amounts.ONE), _MAX_SIZE))
 

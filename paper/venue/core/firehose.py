@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 
-from paper.venue.core import amounts, dice
+from paper.venue.core import amounts, rng
 from paper.venue.core.markets import Market, of_trade
 from paper.venue.core.trade import Side, Trade
 
@@ -39,7 +39,7 @@ def crowd_markets(seed: int, count: int) -> list[Market]:
                 side="BUY",
                 price_text="0.5",
                 size_text="1",
-                price=dice.between(dice.key(seed, "crowd price", n), 6, 94) * 10_000,
+                price=rng.between(rng.key(seed, "crowd price", n), 6, 94) * 10_000,
                 size=amounts.ONE,
                 outcome=("Up", f"Team {n}", "Yes")[n % 3],
                 outcome_index=0,
@@ -58,34 +58,34 @@ def matches(
     """The crowd's matches of one second; on average `per_second` rows, in bursts `burst` fold."""
     if not per_second or not markets:
         return ()
-    base = dice.key(seed, "crowd", second)
+    base = rng.key(seed, "crowd", second)
     # Scaled so that the mean over calm and bursting seconds is what was asked for.
     calm = per_second * 1000 * 1000 // (1000 + _BURST_PERMILLE * (burst - 1))
-    wanted = calm * (burst if dice.hits(dice.mix(base, 0), _BURST_PERMILLE) else 1)
-    rows_left = wanted // 1000 + (dice.mix(base, 1) % 1000 < wanted % 1000)
+    desired = calm * (burst if rng.hits(rng.mix(base, 0), _BURST_PERMILLE) else 1)
+    rows_left = desired // 1000 + (rng.mix(base, 1) % 1000 < desired % 1000)
     result: list[Match] = []
     while rows_left > 0:
-        own = dice.mix(base, 2 + len(result))
+        own = rng.mix(base, 2 + len(result))
         makers = min(1 + (own % 4 == 0) + (own % 16 == 0), max(rows_left - 1, 1))
-        market = dice.pick(dice.mix(own, 1), markets)
+        market = rng.pick(rng.mix(own, 1), markets)
         tx = "0x" + _hex(seed, f"{salt} crowd {second}", len(result))
         rows = match_rows(market, own, tx, makers, seed)[: rows_left if rows_left > 1 else 2]
-        result.append(Match(dice.mix(own, 2) % 1000, rows))
+        result.append(Match(rng.mix(own, 2) % 1000, rows))
         rows_left -= len(rows)
     return tuple(sorted(result, key=lambda match: match.at_ms))
 
 
 def match_rows(market: Market, own: int, tx: str, makers: int, seed: int) -> tuple[Trade, ...]:
     """A taker's row near the market's opening price and `makers` rows that fill it."""
-    price = market.opening // 10_000 * 10_000 + dice.between(dice.mix(own, 3), -3, 3) * 10_000
+    price = market.opening // 10_000 * 10_000 + rng.between(rng.mix(own, 3), -3, 3) * 10_000
     price = min(max(price, 10_000), amounts.ONE - 10_000)
     side: Side = "BUY" if own & 256 else "SELL"
-    sizes = [dice.between(dice.mix(own, 5 + i), 100, 40_000) * 10_000 for i in range(makers)]
-    taker = crowd_trade(market, 0, side, price, sum(sizes), tx, dice.mix(own, 4), seed)
+    sizes = [rng.between(rng.mix(own, 5 + i), 100, 40_000) * 10_000 for i in range(makers)]
+    taker = crowd_trade(market, 0, side, price, sum(sizes), tx, rng.mix(own, 4), seed)
     return (
         taker,
         *(
-            counterpart(market, taker, size, dice.mix(own, 20 + i), seed)
+            counterpart(market, taker, size, rng.mix(own, 20 + i), seed)
             for i, size in enumerate(sizes)
         ),
     )

@@ -18,7 +18,7 @@ Cursor = tuple[int, int]  # timestamp_s, seq of the last row shown
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Played:
+class PlayedRow:
     """A row as it was played. `fee` in micros of USDC, None when the row carries none."""
 
     seq: int
@@ -44,7 +44,7 @@ class Query:
     end: int | None = None
     before: Cursor | None = None
 
-    def admits(self, row: Played) -> bool:
+    def admits(self, row: PlayedRow) -> bool:
         """Return whether the listing shows the row."""
         return (
             self._admits(row.trade.wallet, row.trade.condition, row.timestamp_s, row.seq)
@@ -68,14 +68,14 @@ class Query:
         )
 
 
-def listing(rows: Sequence[Played], query: Query, now_ms: int) -> list[Played]:
+def listing(rows: Sequence[PlayedRow], query: Query, now_ms: int) -> list[PlayedRow]:
     """The visible rows that the query admits, newest first."""
     shown = [row for row in rows if row.visible_ms <= now_ms and query.admits(row)]
     return sorted(shown, key=lambda row: (row.timestamp_s, row.seq), reverse=True)
 
 
 def holdings(
-    start: Mapping[Holder, Holding], rows: Sequence[Played], wallet: str, now_ms: int
+    start: Mapping[Holder, Holding], rows: Sequence[PlayedRow], wallet: str, now_ms: int
 ) -> dict[str, Holding]:
     """Return what `wallet` holds by asset, as far as the indexer has seen."""
     own = {holder: holding for holder, holding in start.items() if holder[0] == wallet}

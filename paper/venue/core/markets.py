@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 
-from paper.venue.core import amounts, dice
+from paper.venue.core import amounts, rng
 from paper.venue.core.trade import Trade
 from paper.venue.tape import TapeRow
 
@@ -95,16 +95,16 @@ def from_tape(tape: Sequence[TapeRow], seed: int) -> list[Market]:
 
 def of_trade(trade: Trade, seed: int, *, fine_from: int | None = None) -> Market:
     """The market that a trade implies."""
-    base = dice.key(seed, "market", trade.condition)
+    base = rng.key(seed, "market", trade.condition)
     question = trade.title.strip() or f"Unnamed market {trade.condition[2:10]}"
     category, fee_bps = _category(question)
     other = str(int.from_bytes(sha256(f"complement {trade.asset}".encode()).digest(), "big"))
     outcome = trade.outcome or "Yes"
     pair = (outcome, _other_outcome(outcome, question))
     first = trade.outcome_index == 0
-    month, day = dice.between(dice.mix(base, 0), 1, 12), dice.between(dice.mix(base, 1), 1, 28)
+    month, day = rng.between(rng.mix(base, 0), 1, 12), rng.between(rng.mix(base, 1), 1, 28)
     slug = re.sub(r"[^a-z0-9]+", "-", question.lower()).strip("-")
-    neg_risk = category in ("politics", "weather", "culture") and dice.hits(dice.mix(base, 2), 500)
+    neg_risk = category in ("politics", "weather", "culture") and rng.hits(rng.mix(base, 2), 500)
     return Market(
         condition=trade.condition,
         assets=(trade.asset, other) if first else (other, trade.asset),
@@ -116,7 +116,7 @@ def of_trade(trade: Trade, seed: int, *, fine_from: int | None = None) -> Market
         fee_bps=fee_bps,
         neg_risk=neg_risk,
         end_date=f"2027-{month:02d}-{day:02d}T12:00:00Z",
-        seconds_delay=3 if category == "sports" and dice.hits(dice.mix(base, 3), 300) else 0,
+        seconds_delay=3 if category == "sports" and rng.hits(rng.mix(base, 3), 300) else 0,
         fine_from=fine_from,
         opening=trade.price if first else amounts.ONE - trade.price,
     )

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from paper.venue.core import amounts, dice
+from paper.venue.core import amounts, rng
 from paper.venue.core.trade import Trade
 
 Holder = tuple[str, str]  # wallet, asset
@@ -52,7 +52,7 @@ def starting(trades: Iterable[Trade], seed: int) -> dict[Holder, Holding]:
         deepest[holder] = min(deepest.get(holder, 0), running[holder])
         prices.setdefault(holder, trade.price)
     return {
-        holder: _start(-short, prices[holder], dice.key(seed, "holding", *holder))
+        holder: _start(-short, prices[holder], rng.key(seed, "holding", *holder))
         for holder, short in deepest.items()
     }
 
@@ -69,13 +69,13 @@ def topped_up(
 
 def cash(wallet: str, seed: int) -> int:
     """A leader's free cash in micros of USDC, in whole cents, 2,000 to 200,000."""
-    return dice.between(dice.key(seed, "cash", wallet), 200_000, 20_000_000) * 10_000
+    return rng.between(rng.key(seed, "cash", wallet), 200_000, 20_000_000) * 10_000
 
 
 def _start(needed: int, price: int, base: int) -> Holding:
     if not needed:
         return Holding()
-    extra = needed * dice.between(dice.mix(base, 0), 0, 100) // 100
+    extra = needed * rng.between(rng.mix(base, 0), 0, 100) // 100
     size = -(-(needed + extra) // 10_000) * 10_000
-    paid = min(max(price * dice.between(dice.mix(base, 1), 70, 120) // 100, 1), amounts.ONE - 1)
+    paid = min(max(price * rng.between(rng.mix(base, 1), 70, 120) // 100, 1), amounts.ONE - 1)
     return Holding(size, size * paid // amounts.ONE, size, 0)

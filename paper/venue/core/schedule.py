@@ -13,7 +13,7 @@ from enum import IntEnum
 from hashlib import sha256
 from itertools import pairwise
 
-from paper.venue.core import dice
+from paper.venue.core import rng
 from paper.venue.tape import TapeRow
 
 _WINDOW = 25  # transactions whose gaps are shortened together
@@ -52,14 +52,14 @@ class Event:
 class Delivery:
     """The feed's treatment of one row.
 
-    `lone`: with two sockets or more, all but one miss it. `late_ms`: extra delay of the frames.
+    `single`: with two sockets or more, all but one miss it. `late_ms`: extra delay of the frames.
     `counterparts`: rows of the other side of the match follow. `indexed_ms`: after how long the
     Data API shows it.
     """
 
     taker: bool
     fee: bool
-    lone: bool
+    single: bool
     late_ms: int
     counterparts: int
     indexed_ms: int
@@ -119,7 +119,7 @@ def timeline(
 def resolutions(tape: Sequence[TapeRow], seed: int, count: int) -> tuple[int, ...]:
     """The last rows of `count` markets, drawn by seed, whose markets resolve after them."""
     last: Mapping[str, int] = {row.trade.condition: index for index, row in enumerate(tape)}
-    drawn = sorted(last, key=lambda condition: dice.key(seed, "resolve", condition))
+    drawn = sorted(last, key=lambda condition: rng.key(seed, "resolve", condition))
     return tuple(sorted(last[condition] for condition in drawn[:count]))
 
 
@@ -132,13 +132,13 @@ def salted(tx: str, salt: str, lap: int) -> str:
 
 def delivery(tape_row: str, seed: int, *, late_permille: int, lone_permille: int) -> Delivery:
     """The seeded fate of the row that `tape_row` names."""
-    base = dice.key(seed, "delivery", tape_row)
-    late = dice.hits(dice.mix(base, 0), late_permille)
+    base = rng.key(seed, "delivery", tape_row)
+    late = rng.hits(rng.mix(base, 0), late_permille)
     return Delivery(
-        late_ms=dice.between(dice.mix(base, 1), 1_000, 8_000) if late else 0,
-        lone=dice.hits(dice.mix(base, 2), lone_permille),
-        taker=dice.hits(dice.mix(base, 3), 650),
-        fee=dice.hits(dice.mix(base, 4), 850),
-        counterparts=dice.between(dice.mix(base, 5), 0, 2),
-        indexed_ms=dice.between(dice.mix(base, 6), 500, LISTED_WITHIN_MS),
+        late_ms=rng.between(rng.mix(base, 1), 1_000, 8_000) if late else 0,
+        single=rng.hits(rng.mix(base, 2), lone_permille),
+        taker=rng.hits(rng.mix(base, 3), 650),
+        fee=rng.hits(rng.mix(base, 4), 850),
+        counterparts=rng.between(rng.mix(base, 5), 0, 2),
+        indexed_ms=rng.between(rng.mix(base, 6), 500, LISTED_WITHIN_MS),
     )

@@ -8,8 +8,8 @@ from __future__ import annotations
 import re
 from decimal import ROUND_HALF_UP, Decimal, localcontext
 
-from paper.venue.core import amounts, dice
-from paper.venue.core.ledger import Played
+from paper.venue.core import amounts, rng
+from paper.venue.core.ledger import PlayedRow
 from paper.venue.core.markets import Market
 from paper.venue.core.moves import Move
 from paper.venue.core.positions import Holding
@@ -19,7 +19,7 @@ from paper.venue.wire.feed import icon, names, number
 _TEN_PLACES = Decimal("1e-10")
 
 
-def trade(row: Played) -> Json:
+def trade(row: PlayedRow) -> Json:
     """A row of v1 `/trades`: wallet in lower case, price and size in the digits of the feed."""
     name, pseudonym = names(row.trade.wallet)
     index = row.market.index(row.trade.asset)
@@ -46,7 +46,7 @@ def trade(row: Played) -> Json:
     }
 
 
-def activity(row: Played | Move) -> Json:
+def activity(row: PlayedRow | Move) -> Json:
     """A row of v1 `/activity`."""
     return _moved(row) if isinstance(row, Move) else _traded(row)
 
@@ -73,7 +73,7 @@ def _moved(move: Move) -> Json:
     }
 
 
-def _traded(row: Played) -> Json:
+def _traded(row: PlayedRow) -> Json:
     notional = row.trade.size * row.trade.price // amounts.ONE
     return trade(row) | {"type": "TRADE", "usdcSize": number(amounts.text(notional))}
 
@@ -115,15 +115,15 @@ def position(
     }
 
 
-def trade_v2(row: Played) -> Json:
+def trade_v2(row: PlayedRow) -> Json:
     """A row of `/v2/trades`; one in ten has lost its labels, as real rows have."""
     body = _snake(trade(row)) | {"price": number(_averaged(row.trade.price_text))}
-    if dice.hits(dice.key("unlabelled", row.seq), 100):
+    if rng.hits(rng.key("unlabelled", row.seq), 100):
         body |= {"outcome": "", "outcome_index": 999, "event_slug": "", "icon": ""}
     return body
 
 
-def activity_v2(row: Played | Move) -> Json:
+def activity_v2(row: PlayedRow | Move) -> Json:
     """A row of `/v2/activity`."""
     if isinstance(row, Move):
         return _snake(_moved(row))

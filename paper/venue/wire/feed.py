@@ -11,7 +11,7 @@ from functools import lru_cache
 
 import msgspec
 
-from paper.venue.core import amounts, dice
+from paper.venue.core import amounts, rng
 from paper.venue.core.checksum import checksummed
 from paper.venue.core.markets import Market
 from paper.venue.core.trade import Trade
@@ -102,6 +102,6 @@ def icon(market: Market) -> str:
 @lru_cache(maxsize=65_536)
 def names(wallet: str) -> tuple[str, str]:
     """A wallet's name (empty for some) and pseudonym."""
-    base = dice.key("name", wallet)
-    pseudonym = f"{dice.pick(dice.mix(base, 0), _FIRST)}-{dice.pick(dice.mix(base, 1), _SECOND)}"
+    base = rng.key("name", wallet)
+    pseudonym = f"{rng.pick(rng.mix(base, 0), _FIRST)}-{rng.pick(rng.mix(base, 1), _SECOND)}"
     return ("" if base % 4 == 0 else f"{pseudonym.replace('-', '').lower()}{base % 97}"), pseudonym

@@ -109,13 +109,13 @@ class OpenAlerts:
     def _take(self, signal: Signal, rule: Rule) -> None:
         key = (signal.rule, signal.key)
         alert = self._alerts.get(key)
-        step = Step.BEGAN if signal.began else Step.ENDED
+        step = Step.STARTED if signal.started else Step.ENDED
         state = after(alert.state if alert else None, step)
         if state is None:
             self._drop(key)
-        elif alert is None or (alert.state is State.RESOLVED and signal.began):
+        elif alert is None or (alert.state is State.RESOLVED and signal.started):
             self._begin(key, signal, rule)
-        elif not signal.began:
+        elif not signal.started:
             self._move(key, alert, state)
         elif _ends_by_itself(rule):
             self._put(key, structs.replace(alert, last_ms=max(alert.last_ms, signal.at_ms)))
@@ -220,9 +220,9 @@ class OpenAlerts:
 
     def _facts(self, at: Key, kind: Kind) -> tuple[Facts, ...]:
         over = kind in (Kind.RESOLVED, Kind.PASSED)
-        wanted = State.RESOLVED if over else State.FIRING
+        desired = State.RESOLVED if over else State.FIRING
         members = (self._alerts[at[0], key] for key in self._members.get(at, ()))
-        return tuple(alert.facts for alert in members if alert.state is wanted)
+        return tuple(alert.facts for alert in members if alert.state is desired)
 
     def _close(self, at: Key, notice: Notice, named: str) -> None:
         """Note that a group was notified; what is over and notified is gone."""

@@ -22,11 +22,11 @@ WHOLE = ""
 
 
 class Health(Struct, frozen=True, kw_only=True):
-    """A process's answer about its health; ``said`` is None when it did not answer."""
+    """A process's answer about its health; ``statuses`` is None when it did not answer."""
 
     process: str
     target: str
-    said: Mapping[str, bool] | None
+    statuses: Mapping[str, bool] | None
 
 
 class Disk(Struct, frozen=True, kw_only=True):
@@ -43,10 +43,10 @@ def not_serving(answers: Iterable[Health]) -> Holds:
         one.process: {
             "process": one.process,
             "target": one.target,
-            "said": "does not answer" if one.said is None else "says that it does not serve",
+            "said": "does not answer" if one.statuses is None else "says that it does not serve",
         }
         for one in answers
-        if one.said is None or not one.said.get(WHOLE, False)
+        if one.statuses is None or not one.statuses.get(WHOLE, False)
     }
 
 
@@ -56,14 +56,14 @@ def away(rule: Rule, answers: Iterable[Health]) -> Holds:
         f"{one.process}/{name}": {"process": one.process, "dependency": name, "target": one.target}
         for one in answers
         for name in rule.services
-        if one.said is not None and one.said.get(name, True) is False
+        if one.statuses is not None and one.statuses.get(name, True) is False
     }
 
 
 def unreachable(rule: Rule, answers: Iterable[Health]) -> frozenset[str]:
     """Return the keys of dependencies that nobody could ask for: their alerts stay as they are."""
     return frozenset(
-        f"{one.process}/{name}" for one in answers if one.said is None for name in rule.services
+        f"{one.process}/{name}" for one in answers if one.statuses is None for name in rule.services
     )
 
 
@@ -118,9 +118,9 @@ def changes(rule: Rule, holds: Holds, known: Iterable[str], now_ms: int) -> Iter
     """
     for key, facts in holds.items():
         yield Signal(
-            rule=rule.name, key=key, at_ms=now_ms, began=True, group=group_of(rule, facts),
+            rule=rule.name, key=key, at_ms=now_ms, started=True, group=group_of(rule, facts),
             facts=facts,
         )  # fmt: skip
     for key in known:
         if key not in holds:
-            yield Signal(rule=rule.name, key=key, at_ms=now_ms, began=False)
+            yield Signal(rule=rule.name, key=key, at_ms=now_ms, started=False)

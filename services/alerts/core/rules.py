@@ -152,7 +152,7 @@ class Rules(Struct, frozen=True, kw_only=True):
         return (rule for rule in self.rules.values() if rule.probe == probe)
 
 
-def together(shipped: RuleFile, own: RuleFile) -> Rules:
+def merge_rules(shipped: RuleFile, own: RuleFile) -> Rules:
     """Return the shipped rules with an operator's: his replace those of the same name.
 
     Raises:

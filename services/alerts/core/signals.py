@@ -16,7 +16,7 @@ from services.alerts.core.rules import Rule
 from tradingtools.domain.money import AmountError, notional_ceil, parse_exact, to_text
 
 Facts = Mapping[str, str]
-_MOST = 400
+_MAX = 400
 """Characters of a fact: a person reads it."""
 
 
@@ -35,7 +35,7 @@ class Signal(Struct, frozen=True, kw_only=True):
     rule: str
     key: str
     at_ms: int
-    began: bool
+    started: bool
     group: str = ""
     facts: Facts = {}
 
@@ -45,15 +45,15 @@ def of_event(event: Event, rules: Iterable[Rule]) -> Iterator[Signal]:
     facts: Facts | None = None
     for rule in rules:
         if event.type in rule.until:
-            yield Signal(rule=rule.name, key=event.subject, at_ms=event.at_ms, began=False)
+            yield Signal(rule=rule.name, key=event.subject, at_ms=event.at_ms, started=False)
         elif event.type in rule.events:
             facts = facts_of(event) if facts is None else facts
-            if wanted(rule, facts):
+            if desired(rule, facts):
                 yield Signal(
                     rule=rule.name,
                     key=event.subject,
                     at_ms=event.at_ms,
-                    began=True,
+                    started=True,
                     group=group_of(rule, facts),
                     facts=facts,
                 )
@@ -83,10 +83,10 @@ def _flatten(prefix: str, value: Any, found: dict[str, str]) -> None:
         for name, inner in value.items():
             _flatten(f"{prefix}.{name}" if prefix else str(name), inner, found)
     elif value is not None and not isinstance(value, list):
-        found[prefix] = str(value)[:_MOST]
+        found[prefix] = str(value)[:_MAX]
 
 
-def wanted(rule: Rule, facts: Facts) -> bool:
+def desired(rule: Rule, facts: Facts) -> bool:
     """Return whether facts meet what a rule says of their values."""
     return (
         all(facts.get(field) in values for field, values in rule.where.items())

@@ -26,7 +26,7 @@ class State(StrEnum):
 class Step(StrEnum):
     """A step that moves an alert."""
 
-    BEGAN = "BEGAN"
+    STARTED = "BEGAN"
     HELD = "HELD"
     """It has held for as long as its rule demands."""
     ENDED = "ENDED"
@@ -37,16 +37,16 @@ class Step(StrEnum):
 _P, _F, _R = State.PENDING, State.FIRING, State.RESOLVED
 
 STEPS: Final[Mapping[tuple[State | None, Step], State | None]] = {
-    (None, Step.BEGAN): _P,
+    (None, Step.STARTED): _P,
     (None, Step.ENDED): None,
-    (_P, Step.BEGAN): _P,
+    (_P, Step.STARTED): _P,
     (_P, Step.HELD): _F,
     # It was over before it mattered.
     (_P, Step.ENDED): None,
     # It goes on; where nothing ends it but time, that begins anew.
-    (_F, Step.BEGAN): _F,
+    (_F, Step.STARTED): _F,
     (_F, Step.ENDED): _R,
-    (_R, Step.BEGAN): _P,
+    (_R, Step.STARTED): _P,
     (_R, Step.ENDED): _R,
     (_R, Step.NOTIFIED): None,
 }

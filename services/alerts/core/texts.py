@@ -59,7 +59,7 @@ class Links(Struct, frozen=True, kw_only=True):
     """The page that says what to do; each rule has its anchor there, by its name."""
 
 
-def named(notice: Notice) -> str:
+def message_id(notice: Notice) -> str:
     """Return the id of a message: the same for the same group and time."""
     what = "|".join((notice.rule.name, notice.group.key, notice.kind, str(notice.at_ms)))
     return f"msg_{hashlib.sha256(what.encode()).hexdigest()[:24]}"
@@ -72,7 +72,7 @@ def message(notice: Notice, links: Links) -> Message:
     first = notice.alerts[0] if notice.alerts else {}
     ours = {"count": str(count), "for": str(rule.for_seconds)}
     facts = {**first, **_sums(notice.alerts), **ours}
-    name = named(notice)
+    name = message_id(notice)
     lines = [_filled(rule.text, facts), *_one_by_one(notice, links)]
     if notice.kind is Kind.MORE:
         lines.insert(0, f"{notice.group.counts.pending} more since the last message.")

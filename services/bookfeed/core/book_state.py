@@ -43,7 +43,7 @@ AHEAD_MS = 60_000
 """How far the venue's clock may be ahead of ours."""
 _COLLECTED_MAX = 1_000
 """Messages of an asset: all may be in doubt at once, while REST is away for hours."""
-_SPELL_MS = 60_000
+_DOUBT_PERIOD_MS = 60_000
 """Without a question for so long, a spell of doubts is over; longer than any pause."""
 _UNSAID = (None, None)
 _FRESH, _UNSEEN = Trust.FRESH, Trust.UNSEEN
@@ -69,6 +69,7 @@ class BookState:
 
     __slots__ = (
         "_collected",
+        "_doubt_period_ms",
         "_first_request_ms",
         "_known",
         "_last_request_ms",
@@ -78,16 +79,15 @@ class BookState:
         "_rest_taken_ms",
         "_resync_after_ms",
         "_since_ms",
-        "_spell_ms",
         "_whole_at_ms",
         "_whole_ms",
         "_whole_since_ms",
+        "audit",
         "audit_due_ms",
         "audited_ms",
         "book",
         "book_hash",
         "book_ms",
-        "look",
         "misses",
         "received_ns",
         "refresh_due_ms",
@@ -106,7 +106,7 @@ class BookState:
         self.trust = Trust.UNSEEN
         """What keeps the book whole, as the table of `book_states` has it."""
         self.reported: Status | None = None
-        self.look: SnapshotAudit | None = None
+        self.audit: SnapshotAudit | None = None
         """The audit that is under way."""
         self.audit_due_ms = 0
         """When the next audit is due; 0: not decided yet."""
@@ -130,7 +130,7 @@ class BookState:
         self._known = 0
         """How many messages had been collected by then."""
         self._last_request_ms = 0
-        self._spell_ms: int | None = None
+        self._doubt_period_ms: int | None = None
         """When REST was queried first since it last made the book whole: socket's books may come
         between two doubts of one spell."""
         self._mismatches = 0
@@ -155,8 +155,8 @@ class BookState:
         overridden, doubted = self.trust is Trust.REST_OVERRIDES, self.doubtful
         self.book = book
         self.book_hash = book_hash
-        if self.look is not None:
-            self.look.became(book, book_hash)
+        if self.audit is not None:
+            self.audit.became(book, book_hash)
         self._whole_ms = 0 if book.crossed else book_ms
         self._whole_at_ms = received_ns // 1_000_000
         self._reported_best = _UNSAID if book.crossed else (book.best_bid, book.best_ask)
@@ -184,8 +184,8 @@ class BookState:
         """Take the changes of one message, in order; a doubt shows in `doubtful`."""
         book_ms = believed_ms(book_ms, received_ns, received_ns // 1_000_000)
         self.book_hash = book_hash
-        if self.look is not None:
-            self.look.changed(changes, book_hash)
+        if self.audit is not None:
+            self.audit.changed(changes, book_hash)
         if changes:
             apply(self.book, changes)
             self._reported_best = (changes[-1].best_bid, changes[-1].best_ask)
@@ -207,9 +207,9 @@ class BookState:
             self._rest_taken_ms = None
         self._enter(event)
         self._whole_ms = 0
-        self.look = None
+        self.audit = None
         self._reported_best = _UNSAID
-        self._spell_ms = None
+        self._doubt_period_ms = None
         self._collect(0)
         self.revision += 1
 
@@ -268,7 +268,11 @@ class BookState:
     def doubted_ms(self, now_ms: int) -> int:
         """Return for how long REST has been queried in vain to end a doubt; 0 when there is
         none."""
-        return now_ms - self._spell_ms if self.doubtful and self._spell_ms is not None else 0
+        return (
+            now_ms - self._doubt_period_ms
+            if self.doubtful and self._doubt_period_ms is not None
+            else 0
+        )
 
     @property
     def resyncing(self) -> bool:
@@ -279,18 +283,18 @@ class BookState:
     def comparable(self) -> bool:
         """Return whether an audit would say something: the socket keeps the book, and nothing else
         is requested."""
-        idle = self.look is None and not self.resyncing
+        idle = self.audit is None and not self.resyncing
         return idle and self.trust is Trust.FRESH
 
     def begin_audit(self) -> SnapshotAudit:
         """Begin to keep what the socket sends, until `end_audit`."""
-        self.look = SnapshotAudit(self.book, self.book_ms, self.book_hash)
-        return self.look
+        self.audit = SnapshotAudit(self.book, self.book_ms, self.book_hash)
+        return self.audit
 
-    def end_audit(self, look: SnapshotAudit, verdict: AuditVerdict, now_ms: int) -> None:
+    def end_audit(self, audit: SnapshotAudit, verdict: AuditVerdict, now_ms: int) -> None:
         """End an audit, with or without a verdict."""
-        if self.look is look:
-            self.look = None
+        if self.audit is audit:
+            self.audit = None
         self.audited_ms = now_ms
         if verdict is AuditVerdict.MISSED:
             self.misses += 1
@@ -302,8 +306,8 @@ class BookState:
 
         Each time in vain the next one waits longer.
         """
-        if self._spell_ms is None or now_ms - self._last_request_ms > _SPELL_MS:
-            self._spell_ms = now_ms
+        if self._doubt_period_ms is None or now_ms - self._last_request_ms > _DOUBT_PERIOD_MS:
+            self._doubt_period_ms = now_ms
         self._requested_ms = self._last_request_ms = now_ms
         if self._collected is None or not self.on_socket:
             self._collect(self.book_ms if self.on_socket else 0)
@@ -312,7 +316,7 @@ class BookState:
             self._known = len(self._collected or ())
         self._mismatches = min(self._mismatches + 1, len(_RESYNC_PAUSE_MS) - 1)
         self._resync_after_ms = now_ms + _RESYNC_PAUSE_MS[self._mismatches]
-        sure_ms = self._spell_ms + BEHIND_MS
+        sure_ms = self._doubt_period_ms + BEHIND_MS
         if now_ms < sure_ms:
             self._resync_after_ms = min(self._resync_after_ms, sure_ms)
 
@@ -343,34 +347,34 @@ class BookState:
     ) -> None:
         later = self._completed_by(answer, requested_ms)
         whole = later is not None
-        if self.on_socket and not whole and not _sure(self._spell_ms, requested_ms):
+        if self.on_socket and not whole and not _sure(self._doubt_period_ms, requested_ms):
             return
-        said_ms = now_ms if requested_ms is None else requested_ms
-        if later is None and self.rest_alone and self._has_newer(answer, said_ms):
-            self._taken(now_ms, said_ms)
+        message_ms = now_ms if requested_ms is None else requested_ms
+        if later is None and self.rest_alone and self._has_newer(answer, message_ms):
+            self._taken(now_ms, message_ms)
             return
         if later is None:
             later = max(self._since(answer), [], key=lambda changes: self._likely(answer, changes))
         self.book = caught_up(answer, later)
         self.book_hash = "" if later else answer.book_hash
-        self.look = None  # what it compares with is none of the socket's any more
+        self.audit = None  # what it compares with is none of the socket's any more
         good = not self.book.crossed and (whole or not self.on_socket)
         self._enter(BookEvent.REST_WHOLE if good else BookEvent.REST_DOUBTFUL)
-        self._taken(now_ms, said_ms)
+        self._taken(now_ms, message_ms)
         self._moved(max([answer.book_ms, *(ms for ms, _ in later)]), received_ns)
         if not self.doubtful:
             self._reported_best = (self.book.best_bid, self.book.best_ask)
-            self._spell_ms = self._whole_since_ms = None
+            self._doubt_period_ms = self._whole_since_ms = None
 
-    def _has_newer(self, answer: RestBook, said_ms: int) -> bool:
+    def _has_newer(self, answer: RestBook, message_ms: int) -> bool:
         """Return whether the connection has reported a whole book that the answer need not
         contain."""
-        return answer.book_ms < self._whole_ms and said_ms - self._whole_at_ms < BEHIND_MS
+        return answer.book_ms < self._whole_ms and message_ms - self._whole_at_ms < BEHIND_MS
 
-    def _taken(self, now_ms: int, said_ms: int) -> None:
+    def _taken(self, now_ms: int, message_ms: int) -> None:
         self._rest_taken_ms = now_ms
         self._mismatches = 0
-        self._resync_after_ms = said_ms + _RESYNC_PAUSE_MS[1]
+        self._resync_after_ms = message_ms + _RESYNC_PAUSE_MS[1]
 
     def _since(self, answer: RestBook) -> list[ReceivedChanges]:
         return [changes for changes in self._collected or () if changes[0] >= answer.book_ms]
@@ -401,15 +405,15 @@ class BookState:
         """Begin a doubt: the book is wrong somewhere, whatever REST said before."""
         whole_ms, self._whole_since_ms = self._whole_since_ms, None
         if whole_ms is not None and self.received_ns // 1_000_000 - whole_ms >= BEHIND_MS:
-            self._spell_ms = None  # what could not be read then has nothing to do with it
+            self._doubt_period_ms = None  # what could not be read then has nothing to do with it
         self._enter(event)
         self._rest_taken_ms = None
         self._collect(since_ms)
 
     def _collect(self, since_ms: int | None) -> None:
         """Begin anew with what the next answer needs, if one is wanted."""
-        wanted = self.resyncing or (self.doubtful and self.on_socket)
-        self._collected = deque() if wanted else None
+        desired = self.resyncing or (self.doubtful and self.on_socket)
+        self._collected = deque() if desired else None
         self._since_ms = since_ms
         self._first_request_ms = None
 

@@ -16,17 +16,17 @@ class ShardChange:
 
 
 def plan(
-    shards: Sequence[Collection[str]], wanted: Collection[str], size: int
+    shards: Sequence[Collection[str]], desired: Collection[str], size: int
 ) -> list[ShardChange]:
-    """Return differences that make the shards hold exactly ``wanted``, none above ``size`` assets.
+    """Return differences that make the shards hold exactly ``desired``, none above ``size`` assets.
 
     Assets stay where they are; free places are filled from the first shard on.
     """
     have = {asset for shard in shards for asset in shard}
-    new = sorted(set(wanted) - have)
+    new = sorted(set(desired) - have)
     moves = []
     for number, shard in enumerate(shards):
-        gone = tuple(sorted(asset for asset in shard if asset not in wanted))
+        gone = tuple(sorted(asset for asset in shard if asset not in desired))
         free = max(size - (len(shard) - len(gone)), 0)
         fill, new = tuple(new[:free]), new[free:]
         if fill or gone:
@@ -54,7 +54,7 @@ class Interest:
         """Set the assets with shares or live triggers, from the database."""
         self._held = frozenset(assets)
 
-    def foresee(self, why: str, assets: Collection[str]) -> None:
+    def prefetch(self, why: str, assets: Collection[str]) -> None:
         """Set the assets that a leader is likely to trade next, by what says so."""
         self._foreseen[why] = frozenset(assets)
 
@@ -76,7 +76,7 @@ class Interest:
         """Watch an asset for a while: its book was requested once."""
         self._requested_ms[asset] = now_ms
 
-    def wanted(self, now_ms: int) -> frozenset[str]:
+    def desired(self, now_ms: int) -> frozenset[str]:
         """Return every asset that is to be watched now."""
         self._requested_ms = {
             asset: at for asset, at in self._requested_ms.items() if now_ms - at < self._linger_ms

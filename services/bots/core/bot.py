@@ -22,7 +22,7 @@ from services.bots.core.profit import PnlPoint, Position
 from services.bots.core.quoting import Quoting
 from services.bots.core.requests import Request, Written
 from services.bots.core.risk import Breach, Closed, Exposure, RiskAction
-from services.bots.core.risk.shares import ShareKept, result_micros
+from services.bots.core.risk.shares import ShareUpdate, result_micros
 from services.bots.core.setup import Config, Setup
 from services.bots.core.strategy import (
     BookEvent,
@@ -130,11 +130,11 @@ class Bot(Generic[Config, State]):
         mine = orders.intend(new, bot_id=self.setup.bot_id, epoch=self.setup.epoch, able=able)
         self._table.keep(f"found:{new.order_id}", orders.orphaned(orders.sending(mine)))
 
-    def recall(self, slot: str, order: BotOrder) -> None:
+    def restore(self, slot: str, order: BotOrder) -> None:
         """Take back an order that is not here: its venue tells something new of it."""
         self.know(order.order.instrument)
         # A request that was under way as it was written is nobody's any more.
-        self._table.recall(slot, order if order.settled else orders.orphaned(order))
+        self._table.restore(slot, order if order.settled else orders.orphaned(order))
 
     def know(self, instrument: Instrument) -> None:
         """Take the units of an instrument that it has traded."""
@@ -195,13 +195,13 @@ class Bot(Generic[Config, State]):
 
     def market(self, event: MarketEvent, now_ms: int) -> list[Request]:
         """Take what a market tells."""
-        heard = self._market.take(event, now_ms, self._table.orders.values())
+        received = self._market.take(event, now_ms, self._table.orders.values())
         if isinstance(event, PhaseChange):
             named = event.instrument.id
             self._pay_out(named, now_ms)
             # What rested may be gone, and whoever ended it may not tell.
             return [*self._table.look_at(named, now_ms), *self._decide(BookEvent(named), now_ms)]
-        return [] if heard is None else self._decide(heard, now_ms)
+        return [] if received is None else self._decide(received, now_ms)
 
     def resolved(self, instrument: Instrument, now_ms: int) -> list[Request]:
         """Book what each share pays of a market that is resolved, whoever told it."""
@@ -216,7 +216,7 @@ class Bot(Generic[Config, State]):
         if paid is not None:
             self._book(paid)
 
-    def heard(self, event: StrategyEvent, now_ms: int) -> list[Request]:
+    def received(self, event: StrategyEvent, now_ms: int) -> list[Request]:
         """Take what is meant for the strategy alone, such as a signal."""
         return self._decide(event, now_ms)
 
@@ -253,7 +253,7 @@ class Bot(Generic[Config, State]):
         after = orders.reported(before, report, read_ms=read_ms)
         return self._folded(before, after, now_ms, report.code)
 
-    def not_found(self, order_id: str, *, asked_ms: int, now_ms: int) -> list[Request]:
+    def not_found(self, order_id: str, *, requested_ms: int, now_ms: int) -> list[Request]:
         """Take that the venue knows no such order."""
         before = self.orders.get(order_id)
         if before is None:
@@ -261,7 +261,7 @@ class Bot(Generic[Config, State]):
         after = orders.not_found(
             before,
             self.setup.capabilities[before.order.instrument.venue],
-            asked_ms=asked_ms,
+            requested_ms=requested_ms,
             clock_error_ms=self.setup.clock_error_ms,
         )
         return self._folded(before, after, now_ms, "NOT_FOUND")
@@ -360,7 +360,7 @@ class Bot(Generic[Config, State]):
         self._book(replace(fill, undone=True))
         return self._decide(TimerEvent(), now_ms)
 
-    def missing(self, closed: Closed, lacking: Collection[str], now_ms: int) -> list[Request]:
+    def missing(self, closed: Closed, shortfalls: Collection[str], now_ms: int) -> list[Request]:
         """Open nothing where its exchange holds less than fills make, until it is called again.
 
         Args:
@@ -369,13 +369,13 @@ class Bot(Generic[Config, State]):
                 must not open the other side.
             now_ms: milliseconds since the epoch.
         """
-        self.lack(closed, lacking)
+        self.lack(closed, shortfalls)
         return self._requests(now_ms)
 
-    def lack(self, closed: Closed, lacking: Collection[str]) -> None:
+    def lack(self, closed: Closed, shortfalls: Collection[str]) -> None:
         """Know the same from the start; see `missing`."""
         self._missing = closed
-        self._quoting.lacking = lacking
+        self._quoting.shortfalls = shortfalls
 
     def oppose(self, instruments: Collection[str]) -> None:
         """Know in which instruments other bots of its account hold the other side."""
@@ -395,7 +395,7 @@ class Bot(Generic[Config, State]):
         self._quoting.granted(given, share)
         return self._requests(now_ms)
 
-    def denied(self, asked: Permit, why: str = "", now_ms: int = 0) -> list[Request]:
+    def denied(self, requested: Permit, why: str = "", now_ms: int = 0) -> list[Request]:
         """Take that a permit was not made durable; it is asked for again when it is needed.
 
         Args:
@@ -403,7 +403,7 @@ class Bot(Generic[Config, State]):
             why: the limit of many bots that it would pass; empty: nobody has decided.
             now_ms: milliseconds since the epoch.
         """
-        self._quoting.denied(asked, why, now_ms)
+        self._quoting.denied(requested, why, now_ms)
         return self._requests(now_ms) if why else []
 
     def kill(self, why: Breach, now_ms: int) -> list[Request]:
@@ -440,7 +440,7 @@ class Bot(Generic[Config, State]):
         """Return its own limits that let nothing open just now, each once."""
         return list({one.limit: one for one in self._quoting.closed.values()}.values())
 
-    def kept_shares(self, now_ms: int, *, known: bool = True) -> list[ShareKept]:
+    def retained_shares(self, now_ms: int, *, known: bool = True) -> list[ShareUpdate]:
         """Return its shares as they are to be written; then `shares_written` is called.
 
         Args:
@@ -449,7 +449,7 @@ class Bot(Generic[Config, State]):
                 back.
         """
         reconciled = known and self.life is not BotState.STARTING
-        return self._quoting.kept_shares(now_ms, reconciled=reconciled)
+        return self._quoting.retained_shares(now_ms, reconciled=reconciled)
 
     def shares_written(self) -> None:
         """Take that its shares are written as they were told last."""

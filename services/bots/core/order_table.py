@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from services.bots.core import orders
+from services.bots.core.order_moves import Move, UnwrittenMoves
 from services.bots.core.orders import BotOrder
 from services.bots.core.requests import (
     ANSWER_WITHIN_MS,
     CANCEL_AGAIN_MS,
     DEADLINE_MS,
-    LOOK_AGAIN_MS,
+    POLL_AGAIN_MS,
     LookUp,
 )
-from services.bots.core.strategy import Standing
-from services.bots.core.told import Move, Told
+from services.bots.core.strategy import WorkingOrder
 from tradingtools.domain.bot_order_states import ENDED, BotOrderState, PendingRequest
 from tradingtools.venues.ports import Meaning
 from tradingtools.venues.trading import AT_ONCE, CancelOrder, Receipt
@@ -31,12 +31,12 @@ class OrderTable:
 
     def __init__(self) -> None:
         self.orders: dict[str, BotOrder] = {}
-        self.standing: dict[str, Standing] = {}
+        self.standing: dict[str, WorkingOrder] = {}
         """As the strategy sees them, by slot."""
         self._by_slot: dict[str, str] = {}
         self._slot_of: dict[str, str] = {}
         self._changed: set[str] = set()
-        self._told = Told()
+        self._reported = UnwrittenMoves()
         self._cancelled_ms: dict[str, int] = {}
         self._cancelling_ms: dict[str, int] = {}
         """When the first and the last cancel of an order left."""
@@ -75,7 +75,7 @@ class OrderTable:
         """Return those that may fill, or have fills that are not booked."""
         return [one for one in self.orders.values() if not one.settled]
 
-    def recall(self, slot: str, order: BotOrder) -> None:
+    def restore(self, slot: str, order: BotOrder) -> None:
         """Take back an order that was let go of; another may stand in its slot by now."""
         order_id = order.order.order_id
         self.orders[order_id] = order
@@ -92,7 +92,7 @@ class OrderTable:
             last = self.last_of(slot)
             free = last is None or last.settled
             self._by_slot[slot if free else f"late:{order_id}"] = order_id
-        self._told.note(slot, before, order, code)
+        self._reported.note(slot, before, order, code)
         self.orders[order_id] = order
         self._slot_of[order_id] = slot
         self._changed.add(order_id)
@@ -102,7 +102,7 @@ class OrderTable:
             self.standing.pop(slot, None)
             return
         certain = order.pending is PendingRequest.NONE and order.state is not BotOrderState.UNKNOWN
-        self.standing[slot] = Standing(
+        self.standing[slot] = WorkingOrder(
             slot=slot,
             order_id=order_id,
             instrument_id=order.order.instrument.id,
@@ -116,7 +116,7 @@ class OrderTable:
 
     def moves(self) -> tuple[Move, ...]:
         """Return the transitions since the last call that people are told of."""
-        return self._told.take()
+        return self._reported.take()
 
     def changes(self) -> tuple[tuple[str, BotOrder], ...]:
         """Return slot and order of what changed since the last call; let go of what is settled."""
@@ -166,7 +166,7 @@ class OrderTable:
         for order_id, order in self.orders.items():
             if not self._doubtful(order, now_ms):
                 continue
-            if now_ms - self._looked_ms.get(order_id, -LOOK_AGAIN_MS) >= LOOK_AGAIN_MS:
+            if now_ms - self._looked_ms.get(order_id, -POLL_AGAIN_MS) >= POLL_AGAIN_MS:
                 self._looked_ms[order_id] = now_ms
                 found.append(LookUp(named(order, now_ms)))
         return found

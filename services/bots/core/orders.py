@@ -66,7 +66,7 @@ class BotOrder:
     """Sizes of the fills that stand, by trade."""
     undone: Mapping[str, int] = field(default_factory=dict)
     """Sizes of the fills whose settlement failed."""
-    told_filled: int = 0
+    reported_filled: int = 0
     """The largest size that the venue told as filled."""
     not_founds: int = 0
     not_found_ms: int = 0
@@ -86,7 +86,7 @@ class BotOrder:
         return max(self.size, (self.change.size if self.change else None) or 0)
 
     @property
-    def most_filled(self) -> int:
+    def max_filled(self) -> int:
         """Return the size that it could fill at the best of all prices."""
         most = self.largest_size
         return most * self.price // self.order.instrument.tick_size if self.spends else most
@@ -101,7 +101,7 @@ class BotOrder:
     def reserved(self) -> int:
         """Return the size that may still be filled, or is filled and not booked."""
         if self.state in ENDED:
-            return max(self.told_filled - self.filled - sum(self.undone.values()), 0)
+            return max(self.reported_filled - self.filled - sum(self.undone.values()), 0)
         return max(self.largest_size - self.filled, 0)
 
     @property
@@ -201,7 +201,7 @@ def _booked(order: BotOrder) -> int:
 
 
 def _evidence(order: BotOrder) -> bool:
-    return bool(order.fills or order.undone or order.told_filled)
+    return bool(order.fills or order.undone or order.reported_filled)
 
 
 def orphaned(order: BotOrder) -> BotOrder:
@@ -234,7 +234,7 @@ def reported(order: BotOrder, report: OrderReport, *, read_ms: int = 0) -> BotOr
     order = replace(
         order,
         venue_order_id=order.venue_order_id or report.venue_order_id,
-        told_filled=max(order.told_filled, report.filled_size),
+        reported_filled=max(order.reported_filled, report.filled_size),
         not_founds=0,
     )
     target = _LIFE[report.status]
@@ -268,7 +268,7 @@ def _as_confirmed(order: BotOrder, report: OrderReport, read_ms: int) -> BotOrde
 
 def _after_the_end(order: BotOrder, target: BotOrderState, report: OrderReport) -> BotOrder:
     never_was = order.state in (_S.LOST, _S.REJECTED)
-    if order.state is _S.REJECTED and target is _S.CANCELLED and not order.told_filled:
+    if order.state is _S.REJECTED and target is _S.CANCELLED and not order.reported_filled:
         # Polymarket refuses an order that finds nobody to match, and tells it as cancelled, too.
         return order
     if never_was and target is not _S.REJECTED:
@@ -294,10 +294,10 @@ def filled(order: BotOrder, fill: Fill) -> BotOrder:
     if order.state in (_S.LOST, _S.REJECTED):
         order = _moved(order, _S.RESURRECTED)
         return replace(order, breach=f"fill {fill.trade_id} of what was ended without one")
-    if order.state in (_S.CANCELLED, _S.EXPIRED) and _booked(order) > order.told_filled:
+    if order.state in (_S.CANCELLED, _S.EXPIRED) and _booked(order) > order.reported_filled:
         order = _moved(order, _S.RESURRECTED)
         return replace(order, breach=f"fill {fill.trade_id} is beyond what its end told")
-    if order.filled > order.most_filled and not order.unread:
+    if order.filled > order.max_filled and not order.unread:
         order = replace(order, breach=f"fill {fill.trade_id} is more than was ordered")
     if order.state in (_S.SUBMITTING, _S.OPEN, _S.UNKNOWN, _S.DEAD):
         order = _moved(order, _S.PARTIALLY_FILLED)
@@ -314,14 +314,14 @@ def settled_as(order: BotOrder, size: int) -> BotOrder:
     """
     if order.state not in FOR_OPERATORS:
         raise OrderError(f"{order.order.order_id} is {order.state}: nobody has to settle it")
-    if not order.filled <= size <= order.most_filled:
+    if not order.filled <= size <= order.max_filled:
         raise OrderError(f"{order.order.order_id} has filled {order.filled} at least")
     if size >= order.largest_size:
         target = _S.FILLED
     else:
         target = _S.CANCELLED if size or order.state is _S.RESURRECTED else _S.REJECTED
-    told = size + sum(order.undone.values())
-    order = replace(order, told_filled=told, change=None, size=order.largest_size)
+    total = size + sum(order.undone.values())
+    order = replace(order, reported_filled=total, change=None, size=order.largest_size)
     return _moved(order, target)
 
 
@@ -336,14 +336,18 @@ def last_arrival_ms(order: BotOrder, capabilities: TradingCapabilities) -> int:
 
 
 def not_found(
-    order: BotOrder, capabilities: TradingCapabilities, *, asked_ms: int, clock_error_ms: int = 0
+    order: BotOrder,
+    capabilities: TradingCapabilities,
+    *,
+    requested_ms: int,
+    clock_error_ms: int = 0,
 ) -> BotOrder:
     """Fold in that the venue, asked at that instant, knows no such order.
 
     Args:
         order: which one.
         capabilities: what its venue promises.
-        asked_ms: when the question left, milliseconds since the epoch.
+        requested_ms: when the question left, milliseconds since the epoch.
         clock_error_ms: how far our clock may be from the venue's.
     """
     if order.state in (_S.OPEN, _S.PARTIALLY_FILLED):
@@ -351,12 +355,12 @@ def not_found(
     if order.state is not _S.UNKNOWN:
         return order
     certain = last_arrival_ms(order, capabilities) + clock_error_ms
-    if asked_ms <= certain or asked_ms < order.not_found_ms + NOT_FOUND_SPACING_MS:
+    if requested_ms <= certain or requested_ms < order.not_found_ms + NOT_FOUND_SPACING_MS:
         return order
     known_for = capabilities.found_for_ms
-    if known_for is not None and asked_ms > order.order.not_after_ms + known_for:
+    if known_for is not None and requested_ms > order.order.not_after_ms + known_for:
         return _moved(order, _S.DEAD)
-    order = replace(order, not_founds=order.not_founds + 1, not_found_ms=asked_ms)
+    order = replace(order, not_founds=order.not_founds + 1, not_found_ms=requested_ms)
     if order.not_founds < NOT_FOUNDS_NEEDED:
         return order
     if not _seen(order):

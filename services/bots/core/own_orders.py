@@ -71,7 +71,7 @@ def of_others(book: TradingBook, instrument: Instrument, own: Iterable[BotOrder]
 
 def _shown(one: BotOrder) -> list[tuple[int, tuple[int, ...]]]:
     """Return the prices at which an order may be shown, with its possible sizes, largest first."""
-    filled = max(one.filled, one.told_filled)
+    filled = max(one.filled, one.reported_filled)
     left, change = one.size - filled, one.change
     if change is None:
         return [(one.price, (left,))]

@@ -77,7 +77,7 @@ def number_of(order: str, bot_id: str) -> tuple[int, int] | None:
     return found if mark and order == order_id(bot_id, *found) else None
 
 
-def asked(  # noqa: PLR0913
+def requested(  # noqa: PLR0913
     *,
     bot_id: str,
     epoch: int,

@@ -119,7 +119,7 @@ def _moves(one: BotOrder, instrument: Instrument) -> bool:
 
 
 def _is_certain(one: BotOrder) -> bool:
-    known = one.told_filled <= one.filled + sum(one.undone.values())
+    known = one.reported_filled <= one.filled + sum(one.undone.values())
     rests = one.state in _RESTS and one.pending is PendingRequest.NONE and one.change is None
     return known and (rests or one.state in ENDED)
 
@@ -127,7 +127,7 @@ def _is_certain(one: BotOrder) -> bool:
 def compared(
     before: Mapping[str, int],
     after: Mapping[str, int],
-    told: Mapping[str, int],
+    reported: Mapping[str, int],
     known: Mapping[str, Difference],
     now_ms: int,
 ) -> dict[str, Difference]:
@@ -141,7 +141,7 @@ def compared(
         now_ms: milliseconds since the epoch.
     """
     found: dict[str, Difference] = {}
-    for instrument_id, size in told.items():
+    for instrument_id, size in reported.items():
         mine = after.get(instrument_id, 0)
         old = known.get(instrument_id)
         if before.get(instrument_id, 0) != mine:

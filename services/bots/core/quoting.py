@@ -19,15 +19,15 @@ from services.bots.core.order_table import OrderTable
 from services.bots.core.orders import BotOrder
 from services.bots.core.permit import Permit
 from services.bots.core.reconcile import (
-    AmendWanted,
-    CancelWanted,
-    PlaceWanted,
+    AmendNeeded,
+    CancelNeeded,
+    PlaceNeeded,
+    desired,
     time_at,
-    wanted,
 )
-from services.bots.core.requests import DEADLINE_MS, REFUSED_PAUSE_MS, PermitAsked, Request
+from services.bots.core.requests import DEADLINE_MS, REFUSED_PAUSE_MS, PermitRequest, Request
 from services.bots.core.risk import CONTRACTS, Closed, Exposure
-from services.bots.core.risk.shares import Refused, ShareKept, ShareWanted
+from services.bots.core.risk.shares import Refused, ShareRequest, ShareUpdate
 from services.bots.core.setup import Setup
 from services.bots.core.strategy import Quote
 from tradingtools.domain.instrument import Instrument
@@ -78,7 +78,7 @@ class Quoting:
         """Only what reduces a holding is wanted any more."""
         self.closed: Closed = {}
         """Sides of instruments on which nothing opens, and why."""
-        self.lacking: Collection[str] = ()
+        self.shortfalls: Collection[str] = ()
         """Instruments of which the account holds less than its bots believe."""
         self.opposed: Collection[str] = ()
         """Instruments in which other bots of the account hold the other side."""
@@ -89,7 +89,7 @@ class Quoting:
         self._market = market
         self._holdings = holdings
         self._permits: dict[tuple[str, Side], Permit] = {}
-        self._asked: set[tuple[str, Side]] = set()
+        self._requested: set[tuple[str, Side]] = set()
         self._sent: deque[int] = deque()
         self._resting_until_ms: dict[str, int] = {}
         self._refused_whole: set[str] = set()
@@ -134,28 +134,28 @@ class Quoting:
     def granted(self, given: Permit, share: int | None) -> None:
         """Take a permit that is durable now, with the whole share of its side if one was asked."""
         key = given.instrument_id, given.side
-        self._asked.discard(key)
+        self._requested.discard(key)
         self._permits[key] = given
         if self._setup.shares is not None and share is not None:
             self._setup.shares.given(*key, share)
 
-    def denied(self, asked: Permit, why: str, now_ms: int) -> None:
+    def denied(self, requested: Permit, why: str, now_ms: int) -> None:
         """Take that a permit was not made durable; it is asked for again when it is needed."""
-        self._asked.discard((asked.instrument_id, asked.side))
+        self._requested.discard((requested.instrument_id, requested.side))
         if self._setup.shares is None:
             return
         if why:
-            self._setup.shares.refused(asked.instrument_id, asked.side, why, now_ms)
+            self._setup.shares.refused(requested.instrument_id, requested.side, why, now_ms)
         else:
-            self._setup.shares.undecided(asked.instrument_id, asked.side)
+            self._setup.shares.undecided(requested.instrument_id, requested.side)
 
-    def kept_shares(self, now_ms: int, *, reconciled: bool) -> list[ShareKept]:
+    def retained_shares(self, now_ms: int, *, reconciled: bool) -> list[ShareUpdate]:
         """Return the shares as they are to be written."""
         if self._setup.shares is None:
             return []
         return self._setup.shares.settle(
             self.exposure(now_ms),
-            asked=self._asked,
+            requested=self._requested,
             doubted=self._market.doubted,
             reconciled=reconciled,
             now_ms=now_ms,
@@ -201,12 +201,12 @@ class Quoting:
         if quote is not None:
             quote = self._reducing(self._let_in(quote, order, instrument, now_ms), instrument)
         able = self._setup.capabilities[instrument.venue]
-        want = wanted(quote, order, instrument, able)
+        want = desired(quote, order, instrument, able)
         if want is None:
             return None
-        if isinstance(want, CancelWanted):
+        if isinstance(want, CancelNeeded):
             return self._table.cancel(want.order, now_ms)
-        if isinstance(want, AmendWanted):
+        if isinstance(want, AmendNeeded):
             return self._amend(slot, want, instrument, now_ms)
         return self._place(slot, want, instrument, now_ms)
 
@@ -230,7 +230,7 @@ class Quoting:
             stopping=True,
         )
         shares = self._setup.shares
-        lacks = shares and shares.lacking(
+        lacks = shares and shares.shortfalls(
             seen, instrument, quote.side, quote.price, quote.size, now_ms
         )
         if not part or not (breach or lacks):
@@ -252,11 +252,11 @@ class Quoting:
 
     def _reducing(self, quote: Quote, instrument: Instrument) -> Quote:
         """Return a quote that is reduce-only just where that is right for the whole account."""
-        if not (self.lacking or self.opposed):
+        if not (self.shortfalls or self.opposed):
             return quote
         held = self._holdings.get(instrument.id, Holding()).size
         closes = instrument.kind in CONTRACTS and held * (1 if quote.side == "SELL" else -1) > 0
-        if closes and instrument.id in self.lacking:
+        if closes and instrument.id in self.shortfalls:
             # What is not there cannot be closed: an exit would open the other side.
             return replace(quote, reduce_only=True)
         if closes and instrument.id in self.opposed and quote.size <= abs(held):
@@ -265,7 +265,7 @@ class Quoting:
         return quote
 
     def _place(
-        self, slot: str, want: PlaceWanted, instrument: Instrument, now_ms: int
+        self, slot: str, want: PlaceNeeded, instrument: Instrument, now_ms: int
     ) -> Request | None:
         quote = want.quote
         if now_ms < self._resting_until_ms.get(slot, 0):
@@ -280,7 +280,7 @@ class Quoting:
             self._refuse_whole(slot, quote.side, size, instrument)
             return None
         given = self._permit(instrument, quote.side, self.number, quote.price, size, until, share)
-        if isinstance(given, PermitAsked | None):
+        if isinstance(given, PermitRequest | None):
             return given
         self._permits[instrument.id, quote.side] = given.spend(size)
         able = self._setup.capabilities[instrument.venue]
@@ -304,7 +304,7 @@ class Quoting:
         return new
 
     def _amend(
-        self, slot: str, want: AmendWanted, instrument: Instrument, now_ms: int
+        self, slot: str, want: AmendNeeded, instrument: Instrument, now_ms: int
     ) -> Request | None:
         order, until = want.order, now_ms + DEADLINE_MS
         price = order.price if want.price is None else want.price
@@ -323,7 +323,7 @@ class Quoting:
             # Where it stands it is not wanted any more.
             return self._table.cancel(order, now_ms) if share.why else None
         given = self._permit(instrument, order.order.side, None, price, more, until, share)
-        if isinstance(given, PermitAsked | None):
+        if isinstance(given, PermitRequest | None):
             return given
         self._permits[instrument.id, order.order.side] = given.spend(more)
         change = AmendOrder(
@@ -395,12 +395,12 @@ class Quoting:
 
     def _lacks(
         self, slot: str, instrument: Instrument, side: Side, price: int, size: int, now_ms: int
-    ) -> ShareWanted | Refused | None:
+    ) -> ShareRequest | Refused | None:
         """Return the share that an order needs besides, or why it has to wait."""
         if self._setup.shares is None:
             return None
         seen = self.exposure(now_ms)
-        found = self._setup.shares.lacking(seen, instrument, side, price, size, now_ms)
+        found = self._setup.shares.shortfalls(seen, instrument, side, price, size, now_ms)
         if isinstance(found, Refused) and found.why:
             self.refusals[slot] = found.why
         return found
@@ -413,8 +413,8 @@ class Quoting:
         price: int,
         size: int,
         until_ms: int,
-        share: ShareWanted | None,
-    ) -> Permit | PermitAsked | None:
+        share: ShareRequest | None,
+    ) -> Permit | PermitRequest | None:
         if until_ms > self.lease_until_ms:
             return None
         key = instrument.id, side
@@ -430,11 +430,11 @@ class Quoting:
             )
         ):
             return given
-        if key in self._asked:
+        if key in self._requested:
             return None
-        self._asked.add(key)
-        return PermitAsked(
-            permit.asked(
+        self._requested.add(key)
+        return PermitRequest(
+            permit.requested(
                 bot_id=self._setup.bot_id,
                 epoch=self._setup.epoch,
                 instrument=instrument,

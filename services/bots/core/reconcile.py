@@ -17,14 +17,14 @@ from tradingtools.venues.trading import AT_ONCE, RestingTime, TradingCapabilitie
 
 
 @dataclass(frozen=True, slots=True)
-class PlaceWanted:
+class PlaceNeeded:
     """An order is to be placed for a slot."""
 
     quote: Quote
 
 
 @dataclass(frozen=True, slots=True)
-class AmendWanted:
+class AmendNeeded:
     """The slot's order is to get another price or whole size; None: as it is."""
 
     order: BotOrder
@@ -33,19 +33,19 @@ class AmendWanted:
 
 
 @dataclass(frozen=True, slots=True)
-class CancelWanted:
+class CancelNeeded:
     """The slot's order is to end."""
 
     order: BotOrder
 
 
-Wanted = PlaceWanted | AmendWanted | CancelWanted
+Wanted = PlaceNeeded | AmendNeeded | CancelNeeded
 
 _CLOSED = (TradingPhase.SUSPENDED, TradingPhase.ENDED)
 _RESTS = (BotOrderState.OPEN, BotOrderState.PARTIALLY_FILLED)
 
 
-def wanted(
+def desired(
     quote: Quote | None,
     order: BotOrder | None,
     instrument: Instrument,
@@ -62,13 +62,13 @@ def wanted(
     if instrument.phase is TradingPhase.ENDED:
         quote = None
     if order is None or order.settled:
-        return PlaceWanted(quote) if quote is not None and _placeable(quote, instrument) else None
+        return PlaceNeeded(quote) if quote is not None and _placeable(quote, instrument) else None
     if order.state in ENDED or order.order.time_in_force in AT_ONCE:
         return None
     if order.state not in _RESTS or order.pending is not PendingRequest.NONE:
         return _while_uncertain(quote, order, capabilities)
     if quote is None or _another(quote, order, capabilities):
-        return CancelWanted(order)
+        return CancelNeeded(order)
     whole = quote.size + order.filled
     if instrument.maximum_size is not None:
         # The rest is wanted once this one is filled.
@@ -76,8 +76,8 @@ def wanted(
     if order.price == quote.price and order.size == whole:
         return None
     if not capabilities.amend or order.change is not None or not _placeable(quote, instrument):
-        return CancelWanted(order)
-    return AmendWanted(
+        return CancelNeeded(order)
+    return AmendNeeded(
         order,
         quote.price if quote.price != order.price else None,
         whole if whole != order.size else None,
@@ -86,12 +86,12 @@ def wanted(
 
 def _while_uncertain(
     quote: Quote | None, order: BotOrder, capabilities: TradingCapabilities
-) -> CancelWanted | None:
+) -> CancelNeeded | None:
     """A cancel does not wait for the answer to a place: it only makes less of it."""
     unwanted = quote is None or _another(quote, order, capabilities)
     cancellable = order.state is not BotOrderState.INTENDED
     if unwanted and cancellable and order.pending is not PendingRequest.CANCEL:
-        return CancelWanted(order)
+        return CancelNeeded(order)
     return None
 
 

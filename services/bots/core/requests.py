@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from services.bots.core.order_moves import Move
 from services.bots.core.orders import BotOrder
 from services.bots.core.permit import Permit
-from services.bots.core.risk.shares import ShareWanted
-from services.bots.core.told import Move
+from services.bots.core.risk.shares import ShareRequest
 from tradingtools.venues.trading import AmendOrder, CancelOrder, Fill, NewOrder
 
 DEADLINE_MS = 2_000
 """A request that its venue has not taken by then is void."""
 CANCEL_AGAIN_MS = 1_000
-LOOK_AGAIN_MS = 2_500
+POLL_AGAIN_MS = 2_500
 ANSWER_WITHIN_MS = 3_000
 """Longest time from a request's deadline to its answer."""
 REFUSED_PAUSE_MS = 1_000
@@ -21,11 +21,11 @@ REFUSED_PAUSE_MS = 1_000
 
 
 @dataclass(frozen=True, slots=True)
-class PermitAsked:
+class PermitRequest:
     """A permit is to be made durable; the bot is told by ``granted`` or ``denied``."""
 
     permit: Permit
-    share: ShareWanted | None = None
+    share: ShareRequest | None = None
     """Of the limits of wallet, exchange and tenant, in the same commit; None: it has enough."""
     closes: bool = False
     """For orders that only reduce a holding."""
@@ -50,4 +50,4 @@ class Written:
     """Of orders, that people are told of, oldest first."""
 
 
-Request = NewOrder | AmendOrder | CancelOrder | PermitAsked | LookUp
+Request = NewOrder | AmendOrder | CancelOrder | PermitRequest | LookUp

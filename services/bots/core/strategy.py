@@ -84,7 +84,7 @@ StrategyEvent = (
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Standing:
+class WorkingOrder:
     """An order of this bot that has not ended, or whose fills are not all booked."""
 
     slot: str
@@ -108,7 +108,7 @@ class View:
     """Of others: without the bot's own orders."""
     fundings: Mapping[str, Funding] = field(default_factory=dict)
     holdings: Mapping[str, Holding] = field(default_factory=dict)
-    standing: Mapping[str, Standing] = field(default_factory=dict)
+    standing: Mapping[str, WorkingOrder] = field(default_factory=dict)
     """By slot."""
     free: Mapping[str, int] = field(default_factory=dict)
     """Money that nothing reserves, by currency, in units of the instruments that settle in it."""

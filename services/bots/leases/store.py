@@ -65,7 +65,7 @@ class Leases:
         None: another process has its name. Leases are judged by PostgreSQL's clock, so this process
         goes by it from here on.
         """
-        asked_ns = clock.monotonic_ns()
+        requested_ns = clock.monotonic_ns()
         rows = await self._rows(
             "register",
             venues=list(venues),
@@ -76,7 +76,7 @@ class Leases:
         )
         if not rows:
             return None
-        agree(rows[0]["now_ns"], asked_ns)
+        agree(rows[0]["now_ns"], requested_ns)
         return bool(rows[0]["draining"])
 
     async def end_standing(self) -> int:

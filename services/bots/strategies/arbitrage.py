@@ -157,7 +157,7 @@ def walked(
 
 
 def _tranches(
-    config: ArbitrageConfig, view: View, stands: pair.Standing
+    config: ArbitrageConfig, view: View, stands: pair.PairView
 ) -> tuple[Tranche, Tranche]:
     """Return the sets to buy, and those to sell, in whole lots of both legs."""
     first, second = _legs(config)
@@ -213,7 +213,7 @@ def _orders(view: View, terms: Terms, tranche: Tranche, *, opening: bool) -> tup
     )
 
 
-def _why(config: ArbitrageConfig, view: View, stands: pair.Standing) -> str:
+def _why(config: ArbitrageConfig, view: View, stands: pair.PairView) -> str:
     one = view.instruments[config.instrument_id]
     text = one.price_text
     said = []

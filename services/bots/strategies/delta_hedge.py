@@ -51,7 +51,7 @@ _PARTS = 10**12
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Worth:
+class ModelValue:
     """The model's word on one share."""
 
     price: float
@@ -149,7 +149,7 @@ def _ladder(view: View, instrument_id: str, *, asks: bool) -> Sequence[Level]:
     return book.asks if asks else book.bids
 
 
-def _worth(config: DeltaHedgeConfig, view: View) -> Worth | None:
+def _worth(config: DeltaHedgeConfig, view: View) -> ModelValue | None:
     bids = _ladder(view, config.hedge_id, asks=False)
     asks = _ladder(view, config.hedge_id, asks=True)
     if not bids or not asks:
@@ -158,14 +158,14 @@ def _worth(config: DeltaHedgeConfig, view: View) -> Worth | None:
     price, strike = (bids[0][0] + asks[0][0]) / 2 / unit, config.strike / unit
     years = (config.expires_ms - view.now_ms) / YEAR_MS
     above, delta = model(price, strike, years, config.volatility)
-    return Worth(price=price, fair=above if config.pays_above else 1 - above, delta=delta)
+    return ModelValue(price=price, fair=above if config.pays_above else 1 - above, delta=delta)
 
 
-def _terms(config: DeltaHedgeConfig, view: View, worth: Worth) -> Terms:
+def _terms(config: DeltaHedgeConfig, view: View, worth: ModelValue) -> Terms:
     binary, hedge = view.instruments[config.binary_id], view.instruments[config.hedge_id]
     per_share = Fraction(int(worth.delta * _PARTS), _PARTS)
     ratio = per_share / 10**binary.size_digits * 10**hedge.size_digits / Fraction(hedge.contract)
-    wanted = max(view.holding(binary.id).size, 0) * ratio
+    desired = max(view.holding(binary.id).size, 0) * ratio
     return Terms(
         first=LegTerms(slot=FIRST, instrument_id=binary.id, direction=1, fee=config.binary_fee),
         second=LegTerms(
@@ -179,13 +179,13 @@ def _terms(config: DeltaHedgeConfig, view: View, worth: Worth) -> Terms:
         deadline_ms=config.hedge_deadline_ms,
         max_loss=config.max_loss,
         max_slippage=config.max_slippage,
-        band=int(wanted * config.rebalance_band / MILLION),
+        band=int(desired * config.rebalance_band / MILLION),
         second_follows=True,
     )
 
 
 def _worth_hedged(
-    binary: Instrument, hedge: Instrument, worth: Worth, ratio: Fraction
+    binary: Instrument, hedge: Instrument, worth: ModelValue, ratio: Fraction
 ) -> pair.Worth:
     """Hedged shares are worth the model's word, less what the hedge costs beside the mid."""
 
@@ -202,12 +202,12 @@ def _worth_hedged(
     return found
 
 
-def _fair(binary: Instrument, worth: Worth, *, up: bool) -> int:
+def _fair(binary: Instrument, worth: ModelValue, *, up: bool) -> int:
     exact: float = worth.fair * 10.0**binary.price_digits
     return math.ceil(exact) if up else math.floor(exact)
 
 
-def _dear(config: DeltaHedgeConfig, view: View, worth: Worth) -> bool:
+def _dear(config: DeltaHedgeConfig, view: View, worth: ModelValue) -> bool:
     """Return whether the bid, fee taken off, is above the worth by the edge of the exit."""
     binary, bids = view.instruments[config.binary_id], _ladder(view, config.binary_id, asks=False)
     if not bids:
@@ -217,7 +217,7 @@ def _dear(config: DeltaHedgeConfig, view: View, worth: Worth) -> bool:
 
 
 def _opened(
-    config: DeltaHedgeConfig, view: View, terms: Terms, stands: pair.Standing, worth: Worth
+    config: DeltaHedgeConfig, view: View, terms: Terms, stands: pair.PairView, worth: ModelValue
 ) -> Intent:
     binary = stands.first.instrument
     most = min(config.order_size, config.max_position - stands.first.held)

@@ -188,7 +188,7 @@ def _even(first: Instrument, second: Instrument, ratio: Fraction, size: int) -> 
 
 
 def _opened(
-    config: FundingArbitrageConfig, view: View, terms: Terms, stands: pair.Standing
+    config: FundingArbitrageConfig, view: View, terms: Terms, stands: pair.PairView
 ) -> tuple[Intent, ...]:
     spot, swap = stands.first.instrument, stands.second.instrument
     most = min(config.order_size, config.max_position - stands.first.held)

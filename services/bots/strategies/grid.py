@@ -67,7 +67,7 @@ class Grid:
         if isinstance(event, BookEvent) and event.instrument_id != config.instrument_id:
             return state, ()
         instrument = view.instruments[config.instrument_id]
-        state = _begun(config, state, view)
+        state = _started(config, state, view)
         if state.start is None:
             return state, ()
         if not state.opened:
@@ -115,7 +115,7 @@ def _shortable(instrument: Instrument) -> bool:
     return instrument.kind in (InstrumentKind.FUTURE, InstrumentKind.SWAP)
 
 
-def _begun(config: GridConfig, state: GridState, view: View) -> GridState:
+def _started(config: GridConfig, state: GridState, view: View) -> GridState:
     book = view.books.get(config.instrument_id)
     if state.start is not None or book is None or book.status is not BookStatus.FRESH:
         return state

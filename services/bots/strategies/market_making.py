@@ -28,11 +28,11 @@ from services.bots.core.strategy import (
     Intent,
     PrintEvent,
     Quote,
-    Standing,
     StrategyEvent,
     View,
     Wake,
     Withdraw,
+    WorkingOrder,
 )
 from tradingtools.domain.book import BookStatus
 from tradingtools.domain.instrument import Instrument, InstrumentKind, TradingPhase
@@ -44,7 +44,7 @@ BID, ASK, COMPLEMENT = "bid", "ask", "complement"
 SLOTS = (BID, ASK, COMPLEMENT)
 
 
-MOST_AWAITING = 200
+MAX_AWAITING = 200
 """Fills that wait for their markout; the oldest is not judged when there are more."""
 ADVERSE_FADING = 0.9
 
@@ -249,7 +249,7 @@ def _awaiting(
         mid=_middle(state, view.instruments[config.instrument_id]),
         due_ms=view.now_ms + int(config.markout_s * 1000),
     )
-    return (*others, one)[-MOST_AWAITING:]
+    return (*others, one)[-MAX_AWAITING:]
 
 
 def _profit(config: MarketMakingConfig, state: MarketMakingState, view: View) -> str:
@@ -378,7 +378,7 @@ def _side(
 def _near(
     config: MarketMakingConfig,
     instrument: Instrument,
-    standing: Standing,
+    standing: WorkingOrder,
     side: Side,
     price: int,
     size: int,

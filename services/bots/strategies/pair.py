@@ -159,7 +159,7 @@ def order(
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Standing:
+class PairView:
     """A pair at one instant: the state of its legs, and what they ask for."""
 
     legs: PairState
@@ -174,7 +174,7 @@ class Standing:
 
 def look(
     terms: Terms, state: PairState, event: StrategyEvent | None, view: View, *, closing: bool
-) -> Standing:
+) -> PairView:
     """Return how a pair stands, with the orders that make it even again."""
     ended = isinstance(event, EndEvent) and event.slot in (FIRST, SECOND)
     if isinstance(event, EndEvent) and ended and not event.filled:
@@ -191,7 +191,7 @@ def look(
     if not both.ahead:
         found = LegStep.WAIT if flying else LegStep.GO_ON
         withdrawn = _withdrawn(terms, first, second) if flying else ()
-        return Standing(
+        return PairView(
             legs=state, first=first, second=second, both=both, step=found, hedge_loss=None,
             intents=withdrawn,
         )  # fmt: skip
@@ -210,7 +210,7 @@ def _withdrawn(terms: Terms, first: Leg, second: Leg) -> tuple[Intent, ...]:
 
 def _brought_back(
     terms: Terms, state: PairState, view: View, first: Leg, second: Leg, both: Balance
-) -> Standing:
+) -> PairView:
     """Bring a leg that is below zero back to it; the other one waits."""
     below = terms.first if both.first is LegState.BELOW else terms.second
     price = limit(view, below, opening=True, slippage=terms.max_slippage)
@@ -226,7 +226,7 @@ def _brought_back(
             Withdraw(slot=other, why="the other leg is below zero"),
             order(view, below, both.ahead, price, opening=True, why=why),
         )
-    return Standing(
+    return PairView(
         legs=state, first=first, second=second, both=both, step=LegStep.FLATTEN, hedge_loss=None,
         intents=intents,
     )  # fmt: skip
@@ -241,7 +241,7 @@ def _repaired(
     both: Balance,
     *,
     closing: bool,
-) -> Standing:
+) -> PairView:
     second_ahead = both.second is LegState.AHEAD
     ahead, behind = (terms.second, terms.first) if second_ahead else (terms.first, terms.second)
     price, loss = _hedge(terms, view, ahead, behind, both)
@@ -275,7 +275,7 @@ def _repaired(
         )
     else:
         orders = nothing("no fresh price to flatten at")
-    return Standing(
+    return PairView(
         legs=state, first=first, second=second, both=both, step=found, hedge_loss=loss,
         intents=(*orders, *intents),
     )  # fmt: skip
@@ -357,14 +357,14 @@ def bounded(view: View, terms: Terms, most: int, *, hedged: bool = True) -> int:
     return most
 
 
-def closable(stands: Standing) -> bool:
+def closable(stands: PairView) -> bool:
     """Return whether any leg holds enough for an order."""
     legs = (stands.first, stands.second)
     return any(one.instrument.size_in_lots(max(one.held, 0)) for one in legs)
 
 
 def closed(
-    view: View, terms: Terms, stands: Standing, tranche: int, *, why: str
+    view: View, terms: Terms, stands: PairView, tranche: int, *, why: str
 ) -> tuple[Intent, ...]:
     """Return orders that close a tranche of both legs, its size in the first one's units."""
     first = min(stands.first.held, tranche)
@@ -378,7 +378,7 @@ def closed(
     return tuple(found)
 
 
-def said(view: View, terms: LegTerms, held: Leg, stands: Standing) -> str:
+def said(view: View, terms: LegTerms, held: Leg, stands: PairView) -> str:
     """Return in a sentence what a leg holds, and what is done about it."""
     text = f"holds {held.instrument.size_text(held.held)}"
     state = stands.both.second if terms.slot == SECOND else stands.both.first

@@ -88,8 +88,8 @@ _SOURCES: Mapping[type[Any], Callable[[Any], Mapping[str, int]]] = {
 
 def sources(values: Any) -> Mapping[str, int]:
     """Return gains by source, in units of money; empty: the strategy does not say."""
-    told = _SOURCES.get(type(values))
-    return {} if told is None else told(values)
+    reported = _SOURCES.get(type(values))
+    return {} if reported is None else reported(values)
 
 
 def merges_sets(values: Any) -> bool:

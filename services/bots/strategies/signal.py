@@ -37,7 +37,7 @@ from tradingtools.venues.trading import RestingTime
 SLOT = "position"
 RETRY_MS = 1_000
 """From the end of one order to the next."""
-MOST_HEARD = 1_000
+MAX_RECEIVED = 1_000
 """Signals within the age limit; more are not heard, since a repeated one could not be told."""
 _MILLION = 1_000_000
 
@@ -54,7 +54,7 @@ class SignalState:
     """When the position is closed."""
     next_ms: int = 0
     """When the next order may be sent."""
-    heard: tuple[tuple[str, int], ...] = ()
+    received: tuple[tuple[str, int], ...] = ()
     """Ids of signals with the instants at which they were made."""
     last: str = "no signal was heard"
     """What became of the last signal, for a person."""
@@ -76,7 +76,7 @@ class Signal:
         if isinstance(event, SignalEvent):
             if event.instrument_id != config.instrument_id:
                 return state, ()
-            state = _heard(config, state, event, view)
+            state = _received(config, state, event, view)
         if isinstance(event, EndEvent) and event.slot == SLOT:
             state = replace(state, next_ms=view.now_ms + RETRY_MS)
         if state.direction and view.now_ms >= state.hold_until_ms:
@@ -104,19 +104,21 @@ def _target(config: SignalConfig, state: SignalState, instrument: Instrument) ->
     return state.direction * config.position
 
 
-def _heard(config: SignalConfig, state: SignalState, event: SignalEvent, view: View) -> SignalState:
+def _received(
+    config: SignalConfig, state: SignalState, event: SignalEvent, view: View
+) -> SignalState:
     now, name = view.now_ms, f"signal {event.signal_id}"
-    young = tuple(one for one in state.heard if now - one[1] <= config.max_age_ms)
-    state = replace(state, heard=young)
+    young = tuple(one for one in state.received if now - one[1] <= config.max_age_ms)
+    state = replace(state, received=young)
     age = now - event.made_ms
     if any(one == event.signal_id for one, _ in young):
         return replace(state, last=f"{name} was heard before")
     if abs(age) > config.max_age_ms:
         # One from the future has a wrong clock: its age is not known.
         return replace(state, last=f"{name} is {age} ms old, and {config.max_age_ms} is the limit")
-    if len(young) >= MOST_HEARD:
-        return replace(state, last=f"{name} is one more than {MOST_HEARD} within the age limit")
-    state = replace(state, heard=(*young, (event.signal_id, event.made_ms)))
+    if len(young) >= MAX_RECEIVED:
+        return replace(state, last=f"{name} is one more than {MAX_RECEIVED} within the age limit")
+    state = replace(state, received=(*young, (event.signal_id, event.made_ms)))
     if event.expires_ms is not None and now >= event.expires_ms:
         return replace(state, last=f"{name} has expired")
     sure_ms = _sure_ms(config, event)
@@ -151,8 +153,8 @@ def _sure_ms(config: SignalConfig, event: SignalEvent) -> int | None:
 def _intents(config: SignalConfig, state: SignalState, view: View) -> tuple[Intent, ...]:
     wakes = tuple(
         Wake(at_ms=one)
-        for one, wanted in ((state.hold_until_ms, state.direction), (state.next_ms, True))
-        if wanted and one > view.now_ms
+        for one, desired in ((state.hold_until_ms, state.direction), (state.next_ms, True))
+        if desired and one > view.now_ms
     )
     if SLOT in view.standing:
         # An IOC that is on its way: it is neither repeated nor called back.
@@ -162,7 +164,7 @@ def _intents(config: SignalConfig, state: SignalState, view: View) -> tuple[Inte
     return (_order(config, state, view), *wakes)
 
 
-def _wanted(config: SignalConfig, state: SignalState, view: View) -> int:
+def _desired(config: SignalConfig, state: SignalState, view: View) -> int:
     """Return the size to buy, or below zero to sell."""
     instrument = view.instruments[config.instrument_id]
     held, target = view.holding(instrument.id).size, _target(config, state, instrument)
@@ -176,9 +178,9 @@ def _wanted(config: SignalConfig, state: SignalState, view: View) -> int:
 
 def _order(config: SignalConfig, state: SignalState, view: View) -> Quote | Withdraw:
     instrument, book = view.instruments[config.instrument_id], view.books.get(config.instrument_id)
-    wanted = _wanted(config, state, view)
-    side: Side = "BUY" if wanted > 0 else "SELL"
-    size = instrument.size_in_lots(abs(wanted))
+    desired = _desired(config, state, view)
+    side: Side = "BUY" if desired > 0 else "SELL"
+    size = instrument.size_in_lots(abs(desired))
     if not size:
         return Withdraw(slot=SLOT, why="the target is held")
     if instrument.phase is not TradingPhase.OPEN:
@@ -194,7 +196,7 @@ def _order(config: SignalConfig, state: SignalState, view: View) -> Quote | With
         price=_limit(config, instrument, side, levels[0][0]),
         size=size,
         time_in_force=RestingTime.IOC,
-        reduce_only=_shortable(instrument) and held * wanted < 0 and size <= abs(held),
+        reduce_only=_shortable(instrument) and held * desired < 0 and size <= abs(held),
         why=state.last,
     )
 

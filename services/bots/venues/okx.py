@@ -13,10 +13,10 @@ from services.bots.store import Row, WalletLease
 from services.bots.venues.addresses import checked, is_here
 from services.bots.wallet.shared import Venue
 from tradingtools.domain.instrument import Instrument
-from tradingtools.domain.signing import Travelling
+from tradingtools.domain.signing import HeaderSecrets
 from tradingtools.rpc.signer_client import SignerClient
 from tradingtools.runtime.process import Startup
-from tradingtools.tasks import alongside
+from tradingtools.tasks import run_in_background
 from tradingtools.venues.okx.connection import Endpoint
 from tradingtools.venues.okx.markets import OkxMarkets, OkxVenue, open_markets
 from tradingtools.venues.okx.remote_signer import RemoteSigner
@@ -26,11 +26,11 @@ from tradingtools.venues.okx.wallet import open_wallet
 from tradingtools.venues.trading import TradingBook
 
 TAG = "tradingtools"
-LEAST_SECONDS = 10
+MIN_SECONDS = 10
 """OKX takes no shorter time for its dead man's switch."""
 
 
-class OkxWay:
+class OkxConnector:
     """The way of an engine to OKX: its wallets share what their address and markets are.
 
     Args:
@@ -82,7 +82,7 @@ class OkxWay:
         symbols = [one.partition(":")[2] for one in instruments]
         found = await markets.instruments.find(symbols)
         there = asyncio.Event()
-        async with markets.spares.kept(), alongside(_follow(markets, found, there)):
+        async with markets.spares.kept(), run_in_background(_follow(markets, found, there)):
             await there.wait()
             yield
 
@@ -95,20 +95,20 @@ class OkxWay:
         return self._markets[environment]
 
 
-def opening(settings: Settings, signer: SignerClient) -> AbstractAsyncContextManager[OkxWay]:
+def opening(settings: Settings, signer: SignerClient) -> AbstractAsyncContextManager[OkxConnector]:
     """Return what opens the way of an engine. Raises Startup."""
     venue = _venue(settings)
-    if 0 < settings.okx_cancel_after_s < LEAST_SECONDS:
-        raise Startup(f"TT_BOTS_OKX_CANCEL_AFTER_S: 0, or {LEAST_SECONDS} at least")
+    if 0 < settings.okx_cancel_after_s < MIN_SECONDS:
+        raise Startup(f"TT_BOTS_OKX_CANCEL_AFTER_S: 0, or {MIN_SECONDS} at least")
     return _opened(settings, signer, venue)
 
 
 @asynccontextmanager
 async def _opened(
     settings: Settings, signer: SignerClient, venue: OkxVenue
-) -> AsyncIterator[OkxWay]:
+) -> AsyncIterator[OkxConnector]:
     async with AsyncExitStack() as works:
-        yield OkxWay(settings, signer, venue, works)
+        yield OkxConnector(settings, signer, venue, works)
 
 
 async def _follow(
@@ -138,6 +138,6 @@ def _demo(venue: OkxVenue) -> OkxVenue:
 
 
 async def _credentials(signer: SignerClient, lease: WalletLease) -> Credentials:
-    travel = await signer.travelling(Travelling(wallet=lease.wallet_id, epoch=lease.epoch))
+    travel = await signer.header_secrets(HeaderSecrets(wallet=lease.wallet_id, epoch=lease.epoch))
     api_key = ApiKey(travel.key, travel.passphrase)
     return Credentials(api_key=api_key, signer=RemoteSigner(signer, lease.wallet_id, lease.epoch))

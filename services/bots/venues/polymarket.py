@@ -10,7 +10,7 @@ from services.bots.store import Row, WalletLease
 from services.bots.venues import relayer_keys
 from services.bots.venues.addresses import checked, is_here
 from services.bots.wallet.shared import Venue
-from tradingtools.domain.signing import Travelling
+from tradingtools.domain.signing import HeaderSecrets
 from tradingtools.rpc.signer_client import SignerClient
 from tradingtools.venues.polymarket.clob_auth import ApiKey
 from tradingtools.venues.polymarket.order_index import TradingWallet
@@ -20,7 +20,7 @@ from tradingtools.venues.polymarket.remote_signer import RemoteSigner
 from tradingtools.venues.polymarket.trading_wallet import PolymarketVenue, open_wallet
 
 
-class PolymarketWay:
+class PolymarketConnector:
     """The way of an engine to Polymarket.
 
     Args:
@@ -45,8 +45,8 @@ class PolymarketWay:
     @asynccontextmanager
     async def opened(self, wallet: Row, lease: WalletLease) -> AsyncIterator[Venue]:
         """Open a wallet's way for the length of a block."""
-        asked = Travelling(wallet=lease.wallet_id, epoch=lease.epoch)
-        travel = await self._signer.travelling(asked)
+        requested = HeaderSecrets(wallet=lease.wallet_id, epoch=lease.epoch)
+        travel = await self._signer.header_secrets(requested)
         async with open_wallet(
             self._venue,
             TradingWallet(
@@ -75,10 +75,12 @@ class PolymarketWay:
         yield
 
 
-def opening(settings: Settings, signer: SignerClient) -> AbstractAsyncContextManager[PolymarketWay]:
+def opening(
+    settings: Settings, signer: SignerClient
+) -> AbstractAsyncContextManager[PolymarketConnector]:
     """Return what opens the way of an engine. Raises Startup."""
     keys = relayer_keys.read(settings.polymarket_relayer_keys_file)
-    return nullcontext(PolymarketWay(settings, signer, _venue(settings), keys))
+    return nullcontext(PolymarketConnector(settings, signer, _venue(settings), keys))
 
 
 def _venue(settings: Settings) -> PolymarketVenue:

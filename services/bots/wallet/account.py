@@ -61,7 +61,7 @@ class Account:
         self._journal = journal
         self._forced = forced
         self._reading = asyncio.Lock()
-        self._begun = self._done = 0
+        self._started = self._done = 0
         """Numbers of the last readings that began, and that ended."""
         self._strangers: set[str] = set()
         self._standing: Sequence[OrderReport] = ()
@@ -107,7 +107,7 @@ class Account:
         elif isinstance(event, AccountState):
             self._wallet.account = event
             for one in self._wallet.bots.values():
-                self._sending.tell(one, partial(one.account, event))
+                self._sending.notify(one, partial(one.account, event))
         elif isinstance(event, Liquidation):
             _log.warning(
                 "the exchange warns of a liquidation, or did it",
@@ -123,7 +123,7 @@ class Account:
             return
         if event.order_id not in bot.orders:
             await self._find_again([event])
-        self._tell(bot, event)
+        self._notify(bot, event)
 
     def rests(self, order_id: str) -> bool:
         """Return whether an order rested when the account was read last."""
@@ -135,33 +135,33 @@ class Account:
             await self._hear_of_order(self._aside[0])
             del self._aside[0]
 
-    def _tell(self, bot: AnyBot, event: Fill | OrderReport) -> None:
+    def _notify(self, bot: AnyBot, event: Fill | OrderReport) -> None:
         take = bot.filled if isinstance(event, Fill) else bot.reported
-        self._sending.tell(bot, partial(take, event))  # type: ignore[arg-type]
+        self._sending.notify(bot, partial(take, event))  # type: ignore[arg-type]
 
     async def read(self) -> None:
         """Read what was missed: fills first, so that no end comes before what it filled.
 
         Bots that wait for their turn share one reading: it begins after all of them are here.
         """
-        asked = self._begun
+        requested = self._started
         async with self._reading:
-            if self._done > asked:
+            if self._done > requested:
                 return
             # Those that began together are here by then.
             await asyncio.sleep(0)
-            self._begun += 1
-            number = self._begun
+            self._started += 1
+            number = self._started
             await self._read()
             self._done = number
             self._wallet.trusted_ns = self._wallet.trusted_ns or clock.monotonic_ns()
 
     async def _read(self) -> None:
-        accounts, asked = self._wallet.venue.accounts, clock.now_ms()
+        accounts, requested = self._wallet.venue.accounts, clock.now_ms()
         # Of bots that are here by now: their permits are read when this is.
         unread = [one for one in self._wallet.unread_ms if one in self._wallet.bots]
-        self._sending.recognise()
-        fills = await answered(accounts.fills, self._unread_since(asked))
+        self._sending.register_order()
+        fills = await answered(accounts.fills, self._unread_since(requested))
         standing = await answered(accounts.open_orders)
         await self._find_again([*fills, *standing])
         for fill in fills:
@@ -169,13 +169,13 @@ class Account:
             if fill.forced:
                 await self._forced.closed(fill)
             elif bot is not None:
-                self._tell(bot, fill)
+                self._notify(bot, fill)
         for report in standing:
             bot = self._wallet.owner(report.order_id)
             if bot is not None:
-                self._sending.tell(bot, partial(bot.reported, report, read_ms=asked))
+                self._sending.notify(bot, partial(bot.reported, report, read_ms=requested))
         self._standing = standing
-        self._tell_strangers()
+        self._report_foreign()
         named = {report.order_id for report in standing}
         for bot in self._wallet.bots.values():
             for order_id, order in list(bot.orders.items()):
@@ -231,14 +231,14 @@ class Account:
             if order is None:
                 await self._adopt(bot, order_id, about)
             elif any(_is_news(order, one) for one in about):
-                bot.recall(slot, order)
+                bot.restore(slot, order)
 
     async def _adopt(self, bot: AnyBot, order_id: str, about: Sequence[Fill | OrderReport]) -> None:
         one = about[0]
         instrument = await instrument_of(self._wallet, one.instrument_id)
-        told = [event.size for event in about if isinstance(event, OrderReport)]
+        reported = [event.size for event in about if isinstance(event, OrderReport)]
         filled = sum(event.size for event in about if isinstance(event, Fill))
-        size = max([*told, filled])
+        size = max([*reported, filled])
         bot.adopt(found_order(order_id, instrument, one.side, one.price, size))
 
     async def complete(self) -> None:
@@ -248,9 +248,9 @@ class Account:
         if not self._done:
             await self.read()
         self._complete = True
-        self._tell_strangers()
+        self._report_foreign()
 
-    def _tell_strangers(self) -> None:
+    def _report_foreign(self) -> None:
         if not self._complete:
             return
         for report in self._standing:
@@ -266,14 +266,14 @@ class Account:
             )
 
 
-def _is_news(order: BotOrder, told: Fill | OrderReport) -> bool:
+def _is_news(order: BotOrder, reported: Fill | OrderReport) -> bool:
     """Return whether a message says more of an order that is settled than is known of it."""
-    if isinstance(told, Fill):
-        known = order.undone if told.undone else {**order.fills, **order.undone}
-        return told.trade_id not in known
+    if isinstance(reported, Fill):
+        known = order.undone if reported.undone else {**order.fills, **order.undone}
+        return reported.trade_id not in known
     if order.state not in ENDED:
         return True
     never_was = order.state in (BotOrderState.LOST, BotOrderState.REJECTED)
     if never_was:
-        return told.status is not OrderStatus.REJECTED
-    return told.filled_size > order.filled + sum(order.undone.values())
+        return reported.status is not OrderStatus.REJECTED
+    return reported.filled_size > order.filled + sum(order.undone.values())

@@ -70,7 +70,7 @@ class Forced:
             fee = -(-fill.fee * size // fill.size)
             name = forced.order_id(fill.forced, bot_id)
             mine = replace(fill, order_id=name, size=size, fee=fee)
-            self._sending.tell(bot, partial(bot.closed_by_exchange, mine))
+            self._sending.notify(bot, partial(bot.closed_by_exchange, mine))
             log = _log.error if fill.forced in forced.STOPS else _log.info
             log(
                 "the exchange closed what a bot held",

@@ -16,7 +16,7 @@ import structlog
 from services.bots.core.bot import AnyBot
 from services.bots.core.profit import PnlPoint
 from services.bots.core.requests import Written
-from services.bots.store import Settings, Standing
+from services.bots.store import BotSnapshot, Settings
 from services.bots.strategies import registry
 from services.bots.wallet.shared import Wallet, database_away
 from tradingtools import clock
@@ -102,12 +102,14 @@ class Journal:
         await self._put(rows, points)
         self._minutes.update((bot_id, now // MINUTE_MS) for bot_id, _ in points)
         self._settings.update((one.bot_id, one.settings) for one in rows if one.settings)
-        told = {one.bot_id for one in rows}
+        reported = {one.bot_id for one in rows}
         for bot in due:
-            if bot.setup.bot_id in told:
+            if bot.setup.bot_id in reported:
                 bot.shares_written()
 
-    async def _put(self, rows: Sequence[Standing], points: Sequence[tuple[str, PnlPoint]]) -> None:
+    async def _put(
+        self, rows: Sequence[BotSnapshot], points: Sequence[tuple[str, PnlPoint]]
+    ) -> None:
         try:
             await self._wallet.store.write(
                 self._wallet.lease, self._unwritten, rows, points, again=self._doubtful
@@ -128,7 +130,7 @@ class Journal:
             _log.error("what a bot has made is not known", bot=bot.setup.bot_id, exc_info=error)
             return ()
 
-    def _standing(self, bot: AnyBot, now_ms: int) -> Standing | None:
+    def _standing(self, bot: AnyBot, now_ms: int) -> BotSnapshot | None:
         """Return where a bot stands; None: its strategy cannot say it, which ends it."""
         try:
             known = bot.setup.bot_id not in self._wallet.unread_ms
@@ -144,16 +146,16 @@ class Journal:
             return None
 
 
-def _standing(bot: AnyBot, now_ms: int, *, live: bool, known: bool) -> Standing:
+def _standing(bot: AnyBot, now_ms: int, *, live: bool, known: bool) -> BotSnapshot:
     equity = bot.equity
-    return Standing(
+    return BotSnapshot(
         bot_id=bot.setup.bot_id,
         number=bot.number,
         strategy=registry.snapshot(bot.state),
         explanation=bot.explain(now_ms),
         holdings=bot.holdings,
         equity=None if equity is None else asdict(equity),
-        shares=bot.kept_shares(now_ms, known=known),
+        shares=bot.retained_shares(now_ms, known=known),
         result_micros=bot.result_micros(now_ms),
         positions=bot.positions(),
         version=bot.setup.version,

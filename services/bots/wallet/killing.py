@@ -55,7 +55,7 @@ class Killing:
 
     def stop(self, bot: AnyBot, kill: Kill) -> None:
         """Have a bot cancel everything and close what it holds."""
-        self._sending.tell(bot, lambda now: bot.kill(breach_of(kill), now))
+        self._sending.notify(bot, lambda now: bot.kill(breach_of(kill), now))
 
     async def step(self, kill: Kill) -> None:
         """Go on with a kill switch, all bots of the wallet being here and stopped.
@@ -133,8 +133,8 @@ class Killing:
             bot.adopt(
                 found_order(report.order_id, instrument, report.side, report.price, report.size)
             )
-        asked = clock.now_ms()
-        self._sending.tell(bot, lambda now: bot.reported(report, now, read_ms=asked))
+        requested = clock.now_ms()
+        self._sending.notify(bot, lambda now: bot.reported(report, now, read_ms=requested))
 
     def _left(self) -> str:
         """Return what is held still, in words."""

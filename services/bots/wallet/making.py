@@ -133,7 +133,7 @@ async def _recognise(wallet: Wallet, bot_id: str) -> None:
     if symbols:
         await answered(wallet.venue.instruments.find, symbols)
     for one in sent:
-        gateway.recognise(one)
+        gateway.register_order(one)
 
 
 def setup_of(wallet: Wallet, row: BotRow, shares: Shares | None) -> Setup[Any]:

@@ -53,12 +53,12 @@ class Markets:
         """Follow the markets of all bots; another set of them is followed anew."""
         async with self._following:
             await self._rates.look()
-            await self._follow_wanted()
-            self._tell_newcomers()
+            await self._follow_desired()
+            self._notify_newcomers()
 
-    async def _follow_wanted(self) -> None:
+    async def _follow_desired(self) -> None:
         bots = self._wallet.bots.values()
-        wanted = frozenset(
+        desired = frozenset(
             one
             for bot in bots
             if bot.trades
@@ -66,24 +66,24 @@ class Markets:
             if self._wallet.instruments[one].phase is not TradingPhase.ENDED
         )
         # Of no use but to bots.
-        wanted |= self._rates.instruments if wanted else frozenset()
-        if wanted == self._fed:
+        desired |= self._rates.instruments if desired else frozenset()
+        if desired == self._fed:
             return
         await self.close()
-        self._fed, self._feeding = wanted, None
-        self._rates.keep(wanted)
-        self._books = {key: book for key, book in self._books.items() if key in wanted}
+        self._fed, self._feeding = desired, None
+        self._rates.keep(desired)
+        self._books = {key: book for key, book in self._books.items() if key in desired}
         self._due_ms = dict.fromkeys(self._books, clock.monotonic_ms() + BOOK_WITHIN_MS)
-        if wanted:
-            self._feeding = asyncio.create_task(self._follow(sorted(wanted)))
+        if desired:
+            self._feeding = asyncio.create_task(self._follow(sorted(desired)))
 
-    def _tell_newcomers(self) -> None:
+    def _notify_newcomers(self) -> None:
         """Tell bots the books that were told before they came: a quiet one is told no more."""
         for bot in self._wallet.bots.values():
             for one in bot.setup.instruments:
                 book = self._books.get(one)
                 if book is not None and bot.trades and not bot.has_book(one):
-                    self._sending.tell(bot, partial(bot.market, book))
+                    self._sending.notify(bot, partial(bot.market, book))
 
     def check(self) -> None:
         """Doubt the books that a new feed does not tell.
@@ -104,8 +104,8 @@ class Markets:
         if self._feeding is not None:
             await cancel_all([self._feeding])
 
-    async def _follow(self, wanted: Sequence[str]) -> None:
-        instruments = [self._wallet.instruments[one] for one in wanted]
+    async def _follow(self, desired: Sequence[str]) -> None:
+        instruments = [self._wallet.instruments[one] for one in desired]
         async for event in self._wallet.venue.feed.events(instruments):
             self._take(event)
 
@@ -121,7 +121,7 @@ class Markets:
             self._wallet.instruments[named] = replace(event.instrument, phase=event.phase)
         for bot in self._wallet.bots.values():
             if named in bot.setup.instruments:
-                self._sending.tell(bot, partial(bot.market, event))
+                self._sending.notify(bot, partial(bot.market, event))
 
     def _note(self, book: TradingBook) -> None:
         """Count that a book, which was trusted, is not any more."""

@@ -28,7 +28,7 @@ from tradingtools.venues.outcome_sets import OutcomeSets, SetAction, SetChange
 from tradingtools.venues.ports import Meaning
 from tradingtools.venues.trading import ReadError
 
-LOOK_SECONDS = 2.0
+POLL_SECONDS = 2.0
 REDEEM_SECONDS = 60.0
 """From one look at what could be redeemed to the next."""
 LEAVING_SECONDS = 1.5
@@ -77,7 +77,7 @@ class WalletSets:
                 _log.warning("sets were not read", why=str(error))
             except psycopg.OperationalError as error:
                 database_away("sets of outcomes", error)
-            await asyncio.sleep(LOOK_SECONDS)
+            await asyncio.sleep(POLL_SECONDS)
 
     async def _look(self, sets: OutcomeSets) -> None:
         row = await self._wallet.store.sets.pending(self._wallet.lease.wallet_id)
@@ -87,11 +87,11 @@ class WalletSets:
         now_ms = clock.now_ms()
         if self._wallet.leaving:
             return
-        wanted = await self._merge(now_ms)
-        if wanted is None and now_ms >= self._redeems_ms:
-            wanted = await self._redemption(now_ms)
-        if wanted is not None:
-            await self._go_on(sets, await self._begun(sets, wanted, now_ms))
+        desired = await self._merge(now_ms)
+        if desired is None and now_ms >= self._redeems_ms:
+            desired = await self._redemption(now_ms)
+        if desired is not None:
+            await self._go_on(sets, await self._started(sets, desired, now_ms))
 
     async def last_look(self) -> None:
         """Write down a redemption that is left to do: a wallet with a change is somebody's."""
@@ -101,20 +101,20 @@ class WalletSets:
         try:
             async with asyncio.timeout(LEAVING_SECONDS):
                 if await self._wallet.store.sets.pending(lease.wallet_id) is None:
-                    wanted = await self._redemption(now_ms := clock.now_ms())
-                    if wanted is not None:
-                        await self._begun(sets, wanted, now_ms)
+                    desired = await self._redemption(now_ms := clock.now_ms())
+                    if desired is not None:
+                        await self._started(sets, desired, now_ms)
         except (TimeoutError, ReadError, psycopg.Error) as error:
             _log.warning("redemptions were not looked for", why=f"{type(error).__name__} {error}")
 
-    async def _begun(self, sets: OutcomeSets, wanted: SetRow, now_ms: int) -> SetRow:
+    async def _started(self, sets: OutcomeSets, desired: SetRow, now_ms: int) -> SetRow:
         row = SetRow(
             change_id=secrets.token_hex(16),
-            bot_id=wanted.bot_id,
-            action=wanted.action,
-            instrument_id=wanted.instrument_id,
-            complement_id=wanted.complement_id,
-            size=wanted.size,
+            bot_id=desired.bot_id,
+            action=desired.action,
+            instrument_id=desired.instrument_id,
+            complement_id=desired.complement_id,
+            size=desired.size,
             nonce=await sets.nonce(),
             deadline_ms=now_ms + outcome_sets.DEADLINE_MS,
         )
@@ -231,7 +231,7 @@ class WalletSets:
             )
             cost = bot.holdings.get(row.instrument_id, Holding())
             for fill in outcome_sets.merged(row.bot_id, row.change_id, pair, cost, clock.now_ms()):
-                self._sending.tell(bot, partial(bot.closed_by_exchange, fill))
+                self._sending.notify(bot, partial(bot.closed_by_exchange, fill))
         await self._write()
         await self._wallet.store.sets.end(self._wallet.lease, row.change_id, done=True)
         _log.info(

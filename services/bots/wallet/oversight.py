@@ -18,11 +18,11 @@ from services.bots.core.bot import AnyBot
 from services.bots.core.risk import Breach, Closed, RiskAction, RiskLimit, market_of
 from services.bots.core.risk import breach as risk_breach
 from services.bots.core.risk.worth import currency_of, no_rate
-from services.bots.risk_store import VIEW_SECONDS, told
+from services.bots.risk_store import VIEW_SECONDS, reported
 from services.bots.wallet.sending import Sending
 from services.bots.wallet.shared import Wallet
 from tradingtools import clock
-from tradingtools.domain.portfolio_risk import Reached, ScopeLimit, Share
+from tradingtools.domain.portfolio_risk import LimitReached, ScopeLimit, Share
 from tradingtools.tasks import until_one_ends
 from tradingtools.venues.ports import Side
 
@@ -47,8 +47,8 @@ class Oversight:
         self._wallet = wallet
         self._sending = sending
         self._read_at = time.monotonic()
-        self._reached: tuple[Reached, ...] = ()
-        self._told: dict[str, frozenset[RiskLimit | ScopeLimit]] = {}
+        self._reached: tuple[LimitReached, ...] = ()
+        self._reported: dict[str, frozenset[RiskLimit | ScopeLimit]] = {}
 
     async def follow(self) -> None:
         """Look and act for ever."""
@@ -65,7 +65,7 @@ class Oversight:
             try:
                 view = await self._wallet.store.risk.view(self._wallet.tenant)
                 self._reached, self._read_at = tuple(view.reached), view.read_at
-                await self._tell()
+                await self._notify()
             except psycopg.Error as error:
                 _log.warning("limits of many bots were not read", why=str(error))
             await asyncio.sleep(VIEW_SECONDS)
@@ -75,7 +75,7 @@ class Oversight:
         for bot in list(self._wallet.bots.values()):
             closed, stops = self._blind(bot, why) if why else self._judged(bot, self._reached)
             closed = {**self._unrated(bot), **closed}
-            self._sending.tell(bot, partial(bot.oversee, closed, stops))
+            self._sending.notify(bot, partial(bot.oversee, closed, stops))
 
     def _why_blind(self) -> str:
         """Return why nothing may open; empty: it may."""
@@ -86,20 +86,22 @@ class Oversight:
             return "the lease of the wallet has run out"
         return ""
 
-    async def _tell(self) -> None:
+    async def _notify(self) -> None:
         """Tell of limits of a bot that let nothing open, once until they are reached anew."""
         for bot_id, bot in list(self._wallet.bots.items()):
             now = {one.limit: one for one in bot.closing_limits if one.limit in _TOLD}
-            new = [one for limit, one in now.items() if limit not in self._told.get(bot_id, ())]
+            new = [one for limit, one in now.items() if limit not in self._reported.get(bot_id, ())]
             if new:
-                await self._wallet.store.risk.tell_closed(bot_id, new)
-            self._told[bot_id] = frozenset(now)
+                await self._wallet.store.risk.notify_closed(bot_id, new)
+            self._reported[bot_id] = frozenset(now)
 
-    def _judged(self, bot: AnyBot, reached: Iterable[Reached]) -> tuple[Closed, tuple[Breach, ...]]:
+    def _judged(
+        self, bot: AnyBot, reached: Iterable[LimitReached]
+    ) -> tuple[Closed, tuple[Breach, ...]]:
         closed: Closed = {}
         stops: list[Breach] = []
         for found in reached:
-            breach = Breach(limit=found.limit, action=found.action, detail=told(found))
+            breach = Breach(limit=found.limit, action=found.action, detail=reported(found))
             concerned = [one for one in self._shares(bot) if found.concerns(one)]
             if concerned and found.action in _STOPS:
                 stops.append(breach)

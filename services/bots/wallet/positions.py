@@ -23,8 +23,8 @@ from tradingtools.domain.instrument import Instrument
 from tradingtools.venues.ports import Side
 from tradingtools.venues.trading import AccountState, ReadError
 
-LOOK_SECONDS = 10.0
-LOOK_AGAIN_SECONDS = 1.0
+POLL_SECONDS = 10.0
+POLL_AGAIN_SECONDS = 1.0
 """As long as a difference is not certain."""
 _log = structlog.get_logger("bots")
 
@@ -49,20 +49,20 @@ class Positions:
         self._known: dict[str, Difference] = {}
         self._proven: set[str] = set()
         """Instruments of which nothing was missing once; before that, doubt alone opens none."""
-        self._told: dict[str, Gap] = {}
+        self._reported: dict[str, Gap] = {}
         """Certain differences, as they were written."""
 
     async def follow(self) -> None:
         """Compare for ever, whenever all bots that may hold something are here."""
-        self._told = await outlast(self._gaps, "the comparison of positions")
+        self._reported = await outlast(self._gaps, "the comparison of positions")
         while True:
             await self._wallet.whole.wait()
             try:
                 await self._compare()
             except psycopg.OperationalError as error:
                 database_away("the comparison of positions", error)
-            certain = all(one in self._told for one in self._known)
-            await asyncio.sleep(LOOK_SECONDS if certain else LOOK_AGAIN_SECONDS)
+            certain = all(one in self._reported for one in self._known)
+            await asyncio.sleep(POLL_SECONDS if certain else POLL_AGAIN_SECONDS)
 
     async def _gaps(self) -> dict[str, Gap]:
         return await self._wallet.store.gaps(self._wallet.lease.wallet_id)
@@ -76,15 +76,15 @@ class Positions:
             return
         if not self._wallet.whole.is_set():
             return
-        told = self._held(account)
+        reported = self._held(account)
         now = clock.now_ms()
-        self._known = positions.compared(before, self._believed(), told, self._known, now)
+        self._known = positions.compared(before, self._believed(), reported, self._known, now)
         await self._act(now)
-        self._proven.update(key for key in told if not self._is_missing(key))
+        self._proven.update(key for key in reported if not self._is_missing(key))
 
     def _held(self, account: AccountState) -> dict[str, int]:
         believed = self._believed()
-        concerned = {**self._told, **believed}
+        concerned = {**self._reported, **believed}
         known = self._instruments().items()
         # Shares that were paid out are nobody's position, whenever they are redeemed.
         instruments = [one for key, one in known if key in concerned and one.payout is None]
@@ -111,26 +111,26 @@ class Positions:
         waiting = {key: one for key, one in kept.items() if one.corrected and not one.explained}
         # A person has to say where a part went that bots hold no more.
         closed = self._closed(*waiting.values())
-        lacking = set()
+        shortfalls = set()
         gone: list[Difference] = []
         for instrument_id, now in self._known.items():
-            certain = now_ms - now.since_ms >= settles or instrument_id in self._told
+            certain = now_ms - now.since_ms >= settles or instrument_id in self._reported
             if not certain and instrument_id in self._proven:
                 continue
             gap = gap_of(now, kept.get(instrument_id))
             # More than bots believe does not say where the rest went.
             if certain and (gap.missing or instrument_id not in waiting):
-                await self._tell(gap)
+                await self._notify(gap)
             if gap.missing:
-                lacking.add(instrument_id)
+                shortfalls.add(instrument_id)
             if gap.missing and not gap.explained:
                 closed.update(self._closed(gap))
             if gap.missing and self._is_gone(gap, now_ms - now.since_ms, settles):
                 gone.append(now)
         await self._give_back(waiting, now_ms - settles)
-        await self._forget(set(self._told) - set(self._known) - set(waiting))
+        await self._forget(set(self._reported) - set(self._known) - set(waiting))
         for bot in self._wallet.bots.values():
-            self._sending.tell(bot, partial(bot.missing, dict(closed), frozenset(lacking)))
+            self._sending.notify(bot, partial(bot.missing, dict(closed), frozenset(shortfalls)))
         for now in gone:
             # One at a time: spot markets share their coins.
             if await self._correct(now):
@@ -139,7 +139,7 @@ class Positions:
     async def _forget(self, instruments: Iterable[str]) -> None:
         for instrument_id in instruments:
             await self._wallet.store.gap_closed(self._wallet.lease, instrument_id)
-            del self._told[instrument_id]
+            del self._reported[instrument_id]
             _log.info("a position is what bots believe again", instrument=instrument_id)
 
     def _is_gone(self, gap: Gap, stands_ms: int, settles_ms: int) -> bool:
@@ -164,7 +164,7 @@ class Positions:
         side: Side = "SELL" if one.believed > 0 else "BUY"
         for bot_id, size in forced.closed_sizes(sizes, side, one.missing).items():
             bot = self._wallet.bots[bot_id]
-            self._sending.tell(bot, partial(bot.traded_elsewhere, size, one.instrument_id))
+            self._sending.notify(bot, partial(bot.traded_elsewhere, size, one.instrument_id))
             _log.error(
                 "a bot's holding follows its account, which holds less",
                 bot=bot_id,
@@ -223,10 +223,12 @@ class Positions:
         if not await self._is_proven(one):
             return
         for bot_id, fill in found:
-            self._sending.tell(wallet.bots[bot_id], partial(wallet.bots[bot_id].traded_back, fill))
+            self._sending.notify(
+                wallet.bots[bot_id], partial(wallet.bots[bot_id].traded_back, fill)
+            )
         await self._journal.flush()
         await wallet.store.gap_closed(wallet.lease, one.instrument_id)
-        self._told.pop(one.instrument_id, None)
+        self._reported.pop(one.instrument_id, None)
         _log.warning("what was missing is back", instrument=one.instrument_id, size=signed)
 
     def _is_doubtful(self, one: Difference) -> bool:
@@ -240,8 +242,8 @@ class Positions:
         orders = [order for bot in wallet.bots.values() for order in bot.orders.values()]
         return positions.is_under_way(orders, instrument)
 
-    async def _tell(self, gap: Gap) -> None:
-        if self._told.get(gap.instrument_id) == gap:
+    async def _notify(self, gap: Gap) -> None:
+        if self._reported.get(gap.instrument_id) == gap:
             return
         bots = [
             bot.setup.bot_id
@@ -249,7 +251,7 @@ class Positions:
             if gap.instrument_id in bot.setup.instruments
         ]
         await self._wallet.store.gap(self._wallet.lease, gap, bots if gap.missing else ())
-        self._told[gap.instrument_id] = gap
+        self._reported[gap.instrument_id] = gap
         if not gap.missing:
             _log.warning(
                 "a stranger's position is in this account; it is left alone",

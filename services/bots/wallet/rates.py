@@ -37,7 +37,7 @@ class MarkedRates:
         self._par = frozenset(wallet.rates)
         self._markets: dict[str, str] = {}
         """Currencies by instrument."""
-        self._asked_ms: dict[str, int] = {}
+        self._requested_ms: dict[str, int] = {}
         """When the market of a currency was looked for last, by the monotonic clock."""
         self._doubted_ms: dict[str, int] = {}
         """Since when the book of a currency is in doubt."""
@@ -56,9 +56,9 @@ class MarkedRates:
         }
         now = clock.monotonic_ms()
         for currency in sorted(traded - self._par - set(self._markets.values())):
-            if now < self._asked_ms.get(currency, -FIND_AGAIN_MS) + FIND_AGAIN_MS:
+            if now < self._requested_ms.get(currency, -FIND_AGAIN_MS) + FIND_AGAIN_MS:
                 continue
-            self._asked_ms[currency] = now
+            self._requested_ms[currency] = now
             await self._find(currency)
 
     async def _find(self, currency: str) -> None:

@@ -16,7 +16,7 @@ from services.bots.wallet.shared import Wallet
 from tradingtools.domain.instrument import Instrument, InstrumentKind
 from tradingtools.venues.trading import ReadError
 
-LOOK_SECONDS = 60.0
+POLL_SECONDS = 60.0
 _log = structlog.get_logger("bots")
 
 
@@ -38,7 +38,7 @@ class Resolutions:
             await self._wallet.whole.wait()
             for one in self._held():
                 await self._look(one)
-            await asyncio.sleep(LOOK_SECONDS)
+            await asyncio.sleep(POLL_SECONDS)
 
     def _held(self) -> Sequence[Instrument]:
         known = self._wallet.instruments
@@ -58,4 +58,4 @@ class Resolutions:
             self._wallet.instruments[one.id] = one
             for bot in self._wallet.bots.values():
                 if one.id in bot.left:
-                    self._sending.tell(bot, partial(bot.resolved, one))
+                    self._sending.notify(bot, partial(bot.resolved, one))

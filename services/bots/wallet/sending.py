@@ -10,7 +10,7 @@ import structlog
 
 from services.bots import metrics
 from services.bots.core.bot import AnyBot
-from services.bots.core.requests import LookUp, PermitAsked, Request
+from services.bots.core.requests import LookUp, PermitRequest, Request
 from services.bots.risk_store import DeniedError
 from services.bots.store import LostError
 from services.bots.wallet.shared import READ_AGAIN_SECONDS, Wallet, database_away
@@ -46,7 +46,7 @@ class Sending:
     def act(self, bot: AnyBot, requests: Iterable[Request]) -> None:
         """Send what a bot asks for; each answer goes back to it."""
         for one in requests:
-            if isinstance(one, PermitAsked):
+            if isinstance(one, PermitRequest):
                 self._start(self._permit(bot, one))
             elif isinstance(one, LookUp):
                 self.look(bot, one.order)
@@ -55,7 +55,7 @@ class Sending:
                 self._orders.add(task)
                 task.add_done_callback(self._orders.discard)
 
-    def tell(self, bot: AnyBot, step: Callable[[int], Iterable[Request]]) -> None:
+    def notify(self, bot: AnyBot, step: Callable[[int], Iterable[Request]]) -> None:
         """Let a bot take something, as of now, and send what it asks for.
 
         A defect of one bot ends that bot: its orders are cancelled, the others go on.
@@ -99,32 +99,32 @@ class Sending:
         if not task.cancelled():
             self._failure = self._failure or task.exception()
 
-    async def _permit(self, bot: AnyBot, asked: PermitAsked) -> None:
-        wallet, denied = self._wallet, asked.permit
-        begun = clock.monotonic_ns()
+    async def _permit(self, bot: AnyBot, requested: PermitRequest) -> None:
+        wallet, denied = self._wallet, requested.permit
+        started = clock.monotonic_ns()
         try:
-            share = await wallet.store.permit(wallet.lease, wallet.tenant, asked)
+            share = await wallet.store.permit(wallet.lease, wallet.tenant, requested)
         except DeniedError as error:
             why = str(error)
             metrics.SHARES.add(1, {"given": False})
-            self.tell(bot, lambda now: bot.denied(denied, why, now))
+            self.notify(bot, lambda now: bot.denied(denied, why, now))
             return
         except (psycopg.Error, LostError) as error:
             # Nothing leaves without it. Who renews the lease finds out whether the wallet is lost.
-            _log.warning("a permit was not written", bot=asked.permit.bot_id, why=str(error))
-            bot.denied(asked.permit)
-            metrics.PERMIT.observe_ns(clock.monotonic_ns() - begun, "false")
+            _log.warning("a permit was not written", bot=requested.permit.bot_id, why=str(error))
+            bot.denied(requested.permit)
+            metrics.PERMIT.observe_ns(clock.monotonic_ns() - started, "false")
             return
-        metrics.PERMIT.observe_ns(clock.monotonic_ns() - begun, "true")
+        metrics.PERMIT.observe_ns(clock.monotonic_ns() - started, "true")
         if share is not None:
             metrics.SHARES.add(1, {"given": True})
-        self.tell(bot, lambda now: bot.granted(asked.permit, now, share))
+        self.notify(bot, lambda now: bot.granted(requested.permit, now, share))
 
     async def _send(self, bot: AnyBot, one: NewOrder | AmendOrder | CancelOrder) -> None:
-        gateway, begun = self._wallet.venue.gateway, clock.monotonic_ns()
+        gateway, started = self._wallet.venue.gateway, clock.monotonic_ns()
         if isinstance(one, NewOrder):
             if gateway.capabilities.order_id_known_before:
-                gateway.recognise(one)
+                gateway.register_order(one)
             written = not gateway.capabilities.order_id_known_before or await self._is_written()
             kind = PendingRequest.PLACE
             receipt = await gateway.place(one) if written else _NOT_WRITTEN
@@ -133,16 +133,16 @@ class Sending:
         else:
             self._recognise(bot, one.order_id)
             kind, receipt = PendingRequest.CANCEL, await gateway.cancel(one)
-        metrics.sent(one.instrument.venue, kind, receipt.meaning, clock.monotonic_ns() - begun)
-        self.tell(bot, lambda now: bot.answered(one.order_id, kind, receipt, now))
+        metrics.sent(one.instrument.venue, kind, receipt.meaning, clock.monotonic_ns() - started)
+        self.notify(bot, lambda now: bot.answered(one.order_id, kind, receipt, now))
 
     def _recognise(self, bot: AnyBot, order_id: str) -> None:
         """Have the venue's words on an order told by our id, which it may have forgotten by now."""
         mine = bot.orders.get(order_id)
         if mine is not None and self._wallet.venue.gateway.capabilities.order_id_known_before:
-            self._wallet.venue.gateway.recognise(mine.order)
+            self._wallet.venue.gateway.register_order(mine.order)
 
-    def recognise(self) -> None:
+    def register_order(self) -> None:
         """Have the venue's words on all orders that are not settled told by our ids."""
         for bot in self._wallet.bots.values():
             for order_id in bot.orders:
@@ -160,7 +160,7 @@ class Sending:
     async def _look(self, bot: AnyBot, order: CancelOrder) -> None:
         self._recognise(bot, order.order_id)
         while True:
-            asked = clock.now_ms()
+            requested = clock.now_ms()
             try:
                 report = await self._wallet.venue.accounts.find(order)
                 break
@@ -168,6 +168,6 @@ class Sending:
                 await asyncio.sleep(READ_AGAIN_SECONDS)
         if report is None:
             name = order.order_id
-            self.tell(bot, lambda now: bot.not_found(name, asked_ms=asked, now_ms=now))
+            self.notify(bot, lambda now: bot.not_found(name, requested_ms=requested, now_ms=now))
         else:
-            self.tell(bot, lambda now: bot.reported(report, now, read_ms=asked))
+            self.notify(bot, lambda now: bot.reported(report, now, read_ms=requested))

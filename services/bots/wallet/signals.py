@@ -18,7 +18,7 @@ from services.bots.wallet.shared import Wallet, database_away
 from tradingtools.domain.bot_states import BotState
 from tradingtools.domain.strategies import SignalConfig
 
-LOOK_SECONDS = 0.4
+POLL_SECONDS = 0.4
 
 
 class Signals:
@@ -32,7 +32,7 @@ class Signals:
     def __init__(self, wallet: Wallet, sending: Sending) -> None:
         self._wallet = wallet
         self._sending = sending
-        self._told: dict[tuple[str, str], AnyBot] = {}
+        self._reported: dict[tuple[str, str], AnyBot] = {}
         """By bot and signal; a bot that begins anew hears them again, and knows those it heard."""
 
     async def follow(self) -> None:
@@ -41,10 +41,10 @@ class Signals:
             listening = self._listening()
             try:
                 if listening:
-                    await self._tell(listening)
+                    await self._notify(listening)
             except psycopg.OperationalError as error:
                 database_away("signals", error)
-            await asyncio.sleep(LOOK_SECONDS)
+            await asyncio.sleep(POLL_SECONDS)
 
     def _listening(self) -> dict[str, tuple[AnyBot, SignalConfig]]:
         return {
@@ -53,23 +53,23 @@ class Signals:
             if isinstance(bot.setup.config, SignalConfig) and bot.life is BotState.RUNNING
         }
 
-    async def _tell(self, listening: dict[str, tuple[AnyBot, SignalConfig]]) -> None:
+    async def _notify(self, listening: dict[str, tuple[AnyBot, SignalConfig]]) -> None:
         found = await self._wallet.store.signals(
             self._wallet.lease.wallet_id,
             sorted({config.instrument_id for _, config in listening.values()}),
             max(config.max_age_ms for _, config in listening.values()),
         )
         named = {one.signal_id for one in found}
-        self._told = {key: bot for key, bot in self._told.items() if key[1] in named}
+        self._reported = {key: bot for key, bot in self._reported.items() if key[1] in named}
         for signal in found:
             for bot_id, (bot, config) in listening.items():
-                self._tell_one(bot_id, bot, config, signal)
+                self._notify_one(bot_id, bot, config, signal)
 
-    def _tell_one(
+    def _notify_one(
         self, bot_id: str, bot: AnyBot, config: SignalConfig, signal: SignalEvent
     ) -> None:
         key = bot_id, signal.signal_id
-        if config.instrument_id != signal.instrument_id or self._told.get(key) is bot:
+        if config.instrument_id != signal.instrument_id or self._reported.get(key) is bot:
             return
-        self._told[key] = bot
-        self._sending.tell(bot, partial(bot.heard, signal))
+        self._reported[key] = bot
+        self._sending.notify(bot, partial(bot.received, signal))

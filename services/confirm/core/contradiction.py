@@ -16,7 +16,7 @@ from tradingtools.domain.venue_order import TradeStatus, VenueOrder, VenueTrade
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Ours:
+class SentOrder:
     """The order as it was sent."""
 
     side: str
@@ -47,7 +47,7 @@ class Finding(Enum):
     CONTRADICTION = auto()
 
 
-def contradiction(ours: Ours, booked: Mapping[str, Booked], answer: VenueOrder) -> str:
+def contradiction(ours: SentOrder, booked: Mapping[str, Booked], answer: VenueOrder) -> str:
     """Return why an answer cannot be about our order, in words; empty when it can.
 
     What the answer leaves out says nothing.
@@ -99,7 +99,7 @@ def _filled(booked: Mapping[str, Booked], answer: VenueOrder) -> int:
     return sum(sizes.values())
 
 
-def finding(ours: Ours, booked: Mapping[str, Booked], answer: VenueOrder) -> Finding:
+def finding(ours: SentOrder, booked: Mapping[str, Booked], answer: VenueOrder) -> Finding:
     """Judge an answer under our key."""
     if contradiction(ours, booked, answer):
         return Finding.CONTRADICTION

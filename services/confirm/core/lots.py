@@ -86,7 +86,7 @@ class Holding:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Move:
+class LotChange:
     """The effect of one trade on a lot."""
 
     holding: Holding
@@ -103,7 +103,7 @@ class Move:
 
 def move(
     held: Holding, step: Step, *, buying: bool, order_key: str, cost_micros: int, entry_seq: int
-) -> Move:
+) -> LotChange:
     """Book a trade in its lot, or undo it there.
 
     Args:
@@ -131,7 +131,7 @@ def move(
         left = (after.get(entry.entry_seq, entry) for entry in held.entries)
         entries = tuple(entry for entry in left if entry.size_micros)
     way, notional = "bought" if buying else "sold", sign * trade.notional_micros
-    return Move(
+    return LotChange(
         holding=Holding(
             shares_micros=held.shares_micros + change,
             cost_micros=held.cost_micros + moved,

@@ -13,7 +13,7 @@ from tradingtools.domain.money import notional_floor
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Held:
+class LotHolding:
     """A lot that holds shares, micros."""
 
     asset_id: str
@@ -26,7 +26,7 @@ class Held:
 class Paid:
     """The payout of a lot, micros of USDC."""
 
-    lot: Held
+    lot: LotHolding
     share_micros: int
     paid_micros: int
 
@@ -36,7 +36,7 @@ class Paid:
         return self.paid_micros - self.lot.cost_micros
 
 
-def pay(lots: Sequence[Held], payouts: Mapping[str, int]) -> list[Paid] | None:
+def pay(lots: Sequence[LotHolding], payouts: Mapping[str, int]) -> list[Paid] | None:
     """Pay out lots of one wallet and market.
 
     Args:

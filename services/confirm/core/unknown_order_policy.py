@@ -78,14 +78,14 @@ def horizon_ms(case: UnknownOrder, capabilities: Capabilities) -> int:
 
 
 def after_lookup(
-    case: UnknownOrder, look: LookupResult, capabilities: Capabilities, now_ms: int
+    case: UnknownOrder, poll: LookupResult, capabilities: Capabilities, now_ms: int
 ) -> NextAction:
     """Decide after asking for the key."""
-    if look is LookupResult.FOUND:
+    if poll is LookupResult.FOUND:
         return NextAction.BOOK
-    if look is LookupResult.VOIDED:
+    if poll is LookupResult.VOIDED:
         return NextAction.GIVE_UP
-    if look is LookupResult.NO_ANSWER:
+    if poll is LookupResult.NO_ANSWER:
         return (
             NextAction.CALL
             if now_ms - case.unknown_since_ms > case.unreachable_ms
@@ -98,7 +98,7 @@ def after_lookup(
         )
     if capabilities.void:
         return NextAction.VOID
-    if look is LookupResult.NOT_SUPPORTED or not capabilities.get_by_key:
+    if poll is LookupResult.NOT_SUPPORTED or not capabilities.get_by_key:
         # Without the promise to read its own writes, a not-found says nothing.
         return NextAction.CALL
     if now_ms <= horizon_ms(case, capabilities):
@@ -114,11 +114,11 @@ def may_be_sent_again(case: UnknownOrder, capabilities: Capabilities, now_ms: in
     return capabilities.idempotency and case.attempt < case.attempts and now_ms < case.not_after_ms
 
 
-def after_void(case: UnknownOrder, look: LookupResult, now_ms: int) -> NextAction:
+def after_void(case: UnknownOrder, poll: LookupResult, now_ms: int) -> NextAction:
     """Decide after a void was asked for: VOIDED, FOUND (the key was used) or NO_ANSWER."""
-    if look is LookupResult.VOIDED:
+    if poll is LookupResult.VOIDED:
         return NextAction.GIVE_UP
-    if look is LookupResult.FOUND:
+    if poll is LookupResult.FOUND:
         return NextAction.BOOK
     return (
         NextAction.CALL if now_ms - case.unknown_since_ms > case.unreachable_ms else NextAction.WAIT

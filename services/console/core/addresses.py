@@ -23,10 +23,10 @@ def address_of(peer: str, forwarded: str, trusted: Sequence[Network]) -> str:
         trusted: networks of such proxies.
     """
     found = peer
-    for told in reversed([part.strip() for part in forwarded.split(",")]):
-        if not _is_within(found, trusted) or not _is_address(told):
+    for reported in reversed([part.strip() for part in forwarded.split(",")]):
+        if not _is_within(found, trusted) or not _is_address(reported):
             break
-        found = told
+        found = reported
     return found
 
 

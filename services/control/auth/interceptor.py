@@ -29,7 +29,7 @@ from tradingtools.rpc.headers import Context, client_name
 _HELD_SECONDS = 1.0
 _person: ContextVar[Caller | None] = ContextVar("person", default=None)
 """Whose access token a call has; a call is one task from here to its handler."""
-MOST_HELD = 1000
+MAX_HELD = 1000
 """Refused calls that wait for their answers at once; further ones are answered at once."""
 
 
@@ -89,7 +89,7 @@ class TokenInterceptor(Admission):
 
     async def delay(self, answer: TradingError) -> None:
         """Hold back who comes too often, so that a flood has little of the process."""
-        if not isinstance(answer, LimitReached) or self._held >= MOST_HELD:
+        if not isinstance(answer, LimitReached) or self._held >= MAX_HELD:
             return
         self._held += 1
         try:

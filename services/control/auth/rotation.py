@@ -15,7 +15,7 @@ import structlog
 from services.control.auth.tokens import Token, TokenError, parse_tokens
 from tradingtools.runtime import instruments
 
-_LOOK_SECONDS = 0.5
+_POLL_SECONDS = 0.5
 
 _log = structlog.get_logger("tokens")
 _refused = instruments.counter(
@@ -55,18 +55,18 @@ async def follow(
     text: str, file: str, present: tuple[Token, ...], use: Callable[[tuple[Token, ...]], None]
 ) -> None:
     """Look at the file for ever, and hand on what it says whenever that changes."""
-    said = ""
+    message = ""
     while True:
-        await asyncio.sleep(_LOOK_SECONDS)
+        await asyncio.sleep(_POLL_SECONDS)
         try:
             found = read_tokens(text, file)
         except TokenError as error:
-            if str(error) != said:
-                said = str(error)
+            if str(error) != message:
+                message = str(error)
                 _refused.add(1)
-                _log.error("the tokens cannot be read; the old ones hold", reason=said)
+                _log.error("the tokens cannot be read; the old ones hold", reason=message)
             continue
-        said = ""
+        message = ""
         if found != present:
             present = found
             use(found)

@@ -27,8 +27,8 @@ from tradingtools.domain.portfolio_risk import SCOPE_RULES, RiskScope
 from tradingtools.domain.strategies import CONFIGS
 from tradingtools.storage.postgres.fleet import QUERIES
 
-LOOK_SECONDS = 5.0
-KEPT_MS = 30_000
+POLL_SECONDS = 5.0
+RETENTION_MS = 30_000
 """What was read longer ago is not shown: a figure that stands still looks like a quiet night."""
 _log = structlog.get_logger("control.fleet")
 Labels = tuple[str, ...]
@@ -153,15 +153,15 @@ async def keep(store: Store, risk: Risk) -> None:
     """Look for ever."""
     while True:
         try:
-            await look(store, risk)
+            await poll(store, risk)
         except Unavailable:
             pass  # reported by this process's own health
         except Exception as error:  # noqa: BLE001 - the next look is soon
             _log.error("bots not looked at", exc_info=error)
-        await asyncio.sleep(LOOK_SECONDS)
+        await asyncio.sleep(POLL_SECONDS)
 
 
-async def look(store: Store, risk: Risk) -> None:
+async def poll(store: Store, risk: Risk) -> None:
     """Take every figure as it is now. Raises Unavailable."""
     global _read_ms  # noqa: PLW0603
     found = _noughts()
@@ -195,7 +195,7 @@ def _noughts() -> dict[str, dict[Labels, float]]:
 
 
 def _observed(key: str, _: CallbackOptions) -> list[Observation]:
-    if _read_ms and clock.monotonic_ms() - _read_ms > KEPT_MS:
+    if _read_ms and clock.monotonic_ms() - _read_ms > RETENTION_MS:
         return []
     names = FIGURES[key].labels
     return [

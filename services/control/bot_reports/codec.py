@@ -72,15 +72,15 @@ def event(row: Row) -> Fields:
 
 def explanation(row: Row, orders: Sequence[Row]) -> Fields:
     """Return why a bot does what it does, with what stands in each slot."""
-    said: Mapping[str, str] = row["explanation"] or {}
-    by_slot: dict[str, list[Fields]] = {slot: [] for slot in said}
+    message: Mapping[str, str] = row["explanation"] or {}
+    by_slot: dict[str, list[Fields]] = {slot: [] for slot in message}
     for one in orders:
         by_slot.setdefault(one["slot"], []).append(bots.order(one))
     found: Fields = {name: row[name] for name in ("id", "strategy", "reason")}
     found |= {
         "state": f"BOT_STATE_{row['state']}",
         "reasons": [
-            {"slot": slot, "explanation": said.get(slot, ""), "orders": standing}
+            {"slot": slot, "explanation": message.get(slot, ""), "orders": standing}
             for slot, standing in sorted(by_slot.items())
         ],
     }

@@ -124,7 +124,7 @@ def unit(name: str) -> str:
     """Return the unit of a setting; empty: a plain number or text."""
     if name in _UNITS:
         return _UNITS[name]
-    return next((said for end, said in _SUFFIXES.items() if name.endswith(end)), "")
+    return next((message for end, message in _SUFFIXES.items() if name.endswith(end)), "")
 
 
 def _plain(value: Any) -> str:

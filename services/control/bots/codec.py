@@ -107,13 +107,13 @@ def changed(
 def _moved(where: str, before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
     names = sorted({*before, *after})
     return [
-        f"{where}.{one}: {_said(before.get(one))} -> {_said(after.get(one))}"
+        f"{where}.{one}: {_written(before.get(one))} -> {_written(after.get(one))}"
         for one in names
         if before.get(one) != after.get(one)
     ]
 
 
-def _said(value: Any) -> str:
+def _written(value: Any) -> str:
     return "none" if value is None else str(value)
 
 
@@ -123,8 +123,8 @@ def _refuse_fixed(strategy: str, before: Mapping[str, Any], after: Mapping[str, 
         if before.get(name) != after.get(name):
             raise parsing.refuse(
                 f"config.{_CONFIGS[strategy].json_name}.{names[name].json_name}",
-                f"{_said(before.get(name))}, as it began: what it holds depends on it; for another"
-                " value make another bot",
+                f"{_written(before.get(name))}, as it began: what it holds depends on it;"
+                " for another value make another bot",
             )
 
 
@@ -158,8 +158,8 @@ def bot(row: Row) -> Fields:
         "desired": f"BOT_STATE_{row['desired']}",
         "state": f"BOT_STATE_{row['state']}",
         "slots": [
-            {"slot": slot, "explanation": said}
-            for slot, said in sorted((row["explanation"] or {}).items())
+            {"slot": slot, "explanation": message}
+            for slot, message in sorted((row["explanation"] or {}).items())
         ],
         "holdings": [
             _holding(instrument, held, units[instrument])

@@ -118,7 +118,7 @@ with asked as (
     returning bot_id, order_id
 ), told as (
     insert into bot_event (bot_id, what, actor, reason)
-    select bot_id, 'order_settled', %(actor)s, order_id || ': ' || %(told)s || ': ' || %(reason)s
+    select bot_id, 'order_settled', %(actor)s, order_id || ': ' || %(reported)s || ': ' || %(reason)s
     from asked
 )
 select order_id from asked;

@@ -13,7 +13,7 @@ _S = BotState
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Wish:
+class Command:
     """A command of a person."""
 
     word: str
@@ -29,21 +29,21 @@ class Wish:
     """What to do in the other states."""
 
 
-START: Final = Wish(
+START: Final = Command(
     word="started",
     desired="RUNNING",
     states=frozenset({_S.IDLE, _S.STARTING, _S.RUNNING, _S.STOPPING, _S.STOPPED, _S.ERROR}),
     restarts=_S.ERROR,
     otherwise="resume it",
 )
-STOP: Final = Wish(word="stopped", desired="STOPPED", states=frozenset(_S))
-PAUSE: Final = Wish(
+STOP: Final = Command(word="stopped", desired="STOPPED", states=frozenset(_S))
+PAUSE: Final = Command(
     word="paused",
     desired="PAUSED",
     states=frozenset({_S.STARTING, _S.RUNNING, _S.PAUSING, _S.PAUSED}),
     otherwise="it does not run",
 )
-RESUME: Final = Wish(
+RESUME: Final = Command(
     word="resumed",
     desired="RUNNING",
     states=frozenset({_S.STARTING, _S.RUNNING, _S.PAUSING, _S.PAUSED, _S.RISK_STOPPED}),
@@ -51,15 +51,15 @@ RESUME: Final = Wish(
     reasoned=True,
     otherwise="start it",
 )
-WISHES: Final[Mapping[str, Wish]] = {one.word: one for one in (START, STOP, PAUSE, RESUME)}
+WISHES: Final[Mapping[str, Command]] = {one.word: one for one in (START, STOP, PAUSE, RESUME)}
 
 assert all(  # noqa: S101 - the table of states has to know them
     one.restarts is None or (one.restarts, _S.STARTING) in TRANSITIONS for one in WISHES.values()
 )
 
 
-def refused(wish: Wish, bot_id: str, state: str) -> WrongState:
+def refused(command: Command, bot_id: str, state: str) -> WrongState:
     """Return the error of a command that does not fit the bot's state."""
     return WrongState(
-        f"bot {bot_id} is {state}: {wish.otherwise}", kind="bot", id=bot_id, state=state
+        f"bot {bot_id} is {state}: {command.otherwise}", kind="bot", id=bot_id, state=state
     )

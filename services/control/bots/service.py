@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 from services.control import paging
 from services.control.bots import codec
-from services.control.bots.rules import PAUSE, RESUME, START, STOP, Wish
+from services.control.bots.rules import PAUSE, RESUME, START, STOP, Command
 from services.control.bots.signals import Signals, new_signal, signal
 from services.control.bots.store import Bots
 from services.control.edge.interceptors import caller_of
@@ -83,11 +83,11 @@ class BotServicer(pb_grpc.BotServiceServicer):
         return await self._want(RESUME, request, context, request.reason)
 
     async def _want(
-        self, wish: Wish, request: _Wished, context: Context, reason: str = ""
+        self, command: Command, request: _Wished, context: Context, reason: str = ""
     ) -> pb.Bot:
         version = expected_version(context, request)
         caller = caller_of(context).id
-        row = await self._bots.want(wish, request.id, caller, version=version, reason=reason)
+        row = await self._bots.want(command, request.id, caller, version=version, reason=reason)
         return pb.Bot(**codec.bot(row))
 
     async def ListBotOrders(

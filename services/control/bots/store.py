@@ -9,7 +9,7 @@ from psycopg.types.json import Jsonb
 
 from services.control.bots import codec
 from services.control.bots.codec import NewBot
-from services.control.bots.rules import Wish, refused
+from services.control.bots.rules import Command, refused
 from services.control.paging import Key
 from services.control.parsing import refuse
 from services.control.preconditions import refuse_other_version
@@ -69,7 +69,7 @@ class Bots:
         raise Conflict(f"another bot is called {new.name}", kind="bot", field="name")
 
     async def want(
-        self, wish: Wish, bot_id: str, actor: str, *, version: int | None, reason: str = ""
+        self, command: Command, bot_id: str, actor: str, *, version: int | None, reason: str = ""
     ) -> Row:
         """Give a command; what is wanted already changes nothing. Return the bot.
 
@@ -79,23 +79,23 @@ class Bots:
             WrongState: the command does not fit its state, or a kill switch is set.
             InvalidField: it needs a reason.
         """
-        if wish.desired == "RUNNING":
+        if command.desired == "RUNNING":
             await self._check_kill(bot_id)
-        reasoned = bool(reason) or not wish.reasoned
-        restarts = str(wish.restarts or "") if reasoned else ""
-        states = [str(one) for one in wish.states if reasoned or one is not wish.restarts]
+        reasoned = bool(reason) or not command.reasoned
+        restarts = str(command.restarts or "") if reasoned else ""
+        states = [str(one) for one in command.states if reasoned or one is not command.restarts]
         moved = await self._store.write(
             _SQL["want"],
-            id=bot_id, desired=wish.desired, states=states, restarts=restarts, word=wish.word,
+            id=bot_id, desired=command.desired, states=states, restarts=restarts, word=command.word,
             actor=actor, reason=reason, version=version,
         )  # fmt: skip
         row = await self.one(bot_id)
         if not moved:
             refuse_other_version("bot", row, version)
         state = BotState(row["state"])
-        if not moved and state not in wish.states:
-            raise refused(wish, bot_id, state)
-        if not moved and state is wish.restarts and not reasoned:
+        if not moved and state not in command.states:
+            raise refused(command, bot_id, state)
+        if not moved and state is command.restarts and not reasoned:
             raise refuse("reason", f"why a bot in {state} is resumed")
         return row
 
@@ -194,7 +194,7 @@ class Bots:
         filled = codec.size_units("filled", request.filled, row["instrument"])
         done = await self._store.write(
             _SQL["settle"],
-            bot=request.id, order_id=request.order_id, filled=filled, told=request.filled,
+            bot=request.id, order_id=request.order_id, filled=filled, reported=request.filled,
             states=sorted(FOR_OPERATORS), actor=actor, reason=request.reason,
         )  # fmt: skip
         row = await self._order(request.id, request.order_id)

@@ -123,8 +123,8 @@ def _no_route(routes: Routes, request: HttpRequest, path: str) -> TradingError:
         for route in routes.with_path(path)
         if all(
             "_" in given
-            for wanted, given in zip(route.segments, path[1:].split("/"), strict=True)
-            if wanted.startswith("{")
+            for desired, given in zip(route.segments, path[1:].split("/"), strict=True)
+            if desired.startswith("{")
         )
     }
     if allowed and request.verb not in allowed:
@@ -136,8 +136,8 @@ def _no_route(routes: Routes, request: HttpRequest, path: str) -> TradingError:
 
 def _matches(template: tuple[str, ...], segments: list[str]) -> bool:
     return len(template) == len(segments) and all(
-        bool(given) if wanted.startswith("{") else wanted == given
-        for wanted, given in zip(template, segments, strict=True)
+        bool(given) if desired.startswith("{") else desired == given
+        for desired, given in zip(template, segments, strict=True)
     )
 
 

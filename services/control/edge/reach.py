@@ -35,11 +35,11 @@ class Resource:
 
 
 @dataclass(frozen=True, slots=True)
-class Everybody:
+class AllFollowers:
     """It is about all followers at once."""
 
 
-About: TypeAlias = Wallet | Resource | Everybody
+About: TypeAlias = Wallet | Resource | AllFollowers
 _SUBSCRIPTION = (Resource("subscription"),)
 _TRIGGER = (Resource("trigger"),)
 _RESYNC = (Resource("resync"),)
@@ -90,35 +90,39 @@ ABOUT: dict[str, tuple[About, ...]] = {
     **_of("EventFeedService", {"ListEventPage FollowEvents": _LOG}),
     **_of("WalletService", {
         "GetSealingKey ListExchanges": (),
-        "CreateWallet ListWallets GetWallet DeleteWallet RotateWallet CheckWallet": (Everybody(),),
+        "CreateWallet ListWallets GetWallet DeleteWallet RotateWallet CheckWallet": (
+            AllFollowers(),
+        ),
     }),
     **_of("BotService", {
         "CreateBot UpdateBot ListBots GetBot StartBot StopBot PauseBot ResumeBot ListBotOrders"
         " ListBotFills SettleBotOrder ExplainBotPosition CreateSignal ListSignals":
-            (Everybody(),),
+            (AllFollowers(),),
     }),
     **_of("BotReportService", {
-        "ListBotPositions ListBotPnl ListBotEvents GetBotExplanation GetPortfolio": (Everybody(),),
+        "ListBotPositions ListBotPnl ListBotEvents GetBotExplanation GetPortfolio": (
+            AllFollowers(),
+        ),
         "ListStrategies GetStrategy": (),
     }),
     **_of("RiskService", {
         "ListRiskLimits SetRiskLimits GetRiskUsage ListRiskBreaches SetKillSwitch ListKillSwitches"
-        " GetKillSwitch ClearKillSwitch": (Everybody(),),
+        " GetKillSwitch ClearKillSwitch": (AllFollowers(),),
     }),
     **_of("BotEngineService", {
-        "ListBotEngines DrainBotEngine UndrainBotEngine": (Everybody(),),
+        "ListBotEngines DrainBotEngine UndrainBotEngine": (AllFollowers(),),
     }),
     **_of("LoginService", {
         "LogIn Refresh GetLoginKeys": (),
-        "LogOut ListSessions DeleteSession": (Everybody(),),
+        "LogOut ListSessions DeleteSession": (AllFollowers(),),
     }),
     **_of("UserService", {
-        "CreateUser ListUsers GetUser UpdateUser ResetPassword ListUserEvents": (Everybody(),),
+        "CreateUser ListUsers GetUser UpdateUser ResetPassword ListUserEvents": (AllFollowers(),),
     }),
     **_of("WebhookService", {
         "CreateWebhookEndpoint ListWebhookEndpoints GetWebhookEndpoint UpdateWebhookEndpoint"
         " DeleteWebhookEndpoint RotateWebhookSecret TestWebhookEndpoint ListWebhookDeliveries"
-        " ReplayWebhookEvents": (Everybody(),),
+        " ReplayWebhookEvents": (AllFollowers(),),
     }),
 }  # fmt: skip
 """By full RPC path; nothing: it is about no follower."""
@@ -170,7 +174,7 @@ async def require(followers: frozenset[str], owners: Owners, method: str, reques
     """
     for about in ABOUT[method]:
         match about:
-            case Everybody():
+            case AllFollowers():
                 raise NotAllowed("the token is of some followers, and this is about all")
             case Wallet(field):
                 if _value(request, field).lower() not in followers:

@@ -51,9 +51,9 @@ def _parameters(route: Route, target: str) -> dict[str, Any]:
     """Return what path and query give, by JSON name."""
     path, _, query = target.partition("?")
     found: dict[str, Any] = {
-        wanted[1:-1]: given
-        for wanted, given in zip(route.segments, path[1:].split("/"), strict=True)
-        if wanted.startswith("{")
+        desired[1:-1]: given
+        for desired, given in zip(route.segments, path[1:].split("/"), strict=True)
+        if desired.startswith("{")
     }
     for name, text in parse_qsl(query, keep_blank_values=True) if query else ():
         known = route.shape.fields[name]

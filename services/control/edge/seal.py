@@ -74,5 +74,5 @@ def _token(tokens: Iterable[Token], caller: Caller) -> bytes | None:
 
 
 def _mac(key: bytes, caller: Caller, token: bytes, call: Call, at_ms: int) -> str:
-    said = (*caller, at_ms, token.hex(), call.method, call.request.hex())
-    return hmac.new(key, ":".join(map(str, said)).encode(), hashlib.sha256).hexdigest()
+    message = (*caller, at_ms, token.hex(), call.method, call.request.hex())
+    return hmac.new(key, ":".join(map(str, message)).encode(), hashlib.sha256).hexdigest()

@@ -25,18 +25,18 @@ NO_ANSWER = ProcessAnswer(serving=False)
 class Part:
     """The health of one process."""
 
-    look: ProcessAnswer
+    poll: ProcessAnswer
     since_ms: int
     """Since when it serves, or does not."""
 
 
-def after(before: Part | None, look: ProcessAnswer, now_ms: int) -> Part:
+def after(before: Part | None, poll: ProcessAnswer, now_ms: int) -> Part:
     """Return how a process stands after a look."""
-    if before is not None and before.look.serving is look.serving:
-        return Part(look=look, since_ms=before.since_ms)
-    return Part(look=look, since_ms=now_ms)
+    if before is not None and before.poll.serving is poll.serving:
+        return Part(poll=poll, since_ms=before.since_ms)
+    return Part(poll=poll, since_ms=now_ms)
 
 
 def is_well(parts: Iterable[Part]) -> bool:
     """Return whether all of them serve and say that nothing is away."""
-    return all(part.look.serving and not part.look.away for part in parts)
+    return all(part.poll.serving and not part.poll.away for part in parts)

@@ -34,7 +34,7 @@ from tradingtools.tasks import until_one_ends
 from tradingtools.v1 import control_service_pb2 as pb
 
 _SQL = queries("engine_health/queries")
-_LOOK_SECONDS = 1.0
+_POLL_SECONDS = 1.0
 _ANSWER_SECONDS = 1.0
 _SERVING = health_pb2.HealthCheckResponse.SERVING
 _SERVICE = "tradingtools."
@@ -67,8 +67,8 @@ class EngineWatch:
 
     async def _watch(self, name: str, stub: Any) -> None:
         while True:
-            self._parts[name] = after(self._parts.get(name), await _look(stub), clock.now_ms())
-            await asyncio.sleep(_LOOK_SECONDS)
+            self._parts[name] = after(self._parts.get(name), await _poll(stub), clock.now_ms())
+            await asyncio.sleep(_POLL_SECONDS)
 
     async def _read_backlogs(self) -> None:
         while True:
@@ -77,7 +77,7 @@ class EngineWatch:
                 self._backlogs = {row["name"]: row["backlog_ms"] for row in rows}
             except Unavailable:
                 self._backlogs = {}
-            await asyncio.sleep(_LOOK_SECONDS)
+            await asyncio.sleep(_POLL_SECONDS)
 
     def engine_health(self) -> pb.EngineHealth:
         """Return how each part stands.
@@ -94,7 +94,7 @@ class EngineWatch:
         )
 
     def _part(self, name: str, part: Part) -> pb.EnginePart:
-        state = pb.EnginePart(name=name, serving=part.look.serving, away=part.look.away)
+        state = pb.EnginePart(name=name, serving=part.poll.serving, away=part.poll.away)
         state.since.FromMilliseconds(part.since_ms)
         process, _, partition = name.partition("-")
         backlog_ms = self._backlogs.get(f"{process}-{partition or 0}")
@@ -103,7 +103,7 @@ class EngineWatch:
         return state
 
 
-async def _look(stub: Any) -> ProcessAnswer:
+async def _poll(stub: Any) -> ProcessAnswer:
     try:
         listed = await stub.List(CONTRACT.HealthListRequest(), timeout=_ANSWER_SECONDS)
     except grpc.RpcError:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from services.control.auth.interceptor import TokenInterceptor
-from services.control.funding.store import Fundings, Movement
+from services.control.funding.store import Fundings, Transfer
 from services.control.operators.approvals import Approvals
 from services.control.performance import codec
 from services.control.performance.store import Actions
@@ -41,7 +41,7 @@ class InternalServicer(pb_grpc.ControlInternalServiceServicer):
         await self._approvals.require(caller, "funding", proxy, request)
         funded, seq = await self._fundings.fund(
             caller,
-            Movement(
+            Transfer(
                 operation_id=request.operation_id,
                 follower_proxy=proxy,
                 amount_micros=request.amount_micros,

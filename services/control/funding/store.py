@@ -16,7 +16,7 @@ _SQL = queries("funding/queries")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Movement:
+class Transfer:
     """USDC 1e-6 put into (less than zero: taken out of) what a wallet's copies may spend."""
 
     operation_id: str
@@ -31,7 +31,7 @@ class Fundings:
     def __init__(self, store: Store) -> None:
         self._store = store
 
-    async def fund(self, caller: Caller, movement: Movement) -> tuple[int, int]:
+    async def fund(self, caller: Caller, movement: Transfer) -> tuple[int, int]:
         """Move a budget once; returns the sum after it and the audit's number.
 
         Raises:

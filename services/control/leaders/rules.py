@@ -35,7 +35,7 @@ class Figures:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Wanted:
+class LeaderQuery:
     """A selection of leaders."""
 
     sort: str
@@ -60,9 +60,9 @@ def rank(leader: Figures, sort: str) -> Rank:
     return Rank((not leader.evidence, figure is None, -(figure or 0.0), leader.wallet))
 
 
-def ranked(leaders: Iterable[Figures], wanted: Wanted) -> list[Rank]:
+def ranked(leaders: Iterable[Figures], desired: LeaderQuery) -> list[Rank]:
     """Return the ranks of all that are asked for, the best first."""
-    return sorted(rank(leader, wanted.sort) for leader in leaders if wanted.fits(leader))
+    return sorted(rank(leader, desired.sort) for leader in leaders if desired.fits(leader))
 
 
 def page(ranks: Sequence[Rank], after: Rank | None, size: int) -> tuple[list[Rank], bool]:

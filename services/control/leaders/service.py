@@ -33,7 +33,7 @@ class LeaderServicer(pb_grpc.LeaderServiceServicer):
         self, request: pb.ListLeadersRequest, context: Context
     ) -> pb.ListLeadersResponse:
         """A page of leaders, ranked."""
-        wanted = rules.Wanted(
+        desired = rules.LeaderQuery(
             sort=request.sort or rules.DEFAULT_SORT,
             min_trades=request.min_trades,
             min_resolved=request.min_resolved,
@@ -41,11 +41,11 @@ class LeaderServicer(pb_grpc.LeaderServiceServicer):
             evidence=request.evidence,
         )
         window = request.window or rules.DEFAULT_WINDOW
-        scope = f"leaders:{window}:{wanted}"
+        scope = f"leaders:{window}:{desired}"
         after = _after(scope, request.page_token)
         snapshot = await self._leaders.newest()
         found, more = rules.page(
-            rules.ranked(self._figures(snapshot, window), wanted),
+            rules.ranked(self._figures(snapshot, window), desired),
             after,
             paging.size(request.page_size),
         )

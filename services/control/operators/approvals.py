@@ -25,9 +25,9 @@ class Approvals:
         wanted: False: one person is enough.
     """
 
-    def __init__(self, store: Store, *, wanted: bool) -> None:
+    def __init__(self, store: Store, *, desired: bool) -> None:
         self._store = store
-        self._wanted = wanted
+        self._desired = desired
 
     async def require(self, by: Caller, kind: str, subject: str, request: Message) -> None:
         """Let a call on that two persons have made; whoever repeats it then is let on as well.
@@ -42,12 +42,12 @@ class Approvals:
             WrongState: nobody else has asked for it within an hour, or the caller is a user whom
                 somebody else made, changed or gave a password within a day.
         """
-        if not self._wanted:
+        if not self._desired:
             return
-        asked = request.SerializeToString(deterministic=True)
-        digest = hashlib.sha256(asked).digest()
+        requested = request.SerializeToString(deterministic=True)
+        digest = hashlib.sha256(requested).digest()
         named = {"kind": kind, "digest": digest}
-        told = {"by": by.id, "request": digest.hex()}
+        reported = {"by": by.id, "request": digest.hex()}
         async with self._store.change(by, "grpc: token") as change:
             # An admin could make his own second person.
             judged = await change.row(_SQL["newcomer"], by=by.id)
@@ -62,11 +62,11 @@ class Approvals:
                 return
             if known is None:
                 await change.rows(_SQL["ask"], **named, by=by.id)
-                await change.record("ask", kind, subject, before=None, after=told)
+                await change.record("ask", kind, subject, before=None, after=reported)
             elif known["asked_by"] != by.id and _same_kind(known["asked_by"], by.id):
                 await change.rows(_SQL["approve"], **named, by=by.id)
                 before = {"by": known["asked_by"], "request": digest.hex()}
-                await change.record("approve", kind, subject, before=before, after=told)
+                await change.record("approve", kind, subject, before=before, after=reported)
                 return
         raise WrongState(
             "a second person has to make the same call within an hour: two users, or two tokens of"

@@ -71,7 +71,7 @@ class Corrections:
             )  # fmt: skip
         return str(rows[0]["follower_proxy"])
 
-    async def correct(self, by: Operator, wanted: Correction) -> tuple[int, int]:
+    async def correct(self, by: Operator, desired: Correction) -> tuple[int, int]:
         """Record a correction and wait until confirm has carried it out; may be repeated.
 
         Returns:
@@ -86,17 +86,17 @@ class Corrections:
             Unavailable: recorded, and confirm has not carried it out yet; or not recorded, for
                 nobody tells the market of the outcome.
         """
-        known = await self._store.rows(_SQL["lot_request"], request_id=wanted.request_id)
-        if wanted.cost_micros is not None and wanted.shares_micros and not known:
-            await self._markets.check(wanted.asset_id, wanted.condition_id)
-        await self._record(by, wanted)
+        known = await self._store.rows(_SQL["lot_request"], request_id=desired.request_id)
+        if desired.cost_micros is not None and desired.shares_micros and not known:
+            await self._markets.check(desired.asset_id, desired.condition_id)
+        await self._record(by, desired)
         for _ in range(_LOOKS):
-            (row,) = await self._store.rows(_SQL["lot_request"], request_id=wanted.request_id)
+            (row,) = await self._store.rows(_SQL["lot_request"], request_id=desired.request_id)
             if row["done_at"] is not None:
                 if row["refused"]:
                     raise WrongState(
-                        f"lot {wanted.subject}: {row['refused']}",
-                        kind=KIND, id=wanted.subject, state="",
+                        f"lot {desired.subject}: {row['refused']}",
+                        kind=KIND, id=desired.subject, state="",
                     )  # fmt: skip
                 return row["held_micros"], row["control_seq"]
             await asyncio.sleep(_PAUSE_SECONDS)
@@ -105,44 +105,44 @@ class Corrections:
             dependency="confirm", retry_after_ms=RETRY_AFTER_MS,
         )  # fmt: skip
 
-    async def _record(self, by: Operator, wanted: Correction) -> None:
-        key = {"wallet": wanted.wallet, "asset_id": wanted.asset_id, "origin": wanted.origin}
+    async def _record(self, by: Operator, desired: Correction) -> None:
+        key = {"wallet": desired.wallet, "asset_id": desired.asset_id, "origin": desired.origin}
         async with self._store.change(by.caller, by.source) as change:
-            before = await change.row(_SQL["lot_request"], request_id=wanted.request_id)
+            before = await change.row(_SQL["lot_request"], request_id=desired.request_id)
             if before is not None:
-                if not _same(before, wanted):
+                if not _same(before, desired):
                     raise Conflict(
                         "the request id was used for another correction",
-                        kind=KIND, id=wanted.subject,
+                        kind=KIND, id=desired.subject,
                     )  # fmt: skip
                 return
-            if wanted.cost_micros is not None:
-                await change.rows(_SQL["make_lot"], **key, condition_id=wanted.condition_id)
+            if desired.cost_micros is not None:
+                await change.rows(_SQL["make_lot"], **key, condition_id=desired.condition_id)
             lot = await change.row(_SQL["lot_to_correct"], **key)
             if lot is None:
-                raise NotFound(f"no lot {wanted.subject}", kind=KIND, id=wanted.subject)
+                raise NotFound(f"no lot {desired.subject}", kind=KIND, id=desired.subject)
             if await change.row(_SQL["open_lot_request"], **key) is not None:
                 raise Conflict(
-                    "another correction of it is being carried out", kind=KIND, id=wanted.subject
+                    "another correction of it is being carried out", kind=KIND, id=desired.subject
                 )
-            if wanted.condition_id not in ("", lot["condition_id"]):
+            if desired.condition_id not in ("", lot["condition_id"]):
                 raise refuse("conditionId", f"{lot['condition_id']}, the market of that outcome")
             columns = {
-                "shares_micros": wanted.shares_micros, "evidence": wanted.evidence,
-                "operator": wanted.operator, "request_id": wanted.request_id,
-                "cost_micros": wanted.cost_micros,
+                "shares_micros": desired.shares_micros, "evidence": desired.evidence,
+                "operator": desired.operator, "request_id": desired.request_id,
+                "cost_micros": desired.cost_micros,
             }  # fmt: skip
-            action = "correct" if wanted.cost_micros is None else "adopt"
+            action = "correct" if desired.cost_micros is None else "adopt"
             was = ("shares_micros", "elsewhere_micros", "cost_micros")
             seq = await change.record(
-                action, KIND, wanted.subject,
+                action, KIND, desired.subject,
                 before={name: lot[name] for name in was}, after=columns,
             )  # fmt: skip
             await change.rows(_SQL["add_lot_request"], **key, **columns, control_seq=seq)
 
 
-def _same(row: Row, wanted: Correction) -> bool:
+def _same(row: Row, desired: Correction) -> bool:
     names = ("asset_id", "origin", "shares_micros", "cost_micros", "evidence", "operator")
-    return row["follower_proxy"] == wanted.wallet and all(
-        row[name] == getattr(wanted, name) for name in names
+    return row["follower_proxy"] == desired.wallet and all(
+        row[name] == getattr(desired, name) for name in names
     )

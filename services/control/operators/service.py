@@ -248,7 +248,7 @@ class OperatorServicer(pb_grpc.OperatorServiceServicer):
     ) -> pb.CorrectLotResponse:
         """Make a lot hold what it is found to hold; answers when it is booked."""
         by = self._inside.operator(context)
-        wanted = Correction(
+        desired = Correction(
             request_id=request.request_id,
             wallet=request.follower_proxy.lower(),
             asset_id=request.asset_id,
@@ -260,8 +260,8 @@ class OperatorServicer(pb_grpc.OperatorServiceServicer):
         same = pb.CorrectLotRequest()
         same.CopyFrom(request)
         same.ClearField("operator")
-        await self._approvals.require(by.caller, "lot", wanted.subject, same)
-        shares, seq = await self._corrections.correct(by, wanted)
+        await self._approvals.require(by.caller, "lot", desired.subject, same)
+        shares, seq = await self._corrections.correct(by, desired)
         return pb.CorrectLotResponse(shares_micros=shares, control_seq=seq)
 
     async def AdoptLot(self, request: pb.AdoptLotRequest, context: Context) -> pb.AdoptLotResponse:
@@ -272,7 +272,7 @@ class OperatorServicer(pb_grpc.OperatorServiceServicer):
         wallet = await self._corrections.follower_of(
             request.subscription_id, adopts=request.shares_micros > 0
         )
-        wanted = Correction(
+        desired = Correction(
             request_id=request.request_id,
             wallet=wallet,
             asset_id=request.asset_id,
@@ -286,8 +286,8 @@ class OperatorServicer(pb_grpc.OperatorServiceServicer):
         same = pb.AdoptLotRequest()
         same.CopyFrom(request)
         same.ClearField("operator")
-        await self._approvals.require(by.caller, "lot", wanted.subject, same)
-        shares, seq = await self._corrections.correct(by, wanted)
+        await self._approvals.require(by.caller, "lot", desired.subject, same)
+        shares, seq = await self._corrections.correct(by, desired)
         return pb.AdoptLotResponse(shares_micros=shares, control_seq=seq)
 
     async def ListAudit(

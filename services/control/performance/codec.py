@@ -5,7 +5,7 @@ from __future__ import annotations
 from google.protobuf import json_format
 
 from services.control.performance.rules import Action
-from services.control.performance.store import ActionRequest, Claimant, Done
+from services.control.performance.store import ActionRequest, ActionResult, Claimant
 from tradingtools.domain.errors import TradingError
 from tradingtools.domain.money import to_text
 from tradingtools.domain.performance import LossAction
@@ -42,14 +42,14 @@ def action_request(request: pb.PerfActionRequest) -> ActionRequest:
     )
 
 
-def done(found: Done) -> pb.PerfActionResponse:
+def done(found: ActionResult) -> pb.PerfActionResponse:
     """Return what an action has done."""
     return pb.PerfActionResponse(control_seq=found.control_seq, exits=found.exits)
 
 
-def result(found: Done | TradingError) -> pb.PerfActionResult:
+def result(found: ActionResult | TradingError) -> pb.PerfActionResult:
     """Return what became of one action of several."""
-    if isinstance(found, Done):
+    if isinstance(found, ActionResult):
         return pb.PerfActionResult(done=done(found))
     return pb.PerfActionResult(
         refused=pb.PerfActionRefusal(

@@ -44,7 +44,7 @@ class ActionRequest:
 
 
 @dataclass(frozen=True, slots=True)
-class Done:
+class ActionResult:
     """The effect of an action."""
 
     control_seq: int
@@ -69,7 +69,7 @@ class Actions:
     def __init__(self, store: Store) -> None:
         self._store = store
 
-    async def act(self, caller: Caller, requests: ActionRequest) -> Done:
+    async def act(self, caller: Caller, requests: ActionRequest) -> ActionResult:
         """Do an action, or return what the same one has done before.
 
         Raises:
@@ -84,7 +84,7 @@ class Actions:
 
     async def act_all(
         self, caller: Caller, requests: Sequence[ActionRequest]
-    ) -> list[Done | TradingError]:
+    ) -> list[ActionResult | TradingError]:
         """Do actions; returns for each one what `act` returns or raises."""
         halts = any(one.action.stop is not None for one in requests)
         async with self._store.change(caller, "grpc", halts=halts) as change:
@@ -97,22 +97,22 @@ class Actions:
 
 async def _known(
     change: Change, requests: Sequence[ActionRequest]
-) -> dict[str, Done | TradingError]:
+) -> dict[str, ActionResult | TradingError]:
     """Return what was done before."""
     rows = await change.rows(_SQL["known"], ids=[one.action.id for one in requests])
     actions = {one.action.id: one.action for one in requests}
     return {row["action_id"]: _same(row, actions[row["action_id"]]) for row in rows}
 
 
-def _same(known: Row, action: Action) -> Done | TradingError:
+def _same(known: Row, action: Action) -> ActionResult | TradingError:
     requests: tuple[Any, ...] = (action.subscription_id, action.kind.value, action.ordinal)
     if (known["subscription_id"], known["kind"], known["ordinal"]) != requests:
         return RequestIdReused("action_id: was used for another action", field="actionId")
-    return Done(known["control_seq"], tuple(known["exits"]))
+    return ActionResult(known["control_seq"], tuple(known["exits"]))
 
 
 async def _judged(
-    change: Change, requests: Sequence[ActionRequest], found: dict[str, Done | TradingError]
+    change: Change, requests: Sequence[ActionRequest], found: dict[str, ActionResult | TradingError]
 ) -> list[_Judged]:
     """Return what may be done, with its subscription held; what is refused goes to ``found``."""
     if not requests:
@@ -150,7 +150,7 @@ async def _holds(change: Change, claimant: Claimant) -> bool:
     return row is not None and bool(row["held"])
 
 
-async def _do(change: Change, caller: Caller, judged: Sequence[_Judged]) -> dict[str, Done]:
+async def _do(change: Change, caller: Caller, judged: Sequence[_Judged]) -> dict[str, ActionResult]:
     if not judged:
         return {}
     for one in judged:
@@ -177,25 +177,25 @@ async def _do(change: Change, caller: Caller, judged: Sequence[_Judged]) -> dict
 
 async def _record(
     change: Change, judged: Sequence[_Judged], after: dict[str, Row], exits: dict[str, list[str]]
-) -> dict[str, Done]:
+) -> dict[str, ActionResult]:
     entries, puts = [], []
     for one in judged:
         action, name = one.action, one.before["id"]
-        told = {
+        reported = {
             "action_id": action.id,
             "kind": action.kind.value,
             "loss_action": action.stop.value if action.stop else None,
             "evidence": dict(action.evidence),
             "exits": exits.get(name, []),
         }
-        now = {**after[name]["audit"], "performance_action": told}
+        now = {**after[name]["audit"], "performance_action": reported}
         entries.append(
             Entry(action="performance action", kind=KIND, subject=name,
                   before=one.before["audit"], after=now)
         )  # fmt: skip
         puts.append(
             {
-                **told, "subscription_id": name, "ordinal": action.ordinal,
+                **reported, "subscription_id": name, "ordinal": action.ordinal,
                 "baseline": one.before["baseline"], "scale_micros": after[name]["scale_micros"],
                 "anchor_micros": action.anchor_micros,
             }
@@ -206,6 +206,6 @@ async def _record(
     numbered = [put | {"control_seq": seq} for put, seq in zip(puts, seqs, strict=True)]
     await change.rows(_SQL["put"], rows=Jsonb(numbered))
     return {
-        one.action.id: Done(seq, tuple(exits.get(one.before["id"], ())))
+        one.action.id: ActionResult(seq, tuple(exits.get(one.before["id"], ())))
         for one, seq in zip(judged, seqs, strict=True)
     }

@@ -5,14 +5,14 @@ from __future__ import annotations
 from services.control.messages import Fields
 from services.control.positions.drift import Outcome
 from services.control.positions.drift_rules import unexplained
-from services.control.statistics.valuation import Worth
+from services.control.statistics.valuation import Valuation
 from services.control.store import Row
 from tradingtools.domain.money import to_text
 from tradingtools.v1 import common_pb2 as common
 from tradingtools.v1 import holding_service_pb2 as pb
 
 
-def position(lot: Row, worth: Worth | None) -> Fields:
+def position(lot: Row, worth: Valuation | None) -> Fields:
     """A lot's row, with what it is worth."""
     shown = {
         "condition_id": lot["condition_id"],

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from services.control.statistics.performance import BookOf
-from services.control.statistics.valuation import Worth, worth
+from services.control.statistics.valuation import Valuation, worth
 from services.control.store import Row, Store, queries
 
 _SQL = queries("positions/queries")
@@ -23,7 +23,7 @@ class Holdings:
         self._store = store
         self._book = book
 
-    def worth(self, lot: Row) -> Worth | None:
+    def worth(self, lot: Row) -> Valuation | None:
         """Return a lot's worth; None when it holds nothing or has no fresh book."""
         shares = lot["shares_micros"]
         return worth(self._book(lot["asset_id"]), shares) if shares else None

@@ -177,7 +177,7 @@ def _delays(found: Sequence[int]) -> tuple[int, int] | None:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Miss:
+class MissedCopy:
     """A leader's buy, or a part of an order, that did not come to be."""
 
     reason: str
@@ -189,7 +189,7 @@ class Miss:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Missed:
+class MissedTotals:
     """All that was missed for one reason. Micros of USDC."""
 
     reason: str
@@ -201,7 +201,7 @@ class Missed:
     """What it would have gained since: more than 0 is what the reason cost, less what it saved."""
 
 
-def missed(misses: Iterable[Miss], worth: Worth) -> list[Missed]:
+def missed(misses: Iterable[MissedCopy], worth: Worth) -> list[MissedTotals]:
     """Return what was missed by reason, what cost the most first."""
     sums: dict[str, tuple[int, int, int, int]] = {}
     for miss in misses:
@@ -213,7 +213,9 @@ def missed(misses: Iterable[Miss], worth: Worth) -> list[Missed]:
             gain = value - miss.cost_micros
             sums[miss.reason] = (number + 1, unknown, cost + miss.cost_micros, made + gain)
     found = [
-        Missed(reason=reason, number=number, unknown=unknown, cost_micros=cost, made_micros=made)
+        MissedTotals(
+            reason=reason, number=number, unknown=unknown, cost_micros=cost, made_micros=made
+        )
         for reason, (number, unknown, cost, made) in sums.items()
     ]
     return sorted(found, key=lambda of: (-of.made_micros, of.reason))
@@ -229,7 +231,7 @@ class Sizing:
     max_per_trade_micros: int | None
     tiers: tuple[Tier, ...] = ()
 
-    def wanted(self, leader_micros: int) -> int | None:
+    def desired(self, leader_micros: int) -> int | None:
         """Return USDC of a copy by the mode and the cap of a trade; None: that is not known."""
         money: int | None
         match self.mode:
@@ -261,7 +263,7 @@ class Sizing:
 
 def of_skip(
     reason: str, asset_id: str, buys: bool, leader: tuple[int, int], sizing: Sizing
-) -> Miss:
+) -> MissedCopy:
     """Return what a leader's trade that was not copied would have been.
 
     Args:
@@ -272,13 +274,13 @@ def of_skip(
         sizing: of the subscription.
     """
     shares, notional = leader
-    money = sizing.wanted(notional) if buys and notional else None
+    money = sizing.desired(notional) if buys and notional else None
     size = None if money is None else money * shares // notional
     cost = 0 if size is None else notional_at(size, leader)
-    return Miss(reason=reason, asset_id=asset_id, shares_micros=size, cost_micros=cost)
+    return MissedCopy(reason=reason, asset_id=asset_id, shares_micros=size, cost_micros=cost)
 
 
-def of_copy(copy: Copy) -> Miss | None:
+def of_copy(copy: Copy) -> MissedCopy | None:
     """Return the part of an entry that has ended without it; None: all of it was filled, or may be.
 
     A copy that was decided again is no miss: the later order is the copy.
@@ -288,7 +290,7 @@ def of_copy(copy: Copy) -> Miss | None:
         return None
     leader = (copy.leader_size_micros, copy.leader_notional_micros)
     priced = all(leader)
-    return Miss(
+    return MissedCopy(
         reason=copy.reason or "PARTLY_FILLED",
         asset_id=copy.asset_id,
         shares_micros=left if priced else None,

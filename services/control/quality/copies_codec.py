@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from services.control.messages import Fields
-from services.control.quality.copies import Copy, Miss, Missed, Quality, Sizing, of_skip
+from services.control.quality.copies import Copy, MissedCopy, MissedTotals, Quality, Sizing, of_skip
 from tradingtools.domain.copy_settings import from_json
 from tradingtools.domain.money import to_text
 from tradingtools.domain.subscription import SizingMode
@@ -49,7 +49,7 @@ def sizing(row: Mapping[str, Any]) -> Sizing:
     )
 
 
-def skip(row: Mapping[str, Any], sizings: Mapping[str, Sizing]) -> Miss:
+def skip(row: Mapping[str, Any], sizings: Mapping[str, Sizing]) -> MissedCopy:
     """Return what a decision's row has missed."""
     leader = (row["leader_size_micros"], int(row["leader_notional_micros"]))
     of = sizings[row["subscription_id"]]
@@ -76,7 +76,7 @@ def group(of: Quality) -> Fields:
     }
 
 
-def missed(of: Missed) -> Fields:
+def missed(of: MissedTotals) -> Fields:
     """Return what was missed for a reason as fields of the contract."""
     return {
         "reason": of.reason,
@@ -87,10 +87,10 @@ def missed(of: Missed) -> Fields:
     }
 
 
-def together(of: Iterable[Missed]) -> Missed:
+def total(of: Iterable[MissedTotals]) -> MissedTotals:
     """Return the whole that the parts add up to."""
     parts = list(of)
-    return Missed(
+    return MissedTotals(
         reason="",
         number=sum(part.number for part in parts),
         unknown=sum(part.unknown for part in parts),

@@ -19,14 +19,14 @@ _SQL = queries("quality/queries")
 _log = structlog.get_logger("control.quality")
 FOLD = _SQL["fold"]
 """The step that `statistics.compaction` repeats."""
-_LOOK_SECONDS = 30.0
+_POLL_SECONDS = 30.0
 """Between two notes of what is held: the last one of an hour is at most so old at its end."""
 
 
-async def look(store: Store, book: BookOf) -> None:
+async def poll(store: Store, book: BookOf) -> None:
     """Note bids for ever; what nobody looked at in an hour has no mark then."""
     while True:
-        await asyncio.sleep(_LOOK_SECONDS)
+        await asyncio.sleep(_POLL_SECONDS)
         try:
             await note(store, book, clock.now_ms())
         except Unavailable:

@@ -85,19 +85,19 @@ def instants(from_s: int, to_s: int, now_s: int, step_s: int) -> list[int]:
 
 
 def points(
-    steps: Sequence[Step], lots: Sequence[Step], began_s: int, at: Sequence[int], worth: WorthAt
+    steps: Sequence[Step], lots: Sequence[Step], started_s: int, at: Sequence[int], worth: WorthAt
 ) -> list[Point]:
     """Return what was gained at each instant.
 
     Args:
         steps: of hours, in any order; of one lot and hour the later part comes later.
         lots: as they are now; their ``hour_s`` means nothing.
-        began_s: when the subscription was made.
+        started_s: when the subscription was made.
         at: instants, ascending; ends of hours, or now.
         worth: of shares at one of them.
     """
     state = _State()
-    ordered = [*_openings(steps, lots, began_s), *sorted(steps, key=lambda step: step.hour_s)]
+    ordered = [*_openings(steps, lots, started_s), *sorted(steps, key=lambda step: step.hour_s)]
     found, done = [], 0
     for at_s in at:
         while done < len(ordered) and ordered[done].hour_s < at_s:
@@ -109,7 +109,7 @@ def points(
     return found
 
 
-def _openings(steps: Sequence[Step], lots: Sequence[Step], began_s: int) -> list[Step]:
+def _openings(steps: Sequence[Step], lots: Sequence[Step], started_s: int) -> list[Step]:
     booked: dict[str, Sums] = {}
     for step in steps:
         booked[step.asset_id] = booked.get(step.asset_id, Sums()).plus(step.sums)
@@ -122,7 +122,7 @@ def _openings(steps: Sequence[Step], lots: Sequence[Step], began_s: int) -> list
         found.append(
             Step(
                 asset_id=lot.asset_id,
-                hour_s=began_s - began_s % HOUR_S,
+                hour_s=started_s - started_s % HOUR_S,
                 sums=rest,
                 shares_micros=held[0],
                 cost_micros=held[1],

@@ -23,7 +23,7 @@ from tradingtools.v1 import quality_service_pb2_grpc as pb_grpc
 _DAY_S = 24 * HOUR_S
 _STEPS = {"1h": (HOUR_S, 7 * _DAY_S), "1d": (_DAY_S, 90 * _DAY_S)}
 """Seconds of a step, and of the range that an absent ``fromMs`` means."""
-_MOST_POINTS = 2_200
+_MAX_POINTS = 2_200
 _WEEK_MS = 7 * _DAY_S * 1000
 _NO_INSTANT = datetime(1970, 1, 1, tzinfo=UTC)
 """Groups are ordered by their keys."""
@@ -55,8 +55,8 @@ class QualityServicer(pb_grpc.QualityServiceServicer):
         step_s, default_s = _STEPS[request.interval or "1h"]
         to_s = request.to_ms // 1000 if request.HasField("to_ms") else clock.now_ms() // 1000 + 1
         from_s = request.from_ms // 1000 if request.HasField("from_ms") else to_s - default_s
-        if (to_s - from_s) // step_s > _MOST_POINTS - 2:
-            raise parsing.refuse("fromMs", f"at most {_MOST_POINTS} points up to toMs")
+        if (to_s - from_s) // step_s > _MAX_POINTS - 2:
+            raise parsing.refuse("fromMs", f"at most {_MAX_POINTS} points up to toMs")
         row = await self._quality.series(request.id, from_s, to_s)
         now_s = row["now_s"]
         bids = {(asset, hour_s): bid for asset, hour_s, bid in row["marks"] or ()}
@@ -105,10 +105,10 @@ class QualityServicer(pb_grpc.QualityServiceServicer):
         keys = list(groups) if by == "order" else sorted(groups, reverse=by == "hour")
         scope = f"copy-quality:{whose}:{by}:{request.from_ms}:{request.to_ms}"
         page, token = _page(scope, keys, request.page_token, paging.size(request.page_size))
-        wanted = {"": made, **{key: groups[key] for key in page}}
+        desired = {"": made, **{key: groups[key] for key in page}}
         # Ten thousand copies take longer than other requests should wait.
         total, *found = await asyncio.to_thread(
-            lambda: [copies.quality(key, of_key, value, tick) for key, of_key in wanted.items()]
+            lambda: [copies.quality(key, of_key, value, tick) for key, of_key in desired.items()]
         )
         answer: Fields = {
             "groups": [copies_codec.group(each) for each in found],
@@ -149,7 +149,7 @@ class QualityServicer(pb_grpc.QualityServiceServicer):
         found = await asyncio.to_thread(copies.missed, misses, value)
         answer: Fields = {
             "reasons": [copies_codec.missed(part) for part in found],
-            "total": copies_codec.missed(copies_codec.together(found)),
+            "total": copies_codec.missed(copies_codec.total(found)),
         }
         return pb.MissedCopiesReport(**answer)
 

@@ -20,7 +20,7 @@ from tradingtools.v1.bookfeed_service_pb2 import Mark
 from tradingtools.v1.enrichment_pb2 import MarketFacts
 
 _SQL = queries("quality/queries")
-_MOST = 10_000
+_MAX = 10_000
 """Orders, and as many decisions, of an answer: what a core computes in some 200 ms."""
 _SUBSCRIPTIONS = 1_000
 _log = structlog.get_logger("control.quality")
@@ -84,10 +84,10 @@ class Quality:
         # One at a time: of the few connections for reads others have the rest.
         async with self._turn:
             rows = await self._store.rows(
-                _SQL[name], ids=of, from_ms=from_ms, to_ms=to_ms, limit=_MOST + 1
+                _SQL[name], ids=of, from_ms=from_ms, to_ms=to_ms, limit=_MAX + 1
             )
-        if len(rows) > _MOST:
-            raise refuse("fromMs", f"a time with at most {_MOST} orders and {_MOST} skipped trades")
+        if len(rows) > _MAX:
+            raise refuse("fromMs", f"a time with at most {_MAX} orders and {_MAX} skipped trades")
         return rows
 
     async def books(self, assets: set[str]) -> dict[str, Book]:

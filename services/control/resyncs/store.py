@@ -23,7 +23,7 @@ RESYNC = "resync"
 _KIND = "subscription"
 _SQL = queries("resyncs/queries")
 _OPEN = (ResyncState.REQUESTED, ResyncState.EXECUTING)
-_FIRST_LOOK_SECONDS = 0.01
+_FIRST_POLL_SECONDS = 0.01
 
 
 class Resyncs:
@@ -109,7 +109,7 @@ class Resyncs:
         )
 
     async def _answered(self, identifier: str) -> Row:
-        deadline, pause = clock.monotonic() + self._wait_seconds, _FIRST_LOOK_SECONDS
+        deadline, pause = clock.monotonic() + self._wait_seconds, _FIRST_POLL_SECONDS
         while True:
             found = await self.get(identifier)
             left = deadline - clock.monotonic()

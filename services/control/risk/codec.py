@@ -10,7 +10,7 @@ from services.control import parsing
 from services.control.messages import Fields, timestamp
 from services.control.store import Row
 from tradingtools.domain import money
-from tradingtools.domain.portfolio_risk import Reached, ScopeLimit
+from tradingtools.domain.portfolio_risk import LimitReached, ScopeLimit
 from tradingtools.domain.portfolio_usage import Usage
 from tradingtools.v1 import risk_service_pb2 as pb
 
@@ -43,7 +43,7 @@ def no_limits(tenant: str, scope: str, subject: str) -> Fields:
     return {"tenant": tenant, "scope": f"{_SCOPE}{scope}", "subject": subject}
 
 
-def usage(of: Fields, used: Usage, reached: Iterable[Reached]) -> Fields:
+def usage(of: Fields, used: Usage, reached: Iterable[LimitReached]) -> Fields:
     """Return how much of a scope is used.
 
     Args:

@@ -31,7 +31,7 @@ class Time:
 
 
 def time_of(
-    now_ms: int, since_ms: int | None, until_ms: int | None, *, usual_days: int, most_days: int
+    now_ms: int, since_ms: int | None, until_ms: int | None, *, usual_days: int, max_days: int
 ) -> Time:
     """Return the time that is meant.
 
@@ -40,7 +40,7 @@ def time_of(
         since_ms: as given.
         until_ms: as given.
         usual_days: of a time without a beginning.
-        most_days: that it may have.
+        max_days: that it may have.
 
     Raises:
         InvalidField: it ends before it begins, or is too long.
@@ -49,8 +49,8 @@ def time_of(
     since = until - usual_days * DAY_MS if since_ms is None else since_ms
     if since > until:
         raise parsing.refuse("fromMs", "no later than toMs and now")
-    if until - since > most_days * DAY_MS:
-        raise parsing.refuse("fromMs", f"at most {most_days} days before toMs")
+    if until - since > max_days * DAY_MS:
+        raise parsing.refuse("fromMs", f"at most {max_days} days before toMs")
     return Time(since_ms=since, until_ms=until)
 
 

@@ -22,7 +22,7 @@ from tradingtools.settings import SharedSettings
 _log = structlog.get_logger("control.simulations")
 NAME = "replay"
 _RETRY_MS = "2000"
-_MOST_BYTES = 4_000_000
+_MAX_BYTES = 4_000_000
 
 
 class _Line(msgspec.Struct, frozen=True):
@@ -88,20 +88,20 @@ async def _answered(
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
         env={"PATH": os.environ.get("PATH", ""), **environ},
-        limit=_MOST_BYTES,
+        limit=_MAX_BYTES,
     )
     try:
-        said, complained = await child.communicate(msgspec.json.encode(request))
+        message, complained = await child.communicate(msgspec.json.encode(request))
     finally:
         if child.returncode is None:
             with contextlib.suppress(ProcessLookupError):
                 child.kill()
             await child.wait()
     try:
-        return msgspec.json.decode(said.splitlines()[-1], type=_Line)
+        return msgspec.json.decode(message.splitlines()[-1], type=_Line)
     except (IndexError, msgspec.MsgspecError):
         _log.error("a simulation ended without an answer", status=child.returncode,
-                   said=complained.decode(errors="replace")[-2000:])  # fmt: skip
+                   message=complained.decode(errors="replace")[-2000:])  # fmt: skip
         raise _unavailable("no answer") from None
 
 

@@ -47,7 +47,7 @@ class SimulationServicer(pb_grpc.SimulationServiceServicer):
             request.from_ms if request.HasField("from_ms") else None,
             request.to_ms if request.HasField("to_ms") else None,
             usual_days=30,
-            most_days=366,
+            max_days=366,
         )
         delay = request.delay_seconds or _USUAL_DELAY
         if delay not in _DELAYS:
@@ -92,7 +92,7 @@ class SimulationServicer(pb_grpc.SimulationServiceServicer):
             request.from_ms if request.HasField("from_ms") else None,
             request.to_ms if request.HasField("to_ms") else None,
             usual_days=1,
-            most_days=31,
+            max_days=31,
         )
         follower = rules.with_groups(rules.blank(leader), codec.groups(request))
         answer = await self._compare([follower], time, codec.budget(request))

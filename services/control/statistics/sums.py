@@ -13,7 +13,7 @@ SUMS = (
     "realised", "open_cost", "payouts", "paper_bought", "paper_sold", "paper_open_cost", "slippage",
 )  # fmt: skip
 """Counts of trades and orders, and micros of USDC."""
-_KEPT = 200
+_RETAINED = 200
 """Delays."""
 
 
@@ -31,7 +31,7 @@ def with_sums(row: dict[str, Any]) -> dict[str, Any]:
     return {
         **row,
         **{name: (row[name] or 0) + more.get(name, 0) for name in SUMS},
-        "delays": [*(kept or ()), *more.get("delays", ())][-_KEPT:],
+        "delays": [*(kept or ()), *more.get("delays", ())][-_RETAINED:],
     }
 
 

@@ -14,7 +14,7 @@ from tradingtools.domain.money import notional_floor
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Worth:
+class Valuation:
     """The proceeds of selling shares, micros of USDC before fees."""
 
     value_micros: int
@@ -33,7 +33,7 @@ class Total:
     unrealised_micros: int
 
 
-def worth(book: Book | None, shares_micros: int) -> Worth | None:
+def worth(book: Book | None, shares_micros: int) -> Valuation | None:
     """Return what shares would fetch by a book; by the payout once the market has resolved.
 
     Args:
@@ -48,16 +48,16 @@ def worth(book: Book | None, shares_micros: int) -> Worth | None:
     payout = book.market.payout_micros
     if payout is not None:
         value = notional_floor(shares_micros, payout)
-        return Worth(value_micros=value, sellable_micros=shares_micros)
+        return Valuation(value_micros=value, sellable_micros=shares_micros)
     if book.status is not BookStatus.FRESH:
         return None
     sale = sell_into(book.bids, shares_micros)
     if sale is None:
-        return Worth(value_micros=0, sellable_micros=0)
-    return Worth(value_micros=sale.notional_micros, sellable_micros=sale.size_micros)
+        return Valuation(value_micros=0, sellable_micros=0)
+    return Valuation(value_micros=sale.notional_micros, sellable_micros=sale.size_micros)
 
 
-def total(lots: Iterable[tuple[int, Worth | None]]) -> Total:
+def total(lots: Iterable[tuple[int, Valuation | None]]) -> Total:
     """Sum up lots, each with its cost in micros and its worth."""
     found = list(lots)
     marked = [(cost, w.value_micros) for cost, w in found if w is not None]

@@ -158,11 +158,11 @@ class ControlServicer(pb_grpc.ControlServiceServicer):
         self, request: pb.ListSubscriptionDecisionsRequest, context: Context
     ) -> pb.ListSubscriptionDecisionsResponse:
         """A page of decisions, newest first."""
-        wanted = codec.decision_filter(request)
-        scope = f"decisions:{request.id}:{wanted}"
+        desired = codec.decision_filter(request)
+        scope = f"decisions:{request.id}:{desired}"
         size = paging.size(request.page_size)
         after = paging.decode(scope, request.page_token, 4)
-        rows = await self._subscriptions.decisions(request.id, wanted, after, size + 1)
+        rows = await self._subscriptions.decisions(request.id, desired, after, size + 1)
         answer: Fields = {"decisions": [codec.decision(row) for row in rows[:size]]}
         if len(rows) > size:
             last = rows[size - 1]

@@ -110,12 +110,12 @@ class Subscriptions:
             row = await locked(change, identifier)
             refuse_other_version(KIND, row, version)
             _refuse_deleted(row)
-            wanted = _changeable(row)
+            desired = _changeable(row)
             for group in groups:
-                wanted |= group.columns
-            wanted["settings"] = to_json(settings_of(from_json(row["settings"]), groups))
-            await _apply_rules(change, row, wanted)
-            return await _apply(change, "update", row, wanted)
+                desired |= group.columns
+            desired["settings"] = to_json(settings_of(from_json(row["settings"]), groups))
+            await _apply_rules(change, row, desired)
+            return await _apply(change, "update", row, desired)
 
     async def set_state(
         self, caller: Caller, identifier: str, state: SubscriptionState, *, version: int | None
@@ -132,14 +132,14 @@ class Subscriptions:
             refuse_other_version(KIND, row, version)
             if state is not SubscriptionState.DELETED:
                 _refuse_deleted(row)
-            wanted = _changeable(row) | {"state": state.value}
+            desired = _changeable(row) | {"state": state.value}
             if state is SubscriptionState.ACTIVE and row["state"] != state:
-                wanted |= resumed(row)
+                desired |= resumed(row)
                 if row["exiting"]:
                     await take_back(change, row)
             if state is SubscriptionState.PAUSED and row["state"] != state:
-                wanted["paused_by"] = PERSON
-            return await _apply(change, _ACTIONS[state], row, wanted)
+                desired["paused_by"] = PERSON
+            return await _apply(change, _ACTIONS[state], row, desired)
 
     async def get(self, identifier: str) -> Row:
         """One subscription; raises NotFound."""
@@ -191,22 +191,22 @@ class Subscriptions:
     async def decisions(
         self,
         identifier: str,
-        wanted: DecisionFilter,
+        desired: DecisionFilter,
         after: Key | None,
         limit: int,
     ) -> Sequence[Row]:
         """Decisions, newest first, after (instant, tx, leader, asset, side); raises NotFound."""
         at, (tx, leader, asset, side) = after or (None, ["", "", "", ""])
         # A rare reason is found by an index of its own: only a plan for what is asked takes it.
-        read = self._store.found if wanted == _ALL else self._store.rows
+        read = self._store.found if desired == _ALL else self._store.rows
         rows = await read(
-            _DECISIONS_OF_TRANSACTION if wanted.leader_tx else _DECISIONS,
+            _DECISIONS_OF_TRANSACTION if desired.leader_tx else _DECISIONS,
             id=identifier,
-            reason=wanted.reason,
-            from_ms=wanted.from_ms,
-            to_ms=wanted.to_ms,
-            copied=wanted.copied,
-            **({"leader_tx": wanted.leader_tx} if wanted.leader_tx else {}),
+            reason=desired.reason,
+            from_ms=desired.from_ms,
+            to_ms=desired.to_ms,
+            copied=desired.copied,
+            **({"leader_tx": desired.leader_tx} if desired.leader_tx else {}),
             after_at=at,
             after_tx=tx,
             after_leader=leader,
@@ -267,25 +267,25 @@ async def _refuse_unfunded(change: Change, proxy: str, given: Performance) -> No
             raise refuse("performance.lossStop", "amounts: the wallet was never funded")
 
 
-async def _apply_rules(change: Change, row: Row, wanted: Row) -> None:
+async def _apply_rules(change: Change, row: Row, desired: Row) -> None:
     """Check changed rules; a scale that they do not allow is the nearest one that they do."""
-    given = wanted["performance"]
+    given = desired["performance"]
     if given == row["performance"]:
         return
     if given and from_json(row["settings"]).shadow:
         raise refuse("performance", "nothing for a shadow: it has no result")
     rules = performance.from_json(given)
     await _refuse_unfunded(change, row["follower_proxy"], rules)
-    wanted["scale_micros"] = performance.within(rules, row["scale_micros"])
+    desired["scale_micros"] = performance.within(rules, row["scale_micros"])
 
 
-async def _apply(change: Change, action: str, row: Row, wanted: Row) -> Row:
-    if wanted == _changeable(row):
+async def _apply(change: Change, action: str, row: Row, desired: Row) -> Row:
+    if desired == _changeable(row):
         return row
     await change.rows(
         _SQL["update"],
         id=row["id"],
-        **wanted | {name: Jsonb(wanted[name]) for name in ("settings", *_JSON_COLUMNS)},
+        **desired | {name: Jsonb(desired[name]) for name in ("settings", *_JSON_COLUMNS)},
     )
     return await _record(change, action, row["id"], before=row["audit"])
 

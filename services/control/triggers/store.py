@@ -88,7 +88,7 @@ class Triggers:
             return await _record(change, "create", identifier, before=None, detail="created")
 
     async def update(
-        self, caller: Caller, identifier: str, wanted: TriggerTerms, version: int | None
+        self, caller: Caller, identifier: str, desired: TriggerTerms, version: int | None
     ) -> Row:
         """Change the terms that are given; what changes nothing leaves the version.
 
@@ -102,7 +102,7 @@ class Triggers:
             refuse_other_version(KIND, row, version)
             _refuse_fired(row)
             present = _terms(row)
-            terms = _merged(present, wanted)
+            terms = _merged(present, desired)
             check_terms(TriggerType(row["trigger_type"]), terms)
             if terms == present:
                 return row
@@ -185,9 +185,9 @@ def _columns(terms: TriggerTerms) -> dict[str, Any]:
     }
 
 
-def _merged(present: TriggerTerms, wanted: TriggerTerms) -> TriggerTerms:
+def _merged(present: TriggerTerms, desired: TriggerTerms) -> TriggerTerms:
     """Return what is given replaces what is there; one callback replaces the other."""
-    values = {field.name: getattr(wanted, field.name) for field in fields(TriggerTerms)}
+    values = {field.name: getattr(desired, field.name) for field in fields(TriggerTerms)}
     given = {name: value for name, value in values.items() if value is not None}
     if given.keys() & {"callback_micros", "callback_ppm"}:
         present = replace(present, callback_micros=None, callback_ppm=None)

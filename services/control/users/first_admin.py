@@ -17,7 +17,7 @@ from tradingtools.v1 import user_service_pb2 as pb
 from tradingtools.v1 import user_service_pb2_grpc as pb_grpc
 
 
-class Made(NamedTuple):
+class CreatedAdmin(NamedTuple):
     """A first admin, and what he logs in with once."""
 
     user_id: str
@@ -36,7 +36,7 @@ class FirstAdmin:
         self._users = users
         self._passwords = passwords
 
-    async def make(self, name: str, caller: Caller, address: str) -> Made:
+    async def make(self, name: str, caller: Caller, address: str) -> CreatedAdmin:
         """Make one.
 
         Args:
@@ -51,7 +51,7 @@ class FirstAdmin:
         """
         if caller.role is not None:
             raise NotAllowed("the first admin is made with an operator's token, not by a person")
-        made = Made(f"usr_{secrets.token_hex(16)}", one_time())
+        made = CreatedAdmin(f"usr_{secrets.token_hex(16)}", one_time())
         new = NewUser(made.user_id, name, Role.ADMIN, (), b"")
         hash_ = await self._passwords.hashed(made.one_time_password)
         await self._users.create(new, hash_, ChangedBy(caller.id, address), first=True)

@@ -34,7 +34,7 @@ _REFRESH_PREFIX = "ttr_"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Given:
+class TokenGrant:
     """Tokens that a login or a refresh answers with."""
 
     access_token: str
@@ -82,7 +82,7 @@ class Logins:
         self._monotonic = monotonic
         self._throttle = Throttle()
 
-    async def log_in(self, attempt: Attempt) -> Given:
+    async def log_in(self, attempt: Attempt) -> TokenGrant:
         """Begin a session.
 
         Raises:
@@ -116,7 +116,7 @@ class Logins:
 
     async def _judged(
         self, deployment: access.Deployment, attempt: Attempt, network: str, found: Row | None
-    ) -> Given:
+    ) -> TokenGrant:
         verdict = await self._passwords.verify(attempt.password, found["hash"] if found else None)
         if found is None or not verdict.right or found["disabled"] or found["too_old"]:
             raise await self._failed(found, attempt)
@@ -132,8 +132,8 @@ class Logins:
         if new or verdict.again:
             hash_ = await self._passwords.hashed(new or attempt.password)
         session, refresh = f"ses_{secrets.token_hex(16)}", _fresh()
-        begun = NewSession(session, _digest(refresh), attempt.address, network, attempt.client)
-        until = await self._users.begin(found, begun, hash_=hash_, changes=bool(new))
+        started = NewSession(session, _digest(refresh), attempt.address, network, attempt.client)
+        until = await self._users.begin(found, started, hash_=hash_, changes=bool(new))
         if until is None:
             raise await self._failed(found, attempt)
         return self._given(deployment, found, session, refresh, until)
@@ -143,7 +143,7 @@ class Logins:
         await self._users.failed(found["id"] if found else None, attempt.address)
         return Unauthenticated("wrong user or password")
 
-    async def refresh(self, token: str, address: str) -> Given:
+    async def refresh(self, token: str, address: str) -> TokenGrant:
         """Return the next tokens of a session. Raises Unauthenticated, Unavailable."""
         deployment, following = self._set_up(), _fresh()
         row = await self._users.refresh(_digest(token), _digest(following), address)
@@ -162,9 +162,9 @@ class Logins:
     @staticmethod
     def _given(
         deployment: access.Deployment, user: Row, session: str, refresh: str, until: datetime
-    ) -> Given:
+    ) -> TokenGrant:
         now_s = clock.now_ms() // 1000
-        return Given(
+        return TokenGrant(
             access_token=access.sign(deployment, user["id"], session, now_s),
             expires_s=now_s + access.LIFE_S,
             refresh_token=refresh,

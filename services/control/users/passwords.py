@@ -53,8 +53,8 @@ class Passwords:
         """
         if not self._nobodys:
             self._nobodys = await self.hashed(secrets.token_hex(_WORDS))
-        said = await self._in_turn(password, kept or self._nobodys)
-        return Verdict(bool(said) and kept is not None, said == "again")
+        message = await self._in_turn(password, kept or self._nobodys)
+        return Verdict(bool(message) and kept is not None, message == "again")
 
     async def _in_turn(self, password: str, kept: str | None) -> str:
         if self._there >= _WAITING:

@@ -12,7 +12,7 @@ from services.control.edge.interceptors import caller_of
 from services.control.messages import Fields, timestamp
 from services.control.parsing import refuse
 from services.control.users import access, codec, keys, rules
-from services.control.users.logins import Attempt, Given, Logins
+from services.control.users.logins import Attempt, Logins, TokenGrant
 from services.control.users.passwords import Passwords, one_time
 from services.control.users.store import ChangedBy, NewUser, Users
 from tradingtools import clock
@@ -182,7 +182,7 @@ class UserServicer(pb_grpc.UserServiceServicer):
         return pb.ListUserEventsResponse(**answer)
 
 
-def _tokens(given: Given) -> pb.LoginTokens:
+def _tokens(given: TokenGrant) -> pb.LoginTokens:
     return pb.LoginTokens(
         access_token=given.access_token,
         expires_at=timestamp(datetime.fromtimestamp(given.expires_s, UTC)),

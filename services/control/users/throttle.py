@@ -12,8 +12,8 @@ from tradingtools.domain.attempts import Attempts
 WINDOW_S = 600.0
 MOST_OF_BOTH = 5
 """Of one name from one network."""
-MOST_OF_NETWORK = 30
-MOST_OF_NAME = 50
+MAX_OF_NETWORK = 30
+MAX_OF_NAME = 50
 """Of one name, from networks that its user has not logged in from."""
 
 
@@ -22,8 +22,8 @@ class Throttle:
 
     def __init__(self) -> None:
         self._both = Attempts(MOST_OF_BOTH, WINDOW_S)
-        self._network = Attempts(MOST_OF_NETWORK, WINDOW_S)
-        self._name = Attempts(MOST_OF_NAME, WINDOW_S)
+        self._network = Attempts(MAX_OF_NETWORK, WINDOW_S)
+        self._name = Attempts(MAX_OF_NAME, WINDOW_S)
 
     def begin(self, name: str, network: str, *, usual: bool, now_s: float) -> float:
         """Count an attempt.

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from services.enrichment.core.history import History
 from services.enrichment.core.trades import Trade
-from services.enrichment.core.values import DAY_MS, Gap
+from services.enrichment.core.values import DAY_MS, EvidenceGap
 
 FEWEST_RESOLVED = 30
 IDLE_MS = 30 * DAY_MS
@@ -18,15 +18,15 @@ _QUOTES_A_DAY = 50
 _HOUR_MS = 3_600_000
 
 
-def gaps(trades: Sequence[Trade], past: History, as_of_ms: int) -> tuple[Gap, ...]:
+def gaps(trades: Sequence[Trade], past: History, as_of_ms: int) -> tuple[EvidenceGap, ...]:
     """Return why a record is no evidence; empty: it is."""
     last_ms = max((trade.at_ms for trade in trades), default=0)
     got = past.unknown_cost_micros + sum(closing.proceeds_micros for closing in past.closings)
     found = {
-        Gap.FEW_RESOLVED: len(past.results) < FEWEST_RESOLVED,
-        Gap.MARKET_MAKER: is_market_maker(trades, past),
-        Gap.INACTIVE: last_ms <= as_of_ms - IDLE_MS,
-        Gap.UNKNOWN_COST: 5 * past.unknown_cost_micros > got,
+        EvidenceGap.FEW_RESOLVED: len(past.results) < FEWEST_RESOLVED,
+        EvidenceGap.MARKET_MAKER: is_market_maker(trades, past),
+        EvidenceGap.INACTIVE: last_ms <= as_of_ms - IDLE_MS,
+        EvidenceGap.UNKNOWN_COST: 5 * past.unknown_cost_micros > got,
     }
     return tuple(gap for gap, there in found.items() if there)
 

@@ -31,7 +31,7 @@ from services.enrichment.core.values import (
 
 WINDOWS = (1, 7, 30, 90, 0)
 """Days; 0: all time."""
-DAYS_KEPT = 366
+RETENTION_DAYS = 366
 _WEEK_MS = 7 * DAY_MS
 _MONDAY_MS = 4 * DAY_MS
 """1970-01-05, the first Monday of the epoch."""
@@ -60,7 +60,7 @@ def leader_statistics(
     trades = trades_of(rows)
     first_ms = rows[0].at_ms if rows else as_of_ms
     last_day = as_of_ms - as_of_ms % DAY_MS
-    first_day = max(first_ms - first_ms % DAY_MS, last_day - (DAYS_KEPT - 1) * DAY_MS)
+    first_day = max(first_ms - first_ms % DAY_MS, last_day - (RETENTION_DAYS - 1) * DAY_MS)
     days = range(first_day, last_day + DAY_MS, DAY_MS) if rows else range(0)
     instants = [
         as_of_ms,
@@ -120,7 +120,7 @@ def _window(
     at_once = Counter[int]()
     for closing in closings:
         at_once[closing.at_ms] += closing.profit_micros
-    fall, part = formulas.drawdown(at_once.values(), _most_at_work(past, since))
+    fall, part = formulas.drawdown(at_once.values(), _max_concurrent(past, since))
     return Window(
         days=days,
         realised_micros=realised,
@@ -153,7 +153,7 @@ def _daily(past: History, since_ms: int, as_of_ms: int) -> list[int]:
     return results
 
 
-def _most_at_work(past: History, since_ms: int) -> int:
+def _max_concurrent(past: History, since_ms: int) -> int:
     """The greatest cost of what was held at once, after an instant or at it."""
     at_start = 0
     most = 0
@@ -170,10 +170,10 @@ def _marked(past: History, realised: int, since_ms: int | None, as_of_ms: int) -
     change = 0
     for at_ms, sign in ((as_of_ms, 1), (since_ms, -1)):
         if at_ms is not None:
-            look = past.snapshots[at_ms]
-            if look.value_micros is None:
+            poll = past.snapshots[at_ms]
+            if poll.value_micros is None:
                 return None
-            change += sign * (look.value_micros - look.open_cost_micros)
+            change += sign * (poll.value_micros - poll.open_cost_micros)
     return realised + change
 
 
@@ -240,7 +240,7 @@ def _days(
     found = []
     for day in days:
         total += realised[day]
-        look = past.snapshots[min(day + DAY_MS - 1, as_of_ms)]
+        poll = past.snapshots[min(day + DAY_MS - 1, as_of_ms)]
         found.append(
             Day(
                 day_ms=day,
@@ -249,8 +249,8 @@ def _days(
                 trades=made[day],
                 equity_micros=(
                     None
-                    if look.value_micros is None
-                    else total + look.value_micros - look.open_cost_micros
+                    if poll.value_micros is None
+                    else total + poll.value_micros - poll.open_cost_micros
                 ),
             )
         )

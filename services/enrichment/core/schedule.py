@@ -28,11 +28,11 @@ class Schedule:
 
     def follow(self, wallets: Iterable[str], now_ms: int) -> list[str]:
         """Take over who has documents; new ones are due at once. Return those who have left."""
-        wanted = set(wallets)
-        left = [wallet for wallet in self._due if wallet not in wanted]
+        desired = set(wallets)
+        left = [wallet for wallet in self._due if wallet not in desired]
         for wallet in left:
             del self._due[wallet]
-        for wallet in wanted:
+        for wallet in desired:
             self._due.setdefault(wallet, now_ms)
         return left
 

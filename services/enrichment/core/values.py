@@ -75,7 +75,7 @@ Books = Mapping[tuple[str, str], Mapping[int, Sequence[Level]]]
 """By transaction and asset of a buy: the asks, best first, so many seconds after it."""
 
 
-class Gap(StrEnum):
+class EvidenceGap(StrEnum):
     """The reason why a record is no evidence."""
 
     FEW_RESOLVED = "FEW_RESOLVED"
@@ -169,7 +169,7 @@ class LeaderStatistics(msgspec.Struct, frozen=True, kw_only=True):
     concentration: float | None
     latency_class: Latency
     copyability: tuple[Copyability, ...]
-    gaps: tuple[Gap, ...]
+    gaps: tuple[EvidenceGap, ...]
     edge: float | None
     score: float | None
     days: tuple[Day, ...]

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Reading:
+class HorizonReading:
     """The results of one read of the database, in this order."""
 
     newest: int
@@ -30,12 +30,12 @@ class Horizon:
 
     def __init__(self, complete: int) -> None:
         self.complete = complete
-        self._waiting: deque[Reading] = deque()
+        self._waiting: deque[HorizonReading] = deque()
 
-    def see(self, look: Reading) -> int:
+    def see(self, poll: HorizonReading) -> int:
         """Take a look into account; return the number up to which the rows are complete."""
-        if look.newest > (self._waiting[-1].newest if self._waiting else self.complete):
-            self._waiting.append(look)
-        while self._waiting and self._waiting[0].xid <= look.oldest_xid:
+        if poll.newest > (self._waiting[-1].newest if self._waiting else self.complete):
+            self._waiting.append(poll)
+        while self._waiting and self._waiting[0].xid <= poll.oldest_xid:
             self.complete = self._waiting.popleft().newest
         return self.complete

@@ -9,7 +9,7 @@ _SLOWER: Final = 1.05
 """From one look that found nothing to the next: a twentieth of how long nothing moves."""
 
 
-class Found(Enum):
+class ReadResult(Enum):
     """The result of a look."""
 
     COMPLETE = auto()
@@ -19,7 +19,7 @@ class Found(Enum):
     NOTHING = auto()
 
 
-def next_pause(before: float, found: Found, *, busy: float, idle: float) -> float:
+def next_pause(before: float, found: ReadResult, *, busy: float, idle: float) -> float:
     """Return the seconds until the next look.
 
     What runs beside new rows has ended a few milliseconds later, as a rule. Each write costs ten
@@ -32,6 +32,6 @@ def next_pause(before: float, found: Found, *, busy: float, idle: float) -> floa
         busy: the pause behind a write.
         idle: the longest one.
     """
-    if found is Found.COMPLETE:
+    if found is ReadResult.COMPLETE:
         return busy
-    return busy / 2 if found is Found.INCOMPLETE else min(before * _SLOWER, idle)
+    return busy / 2 if found is ReadResult.INCOMPLETE else min(before * _SLOWER, idle)

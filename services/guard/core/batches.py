@@ -11,12 +11,12 @@ from dataclasses import dataclass
 
 from msgspec import structs
 
-from services.guard.core import trigger as judging
+from services.guard.core import trigger as trigger_rules
 from services.guard.core.trigger import Judgement, LotKey, Trigger, lot_of
 from tradingtools.domain.book import Book
 from tradingtools.domain.trigger_states import TriggerStatus
 
-MOST = 200
+MAX = 200
 """Triggers that fire in one transaction; a lot's are never divided."""
 PATIENT = 10
 """Triggers of one in which none fires: who fires meanwhile waits for it."""
@@ -45,10 +45,10 @@ def batches(
     firing: list[list[Evaluation]] = []
     pressing: list[list[Evaluation]] = []
     patient: list[list[Evaluation]] = []
-    apart: list[list[Evaluation]] = []
+    isolated: list[list[Evaluation]] = []
     for key, of_lot in by_lot(evaluations).items():
         if key in last:
-            apart.append(of_lot)
+            isolated.append(of_lot)
         elif any(each.verdict is Judgement.FIRE for each in of_lot):
             firing.append(of_lot)
         elif any(_fires_once_armed(each, shares(key)) for each in of_lot):
@@ -56,10 +56,10 @@ def batches(
         else:
             patient.append(of_lot)
     return [
-        *_together_up_to(MOST, firing),
+        *_together_up_to(MAX, firing),
         *_together_up_to(PATIENT, pressing),
         *_together_up_to(PATIENT, patient),
-        *apart,
+        *isolated,
     ]
 
 
@@ -81,7 +81,7 @@ def _fires_once_armed(each: Evaluation, shares: int) -> bool:
     if each.verdict is not Judgement.ARM:
         return False
     armed = structs.replace(each.trigger, status=TriggerStatus.ARMED)
-    return judging.judge(armed, shares, each.book, each.now_ms) is Judgement.FIRE
+    return trigger_rules.judge(armed, shares, each.book, each.now_ms) is Judgement.FIRE
 
 
 def _together_up_to(most: int, lots: Iterable[list[Evaluation]]) -> list[list[Evaluation]]:

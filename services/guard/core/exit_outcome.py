@@ -23,14 +23,14 @@ class NextStep(Enum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Ended:
+class ExitResult:
     """The last exit order and what is left. Amounts in micros."""
 
     state: OrderState
     failed_kind: FailedKind | None
     sold_micros: int
     """By all slices of this exit."""
-    wanted_micros: int
+    desired_micros: int
     """What this exit still has to sell."""
     rungs_micros: int
     """What is left for the rungs after it; 0 for other kinds and after the last rung."""
@@ -48,7 +48,7 @@ def is_withdrawn(step: NextStep, *, exit_of: str, exiting: bool) -> bool:
     return step in (NextStep.REARM, NextStep.SLICE) and bool(exit_of) and not exiting
 
 
-def after_exit(ended: Ended) -> NextStep:
+def after_exit(ended: ExitResult) -> NextStep:
     """Decide; what is left below the market's minimum cannot be sold and ends exit or trigger."""
     if ended.state not in (OrderState.CONFIRMED, OrderState.FAILED, OrderState.LOST):
         return NextStep.NOTHING
@@ -56,6 +56,6 @@ def after_exit(ended: Ended) -> NextStep:
     if nothing_sent and ended.sold_micros == 0:
         return NextStep.REARM
     minimum = max(ended.min_size_micros, 1)
-    if ended.wanted_micros >= minimum:
+    if ended.desired_micros >= minimum:
         return NextStep.SLICE
     return NextStep.RUNG if ended.rungs_micros >= minimum else NextStep.DONE

@@ -32,7 +32,7 @@ def smallest(market: Market) -> int:
 def size_exit(
     book: Book,
     *,
-    wanted_micros: int,
+    desired_micros: int,
     free_micros: int,
     below_ppm: int,
 ) -> Exit | Reason:
@@ -40,14 +40,14 @@ def size_exit(
 
     Args:
         book: fresh, with at least one bid.
-        wanted_micros: shares that the trigger still wants to sell.
+        desired_micros: shares that the trigger still wants to sell.
         free_micros: shares of the lot that no other exit has reserved.
         below_ppm: how far below the lowest needed bid the limit is.
     """
     market = book.market
     if free_micros <= 0:
         return Reason.ALREADY_SELLING
-    size = min(wanted_micros, free_micros)
+    size = min(desired_micros, free_micros)
     # Less than the minimum cannot be sold alone, and must not be left over.
     minimum = smallest(market)
     size = max(size, min(minimum, free_micros))

@@ -28,7 +28,7 @@ from tradingtools.domain.trigger_states import TriggerStatus
 from tradingtools.domain.trigger_types import TriggerType
 
 
-class Way(Enum):
+class Direction(Enum):
     """Where what a size fetches has to be for a trigger to move."""
 
     DOWN = auto()
@@ -39,9 +39,9 @@ class Way(Enum):
     """The same, and nothing fires there."""
 
 
-Shelf = tuple[Way, int]
+SizeClass = tuple[Direction, int]
 """A way, and a class of sizes: the bits of the size in micros."""
-Place = tuple[Shelf, int]
+IndexKey = tuple[SizeClass, int]
 """A shelf, and the price at which the trigger may move."""
 NewPeak = tuple[str, int, int]
 """A trailing stop's id, its new peak, and the shares that would fetch it."""
@@ -77,7 +77,7 @@ class _Asset:
     all: dict[str, TriggerStatus] = field(default_factory=dict)
     always: set[str] = field(default_factory=set)
     """Suspended, or between the two ticks that they want: every good book concerns them."""
-    shelves: defaultdict[Shelf, list[tuple[int, str]]] = field(
+    shelves: defaultdict[SizeClass, list[tuple[int, str]]] = field(
         default_factory=lambda: defaultdict(list)
     )
     reach: _Reach | None = None
@@ -97,7 +97,7 @@ class TriggerIndex:
 
     def __init__(self) -> None:
         self._assets: dict[str, _Asset] = {}
-        self._places: dict[str, tuple[str, tuple[Place, ...]]] = {}
+        self._places: dict[str, tuple[str, tuple[IndexKey, ...]]] = {}
         self._trailing_stops: dict[str, tuple[int, int]] = {}
         """Of trailing stops, the lowest new peak and the size that has to fetch it."""
 
@@ -118,7 +118,7 @@ class TriggerIndex:
         asset.reach = None
         for shelf, price in places:
             insort(asset.shelves[shelf], (price, trigger.id))
-            if shelf[0] is Way.PEAK:
+            if shelf[0] is Direction.PEAK:
                 asset.shown.pop(shelf[1], None)
                 self._trailing_stops[trigger.id] = price, next_size(trigger, lot_micros)
 
@@ -178,7 +178,7 @@ class TriggerIndex:
             return
         curve = Curve(book.bids)
         for (way, bits), held in asset.shelves.items():
-            if way is not Way.PEAK:
+            if way is not Direction.PEAK:
                 continue
             if bits in shown and shown[bits].covers(curve, (1 << bits) - 1):
                 continue
@@ -206,45 +206,49 @@ def _moved(asset: _Asset, book: Book) -> Iterable[str]:
     if asset.reached_at().none(book.bids):
         return
     for (way, bits), held in asset.shelves.items():
-        if way is not Way.PEAK:
+        if way is not Direction.PEAK:
             yield from (trigger_id for _, trigger_id in _reached(book, way, bits, held))
 
 
-def _places(trigger: Trigger, lot_micros: int) -> Iterable[Place]:
+def _places(trigger: Trigger, lot_micros: int) -> Iterable[IndexKey]:
     size = next_size(trigger, lot_micros)
     if trigger.status is not TriggerStatus.ARMED or size <= 0:
         return
     bits, fires, peak = size.bit_length(), fire_price(trigger), lowest_peak(trigger)
     if trigger.type in RISING and fires is not None:
-        yield (Way.UP, bits), fires
+        yield (Direction.UP, bits), fires
     elif trigger.type is not TriggerType.TIME_STOP and fires is not None:
-        yield (Way.DOWN, bits), fires
+        yield (Direction.DOWN, bits), fires
     if peak is not None:
-        yield (Way.PEAK, bits), peak
+        yield (Direction.PEAK, bits), peak
 
 
 def _reach(asset: _Asset) -> _Reach:
-    down = [(held[-1][0], bits) for (way, bits), held in asset.shelves.items() if way is Way.DOWN]
+    down = [
+        (held[-1][0], bits) for (way, bits), held in asset.shelves.items() if way is Direction.DOWN
+    ]
     lowest = {
-        wanted: min(
-            (h[0][0] for (way, _), h in asset.shelves.items() if way is wanted), default=None
+        desired: min(
+            (h[0][0] for (way, _), h in asset.shelves.items() if way is desired), default=None
         )
-        for wanted in (Way.UP, Way.PEAK)
+        for desired in (Direction.UP, Direction.PEAK)
     }
     return _Reach(
         down=max((price for price, _ in down), default=-1),
         largest=(1 << max((bits for _, bits in down), default=1)) - 1,
-        up=lowest[Way.UP],
-        peak=lowest[Way.PEAK],
+        up=lowest[Direction.UP],
+        peak=lowest[Direction.PEAK],
     )
 
 
-def _reached(book: Book, way: Way, bits: int, held: list[tuple[int, str]]) -> list[tuple[int, str]]:
+def _reached(
+    book: Book, way: Direction, bits: int, held: list[tuple[int, str]]
+) -> list[tuple[int, str]]:
     """Return what is reached by the class's largest size going down, by its smallest going up."""
-    sale = sell_into(book.bids, (1 << bits) - 1 if way is Way.DOWN else 1 << (bits - 1))
+    sale = sell_into(book.bids, (1 << bits) - 1 if way is Direction.DOWN else 1 << (bits - 1))
     if sale is None:
         return []
-    if way is not Way.DOWN:
+    if way is not Direction.DOWN:
         return held[: bisect_right(held, sale.whole_average_micros, key=lambda entry: entry[0])]
     lowest = -(-sale.product // sale.size_micros)
     return held[bisect_left(held, lowest, key=lambda entry: entry[0]) :]

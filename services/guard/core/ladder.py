@@ -14,7 +14,7 @@ from tradingtools.domain.money import MICROS
 from tradingtools.domain.trigger_types import Rung
 
 
-def together(
+def rung_shares(
     rungs: Sequence[Rung], *, done: int, through: int, basis_micros: int, left_micros: int
 ) -> int:
     """Return the shares that the rungs after ``done`` up to ``through`` sell.
@@ -42,7 +42,7 @@ def climbed(
 ) -> int:
     """Return how many rungs have fired after this book; ``done`` when it reaches no further one."""
     for through in range(len(rungs), done, -1):
-        size = together(
+        size = rung_shares(
             rungs, done=done, through=through, basis_micros=basis_micros, left_micros=left_micros
         )
         sale = sell_into(bids, size)

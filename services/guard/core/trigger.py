@@ -149,7 +149,7 @@ def next_size(trigger: Trigger, lot_micros: int, through: int | None = None) -> 
     available = left(trigger, lot_micros)
     if not trigger.rungs:
         return available
-    return ladder.together(
+    return ladder.rung_shares(
         trigger.rungs,
         done=trigger.rungs_done,
         through=trigger.rungs_done + 1 if through is None else through,
@@ -170,7 +170,7 @@ def rungs_reached(trigger: Trigger, lot_micros: int, book: Book) -> int:
     )
 
 
-def still_wanted(trigger: Trigger, lot_micros: int, exit_sold_micros: int) -> int:
+def still_needed(trigger: Trigger, lot_micros: int, exit_sold_micros: int) -> int:
     """Return the shares that the exit under way still wants to sell.
 
     Args:
@@ -181,7 +181,7 @@ def still_wanted(trigger: Trigger, lot_micros: int, exit_sold_micros: int) -> in
     available = left(trigger, lot_micros)
     if not trigger.rungs or trigger.basis_micros is None:
         return available
-    whole = ladder.together(
+    whole = ladder.rung_shares(
         trigger.rungs,
         done=trigger.rungs_done,
         through=trigger.rungs_fired,
@@ -200,7 +200,7 @@ def reached(trigger: Trigger, sale: Sale, now_ms: int) -> bool:
         return False
     # Products, not averages: a rounded average misses a bid that is exactly the trigger's price.
     if trigger.type in RISING:
-        return sale.product >= price * sale.wanted_micros
+        return sale.product >= price * sale.desired_micros
     return sale.product <= price * sale.size_micros
 
 

@@ -24,7 +24,7 @@ class _Trade:
 
     facts: dict[tuple[Source, RowKey], Fact] = field(default_factory=dict)
     """The newest of equal rows."""
-    kept_back: dict[RowKey, Fact] = field(default_factory=dict)
+    held_back: dict[RowKey, Fact] = field(default_factory=dict)
     """Of catch-up, not published."""
     announced: int = 0
     """Shares, 1e-6: the greatest total of a source that was published."""
@@ -58,11 +58,11 @@ class Announcements:
         for fact in facts:
             trade = self._note(fact)
             if trade.facts[fact.source, row_key(fact.row)] is fact:
-                trade.kept_back[row_key(fact.row)] = fact
+                trade.held_back[row_key(fact.row)] = fact
             trades[id(trade)] = trade
         news: list[Fact] = []
         for trade in trades.values():
-            weighs = any(fact.equity is not None for fact in trade.kept_back.values())
+            weighs = any(fact.equity is not None for fact in trade.held_back.values())
             if trade.total("CATCH_UP") > trade.announced or (weighs and not trade.weighed):
                 news += self._announce(trade)
         return news
@@ -92,8 +92,8 @@ class Announcements:
 
     @staticmethod
     def _announce(trade: _Trade) -> list[Fact]:
-        announced = list(trade.kept_back.values())
-        trade.kept_back.clear()
+        announced = list(trade.held_back.values())
+        trade.held_back.clear()
         trade.announced = max(trade.announced, trade.total("CATCH_UP"))
         trade.weighed = trade.weighed or any(fact.equity is not None for fact in announced)
         return announced

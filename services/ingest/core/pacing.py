@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 _BASE_SECONDS = 0.1
-_MOST_SECONDS = 5.0
+_MAX_SECONDS = 5.0
 
 
 def backoff_seconds(failures: int, jitter: float) -> float:
@@ -16,7 +16,7 @@ def backoff_seconds(failures: int, jitter: float) -> float:
     if failures <= 0:
         return 0.0
     doubled = _BASE_SECONDS * float(1 << min(failures - 1, 10))
-    return min(doubled, _MOST_SECONDS) * (0.5 + jitter / 2)
+    return min(doubled, _MAX_SECONDS) * (0.5 + jitter / 2)
 
 
 class Agenda:

@@ -10,7 +10,7 @@ from enum import StrEnum
 
 import msgspec
 
-from services.perfmon.core.standing import Mark, Standing, marks, result_at
+from services.perfmon.core.standing import Mark, WindowState, marks, result_at
 from tradingtools.domain.money import MICROS
 from tradingtools.domain.performance import (
     UNSCALED_MICROS,
@@ -23,7 +23,7 @@ from tradingtools.domain.performance import (
 )
 from tradingtools.domain.performance_states import PerformanceState
 
-MOST_POINTS = 16
+MAX_POINTS = 16
 
 
 class Step(StrEnum):
@@ -42,7 +42,7 @@ class Floor(msgspec.Struct, frozen=True):
     """Where the window began."""
 
 
-class Move(msgspec.Struct, frozen=True, kw_only=True):
+class RuleAction(msgspec.Struct, frozen=True, kw_only=True):
     """The actions that the rules ask for. USDC micros."""
 
     rule: Window | Step
@@ -64,7 +64,7 @@ class Case(msgspec.Struct, frozen=True, kw_only=True):
     """The rules of a subscription."""
 
     rules: Performance
-    standing: Standing
+    standing: WindowState
     session: int
     day: str
     scale_micros: int
@@ -111,7 +111,7 @@ def bounds(case: Case) -> Bounds:
     )
 
 
-def _peak(standing: Standing) -> int:
+def _peak(standing: WindowState) -> int:
     if standing.equity_micros is None:
         return standing.peak_micros
     return min(standing.peak_micros, result_at(standing, standing.peak_index))
@@ -121,17 +121,17 @@ def _floor(case: Case) -> Floor | None:
     stop = case.rules.loss_stop
     if stop is None:
         return None
-    began = marks(case.standing, session=case.session, day=case.day)
+    started = marks(case.standing, session=case.session, day=case.day)
     found = [
         floor
         for window, limit in stop.limits().items()
-        if window in began
-        and (floor := _floor_of(case.standing, window, limit, began[window])) is not None
+        if window in started
+        and (floor := _floor_of(case.standing, window, limit, started[window])) is not None
     ]
     return max(found, key=lambda floor: floor.result_micros, default=None)
 
 
-def _floor_of(standing: Standing, window: Window, limit: Limit, at: Mark) -> Floor | None:
+def _floor_of(standing: WindowState, window: Window, limit: Limit, at: Mark) -> Floor | None:
     if limit.amount_micros is not None:
         return Floor(at.result_micros - limit.amount_micros, window, at.result_micros)
     if standing.equity_micros is None:
@@ -150,7 +150,7 @@ def _stepped(scale: ProfitScale, present_micros: int, step: Step) -> int:
     return max(present_micros * MICROS // scale.factor_micros, scale.min_micros)
 
 
-def judge(case: Case, within: Bounds, low_micros: int, high_micros: int) -> Move | None:
+def judge(case: Case, within: Bounds, low_micros: int, high_micros: int) -> RuleAction | None:
     """Return what the rules ask for at a result; None: nothing.
 
     Args:
@@ -161,7 +161,7 @@ def judge(case: Case, within: Bounds, low_micros: int, high_micros: int) -> Move
     """
     stop, floor, scale = case.rules.loss_stop, within.floor, case.rules.profit_scale
     if stop is not None and floor is not None and high_micros <= floor.result_micros:
-        return Move(
+        return RuleAction(
             rule=floor.window, stop=stop.action, anchor_micros=high_micros,
             from_micros=floor.from_micros, limit_micros=floor.from_micros - floor.result_micros,
         )  # fmt: skip
@@ -175,7 +175,7 @@ def judge(case: Case, within: Bounds, low_micros: int, high_micros: int) -> Move
         step, anchor = Step.STEP_UP, within.up_micros
     if step is None:
         return None
-    return Move(
+    return RuleAction(
         rule=step, scale_micros=_stepped(scale, case.scale_micros, step), anchor_micros=anchor,
         from_micros=case.anchor_micros, limit_micros=scale.step_micros,
     )  # fmt: skip
@@ -196,14 +196,14 @@ class Pending(msgspec.Struct, frozen=True):
     points: tuple[Point, ...]
 
 
-def seen(pending: Pending | None, move: Move | None, point: Point) -> Pending | None:
+def seen(pending: Pending | None, move: RuleAction | None, point: Point) -> Pending | None:
     """Return what looks show after one more; None: nothing."""
     if move is None:
         return None
     if pending is None or pending.key != move.key:
         return Pending(move.key, (point,))
     first, *others = pending.points
-    return Pending(move.key, (first, *others[-(MOST_POINTS - 2) :], point))
+    return Pending(move.key, (first, *others[-(MAX_POINTS - 2) :], point))
 
 
 def sure(pending: Pending | None, confirm_ms: int) -> bool:

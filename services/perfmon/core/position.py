@@ -11,7 +11,7 @@ import msgspec
 from tradingtools.domain.money import MICROS, notional_ceil
 
 
-class Worth(msgspec.Struct, frozen=True, gc=False):
+class Valuation(msgspec.Struct, frozen=True, gc=False):
     """The proceeds of shares, micros of USDC before fees."""
 
     low_micros: int
@@ -20,15 +20,17 @@ class Worth(msgspec.Struct, frozen=True, gc=False):
     """By a book that may be traded on, or by a payout."""
 
 
-class Held(msgspec.Struct, frozen=True, gc=False):
+class OutcomePosition(msgspec.Struct, frozen=True, gc=False):
     """Shares of an outcome, and what they have cost. Micros."""
 
     shares_micros: int
     cost_micros: int
 
-    def less(self, other: Held) -> Held:
+    def less(self, other: OutcomePosition) -> OutcomePosition:
         """Return how much more it is than another one."""
-        return Held(self.shares_micros - other.shares_micros, self.cost_micros - other.cost_micros)
+        return OutcomePosition(
+            self.shares_micros - other.shares_micros, self.cost_micros - other.cost_micros
+        )
 
 
 class Patience(msgspec.Struct, frozen=True, gc=False):
@@ -114,15 +116,15 @@ class Position:
         self._patience = patience
         self._recent = _Recent(patience.confirm_ms)
         self._before = before_micros
-        self.held = Held(0, 0)
-        self.now = Worth(0, 0, True)
+        self.held = OutcomePosition(0, 0)
+        self.now = Valuation(0, 0, True)
         self.figures = NOTHING
         self.doubt_since_ms: int | None = None
         """Since when; None: its book is trusted."""
         self.lasts = False
         """The doubt is no passing one."""
 
-    def mark(self, held: Held, now: Worth, now_ms: int) -> None:
+    def mark(self, held: OutcomePosition, now: Valuation, now_ms: int) -> None:
         """Take over how many they are, and what they fetch."""
         self.held, self.now = held, now
         if now.trusted:
@@ -143,7 +145,7 @@ class Position:
         found = None if self.doubt_since_ms is not None else self._recent.at(now_ms)
         return self._before if found is None else found
 
-    def figures_of(self, held: Held, now: Worth) -> Figures:
+    def figures_of(self, held: OutcomePosition, now: Valuation) -> Figures:
         """Return what so many shares count that would fetch this."""
         if not self.lasts:
             return Figures(now.low_micros, now.high_micros, now.low_micros)

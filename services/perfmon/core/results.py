@@ -17,20 +17,20 @@ from collections.abc import Callable, Mapping
 from services.perfmon.core.position import (
     NOTHING,
     Figures,
-    Held,
+    OutcomePosition,
     Patience,
     Position,
-    Worth,
+    Valuation,
     same,
 )
 from tradingtools.domain.book import Book, BookStatus, sell_into
 from tradingtools.domain.money import MICROS, notional_ceil, notional_floor
 
-WorthOf = Callable[[str, int], Worth]
+WorthOf = Callable[[str, int], Valuation]
 """Of shares (micros) of an asset."""
 
 
-def worth(book: Book | None, shares_micros: int) -> Worth:
+def worth(book: Book | None, shares_micros: int) -> Valuation:
     """Return what shares would fetch now.
 
     Args:
@@ -39,16 +39,16 @@ def worth(book: Book | None, shares_micros: int) -> Worth:
     """
     if book is not None and book.market.payout_micros is not None:
         value = notional_floor(shares_micros, book.market.payout_micros)
-        return Worth(value, value, True)
+        return Valuation(value, value, True)
     if book is None or book.status is not BookStatus.FRESH:
-        return Worth(0, shares_micros, False)
+        return Valuation(0, shares_micros, False)
     sale = sell_into(book.bids, shares_micros)
     if sale is not None:
         low = sale.notional_micros
-        rest = sale.wanted_micros - sale.size_micros
-        return Worth(low, low + notional_ceil(rest, sale.worst_micros), True)
+        rest = sale.desired_micros - sale.size_micros
+        return Valuation(low, low + notional_ceil(rest, sale.worst_micros), True)
     ask = book.asks[0][0] if book.asks else MICROS
-    return Worth(0, notional_ceil(shares_micros, ask), False)
+    return Valuation(0, notional_ceil(shares_micros, ask), False)
 
 
 class Account:
@@ -76,8 +76,8 @@ class Account:
         self._patience = patience
         self._worth_of = worth_of
         self._settled = 0
-        self.held: Mapping[str, Held] = {}
-        self.flows: Mapping[str, Held] = {}
+        self.held: Mapping[str, OutcomePosition] = {}
+        self.flows: Mapping[str, OutcomePosition] = {}
         self._positions: dict[str, Position] = {}
         self._stood: dict[str, int] = {}
         """What a share was worth before a doubt, as another life has seen it."""
@@ -91,16 +91,16 @@ class Account:
         """Return what all that is held is worth."""
         return self.known_micros - self._settled
 
-    def recall(self, stood: Mapping[str, int]) -> None:
+    def restore(self, stood: Mapping[str, int]) -> None:
         """Take over what shares were worth before doubts that lasted, micros each."""
         self._stood.update(stood)
 
     def put(
         self,
         settled_micros: int,
-        held: Mapping[str, Held],
+        held: Mapping[str, OutcomePosition],
         now_ms: int,
-        flows: Mapping[str, Held] | None = None,
+        flows: Mapping[str, OutcomePosition] | None = None,
     ) -> None:
         """Take over what the ledger says.
 
@@ -124,7 +124,7 @@ class Account:
             position.mark(shares, self._worth_of(asset, shares.shares_micros), now_ms)
             self._count(position, 1)
 
-    def mark(self, asset_id: str, now: Worth, now_ms: int) -> None:
+    def mark(self, asset_id: str, now: Valuation, now_ms: int) -> None:
         """Take over what an asset that is held fetches now."""
         position = self._positions[asset_id]
         self._count(position, -1)
@@ -146,7 +146,7 @@ class Account:
         lasting = ((a, p) for a, p in self._positions.items() if p.lasts)
         return {a: price for a, p in lasting if (price := p.price_micros(0)) is not None}
 
-    def moved(self, asset_id: str, came: Held) -> tuple[Figures, bool]:
+    def moved(self, asset_id: str, came: OutcomePosition) -> tuple[Figures, bool]:
         """Return by how much shares have moved the result that came without an order, and whether
         that is certain: their book is trusted, or they have gone.
 
@@ -155,19 +155,19 @@ class Account:
             came: how many, and what they had cost; less than 0: they went.
         """
         position = self._positions.get(asset_id)
-        held = Held(0, 0) if position is None else position.held
+        held = OutcomePosition(0, 0) if position is None else position.held
         size, cost = came.shares_micros, same(came.cost_micros)
         without = held.less(came)
         certain = position is not None and position.now.trusted
         if position is None or without.shares_micros < 0 or (size < 0 and not certain):
             return self._gone(asset_id, came), True
-        rest = Worth(0, 0, True)
+        rest = Valuation(0, 0, True)
         if without.shares_micros:
             rest = self._worth_of(asset_id, without.shares_micros)
         moved = position.figures.plus(position.figures_of(without, rest), -1)
         return moved.plus(cost, -1), certain
 
-    def _gone(self, asset_id: str, came: Held) -> Figures:
+    def _gone(self, asset_id: str, came: OutcomePosition) -> Figures:
         """Return the same of shares that have gone, or of which some have."""
         price = self._left.get(asset_id)
         if price is None:

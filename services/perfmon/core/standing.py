@@ -21,7 +21,7 @@ from typing import Any
 import msgspec
 from msgspec import structs
 
-from services.perfmon.core.position import Held
+from services.perfmon.core.position import OutcomePosition
 from tradingtools.domain.performance import Scope, Window
 
 UNIT = 10**12
@@ -35,7 +35,7 @@ class Mark(msgspec.Struct, frozen=True):
     index: int
 
 
-class Standing(msgspec.Struct, frozen=True, kw_only=True):
+class WindowState(msgspec.Struct, frozen=True, kw_only=True):
     """Where windows began. The index is ``index`` at the result ``from_micros``, from which on the
     wallet's equity is what a change of the result is compared with."""
 
@@ -55,7 +55,7 @@ class Standing(msgspec.Struct, frozen=True, kw_only=True):
     """None: not known, and fractions are not judged."""
     funded_micros: int | None = None
     """What was put in less what was taken out, when the equity was taken."""
-    flows: dict[str, Held] = {}
+    flows: dict[str, OutcomePosition] = {}
     """What had come without an order, and not gone again, by asset."""
     brought_micros: int = 0
     """By how much that has moved the result, since the standing began."""
@@ -75,14 +75,14 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     equity_micros: int | None = None
     """Of the wallet, deposits included; None: not known, or not asked for."""
     funded_micros: int | None = None
-    flows: dict[str, Held] = {}
+    flows: dict[str, OutcomePosition] = {}
     stood: dict[str, int] = {}
 
 
-def begin(facts: Facts) -> Standing:
+def begin(facts: Facts) -> WindowState:
     """Return the standing of a subscription whose baseline begins."""
     at = Mark(facts.result_micros, UNIT)
-    return Standing(
+    return WindowState(
         scope=facts.scope, baseline=facts.baseline, session=facts.session, day=facts.day,
         total_at=at, session_at=at, day_at=at, peak_micros=at.result_micros, peak_index=UNIT,
         from_micros=facts.result_micros, equity_micros=facts.equity_micros,
@@ -90,7 +90,7 @@ def begin(facts: Facts) -> Standing:
     )  # fmt: skip
 
 
-def moved(standing: Standing, came: Mapping[str, tuple[Held, int]]) -> Standing:
+def moved(standing: WindowState, came: Mapping[str, tuple[OutcomePosition, int]]) -> WindowState:
     """Return the standing after shares came or went without an order: no mark and no index moves.
 
     Args:
@@ -107,7 +107,7 @@ def moved(standing: Standing, came: Mapping[str, tuple[Held, int]]) -> Standing:
     )
 
 
-def index_at(standing: Standing, result_micros: int) -> int:
+def index_at(standing: WindowState, result_micros: int) -> int:
     """Return the index at a result, rounded down."""
     equity, change = standing.equity_micros, result_micros - standing.from_micros
     if equity is None:
@@ -117,7 +117,7 @@ def index_at(standing: Standing, result_micros: int) -> int:
     return max(0, standing.index * (equity + change) // equity)
 
 
-def result_at(standing: Standing, index: int) -> int:
+def result_at(standing: WindowState, index: int) -> int:
     """Return the result at which the index has a value, rounded up: rather too early."""
     equity = standing.equity_micros
     if equity is None or equity <= 0 or standing.index == 0:
@@ -125,7 +125,7 @@ def result_at(standing: Standing, index: int) -> int:
     return standing.from_micros - equity * (standing.index - index) // standing.index
 
 
-def follow(standing: Standing | None, facts: Facts) -> Standing:
+def follow(standing: WindowState | None, facts: Facts) -> WindowState:
     """Return the standing that follows: windows that begin, deposits, and new peaks."""
     if standing is None or (standing.scope, standing.baseline) != (facts.scope, facts.baseline):
         return begin(facts)
@@ -146,7 +146,7 @@ def follow(standing: Standing | None, facts: Facts) -> Standing:
     return structs.replace(present, **changes) if changes else present
 
 
-def _with_equity(standing: Standing, facts: Facts) -> Standing:
+def _with_equity(standing: WindowState, facts: Facts) -> WindowState:
     """Take the equity anew where money was moved, a window begins, or it was not known before."""
     same = (standing.day, standing.session, standing.funded_micros) == (
         facts.day, facts.session, facts.funded_micros,
@@ -162,7 +162,7 @@ def _with_equity(standing: Standing, facts: Facts) -> Standing:
     )
 
 
-def marks(standing: Standing, *, session: int, day: str) -> dict[Window, Mark]:
+def marks(standing: WindowState, *, session: int, day: str) -> dict[Window, Mark]:
     """Return where each window began; one that has only begun is left out until it is known."""
     found = {
         Window.FROM_PEAK: Mark(standing.peak_micros, standing.peak_index),
@@ -175,12 +175,12 @@ def marks(standing: Standing, *, session: int, day: str) -> dict[Window, Mark]:
     return found
 
 
-def to_json(standing: Standing) -> dict[str, Any]:
+def to_json(standing: WindowState) -> dict[str, Any]:
     """Return it as the database keeps it."""
     found: dict[str, Any] = msgspec.to_builtins(standing)
     return found
 
 
-def from_json(values: Mapping[str, Any]) -> Standing:
+def from_json(values: Mapping[str, Any]) -> WindowState:
     """Return it as it was kept. Raises msgspec.ValidationError: it is none of ours."""
-    return msgspec.convert(values, Standing)
+    return msgspec.convert(values, WindowState)

@@ -56,7 +56,7 @@ class Exposure(msgspec.Struct, frozen=True, kw_only=True):
     """USDC of copies of this outcome that were too small to be ordered."""
 
 
-class Room(msgspec.Struct, frozen=True):
+class Headroom(msgspec.Struct, frozen=True):
     """The money that one limit leaves, and how to say it."""
 
     reason: Reason
@@ -64,7 +64,7 @@ class Room(msgspec.Struct, frozen=True):
     detail: str
 
 
-def rooms(subscription: Subscription, ordered_micros: int, held: Exposure) -> Iterator[Room]:
+def rooms(subscription: Subscription, ordered_micros: int, held: Exposure) -> Iterator[Headroom]:
     """Return what each present limit leaves; parts ordered so far are in the exposure."""
     settings = subscription.settings
     for reason, cap, used in (
@@ -75,16 +75,16 @@ def rooms(subscription: Subscription, ordered_micros: int, held: Exposure) -> It
         (Reason.CAP_PER_DAY, settings.max_per_day_micros, held.day_micros),
     ):
         if cap is not None:
-            yield Room(reason, cap - used, f"limit {to_text(cap)} - used {to_text(used)}")
+            yield Headroom(reason, cap - used, f"limit {to_text(cap)} - used {to_text(used)}")
     if held.budget_micros is not None:
-        yield Room(Reason.BUDGET, held.budget_micros, "the wallet's funding")
+        yield Headroom(Reason.BUDGET, held.budget_micros, "the wallet's funding")
     if held.cash_micros is not None:
-        yield Room(Reason.CASH, held.cash_micros, "the wallet's free cash")
+        yield Headroom(Reason.CASH, held.cash_micros, "the wallet's free cash")
 
 
-def tightest(money_micros: int, limits: Iterator[Room]) -> Room:
+def tightest(money_micros: int, limits: Iterator[Headroom]) -> Headroom:
     """Return the mode's money, or the first limit that leaves the least."""
-    found = Room(Reason.NONE, money_micros, "")
+    found = Headroom(Reason.NONE, money_micros, "")
     for room in limits:
         if room.micros < found.micros:
             found = room

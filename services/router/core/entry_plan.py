@@ -15,7 +15,7 @@ from services.router.core.caps import Exposure, Skip
 from services.router.core.filters import Signal
 from services.router.core.order_factory import make_order
 from services.router.core.records import Context, Copy, Plan, after, new_price
-from services.router.core.sizing import Sized, Wish
+from services.router.core.sizing import Sized, SizingInput
 from services.router.core.trade_age import deadline_ms, too_old
 from tradingtools.domain import ids
 from tradingtools.domain.book import Book
@@ -30,7 +30,7 @@ def plan_entries(
     subscriptions: Iterable[Subscription],
     known: Mapping[str, Copy],
     context: Context,
-    begun: Plan | None = None,
+    started: Plan | None = None,
 ) -> Plan:
     """Decide a leader's buy for each subscription, (created, id) first come first served.
 
@@ -41,8 +41,8 @@ def plan_entries(
         context: what the plan depends on besides.
         begun: the plan of the same record for the subscriptions before these; it goes on.
     """
-    orders = [] if begun is None else list(begun.orders)
-    copies = {} if begun is None else dict(begun.copies)
+    orders = [] if started is None else list(started.orders)
+    copies = {} if started is None else dict(started.copies)
     taken = {order.copy_key: order.subscription_id for order in orders}
     for subscription in subscriptions:
         before = known.get(subscription.id)
@@ -75,7 +75,7 @@ def _decide(
             leader_equity_micros=trade.leader_equity_micros,
             leader_version=_judged_by(subscription, context),
         )
-    elif before.begun:
+    elif before.started:
         start = before
     else:
         start = structs.replace(
@@ -124,7 +124,7 @@ def _repeated(trade: LeaderTrade, before: Copy, context: Context) -> bool:
 def _left(before: Copy, verdict: Sized | Skip, held: Exposure) -> int:
     """Return USDC that a copy leaves to later ones of its outcome; below zero: it took from
     others."""
-    if before.begun:
+    if before.started:
         return before.accrued_micros
     if isinstance(verdict, Sized):
         return before.accrued_micros - held.accrued_micros
@@ -180,7 +180,7 @@ def _judge(
     if book.market.closed or book.market.payout_micros is not None:
         return Skip(Reason.MARKET_CLOSED, f"condition {trade.condition_id}")
     price = new_price(trade, start)
-    if not start.begun:
+    if not start.started:
         signal = Signal(
             price_micros=price,
             notional_micros=trade.notional_micros,
@@ -193,8 +193,8 @@ def _judge(
         if refused is not None:
             return refused
     # What others left is in the sum of all; what this copy left itself is not to be had twice.
-    others = -start.accrued_micros if start.begun else held.accrued_micros - start.accrued_micros
-    wish = Wish(
+    others = -start.accrued_micros if start.started else held.accrued_micros - start.accrued_micros
+    sizing_input = SizingInput(
         price_micros=price,
         leader_micros=trade.notional_micros,
         leader_equity_micros=start.leader_equity_micros,
@@ -202,4 +202,4 @@ def _judge(
         ordered_micros=start.ordered_money_micros,
         accrued_micros=others,
     )
-    return sizing.size_entry(frozen, book, wish, held)
+    return sizing.size_entry(frozen, book, sizing_input, held)

@@ -19,10 +19,10 @@ from services.router.core.records import (
     Awaited,
     Context,
     Copy,
+    ExitProgress,
     LotView,
     OtherSell,
     Plan,
-    Standing,
     after,
     new_price,
 )
@@ -95,7 +95,7 @@ def plan_exits(
 
 
 def with_sell(
-    lot: LotView, trade: LeaderTrade, copy: Copy, now: Copy, standing: Standing
+    lot: LotView, trade: LeaderTrade, copy: Copy, now: Copy, standing: ExitProgress
 ) -> LotView:
     """Return a lot with what another sell of the leader has still to sell of it.
 
@@ -166,7 +166,7 @@ def _passed_on(copy: Copy, small_micros: int) -> Copy:
 
 def _taking_along(trade: LeaderTrade, start: Copy, lot: LotView) -> Copy:
     """Add to a sell what was too small to be sold in the leader's other sells."""
-    if switched_off(start.frozen) is not None or _still_wanted(trade, start) <= 0:
+    if switched_off(start.frozen) is not None or _still_needed(trade, start) <= 0:
         return start
     small = sum(other.small_micros for other in lot.others)
     return structs.replace(start, carried_micros=start.carried_micros + small)
@@ -223,7 +223,7 @@ def _grown(trade: LeaderTrade, start: Copy, owned_micros: int, left_micros: int)
     """Return what a sell applies to when its new rows take their part of what all sells have
     left; never more than before."""
     held, mode = trade.held_before_micros, start.frozen.settings.exit_mode
-    more = exit_sizing.wanted_exit(
+    more = exit_sizing.desired_exit(
         owned_micros=left_micros,
         leader_sold_micros=trade.size_micros - start.judged_size_micros,
         leader_held_before_micros=None if held is None else held - start.judged_size_micros,
@@ -240,7 +240,7 @@ def _grown(trade: LeaderTrade, start: Copy, owned_micros: int, left_micros: int)
 
 def _before(trade: LeaderTrade, start: Copy, owned_micros: int) -> int:
     """Return what a sell asked for of so much by the rows that were judged."""
-    return exit_sizing.wanted_exit(
+    return exit_sizing.desired_exit(
         owned_micros=owned_micros,
         leader_sold_micros=start.judged_size_micros,
         leader_held_before_micros=trade.held_before_micros,
@@ -257,7 +257,7 @@ def _by_now(copy: Copy, lot: LotView) -> Copy:
     return copy
 
 
-def _still_to_sell(trade: LeaderTrade, copy: Copy, standing: Standing) -> int:
+def _still_to_sell(trade: LeaderTrade, copy: Copy, standing: ExitProgress) -> int:
     """Return shares that a sell has asked for and not sold, whether the lot has them or not: the
     leader's later sells have no part in them."""
     if switched_off(copy.frozen) is not None:
@@ -355,13 +355,13 @@ def _left_of_sales(lot: LotView) -> tuple[Awaited, ...]:
 
 def _whole(trade: LeaderTrade, subscription: Subscription) -> bool:
     """Return whether the follower sells all that he owns."""
-    wanted = exit_sizing.wanted_exit(
+    desired = exit_sizing.desired_exit(
         owned_micros=MICROS,
         leader_sold_micros=trade.size_micros,
         leader_held_before_micros=trade.held_before_micros,
         mode=subscription.settings.exit_mode,
     )
-    return wanted == MICROS
+    return desired == MICROS
 
 
 def _as_sold(start: Copy, lot: LotView) -> Copy:
@@ -416,11 +416,11 @@ def _judge_exit(trade: LeaderTrade, start: Copy, lot: LotView, context: Context)
         return Skip(Reason.NOTHING_HELD, late or "the lot is empty")
     # Before the market: what has nothing left to sell is done, whoever tells of its market or not.
     of_then = lot.shares_micros - lot.later_micros - lot.own_micros
-    wanted = min(_still_wanted(trade, start), of_then)
-    if wanted <= 0 and not start.copied:
+    desired = min(_still_needed(trade, start), of_then)
+    if desired <= 0 and not start.copied:
         return Skip(Reason.NOTHING_HELD, "another exit has sold what was held")
     # What a slice left below a step is nothing to sell: raised to the minimum it would be too much.
-    if wanted <= 0 or (start.copied and wanted < SIZE_STEP_MICROS):
+    if desired <= 0 or (start.copied and desired < SIZE_STEP_MICROS):
         return Skip(Reason.NONE, "")
     if context.book is None:
         return Skip(Reason.MARKET_UNKNOWN, f"asset {trade.key.asset_id}")
@@ -433,12 +433,12 @@ def _judge_exit(trade: LeaderTrade, start: Copy, lot: LotView, context: Context)
     price = new_price(trade, start) or _best_bid(context.book)
     if price == 0:
         return Skip(Reason.PRICE_OUT_OF_RANGE, "the leader left without a price, and nobody bids")
-    whole, free = _to_the_end(trade, start, lot, wanted, context.book, context.left_ms)
+    whole, free = _to_the_end(trade, start, lot, desired, context.book, context.left_ms)
     sized = exit_sizing.size_exit(
         start.frozen,
         context.book,
         price_micros=price,
-        wanted_micros=wanted,
+        desired_micros=desired,
         free_micros=free,
         below_ppm=context.widening.below_ppm(start.tried),
         whole=whole,
@@ -447,7 +447,7 @@ def _judge_exit(trade: LeaderTrade, start: Copy, lot: LotView, context: Context)
 
 
 def _to_the_end(
-    trade: LeaderTrade, start: Copy, lot: LotView, wanted: int, book: Book, left_ms: int | None
+    trade: LeaderTrade, start: Copy, lot: LotView, desired: int, book: Book, left_ms: int | None
 ) -> tuple[bool, int]:
     """Return whether a sell leaves nothing too small behind, and shares that it may take.
 
@@ -456,7 +456,7 @@ def _to_the_end(
     """
     if _whole(trade, start.frozen) or (left_ms or 0) < trade.traded_ms:
         return _whole(trade, start.frozen), lot.free_micros
-    of_then = min(lot.free_micros, max(wanted, lot.free_micros - lot.later_micros))
+    of_then = min(lot.free_micros, max(desired, lot.free_micros - lot.later_micros))
     if lot.later_micros and of_then < smallest(book.market):
         # The exit of what was bought since takes it along.
         return False, lot.free_micros
@@ -511,7 +511,7 @@ def switched_off(subscription: Subscription) -> Skip | None:
     return None
 
 
-def _still_wanted(trade: LeaderTrade, start: Copy) -> int:
+def _still_needed(trade: LeaderTrade, start: Copy) -> int:
     return _target(trade, start) - start.ordered_size_micros
 
 
@@ -522,7 +522,7 @@ def _target(trade: LeaderTrade, copy: Copy) -> int:
 
 
 def _part(trade: LeaderTrade, copy: Copy) -> int:
-    return exit_sizing.wanted_exit(
+    return exit_sizing.desired_exit(
         owned_micros=copy.owned_micros,
         leader_sold_micros=trade.size_micros,
         leader_held_before_micros=trade.held_before_micros,
@@ -549,7 +549,7 @@ def entry_ended(copy: Copy, order_key: str, *, filled_micros: int) -> Copy:
 def takes_of_later_fills(trade: LeaderTrade, copy: Copy, order_key: str) -> int:
     """Return the portion that an exit takes of each later fill of an awaited order."""
     return sum(
-        exit_sizing.wanted_exit(
+        exit_sizing.desired_exit(
             owned_micros=each.portion_micros,
             leader_sold_micros=trade.size_micros,
             leader_held_before_micros=trade.held_before_micros,

@@ -16,7 +16,7 @@ from tradingtools.domain.reasons import Reason
 from tradingtools.domain.subscription import Subscription
 
 
-def wanted_exit(
+def desired_exit(
     *,
     owned_micros: int,
     leader_sold_micros: int,
@@ -42,7 +42,7 @@ def owned_of_part(
     mode: ExitMode = ExitMode.MIRROR,
 ) -> int:
     """Return the most shares of which a leader's sell asks for no more than a part: the inverse
-    of ``wanted_exit``."""
+    of ``desired_exit``."""
     held = leader_held_before_micros
     if mode is ExitMode.ALL or held is None or held <= leader_sold_micros:
         return part_micros
@@ -54,7 +54,7 @@ def size_exit(
     book: Book,
     *,
     price_micros: int,
-    wanted_micros: int,
+    desired_micros: int,
     free_micros: int,
     below_ppm: int,
     whole: bool,
@@ -65,7 +65,7 @@ def size_exit(
         subscription: for the slippage of its exits, and what becomes of small ones.
         book: of the asset; an exit is never skipped for depth.
         price_micros: the leader's price.
-        wanted_micros: shares still to be sold for this copy.
+        desired_micros: shares still to be sold for this copy.
         free_micros: shares of the lot that no other exit has reserved.
         below_ppm: how far below the price that it goes by the slice may sell.
         whole: the leader keeps nothing: what is too small is sold, not left to his next sell.
@@ -77,18 +77,18 @@ def size_exit(
     minimum = smallest(market)
     policy = subscription.settings.exit_below_minimum
     if whole or policy is ExitBelowMinimum.ROUND_UP:
-        size = _nothing_left(max(wanted_micros, minimum), free_micros, minimum)
-    elif wanted_micros < minimum:
-        return _too_small(policy, wanted_micros, minimum)
+        size = _nothing_left(max(desired_micros, minimum), free_micros, minimum)
+    elif desired_micros < minimum:
+        return _too_small(policy, desired_micros, minimum)
     else:
-        size = _enough_left(min(wanted_micros, free_micros), free_micros, minimum)
+        size = _enough_left(min(desired_micros, free_micros), free_micros, minimum)
     size = floor_to(size, SIZE_STEP_MICROS)
     if size < minimum:
         return Skip(Reason.DUST, f"{to_text(free_micros)} shares < minimum {to_text(minimum)}")
-    missing = wanted_micros - size
+    missing = desired_micros - size
     if missing < SIZE_STEP_MICROS:
         return Sized(size, limit)
-    shares = f"{to_text(free_micros)} of {to_text(wanted_micros)} shares are free"
+    shares = f"{to_text(free_micros)} of {to_text(desired_micros)} shares are free"
     if free_micros - size < SIZE_STEP_MICROS:
         return Sized(size, limit, Reason.ALREADY_SELLING, shares)
     detail = f"{to_text(missing)} shares more would leave less than the minimum {to_text(minimum)}"
@@ -107,11 +107,11 @@ def _enough_left(size_micros: int, free_micros: int, minimum: int) -> int:
     return min(size_micros, less) if less >= minimum else size_micros
 
 
-def _too_small(policy: ExitBelowMinimum, wanted_micros: int, minimum: int) -> Skip:
-    detail = f"{to_text(wanted_micros)} shares < minimum {to_text(minimum)}"
+def _too_small(policy: ExitBelowMinimum, desired_micros: int, minimum: int) -> Skip:
+    detail = f"{to_text(desired_micros)} shares < minimum {to_text(minimum)}"
     if policy is ExitBelowMinimum.WAIT:
         return Skip(Reason.BELOW_MINIMUM, detail)
-    return Skip(Reason.ACCUMULATING, detail, small_micros=wanted_micros)
+    return Skip(Reason.ACCUMULATING, detail, small_micros=desired_micros)
 
 
 def _limit(subscription: Subscription, book: Book, price_micros: int, below_ppm: int) -> int:

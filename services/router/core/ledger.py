@@ -193,9 +193,9 @@ class Ledger:
         """Return all wallets that were ever given a budget."""
         return tuple(self._funded)
 
-    def cash(self, purse: str, moved_micros: int) -> None:
+    def cash(self, cash_account: str, moved_micros: int) -> None:
         """Set what trading has brought (less than zero: cost) a purse in money so far."""
-        self._cash[purse] = moved_micros
+        self._cash[cash_account] = moved_micros
 
     def wallet(self, proxy: str, cash_micros: int) -> None:
         """Set a wallet's cash as insiders-api reported it, moved by what was booked since."""
@@ -225,7 +225,7 @@ class Ledger:
                     del self._bought_before[lot]
 
     @staticmethod
-    def purse_of(subscription: Subscription) -> str:
+    def cash_account_of(subscription: Subscription) -> str:
         """Return whose money a copy takes: the wallet's, or a shadow's own, so that paper never
         uses what real copies may spend."""
         proxy = subscription.follower.proxy
@@ -242,17 +242,17 @@ class Ledger:
     ) -> Exposure:
         """Return everything that limits a subscription's entry into one outcome."""
         proxy, lot = subscription.follower.proxy, (subscription.id, asset_id)
-        purse = self.purse_of(subscription)
+        cash_account = self.cash_account_of(subscription)
         outcomes = self._outcomes.get(subscription.id, _NOTHING)
         market = self._markets.get((subscription.id, condition_id), _NOTHING)
         sums, buys = self._sums, self._buys.get(lot)
-        total, reserved = sums.get(("", purse), 0), self._reserved.get(purse, 0)
+        total, reserved = sums.get(("", cash_account), 0), self._reserved.get(cash_account, 0)
         budget = equity = None
         # A shadow takes no money out of the wallet.
-        cash = self._wallets.get(purse)
+        cash = self._wallets.get(cash_account)
         free = None if cash is None else cash - reserved
         if proxy in self._funded:
-            cash = self._funded[proxy] + self._cash[purse]
+            cash = self._funded[proxy] + self._cash[cash_account]
             budget = cash - reserved
         if cash is not None:
             # The total has what is reserved, and so has the cash.

@@ -95,7 +95,7 @@ class Copy(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     (less than zero: received). Sums over copies are the paper lot."""
 
     @property
-    def begun(self) -> bool:
+    def started(self) -> bool:
         """Return whether something that counts is ordered; before that everything is judged
         afresh."""
         return self.ordered_size_micros > 0
@@ -212,7 +212,7 @@ class LotView:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Standing:
+class ExitProgress:
     """The progress of an exit by the rows of its orders and entries. Shares, micros."""
 
     later_micros: int = 0

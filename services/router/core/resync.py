@@ -20,7 +20,7 @@ from services.router.core.exit_plan import switched_off
 from services.router.core.fees import reserved_money
 from services.router.core.filters import Signal
 from services.router.core.records import LotView
-from services.router.core.sizing import Sized, Wish
+from services.router.core.sizing import Sized, SizingInput
 from services.router.core.sizing_modes import follows_size, implied_shares, mode_money
 from tradingtools.domain import ids
 from tradingtools.domain.book import Book, BookStatus
@@ -52,18 +52,18 @@ class Outcome:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Taken:
+class UsedLimits:
     """The part that earlier lines of a resync take of limits that outcomes share. Micros."""
 
     money_micros: int = 0
     markets: tuple[tuple[str, int], ...] = ()
     positions: int = 0
 
-    def after(self, line: Line, held: Exposure) -> Taken:
+    def after(self, line: Line, held: Exposure) -> UsedLimits:
         """Return the standing with a line's buy."""
         if line.side is not Side.BUY:
             return self
-        return Taken(
+        return UsedLimits(
             money_micros=self.money_micros + line.money_micros,
             markets=(*self.markets, (line.condition_id, line.money_micros)),
             positions=self.positions + (not held.holds_outcome),
@@ -108,7 +108,7 @@ def plan(
     # A remainder is no copy that could wait for the next one, nor be rounded up again and again.
     settings = replace(subscription.settings, below_minimum=BelowMinimum.SKIP)
     judged = replace(subscription, settings=settings)
-    taken, lines = Taken(), []
+    taken, lines = UsedLimits(), []
     for outcome in outcomes:
         seen = replace(outcome, held=taken.on(outcome.held, outcome.condition_id))
         line = _line(
@@ -211,7 +211,7 @@ def _sell(
     subscription: Subscription,
     outcome: Outcome,
     book: Book,
-    wanted_micros: int,
+    desired_micros: int,
     widening: Widening,
 ) -> _Order | Skip:
     off = switched_off(subscription)
@@ -223,7 +223,7 @@ def _sell(
         subscription,
         book,
         price_micros=book.bids[0][0],
-        wanted_micros=wanted_micros,
+        desired_micros=desired_micros,
         free_micros=outcome.lot.free_micros,
         below_ppm=widening.below_ppm(0),
         whole=not outcome.leader_micros,
@@ -255,14 +255,14 @@ def _buy(
         return Skip(
             Reason.IN_LINE, f"implied {to_text(given)} USDC <= held {to_text(worth)} at the ask"
         )
-    wish = Wish(
+    sizing_input = SizingInput(
         price_micros=price,
         leader_micros=position,
         leader_equity_micros=leader_equity,
         equity_micros=held.equity_micros,
         accrued_micros=-worth,
     )
-    sized = sizing.size_entry(subscription, book, wish, held)
+    sized = sizing.size_entry(subscription, book, sizing_input, held)
     return sized if isinstance(sized, Skip) else _Order(Side.BUY, sized)
 
 
@@ -297,7 +297,7 @@ def objection(
     if subscription.state is SubscriptionState.DELETED:
         return "the subscription is deleted"
     now = {outcome.asset_id: outcome for outcome in outcomes}
-    taken = Taken()
+    taken = UsedLimits()
     for line in lines:
         if line.side is None:
             continue

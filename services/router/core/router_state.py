@@ -325,9 +325,9 @@ class RouterState:
         )
         self.paper[owner.id, asset_id] = lot
         self.paper_cash[owner.id] -= paid
-        purse = self.ledger.purse_of(owner)
-        self.ledger.hold(owner.id, purse, condition_id, asset_id, lot.cost_micros)
-        self.ledger.cash(purse, self.paper_cash[owner.id])
+        cash_account = self.ledger.cash_account_of(owner)
+        self.ledger.hold(owner.id, cash_account, condition_id, asset_id, lot.cost_micros)
+        self.ledger.cash(cash_account, self.paper_cash[owner.id])
 
     def judge_exit_in_ms(self, key: TradeKey, now_ms: int, vain: int = 0) -> int | None:
         """Return how soon a sell that could not be made is judged again after so many times in

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import msgspec
 
 from services.router.core import doubtful_book
-from services.router.core.caps import Exposure, Room, Skip, rooms, tightest
+from services.router.core.caps import Exposure, Headroom, Skip, rooms, tightest
 from services.router.core.fees import SIZE_STEP_MICROS, reserved_money, size_within
 from services.router.core.sizing_modes import mode_money
 from tradingtools.domain.book import Book, Market, depth
@@ -37,7 +37,7 @@ class Sized(msgspec.Struct, frozen=True):
     """Exits: shares that are left to the leader's next sell."""
 
 
-class Wish(msgspec.Struct, frozen=True, kw_only=True):
+class SizingInput(msgspec.Struct, frozen=True, kw_only=True):
     """The buy that an entry follows."""
 
     price_micros: int
@@ -77,7 +77,9 @@ def smallest(market: Market) -> int:
     return max(market.min_size_micros, SIZE_STEP_MICROS)
 
 
-def size_entry(subscription: Subscription, book: Book, wish: Wish, held: Exposure) -> Sized | Skip:
+def size_entry(
+    subscription: Subscription, book: Book, sizing_input: SizingInput, held: Exposure
+) -> Sized | Skip:
     """Size the next part of an entry.
 
     Args:
@@ -88,33 +90,38 @@ def size_entry(subscription: Subscription, book: Book, wish: Wish, held: Exposur
     """
     market, settings = book.market, subscription.settings
     limit = limit_price(
-        wish.price_micros,
+        sizing_input.price_micros,
         subscription.slippage_micros,
         market.tick_micros,
         settings.max_price_micros,
     )
     if limit is None:
-        return Skip(Reason.PRICE_OUT_OF_RANGE, f"leader's price {to_text(wish.price_micros)}")
+        return Skip(
+            Reason.PRICE_OUT_OF_RANGE, f"leader's price {to_text(sizing_input.price_micros)}"
+        )
     given = mode_money(
-        subscription, wish.leader_micros, wish.leader_equity_micros, wish.equity_micros
+        subscription,
+        sizing_input.leader_micros,
+        sizing_input.leader_equity_micros,
+        sizing_input.equity_micros,
     )
     if isinstance(given, Skip):
         return given
-    wanted = given + wish.accrued_micros - wish.ordered_micros
-    room = tightest(wanted, rooms(subscription, wish.ordered_micros, held))
+    desired = given + sizing_input.accrued_micros - sizing_input.ordered_micros
+    room = tightest(desired, rooms(subscription, sizing_input.ordered_micros, held))
     size = size_within(room.micros, limit, market.fee_rate_micros)
-    if size == 0 and wish.ordered_micros and room.reason is Reason.NONE:
+    if size == 0 and sizing_input.ordered_micros and room.reason is Reason.NONE:
         # What is left buys not one step more: all that was allowed is ordered.
         return Skip(Reason.NONE, "")
     if size < smallest(market):
         small = _Small(limit, size, given, room)
-        found = _below_minimum(subscription, market, wish, held, small)
+        found = _below_minimum(subscription, market, sizing_input, held, small)
         if isinstance(found, Skip):
             return found
         size = found
     detail = ""
     if room.reason:
-        detail = f"{room.detail} leaves {to_text(room.micros)} < {to_text(wanted)} USDC"
+        detail = f"{room.detail} leaves {to_text(room.micros)} < {to_text(desired)} USDC"
     full = Sized(size, limit, room.reason, detail)
     if not book.usable:
         return doubtful_book.objection(settings, book) or full
@@ -128,11 +135,15 @@ class _Small:
     limit_micros: int
     size_micros: int
     given_micros: int
-    room: Room
+    room: Headroom
 
 
 def _below_minimum(
-    subscription: Subscription, market: Market, wish: Wish, held: Exposure, small: _Small
+    subscription: Subscription,
+    market: Market,
+    sizing_input: SizingInput,
+    held: Exposure,
+    small: _Small,
 ) -> int | Skip:
     """Return the size that is ordered after all, or why none is."""
     minimum = ceil_to(smallest(market), SIZE_STEP_MICROS)
@@ -141,7 +152,7 @@ def _below_minimum(
         f"{to_text(max(what.micros, 0))} USDC at {to_text(small.limit_micros)} is"
         f" {to_text(small.size_micros)} shares < minimum {to_text(minimum)}"
     )
-    if reason is not Reason.NONE or wish.ordered_micros:
+    if reason is not Reason.NONE or sizing_input.ordered_micros:
         return Skip(reason or Reason.BELOW_MINIMUM, detail)
     policy = subscription.settings.below_minimum
     if policy is BelowMinimum.ACCUMULATE:
@@ -149,7 +160,7 @@ def _below_minimum(
     if policy is BelowMinimum.SKIP or what.micros <= 0:
         return Skip(Reason.BELOW_MINIMUM, detail)
     cost = reserved_money(minimum, small.limit_micros, market.fee_rate_micros)
-    least = tightest(cost, rooms(subscription, wish.ordered_micros, held))
+    least = tightest(cost, rooms(subscription, sizing_input.ordered_micros, held))
     if least.reason is not Reason.NONE:
         return Skip(least.reason, f"{least.detail} < {to_text(cost)} USDC of the minimum order")
     return minimum

@@ -19,7 +19,7 @@ def malformed(field: str, expected: str) -> InvalidField:
     return InvalidField(f"{field}: expected {expected}", field=field, expected=expected)
 
 
-def refuse_other_time(field: str, told_ms: int, now_ms: int) -> None:
+def refuse_other_time(field: str, reported_ms: int, now_ms: int) -> None:
     """Refuse an instant that is not now. Raises InvalidField."""
-    if abs(told_ms - now_ms) > CLOCK_MS:
+    if abs(reported_ms - now_ms) > CLOCK_MS:
         raise malformed(field, f"within {CLOCK_MS // 1000} s of the signer's clock")

@@ -34,48 +34,48 @@ _SALT = 1 << 53
 _MICROS = 1 << 62
 
 
-def check_auth(asked: ClobAuth, now_ms: int) -> None:
+def check_auth(requested: ClobAuth, now_ms: int) -> None:
     """Let an attestation of now be signed. Raises InvalidField."""
-    refuse_other_time("timestamp", asked.timestamp * 1000, now_ms)
-    if not 0 <= asked.nonce < 1 << 32:
+    refuse_other_time("timestamp", requested.timestamp * 1000, now_ms)
+    if not 0 <= requested.nonce < 1 << 32:
         raise malformed("nonce", "0 or more")
 
 
-def check_request(asked: ClobRequest, now_ms: int) -> None:
+def check_request(requested: ClobRequest, now_ms: int) -> None:
     """Let a request on the list be signed.
 
     Raises:
         NotAllowed: the method and path are not on the list.
         InvalidField: the timestamp is of another time, or a GET has a body.
     """
-    known = asked.path in ALLOWED.get(asked.method, ())
-    if not known and not (asked.method == "GET" and _ONE_ORDER.fullmatch(asked.path)):
+    known = requested.path in ALLOWED.get(requested.method, ())
+    if not known and not (requested.method == "GET" and _ONE_ORDER.fullmatch(requested.path)):
         raise forbidden("path", "methods and paths on its list")
-    if asked.method == "GET" and asked.body:
+    if requested.method == "GET" and requested.body:
         raise malformed("body", "none with a GET")
-    refuse_other_time("timestamp", asked.timestamp * 1000, now_ms)
+    refuse_other_time("timestamp", requested.timestamp * 1000, now_ms)
 
 
-def opens_nothing(asked: ClobRequest) -> bool:
+def opens_nothing(requested: ClobRequest) -> bool:
     """Return whether a request that the rules let through reads, or ends orders, and no more."""
-    return asked.method in ("GET", "DELETE") or asked.path == _HEARTBEAT
+    return requested.method in ("GET", "DELETE") or requested.path == _HEARTBEAT
 
 
-def check_order(asked: ClobOrder, account: Account, now_ms: int) -> None:
+def check_order(requested: ClobOrder, account: Account, now_ms: int) -> None:
     """Let an order of the wallet's own, within its limit, be signed.
 
     Raises:
         NotAllowed: it is another wallet's, of a contract that is not listed, or too large.
         InvalidField: a field is none of an order's.
     """
-    _check_owner(asked, account)
-    _check_fields(asked)
-    refuse_other_time("timestamp", asked.timestamp, now_ms)
-    buys = asked.side == "BUY"
+    _check_owner(requested, account)
+    _check_fields(requested)
+    refuse_other_time("timestamp", requested.timestamp, now_ms)
+    buys = requested.side == "BUY"
     usdc, shares = (
-        (asked.maker_amount, asked.taker_amount)
+        (requested.maker_amount, requested.taker_amount)
         if buys
-        else (asked.taker_amount, asked.maker_amount)
+        else (requested.taker_amount, requested.maker_amount)
     )
     if usdc > shares:
         raise malformed("makerAmount", "a price of at most 1")
@@ -84,31 +84,31 @@ def check_order(asked: ClobOrder, account: Account, now_ms: int) -> None:
         raise forbidden("makerAmount", f"at most {account.max_order_micros} micros an order")
 
 
-def _check_owner(asked: ClobOrder, account: Account) -> None:
-    if address("contract", asked.contract) not in EXCHANGES.get(asked.protocol, ()):
+def _check_owner(requested: ClobOrder, account: Account) -> None:
+    if address("contract", requested.contract) not in EXCHANGES.get(requested.protocol, ()):
         raise forbidden("contract", "exchange contracts on its list")
-    if asked.signature_type != account.signature_type:
+    if requested.signature_type != account.signature_type:
         raise forbidden("signatureType", f"{account.signature_type} for this wallet")
-    if address("maker", asked.maker) != account.funder:
+    if address("maker", requested.maker) != account.funder:
         raise forbidden("maker", "the wallet itself")
     signs = account.funder if account.signature_type == DEPOSIT_WALLET else account.signer
-    if address("signer", asked.signer) != signs:
+    if address("signer", requested.signer) != signs:
         raise forbidden("signer", "the wallet's own")
 
 
-def _check_fields(asked: ClobOrder) -> None:
-    if asked.side not in ("BUY", "SELL"):
+def _check_fields(requested: ClobOrder) -> None:
+    if requested.side not in ("BUY", "SELL"):
         raise malformed("side", "BUY or SELL")
-    if not 0 <= asked.salt < _SALT:
+    if not 0 <= requested.salt < _SALT:
         raise malformed("salt", "below 2^53")
-    if not _TOKEN.fullmatch(asked.token_id) or int(asked.token_id) >= UINT256:
+    if not _TOKEN.fullmatch(requested.token_id) or int(requested.token_id) >= UINT256:
         raise malformed("tokenId", "a position's id, decimal")
     for field, amount in (
-        ("makerAmount", asked.maker_amount),
-        ("takerAmount", asked.taker_amount),
+        ("makerAmount", requested.maker_amount),
+        ("takerAmount", requested.taker_amount),
     ):
         if not 0 < amount < _MICROS:
             raise malformed(field, "more than 0")
-    for field, text in (("metadata", asked.metadata), ("builder", asked.builder)):
+    for field, text in (("metadata", requested.metadata), ("builder", requested.builder)):
         if len(raw(field, text)) != 32:
             raise malformed(field, "32 bytes, hex with 0x")

@@ -42,7 +42,7 @@ _SECONDS = re.compile(r"[1-9][0-9]{1,2}")
 _TIMESTAMP = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{3}Z")
 
 
-def rest(asked: OkxRest, now_ms: int) -> tuple[bytes, str]:
+def rest(requested: OkxRest, now_ms: int) -> tuple[bytes, str]:
     """Return what is hashed for a REST request, and what the audit calls it.
 
     Args:
@@ -53,43 +53,43 @@ def rest(asked: OkxRest, now_ms: int) -> tuple[bytes, str]:
         NotAllowed: the method and path are not on the list.
         InvalidField: the query, the body or the timestamp is none of OKX's.
     """
-    path, mark, query = asked.path.partition("?")
-    if path not in ALLOWED.get(asked.method, ()):
+    path, mark, query = requested.path.partition("?")
+    if path not in ALLOWED.get(requested.method, ()):
         raise forbidden("path", "methods and paths on its list")
-    if mark and (asked.method != "GET" or not _QUERY.fullmatch(query)):
+    if mark and (requested.method != "GET" or not _QUERY.fullmatch(query)):
         raise malformed("path", "a plain query, of a GET alone")
-    _check_body(asked)
-    refuse_other_time("timestamp", _millis(asked.timestamp), now_ms)
-    text = asked.timestamp + asked.method + asked.path + asked.body
-    return text.encode(), f"{asked.method} {path}"
+    _check_body(requested)
+    refuse_other_time("timestamp", _millis(requested.timestamp), now_ms)
+    text = requested.timestamp + requested.method + requested.path + requested.body
+    return text.encode(), f"{requested.method} {path}"
 
 
-def opens_nothing(asked: OkxRest) -> bool:
+def opens_nothing(requested: OkxRest) -> bool:
     """Return whether a request that the rules let through reads, or ends orders, and no more.
 
     The dead man's switch may be set and not disarmed.
     """
-    if asked.method == "GET" or asked.path in _CANCELS:
+    if requested.method == "GET" or requested.path in _CANCELS:
         return True
-    if asked.path != _SWITCH:
+    if requested.path != _SWITCH:
         return False
-    body = msgspec.json.decode(asked.body)
+    body = msgspec.json.decode(requested.body)
     return isinstance(body, dict) and bool(_SECONDS.fullmatch(str(body.get("timeOut"))))
 
 
-def login(asked: OkxLogin, now_ms: int) -> tuple[bytes, str]:
+def login(requested: OkxLogin, now_ms: int) -> tuple[bytes, str]:
     """Return the same for the login of a private socket. Raises InvalidField."""
-    refuse_other_time("timestamp", asked.timestamp * 1000, now_ms)
-    return f"{asked.timestamp}GET{LOGIN_PATH}".encode(), "login"
+    refuse_other_time("timestamp", requested.timestamp * 1000, now_ms)
+    return f"{requested.timestamp}GET{LOGIN_PATH}".encode(), "login"
 
 
-def _check_body(asked: OkxRest) -> None:
-    if asked.method == "GET":
-        if asked.body:
+def _check_body(requested: OkxRest) -> None:
+    if requested.method == "GET":
+        if requested.body:
             raise malformed("body", "none with a GET")
         return
     try:
-        body = msgspec.json.decode(asked.body)
+        body = msgspec.json.decode(requested.body)
     except (msgspec.DecodeError, RecursionError):
         body = None
     if not isinstance(body, dict | list):
@@ -100,7 +100,7 @@ def _millis(text: str) -> int:
     if not _TIMESTAMP.fullmatch(text):
         raise malformed("timestamp", "ISO 8601 in UTC with milliseconds")
     try:
-        told = datetime.fromisoformat(text).astimezone(UTC)
+        reported = datetime.fromisoformat(text).astimezone(UTC)
     except ValueError:
         raise malformed("timestamp", "an instant") from None
-    return round(told.timestamp() * 1000)
+    return round(reported.timestamp() * 1000)

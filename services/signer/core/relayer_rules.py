@@ -38,8 +38,8 @@ from services.signer.core.polymarket_account import (
 )
 from tradingtools.domain.signing import Call, RelayerCalls
 
-_MOST_CALLS = 50
-_MOST_SECONDS = 3_600
+_MAX_CALLS = 50
+_MAX_SECONDS = 3_600
 Plain = tuple[bytes, bytes]
 """Contract and data of a call that was let through."""
 
@@ -55,28 +55,28 @@ _BOTH = word(2) + word(1) + word(2)
 _NO_PARENT = word(0)
 
 
-def calls(asked: RelayerCalls, account: Account, now_ms: int) -> tuple[bytes, int, str]:
+def calls(requested: RelayerCalls, account: Account, now_ms: int) -> tuple[bytes, int, str]:
     """Return the digest that is signed, what is added to a signature's v, and words for the audit.
 
     Raises:
         NotAllowed: a call is none of those that are signed, or its contract is not on the list.
         InvalidField: a field is malformed, or the wallet has no relayer.
     """
-    if not 0 < len(asked.calls) <= _MOST_CALLS:
-        raise malformed("calls", f"1 to {_MOST_CALLS} calls")
-    if not 0 <= asked.nonce < 1 << 63:
+    if not 0 < len(requested.calls) <= _MAX_CALLS:
+        raise malformed("calls", f"1 to {_MAX_CALLS} calls")
+    if not 0 <= requested.nonce < 1 << 63:
         raise malformed("nonce", "0 or more")
-    found = [_call(number, call) for number, call in enumerate(asked.calls)]
+    found = [_call(number, call) for number, call in enumerate(requested.calls)]
     plain = [(contract, data) for contract, data, _ in found]
-    said = " ".join(verb for *_, verb in found)
+    message = " ".join(verb for *_, verb in found)
     match account.signature_type:
         case kind if kind == SAFE:
             # Safe knows a signature over EIP-191 by a v that is greater by 4.
-            return personal(_safe(plain, asked.nonce, account)), 4, said
+            return personal(_safe(plain, requested.nonce, account)), 4, message
         case kind if kind == PROXY:
-            return personal(_proxy(plain, asked, account)), 0, said
+            return personal(_proxy(plain, requested, account)), 0, message
         case kind if kind == DEPOSIT_WALLET:
-            return _batch(plain, asked, account, now_ms), 0, said
+            return _batch(plain, requested, account, now_ms), 0, message
         case _:
             raise malformed("wallet", "one whose calls go through the relayer")
 
@@ -152,10 +152,10 @@ def _safe(plain: list[Plain], nonce: int, account: Account) -> bytes:
     return typed(domain, keccak(_SAFE_TYPE + message))
 
 
-def _proxy(plain: list[Plain], asked: RelayerCalls, account: Account) -> bytes:
-    if not 0 < asked.gas_limit <= 30_000_000:
+def _proxy(plain: list[Plain], requested: RelayerCalls, account: Account) -> bytes:
+    if not 0 < requested.gas_limit <= 30_000_000:
         raise malformed("gasLimit", "1 to 30000000")
-    relay = address("relay", asked.relay)
+    relay = address("relay", requested.relay)
     heads, tails = b"", b""
     for contract, data in plain:
         heads += word(32 * len(plain) + len(tails))
@@ -164,7 +164,7 @@ def _proxy(plain: list[Plain], asked: RelayerCalls, account: Account) -> bytes:
     free = word(0) + word(0)
     return keccak(
         b"rlx:" + account.signer + PROXY_FACTORY + whole + heads + tails + free
-        + word(asked.gas_limit) + word(asked.nonce) + RELAY_HUB + relay
+        + word(requested.gas_limit) + word(requested.nonce) + RELAY_HUB + relay
     )  # fmt: skip
 
 
@@ -181,11 +181,13 @@ _WALLET_DOMAIN = (
 )
 
 
-def _batch(plain: list[Plain], asked: RelayerCalls, account: Account, now_ms: int) -> bytes:
-    if not 0 < asked.deadline * 1000 - now_ms <= _MOST_SECONDS * 1000:
+def _batch(plain: list[Plain], requested: RelayerCalls, account: Account, now_ms: int) -> bytes:
+    if not 0 < requested.deadline * 1000 - now_ms <= _MAX_SECONDS * 1000:
         raise malformed("deadline", "within the next hour")
     each = b"".join(
         keccak(_CALL_TYPE + padded(contract) + word(0) + keccak(data)) for contract, data in plain
     )
-    message = padded(account.funder) + word(asked.nonce) + word(asked.deadline) + keccak(each)
+    message = (
+        padded(account.funder) + word(requested.nonce) + word(requested.deadline) + keccak(each)
+    )
     return typed(keccak(_WALLET_DOMAIN + padded(account.funder)), keccak(_BATCH_TYPE + message))

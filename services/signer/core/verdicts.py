@@ -18,7 +18,7 @@ FIELD = "sealed"
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class AccountAccess:
     """The account that credentials open, and what they may do there."""
 
     account: str
@@ -37,7 +37,7 @@ class _OkxAnswer(Struct):
     data: list[msgspec.Raw] = []
 
 
-class Triple(Struct, frozen=True):
+class ApiCreds(Struct, frozen=True):
     """An API key of the CLOB."""
 
     key: str = field(name="apiKey")
@@ -67,12 +67,12 @@ _OKX_LATER = frozenset({"50001", "50004", "50011", "50013", "50026", "50061", "5
 _LEVELS = {"1": "Spot", "2": "Futures"}
 
 
-def wrong(expected: str) -> InvalidField:
+def invalid_credentials(expected: str) -> InvalidField:
     """Return the error of credentials that do not work."""
     return InvalidField(f"{FIELD}: expected {expected}", field=FIELD, expected=expected)
 
 
-def okx(status: int, body: bytes) -> Standing:
+def okx(status: int, body: bytes) -> AccountAccess:
     """Read the answer of ``GET /api/v5/account/config``.
 
     Raises:
@@ -85,34 +85,34 @@ def okx(status: int, body: bytes) -> Standing:
     except msgspec.DecodeError:
         raise _silent("OKX", status) from None
     if answer.code in _OKX_WRONG:
-        raise wrong(f"{_OKX_WRONG[answer.code]} (OKX {answer.code})")
+        raise invalid_credentials(f"{_OKX_WRONG[answer.code]} (OKX {answer.code})")
     if answer.code != "0" and (answer.code in _OKX_LATER or status >= 500):
         raise _silent("OKX", status, answer.code)
     if answer.code != "0":
-        raise wrong(f"credentials that OKX accepts (OKX {answer.code[:8]})")
+        raise invalid_credentials(f"credentials that OKX accepts (OKX {answer.code[:8]})")
     try:
         (found,) = (msgspec.json.decode(one, type=_OkxAccount) for one in answer.data)
     except (msgspec.DecodeError, ValueError):
         raise _silent("OKX", status) from None
     _check_okx(found)
-    return Standing(account=found.uid, permissions=found.perm)
+    return AccountAccess(account=found.uid, permissions=found.perm)
 
 
 def _check_okx(found: _OkxAccount) -> None:
     may = {one.strip() for one in found.perm.split(",")}
     if "withdraw" in may:
-        raise wrong("a key without the permission to withdraw")
+        raise invalid_credentials("a key without the permission to withdraw")
     if "trade" not in may:
-        raise wrong("a key with the permission to trade")
+        raise invalid_credentials("a key with the permission to trade")
     if not may <= {"read_only", "trade"}:
-        raise wrong("a key that may read and trade and no more")
+        raise invalid_credentials("a key that may read and trade and no more")
     if found.level not in _LEVELS:
-        raise wrong("an account in the mode Spot or Futures")
+        raise invalid_credentials("an account in the mode Spot or Futures")
     if found.mode != "net_mode":
-        raise wrong("an account whose position mode is net")
+        raise invalid_credentials("an account whose position mode is net")
 
 
-def triple(status: int, body: bytes) -> Triple | None:
+def api_creds(status: int, body: bytes) -> ApiCreds | None:
     """Read the answer of a request for an API key of the CLOB; None: there is no such key.
 
     Raises:
@@ -121,20 +121,20 @@ def triple(status: int, body: bytes) -> Triple | None:
     """
     if status == 200:
         try:
-            return msgspec.json.decode(body, type=Triple)
+            return msgspec.json.decode(body, type=ApiCreds)
         except msgspec.DecodeError:
             raise _silent("the CLOB", status) from None
     if status in (401, 403):
-        raise wrong("a private key that the CLOB accepts")
+        raise invalid_credentials("a private key that the CLOB accepts")
     if status in (400, 404):
         return None
     raise _silent("the CLOB", status)
 
 
 def clob(status: int, body: bytes, key: str) -> None:
-    """Read the answer of ``GET /auth/api-keys``. Raises as :func:`triple`."""
+    """Read the answer of ``GET /auth/api-keys``. Raises as :func:`api_creds`."""
     if status in (400, 401, 403):
-        raise wrong("an API key that the CLOB accepts")
+        raise invalid_credentials("an API key that the CLOB accepts")
     try:
         keys = msgspec.json.decode(body, type=_ApiKeys).keys if status == 200 else []
     except msgspec.DecodeError:
@@ -144,8 +144,8 @@ def clob(status: int, body: bytes, key: str) -> None:
 
 
 def _silent(whom: str, status: int, code: str = "") -> Unavailable:
-    said = f"HTTP {status}" + (f", code {code[:8]}" if code else "")
+    message = f"HTTP {status}" + (f", code {code[:8]}" if code else "")
     return Unavailable(
-        f"{whom} does not say whether the credentials work ({said}); try again",
+        f"{whom} does not say whether the credentials work ({message}); try again",
         retry_after_ms="5000",
     )

@@ -39,18 +39,18 @@ def _sites() -> Iterator[tuple[Path, str]]:
                     yield from ((path, text) for text in _texts(tree, node.args[0]))
 
 
-def _texts(tree: ast.Module, said: ast.expr) -> list[str]:
+def _texts(tree: ast.Module, statuses: ast.expr) -> list[str]:
     """Return a line's possible texts: its own, or all of the table that it is looked up in."""
-    if isinstance(said, ast.Constant):
-        return [str(said.value)]
-    assert isinstance(said, ast.Subscript), ast.dump(said)
-    assert isinstance(said.value, ast.Name)
+    if isinstance(statuses, ast.Constant):
+        return [str(statuses.value)]
+    assert isinstance(statuses, ast.Subscript), ast.dump(statuses)
+    assert isinstance(statuses.value, ast.Name)
     (table,) = (
         node.value
         for node in tree.body
         if isinstance(node, ast.Assign)
         and isinstance(node.targets[0], ast.Name)
-        and node.targets[0].id == said.value.id
+        and node.targets[0].id == statuses.value.id
     )
     assert isinstance(table, ast.Dict)
     return [str(ast.literal_eval(value)) for value in table.values]
@@ -73,8 +73,8 @@ def test_a_line_that_calls_a_person_is_counted_by_name(path: Path, text: str) ->
 
 
 def test_no_line_is_named_that_nobody_says() -> None:
-    said = {text for _, text in SITES}
-    assert {text for lines in LINES.values() for text in lines} == said
+    statuses = {text for _, text in SITES}
+    assert {text for lines in LINES.values() for text in lines} == statuses
     assert len(SITES) > 30
 
 

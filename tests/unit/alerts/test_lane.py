@@ -31,7 +31,7 @@ class Queue:
     def __init__(self) -> None:
         self.due = [_due(1), _due(2)]
         self.ends: dict[str, Mapping[str, Any]] = {}
-        self.told = asyncio.Event()
+        self.reported = asyncio.Event()
 
     async def next_delivery(self, *_: object) -> store.Delivery | None:
         """The oldest that has not ended."""
@@ -44,11 +44,11 @@ class Queue:
         """Note what became of it."""
         self.ends[name] = end
         if len(self.ends) == len(self.due):
-            self.told.set()
+            self.reported.set()
 
     async def both(self) -> None:
         """Wait until both have ended."""
-        await self.told.wait()
+        await self.reported.wait()
 
 
 class Target:

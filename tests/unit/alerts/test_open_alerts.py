@@ -15,7 +15,7 @@ from services.alerts.core.open_alerts import Alert, Group, Key, Notice, OpenAler
 from services.alerts.core.rules import Grouping, QuietHours, Rule, Rules, is_quiet
 from services.alerts.core.signals import Signal
 from services.alerts.core.states import STEPS, State, Step, after
-from services.alerts.core.texts import named
+from services.alerts.core.texts import message_id
 
 T = TypeVar("T", Alert, Group)
 TIMING = Grouping(wait_seconds=5, interval_seconds=60, repeat_seconds=600)
@@ -42,17 +42,19 @@ RULES = Rules(
 )
 
 
-def signal(name: str, key: str, at: int, *, began: bool = True, group: str = "") -> Signal:
-    return Signal(rule=name, key=key, at_ms=at * 1000, began=began, group=group)
+def signal(name: str, key: str, at: int, *, started: bool = True, group: str = "") -> Signal:
+    return Signal(rule=name, key=key, at_ms=at * 1000, started=started, group=group)
 
 
 def run(open_alerts: OpenAlerts, at: int, *signals: Signal, quiet: bool = False) -> list[Notice]:
     open_alerts.take(signals, RULES)
-    return open_alerts.tick(RULES, at * 1000, quiet, named)
+    return open_alerts.tick(RULES, at * 1000, quiet, message_id)
 
 
 def test_the_table_has_every_step_that_can_happen() -> None:
-    outside = {(s, Step.BEGAN) for s in (None, *State)} | {(s, Step.ENDED) for s in (None, *State)}
+    outside = {(s, Step.STARTED) for s in (None, *State)} | {
+        (s, Step.ENDED) for s in (None, *State)
+    }
     assert STEPS.keys() == outside | {(State.PENDING, Step.HELD), (State.RESOLVED, Step.NOTIFIED)}
     with pytest.raises(KeyError):
         after(State.FIRING, Step.HELD)
@@ -62,62 +64,62 @@ def test_five_hundred_of_one_cause_are_one_message_and_one_end() -> None:
     open_alerts = OpenAlerts()
     dead = [signal("lasting", str(n), 100) for n in range(500)]
     assert run(open_alerts, 100, *dead) == []
-    (told,) = run(open_alerts, 105)
-    assert (told.kind, len(told.alerts)) == (Kind.FIRING, 500)
-    most = [signal("lasting", str(n), 110, began=False) for n in range(499)]
+    (reported,) = run(open_alerts, 105)
+    assert (reported.kind, len(reported.alerts)) == (Kind.FIRING, 500)
+    most = [signal("lasting", str(n), 110, started=False) for n in range(499)]
     assert run(open_alerts, 110, *most) == []
-    (told,) = run(open_alerts, 111, signal("lasting", "499", 111, began=False))
-    assert (told.kind, told.group.total) == (Kind.RESOLVED, 500)
+    (reported,) = run(open_alerts, 111, signal("lasting", "499", 111, started=False))
+    assert (reported.kind, reported.group.total) == (Kind.RESOLVED, 500)
     assert run(open_alerts, 10_000) == []
 
 
 def test_causes_are_told_apart() -> None:
     open_alerts = OpenAlerts()
     run(open_alerts, 0, signal("lasting", "a", 0, group="x"), signal("lasting", "b", 0, group="y"))
-    assert {told.group.key for told in run(open_alerts, 5)} == {"x", "y"}
+    assert {reported.group.key for reported in run(open_alerts, 5)} == {"x", "y"}
 
 
 def test_what_is_over_before_its_time_is_not_told() -> None:
     open_alerts = OpenAlerts()
     run(open_alerts, 0, signal("held", "a", 0))
-    assert run(open_alerts, 9, signal("held", "a", 9, began=False)) == []
+    assert run(open_alerts, 9, signal("held", "a", 9, started=False)) == []
     assert run(open_alerts, 100) == []
 
 
 def test_a_group_that_grows_is_told_again_and_not_at_once() -> None:
     open_alerts = OpenAlerts()
     run(open_alerts, 0, signal("lasting", "a", 0))
-    assert [told.kind for told in run(open_alerts, 5)] == [Kind.FIRING]
+    assert [reported.kind for reported in run(open_alerts, 5)] == [Kind.FIRING]
     assert run(open_alerts, 64, signal("lasting", "b", 6)) == []
-    (told,) = run(open_alerts, 65)
-    assert (told.kind, told.group.counts.pending, told.group.total) == (Kind.MORE, 1, 2)
-    assert [told.kind for told in run(open_alerts, 665)] == [Kind.STILL]
+    (reported,) = run(open_alerts, 65)
+    assert (reported.kind, reported.group.counts.pending, reported.group.total) == (Kind.MORE, 1, 2)
+    assert [reported.kind for reported in run(open_alerts, 665)] == [Kind.STILL]
 
 
 def test_what_flaps_is_told_twice_an_interval_at_most() -> None:
     open_alerts, kinds = OpenAlerts(), []
     for at in range(0, 600, 2):
-        kinds += run(open_alerts, at, signal("lasting", "a", at, began=at % 4 == 0))
+        kinds += run(open_alerts, at, signal("lasting", "a", at, started=at % 4 == 0))
     assert len(kinds) <= 2 * (600 // 60 + 1)
 
 
 def test_alert_without_an_end_is_over_after_silence() -> None:
     open_alerts = OpenAlerts()
     run(open_alerts, 0, signal("once", "a", 0))
-    assert [told.kind for told in run(open_alerts, 5)] == [Kind.FIRING]
+    assert [reported.kind for reported in run(open_alerts, 5)] == [Kind.FIRING]
     assert run(open_alerts, 31, signal("once", "a", 20)) == []
     assert run(open_alerts, 49) == []
-    assert [told.kind for told in run(open_alerts, 50)] == [Kind.RESOLVED]
+    assert [reported.kind for reported in run(open_alerts, 50)] == [Kind.RESOLVED]
 
 
 def test_quiet_hours_keep_what_is_mild_for_their_end() -> None:
     open_alerts = OpenAlerts()
     loud = run(open_alerts, 0, signal("mild", "a", 0), signal("lasting", "b", 0), quiet=True)
     loud += run(open_alerts, 10, quiet=True)
-    assert [told.rule.name for told in loud] == ["lasting"]
-    assert run(open_alerts, 20, signal("mild", "a", 20, began=False), quiet=True) == []
-    (told,) = run(open_alerts, 500)
-    assert (told.rule.name, told.kind) == ("mild", Kind.PASSED)
+    assert [reported.rule.name for reported in loud] == ["lasting"]
+    assert run(open_alerts, 20, signal("mild", "a", 20, started=False), quiet=True) == []
+    (reported,) = run(open_alerts, 500)
+    assert (reported.rule.name, reported.kind) == ("mild", Kind.PASSED)
 
 
 @pytest.mark.parametrize(
@@ -138,7 +140,7 @@ def test_a_rule_that_is_gone_takes_its_alerts_along() -> None:
     run(open_alerts, 0, signal("lasting", "a", 0))
     run(open_alerts, 5)
     others = Rules(grouping=TIMING, quiet_hours=None, targets=(), rules={})
-    assert open_alerts.tick(others, 6_000, False, named) == []
+    assert open_alerts.tick(others, 6_000, False, message_id) == []
     alerts, groups = open_alerts.touched()
     assert set(alerts.values()) == {None}
     assert set(groups.values()) == {None}
@@ -169,35 +171,41 @@ def played(
     history: Sequence[tuple[str, str, bool, int, bool, bool]], *, restarts: bool
 ) -> tuple[list[Notice], OpenAlerts, int]:
     """Play a history and return what is told; with restarts, by a process that is killed."""
-    kept_alerts: dict[Key, Alert] = {}
-    kept_groups: dict[Key, Group] = {}
-    open_alerts, told, at = OpenAlerts(), [], 1_000
-    for name, key, began, passes, quiet, restart in history:
+    retained_alerts: dict[Key, Alert] = {}
+    retained_groups: dict[Key, Group] = {}
+    open_alerts, reported, at = OpenAlerts(), [], 1_000
+    for name, key, started, passes, quiet, restart in history:
         at += passes
-        sent = signal(name, key, at, began=began, group="" if key in "ab" else "other")
-        told += run(open_alerts, at, sent, quiet=quiet)
+        sent = signal(name, key, at, started=started, group="" if key in "ab" else "other")
+        reported += run(open_alerts, at, sent, quiet=quiet)
         alerts, groups = open_alerts.touched()
-        keep(kept_alerts, alerts)
-        keep(kept_groups, groups)
+        keep(retained_alerts, alerts)
+        keep(retained_groups, groups)
         if restarts and restart:
-            open_alerts = OpenAlerts(kept_alerts.values(), kept_groups.values())
+            open_alerts = OpenAlerts(retained_alerts.values(), retained_groups.values())
     for _ in range(3):
         at += 100
-        told += run(open_alerts, at)
-    return told, open_alerts, at
+        reported += run(open_alerts, at)
+    return reported, open_alerts, at
 
 
-def essence(told: Notice) -> tuple[object, ...]:
-    return told.rule.name, told.group.key, told.kind, told.at_ms, told.group.total
+def essence(reported: Notice) -> tuple[object, ...]:
+    return (
+        reported.rule.name,
+        reported.group.key,
+        reported.kind,
+        reported.at_ms,
+        reported.group.total,
+    )
 
 
 @given(steps)
 def test_each_opening_is_closed_once_and_each_firing_notified(
     history: list[tuple[str, str, bool, int, bool, bool]],
 ) -> None:
-    told, open_alerts, at = played(history, restarts=False)
+    reported, open_alerts, at = played(history, restarts=False)
     open_groups: set[tuple[str, str]] = set()
-    for one in told:
+    for one in reported:
         group = (one.rule.name, one.group.key)
         if one.kind in (Kind.FIRING, Kind.PASSED):
             assert group not in open_groups

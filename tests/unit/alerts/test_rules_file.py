@@ -20,7 +20,7 @@ RULE = """rules:
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "statuses"),
     [
         ("rules: [", "f:1: is not YAML"),
         ("rules: 3", "f:1: rules: Expected `array`, got `int`"),
@@ -43,12 +43,12 @@ RULE = """rules:
         ("quiet_hours: {begin: '22:00', end: '07:00', zone: Mars/A}", "'Mars/A' is no time zone"),
     ],
 )
-def test_what_is_wrong_is_named_with_its_line(tmp_path: Path, text: str, said: str) -> None:
+def test_what_is_wrong_is_named_with_its_line(tmp_path: Path, text: str, statuses: str) -> None:
     file = tmp_path / "f"
     file.write_text(text)
     with pytest.raises(rules_file.FileError) as refused:
         rules_file.load(file)
-    assert said in str(refused.value)
+    assert statuses in str(refused.value)
     assert "\n" not in str(refused.value)
 
 

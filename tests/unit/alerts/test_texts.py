@@ -10,7 +10,7 @@ from services.alerts.core.open_alerts import Group, Notice
 from services.alerts.core.rules import Rule
 from services.alerts.core.signals import Event, facts_of, of_event
 from services.alerts.core.texts import Links, Message, message
-from services.alerts.targets import headline, slack_form
+from services.alerts.targets import headline, slack_payload
 
 SHIPPED = rules_file.load(None)
 LINKS = Links(console="https://console.example.org", runbook="docs/alerts.md")
@@ -38,51 +38,53 @@ def worded(name: str, *events: Event, kind: Kind = Kind.FIRING) -> Message:
 
 
 def test_one_lost_order_says_what_whose_how_much_and_where() -> None:
-    told = worded("order-lost", lost(1))
-    assert told.title == "An order is lost: 55 USDC were not traded (NOT_FOUND)"
+    reported = worded("order-lost", lost(1))
+    assert reported.title == "An order is lost: 55 USDC were not traded (NOT_FOUND)"
     assert "BUY 100 shares at 0.55, 55 USDC, wallet 0x0000000000000000000000000000000000000001" in (
-        told.body
+        reported.body
     )
-    assert "https://console.example.org/orders/key-1" in told.body
-    assert "What to do: " in told.body
-    assert told.body.endswith("docs/alerts.md#order-lost")
+    assert "https://console.example.org/orders/key-1" in reported.body
+    assert "What to do: " in reported.body
+    assert reported.body.endswith("docs/alerts.md#order-lost")
 
 
 def test_many_are_summed_and_five_are_shown() -> None:
-    told = worded("order-lost", *map(lost, range(500)))
-    assert told.title == "500 orders are lost: 27500 USDC were not traded (NOT_FOUND)"
-    assert told.body.count("\n- ") == 5
-    assert "... and 495 more." in told.body
-    assert "2 wallets" in told.body
+    reported = worded("order-lost", *map(lost, range(500)))
+    assert reported.title == "500 orders are lost: 27500 USDC were not traded (NOT_FOUND)"
+    assert reported.body.count("\n- ") == 5
+    assert "... and 495 more." in reported.body
+    assert "2 wallets" in reported.body
 
 
 def test_an_end_says_that_it_is_over() -> None:
-    told = worded("order-lost", lost(1), kind=Kind.RESOLVED)
-    assert told.title.startswith("Over: ")
-    assert "No more orders were lost" in told.body
-    assert "What to do" not in told.body
+    reported = worded("order-lost", lost(1), kind=Kind.RESOLVED)
+    assert reported.title.startswith("Over: ")
+    assert "No more orders were lost" in reported.body
+    assert "What to do" not in reported.body
 
 
 def test_a_fact_that_is_missing_keeps_nobody_from_being_told() -> None:
-    told = worded("order-lost", event("order.lost", "orders/x"))
-    assert "(not known)" in told.title
+    reported = worded("order-lost", event("order.lost", "orders/x"))
+    assert "(not known)" in reported.title
 
 
 def test_slack_reads_text_as_text() -> None:
-    told = worded("halt", event("halt.set", "halts/GLOBAL:", after={"reason": "<!channel> & <b>"}))
-    form = slack_form(told, again=True)
+    reported = worded(
+        "halt", event("halt.set", "halts/GLOBAL:", after={"reason": "<!channel> & <b>"})
+    )
+    form = slack_payload(reported, again=True)
     assert "<!channel>" not in str(form)
     assert "&lt;!channel&gt; &amp; &lt;b&gt;" in form["text"]
     assert "Perhaps told before" in form["attachments"][0]["text"]
 
 
 def test_a_headline_is_one_line_whatever_a_fact_holds() -> None:
-    told = worded(
+    reported = worded(
         "halt", event("halt.set", "halts/GLOBAL:", after={"reason": "a\r\nBcc: b\u2028c"})
     )
-    assert "a Bcc: b c" in headline(told)
-    assert len(headline(told).splitlines()) == 1
-    assert slack_form(told, again=False)["text"] == f"*{headline(told)}*"
+    assert "a Bcc: b c" in headline(reported)
+    assert len(headline(reported).splitlines()) == 1
+    assert slack_payload(reported, again=False)["text"] == f"*{headline(reported)}*"
 
 
 def rule(**changes: object) -> Rule:
@@ -94,25 +96,25 @@ def rule(**changes: object) -> Rule:
 
 
 def test_conditions_look_at_fields_of_the_event() -> None:
-    def wanted(**changes: object) -> bool:
+    def desired(**changes: object) -> bool:
         return bool(list(of_event(lost(1), [rule(**changes)])))
 
-    assert wanted()
-    assert wanted(where={"side": ("BUY", "SELL")})
-    assert not wanted(where={"side": ("SELL",)})
-    assert wanted(unless={"purpose": ("GUARD_EXIT",)})
-    assert not wanted(unless={"side": ("BUY",)})
-    assert wanted(above={"money": "54.999999"})
-    assert not wanted(above={"money": "55"})
-    assert not wanted(above={"follower.followerProxy": "1"}), "no amount is above nothing"
-    assert not wanted(events=("order.dead",))
+    assert desired()
+    assert desired(where={"side": ("BUY", "SELL")})
+    assert not desired(where={"side": ("SELL",)})
+    assert desired(unless={"purpose": ("GUARD_EXIT",)})
+    assert not desired(unless={"side": ("BUY",)})
+    assert desired(above={"money": "54.999999"})
+    assert not desired(above={"money": "55"})
+    assert not desired(above={"follower.followerProxy": "1"}), "no amount is above nothing"
+    assert not desired(events=("order.dead",))
 
 
 def test_what_ends_an_alert_does_so_by_its_subject() -> None:
     (ended,) = of_event(
         event("order.settled", "orders/a"), [rule(events=("order.dead",), until=("order.settled",))]
     )
-    assert (ended.began, ended.key) == (False, "orders/a")
+    assert (ended.started, ended.key) == (False, "orders/a")
 
 
 def risk(kind: str, limit: str, **data: str) -> Event:
@@ -127,7 +129,7 @@ def risk(kind: str, limit: str, **data: str) -> Event:
 
 
 def begun_and_ended(one: Event) -> dict[str, bool]:
-    return {told.rule: told.began for told in of_event(one, SHIPPED.rules.values())}
+    return {reported.rule: reported.started for reported in of_event(one, SHIPPED.rules.values())}
 
 
 def test_kill_switch_is_notified_at_once_and_again_if_not_done() -> None:
@@ -137,8 +139,10 @@ def test_kill_switch_is_notified_at_once_and_again_if_not_done() -> None:
     assert begun_and_ended(done) == {"kill-switch-not-done": False}
     assert begun_and_ended(cleared) == {"kill-switch": False, "kill-switch-not-done": False}
     assert SHIPPED.rules["kill-switch"].for_seconds == 0
-    told = worded("kill-switch", was_set)
-    assert told.title == ("The kill switch of all bots of default is set by ann: prices are wrong")
+    reported = worded("kill-switch", was_set)
+    assert reported.title == (
+        "The kill switch of all bots of default is set by ann: prices are wrong"
+    )
     late = worded("kill-switch-not-done", was_set)
     assert late.title == "The kill switch of all bots of default is not done after 600 seconds"
 
@@ -148,10 +152,10 @@ def test_a_reached_limit_is_told_by_whose_it_is_and_ends_alone() -> None:
     reached = risk("limit_reached", "max_gross", action="REDUCE_ONLY", **wallet)
     assert begun_and_ended(reached) == {"limit-reached": True}
     assert begun_and_ended(risk("limit_left", "max_net", **wallet)) == {"limit-reached": False}
-    told = worded("limit-reached", risk(
+    reported = worded("limit-reached", risk(
         "limit_reached", "max_gross", action="REDUCE_ONLY", **{**wallet, "detail": "7 USDC of 6"}
     ))  # fmt: skip
-    assert told.title == "max_gross of the wallet wal_1 is reached: 7 USDC of 6"
+    assert reported.title == "max_gross of the wallet wal_1 is reached: 7 USDC of 6"
     own = {"scope": "BOT", "subject": "b1", "about": "the bot b1"}
     funding = risk("limit_reached", "max_funding_rate", action="REDUCE_ONLY", **own)
     assert begun_and_ended(funding) == {"bot-limit-reached": True}
@@ -174,5 +178,5 @@ def test_no_text_of_bots_lacks_a_fact() -> None:
         for kind in rule.events:
             if kind.startswith("bot."):
                 data = {**bot, **order} if kind.startswith("bot.order") else bot
-                told = worded(rule.name, event(kind, "bots/b1", **data))
-                assert "(not known)" not in told.title + told.body, rule.name
+                reported = worded(rule.name, event(kind, "bots/b1", **data))
+                assert "(not known)" not in reported.title + reported.body, rule.name

@@ -20,7 +20,7 @@ from services.bots.core.requests import (
     ANSWER_WITHIN_MS,
     DEADLINE_MS,
     LookUp,
-    PermitAsked,
+    PermitRequest,
     Request,
 )
 from services.bots.core.risk import RiskLimits
@@ -44,7 +44,7 @@ from tradingtools.venues.trading import (
 )
 
 ONE = swap()
-MOST = 300
+MAX = 300
 LEASE_MS = 40_000
 QUOTED = book(ONE, [(640_000, 9)], [(640_001, 9)])
 
@@ -61,17 +61,17 @@ class Whim:
     ) -> tuple[int, tuple[Intent, ...]]:
         if not isinstance(event, BookEvent):
             return state, ()
-        dice = random.Random(state)  # noqa: S311
-        slot = dice.choice(["a", "b", "c"])
-        if dice.random() < 0.3:
+        rng = random.Random(state)  # noqa: S311
+        slot = rng.choice(["a", "b", "c"])
+        if rng.random() < 0.3:
             return state + 1, (Withdraw(slot=slot),)
         quote = Quote(
             slot=slot,
             instrument_id=ONE.id,
-            side=dice.choice(["BUY", "SELL"]),
-            price=640_000 + dice.randrange(-50, 50),
-            size=dice.randrange(1, 200),
-            post_only=dice.random() < 0.5,
+            side=rng.choice(["BUY", "SELL"]),
+            price=640_000 + rng.randrange(-50, 50),
+            size=rng.randrange(1, 200),
+            post_only=rng.random() < 0.5,
         )
         return state + 1, (quote,)
 
@@ -109,11 +109,11 @@ class Answer:
 class Venue:
     """The truth: what was taken, what was filled, and the messages about it."""
 
-    dice: random.Random
+    rng: random.Random
     amends: bool
     orders: dict[str, Resting] = field(default_factory=dict)
     flying: list[Sent] = field(default_factory=list)
-    told: list[OrderReport | Fill] = field(default_factory=list)
+    reported: list[OrderReport | Fill] = field(default_factory=list)
     every: list[OrderReport | Fill] = field(default_factory=list)
     position: int = 0
     trades: int = 0
@@ -126,7 +126,7 @@ class Venue:
     def arrive(self, now_ms: int) -> Answer:
         """Let one request arrive, in any order; one after its deadline is void."""
         self.expire(now_ms)
-        one = self.flying.pop(self.dice.randrange(len(self.flying)))
+        one = self.flying.pop(self.rng.randrange(len(self.flying)))
         return Answer(one, self._do(one, now_ms), now_ms)
 
     def _do(self, one: Sent, now_ms: int) -> Meaning:
@@ -138,7 +138,7 @@ class Venue:
             if now_ms > self.leases[epoch_of(one.order_id)] and one.expires_ms is None:
                 self.wrong.append(f"{one.order_id} was taken after the lease")
             self.orders[one.order_id] = Resting(one, one.price, one.size)
-            self.tell(one.order_id)
+            self.notify(one.order_id)
             return Meaning.ACCEPTED
         known = self.orders.get(one.order_id)
         if known is None or not known.open:
@@ -151,7 +151,7 @@ class Venue:
             known.request_id = one.request_id
             if known.size == known.filled:
                 known.status = OrderStatus.FILLED
-        self.tell(one.order_id)
+        self.notify(one.order_id)
         return Meaning.ACCEPTED
 
     def expire(self, now_ms: int) -> None:
@@ -159,15 +159,15 @@ class Venue:
         for order_id, one in self.orders.items():
             if one.open and one.new.expires_ms is not None and now_ms > one.new.expires_ms:
                 one.status = OrderStatus.EXPIRED
-                self.tell(order_id)
+                self.notify(order_id)
 
     def trade(self) -> None:
         """Fill a part of an open order."""
         standing = [one for one in self.orders.values() if one.open]
         if not standing:
             return
-        one = self.dice.choice(standing)
-        size = self.dice.randint(1, one.size - one.filled)
+        one = self.rng.choice(standing)
+        size = self.rng.randint(1, one.size - one.filled)
         one.filled += size
         whole = one.filled == one.size
         one.status = OrderStatus.FILLED if whole else OrderStatus.PARTIALLY_FILLED
@@ -186,9 +186,9 @@ class Venue:
             maker=True,
             venue_ms=0,
         )
-        self.told.append(fill)
+        self.reported.append(fill)
         self.every.append(fill)
-        self.tell(one.new.order_id)
+        self.notify(one.new.order_id)
 
     def undo(self) -> None:
         """Let the settlement of a fill fail."""
@@ -196,14 +196,14 @@ class Venue:
         undone = {one.trade_id for one in fills if one.undone}
         standing = [one for one in fills if one.trade_id not in undone]
         if standing:
-            one = replace(self.dice.choice(standing), undone=True)
+            one = replace(self.rng.choice(standing), undone=True)
             self.position -= one.size if one.side == "BUY" else -one.size
             self.undone += one.size
-            self.told.append(one)
+            self.reported.append(one)
             self.every.append(one)
 
-    def tell(self, order_id: str) -> None:
-        self.told.append(self.report(order_id))
+    def notify(self, order_id: str) -> None:
+        self.reported.append(self.report(order_id))
 
     def report(self, order_id: str) -> OrderReport:
         one = self.orders[order_id]
@@ -258,10 +258,10 @@ class Run:
     def __init__(
         self, seed: int, capabilities: TradingCapabilities, *, undoes: bool = False
     ) -> None:
-        self.dice = random.Random(seed)  # noqa: S311
+        self.rng = random.Random(seed)  # noqa: S311
         self.capabilities = capabilities
         self.undoes = undoes
-        self.venue = Venue(self.dice, capabilities.amend)
+        self.venue = Venue(self.rng, capabilities.amend)
         self.now = 1_000_000
         self.epoch = 0
         self.journal: dict[str, str] = {}
@@ -291,7 +291,7 @@ class Run:
             config=state,
             instruments={ONE.id: ONE},
             capabilities={"okx": self.capabilities},
-            limits=RiskLimits(max_position=MOST, mark_age_ms=10**9),
+            limits=RiskLimits(max_position=MAX, mark_age_ms=10**9),
         )
         return Bot(
             setup,
@@ -312,7 +312,7 @@ class Run:
 
     def act(self, requests: list[Request]) -> None:
         for one in requests:
-            if isinstance(one, PermitAsked):
+            if isinstance(one, PermitRequest):
                 self.act(self.bot.granted(one.permit, self.now))
             elif isinstance(one, LookUp):
                 self.look(one.order.order_id)
@@ -323,9 +323,9 @@ class Run:
                         self.write()
                 self.changing = self.changing or isinstance(one, AmendOrder)
                 self.venue.flying.append(one)
-                if isinstance(one, CancelOrder) and self.dice.random() < 0.2:
+                if isinstance(one, CancelOrder) and self.rng.random() < 0.2:
                     self.venue.flying.append(one)
-                if self.dice.random() < 0.3:
+                if self.rng.random() < 0.3:
                     self.answer(Answer(one, Meaning.UNKNOWN, self.now))
 
     def alone(self, new: NewOrder) -> None:
@@ -349,28 +349,26 @@ class Run:
             report = self.venue.report(order_id)
             self.act(self.bot.reported(report, self.now, read_ms=self.now))
         else:
-            self.act(self.bot.not_found(order_id, asked_ms=self.now, now_ms=self.now))
+            self.act(self.bot.not_found(order_id, requested_ms=self.now, now_ms=self.now))
 
     def turn(self) -> None:
-        if self.dice.random() < 0.4:
+        if self.rng.random() < 0.4:
             self.write()
         self.venue.expire(self.now)
-        self.now += self.dice.choice([1, 5, 20, 300])
-        self.step(self.dice.random())
-        if self.changing and self.dice.random() < 0.1:
+        self.now += self.rng.choice([1, 5, 20, 300])
+        self.step(self.rng.random())
+        if self.changing and self.rng.random() < 0.1:
             self.die()
         self.compare()
-        if self.former is not None and self.dice.random() < 0.1:
+        if self.former is not None and self.rng.random() < 0.1:
             self.wake(self.former)
 
     def compare(self) -> None:
         """Note an order that may fill by more than its bot knows."""
         for order_id, one in self.venue.orders.items():
             known = self.bot.orders.get(order_id)
-            if one.open and known is not None and one.size > known.most_filled:
-                self.venue.wrong.append(
-                    f"{order_id} may fill {one.size}, {known.most_filled} known"
-                )
+            if one.open and known is not None and one.size > known.max_filled:
+                self.venue.wrong.append(f"{order_id} may fill {one.size}, {known.max_filled} known")
 
     def step(self, choice: float) -> None:
         """Let one thing happen, by chance."""
@@ -382,8 +380,8 @@ class Run:
             self.answered()
         elif choice < 0.75:
             self.venue.trade()
-        elif choice < 0.94 and self.venue.told:
-            self.hear(self.venue.told[self.dice.randrange(len(self.venue.told))])
+        elif choice < 0.94 and self.venue.reported:
+            self.hear(self.venue.reported[self.rng.randrange(len(self.venue.reported))])
         elif choice < 0.95 and self.undoes:
             self.venue.undo()
         elif choice > 0.994:
@@ -396,20 +394,20 @@ class Run:
 
     def arrive(self) -> None:
         answer = self.venue.arrive(self.now)
-        if epoch_of(answer.sent.order_id) == self.epoch and self.dice.random() < 0.6:
+        if epoch_of(answer.sent.order_id) == self.epoch and self.rng.random() < 0.6:
             self.answers.append(answer)
 
     def answered(self) -> None:
         """Bring an answer, in any order; one that would come too late never comes."""
-        one = self.answers.pop(self.dice.randrange(len(self.answers)))
+        one = self.answers.pop(self.rng.randrange(len(self.answers)))
         if self.now <= one.sent.not_after_ms + ANSWER_WITHIN_MS:
             self.answer(one)
 
     def die(self) -> None:
         """End a life, or let it stand still, and begin another one when its lease has ended."""
-        self.former = self.bot if self.dice.random() < 0.5 else None
+        self.former = self.bot if self.rng.random() < 0.5 else None
         for end in (self.lease_until_ms + 1, self.lease_until_ms + 1 + DEADLINE_MS + 500):
-            while self.venue.flying and self.dice.random() < 0.8:
+            while self.venue.flying and self.rng.random() < 0.8:
                 self.arrive()
                 self.venue.trade()
             self.now = end
@@ -425,7 +423,7 @@ class Run:
     def wake(self, former: Bot[int, int]) -> None:
         """Let an owner go on that does not know that its lease has ended; nobody gives it one."""
         for one in (*former.market(QUOTED, self.now), *former.tick(self.now)):
-            if isinstance(one, PermitAsked):
+            if isinstance(one, PermitRequest):
                 former.denied(one.permit)
             elif isinstance(one, NewOrder):
                 self.journal[one.order_id] = f"former:{one.order_id}"
@@ -435,7 +433,7 @@ class Run:
         """Read the account as a new owner does: fills, what rests, then each other order."""
         for message in self.venue.every:
             if isinstance(message, Fill):
-                self.tell(message)
+                self.notify(message)
         standing = [key for key, one in self.venue.orders.items() if one.open]
         for order_id in standing:
             self.find_again(self.venue.report(order_id))
@@ -444,11 +442,11 @@ class Run:
             self.look(order_id)
 
     def hear(self, message: OrderReport | Fill) -> None:
-        self.tell(message)
-        if message in self.venue.told and self.dice.random() < 0.6:
-            self.venue.told.remove(message)
+        self.notify(message)
+        if message in self.venue.reported and self.rng.random() < 0.6:
+            self.venue.reported.remove(message)
 
-    def tell(self, message: OrderReport | Fill) -> None:
+    def notify(self, message: OrderReport | Fill) -> None:
         self.find_again(message)
         if isinstance(message, Fill):
             self.act(self.bot.filled(message, self.now))
@@ -463,7 +461,7 @@ class Run:
         if order_id in self.rows:
             slot, order = self.rows[order_id]
             if order.settled and account._is_news(order, message):
-                self.bot.recall(slot, order)
+                self.bot.restore(slot, order)
             return
         self.journal[order_id] = f"found:{order_id}"
         about = [one for one in self.venue.every if one.order_id == order_id]
@@ -480,7 +478,7 @@ class Run:
             while self.venue.flying:
                 self.venue.arrive(self.now - 3_000)
             self.venue.expire(self.now)
-            for message in [*self.venue.told, *self.venue.every]:
+            for message in [*self.venue.reported, *self.venue.every]:
                 self.hear(message)
             for order_id in list(self.venue.orders):
                 self.look(order_id)
@@ -498,7 +496,7 @@ def wrongs(run: Run, turns: int = 600) -> list[str]:
     run.finish()
     held = run.bot.holdings.get(ONE.id, Holding()).size
     found = list(run.venue.wrong)
-    found += [f"{worst} could have been held"] if worst > MOST + run.venue.undone else []
+    found += [f"{worst} could have been held"] if worst > MAX + run.venue.undone else []
     found += [f"{key} is {one.state}" for key, one in run.bot.orders.items() if not one.settled]
     found += [f"{run.venue.position} is held, {held} booked"] if held != run.venue.position else []
     found += [one.detail for one in run.bot.breaches]

@@ -14,9 +14,9 @@ from services.bots.core.strategy import (
     EndEvent,
     Intent,
     Quote,
-    Standing,
     TimerEvent,
     View,
+    WorkingOrder,
 )
 from services.bots.strategies.arbitrage import Arbitrage
 from services.bots.strategies.pair import FIRST, RETRY_MS, SECOND, PairState, TrancheState
@@ -59,10 +59,10 @@ def view(yes: int = 0, no: int = 0, **changes: Any) -> View:
     return replace(one, **changes)
 
 
-def flying(slot: str) -> dict[str, Standing]:
+def flying(slot: str) -> dict[str, WorkingOrder]:
     name = YES.id if slot == FIRST else NO.id
     return {
-        slot: Standing(
+        slot: WorkingOrder(
             slot=slot, order_id="a", instrument_id=name, side="BUY", price=500_000, size=15 * ONE,
             filled=0, certain=False,
         )

@@ -9,7 +9,7 @@ import pytest
 
 from services.bots.core.bot import Bot
 from services.bots.core.holding import Holding
-from services.bots.core.requests import PermitAsked
+from services.bots.core.requests import PermitRequest
 from services.bots.core.risk import Equity, RiskLimits
 from services.bots.core.strategy import Intent, Quote, StrategyEvent, View
 from tests.unit.bots.samples import AMENDS, CANCELS, book
@@ -74,12 +74,12 @@ def test_a_permit_that_is_denied_is_asked_for_again() -> None:
     run.bot.setup = replace(run.bot.setup, config=10)
     run.bot.run(run.now)
     fresh = book(ONE, [(640_000, 9)], [(640_001, 9)])
-    asked = [one for one in run.bot.market(fresh, run.now) if isinstance(one, PermitAsked)]
+    requested = [one for one in run.bot.market(fresh, run.now) if isinstance(one, PermitRequest)]
 
-    assert len(asked) == 1
+    assert len(requested) == 1
     assert run.bot.tick(run.now) == []
-    run.bot.denied(asked[0].permit)
-    assert run.bot.tick(run.now) == asked
+    run.bot.denied(requested[0].permit)
+    assert run.bot.tick(run.now) == requested
 
 
 class Wants(Whim):
@@ -94,7 +94,7 @@ class Wants(Whim):
         return state, self.intents
 
 
-def begun(run: Run, *intents: Intent, limits: RiskLimits, **more: Any) -> Bot[int, int]:
+def started(run: Run, *intents: Intent, limits: RiskLimits, **more: Any) -> Bot[int, int]:
     setup = replace(run.bot.setup, limits=limits)
     run.bot = Bot(setup, Wants(*intents), 1, lease_until_ms=run.now + LEASE_MS, **more)
     run.act(run.bot.run(run.now))
@@ -112,16 +112,16 @@ FRESH = book(ONE, [(640_000, 9)], [(640_001, 9)])
 def test_a_change_is_judged_as_the_whole_order(better: Quote) -> None:
     most = ONE.notional(650_000, 10, up=True)
     run = Run(1, AMENDS)
-    bot = begun(run, quoted(10), limits=RiskLimits(max_order_notional=most))
+    bot = started(run, quoted(10), limits=RiskLimits(max_order_notional=most))
     run.act(bot.market(FRESH, run.now))
     run.venue.arrive(run.now)
     run.act(bot.reported(run.venue.report("bot1e1n1"), run.now))
     assert [one.size for one in bot.orders.values()] == [10]
 
     bot.strategy = Wants(better)
-    asked = bot.market(FRESH, run.now)
+    requested = bot.market(FRESH, run.now)
 
-    assert [type(one) for one in asked] == [CancelOrder]
+    assert [type(one) for one in requested] == [CancelOrder]
     assert "max_order_notional" in bot.refusals["a"]
 
 
@@ -132,16 +132,16 @@ def test_a_loss_of_a_former_life_is_not_forgotten() -> None:
     held = {ONE.id: Holding(realised=-110)}
     limits = RiskLimits(max_daily_loss=100)
 
-    bot = begun(run, limits=limits, equity=before, holdings=held)
+    bot = started(run, limits=limits, equity=before, holdings=held)
     bot.market(FRESH, run.now)
 
     assert bot.life is BotState.RISK_STOPPED
-    assert begun(run, limits=limits, holdings=held).life is BotState.RUNNING
+    assert started(run, limits=limits, holdings=held).life is BotState.RUNNING
 
 
 def test_what_reconciling_stopped_does_not_run() -> None:
     run = Run(1, AMENDS)
-    bot = begun(run, limits=RiskLimits())
+    bot = started(run, limits=RiskLimits())
     bot.end(BotState.RISK_STOPPED, run.now)
 
     bot.run(run.now)
@@ -151,7 +151,7 @@ def test_what_reconciling_stopped_does_not_run() -> None:
 
 def test_at_a_venue_without_deadlines_an_order_has_an_end_and_is_dated() -> None:
     run = Run(1, ENDS)
-    bot = begun(run, quoted(10), limits=RiskLimits())
+    bot = started(run, quoted(10), limits=RiskLimits())
     run.act(bot.market(FRESH, run.now))
     (sent,) = (one.order for one in bot.orders.values())
 
@@ -165,7 +165,7 @@ def test_at_a_venue_without_deadlines_an_order_has_an_end_and_is_dated() -> None
 
 def test_what_was_lost_there_stays_reserved_until_its_end_and_a_horizon() -> None:
     run = Run(1, ENDS)
-    bot = begun(run, quoted(10), limits=RiskLimits())
+    bot = started(run, quoted(10), limits=RiskLimits())
     run.act(bot.market(FRESH, run.now))
     (sent,) = (one.order for one in bot.orders.values())
     bot.end(BotState.STOPPING, run.now)
@@ -174,11 +174,11 @@ def test_what_was_lost_there_stays_reserved_until_its_end_and_a_horizon() -> Non
     bot.answered(sent.order_id, PendingRequest.PLACE, unknown, run.now)
     end = sent.expires_ms + 500 + bot.setup.clock_error_ms
 
-    for asked in (end - 2_000, end, end + 1, end + 2_001):
-        bot.not_found(sent.order_id, asked_ms=asked, now_ms=asked)
+    for requested in (end - 2_000, end, end + 1, end + 2_001):
+        bot.not_found(sent.order_id, requested_ms=requested, now_ms=requested)
         assert not bot.quiet
-    asked = end + 4_001
-    bot.not_found(sent.order_id, asked_ms=asked, now_ms=asked)
+    requested = end + 4_001
+    bot.not_found(sent.order_id, requested_ms=requested, now_ms=requested)
 
     assert bot.quiet
     assert [one.state for one in bot.orders.values()] == [BotOrderState.LOST]
@@ -186,7 +186,7 @@ def test_what_was_lost_there_stays_reserved_until_its_end_and_a_horizon() -> Non
 
 def test_a_fill_that_fails_after_its_order_is_settled_is_booked_back() -> None:
     run = Run(1, ENDS)
-    bot = begun(run, quoted(10), limits=RiskLimits())
+    bot = started(run, quoted(10), limits=RiskLimits())
     run.act(bot.market(FRESH, run.now))
     run.venue.arrive(run.now)
     while run.venue.orders["bot1e1n1"].open:
@@ -199,7 +199,7 @@ def test_a_fill_that_fails_after_its_order_is_settled_is_booked_back() -> None:
     ((slot, settled),) = bot.written().orders
     assert (bot.orders, bot.holdings[ONE.id].size) == ({}, 10)
 
-    bot.recall(slot, settled)
+    bot.restore(slot, settled)
     for fill in fills:
         bot.filled(replace(fill, undone=True), run.now)
 
@@ -209,11 +209,11 @@ def test_a_fill_that_fails_after_its_order_is_settled_is_booked_back() -> None:
 
 def test_a_change_that_left_and_was_not_written_is_read_by_the_next_owner() -> None:
     run = Run(1, AMENDS)
-    bot = begun(run, quoted(10), limits=RiskLimits())
+    bot = started(run, quoted(10), limits=RiskLimits())
     answer = Receipt(meaning=Meaning.ACCEPTED)
-    (asked,) = (one for one in bot.market(FRESH, run.now) if isinstance(one, PermitAsked))
+    (requested,) = (one for one in bot.market(FRESH, run.now) if isinstance(one, PermitRequest))
     run.venue.flying += [
-        one for one in bot.granted(asked.permit, run.now) if isinstance(one, NewOrder)
+        one for one in bot.granted(requested.permit, run.now) if isinstance(one, NewOrder)
     ]
     run.venue.arrive(run.now)
     bot.answered("bot1e1n1", PendingRequest.PLACE, answer, run.now)
@@ -232,5 +232,5 @@ def test_a_change_that_left_and_was_not_written_is_read_by_the_next_owner() -> N
     assert (mine.price, mine.size, mine.reserved) == (640_020, 30, 30 - filled)
     assert run.bot.breaches == []
     # What was told before it was changed may be told again.
-    run.hear(run.venue.told[0])
+    run.hear(run.venue.reported[0])
     assert run.bot.orders["bot1e1n1"].reserved == 30 - filled

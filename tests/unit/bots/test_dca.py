@@ -14,11 +14,11 @@ from services.bots.core.strategy import (
     EndEvent,
     Finished,
     Quote,
-    Standing,
     TimerEvent,
     View,
     Wake,
     Withdraw,
+    WorkingOrder,
 )
 from services.bots.strategies.dca import RETRY_MS, Dca, DcaState
 from services.bots.strategies.registry import snapshot, state
@@ -69,8 +69,8 @@ def view(**changes: Any) -> View:
     return replace(one, **changes)
 
 
-def flying(order_id: str = "a") -> Standing:
-    return Standing(
+def flying(order_id: str = "a") -> WorkingOrder:
+    return WorkingOrder(
         slot="buy",
         order_id=order_id,
         instrument_id=SPOT.id,

@@ -13,10 +13,10 @@ from services.bots.core.strategy import (
     BookEvent,
     Intent,
     Quote,
-    Standing,
     TimerEvent,
     View,
     Withdraw,
+    WorkingOrder,
 )
 from services.bots.strategies.grid import Grid, GridState, levels
 from services.bots.strategies.registry import snapshot, state
@@ -62,11 +62,11 @@ def stand(settings: GridConfig, seen: View, before: GridState | None = None) -> 
     return {one.slot: one for one in intents if isinstance(one, Quote | Withdraw)}
 
 
-def orders(wanted: dict[str, Intent]) -> dict[int, tuple[str, int, int]]:
+def orders(desired: dict[str, Intent]) -> dict[int, tuple[str, int, int]]:
     """Return side, price and size by level."""
     return {
         int(slot.removeprefix("level:")): (one.side, one.price, one.size)
-        for slot, one in wanted.items()
+        for slot, one in desired.items()
         if isinstance(one, Quote)
     }
 
@@ -114,12 +114,12 @@ def test_orders_follow_from_the_position(
 
 
 def test_the_start_stays_when_the_price_moves() -> None:
-    begun, _ = GRID.on(SWAP, GRID.begin(SWAP), TimerEvent(), view())
+    started, _ = GRID.on(SWAP, GRID.begin(SWAP), TimerEvent(), view())
     fallen = view(books={ONE.id: book(ONE, [(639_000, 5)], [(639_020, 5)])})
 
-    again, intents = GRID.on(SWAP, begun, BookEvent(ONE.id), fallen)
+    again, intents = GRID.on(SWAP, started, BookEvent(ONE.id), fallen)
 
-    assert (again, intents, begun.start) == (begun, (), 2)
+    assert (again, intents, started.start) == (started, (), 2)
 
 
 @pytest.mark.parametrize("bid", [638_000, 642_000])
@@ -146,9 +146,9 @@ def test_levels_are_on_ticks_within_the_bounds() -> None:
 
 def test_what_cannot_be_sold_short_is_bought_first() -> None:
     # Level 2 is next to the mid of 0.50: two cells above sell 10 shares each.
-    wanted = stand(BINARY, view())
+    desired = stand(BINARY, view())
 
-    assert wanted == {
+    assert desired == {
         "opening": Quote(
             slot="opening",
             instrument_id=YES.id,
@@ -172,7 +172,7 @@ def test_what_cannot_be_sold_short_is_bought_first() -> None:
 
 
 def test_the_first_inventory_is_not_asked_for_twice() -> None:
-    flying = Standing(
+    flying = WorkingOrder(
         slot="opening",
         order_id="a",
         instrument_id=YES.id,
@@ -188,8 +188,8 @@ def test_the_first_inventory_is_not_asked_for_twice() -> None:
 
 def test_a_rest_below_the_minimum_keeps_its_order_and_gets_no_new_one() -> None:
     # 7 of 10 shares were bought at 0.45: 3 are left to buy, and the venue's minimum is 5.
-    seen, begun = held(27_000_000, YES.id), GridState(start=2, opened=True)
-    rests = Standing(
+    seen, started = held(27_000_000, YES.id), GridState(start=2, opened=True)
+    rests = WorkingOrder(
         slot="level:1",
         order_id="a",
         instrument_id=YES.id,
@@ -200,18 +200,18 @@ def test_a_rest_below_the_minimum_keeps_its_order_and_gets_no_new_one() -> None:
         certain=True,
     )
 
-    kept = stand(BINARY, replace(seen, standing={"level:1": rests}), begun)["level:1"]
+    kept = stand(BINARY, replace(seen, standing={"level:1": rests}), started)["level:1"]
     assert isinstance(kept, Quote)
     assert kept.size == 3_000_000
-    assert isinstance(stand(BINARY, seen, begun)["level:1"], Withdraw)
+    assert isinstance(stand(BINARY, seen, started)["level:1"], Withdraw)
 
 
 @pytest.mark.parametrize("phase", [TradingPhase.SUSPENDED, TradingPhase.ENDED])
 def test_when_trading_rests_nothing_stands(phase: TradingPhase) -> None:
-    begun, _ = GRID.on(SWAP, GRID.begin(SWAP), TimerEvent(), view())
+    started, _ = GRID.on(SWAP, GRID.begin(SWAP), TimerEvent(), view())
     seen = view(instruments={ONE.id: replace(ONE, phase=phase)})
 
-    _, intents = GRID.on(SWAP, begun, BookEvent(ONE.id), seen)
+    _, intents = GRID.on(SWAP, started, BookEvent(ONE.id), seen)
 
     assert len(intents) == 6
     assert {type(one) for one in intents} == {Withdraw}
@@ -224,9 +224,9 @@ def test_levels_that_a_new_tick_brings_together_are_withdrawn() -> None:
 
 
 def test_each_level_says_why() -> None:
-    begun, _ = GRID.on(SWAP, GRID.begin(SWAP), TimerEvent(), view())
+    started, _ = GRID.on(SWAP, GRID.begin(SWAP), TimerEvent(), view())
 
-    why = GRID.explain(SWAP, begun, held(40))
+    why = GRID.explain(SWAP, started, held(40))
 
     assert why["level:1"] == "level 1 of 4 buys 0.6 at 63950; position 0.4"
     assert why["level:2"] == "level 2 of 4 sells 0.4 at 64000; position 0.4"
@@ -236,5 +236,5 @@ def test_settings_are_checked_and_a_snapshot_is_the_state() -> None:
     values = {"instrument_id": ONE.id, "lower": 5, "upper": 5, "cells": 4, "order_size": 1}
     with pytest.raises(ConfigError, match="expected a price above lower"):
         config("grid", values)
-    begun, _ = GRID.on(SWAP, GRID.begin(SWAP), TimerEvent(), held(40))
-    assert state("grid", msgspec.json.decode(snapshot(begun))) == begun
+    started, _ = GRID.on(SWAP, GRID.begin(SWAP), TimerEvent(), held(40))
+    assert state("grid", msgspec.json.decode(snapshot(started))) == started

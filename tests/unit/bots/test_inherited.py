@@ -14,7 +14,7 @@ from services.bots.core.orders import (
     reported,
     sending,
 )
-from services.bots.core.requests import PermitAsked, Request
+from services.bots.core.requests import PermitRequest, Request
 from services.bots.core.setup import Setup
 from services.bots.core.strategy import (
     BookEvent,
@@ -98,7 +98,7 @@ def sent(bot: Bot[int, int], requests: list[Request]) -> list[Request]:
     """Return the requests about orders, once permits are granted."""
     found: list[Request] = []
     for one in requests:
-        if isinstance(one, PermitAsked):
+        if isinstance(one, PermitRequest):
             found += sent(bot, bot.granted(one.permit, NOW))
         else:
             found.append(one)
@@ -153,7 +153,7 @@ def test_a_signal_is_heard_at_once_and_the_quote_stands() -> None:
     signal = SignalEvent(
         signal_id="up", instrument_id=ONE.id, direction=1, confidence=Decimal("0.8"), made_ms=NOW
     )
-    assert sent(bot, bot.heard(signal, NOW + 1_000)) == []
+    assert sent(bot, bot.received(signal, NOW + 1_000)) == []
     assert bot.state == 1
     (change,) = sent(bot, bot.market(FRESH, NOW + 1_200))
     assert isinstance(change, AmendOrder)
@@ -178,7 +178,7 @@ def test_what_is_recalled_with_a_cancel_under_way_is_cancelled_anew() -> None:
     bot = handed_over(20)
     bot.reported(ended(), NOW)
     bot.written()
-    bot.recall("bid", cancelling(resting(639_990)))
+    bot.restore("bid", cancelling(resting(639_990)))
     assert [type(one) for one in sent(bot, bot.end(BotState.STOPPING, NOW))] == [CancelOrder]
     bot.tick(NOW + 20_000)
     assert bot.failure is None

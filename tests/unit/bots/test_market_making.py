@@ -14,10 +14,10 @@ from services.bots.core.strategy import (
     Intent,
     PrintEvent,
     Quote,
-    Standing,
     View,
     Wake,
     Withdraw,
+    WorkingOrder,
 )
 from services.bots.strategies.market_making import (
     MarketMaking,
@@ -76,9 +76,9 @@ def test_the_papers_formulas() -> None:
     state = MarketMakingState(mid=64001.0, mid_ms=1_000, variance=4.0)
     held = view(holdings={ONE.id: Holding(size=200)})
 
-    _, wanted = quotes(SWAP, state, held)
+    _, desired = quotes(SWAP, state, held)
 
-    bid, ask = wanted["bid"], wanted["ask"]
+    bid, ask = desired["bid"], desired["ask"]
     assert isinstance(bid, Quote)
     assert isinstance(ask, Quote)
     assert (bid.price, bid.size, bid.post_only) == (639_890, 100, True)
@@ -91,13 +91,13 @@ def test_a_quote_does_not_cross_its_own_other_side() -> None:
     # The mid has risen by far: the bid waits below the offer that still rests where it was.
     state = MarketMakingState(mid=64040.0, mid_ms=1_000)
     wide = {ONE.id: book(ONE, [(639_000, 500)], [(641_800, 500)])}
-    offer = Standing(slot="ask", order_id="a", instrument_id=ONE.id, side="SELL", price=640_200,
+    offer = WorkingOrder(slot="ask", order_id="a", instrument_id=ONE.id, side="SELL", price=640_200,
                      size=100, filled=0, certain=True)  # fmt: skip
 
     _, free = quotes(SWAP, state, view(books=wide))
-    _, wanted = quotes(SWAP, state, view(books=wide, standing={"ask": offer}))
+    _, desired = quotes(SWAP, state, view(books=wide, standing={"ask": offer}))
 
-    (bid, ask), was = (wanted["bid"], wanted["ask"]), free["bid"]
+    (bid, ask), was = (desired["bid"], desired["ask"]), free["bid"]
     assert isinstance(bid, Quote)
     assert isinstance(ask, Quote)
     assert isinstance(was, Quote)
@@ -119,20 +119,20 @@ def test_variance_is_that_of_the_mid_by_second() -> None:
 def test_at_the_limit_only_the_other_side_is_quoted() -> None:
     state = MarketMakingState(mid=64001.0, mid_ms=1_000)
 
-    _, wanted = quotes(SWAP, state, view(holdings={ONE.id: Holding(size=500)}))
+    _, desired = quotes(SWAP, state, view(holdings={ONE.id: Holding(size=500)}))
 
-    assert isinstance(wanted["bid"], Withdraw)
-    assert isinstance(wanted["ask"], Quote)
+    assert isinstance(desired["bid"], Withdraw)
+    assert isinstance(desired["ask"], Quote)
 
 
 def test_what_cannot_be_sold_is_a_bid_for_the_complement() -> None:
     state = MarketMakingState(mid=0.5, mid_ms=1_000)
 
-    _, wanted = quotes(BINARY, state, view())
+    _, desired = quotes(BINARY, state, view())
 
     # half = ln(1 + 0.1 / 100) / 0.1 = 0.009995: bid 0.49, ask 0.51, which is 0.49 for NO.
-    assert isinstance(wanted["ask"], Withdraw)
-    other = wanted["complement"]
+    assert isinstance(desired["ask"], Withdraw)
+    other = desired["complement"]
     assert isinstance(other, Quote)
     assert (other.instrument_id, other.side, other.price) == (NO.id, "BUY", 490_000)
 
@@ -140,12 +140,12 @@ def test_what_cannot_be_sold_is_a_bid_for_the_complement() -> None:
 def test_held_shares_are_sold_before_the_complement_is_bought() -> None:
     state = MarketMakingState(mid=0.5, mid_ms=1_000)
 
-    _, wanted = quotes(BINARY, state, view(holdings={YES.id: Holding(size=7_000_000)}))
+    _, desired = quotes(BINARY, state, view(holdings={YES.id: Holding(size=7_000_000)}))
 
-    ask = wanted["ask"]
+    ask = desired["ask"]
     assert isinstance(ask, Quote)
     assert (ask.side, ask.size) == ("SELL", 7_000_000)
-    assert isinstance(wanted["complement"], Withdraw)
+    assert isinstance(desired["complement"], Withdraw)
 
 
 @pytest.mark.parametrize("status", [BookStatus.STALE, BookStatus.CROSSED, BookStatus.UNSEEN])
@@ -153,9 +153,9 @@ def test_without_a_fresh_book_nothing_is_quoted(status: BookStatus) -> None:
     doubtful = book(ONE, [(640_000, 500)], [(640_020, 500)], status=status)
     state = MarketMakingState(mid=64001.0, mid_ms=1_000)
 
-    _, wanted = quotes(SWAP, state, view(books={ONE.id: doubtful}))
+    _, desired = quotes(SWAP, state, view(books={ONE.id: doubtful}))
 
-    assert {type(one) for one in wanted.values()} == {Withdraw}
+    assert {type(one) for one in desired.values()} == {Withdraw}
 
 
 def test_one_sided_prints_hold_the_side_in_their_way_back_for_a_while() -> None:
@@ -166,20 +166,20 @@ def test_one_sided_prints_hold_the_side_in_their_way_back_for_a_while() -> None:
 
     state, intents = MAKER.on(SWAP, state, PrintEvent(sweep), view())
 
-    wanted: dict[str, Intent] = {
+    desired: dict[str, Intent] = {
         one.slot: one for one in intents if isinstance(one, Quote | Withdraw)
     }
-    assert isinstance(wanted["ask"], Withdraw)
-    assert isinstance(wanted["bid"], Quote)
+    assert isinstance(desired["ask"], Withdraw)
+    assert isinstance(desired["bid"], Quote)
     assert Wake(at_ms=6_000) in intents
-    _, wanted = quotes(SWAP, state, view(now_ms=6_000))
-    assert isinstance(wanted["ask"], Quote)
+    _, desired = quotes(SWAP, state, view(now_ms=6_000))
+    assert isinstance(desired["ask"], Quote)
 
 
 def test_a_quote_that_is_near_enough_keeps_its_place() -> None:
     state = MarketMakingState(mid=0.5, mid_ms=1_000)
     config = replace(BINARY, requote_ticks=2)
-    stands = Standing(
+    stands = WorkingOrder(
         slot="bid",
         order_id="a",
         instrument_id=YES.id,
@@ -190,9 +190,9 @@ def test_a_quote_that_is_near_enough_keeps_its_place() -> None:
         certain=True,
     )
 
-    _, wanted = quotes(config, state, view(standing={"bid": stands}))
+    _, desired = quotes(config, state, view(standing={"bid": stands}))
 
-    bid = wanted["bid"]
+    bid = desired["bid"]
     assert isinstance(bid, Quote)
     assert (bid.price, bid.size) == (480_000, 9_000_000)
 

@@ -82,7 +82,7 @@ def _undone(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(orders, "filled", lambda order, fill: order if fill.undone else fold(order, fill))
 
 
-def _told(patch: pytest.MonkeyPatch) -> None:
+def _reported(patch: pytest.MonkeyPatch) -> None:
     ended = property(lambda one: one.state in ENDED)
     patch.setattr(BotOrder, "settled", ended)
 
@@ -106,7 +106,7 @@ def _adopted(patch: pytest.MonkeyPatch) -> None:
 
 
 def _recalled(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(Bot, "recall", lambda *_: None)
+    patch.setattr(Bot, "restore", lambda *_: None)
 
 
 def _admitted(patch: pytest.MonkeyPatch) -> None:
@@ -122,7 +122,7 @@ GUARDS: dict[str, tuple[Mutation, TradingCapabilities]] = {
     "not found is not believed at once": (_not_found, ENDS),
     "a fill is booked once": (_once, AMENDS),
     "an undone fill is booked back": (_undone, PLAIN),
-    "what is told as filled is waited for": (_told, AMENDS),
+    "what is told as filled is waited for": (_reported, AMENDS),
     "a change reserves the greater size": (_larger, AMENDS),
     "an UNKNOWN order keeps its slot": (_slot, PLAIN),
     "an order that nobody wrote is adopted": (_adopted, AMENDS),

@@ -41,7 +41,7 @@ def order(side: Side, price: int, size: int, *, of: Instrument = ONE, **more: An
     return replace(one, **{"state": BotOrderState.OPEN, **more})
 
 
-def told(bids: Mapping[int, int], asks: Mapping[int, int], of: Instrument = ONE) -> TradingBook:
+def reported(bids: Mapping[int, int], asks: Mapping[int, int], of: Instrument = ONE) -> TradingBook:
     return book(of, tuple(sorted(bids.items(), reverse=True)), tuple(sorted(asks.items())))
 
 
@@ -60,9 +60,9 @@ def test_what_rests_is_taken_out_to_the_last_unit(
     ladders: tuple[dict[int, int], dict[int, int]], own: list[tuple[Side, int, int]]
 ) -> None:
     bids, asks = ladders
-    shown = told(joined(bids, own, "BUY"), joined(asks, own, "SELL"))
+    shown = reported(joined(bids, own, "BUY"), joined(asks, own, "SELL"))
 
-    assert of_others(shown, ONE, [order(*one) for one in own]) == told(bids, asks)
+    assert of_others(shown, ONE, [order(*one) for one in own]) == reported(bids, asks)
 
 
 @given(LADDERS, OWN, st.sampled_from([*PendingRequest]), st.sampled_from([*BotOrderState]))
@@ -72,7 +72,7 @@ def test_nothing_is_added_and_no_level_is_below_zero(
     pending: PendingRequest,
     state: BotOrderState,
 ) -> None:
-    shown = told(*ladders)
+    shown = reported(*ladders)
     mine = [order(*one, state=state, pending=pending) for one in own]
 
     found = of_others(shown, ONE, mine)
@@ -88,26 +88,30 @@ def test_nothing_is_added_and_no_level_is_below_zero(
 def test_a_book_without_own_orders_is_the_same_object(
     ladders: tuple[dict[int, int], dict[int, int]],
 ) -> None:
-    shown = told(*ladders)
+    shown = reported(*ladders)
 
     assert of_others(shown, ONE, [order("BUY", 639_000, 5)]) is shown
     assert of_others(shown, ONE, [order("BUY", MIDDLE - 1, 5, of=YES)]) is shown
 
 
 def test_what_is_filled_is_not_there_any_more() -> None:
-    shown = told({MIDDLE: 7}, {})
+    shown = reported({MIDDLE: 7}, {})
 
-    assert of_others(shown, ONE, [order("BUY", MIDDLE, 9, fills={"t": 5})]) == told({MIDDLE: 3}, {})
+    assert of_others(shown, ONE, [order("BUY", MIDDLE, 9, fills={"t": 5})]) == reported(
+        {MIDDLE: 3}, {}
+    )
     # Its venue has told of a fill that is not booked.
-    assert of_others(shown, ONE, [order("BUY", MIDDLE, 9, told_filled=8)]) == told({MIDDLE: 6}, {})
+    assert of_others(shown, ONE, [order("BUY", MIDDLE, 9, reported_filled=8)]) == reported(
+        {MIDDLE: 6}, {}
+    )
 
 
 def test_an_order_under_way_is_taken_out_where_there_is_room_for_it() -> None:
     on_its_way = order("BUY", MIDDLE, 5, state=BotOrderState.SUBMITTING)
 
-    assert of_others(told({MIDDLE: 4}, {}), ONE, [on_its_way]) == told({MIDDLE: 4}, {})
-    assert of_others(told({MIDDLE: 5}, {}), ONE, [on_its_way]) == told({}, {})
-    assert of_others(told({MIDDLE: 6}, {}), ONE, [on_its_way]) == told({MIDDLE: 1}, {})
+    assert of_others(reported({MIDDLE: 4}, {}), ONE, [on_its_way]) == reported({MIDDLE: 4}, {})
+    assert of_others(reported({MIDDLE: 5}, {}), ONE, [on_its_way]) == reported({}, {})
+    assert of_others(reported({MIDDLE: 6}, {}), ONE, [on_its_way]) == reported({MIDDLE: 1}, {})
 
 
 def test_an_amended_order_is_taken_out_at_either_price() -> None:
@@ -119,25 +123,25 @@ def test_an_amended_order_is_taken_out_at_either_price() -> None:
     others = {MIDDLE - 1: 3}
 
     for at in (MIDDLE, MIDDLE + 2):
-        assert of_others(told({at: 5, **others}, {}), ONE, [moving]) == told(others, {})
+        assert of_others(reported({at: 5, **others}, {}), ONE, [moving]) == reported(others, {})
     larger = replace(moving, change=AmendOrder(
         order_id="a", request_id="r", venue_order_id="v", instrument=ONE, price=None, size=8,
         not_after_ms=1,
     ))  # fmt: skip
-    assert of_others(told({MIDDLE: 5}, {}), ONE, [larger]) == told({}, {})
-    assert of_others(told({MIDDLE: 9}, {}), ONE, [larger]) == told({MIDDLE: 1}, {})
+    assert of_others(reported({MIDDLE: 5}, {}), ONE, [larger]) == reported({}, {})
+    assert of_others(reported({MIDDLE: 9}, {}), ONE, [larger]) == reported({MIDDLE: 1}, {})
 
 
 def test_what_never_rests_and_what_has_ended_stays_in() -> None:
-    shown = told({MIDDLE: 5}, {})
+    shown = reported({MIDDLE: 5}, {})
 
     assert of_others(shown, ONE, [order("BUY", MIDDLE, 5, time_in_force=RestingTime.IOC)]) is shown
     assert of_others(shown, ONE, [order("BUY", MIDDLE, 5, state=BotOrderState.CANCELLED)]) is shown
 
 
 def test_a_bid_for_one_outcome_is_an_offer_of_the_other() -> None:
-    shown = told({400_000: 10}, {450_000: 30}, YES)
+    shown = reported({400_000: 10}, {450_000: 30}, YES)
     mine = order("BUY", 550_000, 10, of=NO)
 
-    assert of_others(shown, YES, [mine]) == told({400_000: 10}, {450_000: 20}, YES)
+    assert of_others(shown, YES, [mine]) == reported({400_000: 10}, {450_000: 20}, YES)
     assert of_others(shown, YES, [order("BUY", 550_000, 10, of=ONE)]) is shown

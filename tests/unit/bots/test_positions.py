@@ -47,14 +47,14 @@ def order(instrument: Instrument, state: BotOrderState, **more: object) -> BotOr
     ("one", "may"),
     [
         (order(COINS, BotOrderState.OPEN), False),
-        (order(COINS, BotOrderState.PARTIALLY_FILLED, fills={"t": 4}, told_filled=4), False),
+        (order(COINS, BotOrderState.PARTIALLY_FILLED, fills={"t": 4}, reported_filled=4), False),
         (
-            order(COINS, BotOrderState.FILLED, fills={"t": 6}, undone={"u": 4}, told_filled=10),
+            order(COINS, BotOrderState.FILLED, fills={"t": 6}, undone={"u": 4}, reported_filled=10),
             False,
         ),
         # A part is told and not booked.
-        (order(COINS, BotOrderState.PARTIALLY_FILLED, fills={"t": 4}, told_filled=5), True),
-        (order(COINS, BotOrderState.CANCELLED, told_filled=1), True),
+        (order(COINS, BotOrderState.PARTIALLY_FILLED, fills={"t": 4}, reported_filled=5), True),
+        (order(COINS, BotOrderState.CANCELLED, reported_filled=1), True),
         (order(COINS, BotOrderState.OPEN, pending=PendingRequest.AMEND), True),
         (order(COINS, BotOrderState.OPEN, pending=PendingRequest.CANCEL), True),
         (order(COINS, BotOrderState.SUBMITTING), True),

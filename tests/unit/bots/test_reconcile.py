@@ -8,7 +8,7 @@ import pytest
 
 from services.bots.core import orders
 from services.bots.core.orders import BotOrder
-from services.bots.core.reconcile import AmendWanted, CancelWanted, PlaceWanted, wanted
+from services.bots.core.reconcile import AmendNeeded, CancelNeeded, PlaceNeeded, desired
 from services.bots.core.strategy import Quote
 from tests.unit.bots.samples import AMENDS, CANCELS, swap
 from tradingtools.domain.bot_order_states import BotOrderState, PendingRequest
@@ -43,32 +43,32 @@ def unknown() -> BotOrder:
 
 
 def test_an_empty_slot_gets_its_quote() -> None:
-    assert wanted(QUOTE, None, ONE, AMENDS) == PlaceWanted(QUOTE)
+    assert desired(QUOTE, None, ONE, AMENDS) == PlaceNeeded(QUOTE)
 
 
 def test_what_stands_as_wanted_stays() -> None:
-    assert wanted(QUOTE, resting(), ONE, AMENDS) is None
+    assert desired(QUOTE, resting(), ONE, AMENDS) is None
 
 
 def test_another_price_amends_where_the_venue_can_and_cancels_where_not() -> None:
     better = replace(QUOTE, price=640_001)
 
-    assert wanted(better, resting(), ONE, AMENDS) == AmendWanted(resting(), 640_001, None)
-    assert wanted(better, resting(), ONE, CANCELS) == CancelWanted(resting())
+    assert desired(better, resting(), ONE, AMENDS) == AmendNeeded(resting(), 640_001, None)
+    assert desired(better, resting(), ONE, CANCELS) == CancelNeeded(resting())
 
 
 def test_an_amended_size_counts_what_is_filled() -> None:
     partly = replace(resting(), state=BotOrderState.PARTIALLY_FILLED, fills={"t": 200})
 
-    assert wanted(QUOTE, partly, ONE, AMENDS) == AmendWanted(partly, None, 700)
+    assert desired(QUOTE, partly, ONE, AMENDS) == AmendNeeded(partly, None, 700)
 
 
 def test_an_order_is_no_larger_than_its_venue_takes() -> None:
     few = replace(ONE, maximum_size=600)
     partly = replace(resting(), state=BotOrderState.PARTIALLY_FILLED, fills={"t": 200})
 
-    assert wanted(QUOTE, partly, few, AMENDS) == AmendWanted(partly, None, 600)
-    assert wanted(replace(QUOTE, size=900), resting(), few, AMENDS) == AmendWanted(
+    assert desired(QUOTE, partly, few, AMENDS) == AmendNeeded(partly, None, 600)
+    assert desired(replace(QUOTE, size=900), resting(), few, AMENDS) == AmendNeeded(
         resting(), None, 600
     )
 
@@ -83,7 +83,7 @@ def test_an_order_is_no_larger_than_its_venue_takes() -> None:
     ],
 )
 def test_what_no_amend_can_change_is_cancelled(quote: Quote | None) -> None:
-    assert wanted(quote, resting(), ONE, AMENDS) == CancelWanted(resting())
+    assert desired(quote, resting(), ONE, AMENDS) == CancelNeeded(resting())
 
 
 @pytest.mark.parametrize(
@@ -102,25 +102,25 @@ def test_what_no_amend_can_change_is_cancelled(quote: Quote | None) -> None:
 def test_beside_an_order_that_may_fill_nothing_is_placed(order: BotOrder) -> None:
     better = replace(QUOTE, price=640_005)
 
-    assert wanted(better, order, ONE, AMENDS) is None
+    assert desired(better, order, ONE, AMENDS) is None
 
 
 def test_a_cancel_does_not_wait_for_the_place() -> None:
     submitting = orders.sending(intended())
 
-    assert wanted(None, submitting, ONE, AMENDS) == CancelWanted(submitting)
-    assert wanted(None, orders.cancelling(submitting), ONE, AMENDS) is None
+    assert desired(None, submitting, ONE, AMENDS) == CancelNeeded(submitting)
+    assert desired(None, orders.cancelling(submitting), ONE, AMENDS) is None
 
 
 def test_an_ended_order_with_unbooked_fills_keeps_its_slot() -> None:
-    ended = replace(resting(), state=BotOrderState.CANCELLED, told_filled=100)
+    ended = replace(resting(), state=BotOrderState.CANCELLED, reported_filled=100)
 
-    assert wanted(QUOTE, ended, ONE, AMENDS) is None
-    assert wanted(QUOTE, replace(ended, fills={"t": 100}), ONE, AMENDS) == PlaceWanted(QUOTE)
+    assert desired(QUOTE, ended, ONE, AMENDS) is None
+    assert desired(QUOTE, replace(ended, fills={"t": 100}), ONE, AMENDS) == PlaceNeeded(QUOTE)
 
 
 def test_a_quote_below_the_smallest_order_is_not_placed() -> None:
-    assert wanted(replace(QUOTE, size=0), None, ONE, AMENDS) is None
+    assert desired(replace(QUOTE, size=0), None, ONE, AMENDS) is None
 
 
 @pytest.mark.parametrize(
@@ -137,5 +137,5 @@ def test_nothing_is_placed_that_the_phase_of_a_market_does_not_take(
     phase: TradingPhase, post_only: bool, placed: bool
 ) -> None:
     quote = replace(QUOTE, post_only=post_only)
-    found = wanted(quote, None, replace(ONE, phase=phase), AMENDS)
-    assert found == (PlaceWanted(quote) if placed else None)
+    found = desired(quote, None, replace(ONE, phase=phase), AMENDS)
+    assert found == (PlaceNeeded(quote) if placed else None)

@@ -97,8 +97,10 @@ def resolution(of: Instrument, payout: int | None) -> PhaseChange:
 def test_what_a_share_pays_is_booked_and_the_strategy_holds_nothing(payout: int) -> None:
     made = bot(YES)
     bought(made)
-    (asked,) = [one for one in made.market(resolution(YES, payout), NOW) if isinstance(one, LookUp)]
-    assert asked.order.order_id in made.orders
+    (requested,) = [
+        one for one in made.market(resolution(YES, payout), NOW) if isinstance(one, LookUp)
+    ]
+    assert requested.order.order_id in made.orders
     held = made.holdings[YES.id]
     assert (held.size, held.cost, held.realised) == (0, 0, 10 * payout - 4_000_000)
     *_, paid = made.written().fills

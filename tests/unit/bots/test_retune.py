@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from services.bots.core.bot import Bot
-from services.bots.core.requests import CANCEL_AGAIN_MS, PermitAsked
+from services.bots.core.requests import CANCEL_AGAIN_MS, PermitRequest
 from services.bots.core.risk import RiskLimits
 from tests.unit.bots.samples import AMENDS
 from tests.unit.bots.simulated import LEASE_MS, Run
@@ -28,9 +28,9 @@ def resting() -> tuple[Run, Bot[int, int], str]:
     setup = replace(run.bot.setup, limits=RiskLimits(max_position=100), version=1)
     bot = Bot(setup, Wants(quoted(10)), 7, lease_until_ms=run.now + LEASE_MS)
     bot.run(run.now)
-    (asked,) = bot.market(FRESH, run.now)
-    assert isinstance(asked, PermitAsked)
-    (new,) = bot.granted(asked.permit, run.now)
+    (requested,) = bot.market(FRESH, run.now)
+    assert isinstance(requested, PermitRequest)
+    (new,) = bot.granted(requested.permit, run.now)
     assert isinstance(new, NewOrder)
     accepted = Receipt(meaning=Meaning.ACCEPTED)
     bot.answered(new.order_id, PendingRequest.PLACE, accepted, run.now)
@@ -46,20 +46,20 @@ def test_a_wish_that_changes_no_setting_touches_no_order() -> None:
 def test_other_settings_move_the_quote_and_keep_the_memory() -> None:
     run, bot, order_id = resting()
     bot.strategy = Wants(quoted(20))
-    (asked,) = bot.retune(replace(bot.setup, config=9, version=2), run.now)
-    if isinstance(asked, PermitAsked):
-        (asked,) = bot.granted(asked.permit, run.now)
-    assert isinstance(asked, AmendOrder)
-    assert (asked.order_id, asked.size) == (order_id, 20)
+    (requested,) = bot.retune(replace(bot.setup, config=9, version=2), run.now)
+    if isinstance(requested, PermitRequest):
+        (requested,) = bot.granted(requested.permit, run.now)
+    assert isinstance(requested, AmendOrder)
+    assert (requested.order_id, requested.size) == (order_id, 20)
     assert bot.state == 7
 
 
 def test_under_lower_limits_nothing_keeps_standing_that_the_old_ones_let_in() -> None:
     run, bot, order_id = resting()
     lower = replace(bot.setup, limits=RiskLimits(max_position=5), version=2)
-    (asked,) = bot.retune(lower, run.now)
-    assert isinstance(asked, CancelOrder)
-    assert asked.order_id == order_id
+    (requested,) = bot.retune(lower, run.now)
+    assert isinstance(requested, CancelOrder)
+    assert requested.order_id == order_id
     assert bot.orders[order_id].state is BotOrderState.OPEN
     # The quote that is still wanted is judged by the new limits.
     assert bot.market(FRESH, run.now) == []
@@ -79,9 +79,9 @@ def test_an_order_on_its_way_under_the_old_limits_is_ended_when_it_arrives() -> 
     setup = replace(run.bot.setup, limits=RiskLimits(max_position=100), version=1)
     bot = Bot(setup, Wants(quoted(10)), 7, lease_until_ms=run.now + LEASE_MS)
     bot.run(run.now)
-    (asked,) = bot.market(FRESH, run.now)
-    assert isinstance(asked, PermitAsked)
-    (new,) = bot.granted(asked.permit, run.now)
+    (requested,) = bot.market(FRESH, run.now)
+    assert isinstance(requested, PermitRequest)
+    (new,) = bot.granted(requested.permit, run.now)
     assert isinstance(new, NewOrder)
 
     (early,) = bot.retune(replace(setup, limits=RiskLimits(max_position=5), version=2), run.now)

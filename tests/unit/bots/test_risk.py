@@ -85,15 +85,17 @@ def test_without_a_fresh_mark_nothing_new_opens() -> None:
 
 @given(
     start=st.integers(-100, 100),
-    asked=st.lists(st.tuples(st.sampled_from(["BUY", "SELL"]), st.integers(1, 80)), max_size=12),
+    requested=st.lists(
+        st.tuples(st.sampled_from(["BUY", "SELL"]), st.integers(1, 80)), max_size=12
+    ),
     fills=st.lists(st.booleans(), min_size=12, max_size=12),
 )
 def test_no_course_of_orders_and_fills_passes_the_limit(
-    start: int, asked: list[tuple[Side, int]], fills: list[bool]
+    start: int, requested: list[tuple[Side, int]], fills: list[bool]
 ) -> None:
     limits, held = RiskLimits(max_position=100), start
     standing: list[BotOrder] = []
-    for (side, size), fill in zip(asked, fills, strict=False):
+    for (side, size), fill in zip(requested, fills, strict=False):
         if asks(limits, exposure(held, *standing), side, size) is not None:
             continue
         if fill:

@@ -17,7 +17,7 @@ from services.bots.core.risk import LimitError, RiskLimit, RiskLimits, limits_of
 from services.bots.core.risk.limits import check_currency
 from tests.unit.bots.samples import AMENDS, book, outcome, swap
 from tests.unit.bots.simulated import Run
-from tests.unit.bots.test_bot import begun, quoted
+from tests.unit.bots.test_bot import quoted, started
 from tests.unit.bots.test_risk import ONE, asks, exposure, order
 from tradingtools.domain.book import BookStatus
 from tradingtools.domain.bot_states import BotState
@@ -38,12 +38,14 @@ MONEY = 10**ONE.money_digits
 
 @given(
     held=st.integers(-50, 50),
-    asked=st.lists(st.tuples(st.sampled_from(["BUY", "SELL"]), st.integers(1, 60)), max_size=10),
+    requested=st.lists(
+        st.tuples(st.sampled_from(["BUY", "SELL"]), st.integers(1, 60)), max_size=10
+    ),
 )
-def test_no_course_passes_the_exposure(held: int, asked: list[tuple[Side, int]]) -> None:
+def test_no_course_passes_the_exposure(held: int, requested: list[tuple[Side, int]]) -> None:
     limits = RiskLimits(max_exposure=100 * WORTH)
     standing: list[BotOrder] = []
-    for side, size in asked:
+    for side, size in requested:
         if asks(limits, exposure(held, *standing), side, size) is None:
             standing.append(order(side, size))
 
@@ -90,9 +92,9 @@ def closed(limits: RiskLimits, seen: Any, **more: Any) -> dict[tuple[str, Side],
     ("rate", "side"), [("0.0006", "BUY"), ("-0.0006", "SELL"), ("0.0005", None)]
 )
 def test_the_side_that_pays_too_much_funding_is_closed(rate: str, side: Side | None) -> None:
-    told = Funding(instrument_id=ONE.id, rate=Decimal(rate), at_ms=0, interval_ms=28_800_000)
+    reported = Funding(instrument_id=ONE.id, rate=Decimal(rate), at_ms=0, interval_ms=28_800_000)
 
-    found = closed(RiskLimits(max_funding_rate=500), exposure(), fundings={ONE.id: told})
+    found = closed(RiskLimits(max_funding_rate=500), exposure(), fundings={ONE.id: reported})
 
     assert found == ({} if side is None else {(ONE.id, side): RiskLimit.MAX_FUNDING_RATE})
 
@@ -152,7 +154,7 @@ def test_a_bot_near_liquidation_cancels_and_flattens(life: BotState) -> None:
     run = Run(1, AMENDS)
     limits = RiskLimits(min_liquidation_buffer=100_000)
     held = {ONE.id: Holding(size=5, cost=5 * WORTH)}
-    bot = begun(run, limits=limits, holdings=held)
+    bot = started(run, limits=limits, holdings=held)
     bot.market(FRESH, run.now)
     bot.life = life
 
@@ -170,7 +172,7 @@ def test_a_reached_limit_cancels_what_opens_and_leaves_what_reduces() -> None:
     held = {ONE.id: Holding(size=10, cost=10 * WORTH)}
     sell = replace(quoted(10, 641_000), slot="b", side="SELL")
     limits = RiskLimits(max_funding_rate=500)
-    bot = begun(run, quoted(10), sell, limits=limits, holdings=held)
+    bot = started(run, quoted(10), sell, limits=limits, holdings=held)
     run.act(bot.market(FRESH, run.now))
     while run.venue.flying:
         run.venue.arrive(run.now)
@@ -179,9 +181,9 @@ def test_a_reached_limit_cancels_what_opens_and_leaves_what_reduces() -> None:
     assert len(bot.orders) == 2
 
     pays = Funding(instrument_id=ONE.id, rate=Decimal("0.001"), at_ms=0, interval_ms=28_800_000)
-    asked = bot.market(pays, run.now)
+    requested = bot.market(pays, run.now)
 
-    (cancel,) = asked
+    (cancel,) = requested
     assert isinstance(cancel, CancelOrder)
     assert bot.orders[cancel.order_id].order.side == "BUY"
     assert "max_funding_rate" in bot.refusals["a"]
@@ -189,16 +191,16 @@ def test_a_reached_limit_cancels_what_opens_and_leaves_what_reduces() -> None:
 
 def test_a_book_in_doubt_closes_its_instrument_once_its_mark_is_old() -> None:
     run = Run(1, AMENDS)
-    bot = begun(run, quoted(10), limits=RiskLimits())
+    bot = started(run, quoted(10), limits=RiskLimits())
     run.act(bot.market(FRESH, run.now))
     run.venue.arrive(run.now)
     run.act(bot.reported(run.venue.report("bot1e1n1"), run.now))
 
     doubt = replace_book(BookStatus.STALE)
     assert bot.market(doubt, run.now) == []
-    asked = bot.market(doubt, run.now + 5_001)
+    requested = bot.market(doubt, run.now + 5_001)
 
-    assert [type(one) for one in asked] == [CancelOrder]
+    assert [type(one) for one in requested] == [CancelOrder]
 
 
 def replace_book(status: BookStatus) -> Any:

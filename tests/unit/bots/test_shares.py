@@ -13,13 +13,13 @@ from hypothesis import strategies as st
 
 from services.bots.core.holding import Holding
 from services.bots.core.orders import BotOrder
-from services.bots.core.requests import PermitAsked
+from services.bots.core.requests import PermitRequest
 from services.bots.core.risk import Exposure, MarkPoint, RiskLimits, breach, shares
-from services.bots.core.risk.shares import Key, Refused, Shares, ShareWanted
+from services.bots.core.risk.shares import Key, Refused, ShareRequest, Shares
 from services.bots.core.risk.worth import ONE, money_micros, par, worth_micros
 from tests.unit.bots.samples import AMENDS, book, outcome, swap
 from tests.unit.bots.simulated import Run
-from tests.unit.bots.test_bot import Wants, begun, quoted
+from tests.unit.bots.test_bot import Wants, quoted, started
 from tests.unit.bots.test_risk import exposure, order
 from tradingtools.domain.bot_risk import RiskLimit
 from tradingtools.domain.bot_states import BotState
@@ -43,10 +43,10 @@ class Ledger:
         self.most = most
         self.rows: dict[Key, int] = {}
 
-    def take(self, wanted: ShareWanted) -> int | None:
-        key = wanted.instrument_id, wanted.side
+    def take(self, desired: ShareRequest) -> int | None:
+        key = desired.instrument_id, desired.side
         others = sum(one for other, one in self.rows.items() if other != key)
-        for ask in (wanted.want, wanted.need):
+        for ask in (desired.want, desired.need):
             if max(ask, self.rows.get(key, 0)) + others <= self.most:
                 self.rows[key] = max(ask, self.rows.get(key, 0))
                 return self.rows[key]
@@ -69,14 +69,14 @@ class Course:
         return replace(exposure(self.held, *self.standing), marks={SWAP.id: mark})
 
     def order(self, side: Side, size: int) -> None:
-        lack = self.mine.lacking(self.seen(), SWAP, side, 640_000, size, self.now)
-        if isinstance(lack, ShareWanted):
+        lack = self.mine.shortfalls(self.seen(), SWAP, side, 640_000, size, self.now)
+        if isinstance(lack, ShareRequest):
             got = self.ledger.take(lack)
             if got is None:
                 self.mine.refused(SWAP.id, side, "full", self.now)
                 return
             self.mine.given(SWAP.id, side, got)
-            lack = self.mine.lacking(self.seen(), SWAP, side, 640_000, size, self.now)
+            lack = self.mine.shortfalls(self.seen(), SWAP, side, 640_000, size, self.now)
         if lack is None:
             self.standing.append(order(side, size))
 
@@ -90,9 +90,9 @@ class Course:
         """Have the shares written; something else happens before they arrive."""
         now = self.now
         seen = self.seen()
-        told = self.mine.settle(seen, asked=(), doubted=(), reconciled=True, now_ms=now)
+        reported = self.mine.settle(seen, requested=(), doubted=(), reconciled=True, now_ms=now)
         amid()
-        for kept in told:
+        for kept in reported:
             if kept.long is not None:
                 self.ledger.rows[SWAP.id, "BUY"] = kept.long
             if kept.short is not None:
@@ -128,15 +128,15 @@ def test_all_of_one_side_counts_and_exits_need_nothing() -> None:
     mine = Shares({}, RATES)
     seen = exposure(-50, order("BUY", 20), order("SELL", 30))
 
-    assert mine.lacking(seen, SWAP, "BUY", 640_000, 30, 0) is None
+    assert mine.shortfalls(seen, SWAP, "BUY", 640_000, 30, 0) is None
     assert shares.used(seen, SWAP, "SELL", RATES) == worth_micros(SWAP, 640_000, 80, RATES, up=True)
-    more = mine.lacking(seen, SWAP, "BUY", 640_000, 31, 0)
-    assert isinstance(more, ShareWanted)
+    more = mine.shortfalls(seen, SWAP, "BUY", 640_000, 31, 0)
+    assert isinstance(more, ShareRequest)
     assert more.need == worth_micros(SWAP, 640_000, 1, RATES, up=True)
 
 
 def test_without_a_rate_nothing_opens() -> None:
-    found = Shares({}, {}).lacking(exposure(), SWAP, "BUY", 640_000, 1, 0)
+    found = Shares({}, {}).shortfalls(exposure(), SWAP, "BUY", 640_000, 1, 0)
 
     assert isinstance(found, Refused)
     assert "USDT" in found.why
@@ -169,9 +169,9 @@ def test_gains_of_an_inverse_contract_are_worth_their_coins() -> None:
     ) == (-2 * 10**6)
 
 
-def begun_with(run: Run, mine: Shares, limits: RiskLimits | None = None) -> object:
+def started_with(run: Run, mine: Shares, limits: RiskLimits | None = None) -> object:
     run.bot.setup = replace(run.bot.setup, shares=mine)
-    return begun(run, quoted(10), limits=limits or RiskLimits())
+    return started(run, quoted(10), limits=limits or RiskLimits())
 
 
 FRESH = book(SWAP, [(640_000, 900)], [(640_001, 900)])
@@ -179,18 +179,18 @@ FRESH = book(SWAP, [(640_000, 900)], [(640_001, 900)])
 
 def test_a_share_comes_with_the_permit_and_a_refusal_is_told_and_asked_again() -> None:
     run = Run(1, AMENDS)
-    begun_with(run, Shares({}, RATES))
+    started_with(run, Shares({}, RATES))
     bot = run.bot
 
-    (asked,) = bot.market(FRESH, run.now)
-    assert isinstance(asked, PermitAsked)
-    assert asked.share is not None
-    assert not asked.closes
-    assert bot.denied(asked.permit, "max_gross of portfolio: full", run.now) == []
+    (requested,) = bot.market(FRESH, run.now)
+    assert isinstance(requested, PermitRequest)
+    assert requested.share is not None
+    assert not requested.closes
+    assert bot.denied(requested.permit, "max_gross of portfolio: full", run.now) == []
     assert "max_gross" in bot.refusals["a"]
     assert bot.tick(run.now + 500) == []
     (again,) = bot.tick(run.now + shares.PAUSE_MS)
-    assert isinstance(again, PermitAsked)
+    assert isinstance(again, PermitRequest)
     (sent,) = bot.granted(again.permit, run.now + 1_100, again.share.want if again.share else 0)
     assert isinstance(sent, NewOrder)
 
@@ -198,16 +198,16 @@ def test_a_share_comes_with_the_permit_and_a_refusal_is_told_and_asked_again() -
 def test_a_quote_that_cannot_follow_the_market_for_want_of_a_share_is_cancelled() -> None:
     run = Run(1, AMENDS)
     one = worth_micros(SWAP, 640_000, 1, RATES, up=True) or 0
-    begun_with(run, Shares({(SWAP.id, "BUY"): 10 * one}, RATES))
+    started_with(run, Shares({(SWAP.id, "BUY"): 10 * one}, RATES))
     bot = run.bot
     run.act(bot.market(FRESH, run.now))
     run.venue.arrive(run.now)
     run.act(bot.reported(run.venue.report("bot1e1n1"), run.now))
 
     bot.strategy = Wants(quoted(10, 650_000))
-    (asked,) = bot.market(FRESH, run.now)
-    assert isinstance(asked, PermitAsked)
-    (cancel,) = bot.denied(asked.permit, "max_gross of portfolio: full", run.now)
+    (requested,) = bot.market(FRESH, run.now)
+    assert isinstance(requested, PermitRequest)
+    (cancel,) = bot.denied(requested.permit, "max_gross of portfolio: full", run.now)
 
     assert isinstance(cancel, CancelOrder)
     assert cancel.order_id == "bot1e1n1"
@@ -215,16 +215,16 @@ def test_a_quote_that_cannot_follow_the_market_for_want_of_a_share_is_cancelled(
 
 def test_limits_above_cancel_what_opens_or_stop_it() -> None:
     run = Run(1, AMENDS)
-    begun_with(run, Shares({(SWAP.id, "BUY"): 10**12}, RATES))
+    started_with(run, Shares({(SWAP.id, "BUY"): 10**12}, RATES))
     bot = run.bot
     run.act(bot.market(FRESH, run.now))
     run.venue.arrive(run.now)
     run.act(bot.reported(run.venue.report("bot1e1n1"), run.now))
     why = breach(RiskLimit.KILL_SWITCH, "test")
 
-    asked = bot.oversee({(SWAP.id, "BUY"): why}, (), run.now)
+    requested = bot.oversee({(SWAP.id, "BUY"): why}, (), run.now)
 
-    assert [type(one) for one in asked] == [CancelOrder]
+    assert [type(one) for one in requested] == [CancelOrder]
     bot.oversee({}, (why,), run.now)
     assert bot.life is BotState.RISK_STOPPED
 
@@ -233,25 +233,25 @@ def test_a_killed_bot_flattens_under_a_permit_for_exits() -> None:
     run = Run(1, AMENDS)
     held = {SWAP.id: Holding(size=7, cost=7 * 64 * 10**8)}
     run.bot.setup = replace(run.bot.setup, shares=Shares({}, RATES))
-    bot = begun(run, limits=RiskLimits(), holdings=held)
+    bot = started(run, limits=RiskLimits(), holdings=held)
     bot.end(BotState.PAUSED, run.now)
     bot.market(FRESH, run.now)
     assert not bot.flat
 
     bot.kill(breach(RiskLimit.KILL_SWITCH, "test"), run.now)
-    (asked,) = bot.tick(run.now)
+    (requested,) = bot.tick(run.now)
 
     assert bot.life is BotState.RISK_STOPPED
-    assert isinstance(asked, PermitAsked)
-    assert asked.closes
-    assert asked.share is None
-    (sent,) = bot.granted(asked.permit, run.now)
+    assert isinstance(requested, PermitRequest)
+    assert requested.closes
+    assert requested.share is None
+    (sent,) = bot.granted(requested.permit, run.now)
     assert isinstance(sent, NewOrder)
     assert (sent.side, sent.size, sent.reduce_only) == ("SELL", 7, True)
 
 
 def seen_by(mine: Shares, seen: Exposure) -> list[tuple[int | None, int | None, int]]:
-    found = mine.settle(seen, asked={(SWAP.id, "SELL")}, doubted=(), reconciled=True, now_ms=5)
+    found = mine.settle(seen, requested={(SWAP.id, "SELL")}, doubted=(), reconciled=True, now_ms=5)
     return [(one.long, one.short, one.held) for one in found]
 
 
@@ -261,12 +261,12 @@ def test_what_is_not_used_is_given_back_before_another_may_spend_it() -> None:
     seen = exposure(4)
 
     assert seen_by(mine, seen) == [(5 * one, None, 4 * one)]
-    assert mine.lacking(seen, SWAP, "BUY", 640_000, 1, 0) is None
-    assert isinstance(mine.lacking(seen, SWAP, "BUY", 640_000, 2, 0), Refused)
+    assert mine.shortfalls(seen, SWAP, "BUY", 640_000, 1, 0) is None
+    assert isinstance(mine.shortfalls(seen, SWAP, "BUY", 640_000, 2, 0), Refused)
     mine.settled()
-    assert isinstance(mine.lacking(seen, SWAP, "BUY", 640_000, 2, 0), ShareWanted)
+    assert isinstance(mine.shortfalls(seen, SWAP, "BUY", 640_000, 2, 0), ShareRequest)
     kept = Shares({(SWAP.id, "BUY"): 100 * one}, RATES).settle(
-        seen, asked=(), doubted=(), reconciled=False, now_ms=5
+        seen, requested=(), doubted=(), reconciled=False, now_ms=5
     )
     assert [found.long for found in kept] == [None]
 
@@ -292,49 +292,51 @@ def test_a_share_that_grew_is_written_until_it_is() -> None:
     assert seen_by(mine, exposure(4)) == [(None, None, 4 * one)]
 
 
-@pytest.mark.parametrize("asked", [False, True])
-def test_a_share_whose_write_failed_is_written_again(asked: bool) -> None:
+@pytest.mark.parametrize("requested", [False, True])
+def test_a_share_whose_write_failed_is_written_again(requested: bool) -> None:
     """A permit is asked for at the next write, or the mark has gone back by then."""
     one = worth_micros(SWAP, 640_000, 1, RATES, up=True) or 0
-    before = 4 * one if asked else 100 * one
+    before = 4 * one if requested else 100 * one
     mine = Shares({(SWAP.id, "BUY"): before}, RATES)
-    more = 8 if asked else 4
+    more = 8 if requested else 4
 
-    def told(held: int, sides: set[tuple[str, Side]]) -> list[int | None]:
-        found = mine.settle(exposure(held), asked=sides, doubted=(), reconciled=not asked, now_ms=5)
+    def reported(held: int, sides: set[tuple[str, Side]]) -> list[int | None]:
+        found = mine.settle(
+            exposure(held), requested=sides, doubted=(), reconciled=not requested, now_ms=5
+        )
         return [kept.long for kept in found]
 
-    (lost,) = told(more, set())
+    (lost,) = reported(more, set())
     assert lost is not None
-    if asked:
-        assert told(more, {(SWAP.id, "BUY")}) == [None]
+    if requested:
+        assert reported(more, {(SWAP.id, "BUY")}) == [None]
         mine.settled()
-        assert told(more, set()) == [lost]
+        assert reported(more, set()) == [lost]
     else:
-        assert told(100, set()) == [before]
+        assert reported(100, set()) == [before]
     mine.settled()
-    assert told(more if asked else 100, set()) == [None]
+    assert reported(more if requested else 100, set()) == [None]
 
 
 def test_a_share_stays_when_its_currency_has_no_rate_any_more() -> None:
     mine = Shares({(SWAP.id, "BUY"): 100}, {})
 
-    told = mine.settle(
-        exposure(0, order("BUY", 3)), asked=(), doubted=(), reconciled=True, now_ms=5
+    reported = mine.settle(
+        exposure(0, order("BUY", 3)), requested=(), doubted=(), reconciled=True, now_ms=5
     )
 
-    assert [one.long for one in told] == [None]
+    assert [one.long for one in reported] == [None]
     assert mine.granted[SWAP.id, "BUY"] == 100
 
 
 def test_nothing_is_given_back_while_orders_of_a_former_life_may_be_unknown() -> None:
     run = Run(1, AMENDS)
     run.bot.setup = replace(run.bot.setup, shares=Shares({(SWAP.id, "BUY"): 100}, RATES))
-    bot = begun(run, limits=RiskLimits())
+    bot = started(run, limits=RiskLimits())
     bot.market(FRESH, run.now)
 
-    assert [one.long for one in bot.kept_shares(run.now, known=False)] == [None]
-    assert [one.long for one in bot.kept_shares(run.now)] == [0]
+    assert [one.long for one in bot.retained_shares(run.now, known=False)] == [None]
+    assert [one.long for one in bot.retained_shares(run.now)] == [0]
 
 
 def test_a_share_that_may_have_been_given_without_an_answer_is_written_anew() -> None:
@@ -343,13 +345,13 @@ def test_a_share_that_may_have_been_given_without_an_answer_is_written_anew() ->
     run = Run(1, AMENDS)
     run.bot.setup = replace(run.bot.setup, shares=Shares({(SWAP.id, "BUY"): one}, RATES))
     held = {SWAP.id: Holding(size=1, cost=64 * 10**7)}
-    bot = begun(run, quoted(10), limits=RiskLimits(), holdings=held)
-    (asked,) = bot.market(FRESH, run.now)
-    assert isinstance(asked, PermitAsked)
-    assert [kept.long for kept in bot.kept_shares(run.now)] == [None]
+    bot = started(run, quoted(10), limits=RiskLimits(), holdings=held)
+    (requested,) = bot.market(FRESH, run.now)
+    assert isinstance(requested, PermitRequest)
+    assert [kept.long for kept in bot.retained_shares(run.now)] == [None]
 
-    bot.denied(asked.permit)
-    (kept,) = bot.kept_shares(run.now)
+    bot.denied(requested.permit)
+    (kept,) = bot.retained_shares(run.now)
     assert kept.long == one
     bot.shares_written()
-    assert [kept.long for kept in bot.kept_shares(run.now)] == [None]
+    assert [kept.long for kept in bot.retained_shares(run.now)] == [None]

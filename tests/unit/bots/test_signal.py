@@ -14,13 +14,13 @@ from services.bots.core.strategy import (
     EndEvent,
     Quote,
     SignalEvent,
-    Standing,
     TimerEvent,
     View,
     Wake,
+    WorkingOrder,
 )
 from services.bots.strategies.registry import snapshot, state
-from services.bots.strategies.signal import MOST_HEARD, RETRY_MS, SLOT, Signal, SignalState
+from services.bots.strategies.signal import MAX_RECEIVED, RETRY_MS, SLOT, Signal, SignalState
 from tests.unit.bots.samples import book, outcome, swap
 from tradingtools.domain.strategies import ConfigError, SignalConfig, config
 from tradingtools.venues.trading import RestingTime
@@ -110,13 +110,13 @@ def test_ids_are_kept_no_longer_than_their_age_lets_them_in() -> None:
     later = view(now_ms=NOW + 4_001)
     after, _ = SIGNAL.on(SWAP, LONG, said(name="s2", made=NOW + 4_001), later)
 
-    assert after.heard == (("s2", NOW + 4_001),)
+    assert after.received == (("s2", NOW + 4_001),)
     repeated, _ = SIGNAL.on(SWAP, after, said(-1), later)
     assert repeated.direction == 1
 
 
 def test_more_signals_than_can_be_told_apart_are_not_heard() -> None:
-    full = replace(LONG, heard=tuple((str(one), NOW) for one in range(MOST_HEARD)))
+    full = replace(LONG, received=tuple((str(one), NOW) for one in range(MAX_RECEIVED)))
 
     after, _ = SIGNAL.on(SWAP, full, said(-1, name="s2"), view(100))
 
@@ -162,7 +162,7 @@ def test_an_old_signal_adds_nothing(held: int, expected: list[tuple[str, int]]) 
 
 
 def test_an_order_is_not_repeated_while_it_may_fill() -> None:
-    flying = Standing(
+    flying = WorkingOrder(
         slot=SLOT, order_id="a", instrument_id=ONE.id, side="BUY", price=640_660, size=100,
         filled=0, certain=False,
     )  # fmt: skip

@@ -13,7 +13,7 @@ from services.bots.core.losses import flattening
 from services.bots.core.risk import MarkPoint, RiskLimit, RiskLimits, breach
 from tests.unit.bots.samples import AMENDS, book, outcome, spot, swap
 from tests.unit.bots.simulated import ONE, Run
-from tests.unit.bots.test_bot import FRESH, Wants, begun, quoted
+from tests.unit.bots.test_bot import FRESH, Wants, quoted, started
 from tests.unit.bots.test_risk import asks, exposure
 from tests.unit.bots.test_shares import SIDES
 from tradingtools.domain.book import BookStatus
@@ -33,7 +33,7 @@ def stopped(side: Side, **more: Any) -> tuple[Run, Bot[int, int]]:
     run = Run(1, AMENDS)
     price = 639_000 if side == "BUY" else 641_000
     lost = replace(quoted(4, price), side=side)
-    bot = begun(run, lost, limits=RiskLimits(**more), holdings=HELD)
+    bot = started(run, lost, limits=RiskLimits(**more), holdings=HELD)
     run.act(bot.market(FRESH, run.now))
     (order_id,) = bot.orders
     bot.answered(order_id, PendingRequest.PLACE, UNKNOWN, run.now)
@@ -85,7 +85,7 @@ def test_a_strategys_exit_beside_a_bot_on_the_other_side_is_not_reduce_only(
 ) -> None:
     """The exchange would cut it to the account's net; one larger than is held would open."""
     run = Run(1, AMENDS)
-    bot = begun(run, limits=RiskLimits(), holdings=HELD)
+    bot = started(run, limits=RiskLimits(), holdings=HELD)
     bot.strategy = Wants(replace(quoted(size, 641_000), side="SELL", reduce_only=True))
     bot.oppose({opposed})
 
@@ -105,7 +105,7 @@ def test_a_quiet_book_that_is_whole_keeps_no_loss_limit_from_stopping(
     able = {**setup.capabilities, quiet.venue: AMENDS}
     run.bot.setup = replace(setup, instruments=both, capabilities=able)
     held = {**HELD, quiet.id: Holding(size=10, cost=5)}
-    bot = begun(run, limits=RiskLimits(max_unrealised_loss=10**8), holdings=held)
+    bot = started(run, limits=RiskLimits(max_unrealised_loss=10**8), holdings=held)
     run.act(
         bot.market(book(quiet, [(400_000, 9)], [(410_000, 9)], status=BookStatus.FRESH), run.now)
     )
@@ -122,7 +122,7 @@ def test_a_quiet_book_that_is_whole_keeps_no_loss_limit_from_stopping(
 
 def test_a_mark_of_no_book_is_believed_while_it_is_young() -> None:
     run = Run(1, AMENDS)
-    bot = begun(run, limits=RiskLimits(max_unrealised_loss=10**8), holdings=HELD)
+    bot = started(run, limits=RiskLimits(max_unrealised_loss=10**8), holdings=HELD)
     bot._market.marks[ONE.id] = MarkPoint(price=600_000, at_ms=run.now)
 
     bot.tick(run.now + 5_001)
@@ -135,7 +135,7 @@ def test_a_mark_of_no_book_is_believed_while_it_is_young() -> None:
 def test_an_exit_of_what_its_account_lacks_opens_no_other_side(explained: bool) -> None:
     run = Run(1, AMENDS)
     exit_ = replace(quoted(10, 641_000), side="SELL")
-    bot = begun(run, exit_, limits=RiskLimits(), holdings=HELD)
+    bot = started(run, exit_, limits=RiskLimits(), holdings=HELD)
     run.act(bot.market(FRESH, run.now))
     run.venue.arrive(run.now)
     (order_id,) = bot.orders
@@ -156,11 +156,11 @@ def test_an_exit_of_what_its_account_lacks_opens_no_other_side(explained: bool) 
 def test_what_adds_to_an_explained_rest_is_no_exit(side: Side, reduces: bool) -> None:
     """An exchange refuses to reduce a position by adding to it."""
     run = Run(1, AMENDS)
-    wish = replace(quoted(4, 639_000 if side == "BUY" else 641_000), side=side)
-    bot = begun(run, limits=RiskLimits(), holdings=HELD)
+    command = replace(quoted(4, 639_000 if side == "BUY" else 641_000), side=side)
+    bot = started(run, limits=RiskLimits(), holdings=HELD)
     bot.missing({}, {ONE.id}, run.now)
 
-    bot.strategy = Wants(wish)
+    bot.strategy = Wants(command)
     run.act(bot.market(FRESH, run.now))
 
     assert exits(run) == [(side, 4, reduces)]
@@ -179,7 +179,7 @@ def test_what_adds_to_an_explained_rest_is_no_exit(side: Side, reduces: bool) ->
 )
 def test_what_a_bot_holds_that_trades_no_more_is_closed_at_its_loss_limit(life: BotState) -> None:
     run = Run(1, AMENDS)
-    bot = begun(run, limits=RiskLimits(max_unrealised_loss=10**8), holdings=HELD)
+    bot = started(run, limits=RiskLimits(max_unrealised_loss=10**8), holdings=HELD)
     run.act(bot.market(FRESH, run.now))
     run.act(bot.end(life, run.now))
     assert bot.trades
@@ -198,7 +198,7 @@ def test_what_a_bot_holds_that_trades_no_more_is_closed_at_its_loss_limit(life: 
 def test_a_stopped_bot_that_holds_nothing_is_judged_no_more() -> None:
     run = Run(1, AMENDS)
     lost = {ONE.id: Holding(realised=-(10**9))}
-    bot = begun(run, limits=RiskLimits(), holdings=lost)
+    bot = started(run, limits=RiskLimits(), holdings=lost)
     bot.setup = replace(bot.setup, limits=RiskLimits(max_daily_loss=0))
     bot.life = BotState.STOPPED
 
@@ -215,7 +215,7 @@ def test_less_than_no_coins_are_never_bought_back() -> None:
     run.bot.setup = replace(
         setup, instruments={coins.id: coins}, capabilities={coins.venue: AMENDS}
     )
-    bot = begun(run, limits=RiskLimits(), holdings={coins.id: Holding(size=-10_000, cost=64)})
+    bot = started(run, limits=RiskLimits(), holdings={coins.id: Holding(size=-10_000, cost=64)})
     run.act(bot.market(book(coins, [(640_000, 10**9)], [(640_001, 10**9)]), run.now))
 
     assert list(flattening(bot.exposure(run.now), bot._market)) == []
@@ -236,7 +236,7 @@ def test_an_exit_that_would_also_open_goes_as_an_exit_where_no_more_is_let_in(
 ) -> None:
     """The whole of it was refused again and again, and what was held stayed."""
     run = Run(1, AMENDS)
-    bot = begun(run, limits=limits, holdings={ONE.id: replace(HELD[ONE.id], realised=-(10**8))})
+    bot = started(run, limits=limits, holdings={ONE.id: replace(HELD[ONE.id], realised=-(10**8))})
     for_now = RestingTime.GTC if resting else RestingTime.IOC
     turns = replace(quoted(20, 641_000), side="SELL", time_in_force=for_now)
     bot.strategy = Wants(turns)
@@ -263,7 +263,7 @@ def test_an_exit_larger_than_an_order_may_be_goes_in_parts() -> None:
     """Whole, its request is refused before it leaves, for ever."""
     run = Run(1, AMENDS)
     few = replace(ONE, maximum_size=4)
-    bot = begun(run, limits=RiskLimits(), holdings=HELD)
+    bot = started(run, limits=RiskLimits(), holdings=HELD)
     bot.know(few)
     bot._market.instruments[ONE.id] = few
     run.act(bot.market(FRESH, run.now))
@@ -276,7 +276,7 @@ def test_an_exit_larger_than_an_order_may_be_goes_in_parts() -> None:
 
 def test_an_order_that_cannot_be_cancelled_keeps_no_exit_of_another_market_waiting() -> None:
     run = Run(1, AMENDS)
-    bot = begun(run, limits=RiskLimits(), holdings=HELD)
+    bot = started(run, limits=RiskLimits(), holdings=HELD)
     bot.know(OTHER)
     bot.strategy = Wants(replace(quoted(4), slot="b", instrument_id=OTHER.id))
     run.act(bot.market(book(OTHER, [(640_000, 9)], [(640_001, 9)]), run.now))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from services.bots.core.bot import Bot
-from services.bots.core.requests import PermitAsked
+from services.bots.core.requests import PermitRequest
 from services.bots.core.risk import RiskLimits
 from tests.unit.bots.samples import AMENDS
 from tests.unit.bots.simulated import LEASE_MS, Run
@@ -21,9 +21,9 @@ def quoting() -> tuple[Run, Bot[int, int], str]:
     setup = replace(run.bot.setup, limits=RiskLimits())
     bot = Bot(setup, Wants(quoted(10)), 1, lease_until_ms=run.now + LEASE_MS)
     bot.run(run.now)
-    (asked,) = bot.market(FRESH, run.now)
-    assert isinstance(asked, PermitAsked)
-    (new,) = bot.granted(asked.permit, run.now)
+    (requested,) = bot.market(FRESH, run.now)
+    assert isinstance(requested, PermitRequest)
+    (new,) = bot.granted(requested.permit, run.now)
     assert isinstance(new, NewOrder)
     return run, bot, new.order_id
 
@@ -40,7 +40,7 @@ def answered(run: Run, bot: Bot[int, int], order_id: str, meaning: Meaning, code
     bot.answered(order_id, PendingRequest.PLACE, Receipt(meaning=meaning, code=code), run.now)
 
 
-def told(bot: Bot[int, int]) -> list[tuple[str, str, str]]:
+def reported(bot: Bot[int, int]) -> list[tuple[str, str, str]]:
     return [(str(one.source), str(one.order.state), one.code) for one in bot.written().moves]
 
 
@@ -49,22 +49,22 @@ def test_of_equal_refusals_in_a_row_the_first_is_told() -> None:
     for code in ("51008", "51008", "51121"):
         answered(run, bot, order_id, Meaning.REJECTED, code)
         order_id = again(run, bot)
-    assert told(bot) == [
+    assert reported(bot) == [
         ("SUBMITTING", "REJECTED", "51008"), ("SUBMITTING", "REJECTED", "51121"),
     ]  # fmt: skip
 
     answered(run, bot, order_id, Meaning.ACCEPTED, "")
-    assert told(bot) == [], "a quote that is placed is no news"
-    bot.not_found(order_id, asked_ms=run.now, now_ms=run.now)
-    assert told(bot) == [("OPEN", "UNKNOWN", "NOT_FOUND")]
+    assert reported(bot) == [], "a quote that is placed is no news"
+    bot.not_found(order_id, requested_ms=run.now, now_ms=run.now)
+    assert reported(bot) == [("OPEN", "UNKNOWN", "NOT_FOUND")]
 
 
 def test_an_order_that_nobody_answers_for_is_told_with_its_lot() -> None:
     run, bot, order_id = quoting()
     run.now += 20_000
     bot.tick(run.now)
-    assert told(bot) == [("SUBMITTING", "UNKNOWN", "NO_ANSWER")]
+    assert reported(bot) == [("SUBMITTING", "UNKNOWN", "NO_ANSWER")]
     for _ in range(3):
         run.now += 3_000
-        bot.not_found(order_id, asked_ms=run.now, now_ms=run.now)
-    assert told(bot) == [("UNKNOWN", "LOST", "NOT_FOUND")]
+        bot.not_found(order_id, requested_ms=run.now, now_ms=run.now)
+    assert reported(bot) == [("UNKNOWN", "LOST", "NOT_FOUND")]

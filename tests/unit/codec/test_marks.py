@@ -44,7 +44,9 @@ def test_what_the_venue_says_of_a_market_can_be_stored(category: str, condition:
 
 def test_each_mark_has_its_own_market() -> None:
     one, other = pb.MarketInfo(tick_micros=1_000), pb.MarketInfo(tick_micros=10_000)
-    told = [("1", one), ("2", one), ("1", other), ("1", one)]
-    books = [book_from_pb(pb.Mark(asset_id=asset_id, market=market)) for asset_id, market in told]
+    reported = [("1", one), ("2", one), ("1", other), ("1", one)]
+    books = [
+        book_from_pb(pb.Mark(asset_id=asset_id, market=market)) for asset_id, market in reported
+    ]
     found = [(book.market.asset_id, book.market.tick_micros) for book in books]
     assert found == [("1", 1_000), ("2", 1_000), ("1", 10_000), ("1", 1_000)]

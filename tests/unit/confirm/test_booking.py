@@ -33,7 +33,7 @@ def answer(*trades: VenueTrade, closed: bool = False) -> VenueOrder:
     )
 
 
-def told(answers: Iterable[VenueOrder]) -> tuple[dict[str, FillStatus], list[Step]]:
+def reported(answers: Iterable[VenueOrder]) -> tuple[dict[str, FillStatus], list[Step]]:
     """Take the steps of one answer after the other, as the worker does."""
     fills: dict[str, FillStatus] = {}
     taken: list[Step] = []
@@ -62,8 +62,8 @@ answers = st.lists(
 
 
 @given(answers)
-def test_each_trade_is_booked_once_and_ended_at_most_once(told_of: list[VenueOrder]) -> None:
-    _, taken = told(told_of)
+def test_each_trade_is_booked_once_and_ended_at_most_once(notified_of: list[VenueOrder]) -> None:
+    _, taken = reported(notified_of)
     counts = Counter((step.trade.trade_id, step.action) for step in taken)
     assert all(count == 1 for count in counts.values())
     for trade_id in IDS:
@@ -78,9 +78,9 @@ def test_each_trade_is_booked_once_and_ended_at_most_once(told_of: list[VenueOrd
 
 
 @given(answers)
-def test_nothing_is_ever_forgotten(told_of: list[VenueOrder]) -> None:
+def test_nothing_is_ever_forgotten(notified_of: list[VenueOrder]) -> None:
     fills: dict[str, FillStatus] = {}
-    for order in told_of:
+    for order in notified_of:
         now = after(fills, steps(fills, order))
         assert set(now) >= set(fills)
         for trade_id, status in fills.items():
@@ -89,19 +89,19 @@ def test_nothing_is_ever_forgotten(told_of: list[VenueOrder]) -> None:
 
 
 @given(answers)
-def test_an_answer_that_was_taken_gives_no_further_step(told_of: list[VenueOrder]) -> None:
-    fills, _ = told(told_of)
-    for order in told_of:
+def test_an_answer_that_was_taken_gives_no_further_step(notified_of: list[VenueOrder]) -> None:
+    fills, _ = reported(notified_of)
+    for order in notified_of:
         fills = after(fills, steps(fills, order))
         assert steps(fills, order) == []
 
 
 @given(answers, st.booleans())
 def test_an_order_ends_only_when_closed_and_settled(
-    told_of: list[VenueOrder], closed: bool
+    notified_of: list[VenueOrder], closed: bool
 ) -> None:
-    fills, _ = told(told_of)
-    last = told_of[-1] if told_of else answer()
+    fills, _ = reported(notified_of)
+    last = notified_of[-1] if notified_of else answer()
     found = end(fills, answer(*last.trades, closed=closed))
     if not closed or FillStatus.MATCHED in fills.values():
         assert found is None
@@ -141,7 +141,7 @@ def test_honest_lives_in_any_interleaving_end_the_same(
         )
         for _ in range(data.draw(st.integers(0, 4)))
     ]
-    fills, _ = told([*seen, last, last])
+    fills, _ = reported([*seen, last, last])
     standing = {trade_id for trade_id, status in fills.items() if status is FillStatus.CONFIRMED}
     assert standing == {
         IDS[n] for n, life in enumerate(chosen) if life[-1] is TradeStatus.CONFIRMED

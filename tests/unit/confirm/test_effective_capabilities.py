@@ -26,10 +26,10 @@ def test_without_settings_the_answer_is_taken() -> None:
 
 
 @pytest.mark.parametrize("said", WRITTEN)
-@pytest.mark.parametrize("told", WRITTEN)
-def test_the_answer_only_takes_away(said: str, told: str) -> None:
-    found = taken(of_settings(said, 400), of_settings(told, 500), waited=True)
-    both = "".join(a if a == b else "-" for a, b in zip(said, told, strict=True))
+@pytest.mark.parametrize("reported", WRITTEN)
+def test_the_answer_only_takes_away(said: str, reported: str) -> None:
+    found = taken(of_settings(said, 400), of_settings(reported, 500), waited=True)
+    both = "".join(a if a == b else "-" for a, b in zip(said, reported, strict=True))
     assert found == of_settings(both, 500)
 
 

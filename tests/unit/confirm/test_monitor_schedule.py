@@ -21,9 +21,9 @@ def asked_at(state: S, horizon_ms: int = 0) -> list[int]:
 
 
 def test_pauses_double_up_to_the_longest() -> None:
-    asked = asked_at(S.LOST)
-    assert asked[:8] == [1_000, 2_000, 4_000, 8_000, 16_000, 32_000, 64_000, 128_000]
-    assert {b - a for a, b in pairwise(asked[8:])} == {120_000}
+    requested = asked_at(S.LOST)
+    assert requested[:8] == [1_000, 2_000, 4_000, 8_000, 16_000, 32_000, 64_000, 128_000]
+    assert {b - a for a, b in pairwise(requested[8:])} == {120_000}
 
 
 @pytest.mark.parametrize("state", [S.LOST, S.FAILED, S.CONFIRMED])

@@ -16,7 +16,7 @@ from tradingtools.venues.ports import RedemptionAnswer, RedemptionVerdict
 KEY, WALLET, MARKET = "a" * 64, "0x" + "b" * 40, "0x" + "c" * 64
 
 
-def _told(status: int, body: object) -> RedemptionVerdict:
+def _reported(status: int, body: object) -> RedemptionVerdict:
     text = body if isinstance(body, bytes) else json.dumps(body).encode()
     return judge(status, text, redeem_key=KEY, proxy=WALLET, condition_id=MARKET)
 
@@ -35,10 +35,10 @@ def _error(code: str) -> dict[str, object]:
 
 def test_a_confirmed_redemption_tells_what_it_paid() -> None:
     upper = _redemption(followerProxy=WALLET.upper().replace("X", "x"))
-    assert _told(200, upper) == RedemptionVerdict(
+    assert _reported(200, upper) == RedemptionVerdict(
         answer=RedemptionAnswer.DONE, paid_micros=12_500_000
     )
-    under_way = _told(200, _redemption(status="ACCEPTED"))
+    under_way = _reported(200, _redemption(status="ACCEPTED"))
     assert under_way == RedemptionVerdict(answer=RedemptionAnswer.UNDER_WAY)
 
 
@@ -68,8 +68,8 @@ def test_a_confirmed_redemption_tells_what_it_paid() -> None:
 def test_what_does_not_prove_anything_is_no_answer(
     status: int, body: object, answer: RedemptionAnswer
 ) -> None:
-    assert _told(status, body).answer is answer
-    assert _told(status, body).paid_micros is None
+    assert _reported(status, body).answer is answer
+    assert _reported(status, body).paid_micros is None
 
 
 def test_redemption_follows_its_table_and_gains_certainty() -> None:

@@ -46,26 +46,26 @@ def case(found: int = 0, since: int = NOT_AFTER) -> UnknownOrder:
 @settings(max_examples=1_000)
 @given(made=cases, now=moments)
 def test_an_order_is_given_up_only_on_proof(made: UnknownOrder, now: int) -> None:
-    for promises, look in product(PROMISES, LookupResult):
+    for promises, poll in product(PROMISES, LookupResult):
         try:
-            _is_proven(promises, look, made, now)
+            _is_proven(promises, poll, made, now)
         except AssertionError as error:
-            error.add_note(f"{promises}, {look}")
+            error.add_note(f"{promises}, {poll}")
             raise
 
 
-def _is_proven(promises: Capabilities, look: LookupResult, made: UnknownOrder, now: int) -> None:
-    act = after_lookup(made, look, promises, now)
+def _is_proven(promises: Capabilities, poll: LookupResult, made: UnknownOrder, now: int) -> None:
+    act = after_lookup(made, poll, promises, now)
     if act is NextAction.GIVE_UP:
         proven = (
-            look is LookupResult.NOT_FOUND
+            poll is LookupResult.NOT_FOUND
             and promises.get_by_key
             and promises.not_after
             and now > HORIZON
             and made.not_found_count + 1 >= NOT_FOUNDS_NEEDED
         )
-        assert look is LookupResult.VOIDED or proven
-    if look is LookupResult.NO_ANSWER:
+        assert poll is LookupResult.VOIDED or proven
+    if poll is LookupResult.NO_ANSWER:
         assert act in (NextAction.WAIT, NextAction.CALL)
     if act is NextAction.VOID:
         assert promises.void
@@ -73,9 +73,9 @@ def _is_proven(promises: Capabilities, look: LookupResult, made: UnknownOrder, n
         assert promises.idempotency
         assert now < NOT_AFTER
         assert made.attempt < made.attempts
-        assert look in (LookupResult.NOT_FOUND, LookupResult.NOT_SUPPORTED)
+        assert poll in (LookupResult.NOT_FOUND, LookupResult.NOT_SUPPORTED)
     if act is NextAction.BOOK:
-        assert look is LookupResult.FOUND
+        assert poll is LookupResult.FOUND
 
 
 @pytest.mark.parametrize("promises", PROMISES)
@@ -83,14 +83,14 @@ def test_every_combination_comes_to_an_end(promises: Capabilities) -> None:
     # A far side that never got the order, asked again and again until the end is clear.
     found, now, since = 0, NOT_AFTER, NOT_AFTER
     for _ in range(1_000):
-        look = LookupResult.NOT_FOUND if promises.get_by_key else LookupResult.NOT_SUPPORTED
+        poll = LookupResult.NOT_FOUND if promises.get_by_key else LookupResult.NOT_SUPPORTED
         made = case(found, since)
-        act = after_lookup(made, look, promises, now)
+        act = after_lookup(made, poll, promises, now)
         if act is NextAction.VOID:
             act = after_void(made, LookupResult.VOIDED, now)
         if act is not NextAction.WAIT:
             break
-        found += look is LookupResult.NOT_FOUND and now > HORIZON
+        found += poll is LookupResult.NOT_FOUND and now > HORIZON
         now += 500
     decidable = promises.void or (promises.not_after and promises.get_by_key)
     assert act is (NextAction.GIVE_UP if decidable else NextAction.CALL)
@@ -123,17 +123,17 @@ def test_not_found_without_get_by_key_proves_nothing() -> None:
     assert after_lookup(case(2), LookupResult.NOT_FOUND, promises, HORIZON + 1) is NextAction.CALL
 
 
-@pytest.mark.parametrize("look", [LookupResult.NOT_FOUND, LookupResult.NOT_SUPPORTED])
+@pytest.mark.parametrize("poll", [LookupResult.NOT_FOUND, LookupResult.NOT_SUPPORTED])
 @pytest.mark.parametrize("promises", PROMISES)
 def test_order_is_resent_after_doubling_pauses_until_useless(
-    promises: Capabilities, look: LookupResult
+    promises: Capabilities, poll: LookupResult
 ) -> None:
     def act(attempt: int, now: int) -> NextAction:
         made = UnknownOrder(
             not_after_ms=NOT_AFTER, not_found_count=0, unknown_since_ms=0,
             attempt=attempt, attempts=3, send_again_ms=250,
         )  # fmt: skip
-        return after_lookup(made, look, promises, now)
+        return after_lookup(made, poll, promises, now)
 
     again = promises.idempotency
     for attempt, pause in ((1, 250), (2, 500)):
@@ -148,12 +148,12 @@ def test_order_is_resent_after_doubling_pauses_until_useless(
 
 @given(st.sampled_from(LookupResult), cases, moments)
 def test_a_void_gives_up_only_when_it_succeeded(
-    look: LookupResult, made: UnknownOrder, now: int
+    poll: LookupResult, made: UnknownOrder, now: int
 ) -> None:
-    act = after_void(made, look, now)
-    assert (act is NextAction.GIVE_UP) == (look is LookupResult.VOIDED)
-    assert (act is NextAction.BOOK) == (look is LookupResult.FOUND)
-    if look is LookupResult.NO_ANSWER:
+    act = after_void(made, poll, now)
+    assert (act is NextAction.GIVE_UP) == (poll is LookupResult.VOIDED)
+    assert (act is NextAction.BOOK) == (poll is LookupResult.FOUND)
+    if poll is LookupResult.NO_ANSWER:
         late = now - made.unknown_since_ms > UNREACHABLE_MS
         assert act is (NextAction.CALL if late else NextAction.WAIT)
 
@@ -182,6 +182,6 @@ def test_pauses_double_up_to_five_seconds() -> None:
 
 
 def test_an_order_says_whether_its_key_is_void() -> None:
-    for status, look in (("VOIDED", LookupResult.VOIDED), ("KILLED", LookupResult.FOUND)):
+    for status, poll in (("VOIDED", LookupResult.VOIDED), ("KILLED", LookupResult.FOUND)):
         made = VenueOrder(order_key="k", order_id="", status=status, closed=True)
-        assert standing(made) is look
+        assert standing(made) is poll

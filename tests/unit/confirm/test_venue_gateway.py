@@ -36,8 +36,8 @@ def _refusal(order: object) -> object:
 
 
 async def _void(refusal: object) -> tuple[LookupResult, str]:
-    look, order = await VenueGateway(cast(InsidersClient, _Client(refusal)), 1000).void(KEY)
-    return look, order.order_id if order is not None else ""
+    poll, order = await VenueGateway(cast(InsidersClient, _Client(refusal)), 1000).void(KEY)
+    return poll, order.order_id if order is not None else ""
 
 
 async def test_the_order_beside_the_refusal_is_found() -> None:

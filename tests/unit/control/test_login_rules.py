@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from services.control.auth.tokens import person
 from services.control.users import access, keys
 from services.control.users.throttle import (
+    MAX_OF_NAME,
+    MAX_OF_NETWORK,
     MOST_OF_BOTH,
-    MOST_OF_NAME,
-    MOST_OF_NETWORK,
     WINDOW_S,
     Throttle,
 )
@@ -22,7 +22,7 @@ HERE = access.Deployment(b"\x05" * 32, "here")
 OTHER_KEYS = access.Deployment(b"\x06" * 32, "here")
 OTHER_NAME = access.Deployment(b"\x05" * 32, "there")
 SID = "ses_" + "0" * 32
-_KEPT_S = 60
+_RETENTION_S = 60
 """For so long the edge keeps a list of keys (`launcher/envoy_login.py`)."""
 times = st.one_of(
     st.integers(1_600_000_000, 2_000_000_000),
@@ -34,7 +34,7 @@ times = st.one_of(
 
 
 @settings(max_examples=60, deadline=None)
-@given(issued=times, age=st.integers(0, access.LIFE_S - 1), kept=st.integers(0, _KEPT_S))
+@given(issued=times, age=st.integers(0, access.LIFE_S - 1), kept=st.integers(0, _RETENTION_S))
 def test_a_token_is_good_for_its_life_across_every_rotation(
     issued: int, age: int, kept: int
 ) -> None:
@@ -92,7 +92,7 @@ def test_one_place_has_few_guesses_and_another_place_its_own() -> None:
     assert not fails("ann", "b", 1)
     assert not fails("ben", "a", 1)
     assert not fails("ann", "a", WINDOW_S)
-    names = [f"n{number}" for number in range(MOST_OF_NETWORK + 1)]
+    names = [f"n{number}" for number in range(MAX_OF_NETWORK + 1)]
     assert [name for name in names if fails(name, "c", 0)] == names[-1:]
 
 
@@ -100,9 +100,9 @@ def test_failed_logins_by_others_spare_the_users_address() -> None:
     throttle = Throttle()
     waits = [
         throttle.begin("ann", f"n{number}", usual=False, now_s=0.0)
-        for number in range(MOST_OF_NAME + 5)
+        for number in range(MAX_OF_NAME + 5)
     ]
-    assert [wait > 0 for wait in waits] == [False] * MOST_OF_NAME + [True] * 5
+    assert [wait > 0 for wait in waits] == [False] * MAX_OF_NAME + [True] * 5
     assert throttle.begin("ann", "home", usual=True, now_s=0.0) == 0
     # What did not fail is given back, also to the name.
     for number in range(200):

@@ -44,8 +44,8 @@ async def test_an_unknown_name_takes_the_work_of_a_wrong_guess(
 async def test_who_comes_when_too_many_wait_is_told_so(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(passwords, "_computed", lambda _guess, _against: "")
     kept = Passwords()
-    asked = [kept.hashed("x") for _ in range(40)]
-    found = await asyncio.gather(*asked, return_exceptions=True)
+    requested = [kept.hashed("x") for _ in range(40)]
+    found = await asyncio.gather(*requested, return_exceptions=True)
     assert sum(isinstance(one, Unavailable) for one in found) == 8
 
 
@@ -53,10 +53,10 @@ async def test_who_goes_away_frees_no_turn_while_his_hash_is_computed(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Logins that are hung up on would else fill the threads of all else in the process."""
-    begun, end = threading.Semaphore(0), threading.Event()
+    started, end = threading.Semaphore(0), threading.Event()
 
     def computed(_guess: str, _against: str | None) -> str:
-        begun.release()
+        started.release()
         end.wait(60)
         return ""
 
@@ -65,13 +65,13 @@ async def test_who_goes_away_frees_no_turn_while_his_hash_is_computed(
     try:
         gone = [asyncio.create_task(kept.hashed("x")) for _ in range(32)]
         for _ in range(2):
-            assert await asyncio.to_thread(begun.acquire, timeout=60)
+            assert await asyncio.to_thread(started.acquire, timeout=60)
         for one in gone:
             one.cancel()
         assert all(isinstance(one, BaseException) for one in await _ends(gone))
         with pytest.raises(Unavailable):
             await kept.hashed("x")
-        assert not begun.acquire(blocking=False)
+        assert not started.acquire(blocking=False)
     finally:
         end.set()
 

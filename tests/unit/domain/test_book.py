@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.unit.samples import as_told
+from tests.unit.samples import as_reported
 from tradingtools.domain.book import Curve, Level, LevelColumns, depth, sell_into
 
 levels = st.lists(
@@ -20,7 +20,7 @@ levels = st.lists(
 
 @given(levels, st.integers(-9, 9), st.slices(9))
 def test_columns_are_the_levels_that_they_tell(found: list[Level], at: int, part: slice) -> None:
-    columns, plain = as_told(found), tuple(found)
+    columns, plain = as_reported(found), tuple(found)
     assert (len(columns), [*columns], bool(columns)) == (len(plain), found, bool(plain))
     assert columns[part] == plain[part]
     assert columns == plain
@@ -36,7 +36,7 @@ def test_columns_are_the_levels_that_they_tell(found: list[Level], at: int, part
 
 
 def best_bid_first(found: list[Level]) -> LevelColumns:
-    return as_told(sorted(found, reverse=True))
+    return as_reported(sorted(found, reverse=True))
 
 
 @given(levels, st.integers(0, 10**6), st.data())
@@ -80,7 +80,7 @@ def test_a_sale_walks_the_bids_from_the_best(found: list[Level], size: int) -> N
     average = Fraction(product, sold)
     assert sale.average_micros <= average < sale.average_micros + 1
     whole = Fraction(product, size)
-    assert sale.wanted_micros == size
+    assert sale.desired_micros == size
     assert sale.whole_average_micros <= whole < sale.whole_average_micros + 1
     assert sale.worst_micros <= sale.average_micros <= bids[0][0]
 

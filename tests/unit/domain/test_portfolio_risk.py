@@ -14,7 +14,7 @@ from tradingtools.domain.portfolio_risk import (
     PARTS,
     USAGE_AGE_MS,
     Ledger,
-    Reached,
+    LimitReached,
     Result,
     RiskScope,
     ScopeLimit,
@@ -72,8 +72,8 @@ def test_no_course_of_shares_passes_a_limit(steps: list[tuple[str, str, str, int
             shares[bot, instrument] = replace(has, held_micros=held)
             continue
         side = 1 if what == "long" else -1
-        asked = sided(has, side, amount)
-        if portfolio_usage.refused(ledger, asked) is None:
+        requested = sided(has, side, amount)
+        if portfolio_usage.refused(ledger, requested) is None:
             shares[bot, instrument] = sided(has, side, max(amount, has.held_micros * side))
 
     ledger = Ledger(limits=LIMITS, shares=list(shares.values()), copies=COPIES, copies_age_ms=0)
@@ -81,11 +81,11 @@ def test_no_course_of_shares_passes_a_limit(steps: list[tuple[str, str, str, int
 
 
 def refused(
-    of: ScopeLimits, asked: Share, *shares: Share, copies: dict[str, int] | None = None,
+    of: ScopeLimits, requested: Share, *shares: Share, copies: dict[str, int] | None = None,
     age: int | None = 0,
 ) -> ScopeLimit | None:  # fmt: skip
     ledger = Ledger(limits=[of], shares=shares, copies=copies or {}, copies_age_ms=age)
-    found = portfolio_usage.refused(ledger, asked)
+    found = portfolio_usage.refused(ledger, requested)
     return None if found is None else found.limit
 
 
@@ -160,7 +160,7 @@ def test_reduction_is_never_refused_and_needs_precede_wishes() -> None:
     need, want = share(long_micros=8), share(long_micros=11)
     assert portfolio_usage.give(ledger, need, want) == need
     assert portfolio_usage.give(ledger, need, replace(want, long_micros=10)).long_micros == 10  # type: ignore[union-attr]
-    assert isinstance(portfolio_usage.give(ledger, want, want), Reached)
+    assert isinstance(portfolio_usage.give(ledger, want, want), LimitReached)
 
 
 @pytest.mark.parametrize(
@@ -182,8 +182,8 @@ def test_losses_of_a_scope_stop_it(
 
     found = portfolio_usage.reached(Ledger(limits=[of], results=[lost]))
 
-    told = [(one.limit, one.action) for one in found]
-    assert told == ([(limit, RiskAction.CANCEL_AND_STOP)] if stops else [])
+    reported = [(one.limit, one.action) for one in found]
+    assert reported == ([(limit, RiskAction.CANCEL_AND_STOP)] if stops else [])
     assert portfolio_usage.reached(Ledger(limits=[of], results=[replace(lost, micros=-29)])) == []
 
 

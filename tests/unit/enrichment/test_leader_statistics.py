@@ -13,7 +13,7 @@ from services.enrichment.core.leader_statistics import leader_statistics
 from services.enrichment.core.values import (
     DAY_MS,
     Activity,
-    Gap,
+    EvidenceGap,
     Latency,
     LeaderStatistics,
     Market,
@@ -165,7 +165,7 @@ def test_shares_from_before_the_record_are_in_no_profit() -> None:
     assert got.windows[-1].realised_micros == 400_000
     assert got.unknown_cost_micros == 3_600_000
     assert got.windows[-1].resolved == 0
-    assert Gap.UNKNOWN_COST in got.gaps
+    assert EvidenceGap.UNKNOWN_COST in got.gaps
 
 
 def test_markets_that_can_be_converted_are_one_result() -> None:
@@ -251,16 +251,16 @@ def test_gaps_of_evidence() -> None:
         for n in range(60)
     ]
     assert _of(rows, *markets).gaps == ()
-    assert _of(rows[:29], *markets).gaps == (Gap.FEW_RESOLVED,)
+    assert _of(rows[:29], *markets).gaps == (EvidenceGap.FEW_RESOLVED,)
     hedges = [
         _row("BUY", 10, 500_000, NOW - DAY_MS + n, market=f"m{n}", asset=f"no{n}")
         for n in range(60)
     ]
-    assert _of([*rows, *hedges], *markets).gaps == (Gap.MARKET_MAKER,)
+    assert _of([*rows, *hedges], *markets).gaps == (EvidenceGap.MARKET_MAKER,)
     early = [
         _row("BUY", 1, 400_000, DAY_MS + n, market=f"m{n}", asset=f"yes{n}") for n in range(40)
     ]
-    assert _of(early, *markets).gaps == (Gap.INACTIVE,)
+    assert _of(early, *markets).gaps == (EvidenceGap.INACTIVE,)
 
 
 def test_copyability_walks_the_book_within_the_limit() -> None:

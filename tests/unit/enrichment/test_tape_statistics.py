@@ -34,21 +34,21 @@ NOW = max(row.at for rows in ROWS.values() for row in rows) + DAY // 3
 CATEGORIES = ("sports", "politics", "crypto")
 
 
-def _dice(asset: str) -> int:
+def _rng(asset: str) -> int:
     return int.from_bytes(sha256(asset.encode()).digest()[:4])
 
 
 def _market(row: Row) -> Market:
     """The tape has no resolutions: two in three markets get one, by a hash, within the tape."""
-    dice = _dice(row.asset)
-    resolves = dice % 3 != 0
-    won = dice % 5 < 2
+    rng = _rng(row.asset)
+    resolves = rng % 3 != 0
+    won = rng % 5 < 2
     return Market(
         condition_id=row.market,
         asset_ids=(row.asset, f"{row.asset}0"),
-        category=CATEGORIES[dice % 7 % 3],
+        category=CATEGORIES[rng % 7 % 3],
         payout_micros=((1_000_000, 0) if won else (0, 1_000_000)) if resolves else (),
-        resolved_ms=NOW - dice % (6 * DAY) if resolves else None,
+        resolved_ms=NOW - rng % (6 * DAY) if resolves else None,
     )
 
 
@@ -61,7 +61,7 @@ OUTCOMES = {
 _INSTANTS = range(NOW - 6 * DAY, NOW, DAY // 2)
 MARKS = Marks(
     {
-        asset: [(at, 10_000 + _dice(f"{asset}{at}") % 980_000) for at in _INSTANTS]
+        asset: [(at, 10_000 + _rng(f"{asset}{at}") % 980_000) for at in _INSTANTS]
         for asset in {row.asset for rows in ROWS.values() for row in rows}
     }
 )

@@ -80,13 +80,13 @@ def test_a_told_event_fits_what_asyncapi_says_of_it() -> None:
     (event,) = derive(row)
     schema = document["components"]["messages"][event.type]["payload"]
     schema |= {"components": document["components"]}
-    told = json.loads(cloud_event(1, event))
-    assert list(Draft202012Validator(schema).iter_errors(told)) == []
+    reported = json.loads(cloud_event(1, event))
+    assert list(Draft202012Validator(schema).iter_errors(reported)) == []
     wrong: list[dict[str, object]] = [
         {"type": "order.filled"}, {"specversion": "0.3"}, {"id": 1}, {"data": {}},
     ]  # fmt: skip
     for one in wrong:
-        assert list(Draft202012Validator(schema).iter_errors({**told, **one})) != [], one
+        assert list(Draft202012Validator(schema).iter_errors({**reported, **one})) != [], one
 
 
 def test_types_are_named_as_subject_and_verb() -> None:
@@ -130,8 +130,8 @@ def test_subscription_actions_are_events_or_listed_as_silent() -> None:
     }  # fmt: skip
     assert own | others == set(event_types.SUBSCRIPTION_EVENTS)
     for action, kind in event_types.SUBSCRIPTION_EVENTS.items():
-        told = [event.type for event in derive(_change("subscription", action))]
-        assert told == ([] if kind is None else [kind]), action
+        reported = [event.type for event in derive(_change("subscription", action))]
+        assert reported == ([] if kind is None else [kind]), action
 
 
 def test_both_ends_of_a_halt_are_told() -> None:
@@ -156,8 +156,8 @@ def test_every_step_of_a_bot_is_told_when_it_arrives() -> None:
     assert set(event_types.BOT_EVENTS) == set(BotState)
     passing = {BotState.STARTING, BotState.PAUSING, BotState.STOPPING}
     for _, target in bot_states.TRANSITIONS:
-        told = _of_bot(target)
-        assert told == [] if target in passing | {BotState.IDLE} else len(told) == 1, target
+        reported = _of_bot(target)
+        assert reported == [] if target in passing | {BotState.IDLE} else len(reported) == 1, target
     # From each state of rest a bot goes on by another name.
     assert _of_bot("RUNNING") == _of_bot("RUNNING", "STOPPED") == ["bot.started"]
     assert _of_bot("RUNNING", "ERROR") == ["bot.started"]
@@ -199,17 +199,17 @@ def test_an_order_of_a_bot_is_told_when_a_person_has_to_know() -> None:
             side="BUY", price="1", size="2", filled="0", from_state=source or "",
             to_state=target, code="",
         )  # fmt: skip
-        told = [event.type for event in derive(row)]
+        reported = [event.type for event in derive(row)]
         if target in news:
-            assert told == [f"bot.order_{news[target]}"], (source, target)
+            assert reported == [f"bot.order_{news[target]}"], (source, target)
         elif source in quoting:
-            assert told == [], "no flood by quotes"
+            assert reported == [], "no flood by quotes"
         else:
-            assert told == ["bot.order_resolved"], (source, target)
+            assert reported == ["bot.order_resolved"], (source, target)
 
 
 @pytest.mark.parametrize(
-    ("limit", "action", "told", "acts"),
+    ("limit", "action", "reported", "acts"),
     [
         ("max_gross", "REDUCE_ONLY", "risk.limit_reached", "REDUCE_ONLY"),
         ("max_gross", "LEFT", "risk.limit_left", ""),
@@ -219,7 +219,7 @@ def test_an_order_of_a_bot_is_told_when_a_person_has_to_know() -> None:
         ("kill_switch", "CLEARED", "risk.kill_switch_cleared", ""),
     ],
 )
-def test_what_becomes_of_a_limit_is_told(limit: str, action: str, told: str, acts: str) -> None:
+def test_what_becomes_of_a_limit_is_told(limit: str, action: str, reported: str, acts: str) -> None:
     row = RiskMoved(
         number=1, at=_AT, tenant="default", scope="WALLET", subject="wal_1", limit_name=limit,
         action=action, detail="7 USDC of 6",
@@ -228,7 +228,7 @@ def test_what_becomes_of_a_limit_is_told(limit: str, action: str, told: str, act
     # Each limit of a scope begins and ends by itself.
     assert event.subject == f"risk/default/WALLET/wal_1/{limit}"
     data = json.loads(event.data)
-    assert (event.type, data["limit"], data.get("action", "")) == (told, limit, acts)
+    assert (event.type, data["limit"], data.get("action", "")) == (reported, limit, acts)
 
 
 def _change(kind: str, action: str) -> ControlChanged:
@@ -253,12 +253,12 @@ def test_what_is_done_to_webhooks_and_what_processes_say_is_told() -> None:
         )
         assert [event.type for event in derive(changed)] == [kind]
     assert set(event_types.CREDENTIALS_EVENTS) == _allowed("wallets", "wallet_event")
-    for action, told in event_types.CREDENTIALS_EVENTS.items():
+    for action, reported in event_types.CREDENTIALS_EVENTS.items():
         done = CredentialsChanged(
             number=1, at=_AT, wallet_id="wal_1", action=action, name="n", exchange="okx",
             environment="live", account="7", actor="a", reason="",
         )  # fmt: skip
-        assert [event.type for event in derive(done)] == ([] if told is None else [told])
+        assert [event.type for event in derive(done)] == ([] if reported is None else [reported])
     for action, kind in event_types.ENGINE_EVENTS.items():
         moved = ProcessMoved(number=1, at=_AT, process="router", action=action, detail="")
         assert [event.type for event in derive(moved)] == [kind]

@@ -5,24 +5,24 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.events.core.horizon import Horizon, Reading
+from services.events.core.horizon import Horizon, HorizonReading
 
 
-def look(newest: int, xid: int, oldest_xid: int) -> Reading:
-    return Reading(newest=newest, xid=xid, oldest_xid=oldest_xid)
+def poll(newest: int, xid: int, oldest_xid: int) -> HorizonReading:
+    return HorizonReading(newest=newest, xid=xid, oldest_xid=oldest_xid)
 
 
 def test_what_nobody_writes_any_more_is_complete_at_once() -> None:
-    assert Horizon(0).see(look(7, 100, 100)) == 7
+    assert Horizon(0).see(poll(7, 100, 100)) == 7
 
 
 def test_running_transaction_holds_back_earlier_events() -> None:
     horizon = Horizon(3)
-    assert horizon.see(look(7, 100, 99)) == 3
-    assert horizon.see(look(9, 105, 99)) == 3
+    assert horizon.see(poll(7, 100, 99)) == 3
+    assert horizon.see(poll(9, 105, 99)) == 3
     # 99 has ended; 101 may still write a number up to 9.
-    assert horizon.see(look(12, 110, 101)) == 7
-    assert horizon.see(look(12, 111, 111)) == 12
+    assert horizon.see(poll(12, 110, 101)) == 7
+    assert horizon.see(poll(12, 111, 111)) == 12
 
 
 @given(st.data())
@@ -32,7 +32,7 @@ def test_a_log_made_below_the_horizon_misses_nothing(data: st.DataObject) -> Non
     running: dict[int, list[int]] = {}
     committed: set[int] = set()
     horizon = Horizon(0)
-    told: list[int] = []
+    reported: list[int] = []
     for _ in range(data.draw(st.integers(1, 60))):
         step = data.draw(st.sampled_from(["begin", "number", "end", "look"]))
         if step == "begin":
@@ -47,13 +47,13 @@ def test_a_log_made_below_the_horizon_misses_nothing(data: st.DataObject) -> Non
                 committed |= set(rows)
         elif step == "look":
             before = horizon.complete
-            complete = horizon.see(look(newest, next_xid, min(running, default=next_xid)))
+            complete = horizon.see(poll(newest, next_xid, min(running, default=next_xid)))
             next_xid += 1
-            told += sorted(n for n in committed if before < n <= complete)
+            reported += sorted(n for n in committed if before < n <= complete)
     while running:
         committed |= set(running.popitem()[1])
     before = horizon.complete
-    told += sorted(
-        n for n in committed if before < n <= horizon.see(look(newest, next_xid, next_xid))
+    reported += sorted(
+        n for n in committed if before < n <= horizon.see(poll(newest, next_xid, next_xid))
     )
-    assert told == sorted(committed)
+    assert reported == sorted(committed)

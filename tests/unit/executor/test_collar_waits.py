@@ -19,7 +19,7 @@ from tradingtools.domain.leader_trade import Side
 from tradingtools.domain.order import Order, Purpose
 
 _FAR, _NEAR = Quote(600_000, 620_000), Quote(200_000, 220_000)
-_LOOK_MS, _WAIT_MS = 100, 1_000
+_POLL_MS, _WAIT_MS = 100, 1_000
 
 
 class Flapping:
@@ -27,7 +27,7 @@ class Flapping:
 
     def __init__(self) -> None:
         self.now_ms = 0
-        self.told: Iterator[Quote] = repeat(_FAR)
+        self.reported: Iterator[Quote] = repeat(_FAR)
         self.looks = 0
 
     def known(self, asset_id: str) -> Quote | None:
@@ -35,15 +35,15 @@ class Flapping:
 
     async def quote(self, asset_id: str) -> Quote | None:
         self.looks += 1
-        self.now_ms += _LOOK_MS
-        return next(self.told)
+        self.now_ms += _POLL_MS
+        return next(self.reported)
 
 
 @pytest.fixture
 def book(monkeypatch: pytest.MonkeyPatch) -> Flapping:
     found = Flapping()
     monkeypatch.setattr(clock, "monotonic_ms", lambda: found.now_ms)
-    monkeypatch.setattr("services.executor.collar._FIRST_LOOK_SECONDS", 0.0)
+    monkeypatch.setattr("services.executor.collar._FIRST_POLL_SECONDS", 0.0)
     return found
 
 
@@ -73,34 +73,34 @@ def _collar(book: Flapping) -> Collar:
 
 async def test_a_book_that_came_near_for_a_moment_begins_no_new_wait(book: Flapping) -> None:
     collar = _collar(book)
-    book.told = chain(repeat(_FAR, 7), [_NEAR], repeat(_FAR))
+    book.reported = chain(repeat(_FAR, 7), [_NEAR], repeat(_FAR))
     await _leave(collar, _sell("first"))
     assert book.looks == 8
     assert collar.outside([_sell("second")])
     await _leave(collar, _sell("second"))
-    assert book.looks == _WAIT_MS // _LOOK_MS
+    assert book.looks == _WAIT_MS // _POLL_MS
     assert not collar.outside([_sell("third")])
 
 
 async def test_each_that_leaves_beyond_the_collar_calls_a_person(book: Flapping) -> None:
     collar = _collar(book)
     # Its look ends the wait: nobody was told, and who follows does not wait.
-    book.told = chain(repeat(_FAR, 9), [_NEAR], repeat(_FAR))
+    book.reported = chain(repeat(_FAR, 9), [_NEAR], repeat(_FAR))
     with capture_logs() as logs:
         await _leave(collar, _sell("first"))
         assert not logs, "it left near the book"
         assert not collar.outside([_sell("second"), _sell("third")])
-    told = [line["order"] for line in logs if line.get("alert")]
-    assert told == ["second", "third"]
+    reported = [line["order"] for line in logs if line.get("alert")]
+    assert reported == ["second", "third"]
 
 
 async def test_order_near_the_book_starts_no_wait_for_others(
     book: Flapping,
 ) -> None:
     collar = _collar(book)
-    book.told = chain(repeat(_FAR, 6), [_NEAR], repeat(_FAR))
+    book.reported = chain(repeat(_FAR, 6), [_NEAR], repeat(_FAR))
     await _leave(collar, _sell("first"), _sell("second"))
-    assert book.looks <= _WAIT_MS // _LOOK_MS + 1
+    assert book.looks <= _WAIT_MS // _POLL_MS + 1
 
 
 async def test_a_minute_later_they_wait_again(book: Flapping) -> None:
@@ -111,4 +111,4 @@ async def test_a_minute_later_they_wait_again(book: Flapping) -> None:
     assert collar.outside([_sell("second")])
     before = book.looks
     await _leave(collar, _sell("second"))
-    assert book.looks - before == _WAIT_MS // _LOOK_MS
+    assert book.looks - before == _WAIT_MS // _POLL_MS

@@ -25,9 +25,9 @@ EXIT = structs.replace(attempt("b", purpose=Purpose.GUARD_EXIT), gates_checked_n
 def takes(seconds: Callable[[Sequence[RecheckRequest]], float]) -> PreSendCheck:
     """Nothing is held back; what is said of some takes so long."""
 
-    async def ask(asked: Sequence[RecheckRequest]) -> tuple[Mapping[str, str], int]:
+    async def ask(requested: Sequence[RecheckRequest]) -> tuple[Mapping[str, str], int]:
         requested_ns = clock.monotonic_ns()
-        await asyncio.sleep(seconds(asked))
+        await asyncio.sleep(seconds(requested))
         return {}, requested_ns
 
     return PreSendCheck(cast(Any, None), cast(Any, None), GateRecheck(ask).check)
@@ -57,7 +57,9 @@ def test_a_look_counts_from_when_its_question_is_sent() -> None:
 
 def test_an_exit_waits_for_no_question_about_entries() -> None:
     async def both() -> None:
-        leave = takes(lambda asked: max(0.9 * (o.purpose is Purpose.ENTRY) for o, _ in asked))
+        leave = takes(
+            lambda requested: max(0.9 * (o.purpose is Purpose.ENTRY) for o, _ in requested)
+        )
         exit_ = looked(leave, EXIT, after_seconds=0.1)
         assert await asyncio.gather(looked(leave, ENTRY), exit_) == pytest.approx([0.9, 0.1])
 
@@ -92,11 +94,11 @@ def test_check_is_valid_for_a_while_after_its_answer(
     one: Attempt, takes_seconds: float, until_seconds: float
 ) -> None:
     async def alone() -> None:
-        asked = 0
+        requested = 0
 
-        def seconds(_asked: Sequence[RecheckRequest]) -> float:
-            nonlocal asked
-            asked += 1
+        def seconds(_requested: Sequence[RecheckRequest]) -> float:
+            nonlocal requested
+            requested += 1
             return takes_seconds
 
         leave = takes(seconds)
@@ -104,9 +106,9 @@ def test_check_is_valid_for_a_while_after_its_answer(
         assert until_ns == pytest.approx(until_seconds * 1e9)
         await asyncio.sleep((until_ns - clock.monotonic_ns()) / 1e9 - 0.001)
         assert await leave.recheck(one, until_ns) == until_ns
-        assert asked == 1
+        assert requested == 1
         await asyncio.sleep(0.002)
         assert await leave.recheck(one, until_ns) > until_ns
-        assert asked == 2
+        assert requested == 2
 
     run(alone())

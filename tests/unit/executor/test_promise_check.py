@@ -31,19 +31,19 @@ def run(work: Coroutine[Any, Any, None]) -> None:
 
 
 def asking(
-    seconds: float, *told: Capabilities | CapabilitiesUnknown
+    seconds: float, *reported: Capabilities | CapabilitiesUnknown
 ) -> tuple[PreSendCheck, list[float]]:
     """Answers come one after the other, the last one for ever, each so late."""
-    asked: list[float] = []
+    requested: list[float] = []
 
     async def ask() -> Capabilities | CapabilitiesUnknown:
-        asked.append(clock.monotonic())
-        answer = told[min(len(asked), len(told)) - 1]
+        requested.append(clock.monotonic())
+        answer = reported[min(len(requested), len(reported)) - 1]
         await asyncio.sleep(seconds)
         return answer
 
-    look = cast(Any, None)
-    return PreSendCheck(cast(Any, _Closed()), PromiseCheck(ask), look), asked
+    poll = cast(Any, None)
+    return PreSendCheck(cast(Any, _Closed()), PromiseCheck(ask), poll), requested
 
 
 class _Closed:
@@ -65,9 +65,9 @@ async def leaves(check: PreSendCheck, one: Attempt, *, waits: float = 0.0) -> No
 
 
 def test_a_first_attempt_asks_nobody() -> None:
-    check, asked = asking(0.1, promised(False))
+    check, requested = asking(0.1, promised(False))
     run(leaves(check, _FIRST, waits=5.0))
-    assert not asked
+    assert not requested
 
 
 @pytest.mark.parametrize(
@@ -101,7 +101,7 @@ def test_a_withdrawn_promise_ends_the_attempt() -> None:
 
 def test_nobody_goes_by_an_answer_to_a_question_before_his_own() -> None:
     async def tried() -> None:
-        check, asked = asking(0.5, promised(True), promised(False))
+        check, requested = asking(0.5, promised(True), promised(False))
         first = asyncio.create_task(check.promised_until_ns(_AGAIN))
         await asyncio.sleep(0.1)
         others = [asyncio.create_task(check.promised_until_ns(_AGAIN)) for _ in range(3)]
@@ -109,7 +109,7 @@ def test_nobody_goes_by_an_answer_to_a_question_before_his_own() -> None:
         for other in others:
             with pytest.raises(Withheld):
                 await other
-        assert asked == pytest.approx([0.0, 0.5]), "they asked together"
+        assert requested == pytest.approx([0.0, 0.5]), "they asked together"
 
     run(tried())
 

@@ -33,8 +33,8 @@ LIMITS = Limits()
 
 @given(st.data())
 def test_a_cursor_is_told_when_everything_up_to_it_is_handled(data: st.DataObject) -> None:
-    told: list[int] = []
-    cursors = AckTracker(lambda cursor: told.append(int(cursor)))
+    reported: list[int] = []
+    cursors = AckTracker(lambda cursor: reported.append(int(cursor)))
     counts = data.draw(st.lists(st.integers(1, 3), max_size=8), label="claims of each message")
     handled = [cursors.expect(str(n), count) for n, count in enumerate(counts)]
     claims = [n for n, count in enumerate(counts) for _ in range(count)]
@@ -44,8 +44,8 @@ def test_a_cursor_is_told_when_everything_up_to_it_is_handled(data: st.DataObjec
         left[n] -= 1
         open_ones = [m for m, count in enumerate(left) if count]
         reached = open_ones[0] - 1 if open_ones else len(counts) - 1
-        assert (told[-1] if told else -1) == reached
-    assert told == sorted(set(told))
+        assert (reported[-1] if reported else -1) == reached
+    assert reported == sorted(set(reported))
 
 
 @dataclass
@@ -107,10 +107,10 @@ async def scene(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Scene]:
 class Recorded:
     """The recorder's input."""
 
-    told: list[tuple[list[int], list[Outcome]]]
+    reported: list[tuple[list[int], list[Outcome]]]
 
     def put(self, records: Sequence[int], outcomes: Sequence[Outcome]) -> None:
-        self.told.append((list(records), list(outcomes)))
+        self.reported.append((list(records), list(outcomes)))
 
 
 @dataclass

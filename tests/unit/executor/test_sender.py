@@ -57,8 +57,8 @@ class Far:
 
     async def capabilities(self, _: web.Request) -> web.Response:
         on = self.promised
-        told = {"idempotency": on, "notAfter": on, "getByKey": on, "void": on}
-        return web.json_response({**told, "longestProcessingMs": 1})
+        reported = {"idempotency": on, "notAfter": on, "getByKey": on, "void": on}
+        return web.json_response({**reported, "longestProcessingMs": 1})
 
     async def answer(self, request: web.Request) -> web.Response:
         key = request.headers["Idempotency-Key"]
@@ -107,7 +107,7 @@ async def _nothing_holds_it_back(_order: Order, _epoch: int) -> RecheckResult:
 async def scene(
     record: Callable[[Outcome], None] | None = None,
     hurried: Callable[[], bool] = lambda: False,
-    look: Callable[[Order, int], Awaitable[RecheckResult]] = _nothing_holds_it_back,
+    poll: Callable[[Order, int], Awaitable[RecheckResult]] = _nothing_holds_it_back,
     timeout_ms: int = 20_000,
 ) -> AsyncIterator[Scene]:
     far = Far()
@@ -125,11 +125,11 @@ async def scene(
     died: list[str] = []
     try:
         async with open_client(f"http://127.0.0.1:{runner.addresses[0][1]}", warm=4) as client:
-            told = record or outcomes.append
+            reported = record or outcomes.append
             promise = PromiseCheck(partial(fetch_capabilities, client, ASK_MS))
-            leave = PreSendCheck(breaker, promise, look)
+            leave = PreSendCheck(breaker, promise, poll)
             sender = Sender(
-                client, breaker, leave, timeout_ms, LEASE_MS, told, died.append, hurried
+                client, breaker, leave, timeout_ms, LEASE_MS, reported, died.append, hurried
             )
             yield Scene(far, client, breaker, sender, outcomes, died)
     finally:
@@ -249,27 +249,27 @@ async def test_who_waits_goes_between_the_first_bytes_of_a_crowd(
     monkeypatch.setattr("services.executor.sender._SENT_PER_TURN", 4)
     crowd = [attempt(f"c{n}", wallet=f"{n % 16:x}") for n in range(16)]
     single, mine = attempt("s", wallet="g"), attempt("m", wallet="f")
-    begun: list[str] = []
+    started: list[str] = []
     hurried = True
     async with scene(hurried=lambda: hurried) as here:
         begin = here.sender._send_first_bytes
 
         def note(one: Post) -> None:
-            begun.append(one.attempt.order.order_key)
+            started.append(one.attempt.order.order_key)
             begin(one)
 
         monkeypatch.setattr(here.sender, "_send_first_bytes", note)
         here.sender.send(crowd)
-        assert 0 < len(begun) < len(crowd)
+        assert 0 < len(started) < len(crowd)
         here.sender.send([single])
-        assert begun[-1] == single.order.order_key
+        assert started[-1] == single.order.order_key
         here.sender.send([mine])
-        assert mine.order.order_key not in begun, "its wallet's first entry has not left"
+        assert mine.order.order_key not in started, "its wallet's first entry has not left"
         hurried = False
         await until(here.ended(*crowd, single, mine))
         keys = [each.order.order_key for each in (*crowd, single, mine)]
-        assert sorted(begun) == sorted(keys)
-        assert [key for key in begun if key in keys[:16]] == keys[:16]
+        assert sorted(started) == sorted(keys)
+        assert [key for key in started if key in keys[:16]] == keys[:16]
         assert len(here.outcomes) == len(keys)
 
 
@@ -330,22 +330,22 @@ async def test_an_attempt_that_dies_in_its_task_is_told_as_well() -> None:
 async def test_nothing_leaves_while_the_gates_cannot_be_checked(
     away: Exception | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("services.executor.pre_send_check._LOOK_SECONDS", 0.01)
+    monkeypatch.setattr("services.executor.pre_send_check._POLL_SECONDS", 0.01)
     waited = structs.replace(attempt("a"), gates_checked_ns=_a_second_ago())
-    asked = 0
+    requested = 0
 
-    async def look(_order: Order, _epoch: int) -> RecheckResult:
-        nonlocal asked
-        asked += 1
+    async def poll(_order: Order, _epoch: int) -> RecheckResult:
+        nonlocal requested
+        requested += 1
         assert here.far.came == []
         assert here.breaker._failures == 0, "insiders-api has nothing to do with it"
-        if asked == 1:
+        if requested == 1:
             if away is not None:
                 raise away
             await asyncio.Event().wait()
         return "", clock.monotonic_ns()
 
-    async with scene(look=look) as here:
+    async with scene(poll=poll) as here:
         here.sender.send([waited])
         await until(here.ended(waited))
         assert here.far.came == [waited.order.order_key]
@@ -358,16 +358,16 @@ async def test_connection_lost_during_a_check_proves_nothing(
     monkeypatch.setattr("services.executor.pre_send_check._FRESH_NS", 0)
     one = structs.replace(attempt("a"), probe=probe)
     at_hand: list[Any] = []
-    ended, told = 0, []
+    ended, reported = 0, []
 
-    async def look(_order: Order, _epoch: int) -> RecheckResult:
+    async def poll(_order: Order, _epoch: int) -> RecheckResult:
         nonlocal ended
         if at_hand and ended < 2:
             at_hand.pop().close()
             ended += 1
         return "", clock.monotonic_ns()
 
-    async with scene(look=look) as here:
+    async with scene(poll=poll) as here:
         connections = here.client._connections
         newest = connections._newest
 
@@ -376,7 +376,7 @@ async def test_connection_lost_during_a_check_proves_nothing(
             return at_hand[-1]
 
         async def note(status: int | None, *, probe: int) -> None:
-            told.append((status, probe))
+            reported.append((status, probe))
 
         monkeypatch.setattr(connections, "_newest", taken)
         monkeypatch.setattr(here.breaker, "report", note)
@@ -388,8 +388,8 @@ async def test_connection_lost_during_a_check_proves_nothing(
         await until(here.ended(one))
         assert ended == 2
         # The breaker is told once the outcome is recorded.
-        await until(lambda: bool(told))
-        assert told == [(201, probe)]
+        await until(lambda: bool(reported))
+        assert reported == [(201, probe)]
 
 
 async def test_who_waits_for_the_breaker_tries_less_and_less_often(
@@ -524,10 +524,10 @@ async def test_unsent_exit_ends_before_its_lease(
 async def test_what_was_not_taken_is_looked_at_before_it_is_sent_again() -> None:
     one = attempt("a")
 
-    async def look(_order: Order, _epoch: int) -> RecheckResult:
+    async def poll(_order: Order, _epoch: int) -> RecheckResult:
         return "HALTED", clock.monotonic_ns()
 
-    async with scene(look=look) as here:
+    async with scene(poll=poll) as here:
         here.far.statuses[one.order.order_key] = [429]
         here.sender.send([one])
         await until(here.ended(one))
@@ -547,10 +547,10 @@ async def test_unsent_order_is_recorded_before_its_probe_returns(
         await asyncio.Event().wait()
         return True
 
-    async def look(_order: Order, _epoch: int) -> RecheckResult:
+    async def poll(_order: Order, _epoch: int) -> RecheckResult:
         return "HALTED", clock.monotonic_ns()
 
-    async with scene(look=look) as here:
+    async with scene(poll=poll) as here:
         here.breaker._take(Breaker(state=BreakerState.HALF_OPEN, version=2), here.breaker._row)
         here.breaker._probes.add(2)
         monkeypatch.setattr(here.breaker, "_move", slow)
@@ -566,18 +566,18 @@ async def test_who_is_looked_at_holds_no_connection() -> None:
         structs.replace(attempt(f"w{n}", wallet=f"{n:x}"), gates_checked_ns=_a_second_ago())
         for n in range(8)
     ]
-    asked: list[str] = []
+    requested: list[str] = []
     answered = asyncio.Event()
 
-    async def look(order: Order, _epoch: int) -> RecheckResult:
-        asked.append(order.order_key)
+    async def poll(order: Order, _epoch: int) -> RecheckResult:
+        requested.append(order.order_key)
         await answered.wait()
         return "", clock.monotonic_ns()
 
-    async with scene(look=look) as here:
+    async with scene(poll=poll) as here:
         await until(lambda: _warm(here.client) == 4)
         here.sender.send(waiting)
-        await until(lambda: len(asked) == 8)
+        await until(lambda: len(requested) == 8)
         assert here.client._connections._busy == 0
         answered.set()
         await until(here.ended(*waiting))
@@ -586,12 +586,12 @@ async def test_who_is_looked_at_holds_no_connection() -> None:
 async def test_order_leaves_although_a_check_outlasts_its_timeout() -> None:
     one = structs.replace(attempt("a"), gates_checked_ns=_a_second_ago())
 
-    async def look(_order: Order, _epoch: int) -> RecheckResult:
+    async def poll(_order: Order, _epoch: int) -> RecheckResult:
         requested_ns = clock.monotonic_ns()
         await asyncio.sleep(0.4)
         return "", requested_ns
 
-    async with scene(look=look, timeout_ms=250) as here:
+    async with scene(poll=poll, timeout_ms=250) as here:
         await until(lambda: _warm(here.client) == 4)
         here.sender.send([one])
         await until(lambda: bool(here.far.came))

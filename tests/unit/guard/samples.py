@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from services.guard.core.trigger import Trigger
 from services.guard.worker import Guard
-from tests.unit.samples import as_told
+from tests.unit.samples import as_reported
 from tradingtools.domain.book import Book, BookStatus, Level, Market
 from tradingtools.domain.trigger_states import TriggerStatus
 from tradingtools.domain.trigger_types import TriggerType
@@ -29,7 +29,7 @@ def book_of(
         closed=payout is not None,
         payout_micros=payout,
     )
-    return Book(market=market, status=status, bids=as_told(bids), asks=(), book_ms=0)
+    return Book(market=market, status=status, bids=as_reported(bids), asks=(), book_ms=0)
 
 
 def trigger_of(

@@ -47,9 +47,9 @@ async def test_a_book_that_is_bad_for_a_moment_costs_no_stop_its_turn(
     await scene.recover()
     await scene.meet(GOOD)
     await scene.meet(bad)
-    scene.guard._writer.hurry(stops)
+    scene.guard._writer.schedule_soon(stops)
     hands[0] += 1_999
-    await scene.guard.look_again()
+    await scene.guard.recheck()
     await scene.guard.suspend()
     assert scene.sold() == [], "nothing fires on it"
     assert list(scene.database.table("trigger_event").values()) == []
@@ -74,8 +74,8 @@ async def test_a_book_that_stays_bad_suspends(bad: Book, hands: list[int]) -> No
     await scene.guard.suspend()
     assert scene.status(stop) == "SUSPENDED"
     # One that is armed only then is suspended at once.
-    await scene.guard.look_again()
-    await scene.guard.look_again()
+    await scene.guard.recheck()
+    await scene.guard.recheck()
     assert scene.status(later) == "SUSPENDED"
     await scene.meet(DEEP)
     assert scene.status(stop) == "TRIGGERED"
@@ -136,7 +136,7 @@ async def test_an_outage_at_one_book_forgets_no_other(
     with pytest.raises(psycopg.OperationalError):
         await scene.guard.suspend()
     await scene.guard.suspend()
-    await scene.guard.look_again()
+    await scene.guard.recheck()
     (other,) = {"1", "2"} - {paid}
     assert scene.status(stops[other]) == "SUSPENDED"
 

@@ -15,7 +15,7 @@ from tests.unit.guard.test_meanwhile import _Scene
 from tests.unit.guard.test_turns import CROWD, _crowd
 from tradingtools.runtime.consumer import Consumer
 from tradingtools.storage.postgres.lease import Fenced
-from tradingtools.tasks import alongside
+from tradingtools.tasks import run_in_background
 from tradingtools.v1 import common_pb2 as pb
 from tradingtools.v1 import confirm_service_pb2 as confirm_pb
 
@@ -31,13 +31,13 @@ class _Stream:
         self._guard = scene.guard
         self._pool = scene.guard._pool
         consumer = Consumer(self._pool, "fills", "guard-0", confirm_pb.FillEvent, self._on_fill)
-        self.bookings = Bookings(consumer, self._foresee, self._told)
+        self.bookings = Bookings(consumer, self._prefetch, self._reported)
         self.then: dict[int, Callable[[], Awaitable[None]]] = {}
         """What happens while a booking is handled."""
         self._until, self._all = 0, asyncio.Event()
 
-    async def _foresee(self, fills: Sequence[confirm_pb.FillEvent]) -> None:
-        await self._guard.foresee(fills)
+    async def _prefetch(self, fills: Sequence[confirm_pb.FillEvent]) -> None:
+        await self._guard.prefetch(fills)
 
     async def _on_fill(self, fill: confirm_pb.FillEvent) -> None:
         await self._guard.on_fill(fill)
@@ -47,7 +47,7 @@ class _Stream:
         if len(self.handled) == self._until:
             self._all.set()
 
-    def _told(self, cursor: str) -> None:
+    def _reported(self, cursor: str) -> None:
         self.passed_over |= set(range(1, int(cursor) + 1)) - set(self.handled)
         self._guard.booked(int(cursor))
         self.acknowledged.append(cursor)
@@ -61,7 +61,7 @@ class _Stream:
         """So many bookings, and that is told."""
         self._until = number
         async with asyncio.timeout(10):
-            async with alongside(self.bookings.run()):
+            async with run_in_background(self.bookings.run()):
                 await self._all.wait()
 
 
@@ -117,10 +117,10 @@ async def test_triggers_of_positions_begun_together_are_read_at_once() -> None:
     for lot in range(1, CROWD + 1):
         stops.append(scene.trigger(f"a{lot}", lot, 40, made_for=f"0x{lot}"))
         fills.append(await _bought(scene, lot))
-    scene.nth.asked.clear()
+    scene.nth.requested.clear()
     await stream.put(*fills)
     await stream.until_handled(CROWD)
-    assert scene.nth.asked.count("triggers_of_lots") == 1
+    assert scene.nth.requested.count("triggers_of_lots") == 1
     await scene.meet(DEEP)
     assert {scene.status(stop) for stop in stops} == {"TRIGGERED"}
 
@@ -173,9 +173,9 @@ async def test_trigger_armed_again_later_does_not_guard_a_new_position() -> None
     scene.books.newest = None
     new = scene.trigger("b", 1, 90, made_for="0x2", trigger_type="TAKE_PROFIT")
     bought = await _bought(scene, 1)
-    await scene.guard.foresee([bought])
+    await scene.guard.prefetch([bought])
     await scene.end_exit(old, 1, 60, "FAILED")
-    await scene.guard.look_again()
+    await scene.guard.recheck()
     assert scene.status(old) == "ARMED"
     await scene.guard.on_fill(bought)
     assert [scene.status(old), scene.status(new)] == ["CANCELLED", "ARMED"]
@@ -236,7 +236,7 @@ async def test_guard_without_its_partition_handles_no_booking() -> None:
 
 async def test_only_so_many_bookings_wait(monkeypatch: pytest.MonkeyPatch) -> None:
     """The stream is read on once some of them are handled."""
-    monkeypatch.setattr(waiting, "MOST", 2)
+    monkeypatch.setattr(waiting, "MAX", 2)
     scene = _Scene()
     await scene.recover()
     stream = _Stream(scene)

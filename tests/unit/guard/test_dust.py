@@ -57,30 +57,30 @@ def test_a_lot_of_the_minimum_is_not_too_small(shares: int, small: bool) -> None
     assert too_small((shares, 5_000_000)) is small
 
 
-async def _asked(scene: _Scene) -> str:
+async def _requested(scene: _Scene) -> str:
     """A stop of 3 shares that is reached, and that a look has asked again in vain."""
     scene.lot(1, 3)
     stop = scene.trigger("a", 1, 40)
     await scene.recover()
     await scene.meet(DEEP)
-    await scene.guard.look_again()
+    await scene.guard.recheck()
     assert scene.status(stop) == "ARMED"
     return stop
 
 
 async def test_its_rows_are_not_locked_at_each_look_nor_by_each_book() -> None:
     scene = _Scene()
-    await _asked(scene)
-    scene.nth.asked.clear()
+    await _requested(scene)
+    scene.nth.requested.clear()
     for revision in range(9):
         await scene.meet(book_of(((290_000 - revision, 1_000 * SHARE),)))
-        await scene.guard.look_again()
-    assert not {"lock_triggers", "hold_foreseen"} & set(scene.nth.asked)
+        await scene.guard.recheck()
+    assert not {"lock_triggers", "hold_foreseen"} & set(scene.nth.requested)
 
 
 async def test_it_fires_at_once_when_its_lot_has_grown() -> None:
     scene = _Scene()
-    stop = await _asked(scene)
+    stop = await _requested(scene)
     await scene.book(1, 60, side=pb.SIDE_BUY)
     await scene.streamed_fills()
     assert scene.sold() == [(stop, 60)]
@@ -88,7 +88,7 @@ async def test_it_fires_at_once_when_its_lot_has_grown() -> None:
 
 async def test_it_fires_at_once_when_the_minimum_falls() -> None:
     scene = _Scene()
-    stop = await _asked(scene)
+    stop = await _requested(scene)
     await scene.meet(book_of(((300_000, 1_000 * SHARE),), minimum=SHARE))
     assert scene.sold() == [(stop, 3)]
 
@@ -97,20 +97,20 @@ async def test_growth_that_nobody_tells_of_is_found_after_the_pause(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     scene = _Scene()
-    stop = await _asked(scene)
+    stop = await _requested(scene)
     await scene.commit(lambda tx: scene._hold(tx, 1, 60))
-    await scene.guard.look_again()
+    await scene.guard.recheck()
     assert scene.status(stop) == "ARMED"
     now_ms = clock.monotonic_ms()
     monkeypatch.setattr(clock, "monotonic_ms", lambda: now_ms + 500)
-    await scene.guard.look_again()
+    await scene.guard.recheck()
     assert scene.sold() == [(stop, 60)]
 
 
 async def test_it_ends_with_its_market() -> None:
     """Only that it fires has to wait."""
     scene = _Scene()
-    stop = await _asked(scene)
+    stop = await _requested(scene)
     await scene.meet(book_of((), payout=1_000_000))
     assert scene.status(stop) == "RESOLVED"
 
@@ -124,6 +124,6 @@ async def test_who_waits_for_the_exit_of_another_is_asked_at_each_look() -> None
     await scene.meet(DEEP)
     assert [scene.status(first), scene.status(second)] == ["TRIGGERED", "ARMED"]
     for _ in range(3):
-        scene.nth.asked.clear()
-        await scene.guard.look_again()
-        assert "lock_triggers" in scene.nth.asked
+        scene.nth.requested.clear()
+        await scene.guard.recheck()
+        assert "lock_triggers" in scene.nth.requested

@@ -24,7 +24,7 @@ from tradingtools.runtime.books import Books
 from tradingtools.settings import load
 from tradingtools.storage.postgres.lease import Fenced, Lease
 from tradingtools.storage.postgres.pool import Pool
-from tradingtools.testing.memory_database import Calm, MemoryDatabase, MemoryPool
+from tradingtools.testing.memory_database import MemoryDatabase, MemoryPool, NoFaults
 from tradingtools.testing.memory_database import guard as twins
 from tradingtools.testing.memory_database.schema import Row
 from tradingtools.testing.memory_database.transactions import Transaction
@@ -38,7 +38,7 @@ QUERIES = "services/guard/queries.sql"
 CONDITION = "0x" + "c" * 64
 
 
-class Moody(Calm):
+class Moody(NoFaults):
     """Breaks the connection at a step, once, or has something else happen there."""
 
     def __init__(self) -> None:
@@ -219,7 +219,7 @@ async def test_a_lot_that_cannot_be_judged_holds_up_no_other(desk: Desk) -> None
     assert desk.sold() == [(identifier, 60) for identifier in good]
     assert [desk.status(bad), desk.status(after)] == ["ARMED", "ARMED"], "the next waits for it"
     desk.books.newest, desk.refused = DEEP, set()
-    await desk.guard.look_again()
+    await desk.guard.recheck()
     assert desk.sold()[2:] == [(bad, 60)]
 
 
@@ -234,7 +234,7 @@ async def test_an_outage_changes_no_order_of_a_lot(desk: Desk, step: str) -> Non
     assert desk.sold() == []
     assert list(desk.streamed()) == []
     desk.books.newest = DEEP
-    await desk.guard.look_again()
+    await desk.guard.recheck()
     assert desk.sold() == [(whole, 60)]
     assert desk.status(part) == "ARMED"
 
@@ -247,7 +247,7 @@ async def test_outage_leaves_a_lone_stop_armed_and_it_fires(desk: Desk) -> None:
     await desk.guard.on_books([DEEP])
     assert desk.sold() == []
     desk.books.newest = DEEP
-    await desk.guard.look_again()
+    await desk.guard.recheck()
     assert desk.sold() == [(stop, 60)]
     assert [identifier for _, identifier in desk.streamed()] == [stop]
 
@@ -335,16 +335,16 @@ async def test_book_during_an_evaluation_is_not_missed(desk: Desk) -> None:
     await desk.guard.recover()
     good = book_of(((500_000, 1_000 * SHARE),))
     desk.books.newest = structs.replace(good, status=BookStatus.STALE)
-    desk.guard._writer.hurry([stop])
+    desk.guard._writer.schedule_soon([stop])
 
     def good_again() -> None:
         # Telling it finds nothing to do: the trigger is still armed.
         desk.books.newest = good
 
     desk.moods.at["lock_triggers"] = good_again
-    await desk.guard.look_again()
+    await desk.guard.recheck()
     assert desk.status(stop) == "SUSPENDED"
-    await desk.guard.look_again()
+    await desk.guard.recheck()
     assert desk.status(stop) == "ARMED"
 
 

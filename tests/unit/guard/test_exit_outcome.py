@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.guard.core.exit_outcome import Ended, NextStep, after_exit
+from services.guard.core.exit_outcome import ExitResult, NextStep, after_exit
 from tradingtools.domain.order_states import RELEASING, FailedKind, OrderState
 
 S, K = OrderState, FailedKind
@@ -19,13 +19,13 @@ amounts = st.integers(0, 20_000_000)
 
 @given(st.sampled_from(ENDS), amounts, amounts, amounts, amounts)
 def test_every_end_against_the_rules(
-    end: tuple[OrderState, FailedKind | None], sold: int, wanted: int, rungs: int, minimum: int
+    end: tuple[OrderState, FailedKind | None], sold: int, desired: int, rungs: int, minimum: int
 ) -> None:
-    ended = Ended(
+    ended = ExitResult(
         state=end[0],
         failed_kind=end[1],
         sold_micros=sold,
-        wanted_micros=wanted,
+        desired_micros=desired,
         rungs_micros=rungs,
         min_size_micros=minimum,
     )
@@ -35,7 +35,7 @@ def test_every_end_against_the_rules(
         assert step is NextStep.NOTHING
     elif sold == 0 and end[1] in (K.UNSENT, K.UNDONE):
         assert step is NextStep.REARM
-    elif wanted and wanted >= minimum:
+    elif desired and desired >= minimum:
         assert step is NextStep.SLICE
     else:
         assert step is (NextStep.RUNG if rungs and rungs >= minimum else NextStep.DONE)
@@ -43,11 +43,11 @@ def test_every_end_against_the_rules(
 
 @pytest.mark.parametrize("state", [S.UNKNOWN, S.DEAD, S.SUBMITTING, S.SUBMITTED, S.RESURRECTED])
 def test_an_unresolved_exit_never_gets_a_second_order(state: OrderState) -> None:
-    ended = Ended(
+    ended = ExitResult(
         state=state,
         failed_kind=None,
         sold_micros=0,
-        wanted_micros=10_000_000,
+        desired_micros=10_000_000,
         rungs_micros=10_000_000,
         min_size_micros=5_000_000,
     )

@@ -112,17 +112,17 @@ def test_what_is_newly_risen_is_all_that_books_have_shown(
     changes: list[tuple[Trigger, int]], marks: list[Book], data: st.DataObject
 ) -> None:
     """Of each trigger since it changed the highest, and nothing that a book does not show."""
-    index, told, shown = TriggerIndex(), dict[str, NewPeak](), dict[str, NewPeak]()
+    index, reported, shown = TriggerIndex(), dict[str, NewPeak](), dict[str, NewPeak]()
     for trigger, lot in changes:
         index.put(trigger, lot)
-        told.pop(trigger.id, None)
+        reported.pop(trigger.id, None)
         shown.pop(trigger.id, None)
         for book in data.draw(st.lists(st.sampled_from(marks), max_size=3)):
             rose, newly = list(index.risen(book)), index.new_peaks(book)
             assert set(newly) <= set(rose)
-            for found, kept in ((rose, shown), (newly, told)):
+            for found, kept in ((rose, shown), (newly, reported)):
                 kept.update((risen[0], max(risen, kept.get(risen[0], risen))) for risen in found)
-            assert told == shown
+            assert reported == shown
             assert index.new_peaks(book) == []
 
 

@@ -18,7 +18,7 @@ from tradingtools.runtime.consumer import while_database_is_away
 from tradingtools.venues.insiders.order_body import order_body
 
 
-def _told(desk: Desk, *triggers: str) -> None:
+def _reported(desk: Desk, *triggers: str) -> None:
     """Control tells of triggers, and of their lots as they are now."""
     for trigger in triggers:
         desk._put(
@@ -30,7 +30,7 @@ def _told(desk: Desk, *triggers: str) -> None:
 async def _time_passes(desk: Desk) -> None:
     for _ in range(3):
         await desk.guard.on_books([DEEP])
-        await desk.guard.look_again()
+        await desk.guard.recheck()
         await desk.guard.refresh()
 
 
@@ -40,7 +40,7 @@ async def test_a_stop_loss_of_shares_bought_by_hand_fires(interrupted: str) -> N
     await desk.guard.recover()
     desk.lot(1, 60)
     stop = desk.trigger("a", 1, 40)
-    _told(desk, stop)
+    _reported(desk, stop)
     desk.moods.breaks_at = interrupted
     await while_database_is_away(desk.guard.refresh)
     assert desk.moods.breaks_at == ""
@@ -55,7 +55,7 @@ async def test_a_stop_loss_behind_one_that_could_not_be_armed_fires() -> None:
     desk.lot(2, 60)
     waiting = desk.trigger("a", 1, 40, status="WAITING")
     armed = desk.trigger("b", 2, 40)
-    _told(desk, waiting, armed)
+    _reported(desk, waiting, armed)
     desk.moods.breaks_at = "lock_triggers"
     await while_database_is_away(desk.guard.refresh)
     assert desk.moods.breaks_at == ""
@@ -71,13 +71,13 @@ async def test_those_that_were_to_be_judged_soon_still_are() -> None:
     waiting = desk.trigger("b", 2, 40, status="WAITING")
     await desk.guard.recover()
     desk.books.newest = DEEP
-    desk.guard._writer.hurry([eager, waiting])
+    desk.guard._writer.schedule_soon([eager, waiting])
     desk.moods.breaks_at = "lock_triggers"
-    await while_database_is_away(desk.guard.look_again)
+    await while_database_is_away(desk.guard.recheck)
     assert desk.moods.breaks_at == ""
     # No mark comes any more.
     for _ in range(3):
-        await desk.guard.look_again()
+        await desk.guard.recheck()
     assert [desk.status(eager), desk.status(waiting)] == ["TRIGGERED", "TRIGGERED"]
 
 
@@ -114,9 +114,9 @@ async def test_a_claim_that_commits_after_it_was_given_up_sells_once(price: Book
     # No fill and no other book tells of it.
     desk.books.newest = price
     for _ in range(3):
-        await desk.guard.look_again()
+        await desk.guard.recheck()
     await desk.guard.on_books([structs.replace(DEEP, revision=9)])
-    await desk.guard.look_again()
+    await desk.guard.recheck()
     assert desk.sold() == [(stop, 60)]
     known = desk.guard._cache.get(stop)
     assert known is not None
@@ -127,7 +127,7 @@ async def test_a_claim_that_comes_too_late_sells_nothing() -> None:
     desk = Desk()
     stop, late = await _given_up(desk)
     desk.books.newest = DEEP
-    await desk.guard.look_again()
+    await desk.guard.recheck()
     assert desk.sold() == [(stop, 60)]
     await late.on_books([DEEP])
     assert desk.sold() == [(stop, 60)]

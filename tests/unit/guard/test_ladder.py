@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from msgspec import structs
 
 from services.guard.core import exit_outcome, history_text
-from services.guard.core import trigger as judging
-from services.guard.core.exit_outcome import Ended, NextStep
+from services.guard.core import trigger as trigger_rules
+from services.guard.core.exit_outcome import ExitResult, NextStep
 from services.guard.core.trigger import Judgement, Trigger, judge
 from tests.unit.guard.samples import NOW_MS, book_of, trigger_of
 from tradingtools.domain.book import Book, BookStatus
@@ -66,11 +66,11 @@ def reference(
     fired, size = done, 0
     for rung in range(done, len(rungs)):
         part = sum(rungs[n].share_ppm for n in range(done, rung + 1)) * basis // MICROS
-        wanted = held if rung == len(rungs) - 1 else min(max(part, 1), held)
-        price = fetches(book, wanted)
+        desired = held if rung == len(rungs) - 1 else min(max(part, 1), held)
+        price = fetches(book, desired)
         if price is None or price < rungs[rung].price_micros:
             break
-        fired, size = rung + 1, wanted
+        fired, size = rung + 1, desired
     return fired, size
 
 
@@ -90,18 +90,18 @@ def close(trigger: Trigger, held: int, fills: list[int]) -> tuple[Trigger, int]:
     """Follow an exit to its end, as the worker does; returns the trigger and what is held then."""
     sold = 0
     for percent in [*fills, 100]:
-        wanted = judging.still_wanted(trigger, held, sold)
-        assert wanted <= held, "never more than held"
-        filled = wanted * percent // 100
+        desired = trigger_rules.still_needed(trigger, held, sold)
+        assert desired <= held, "never more than held"
+        filled = desired * percent // 100
         sold, held = sold + filled, held - filled
         # After a kill there is what is stored: sums come from the orders, all else from the row.
         trigger = structs.replace(trigger, sold_micros=trigger.sold_micros + filled)
-        ended = Ended(
+        ended = ExitResult(
             state=OrderState.CONFIRMED,
             failed_kind=None,
             sold_micros=sold,
-            wanted_micros=judging.still_wanted(trigger, held, sold),
-            rungs_micros=judging.left(trigger, held)
+            desired_micros=trigger_rules.still_needed(trigger, held, sold),
+            rungs_micros=trigger_rules.left(trigger, held)
             if trigger.rungs_fired < len(trigger.rungs)
             else 0,
             min_size_micros=1,
@@ -131,19 +131,19 @@ def test_a_ladder_against_a_plain_reference(
         if trigger.status is not TriggerStatus.ARMED or may <= 0:
             assert verdict is not Judgement.FIRE
             continue
-        fired, wanted = reference(rungs, done, basis or may, may, book)
+        fired, desired = reference(rungs, done, basis or may, may, book)
         if book.status is not BookStatus.FRESH or fired == done:
             assert verdict is not Judgement.FIRE
             continue
         assert verdict is Judgement.FIRE
-        assert judging.rungs_reached(trigger, held, book) == fired > done, "each rung once"
-        assert judging.next_size(trigger, held, fired) == wanted, "a jump sells the sum once"
+        assert trigger_rules.rungs_reached(trigger, held, book) == fired > done, "each rung once"
+        assert trigger_rules.next_size(trigger, held, fired) == desired, "a jump sells the sum once"
         basis, before = basis or may, held
         trigger = structs.replace(
             trigger, status=TriggerStatus.CLOSING, rungs_fired=fired, basis_micros=basis
         )
         trigger, held = close(trigger, held, fills)
-        assert before - held == wanted, "partial fills sell the same in the end"
+        assert before - held == desired, "partial fills sell the same in the end"
         done = fired
         if trigger.status is TriggerStatus.DONE:
             break
@@ -162,14 +162,14 @@ def test_rungs_sell_in_turn_and_a_jump_sells_their_sum() -> None:
         (900_000, 3, LOT),
     ):
         book = book_of(((price, LOT),))
-        assert judging.rungs_reached(trigger, LOT, book) == fired
-        assert judging.next_size(trigger, LOT, fired) == size
+        assert trigger_rules.rungs_reached(trigger, LOT, book) == fired
+        assert trigger_rules.next_size(trigger, LOT, fired) == size
     assert history_text.fired(trigger, LOT, book_of(((750_000, LOT),)), 2) == (
         "rungs 1 to 2: 10 shares would fetch 0.75, fires at 0.6; bids 20 at 0.75"
     )
     # Only as many shares as the second rung's price is bid for: the first rung alone fires.
     thin = book_of(((700_000, 5_000_000), (600_000, LOT)))
-    assert judging.rungs_reached(trigger, LOT, thin) == 1
+    assert trigger_rules.rungs_reached(trigger, LOT, thin) == 1
 
 
 def test_the_shares_are_those_of_the_beginning() -> None:
@@ -177,8 +177,8 @@ def test_the_shares_are_those_of_the_beginning() -> None:
     second = structs.replace(
         ladder_of(rungs), rungs_done=1, rungs_fired=1, basis_micros=LOT, sold_micros=LOT // 2
     )
-    assert judging.next_size(second, LOT // 2) == LOT // 4
-    assert judging.next_size(second, 1_000_000) == 1_000_000, "after a sell by hand"
+    assert trigger_rules.next_size(second, LOT // 2) == LOT // 4
+    assert trigger_rules.next_size(second, 1_000_000) == 1_000_000, "after a sell by hand"
 
 
 PRICED = [kind for kind in TriggerType if kind not in (TriggerType.TIME_STOP, TriggerType.LADDER)]
@@ -204,7 +204,7 @@ def test_two_ticks_fire_on_the_second_in_a_row(kind: TriggerType, path: list[Boo
         if verdict is Judgement.FIRE:
             return
         if verdict is Judgement.NOTE:
-            trigger = structs.replace(trigger, tick=judging.tick_of(book))
+            trigger = structs.replace(trigger, tick=trigger_rules.tick_of(book))
             assert judge(trigger, LOT, book, NOW_MS) is Judgement.NOTHING, "one book counts once"
         elif verdict is not Judgement.NOTHING:
             # As any change in the database does; suspended and armed again in one go.

@@ -42,10 +42,10 @@ class _Nth(Moody):
         self.left = 0
         self.before = False
         self.then: Callable[[], Awaitable[None]] | None = None
-        self.asked: list[str] = []
+        self.requested: list[str] = []
 
     async def request(self, what: str) -> None:
-        self.asked.append(what)
+        self.requested.append(what)
         await super().request(what)
         if self.before:
             await self._step()
@@ -127,7 +127,7 @@ class _Scene(Desk):
             fill = self.lately.pop(0)
             await while_database_is_away(partial(self.guard.on_fill, fill))
 
-    def tell(self, *triggers: str) -> None:
+    def notify(self, *triggers: str) -> None:
         """Control has changed triggers."""
         for trigger in triggers:
             self._put(
@@ -140,7 +140,7 @@ class _Scene(Desk):
         await self.commit(lambda tx: self._hold(tx, lot, shares))
         rows = self.database.table("trigger").values()
         proxy = _key(lot)["follower_proxy"]
-        self.tell(*[row["id"] for row in rows if row["follower_proxy"] == proxy])
+        self.notify(*[row["id"] for row in rows if row["follower_proxy"] == proxy])
 
     async def edit(self, trigger: str, **terms: Any) -> None:
         """A caller changes the terms of one that has not fired."""
@@ -153,7 +153,7 @@ class _Scene(Desk):
                 tx.update("trigger", row, version=row["version"] + 1, **terms)
 
         await self.commit(write)
-        self.tell(trigger)
+        self.notify(trigger)
 
     async def end_exit(self, trigger: str, lot: int, left: int, state: str = "CONFIRMED") -> None:
         """The exit of a trigger has ended; its lot holds what is left."""
@@ -195,7 +195,7 @@ class _Scene(Desk):
         await self.streamed_fills()
         for _ in range(4):
             await while_database_is_away(self.guard.refresh)
-            await while_database_is_away(self.guard.look_again)
+            await while_database_is_away(self.guard.recheck)
             await while_database_is_away(lambda: follow_peaks(self.guard))
         await while_database_is_away(self.guard.fold_peaks)
 
@@ -219,9 +219,9 @@ class _Scene(Desk):
             waits = trigger.status == "WAITING" and shares > 0
             assert not waits, where
             if self.books.newest is not None:
-                asked = judge(trigger, shares, self.books.newest, clock.now_ms())
-                taken = asked is Judgement.FIRE and trigger.follower_proxy in selling
-                assert asked is Judgement.NOTHING or taken, (where, asked)
+                requested = judge(trigger, shares, self.books.newest, clock.now_ms())
+                taken = requested is Judgement.FIRE and trigger.follower_proxy in selling
+                assert requested is Judgement.NOTHING or taken, (where, requested)
 
 
 Setup = Callable[[_Scene], Awaitable[Callable[[], Awaitable[None]]]]
@@ -249,7 +249,7 @@ async def _is_told(scene: _Scene) -> Callable[[], Awaitable[None]]:
     scene.lot(2, 0)
     await scene.recover()
     scene.books.newest = DEEP
-    scene.tell(scene.trigger("a", 1, 20), scene.trigger("b", 2, 40, status="WAITING"),
+    scene.notify(scene.trigger("a", 1, 20), scene.trigger("b", 2, 40, status="WAITING"),
                scene.trigger("c", 2, 40))  # fmt: skip
     return scene.guard.refresh
 
@@ -342,7 +342,7 @@ async def _moves_a_stop(scene: _Scene) -> Callable[[], Awaitable[None]]:
 
 async def _moves_a_stop_when_it_looks(scene: _Scene) -> Callable[[], Awaitable[None]]:
     await _moves_a_stop(scene)
-    return scene.guard.look_again
+    return scene.guard.recheck
 
 
 async def _arms_again(scene: _Scene) -> Callable[[], Awaitable[None]]:
@@ -358,7 +358,7 @@ async def _arms_again(scene: _Scene) -> Callable[[], Awaitable[None]]:
 async def _arms_again_when_it_looks(scene: _Scene) -> Callable[[], Awaitable[None]]:
     await _arms_again(scene)
     scene.lately.clear()
-    return scene.guard.look_again
+    return scene.guard.recheck
 
 
 async def _folds(scene: _Scene) -> Callable[[], Awaitable[None]]:
@@ -570,9 +570,9 @@ async def test_raised_stop_fires_before_changed_ones_are_read() -> None:
     scene.books.newest = book_of(((650_000, 1_000 * SHARE),))
     await scene.guard.on_books([HIGH])
     await scene.guard._trailing_stops.record()
-    scene.nth.asked.clear()
+    scene.nth.requested.clear()
     await scene.guard._trailing_stops.judge()
-    assert scene.nth.asked.index("fire_foreseen") < scene.nth.asked.index("lock_triggers")
+    assert scene.nth.requested.index("fire_foreseen") < scene.nth.requested.index("lock_triggers")
     assert scene.sold() == [(trails[0], 60)]
     await follow_peaks(scene.guard)
     assert {scene.guard._cache.peak(trail) for trail in trails} == {700_000}
@@ -588,7 +588,7 @@ async def test_a_tick_of_terms_that_are_gone_is_not_the_first_of_two() -> None:
     # The guard has not heard of it when the next book comes, the first one at the new price.
     await scene.edit(stop, price_micros=400_000)
     await scene.meet(structs.replace(DEEP, revision=2))
-    await scene.guard.look_again()
+    await scene.guard.recheck()
     assert scene.sold() == []
     await scene.meet(structs.replace(DEEP, revision=3))
     assert scene.sold() == [(stop, 60)]
@@ -611,19 +611,19 @@ async def test_fenced_guard_changes_no_trigger() -> None:
         scene.guard = scene.started()
         await scene.guard.recover()
 
-    asked = scene.nth.request
+    requested = scene.nth.request
 
     async def before(what: str) -> None:
         if what == "move_triggers" and scene.guard is late:
             await taken_over()
-        await asked(what)
+        await requested(what)
 
     scene.nth.request = before  # type: ignore[method-assign]
     with contextlib.suppress(Fenced):
         await does()
     assert scene.guard is not late
     for _ in range(3):
-        await scene.guard.look_again()
+        await scene.guard.recheck()
     await scene.guard.on_books([structs.replace(DEEP, revision=9)])
     assert [who for who, _ in scene.sold()] == [stop, stop]
 

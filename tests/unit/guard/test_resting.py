@@ -23,14 +23,14 @@ class Lent:
     """A pool whose only connection is lent until it is told to end."""
 
     def __init__(self) -> None:
-        self.asked = asyncio.Event()
+        self.requested = asyncio.Event()
         self.end = asyncio.Event()
 
     def connection(self) -> Lent:
         return self
 
     async def __aenter__(self) -> None:
-        self.asked.set()
+        self.requested.set()
         await self.end.wait()
         raise Away
 
@@ -44,7 +44,7 @@ async def test_what_can_wait_goes_after_the_exit_that_is_under_way(
     pool = Lent()
     writer = Writer(cast(Pool, pool), TriggerCache(0, 1), cast(Claims, None))
     exiting = asyncio.create_task(writer.learn(["a"]))
-    await pool.asked.wait()
+    await pool.requested.wait()
     resting = asyncio.create_task(writer.at_rest())
     await asyncio.sleep(0.01)
     assert not resting.done()
@@ -59,7 +59,7 @@ async def test_an_exit_that_is_stuck_keeps_nobody() -> None:
     pool = Lent()
     writer = Writer(cast(Pool, pool), TriggerCache(0, 1), cast(Claims, None))
     exiting = asyncio.create_task(writer.learn(["a"]))
-    await pool.asked.wait()
+    await pool.requested.wait()
     async with asyncio.timeout(10):
         await writer.at_rest()
     assert not exiting.done()

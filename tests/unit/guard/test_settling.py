@@ -42,9 +42,9 @@ async def test_another_partitions_exit_is_left_to_its_guard() -> None:
     (stop,) = await _fired(scene, other, LOT)
     for fill in scene.lately:
         await scene.guard.on_fill(fill)
-    await scene.guard.look_again()
+    await scene.guard.recheck()
     assert scene.status(stop) == "TRIGGERED"
-    await other.guard.look_again()
+    await other.guard.recheck()
     assert scene.status(stop) == "ARMED"
     await other.guard.on_books([DEEP])
     assert scene.status(stop) == "TRIGGERED", "it fires once more"
@@ -70,13 +70,13 @@ async def test_one_that_cannot_be_settled_holds_up_no_other() -> None:
     bad, good = await _fired(scene, scene, 1, 2)
     scene.refused = {bad}
     for _ in range(2):
-        await scene.guard.look_again()
+        await scene.guard.recheck()
     assert [scene.status(bad), scene.status(good)] == ["TRIGGERED", "ARMED"]
     await scene.meet(DEEP)
     assert scene.status(good) == "TRIGGERED", "it fires once more"
     scene.refused = set()
     scene.books.newest = GOOD
-    await scene.guard.look_again()
+    await scene.guard.recheck()
     assert scene.status(bad) == "ARMED"
 
 
@@ -88,14 +88,14 @@ async def test_one_that_cannot_be_armed_holds_up_no_other() -> None:
     scene.refused = {bad}
     await scene.recover()
     scene.books.newest = DEEP
-    await scene.guard.look_again()
-    scene.tell(bad, good)
+    await scene.guard.recheck()
+    scene.notify(bad, good)
     await scene.guard.refresh()
     await scene.book(1, 60, kind=confirm_pb.FILL_KIND_UNDONE)
     await scene.streamed_fills()
     assert [scene.status(bad), scene.status(good)] == ["WAITING", "TRIGGERED"]
     scene.refused = set()
-    await scene.guard.look_again()
+    await scene.guard.recheck()
     assert scene.status(bad) == "ARMED"
 
 
@@ -109,7 +109,7 @@ async def test_trigger_of_the_position_before_is_ended_later() -> None:
     await scene.recover()
     assert scene.status(old) == "ARMED"
     scene.refused = set()
-    await scene.guard.look_again()
+    await scene.guard.recheck()
     assert scene.status(old) == "CANCELLED"
 
 
@@ -142,5 +142,5 @@ async def test_withdrawn_exit_of_a_loss_stop_sells_no_more(exiting: bool, status
     await scene.guard.on_books([DEEP])
     assert scene.status(stop) == "TRIGGERED"
     await scene.end_exit(stop, 1, 60, "FAILED")
-    await scene.guard.look_again()
+    await scene.guard.recheck()
     assert scene.status(stop) == status

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import structs
 
-from services.guard.core import trigger as judging
+from services.guard.core import trigger as trigger_rules
 from services.guard.core.exit_size import Exit, size_exit
 from services.guard.core.trigger import Judgement, Trigger, judge
 from tests.fault import day
@@ -52,12 +52,12 @@ class Walk:
         for trigger in sorted(self.triggers.values(), key=_turn):
             now = self._follow(trigger, book)
             if self._verdict(now, book) is Judgement.FIRE:
-                through = judging.rungs_reached(now, self.shares, book)
-                wanted = judging.next_size(now, self.shares, through)
-                sized = size_exit(book, wanted_micros=wanted, free_micros=free, below_ppm=0)
+                through = trigger_rules.rungs_reached(now, self.shares, book)
+                desired = trigger_rules.next_size(now, self.shares, through)
+                sized = size_exit(book, desired_micros=desired, free_micros=free, below_ppm=0)
                 if isinstance(sized, Exit):
                     free -= sized.size_micros
-                    basis = now.basis_micros or judging.left(now, self.shares)
+                    basis = now.basis_micros or trigger_rules.left(now, self.shares)
                     now = structs.replace(
                         now,
                         status=S.CLOSING,
@@ -81,9 +81,9 @@ class Walk:
         verdict = self._verdict(trigger, book)
         if verdict is Judgement.SUSPEND:
             return structs.replace(trigger, status=S.SUSPENDED)
-        sale = judging.sale_of(trigger, self.shares, book)
+        sale = trigger_rules.sale_of(trigger, self.shares, book)
         if verdict is Judgement.RATCHET and sale is not None:
-            return structs.replace(trigger, peak_micros=judging.new_peak(trigger, sale))
+            return structs.replace(trigger, peak_micros=trigger_rules.new_peak(trigger, sale))
         return trigger
 
     def _fill(self, identifier: str, size: int, parts: list[int]) -> None:
@@ -94,8 +94,8 @@ class Walk:
             self.cost -= self.cost * part // self.shares if self.shares else 0
             self.shares, sold = self.shares - part, sold + part
             trigger = structs.replace(trigger, sold_micros=trigger.sold_micros + part)
-            wanted = judging.still_wanted(trigger, self.shares, sold)
-            assert wanted <= max(self.shares, 0), "never more than held"
+            desired = trigger_rules.still_needed(trigger, self.shares, sold)
+            assert desired <= max(self.shares, 0), "never more than held"
         more = trigger.rungs_fired < len(trigger.rungs) and self.shares > 0
         self.triggers[identifier] = structs.replace(
             trigger, status=S.ARMED if more else S.DONE, rungs_done=trigger.rungs_fired

@@ -143,12 +143,12 @@ def test_an_empty_lot_is_left_alone_and_a_payout_resolves() -> None:
 
 @given(books(least=1), amounts, st.integers(0, 100_000_000), st.integers(0, MICROS), st.data())
 def test_an_exit_is_within_what_is_free_and_within_range(
-    book: Book, wanted: int, free: int, floor_ppm: int, data: st.DataObject
+    book: Book, desired: int, free: int, floor_ppm: int, data: st.DataObject
 ) -> None:
     number = data.draw(st.integers(0, 20))
     found = size_exit(
         book,
-        wanted_micros=wanted,
+        desired_micros=desired,
         free_micros=free,
         below_ppm=Widening(floor_ppm).below_ppm(number),
     )
@@ -180,12 +180,12 @@ def test_an_exit_is_within_what_is_free_and_within_range(
 
 @given(books(least=1), amounts, amounts, st.integers(0, 200_000), st.integers(0, 10))
 def test_each_slice_asks_for_no_more_than_the_one_before(
-    book: Book, wanted: int, free: int, floor_ppm: int, number: int
+    book: Book, desired: int, free: int, floor_ppm: int, number: int
 ) -> None:
     def limit(tried: int) -> int | None:
         found = size_exit(
             book,
-            wanted_micros=wanted,
+            desired_micros=desired,
             free_micros=free,
             below_ppm=Widening(floor_ppm).below_ppm(tried),
         )
@@ -199,7 +199,7 @@ def test_each_slice_asks_for_no_more_than_the_one_before(
 
 
 @pytest.mark.parametrize(
-    ("wanted", "free", "size"),
+    ("desired", "free", "size"),
     [
         (6_000_000, 20_000_000, 6_000_000),
         # Below the minimum is raised to it.
@@ -210,9 +210,9 @@ def test_each_slice_asks_for_no_more_than_the_one_before(
         (9_000_000, 7_000_000, 7_000_000),
     ],
 )
-def test_nothing_unsellable_is_left_over(wanted: int, free: int, size: int) -> None:
+def test_nothing_unsellable_is_left_over(desired: int, free: int, size: int) -> None:
     deep = book_of(((500_000, 10**12),))
-    found = size_exit(deep, wanted_micros=wanted, free_micros=free, below_ppm=0)
+    found = size_exit(deep, desired_micros=desired, free_micros=free, below_ppm=0)
     assert found == Exit(size, 500_000)
 
 
@@ -222,10 +222,10 @@ def test_nothing_unsellable_is_left_over(wanted: int, free: int, size: int) -> N
 def test_each_slice_widens_down_to_a_tick(tried: int, limit: int) -> None:
     deep = book_of(((500_000, 10**12),))
     below = Widening(100_000).below_ppm(tried)
-    found = size_exit(deep, wanted_micros=10**7, free_micros=10**7, below_ppm=below)
+    found = size_exit(deep, desired_micros=10**7, free_micros=10**7, below_ppm=below)
     assert found == Exit(10**7, limit)
 
 
 def test_without_bids_nothing_is_sold() -> None:
-    found = size_exit(book_of(()), wanted_micros=10**7, free_micros=10**7, below_ppm=0)
+    found = size_exit(book_of(()), desired_micros=10**7, free_micros=10**7, below_ppm=0)
     assert found is Reason.THIN_BOOK

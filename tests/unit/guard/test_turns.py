@@ -40,7 +40,7 @@ async def test_who_is_armed_again_fires_before_all_others_are_armed() -> None:
     scene = _Scene()
     stops = await _crowd(scene)
     before = len(_history(scene))
-    await scene.guard.look_again()
+    await scene.guard.recheck()
     after = [status for _, status in _history(scene)[before:]]
     assert after.index("TRIGGERED") == PATIENT
     assert {scene.status(stop) for stop in stops} == {"TRIGGERED"}
@@ -49,8 +49,8 @@ async def test_who_is_armed_again_fires_before_all_others_are_armed() -> None:
 async def test_trigger_rearmed_while_waking_is_judged_in_the_look() -> None:
     scene = _Scene()
     stops = await _crowd(scene)
-    scene.guard._writer.hurry(stops)
-    await scene.guard.look_again()
+    scene.guard._writer.schedule_soon(stops)
+    await scene.guard.recheck()
     assert {scene.status(stop) for stop in stops} == {"TRIGGERED"}
 
 
@@ -65,7 +65,7 @@ async def test_due_time_stop_fires_before_other_triggers(ended: bool) -> None:
     scene.lot(other, 60)
     late = scene.trigger("b", other, 0, trigger_type="TIME_STOP", price_micros=None,
                          fire_at_ms=clock.now_ms() + 10**9)  # fmt: skip
-    scene.tell(late)
+    scene.notify(late)
     await scene.guard.refresh()
     before = len(_history(scene))
 
@@ -79,7 +79,7 @@ async def test_due_time_stop_fires_before_other_triggers(ended: bool) -> None:
 
     scene.database.write(made)
     scene.moods.at["exit_order"] = due
-    await scene.guard.look_again()
+    await scene.guard.recheck()
     after = _history(scene)[before:]
     assert after.index((late, "TRIGGERED")) <= 2 * PATIENT
     assert {scene.status(stop) for stop in stops} == {"TRIGGERED" if ended else "CLOSING"}
@@ -102,13 +102,13 @@ async def test_what_cannot_be_met_is_asked_once_in_each_look() -> None:
     await _crowd(scene)
     scene.lot(CROWD + 1, 60)
     stop = scene.trigger("b", CROWD + 1, 40)
-    scene.tell(stop)
+    scene.notify(stop)
     scene.books.newest = GOOD
     await scene.guard.refresh()
     scene.books.newest, scene.refused = DEEP, {stop}
-    scene.guard._writer.hurry([stop])
-    await scene.guard.look_again()
+    scene.guard._writer.schedule_soon([stop])
+    await scene.guard.recheck()
     assert (scene.tries, scene.status(stop)) == (1, "ARMED")
     scene.refused = set()
-    await scene.guard.look_again()
+    await scene.guard.recheck()
     assert scene.status(stop) == "TRIGGERED"

@@ -10,10 +10,10 @@ import pytest
 from structlog.testing import capture_logs
 
 from services.perfmon.acting import Actor, Wanted
-from services.perfmon.core.judge import Move, Pending, Point
-from services.perfmon.core.position import Patience, Worth
+from services.perfmon.core.judge import Pending, Point, RuleAction
+from services.perfmon.core.position import Patience, Valuation
 from services.perfmon.core.results import Account
-from services.perfmon.followed import Followed
+from services.perfmon.followed import MonitoredSubscription
 from tradingtools.domain.performance import LossAction, Performance, Window
 from tradingtools.domain.permissions import INSIDE_PORT
 from tradingtools.rpc import transport
@@ -30,7 +30,7 @@ class _Control(rpc.ControlInternalServiceServicer):
 
     def __init__(self, *results: pb.PerfActionResult) -> None:
         self._results = results
-        self.asked: list[pb.PerfActionsRequest] = []
+        self.requested: list[pb.PerfActionsRequest] = []
 
     async def Fund(self, request: Any, context: Any) -> Any:
         raise NotImplementedError
@@ -39,19 +39,19 @@ class _Control(rpc.ControlInternalServiceServicer):
         raise NotImplementedError
 
     async def PerfActions(self, request: pb.PerfActionsRequest, context: Any) -> Any:
-        self.asked.append(request)
+        self.requested.append(request)
         if not self._results:
             await context.abort(grpc.StatusCode.PERMISSION_DENIED, "another scope")
         return pb.PerfActionsResponse(results=self._results)
 
 
-def _wanted(number: int) -> Wanted:
-    account = Account(Patience(1, 1), lambda _asset, _shares: Worth(0, 0, True))
-    of = Followed(
+def _desired(number: int) -> Wanted:
+    account = Account(Patience(1, 1), lambda _asset, _shares: Valuation(0, 0, True))
+    of = MonitoredSubscription(
         id=f"sub_{number:032x}", proxy="0x", account=account, wallet=None, rules=Performance(),
         version=3, ordinal=number,
     )  # fmt: skip
-    move = Move(
+    move = RuleAction(
         rule=Window.TOTAL, stop=LossAction.PAUSE, anchor_micros=-9, from_micros=0, limit_micros=9
     )
     return of, move, Pending("STOP", (Point(1, -9, -9), Point(2, -9, -9)))
@@ -65,25 +65,27 @@ async def _ask(control: _Control, count: int) -> tuple[set[str], list[Any]]:
             permissions=INSIDE_PORT,
     ) as served, transport.channel(f"127.0.0.1:{served.port}") as channel:  # fmt: skip
         with capture_logs() as logs:
-            return await Actor(channel, TOKEN, lease).act([_wanted(n) for n in range(count)]), logs
+            return await Actor(channel, TOKEN, lease).act([_desired(n) for n in range(count)]), logs
 
 
 def _refused(reason: str) -> pb.PerfActionResult:
-    told = pb.PerfActionRefusal(reason=ErrorReason.Value(f"ERROR_REASON_{reason}"), message="no")
-    return pb.PerfActionResult(refused=told)
+    reported = pb.PerfActionRefusal(
+        reason=ErrorReason.Value(f"ERROR_REASON_{reason}"), message="no"
+    )
+    return pb.PerfActionResult(refused=reported)
 
 
 async def test_each_is_done_or_not_by_itself() -> None:
     done = pb.PerfActionResult(done=pb.PerfActionResponse(control_seq=5))
     control = _Control(done, _refused("CONFLICT"), _refused("INVALID_FIELD"))
     names, logs = await _ask(control, 3)
-    assert names == {_wanted(0)[0].id}
+    assert names == {_desired(0)[0].id}
     assert [line.get("alert") for line in logs] == [None, None, True]
-    (asked,) = control.asked
-    assert [(one.ordinal, one.version, one.epoch) for one in asked.actions] == [
+    (requested,) = control.requested
+    assert [(one.ordinal, one.version, one.epoch) for one in requested.actions] == [
         (0, 3, 7), (1, 3, 7), (2, 3, 7),
     ]  # fmt: skip
-    assert len({one.action_id for one in asked.actions}) == 3
+    assert len({one.action_id for one in requested.actions}) == 3
 
 
 async def test_a_refused_token_is_told_to_a_person() -> None:
@@ -95,7 +97,7 @@ async def test_a_refused_token_is_told_to_a_person() -> None:
 async def test_failed_action_blocks_no_other() -> None:
     class _Particular(_Control):
         async def PerfActions(self, request: pb.PerfActionsRequest, context: Any) -> Any:
-            self.asked.append(request)
+            self.requested.append(request)
             if any(one.ordinal == 1 for one in request.actions):
                 await context.abort(grpc.StatusCode.INTERNAL, "internal error")
             done = pb.PerfActionResult(done=pb.PerfActionResponse())
@@ -103,8 +105,8 @@ async def test_failed_action_blocks_no_other() -> None:
 
     control = _Particular()
     names, _ = await _ask(control, 3)
-    assert names == {_wanted(0)[0].id, _wanted(2)[0].id}
-    assert [len(one.actions) for one in control.asked] == [3, 1, 1, 1]
+    assert names == {_desired(0)[0].id, _desired(2)[0].id}
+    assert [len(one.actions) for one in control.requested] == [3, 1, 1, 1]
 
 
 @pytest.mark.parametrize("count", [1, 2])

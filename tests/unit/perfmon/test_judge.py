@@ -12,9 +12,9 @@ from msgspec import structs
 
 from services.perfmon.core import judge, standing
 from services.perfmon.core.judge import Case, Pending, Point, Step, bounds, seen, sure
-from services.perfmon.core.position import Figures, Held, Patience, Worth, same
+from services.perfmon.core.position import Figures, OutcomePosition, Patience, Valuation, same
 from services.perfmon.core.results import Account, worth
-from services.perfmon.core.standing import Facts, Standing, begin, follow, index_at, result_at
+from services.perfmon.core.standing import Facts, WindowState, begin, follow, index_at, result_at
 from tests.unit.samples import book
 from tradingtools.domain.book import BookStatus
 from tradingtools.domain.performance import (
@@ -46,7 +46,7 @@ def facts(result: float, **changes: Any) -> Facts:
     return structs.replace(FACTS, result_micros=round(result * USDC), **changes)
 
 
-def case(at: Standing, rules: Performance, **changes: Any) -> Case:
+def case(at: WindowState, rules: Performance, **changes: Any) -> Case:
     made = Case(
         rules=rules, standing=at, session=1, day="2026-11-24", scale_micros=USDC,
         anchor_micros=0, in_cooldown=False,
@@ -66,7 +66,7 @@ def fraction(of: float) -> Limit:
     return Limit(fraction_micros=int(of * USDC))
 
 
-def judged(of: Case, low: float, high: float | None = None) -> judge.Move | None:
+def judged(of: Case, low: float, high: float | None = None) -> judge.RuleAction | None:
     bottom, top = round(low * USDC), round((low if high is None else high) * USDC)
     return judge.judge(of, bounds(of), bottom, top)
 
@@ -114,17 +114,17 @@ class Books:
     """The price that shares find, and an account of five that have cost 2.50."""
 
     def __init__(self) -> None:
-        self.now: Worth | None = None
+        self.now: Valuation | None = None
         self.account = Account(PATIENCE, lambda _, shares: self.of(shares))
-        self.account.put(-USDC, {"a": Held(5 * USDC, 2_500_000)}, 0)
+        self.account.put(-USDC, {"a": OutcomePosition(5 * USDC, 2_500_000)}, 0)
 
-    def of(self, shares: int) -> Worth:
-        return self.now or Worth(0, shares, False)
+    def of(self, shares: int) -> Valuation:
+        return self.now or Valuation(0, shares, False)
 
     def mark(self, price: float | None, now_ms: int) -> None:
         """A book that is trusted; None: one that is not."""
         worth = None if price is None else round(price * 5 * USDC)
-        self.now = None if worth is None else Worth(worth, worth, True)
+        self.now = None if worth is None else Valuation(worth, worth, True)
         self.account.mark("a", self.of(5 * USDC), now_ms)
 
     def seen(self, now_ms: int) -> tuple[int, int, int]:
@@ -151,9 +151,9 @@ def test_what_nobody_has_ever_seen_stands_at_its_cost() -> None:
 
 def test_what_another_life_has_seen_stands_as_it_was() -> None:
     books = Books()
-    books.account.recall({"a": 900_000})
+    books.account.restore({"a": 900_000})
     books.account.put(-USDC, {}, 1)
-    books.account.put(-USDC, {"a": Held(5 * USDC, 2_500_000)}, 2)
+    books.account.put(-USDC, {"a": OutcomePosition(5 * USDC, 2_500_000)}, 2)
     assert books.seen(DOUBT_MS + 2) == (3_500_000, 3_500_000, 0)
 
 
@@ -176,7 +176,7 @@ def test_price_stable_before_a_doubt_is_its_worth() -> None:
 def test_a_doubt_that_lasts_hides_no_total_loss() -> None:
     books = Books()
     books.mark(0.8, 0)
-    books.now = Worth(0, 100_000, False)
+    books.now = Valuation(0, 100_000, False)
     books.account.mark("a", books.now, 20_000)
     assert books.seen(20_000) == (-USDC, -900_000, 1)
     assert books.seen(20_000 + DOUBT_MS) == (-900_000, -900_000, 0)
@@ -192,8 +192,8 @@ def test_what_comes_and_goes_without_an_order_is_no_result(
     books = Books()
     books.mark(price, 0)
     before = books.seen(when)
-    came = Held(10 * USDC, cost * USDC)
-    held = Held(15 * USDC, 2_500_000 + came.cost_micros)
+    came = OutcomePosition(10 * USDC, cost * USDC)
+    held = OutcomePosition(15 * USDC, 2_500_000 + came.cost_micros)
     books.account.put(-USDC - came.cost_micros, {"a": held}, when, {"a": came})
     by, certain = books.account.moved("a", came)
     assert certain is (price is not None)
@@ -201,8 +201,10 @@ def test_what_comes_and_goes_without_an_order_is_no_result(
     assert (
         account.known_micros - by.known_micros, account.high_micros - by.high_micros
     ) == before[:2]  # fmt: skip
-    account.put(-USDC, {"a": Held(5 * USDC, 2_500_000)}, when, {"a": Held(0, 0)})
-    back, certain = account.moved("a", Held(-came.shares_micros, -came.cost_micros))
+    account.put(
+        -USDC, {"a": OutcomePosition(5 * USDC, 2_500_000)}, when, {"a": OutcomePosition(0, 0)}
+    )
+    back, certain = account.moved("a", OutcomePosition(-came.shares_micros, -came.cost_micros))
     assert certain
     if price is not None:
         assert by.plus(back) == Figures(0, 0, 0)
@@ -211,8 +213,8 @@ def test_what_comes_and_goes_without_an_order_is_no_result(
 def test_what_has_come_and_gone_meanwhile_counts_as_it_was_worth() -> None:
     books = Books()
     books.mark(0.8, 0)
-    books.now = Worth(0, 0, True)
-    came = Held(-5 * USDC, -2_500_000)
+    books.now = Valuation(0, 0, True)
+    came = OutcomePosition(-5 * USDC, -2_500_000)
     books.account.put(USDC, {}, 10_000, {"a": came})
     assert books.account.moved("a", came) == (same(-1_500_000), True)
 
@@ -221,10 +223,14 @@ def test_what_has_come_and_gone_meanwhile_counts_as_it_was_worth() -> None:
 def test_an_account_that_is_marked_is_as_one_that_is_read_anew(
     marks: list[tuple[str, int]],
 ) -> None:
-    held = {"a": Held(5 * USDC, 9), "b": Held(USDC, 9), "c": Held(7, 9)}
+    held = {
+        "a": OutcomePosition(5 * USDC, 9),
+        "b": OutcomePosition(USDC, 9),
+        "c": OutcomePosition(7, 9),
+    }
     newest = {asset: book(bids=((500_000, 3 * USDC),)) for asset in held}
 
-    def worth_of(asset: str, shares: int) -> Worth:
+    def worth_of(asset: str, shares: int) -> Valuation:
         return worth(newest[asset], shares)
 
     account, fresh = Account(PATIENCE, worth_of), Account(PATIENCE, worth_of)
@@ -254,10 +260,10 @@ def test_windows_begin_where_they_begin() -> None:
 
 def test_what_comes_without_an_order_moves_no_window() -> None:
     at = follow(begin(facts(5)), facts(8))
-    after = standing.moved(at, {"a": (Held(USDC, 9), -3 * USDC)})
+    after = standing.moved(at, {"a": (OutcomePosition(USDC, 9), -3 * USDC)})
     assert (after.total_at, after.peak_micros, after.index) == (at.total_at, 8 * USDC, at.index)
     assert after.brought_micros == -3 * USDC
-    assert standing.moved(after, {"a": (Held(0, 0), USDC)}).brought_micros == -2 * USDC
+    assert standing.moved(after, {"a": (OutcomePosition(0, 0), USDC)}).brought_micros == -2 * USDC
     more = facts(8, equity_micros=90 * USDC, flows=after.flows)
     assert follow(after, more).equity_micros == 90 * USDC, "taken anew"
     assert standing.from_json(standing.to_json(after)) == after
@@ -339,19 +345,19 @@ def test_a_fraction_is_not_judged_without_an_equity() -> None:
 
 
 @pytest.mark.parametrize(
-    ("scale", "result", "wanted", "anchor"),
+    ("scale", "result", "desired", "anchor"),
     [
         (1, 10, 2, 10), (1, 9.999999, None, None), (1, 35, 2, 10), (2, 10, 3, 10),
         (3, 50, None, None), (1, -10, 0.5, -10), (0.25, -90, None, None), (0.5, -30, 0.25, -10),
     ],
 )  # fmt: skip
 def test_the_scale_steps_within_its_bounds(
-    scale: float, result: float, wanted: float | None, anchor: float | None
+    scale: float, result: float, desired: float | None, anchor: float | None
 ) -> None:
     of = case(begin(facts(0)), Performance(profit_scale=SCALE), scale_micros=int(scale * USDC))
     found = judged(of, result)
     assert (found and (found.scale_micros / USDC, found.anchor_micros / USDC)) == (
-        None if wanted is None else (wanted, anchor)
+        None if desired is None else (desired, anchor)
     )
 
 
@@ -415,25 +421,25 @@ def test_within_its_bounds_nothing_is_asked_for(
 # Looks.
 
 
-def move(of: Case, low: float) -> judge.Move | None:
+def move(of: Case, low: float) -> judge.RuleAction | None:
     return judged(of, low)
 
 
 def test_two_looks_far_enough_apart_are_sure() -> None:
     of = case(begin(facts(0)), stop(total=amount(10)))
-    wanted = move(of, -11)
-    first = seen(None, wanted, Point(1_000, -11, -11))
+    desired = move(of, -11)
+    first = seen(None, desired, Point(1_000, -11, -11))
     assert not sure(first, 0), "one look is never enough"
-    assert not sure(seen(first, wanted, Point(1_499, -11, -11)), 500)
-    assert sure(seen(first, wanted, Point(1_500, -11, -11)), 500)
+    assert not sure(seen(first, desired, Point(1_499, -11, -11)), 500)
+    assert sure(seen(first, desired, Point(1_500, -11, -11)), 500)
 
 
 def test_a_look_in_between_that_shows_nothing_begins_anew() -> None:
     of = case(begin(facts(0)), stop(total=amount(10)))
-    wanted = move(of, -11)
-    first = seen(None, wanted, Point(1_000, -11, -11))
+    desired = move(of, -11)
+    first = seen(None, desired, Point(1_000, -11, -11))
     assert seen(first, move(of, -9), Point(1_200, -9, -9)) is None
-    assert not sure(seen(None, wanted, Point(1_600, -11, -11)), 500)
+    assert not sure(seen(None, desired, Point(1_600, -11, -11)), 500)
 
 
 def test_a_step_up_that_became_a_loss_begins_anew() -> None:
@@ -451,7 +457,7 @@ def test_evidence_keeps_the_first_look_and_the_last_ones() -> None:
     for number in range(100):
         pending = seen(pending, move(of, -11), Point(number, -11, -11))
     assert pending is not None
-    assert len(pending.points) == judge.MOST_POINTS
+    assert len(pending.points) == judge.MAX_POINTS
     assert (pending.points[0].at_ms, pending.points[-1].at_ms) == (0, 99)
 
 
@@ -476,12 +482,12 @@ def test_an_action_has_one_name_for_each_time() -> None:
     assert len({action_id(name, n) for name in ("sub_1", "sub_2") for n in range(3)}) == 6
 
 
-@pytest.mark.parametrize("wanted", PerformanceState)
+@pytest.mark.parametrize("desired", PerformanceState)
 @pytest.mark.parametrize("present", [None, *PerformanceState])
 def test_every_state_is_reached_from_every_other(
-    present: PerformanceState | None, wanted: PerformanceState
+    present: PerformanceState | None, desired: PerformanceState
 ) -> None:
     reached = present
     for _ in range(3):
-        reached = next_state(reached, wanted)
-    assert reached is wanted
+        reached = next_state(reached, desired)
+    assert reached is desired

@@ -29,13 +29,13 @@ from tradingtools.domain.leader_trade import LeaderRow, LeaderTrade, Side, merge
 from tradingtools.domain.order import Follower
 from tradingtools.domain.subscription import SizingMode, Subscription, SubscriptionState
 from tradingtools.storage.postgres.lease import Fenced
-from tradingtools.testing.memory_database import Calm, MemoryDatabase
+from tradingtools.testing.memory_database import MemoryDatabase, NoFaults
 from tradingtools.testing.memory_database.transactions import Transaction
 from tradingtools.venues.insiders.order_body import order_body
 
 OTHER = "0x" + "d" * 40
 USDC = 1_000_000
-_MOST = 30
+_MAX = 30
 SHADOW = CopySettings(shadow=True)
 PROFILES: dict[str, dict[str, Any]] = {
     "free": {},
@@ -70,13 +70,13 @@ class Reluctant(Shelf):
     """Books of all assets but the usual one have to be waited for, and do not come."""
 
     def __init__(self) -> None:
-        self.asked: list[str] = []
+        self.requested: list[str] = []
 
     async def get(self, asset_id: str, **_: Any) -> Book | None:
         """As bookfeed's, when it does not answer in time."""
         known = self.known(asset_id)
         if known is None:
-            self.asked.append(asset_id)
+            self.requested.append(asset_id)
         return known
 
     def known(self, asset_id: str) -> Book | None:
@@ -84,7 +84,7 @@ class Reluctant(Shelf):
         return book() if asset_id == "7" else None
 
 
-async def recovered(database: MemoryDatabase, network: Calm | None = None) -> Router:
+async def recovered(database: MemoryDatabase, network: NoFaults | None = None) -> Router:
     """A router that has just begun."""
     router = await on_a_shelf(database, network)
     router._books = cast(Any, Shelf())
@@ -206,7 +206,7 @@ async def test_it_is_decided_as_one_by_one(profiles: list[str], count: int) -> N
     assert _known(router, 0) == _known(other, 0)
 
 
-class _Faulty(Calm):
+class _Faulty(NoFaults):
     """Loses the next statement of a kind, or its answer."""
 
     def __init__(self, request: str = "", reply: str = "") -> None:
@@ -316,7 +316,7 @@ async def test_what_has_no_book_is_asked_for_once() -> None:
     for number in (1, 3, 4):
         facts[number] = replace(facts[number], key=replace(facts[number].key, asset_id="8"))
     await router.on_facts(facts)
-    assert shelf.asked == ["8"]
+    assert shelf.requested == ["8"]
     reasons = [claim["decisions"][0]["reason"] for claim in _claims(database)]
     assert [reason == "MARKET_UNKNOWN" for reason in reasons] == [
         False, True, False, True, True, False,
@@ -333,7 +333,7 @@ async def test_no_book_is_asked_for_what_is_too_old_in_any_case() -> None:
     ]
     await router.on_facts(facts[:1])
     await router.on_facts(facts[1:])
-    assert shelf.asked == []
+    assert shelf.requested == []
     assert [claim["decisions"][0]["reason"] for claim in _claims(database)] == ["TOO_OLD"] * 3
 
 
@@ -357,12 +357,12 @@ async def test_a_book_in_doubt_costs_nobody_his_copy(burst: int) -> None:
 
 @pytest.mark.parametrize("burst", [1, 3])
 @pytest.mark.parametrize(
-    "wish", [CopySettings(max_spread_micros=20_000), CopySettings(min_depth_micros=1)]
+    "sizing_input", [CopySettings(max_spread_micros=20_000), CopySettings(min_depth_micros=1)]
 )
 async def test_follower_needs_of_a_book_exclude_one_in_doubt(
-    monkeypatch: pytest.MonkeyPatch, burst: int, wish: CopySettings
+    monkeypatch: pytest.MonkeyPatch, burst: int, sizing_input: CopySettings
 ) -> None:
-    monkeypatch.setitem(PROFILES, "choosy", {"settings": wish})
+    monkeypatch.setitem(PROFILES, "choosy", {"settings": sizing_input})
     database = _database(["choosy"])
     router = await recovered(database)
     router._books = cast(Any, Doubting())
@@ -458,18 +458,18 @@ def test_what_is_claimed_together_is_one_leaders_and_not_much(
 ) -> None:
     trades = [_trade(leader, number) for number, (leader, _) in enumerate(coming)]
     copies = {trade.key: count for trade, (_, count) in zip(trades, coming, strict=True)}
-    found = list(group_trades(trades, lambda trade: copies[trade.key], _MOST))
+    found = list(group_trades(trades, lambda trade: copies[trade.key], _MAX))
     assert [trade for some in found for trade in some] == trades
     for some, following in zip(found, [*found[1:], ()], strict=False):
         counts = [copies[trade.key] for trade in some]
         assert len({trade.key.leader for trade in some}) == 1
         assert None not in counts or len(some) == 1
         total = sum(count or 0 for count in counts)
-        assert total <= _MOST
+        assert total <= _MAX
         if following and None not in counts:
             more = copies[following[0].key]
             other = following[0].key.leader != some[0].key.leader
-            assert more is None or other or total + more > _MOST
+            assert more is None or other or total + more > _MAX
 
 
 def _trade(leader: str, number: int) -> LeaderTrade:

@@ -9,14 +9,14 @@ from typing import Any
 from tests.unit.router.test_budget import SUB, WALLET, buy, fund, recovered, subscribe
 from tests.unit.samples import CONDITION
 from tradingtools.domain.leader_trade import merge
-from tradingtools.testing.memory_database import Calm, MemoryDatabase
+from tradingtools.testing.memory_database import MemoryDatabase, NoFaults
 from tradingtools.testing.memory_database.transactions import Transaction
 
 _COST = 9_990_000
 _FUNDED = 100_000_000
 
 
-class _Meanwhile(Calm):
+class _Meanwhile(NoFaults):
     """Something is committed behind the n-th statement."""
 
     def __init__(self, number: int, commit: Callable[[], None]) -> None:

@@ -17,7 +17,7 @@ from tests.unit.router.test_budget import SUB, WALLET, buy, fund, recovered, sub
 from tests.unit.router.test_while_waiting import turns
 from tests.unit.samples import CONDITION
 from tradingtools.domain.leader_trade import merge
-from tradingtools.testing.memory_database import Calm, MemoryDatabase
+from tradingtools.testing.memory_database import MemoryDatabase, NoFaults
 from tradingtools.testing.memory_database.transactions import Transaction
 from tradingtools.v1 import common_pb2 as common
 from tradingtools.v1 import confirm_service_pb2 as confirm_pb
@@ -26,7 +26,7 @@ _USDC = 1_000_000
 _LOT = {"follower_proxy": WALLET, "asset_id": "7", "origin": SUB}
 
 
-class Halting(Calm):
+class Halting(NoFaults):
     """Keeps the answer to the n-th statement back until it is let go."""
 
     def __init__(self) -> None:
@@ -55,9 +55,9 @@ def _holds(tx: Transaction) -> None:
 
 def _filled(database: MemoryDatabase, order_key: str) -> list[confirm_pb.FillEvent]:
     """An entry fills whole and ends: confirm books it and tells this."""
-    told: list[confirm_pb.FillEvent] = []
-    database.write(lambda tx: told.extend(_book(tx, order_key)))
-    return told
+    reported: list[confirm_pb.FillEvent] = []
+    database.write(lambda tx: reported.extend(_book(tx, order_key)))
+    return reported
 
 
 def _book(tx: Transaction, order_key: str) -> list[confirm_pb.FillEvent]:
@@ -174,7 +174,7 @@ async def test_look_without_funding_waits_for_no_read_of_money() -> None:
         await router.refresh_index()
 
 
-class Counting(Calm):
+class Counting(NoFaults):
     """Counts statements."""
 
     def __init__(self) -> None:

@@ -12,7 +12,7 @@ from tradingtools.domain.book import Book
 from tradingtools.domain.leader_trade import LeaderRow, Side, Source, TradeKey
 from tradingtools.rpc.streams import Tail
 from tradingtools.storage.postgres import lease
-from tradingtools.testing.memory_database import Calm, MemoryDatabase, MemoryPool
+from tradingtools.testing.memory_database import MemoryDatabase, MemoryPool, NoFaults
 from tradingtools.testing.memory_database.transactions import EPOCH, Transaction
 from tradingtools.v1 import common_pb2 as common
 from tradingtools.v1 import confirm_service_pb2 as confirm_pb
@@ -105,7 +105,7 @@ def buy(number: int) -> LeaderRow:
 
 async def recovered(
     database: MemoryDatabase,
-    network: Calm | None = None,
+    network: NoFaults | None = None,
     settings: Settings = SETTINGS,
     tail: Tail[Any] | None = None,
 ) -> Router:

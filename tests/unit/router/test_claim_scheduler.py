@@ -45,12 +45,12 @@ async def _pieces(share: PartProgress) -> list[str]:
 @given(st.integers(0, 450), st.lists(st.booleans(), max_size=60))
 async def test_parts_are_all_followers_in_order(followers: int, hurries: list[bool]) -> None:
     everybody = tuple(str(n) for n in range(followers))
-    hurry = iter(hurries)
+    schedule_soon = iter(hurries)
     left, droppable = everybody, True
     claimed: list[str] = []
     while left:
         part = Part.of(left, CLAIMED_TOGETHER)
-        share = PartProgress(part, lambda: next(hurry, False), droppable=droppable)
+        share = PartProgress(part, lambda: next(schedule_soon, False), droppable=droppable)
         planned = await _pieces(share)
         if share.part.ids:
             assert planned == list(share.part.ids)

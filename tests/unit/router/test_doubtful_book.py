@@ -45,7 +45,7 @@ class Cold(Shelf):
     """A market that nobody watches: its book comes only when it is asked for with its levels."""
 
     def __init__(self, tick: int = 10_000) -> None:
-        self.asked: list[bool] = []
+        self.requested: list[bool] = []
         self.held: Book | None = None
         self.tick = tick
         self.comes = asyncio.Event()
@@ -53,7 +53,7 @@ class Cold(Shelf):
 
     async def get(self, asset_id: str, *, levels: bool = True, **_: Any) -> Book | None:
         """Return what bookfeed would say."""
-        self.asked.append(levels)
+        self.requested.append(levels)
         if levels:
             await self.comes.wait()
             self.held = book()
@@ -84,8 +84,8 @@ async def until(holds: Any) -> None:
 
 
 def profiled(monkeypatch: pytest.MonkeyPatch, *wishes: CopySettings) -> MemoryDatabase:
-    for number, wish in enumerate(wishes):
-        monkeypatch.setitem(PROFILES, f"wish {number}", {"settings": wish})
+    for number, sizing_input in enumerate(wishes):
+        monkeypatch.setitem(PROFILES, f"wish {number}", {"settings": sizing_input})
     return _database([f"wish {number}" for number in range(len(wishes))])
 
 
@@ -106,8 +106,8 @@ def _ordered(database: MemoryDatabase) -> list[str]:
 def test_a_follower_says_what_a_doubtful_book_is_good_for(status: BookStatus) -> None:
     doubtful = book(status=status)
     assert doubtful_book.objection(CopySettings(), doubtful) is None
-    for wish in (SKIP, WAIT, CopySettings(min_depth_micros=1)):
-        found = doubtful_book.objection(wish, doubtful)
+    for sizing_input in (SKIP, WAIT, CopySettings(min_depth_micros=1)):
+        found = doubtful_book.objection(sizing_input, doubtful)
         assert isinstance(found, Skip)
         assert found.reason is Reason.BOOK_STALE
         assert str(status) in found.detail
@@ -192,7 +192,7 @@ async def test_a_cold_market_is_copied_by_its_rules_alone(burst: int) -> None:
     router._books = cast(Any, shelf)
     await router.on_facts([buy(number) for number in range(burst)])
     assert len(_ordered(database)) == burst
-    assert True not in shelf.asked, "nobody asked for a book"
+    assert True not in shelf.requested, "nobody asked for a book"
     (order, *_) = [order for claim in _claims(database) for order in claim["orders"]]
     # The leader's price and the slippage; the fee that is not known is the highest.
     assert order["limit_micros"] == 510_000
@@ -306,7 +306,7 @@ async def test_a_sell_of_what_nobody_holds_waits_for_no_book() -> None:
     bought = buy(1)
     sell = replace(bought, key=replace(bought.key, leader_tx=TX, side=Side.SELL))
     await router.on_facts([sell])
-    assert shelf.asked == [False]
+    assert shelf.requested == [False]
     assert _reasons(database) == [(FIRST, "NOTHING_HELD")]
 
 
@@ -319,4 +319,4 @@ async def test_a_sell_of_what_may_be_held_waits_for_its_book() -> None:
     await router.on_facts([bought])
     sell = replace(bought, key=replace(bought.key, leader_tx=TX, side=Side.SELL))
     await router.on_facts([sell])
-    assert shelf.asked == [False, True]
+    assert shelf.requested == [False, True]

@@ -190,13 +190,13 @@ def test_a_shortfall_always_has_its_reason(
     for fact in rows:
         follower.sees_buy(trade(*(seen := [*seen, fact])))
         copy = follower.copy
-        wanted = made.sizing_micros
+        desired = made.sizing_micros
         if made.sizing_mode is SizingMode.RATIO:
-            wanted = trade(*seen).notional_micros * made.sizing_micros // MICROS
+            desired = trade(*seen).notional_micros * made.sizing_micros // MICROS
         spent = sum(order.reserved_money_micros for order in follower.orders)
         assert copy.copied == bool(follower.orders)
         # A hundredth of a share never costs more than a hundredth of a dollar.
-        if not copy.copied or wanted - spent >= STEP:
+        if not copy.copied or desired - spent >= STEP:
             assert copy.reason is not Reason.NONE
         assert bool(copy.detail) == (copy.reason is not Reason.NONE)
 

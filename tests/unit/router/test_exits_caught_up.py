@@ -29,7 +29,7 @@ from tradingtools.domain.book import Book
 from tradingtools.domain.leader_trade import LeaderRow, LeaderTrade, Side, merge
 from tradingtools.domain.reasons import Reason
 from tradingtools.storage.postgres.lease import Fenced
-from tradingtools.testing.memory_database import Calm, MemoryDatabase
+from tradingtools.testing.memory_database import MemoryDatabase, NoFaults
 from tradingtools.testing.memory_database.transactions import Transaction
 from tradingtools.v1 import common_pb2 as common
 from tradingtools.v1 import confirm_service_pb2 as confirm_pb
@@ -58,16 +58,16 @@ async def _caught_up(router: Router, _database: MemoryDatabase) -> Router:
     return router
 
 
-async def _begun_again(_router: Router, database: MemoryDatabase) -> Router:
+async def _started_again(_router: Router, database: MemoryDatabase) -> Router:
     return await recovered(database)
 
 
 Again = Callable[[Router, MemoryDatabase], Awaitable[Router]]
-both = pytest.mark.parametrize("again", [_caught_up, _begun_again])
+both = pytest.mark.parametrize("again", [_caught_up, _started_again])
 
 
 async def selling(
-    sell: LeaderRow | None = None, network: Calm | None = None
+    sell: LeaderRow | None = None, network: NoFaults | None = None
 ) -> tuple[Router, MemoryDatabase]:
     """A router that has claimed the first slice of an exit."""
     database = MemoryDatabase()
@@ -132,9 +132,9 @@ def ages(database: MemoryDatabase) -> None:
 @both
 async def test_a_slice_that_ended_before_it_is_told_is_sold_again_once(again: Again) -> None:
     router, database = await selling()
-    told = killed(database, filled=_SOLD // 3)
+    reported = killed(database, filled=_SOLD // 3)
     router = await again(router, database)
-    await router.bookings.on_fill(told)
+    await router.bookings.on_fill(reported)
     copy = router._state.copies[SELL][SUB]
     assert (copy.ordered_size_micros, copy.tried) == (_SOLD // 3, 1)
 
@@ -168,10 +168,10 @@ async def test_a_slice_that_is_open_for_hours_is_known_when_it_ends(again: Again
 @both
 async def test_slice_killed_hours_ago_is_followed_by_the_next(again: Again) -> None:
     router, database = await selling()
-    told = killed(database, filled=_SOLD // 3)
+    reported = killed(database, filled=_SOLD // 3)
     ages(database)
     router = await again(router, database)
-    await router.bookings.on_fill(told)
+    await router.bookings.on_fill(reported)
     assert SELL in router._state.open_exits
     await _judged_again(router)
     copy = router._state.copies[SELL][SUB]
@@ -219,7 +219,7 @@ async def _as_it_is(router: Router, _database: MemoryDatabase) -> Router:
     return router
 
 
-@pytest.mark.parametrize("again", [_as_it_is, _caught_up, _begun_again])
+@pytest.mark.parametrize("again", [_as_it_is, _caught_up, _started_again])
 async def test_late_fill_of_a_slice_is_not_sold_again(
     again: Again,
 ) -> None:

@@ -26,13 +26,13 @@ class Shelf:
 
     def __init__(self) -> None:
         self.there = {"1"}
-        self.begun: list[tuple[str, str]] = []
+        self.started: list[tuple[str, str]] = []
 
     def wanting(self, asset_id: str, *, levels: bool) -> bool:
         return levels and asset_id not in self.there
 
     def begin(self, asset_id: str, condition_id: str) -> None:
-        self.begun.append((asset_id, condition_id))
+        self.started.append((asset_id, condition_id))
 
 
 def router(shelf: Shelf, settings: CopySettings) -> Router:
@@ -59,11 +59,11 @@ def test_all_at_once_before_the_first_is_routed() -> None:
     here = router(shelf, _PICKY)
     here.expect(message("1", "2", "3"))
     here.expect(message("4"))
-    assert shelf.begun == [(asset, CONDITION) for asset in ("2", "3", "4")]
+    assert shelf.started == [(asset, CONDITION) for asset in ("2", "3", "4")]
 
 
 @pytest.mark.parametrize(
-    ("settings", "told"),
+    ("settings", "reported"),
     [
         (CopySettings(), {}),
         (_PICKY, {"leader": "0x" + "e" * 40}),
@@ -72,7 +72,7 @@ def test_all_at_once_before_the_first_is_routed() -> None:
     ],
     ids=["no levels are needed", "nobody follows", "too old", "nothing to sell"],
 )
-def test_nothing_is_asked_for_that_nobody_waits_for(settings: CopySettings, told: Any) -> None:
+def test_nothing_is_asked_for_that_nobody_waits_for(settings: CopySettings, reported: Any) -> None:
     shelf = Shelf()
-    router(shelf, settings).expect(message("2", **told))
-    assert shelf.begun == []
+    router(shelf, settings).expect(message("2", **reported))
+    assert shelf.started == []

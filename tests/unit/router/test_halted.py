@@ -84,9 +84,9 @@ async def test_a_slice_that_a_halt_ends_makes_no_long_pause() -> None:
         rest_until_ms=clock.now_ms() + LONGEST_PAUSE_MS,
     )
     router._state.put_copy(SELL, SUB, copy)
-    told = killed(database)
-    told.reason = Reason.HALTED
-    await router.bookings.on_fill(told)
+    reported = killed(database)
+    reported.reason = Reason.HALTED
+    await router.bookings.on_fill(reported)
     copy = router._state.copies[SELL][SUB]
     assert 0 < copy.rest_until_ms - clock.now_ms() <= 1_000
     assert router._state.open_exits[SELL] - clock.monotonic() <= 1

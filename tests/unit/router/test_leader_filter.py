@@ -45,8 +45,8 @@ EVERYTHING = LeaderFilter(
 )  # fmt: skip
 
 
-def judged(wanted: LeaderFilter, facts: LeaderFacts | None = FACTS) -> Skip | None:
-    return leader_filter.objection(wanted, facts, NOW_MS)
+def judged(desired: LeaderFilter, facts: LeaderFacts | None = FACTS) -> Skip | None:
+    return leader_filter.objection(desired, facts, NOW_MS)
 
 
 def test_who_is_just_good_enough_is_copied() -> None:
@@ -55,7 +55,7 @@ def test_who_is_just_good_enough_is_copied() -> None:
 
 
 @pytest.mark.parametrize(
-    ("wanted", "detail"),
+    ("desired", "detail"),
     [
         ({"min_trades_30d": 11}, "10 trades in 30 days < 11"),
         ({"min_win_rate_micros": 400_001}, "win rate 0.4 < 0.400001"),
@@ -65,16 +65,16 @@ def test_who_is_just_good_enough_is_copied() -> None:
     ],
 )
 def test_value_one_micro_short_is_skipped_with_its_numbers(
-    wanted: dict[str, int], detail: str
+    desired: dict[str, int], detail: str
 ) -> None:
     # Whatever becomes of what is not known: this is known.
     for on_missing in UnknownLeader:
-        found = judged(LeaderFilter(**wanted, on_missing=on_missing))
+        found = judged(LeaderFilter(**desired, on_missing=on_missing))
         assert found == Skip(Reason.LEADER_STATISTICS, f"{detail} (snapshot 77)")
 
 
 @pytest.mark.parametrize(
-    ("facts", "wanted", "detail"),
+    ("facts", "desired", "detail"),
     [
         (None, {"min_trades_30d": 0}, "no statistics of the leader"),
         (
@@ -103,11 +103,11 @@ def test_value_one_micro_short_is_skipped_with_its_numbers(
     ],
 )
 def test_what_is_not_known_is_as_the_follower_says(
-    facts: LeaderFacts | None, wanted: dict[str, int], detail: str
+    facts: LeaderFacts | None, desired: dict[str, int], detail: str
 ) -> None:
-    refused = judged(LeaderFilter(**wanted), facts)  # type: ignore[arg-type]
+    refused = judged(LeaderFilter(**desired), facts)  # type: ignore[arg-type]
     assert refused == Skip(Reason.LEADER_UNKNOWN, detail)
-    copied = LeaderFilter(**wanted, on_missing=UnknownLeader.COPY)
+    copied = LeaderFilter(**desired, on_missing=UnknownLeader.COPY)
     assert judged(copied, facts) is None
 
 
@@ -117,8 +117,8 @@ def test_as_old_as_it_may_be_counts() -> None:
     assert judged(LeaderFilter(min_trades_30d=0), facts) is None
 
 
-def _filtered(**wanted: Any) -> Subscription:
-    settings = CopySettings(leader=LeaderFilter(**wanted))
+def _filtered(**desired: Any) -> Subscription:
+    settings = CopySettings(leader=LeaderFilter(**desired))
     return replace(subscription(), settings=settings)
 
 
@@ -171,13 +171,13 @@ def test_ratios_are_rounded_against_copying() -> None:
     long = pb.LeaderWindow(
         days=90, win_rate_low=0.1234567, profit_factor=2.0000009, largest_drawdown=0.1234561, won=1
     )
-    told = pb.LeaderStatistics(
+    reported = pb.LeaderStatistics(
         version="5",
         as_of_ms=9,
         score=-0.0000001,
         windows=[pb.LeaderWindow(days=30, trades=3), long],
     )
-    assert facts_of(told) == LeaderFacts(
+    assert facts_of(reported) == LeaderFacts(
         version="5", as_of_ms=9, trades_30d=3, win_rate_micros=123_456,
         profit_factor_micros=2_000_000, drawdown_micros=123_457, copyability_micros=-1,
     )  # fmt: skip
@@ -185,11 +185,11 @@ def test_ratios_are_rounded_against_copying() -> None:
         version="5", as_of_ms=9
     )
     # Who never lost has any factor; of who never won it is not known.
-    del told.windows[:]
-    told.windows.append(pb.LeaderWindow(days=90, won=1))
-    assert facts_of(told).profit_factor_micros == MAX_MICROS
-    told.windows[0].won = 0
-    assert facts_of(told).profit_factor_micros is None
+    del reported.windows[:]
+    reported.windows.append(pb.LeaderWindow(days=90, won=1))
+    assert facts_of(reported).profit_factor_micros == MAX_MICROS
+    reported.windows[0].won = 0
+    assert facts_of(reported).profit_factor_micros is None
 
 
 async def test_snapshot_follows_the_newest_version_without_redis(

@@ -31,7 +31,7 @@ def _sell(number: int, seconds_ago: int, held: int | None = _BOUGHT) -> LeaderRo
     return replace(fact, key=replace(fact.key, side=Side.SELL), held_before_micros=held)
 
 
-async def _begun() -> tuple[Router, MemoryDatabase]:
+async def _started() -> tuple[Router, MemoryDatabase]:
     database = MemoryDatabase()
     database.write(subscribe)
     return await recovered(database), database
@@ -48,7 +48,7 @@ async def _reasons(router: Router, database: MemoryDatabase) -> list[str]:
 async def test_a_buy_that_is_told_after_its_sell_is_not_copied(
     held: int | None, restart: bool
 ) -> None:
-    router, database = await _begun()
+    router, database = await _started()
     await router.on_facts([_sell(2, 5, held)])
     if restart:
         await router._catch_up()
@@ -59,7 +59,7 @@ async def test_a_buy_that_is_told_after_its_sell_is_not_copied(
 
 
 async def test_a_part_that_is_told_after_the_sell_is_not_added() -> None:
-    router, database = await _begun()
+    router, database = await _started()
 
     def more_for_more(tx: Transaction) -> None:
         (row,) = tx.rows("subscription")
@@ -90,7 +90,7 @@ async def test_a_part_that_is_told_after_the_sell_is_not_added() -> None:
     ],
 )
 async def test_what_he_may_still_hold_is_copied(held: int, bought_ago: int) -> None:
-    router, database = await _begun()
+    router, database = await _started()
     sell = _sell(2, 5, held)
     await router.on_facts([sell])
     bought = replace(_buy(1, 0), traded_ms=sell.traded_ms + 5000 - bought_ago * 1000)

@@ -79,7 +79,7 @@ class Follower:
     minimum: int = 0
 
     @classmethod
-    async def begun(cls, minimum: int = 0) -> Follower:
+    async def started(cls, minimum: int = 0) -> Follower:
         database = MemoryDatabase()
         database.write(subscribe)
         database.write(position)
@@ -149,7 +149,7 @@ class Follower:
 
         self.database.write(booked)
         if ended:
-            await self._closed(bought.order_key, filled, common.ORDER_PURPOSE_ENTRY, told=True)
+            await self._closed(bought.order_key, filled, common.ORDER_PURPOSE_ENTRY, reported=True)
         self.check()
 
     def orders(self) -> list[dict[str, Any]]:
@@ -189,7 +189,7 @@ class Follower:
     async def stop_fails(self) -> None:
         """The venue has killed it: all that it was to sell is free again."""
         for key in self.stops:
-            await self._closed(key, 0, common.ORDER_PURPOSE_GUARD_EXIT, told=True)
+            await self._closed(key, 0, common.ORDER_PURPOSE_GUARD_EXIT, reported=True)
         self.stops.clear()
         self.check()
 
@@ -229,13 +229,13 @@ class Follower:
         self.check()
         return filled
 
-    async def ends(self, order_key: str, filled: int, *, told: bool = True) -> None:
+    async def ends(self, order_key: str, filled: int, *, reported: bool = True) -> None:
         """An open slice has ended with so much filled; whether the router hears of it now."""
         self.fills(order_key, filled)
-        await self._closed(order_key, filled, common.ORDER_PURPOSE_COPY_EXIT, told=told)
+        await self._closed(order_key, filled, common.ORDER_PURPOSE_COPY_EXIT, reported=reported)
 
     async def _closed(
-        self, order_key: str, filled: int, purpose: common.OrderPurpose.ValueType, *, told: bool
+        self, order_key: str, filled: int, purpose: common.OrderPurpose.ValueType, *, reported: bool
     ) -> None:
         state, kind = ("CONFIRMED", None) if filled else ("FAILED", "KILLED")
 
@@ -252,7 +252,7 @@ class Follower:
             order_filled_micros=filled, purpose=purpose,
             order_state=common.OrderState.Value(f"ORDER_STATE_{state}"),
         )  # fmt: skip
-        if told:
+        if reported:
             await self.router.bookings.on_fill(event)
         else:
             self.untold.append(event)
@@ -314,7 +314,7 @@ class Follower:
 
 
 async def test_three_sells_of_half_of_the_rest_leave_an_eighth() -> None:
-    follower = await Follower.begun()
+    follower = await Follower.started()
     for _ in range(3):
         await follower.leader_sells(follower.leader_holds // 2)
     await follower.comes_to_rest()
@@ -322,7 +322,7 @@ async def test_three_sells_of_half_of_the_rest_leave_an_eighth() -> None:
 
 
 async def test_a_slice_that_is_killed_is_sold_again_by_its_own_exit() -> None:
-    follower = await Follower.begun()
+    follower = await Follower.started()
     await follower.leader_sells(_HELD // 2)
     (first,) = follower.open()
     await follower.ends(first, 0)
@@ -333,7 +333,7 @@ async def test_a_slice_that_is_killed_is_sold_again_by_its_own_exit() -> None:
 
 
 async def test_slice_under_way_keeps_its_shares_from_later_sells() -> None:
-    follower = await Follower.begun()
+    follower = await Follower.started()
     await follower.leader_sells(_HELD // 20)
     await follower.buys_more()
     bought = follower.buys[1]
@@ -352,7 +352,7 @@ async def test_slice_under_way_keeps_its_shares_from_later_sells() -> None:
 
 
 async def test_undone_shares_belong_to_no_empty_sell() -> None:
-    follower = await Follower.begun()
+    follower = await Follower.started()
     await follower.leader_sells(_HELD // 20)
     (killed,) = follower.open()
     await follower.ends(killed, 0)
@@ -375,7 +375,7 @@ async def test_undone_shares_belong_to_no_empty_sell() -> None:
 
 
 async def test_what_a_stop_did_not_sell_is_of_earlier_sells_first() -> None:
-    follower = await Follower.begun()
+    follower = await Follower.started()
     await follower.leader_sells(_HELD // 2)
     (first,) = follower.open()
     await follower.ends(first, 0)
@@ -387,7 +387,7 @@ async def test_what_a_stop_did_not_sell_is_of_earlier_sells_first() -> None:
 
 async def test_sells_under_one_halt_share_the_lot() -> None:
     """Ten to fifty per cent in five pieces."""
-    follower = await Follower.begun()
+    follower = await Follower.started()
     follower.database.write(halted)
     await follower.router.refresh_index()
     for _ in range(5):
@@ -403,7 +403,7 @@ async def test_sells_under_one_halt_share_the_lot() -> None:
 
 
 async def test_leaving_whole_leaves_nothing_of_a_killed_slice() -> None:
-    follower = await Follower.begun(_MINIMUM)
+    follower = await Follower.started(_MINIMUM)
     await follower.leader_sells(_HELD // 2)
     (first,) = follower.open()
     await follower.ends(first, _MINIMUM)
@@ -414,7 +414,7 @@ async def test_leaving_whole_leaves_nothing_of_a_killed_slice() -> None:
 
 @pytest.mark.parametrize("sells", [1, 5, 20, 37])
 async def test_small_sells_add_up_until_they_can_be_sold(sells: int) -> None:
-    follower = await Follower.begun(_MINIMUM)
+    follower = await Follower.started(_MINIMUM)
     for number in range(sells):
         await follower.leader_sells(follower.leader_holds // 90)
         for key in follower.open():
@@ -430,7 +430,7 @@ async def test_small_sells_add_up_until_they_can_be_sold(sells: int) -> None:
 
 
 async def test_small_remainders_are_void_once_the_lot_is_sold() -> None:
-    follower = await Follower.begun(_MINIMUM)
+    follower = await Follower.started(_MINIMUM)
     await follower.leader_sells(_HELD // 25)
 
     def emptied(tx: Transaction) -> None:
@@ -514,7 +514,7 @@ def test_nor_is_more_sold_where_stops_sell_in_vain(actions: Sequence[tuple[str, 
 async def _any_schedule(
     actions: Sequence[tuple[str, int]], *, less: bool = False, minimum: int = 0
 ) -> None:
-    follower = await Follower.begun(minimum)
+    follower = await Follower.started(minimum)
     for what, number in actions:
         await _happens(follower, what, number)
     await follower.comes_to_rest()
@@ -538,7 +538,7 @@ async def _happens(follower: Follower, what: str, number: int) -> None:
         if what == "fill":
             follower.fills(key, filled)
         else:
-            await follower.ends(key, filled, told=what == "end")
+            await follower.ends(key, filled, reported=what == "end")
     elif what == "buy":
         await follower.buys_more()
     elif what in ("buy fills", "buy ends") and buys[1:]:

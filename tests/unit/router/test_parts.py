@@ -147,7 +147,7 @@ async def test_first_part_can_be_judged_before_the_last(
     router, fact = await recovered(database, settings=IN_TWOS), buy(1)
     claim, seen = router._claimer.claim, []
 
-    async def look(*arguments: Any, **more: Any) -> None:
+    async def poll(*arguments: Any, **more: Any) -> None:
         memory = router._state
         seen.append((memory.trade(fact.key) is not None, fact.key in memory.trades))
         claimed = [order_key for order_key, key in memory.entry_trade.items() if key == fact.key]
@@ -155,7 +155,7 @@ async def test_first_part_can_be_judged_before_the_last(
         assert len(memory.left(claimed).get(fact.key, {})) == 2 * (len(seen) - 1)
         await claim(*arguments, **more)
 
-    monkeypatch.setattr(router._claimer, "claim", look)
+    monkeypatch.setattr(router._claimer, "claim", poll)
     await router.on_facts([fact])
     assert seen == [(True, False)] * 3
     assert fact.key in router._state.trades
@@ -197,11 +197,11 @@ async def test_nobody_is_judged_while_a_claim_is_unknown(
     database: MemoryDatabase, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     router = await recovered(database, settings=IN_TWOS)
-    claim, asked = router._claimer.claim, []
+    claim, requested = router._claimer.claim, []
 
     async def break_once(trade: LeaderTrade, *arguments: Any, **more: Any) -> None:
-        asked.append(trade.key.leader)
-        if len(asked) == 1:
+        requested.append(trade.key.leader)
+        if len(requested) == 1:
             raise psycopg.OperationalError("the connection broke before the answer")
         await claim(trade, *arguments, **more)
 
@@ -209,5 +209,5 @@ async def test_nobody_is_judged_while_a_claim_is_unknown(
     async with asyncio.TaskGroup() as group:
         group.create_task(router.on_facts([buy(1)]))
         group.create_task(router.on_facts([_others_buy()]))
-    assert asked[:2] == [LEADER, LEADER]
-    assert OTHER in asked
+    assert requested[:2] == [LEADER, LEADER]
+    assert OTHER in requested

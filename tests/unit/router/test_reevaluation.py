@@ -28,13 +28,13 @@ FIRST = f"sub_{0:032x}"
 HALF = 5_000_000
 
 
-async def begun(database: MemoryDatabase) -> Router:
+async def started(database: MemoryDatabase) -> Router:
     return await recovered(database, settings=IN_TWOS)
 
 
 async def in_the_midst(database: MemoryDatabase, monkeypatch: pytest.MonkeyPatch) -> None:
     """The router dies when it has claimed the first two of its fan-out."""
-    router = await begun(database)
+    router = await started(database)
     claim, parts = Claimer.claim, 0
 
     async def die(self: Claimer, *arguments: Any, **more: Any) -> None:
@@ -85,18 +85,18 @@ def refused(database: MemoryDatabase) -> confirm_pb.FillEvent:
     )  # fmt: skip
 
 
-async def is_decided_once(database: MemoryDatabase, told: confirm_pb.FillEvent) -> None:
+async def is_decided_once(database: MemoryDatabase, reported: confirm_pb.FillEvent) -> None:
     """Also when all of it is told again, to this router and to the next."""
     for _ in range(2):
-        router = await begun(database)  # rows of what was claimed
+        router = await started(database)  # rows of what was claimed
         first, again = orders(database)
         assert (again["subscription_version"], again["size_micros"]) == (
             2, first["size_micros"] // 2,
         )  # fmt: skip
         assert decision(database)["ordered_size_micros"] == again["size_micros"]
         await router.on_facts([buy(1)])
-        await router.bookings.on_fill(told)
-        await router.reevaluator.look()
+        await router.bookings.on_fill(reported)
+        await router.reevaluator.poll()
 
 
 @pytest.mark.parametrize("dies", [False, True])
@@ -104,58 +104,58 @@ async def test_it_is_told_before_its_leader_trade_is_known_again(
     database: MemoryDatabase, monkeypatch: pytest.MonkeyPatch, dies: bool
 ) -> None:
     await in_the_midst(database, monkeypatch)
-    router = await begun(database)
-    told = refused(database)
-    await router.bookings.on_fill(told)
-    await router.reevaluator.look()
+    router = await started(database)
+    reported = refused(database)
+    await router.bookings.on_fill(reported)
+    await router.reevaluator.poll()
     if dies:
         # What it was told of is acknowledged, the leader trade is not.
-        router = await begun(database)
+        router = await started(database)
     await router.on_facts([buy(1)])
-    await router.reevaluator.look()
-    await is_decided_once(database, told)
+    await router.reevaluator.poll()
+    await is_decided_once(database, reported)
 
 
 async def test_a_router_dies_before_it_has_decided_it_again(database: MemoryDatabase) -> None:
-    router = await begun(database)
+    router = await started(database)
     await router.on_facts([buy(1)])
-    router = await begun(database)
-    told = refused(database)
-    router = await begun(database)
-    await router.reevaluator.look()
-    await is_decided_once(database, told)
+    router = await started(database)
+    reported = refused(database)
+    router = await started(database)
+    await router.reevaluator.poll()
+    await is_decided_once(database, reported)
 
 
 async def test_reservation_is_free_before_it_is_decided_again(
     database: MemoryDatabase,
 ) -> None:
     """Limits would count it twice."""
-    router = await begun(database)
+    router = await started(database)
     await router.on_facts([buy(1)])
-    router = await begun(database)
-    told = refused(database)
+    router = await started(database)
+    reported = refused(database)
     # As if it was refused while this one read what is open, and then what was refused.
     await router.reevaluator.recover()
     claims = len(database.table("journal"))
-    await router.reevaluator.look()
+    await router.reevaluator.poll()
     assert len(database.table("journal")) == claims
-    await router.bookings.on_fill(told)
-    await is_decided_once(database, told)
+    await router.bookings.on_fill(reported)
+    await is_decided_once(database, reported)
 
 
 async def test_a_leader_trade_of_long_ago_is_judged_for_its_reason(
     database: MemoryDatabase,
 ) -> None:
-    router = await begun(database)
+    router = await started(database)
     await router.on_facts([buy(1)])
-    router = await begun(database)
-    told = refused(database)
+    router = await started(database)
+    reported = refused(database)
     late_ms = clock.now_ms() + 2 * 3600 * 1000
     router.forget_old(late_ms)
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(clock, "now_ms", lambda: late_ms)
-        await router.bookings.on_fill(told)
-    await begun(database)
+        await router.bookings.on_fill(reported)
+    await started(database)
     assert (len(orders(database)), decision(database)["reason"]) == (1, "TOO_OLD")
 
 
@@ -163,9 +163,9 @@ async def test_one_that_cannot_be_decided_again_holds_up_no_other(
     database: MemoryDatabase, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await in_the_midst(database, monkeypatch)
-    router = await begun(database)
-    told = refused(database)
-    await router.bookings.on_fill(told)
+    router = await started(database)
+    reported = refused(database)
+    await router.bookings.on_fill(reported)
     other = replace(next(iter(router.reevaluator._waiting.values())), order_key="f" * 64)
     router.reevaluator._waiting = {"f" * 64: other, **router.reevaluator._waiting}
     decide = router.reevaluator._decide
@@ -177,6 +177,6 @@ async def test_one_that_cannot_be_decided_again_holds_up_no_other(
 
     router.reevaluator._decide = refuse
     await router.on_facts([buy(1)])
-    await router.reevaluator.look()
+    await router.reevaluator.poll()
     assert router.reevaluator._waiting == {}
-    await is_decided_once(database, told)
+    await is_decided_once(database, reported)

@@ -43,12 +43,12 @@ async def _forgotten(router: Router, _database: MemoryDatabase) -> Router:
     return router
 
 
-async def _begun_again(_router: Router, database: MemoryDatabase) -> Router:
+async def _started_again(_router: Router, database: MemoryDatabase) -> Router:
     return await recovered(database)
 
 
 Later = Callable[[Router, MemoryDatabase], Awaitable[Router]]
-both = pytest.mark.parametrize("later", [_forgotten, _begun_again])
+both = pytest.mark.parametrize("later", [_forgotten, _started_again])
 
 
 def _again(fact: LeaderRow) -> LeaderRow:

@@ -129,7 +129,7 @@ class Life:
     database: MemoryDatabase = field(
         default_factory=lambda: MemoryDatabase(now=lambda: datetime.now(UTC))
     )
-    told: list[LeaderRow] = field(default_factory=list)
+    reported: list[LeaderRow] = field(default_factory=list)
 
     async def born(self) -> Router:
         pool = cast(Any, MemoryPool(self.database))
@@ -161,9 +161,9 @@ class Life:
                 times.now_ns = max(fact.received_ns for fact in message)
                 if rng.random() < self.often:
                     router = await self.born()
-                    message = [*self.told[-rng.randrange(1, 8) :], *message]
+                    message = [*self.reported[-rng.randrange(1, 8) :], *message]
                 await router.on_facts(message)
-                self.told += message
+                self.reported += message
             await self.born()
 
     def decisions(self) -> dict[tuple[str, ...], tuple[Any, ...]]:

@@ -29,7 +29,7 @@ from tradingtools.domain.resync import ResyncKind, ResyncState
 from tradingtools.rpc.streams import Tail
 from tradingtools.storage.postgres import lease
 from tradingtools.storage.postgres.lease import Fenced
-from tradingtools.testing.memory_database import Calm, MemoryDatabase, MemoryPool
+from tradingtools.testing.memory_database import MemoryDatabase, MemoryPool, NoFaults
 from tradingtools.testing.memory_database.transactions import Transaction
 from tradingtools.venues.insiders.order_body import order_body
 
@@ -50,7 +50,7 @@ def _change(tx: Transaction, action: str) -> int:
     return int(tx.insert("control_change", row)["seq"])
 
 
-def _asked_for(tx: Transaction) -> None:
+def _requested_for(tx: Transaction) -> None:
     """A subscription by ratio, what its leader holds, and a resync."""
     seq = _change(tx, "create")
     known = tx.get("subscription", SUB) or {}
@@ -76,7 +76,7 @@ def _pause(tx: Transaction) -> None:
     tx.update("subscription", known, state="PAUSED", version=2, changed_seq=_change(tx, "pause"))
 
 
-class _Broken(Calm):
+class _Broken(NoFaults):
     """The answer to a commit is lost, and then a statement fails for good."""
 
     def __init__(self) -> None:
@@ -96,13 +96,13 @@ class _Broken(Calm):
 async def test_a_router_that_cannot_find_out_whether_it_was_done_ends() -> None:
     database, broken = MemoryDatabase(), _Broken()
     database.write(subscribe)
-    database.write(_asked_for)
+    database.write(_requested_for)
     router = await recovered(database, broken)
-    await router.resyncs.look()
+    await router.resyncs.poll()
     database.write(_execute)
     broken.losing = True
     with pytest.raises(Fenced):
-        await router.resyncs.look()
+        await router.resyncs.poll()
     assert broken.failing
     assert len(database.table("orders")) == 1
 
@@ -111,15 +111,15 @@ async def test_its_orders_are_claimed_as_of_before_the_pause() -> None:
     database = MemoryDatabase()
     pool = cast(Any, MemoryPool(database))
     database.write(subscribe)
-    database.write(_asked_for)
+    database.write(_requested_for)
     owned = await lease.acquire(pool, "router", 0, "router-0")
     tail: Tail[Any] = Tail(0, no_batches)
     router = Router(pool, owned, cast(Any, _Known()), tail, SETTINGS, body_of=order_body)
     await router.recover()
-    await router.resyncs.look()
+    await router.resyncs.poll()
     database.write(_execute)
     async with router._claim_lock:
-        executing = asyncio.create_task(router.resyncs.look())
+        executing = asyncio.create_task(router.resyncs.poll())
         for _ in range(20):
             await asyncio.sleep(0)
         database.write(_pause)

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from msgspec import structs
 
 from services.router.core.caps import Exposure, Skip
-from services.router.core.exit_sizing import owned_of_part, size_exit, wanted_exit
+from services.router.core.exit_sizing import desired_exit, owned_of_part, size_exit
 from services.router.core.fees import reserved_money
-from services.router.core.sizing import Sized, Wish, limit_price, size_entry
+from services.router.core.sizing import Sized, SizingInput, limit_price, size_entry
 from tests.unit.samples import book, subscription
 from tradingtools.domain.book import Book, BookStatus
 from tradingtools.domain.copy_settings import CopySettings, ExitBelowMinimum, ExitMode
@@ -134,7 +134,7 @@ def test_an_entry_is_what_the_formulas_say(
     found = size_entry(
         made,
         market,
-        Wish(price_micros=price, leader_micros=leader, ordered_micros=ordered),
+        SizingInput(price_micros=price, leader_micros=leader, ordered_micros=ordered),
         Exposure(market_micros=exposure),
     )
     expected = reference(made, market, price, leader, ordered, exposure)
@@ -155,7 +155,7 @@ def test_an_entry_stays_within_every_limit(
     found = size_entry(
         made,
         market,
-        Wish(price_micros=price, leader_micros=leader, ordered_micros=ordered),
+        SizingInput(price_micros=price, leader_micros=leader, ordered_micros=ordered),
         Exposure(market_micros=exposure),
     )
     if isinstance(found, Skip):
@@ -192,7 +192,7 @@ def test_more_money_never_buys_less(
         found = size_entry(
             replace(made, sizing_micros=sizing),
             deep,
-            Wish(price_micros=price, leader_micros=leader, ordered_micros=ordered),
+            SizingInput(price_micros=price, leader_micros=leader, ordered_micros=ordered),
             Exposure(market_micros=exposure),
         )
         return found.size_micros if isinstance(found, Sized) else 0
@@ -201,8 +201,10 @@ def test_more_money_never_buys_less(
 
 
 def entry(made: Subscription, market: Book | None = None, **changes: int) -> Sized | Skip:
-    wish = structs.replace(Wish(price_micros=500_000, leader_micros=100_000_000), **changes)
-    return size_entry(made, market or book(), wish, Exposure())
+    sizing_input = structs.replace(
+        SizingInput(price_micros=500_000, leader_micros=100_000_000), **changes
+    )
+    return size_entry(made, market or book(), sizing_input, Exposure())
 
 
 def test_an_absent_limit_does_not_limit_and_zero_allows_nothing() -> None:
@@ -303,30 +305,30 @@ amounts = st.integers(1, 10**9)
 def test_an_exit_is_in_proportion_and_rounds_towards_leaving(
     owned: int, sold: int, held: int | None
 ) -> None:
-    wanted = wanted_exit(
+    desired = desired_exit(
         owned_micros=owned, leader_sold_micros=sold, leader_held_before_micros=held
     )
     if held is None or sold >= held:
-        assert wanted == owned
+        assert desired == owned
         return
     exact = Fraction(owned * sold, held)
-    assert exact <= wanted < exact + 1
-    assert wanted <= owned
+    assert exact <= desired < exact + 1
+    assert desired <= owned
 
 
 @given(amounts, amounts, st.none() | st.integers(0, 10**9), st.sampled_from(ExitMode))
 def test_of_no_more_shares_a_sell_asks_for_no_more_than_the_part(
     part: int, sold: int, held: int | None, mode: ExitMode
 ) -> None:
-    def wanted(owned: int) -> int:
-        return wanted_exit(
+    def desired(owned: int) -> int:
+        return desired_exit(
             owned_micros=owned, leader_sold_micros=sold, leader_held_before_micros=held, mode=mode
         )
 
     owned = owned_of_part(
         part_micros=part, leader_sold_micros=sold, leader_held_before_micros=held, mode=mode
     )
-    assert wanted(owned) <= part < wanted(owned + 1)
+    assert desired(owned) <= part < desired(owned + 1)
 
 
 def leaving(slippage: int | None) -> Subscription:
@@ -338,13 +340,19 @@ def leaving(slippage: int | None) -> Subscription:
     books(), prices, amounts, st.integers(0, 10**9), st.integers(0, 20), slippages, st.booleans()
 )
 def test_a_slice_is_within_what_is_free(
-    market: Book, price: int, wanted: int, free: int, before: int, slippage: int | None, whole: bool
+    market: Book,
+    price: int,
+    desired: int,
+    free: int,
+    before: int,
+    slippage: int | None,
+    whole: bool,
 ) -> None:
     found = size_exit(
         leaving(slippage),
         market,
         price_micros=price,
-        wanted_micros=wanted,
+        desired_micros=desired,
         free_micros=free,
         below_ppm=Widening().below_ppm(before),
         whole=whole,
@@ -353,19 +361,19 @@ def test_a_slice_is_within_what_is_free(
     if isinstance(found, Skip):
         assert (found.reason is Reason.ALREADY_SELLING) == (free == 0)
         if found.reason is Reason.ACCUMULATING:
-            assert wanted < least
-            assert (whole, found.small_micros) == (False, wanted)
+            assert desired < least
+            assert (whole, found.small_micros) == (False, desired)
         elif free:
             assert found.reason is Reason.DUST
-            assert min(free, free if whole else wanted) < least + STEP
+            assert min(free, free if whole else desired) < least + STEP
         return
     assert least <= found.size_micros <= free
     assert found.size_micros % STEP == 0
-    rest, missing = free - found.size_micros, wanted - found.size_micros
+    rest, missing = free - found.size_micros, desired - found.size_micros
     if whole:
         assert rest >= least or rest < STEP
         # More than wanted only up to the minimum, or to leave nothing unsellable behind.
-        assert found.size_micros <= max(wanted, least) or rest < STEP
+        assert found.size_micros <= max(desired, least) or rest < STEP
     else:
         assert missing >= 0
         # What can be sold later stays, where that leaves an order now, and no more stays for it.
@@ -384,7 +392,7 @@ def limit_after(tried: int, market: Book, slippage: int | None = None, price: in
         leaving(slippage),
         market,
         price_micros=price,
-        wanted_micros=10**7,
+        desired_micros=10**7,
         free_micros=10**7,
         below_ppm=Widening().below_ppm(tried),
         whole=True,
@@ -398,7 +406,7 @@ def test_exit_goes_to_any_price_whatever_entries_cost(entries: int) -> None:
     made = replace(subscription(), max_slippage_micros=entries)
     blind = book(bids=(), status=BookStatus.STALE)
     found = [
-        size_exit(made, blind, price_micros=500_000, wanted_micros=10**7, free_micros=10**7,
+        size_exit(made, blind, price_micros=500_000, desired_micros=10**7, free_micros=10**7,
                   below_ppm=Widening().below_ppm(tried), whole=True)
         for tried in range(7)
     ]  # fmt: skip
@@ -427,7 +435,7 @@ def test_each_slice_asks_for_no_more(
     market: Book, price: int, before: int, slippage: int | None
 ) -> None:
     found = [
-        size_exit(leaving(slippage), market, price_micros=price, wanted_micros=10**9,
+        size_exit(leaving(slippage), market, price_micros=price, desired_micros=10**9,
                   free_micros=10**9, below_ppm=Widening().below_ppm(tried), whole=True)
         for tried in (before, before + 1)
     ]  # fmt: skip
@@ -439,7 +447,7 @@ def test_each_slice_asks_for_no_more(
 
 
 @pytest.mark.parametrize(
-    ("policy", "wanted", "free", "found"),
+    ("policy", "desired", "free", "found"),
     [
         # Three of twenty shares, of which five can be sold.
         (ExitBelowMinimum.ACCUMULATE, 3, 20, (Reason.ACCUMULATING, 0, 3)),
@@ -454,12 +462,12 @@ def test_each_slice_asks_for_no_more(
     ],
 )
 def test_an_exit_of_a_part_is_not_raised_but_by_choice(
-    policy: ExitBelowMinimum, wanted: int, free: int, found: tuple[Reason, int, int]
+    policy: ExitBelowMinimum, desired: int, free: int, found: tuple[Reason, int, int]
 ) -> None:
     settings = CopySettings(exit_below_minimum=policy)
     verdict = size_exit(
         replace(subscription(), settings=settings), book(), price_micros=500_000,
-        wanted_micros=wanted * 10**6, free_micros=free * 10**6, below_ppm=0, whole=False,
+        desired_micros=desired * 10**6, free_micros=free * 10**6, below_ppm=0, whole=False,
     )  # fmt: skip
     size = verdict.size_micros if isinstance(verdict, Sized) else 0
     reason = verdict.shortfall if isinstance(verdict, Sized) else verdict.reason
@@ -473,7 +481,7 @@ def test_an_exit_is_never_skipped_for_depth_or_a_bad_book() -> None:
             subscription(),
             empty,
             price_micros=500_000,
-            wanted_micros=10**7,
+            desired_micros=10**7,
             free_micros=10**7,
             below_ppm=50_000,
             whole=True,

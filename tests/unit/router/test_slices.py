@@ -22,7 +22,7 @@ from tradingtools.domain.order import Order
 from tradingtools.domain.reasons import Reason
 
 SHARE = 1_000_000
-BEGUN_MS = 1_000_000
+STARTED_MS = 1_000_000
 
 
 @dataclass
@@ -32,7 +32,7 @@ class Exit:
     entries: int
     shares: int
     sell: LeaderTrade = field(default_factory=lambda: trade(1, Side.SELL, 100, held=None))
-    now_ms: int = BEGUN_MS
+    now_ms: int = STARTED_MS
     copies: dict[str, Copy] = field(default_factory=dict)
     open: list[Order] = field(default_factory=list)
     slices: list[tuple[int, bool, bool]] = field(default_factory=list)
@@ -86,7 +86,7 @@ def test_entries_that_end_during_a_slice_add_few_sales() -> None:
         made.now_ms += 100
         made.entry_ends(number, SHARE)
     # Ten seconds: at once, and after one, two and four more.
-    assert [at - BEGUN_MS for at, *_ in made.slices] == [0, 1_000, 3_000, 7_000]
+    assert [at - STARTED_MS for at, *_ in made.slices] == [0, 1_000, 3_000, 7_000]
     made.now_ms += LONGEST_PAUSE_MS
     made.judge()
     assert sum(order.size_micros for order in made.open) == 110 * SHARE
@@ -148,14 +148,14 @@ def test_a_clock_that_was_set_back_holds_no_exit_up() -> None:
 def test_a_sell_is_judged_again_when_its_pause_is_over() -> None:
     memory, sell = RouterState(), trade(1, Side.SELL, 100)
     copy = Copy(frozen=subscription(), copied=True)
-    assert memory.judge_exit_in_ms(sell.key, BEGUN_MS) is None
-    memory.put_copy(sell.key, SUB, structs.replace(copy, rest_until_ms=BEGUN_MS + 700))
-    assert memory.judge_exit_in_ms(sell.key, BEGUN_MS) is None
-    waits = structs.replace(copy, reason=Reason.ALREADY_SELLING, rest_until_ms=BEGUN_MS + 700)
+    assert memory.judge_exit_in_ms(sell.key, STARTED_MS) is None
+    memory.put_copy(sell.key, SUB, structs.replace(copy, rest_until_ms=STARTED_MS + 700))
+    assert memory.judge_exit_in_ms(sell.key, STARTED_MS) is None
+    waits = structs.replace(copy, reason=Reason.ALREADY_SELLING, rest_until_ms=STARTED_MS + 700)
     memory.put_copy(sell.key, SUB, waits)
-    assert memory.judge_exit_in_ms(sell.key, BEGUN_MS) == 700
+    assert memory.judge_exit_in_ms(sell.key, STARTED_MS) == 700
     # What it waits for then is told, or looked for now and then.
-    assert memory.judge_exit_in_ms(sell.key, BEGUN_MS + 700) == 2_000
+    assert memory.judge_exit_in_ms(sell.key, STARTED_MS + 700) == 2_000
 
 
 events = st.lists(

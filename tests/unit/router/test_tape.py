@@ -185,7 +185,7 @@ class Reference:
         if reason:
             return reason, Fraction(0), Fraction(0)
         limit = self.limit(price, f(market.market.tick_micros))
-        money = self.wanted(spent)
+        money = self.desired(spent)
         if limit <= 0 or money is None:
             return ("PRICE_OUT_OF_RANGE" if limit <= 0 else "NO_TIER"), Fraction(0), limit * 0
         caps = list(self.caps(condition, trade.traded_ms // DAY_MS))
@@ -251,7 +251,7 @@ class Reference:
             hundredths -= max(1, floor(over / (limit + rate) * 100) - 1)
         return Fraction(hundredths, 100)
 
-    def wanted(self, spent: Fraction) -> Fraction | None:
+    def desired(self, spent: Fraction) -> Fraction | None:
         mode, given = self.made.sizing_mode, f(self.made.sizing_micros)
         if mode is SizingMode.RATIO:
             given *= spent

@@ -20,7 +20,7 @@ from tradingtools.domain.leader_trade import Side
 from tradingtools.rpc.streams import Tail
 from tradingtools.runtime.process import Startup
 from tradingtools.storage.postgres import lease
-from tradingtools.testing.memory_database import Calm, MemoryDatabase, MemoryPool
+from tradingtools.testing.memory_database import MemoryDatabase, MemoryPool, NoFaults
 from tradingtools.testing.memory_database.transactions import Transaction
 from tradingtools.venues.insiders.order_body import order_body
 
@@ -47,7 +47,9 @@ def database() -> MemoryDatabase:
     return made
 
 
-async def _router(database: MemoryDatabase, partition: int, network: Calm | None = None) -> Router:
+async def _router(
+    database: MemoryDatabase, partition: int, network: NoFaults | None = None
+) -> Router:
     pool = cast(Any, MemoryPool(database, network))
     owned = await lease.acquire(pool, "router", partition, f"router-{partition}")
     settings = type(SETTINGS)(

@@ -10,14 +10,14 @@ from tests.unit.router.test_budget import SUB, WALLET, buy, recovered, subscribe
 from tests.unit.samples import CONDITION
 from tradingtools.domain.leader_trade import Side
 from tradingtools.domain.reasons import Reason
-from tradingtools.testing.memory_database import Calm, MemoryDatabase
+from tradingtools.testing.memory_database import MemoryDatabase, NoFaults
 from tradingtools.testing.memory_database.transactions import Transaction
 
 SHARES = 100_000_000
 GUARDS = "f" * 64
 
 
-class _Lossy(Calm):
+class _Lossy(NoFaults):
     """Loses the answer to the next statement of a kind."""
 
     loses = ""

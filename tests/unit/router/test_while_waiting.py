@@ -96,9 +96,9 @@ async def test_exit_judged_again_sells_the_leaders_sales_meanwhile() -> None:
     await turns()
     again.cancel()
     assert router._state.trades[first.key].size_micros == _HELD
-    wanted = sum(
+    desired = sum(
         order["size_micros"]
         for order in database.table("orders").values()
         if order["order_key"] != one["order_key"]
     )
-    assert wanted == _HELD
+    assert desired == _HELD

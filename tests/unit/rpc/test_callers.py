@@ -169,10 +169,10 @@ async def test_refused_reader_is_logged_and_goes_on_once_admitted() -> None:
             with structlog.testing.capture_logs() as lines:
                 first = asyncio.ensure_future(anext(reading))
 
-                async def told() -> bool:
+                async def reported() -> bool:
                     return bool(lines)
 
-                await eventually(told)
+                await eventually(reported)
                 assert not first.done()
                 callers.use(_shared(TT_ENGINE_CALLERS=f"guard:{known}"))
                 async with asyncio.timeout(60):

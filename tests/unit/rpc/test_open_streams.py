@@ -24,14 +24,14 @@ class _Router(rpc.RouterServiceServicer):
     """Streams for ever; a call is answered when the test says so."""
 
     def __init__(self) -> None:
-        self.asked, self.answer = asyncio.Event(), asyncio.Event()
+        self.requested, self.answer = asyncio.Event(), asyncio.Event()
 
     async def StreamOrders(self, request: Any, context: Any) -> AsyncIterator[Any]:
         yield pb.StreamOrdersResponse(cursor="1")
         await asyncio.Event().wait()
 
     async def Acknowledge(self, request: Any, context: Any) -> Any:
-        self.asked.set()
+        self.requested.set()
         await self.answer.wait()
         return common_pb2.AcknowledgeResponse()
 
@@ -56,7 +56,7 @@ async def test_streams_end_at_once_and_a_call_under_way_is_answered() -> None:
             call: Any = asyncio.ensure_future(
                 stub.Acknowledge(common_pb2.AcknowledgeRequest(consumer="executor-0", cursor="1"))
             )
-            await router.asked.wait()
+            await router.requested.wait()
             ending = asyncio.ensure_future(serving.__aexit__(None, None, None))
             with pytest.raises(grpc.aio.AioRpcError) as ended:
                 await stream.read()

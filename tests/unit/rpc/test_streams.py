@@ -114,8 +114,8 @@ async def test_readers_from_any_cursor_see_all_in_order(
     ]
     await commit()
     found = await asyncio.gather(*readers)
-    wanted = [expected(old + fresh, after) for after in starts if after < fresh[-1]]
-    assert found == wanted
+    desired = [expected(old + fresh, after) for after in starts if after < fresh[-1]]
+    assert found == desired
     assert tail.last == fresh[-1]
 
 
@@ -256,11 +256,11 @@ class _Slow:
     """A server whose acknowledgements end when they are let."""
 
     def __init__(self) -> None:
-        self.begun: asyncio.Queue[str] = asyncio.Queue()
+        self.started: asyncio.Queue[str] = asyncio.Queue()
         self.let = asyncio.Semaphore(0)
 
     async def Acknowledge(self, request: common_pb2.AcknowledgeRequest, **_: float) -> None:
-        self.begun.put_nowait(request.cursor)
+        self.started.put_nowait(request.cursor)
         await self.let.acquire()
 
 
@@ -270,9 +270,9 @@ async def test_slow_acknowledgement_blocks_no_reader_newest_follows() -> None:
         acknowledge("0")
         await asyncio.sleep(0)
         acknowledge("1")
-        assert await server.begun.get() == "1", "of those that come together the newest"
+        assert await server.started.get() == "1", "of those that come together the newest"
         for cursor in ("2", "3", "4"):
             acknowledge(cursor)
         server.let.release()
-        assert await server.begun.get() == "4"
-    assert server.begun.empty()
+        assert await server.started.get() == "4"
+    assert server.started.empty()

@@ -42,7 +42,7 @@ def _being(settings: Settings) -> Iterator[None]:
         tls.use(SharedSettings())
 
 
-async def _asked(server: Settings, caller: Settings, host: str = "127.0.0.1") -> str:
+async def _requested(server: Settings, caller: Settings, host: str = "127.0.0.1") -> str:
     """The code with which a server's health is answered to a caller."""
     with _being(server):
         running = serving("127.0.0.1:0", [], lambda _: None)
@@ -72,31 +72,31 @@ def theirs(tmp_path_factory: pytest.TempPathFactory) -> Authority:
 
 
 async def test_one_authority_joins_processes(ours: Authority) -> None:
-    assert await _asked(ours.settings("router"), ours.settings("executor")) == "OK"
+    assert await _requested(ours.settings("router"), ours.settings("executor")) == "OK"
     named = ours.settings("named", "localhost")
-    assert await _asked(named, ours.settings("executor"), "localhost") == "OK"
+    assert await _requested(named, ours.settings("executor"), "localhost") == "OK"
 
 
 async def test_without_an_authority_any_caller_may_call(ours: Authority) -> None:
     """Encrypted, and the caller knows with whom he speaks; the server does not."""
     server = {**ours.settings("router"), "TT_TLS_CA": ""}
-    assert await _asked(server, ours.settings("executor")) == "OK"
+    assert await _requested(server, ours.settings("executor")) == "OK"
 
 
 async def test_strangers_are_refused(ours: Authority, theirs: Authority) -> None:
     server = ours.settings("router")
     stranger = {**theirs.settings("executor"), "TT_TLS_CA": str(ours.file)}
-    assert await _asked(server, stranger) == "UNAVAILABLE", "a certificate of somebody else"
-    assert await _asked(server, {}) == "UNAVAILABLE", "plaintext"
-    assert await _asked({}, server) == "UNAVAILABLE", "a server in plaintext"
+    assert await _requested(server, stranger) == "UNAVAILABLE", "a certificate of somebody else"
+    assert await _requested(server, {}) == "UNAVAILABLE", "plaintext"
+    assert await _requested({}, server) == "UNAVAILABLE", "a server in plaintext"
 
 
 async def test_a_caller_knows_whom_he_calls(ours: Authority, theirs: Authority) -> None:
     caller = ours.settings("executor")
     impostor = {**theirs.settings("router"), "TT_TLS_CA": str(ours.file)}
-    assert await _asked(impostor, caller) == "UNAVAILABLE", "a certificate of somebody else"
+    assert await _requested(impostor, caller) == "UNAVAILABLE", "a certificate of somebody else"
     elsewhere = ours.settings("elsewhere", "router.example.org")
-    assert await _asked(elsewhere, caller) == "UNAVAILABLE", "a certificate of another host"
+    assert await _requested(elsewhere, caller) == "UNAVAILABLE", "a certificate of another host"
 
 
 @pytest.mark.parametrize(
@@ -172,7 +172,7 @@ async def test_a_port_shows_the_newest_certificate(tmp_path: Path) -> None:
         running = serving("127.0.0.1:0", [], lambda _: None)
         started = await running.__aenter__()
 
-    async def asked(caller: Authority) -> str:
+    async def requested(caller: Authority) -> str:
         with _being(caller.settings("executor")):
             there = channel(f"127.0.0.1:{started.port}")
         async with there:
@@ -184,14 +184,14 @@ async def test_a_port_shows_the_newest_certificate(tmp_path: Path) -> None:
         return "OK"
 
     try:
-        assert [await asked(old), await asked(new)] == ["OK", "UNAVAILABLE"]
+        assert [await requested(old), await requested(new)] == ["OK", "UNAVAILABLE"]
         replacements = new.settings("router")
         os.replace(replacements["TT_TLS_KEY"], settings["TT_TLS_KEY"])
         # A key that fits no certificate: the old ones hold meanwhile.
-        assert [await asked(old), await asked(new)] == ["OK", "UNAVAILABLE"]
+        assert [await requested(old), await requested(new)] == ["OK", "UNAVAILABLE"]
         for name in ("TT_TLS_CERT", "TT_TLS_CA"):
             shutil.copy(replacements[name], settings[name])
-        assert [await asked(old), await asked(new)] == ["UNAVAILABLE", "OK"]
+        assert [await requested(old), await requested(new)] == ["UNAVAILABLE", "OK"]
     finally:
         await running.__aexit__(None, None, None)
 

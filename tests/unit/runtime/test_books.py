@@ -34,7 +34,7 @@ class Feed:
 
     def __init__(self) -> None:
         self.calls: list[asyncio.Queue[Any]] = []
-        self.asked: list[str] = []
+        self.requested: list[str] = []
         self.requests: list[pb.GetBookRequest] = []
         self.answer: tuple[str, int] | pb.Mark | None = None
         """What GetBook gives; None: bookfeed does not answer."""
@@ -46,7 +46,7 @@ class Feed:
         return self._get
 
     async def _get(self, request: pb.GetBookRequest, **_: object) -> pb.GetBookResponse:
-        self.asked.append(request.asset_id)
+        self.requested.append(request.asset_id)
         self.requests.append(request)
         if self.answer is None:
             nothing = grpc.aio.Metadata()
@@ -71,10 +71,10 @@ class Feed:
         await until(lambda: len(self.calls) > number)
 
 
-def _as_mark(told: tuple[str, int] | pb.Mark) -> pb.Mark:
-    if isinstance(told, pb.Mark):
-        return told
-    return pb.Mark(asset_id=told[0], revision=told[1], status=pb.BOOK_STATUS_FRESH)
+def _as_mark(reported: tuple[str, int] | pb.Mark) -> pb.Mark:
+    if isinstance(reported, pb.Mark):
+        return reported
+    return pb.Mark(asset_id=reported[0], revision=reported[1], status=pb.BOOK_STATUS_FRESH)
 
 
 def _torn(asset: str, revision: int) -> pb.Mark:
@@ -126,21 +126,21 @@ def stands(found: Books, asset: str) -> tuple[int, BookStatus] | None:
 
 
 async def test_who_is_slow_to_take_a_book_is_told_the_newest_next(hand: Hand) -> None:
-    feed, free, told = Feed(), asyncio.Event(), list[list[tuple[str, int]]]()
+    feed, free, reported = Feed(), asyncio.Event(), list[list[tuple[str, int]]]()
 
     async def slow(some: Sequence[Book]) -> None:
-        told.append([(book.market.asset_id, book.revision) for book in some])
+        reported.append([(book.market.asset_id, book.revision) for book in some])
         await free.wait()
 
     async with following(feed, slow) as found:
         feed.say(("a", 1))
-        await until(lambda: told == [[("a", 1)]])
+        await until(lambda: reported == [[("a", 1)]])
         for number in range(2, 9):
             feed.say(("a", number), ("b", number))
         await until(lambda: stands(found, "b") == (8, BookStatus.FRESH))
         free.set()
-        await until(lambda: len(told) == 2)
-        assert told == [[("a", 1)], [("a", 8), ("b", 8)]]
+        await until(lambda: len(reported) == 2)
+        assert reported == [[("a", 1)], [("a", 8), ("b", 8)]]
 
 
 async def test_a_slow_taker_is_no_silence(hand: Hand) -> None:
@@ -158,19 +158,19 @@ async def test_a_slow_taker_is_no_silence(hand: Hand) -> None:
 
 
 async def test_a_book_is_good_again_when_its_stream_speaks_again(hand: Hand) -> None:
-    feed, told = Feed(), list[BookStatus]()
+    feed, reported = Feed(), list[BookStatus]()
 
     async def note(some: Sequence[Book]) -> None:
-        told.extend(book.status for book in some)
+        reported.extend(book.status for book in some)
 
     async with following(feed, note) as found:
         feed.say(("a", 1))
-        await until(lambda: told == [BookStatus.FRESH])
+        await until(lambda: reported == [BookStatus.FRESH])
         hand.seconds += SILENT_SECONDS
-        await until(lambda: told[1:] == [BookStatus.STALE])
+        await until(lambda: reported[1:] == [BookStatus.STALE])
         assert stands(found, "a") == (1, BookStatus.STALE)
         feed.say()
-        await until(lambda: told[2:] == [BookStatus.FRESH])
+        await until(lambda: reported[2:] == [BookStatus.FRESH])
         assert stands(found, "a") == (1, BookStatus.FRESH)
 
 
@@ -196,24 +196,24 @@ async def take(_some: Sequence[Book]) -> None:
 
 
 async def test_what_was_let_go_is_stale_is_told_so_and_is_asked_for(hand: Hand) -> None:
-    feed, told = Feed(), list[tuple[str, BookStatus]]()
+    feed, reported = Feed(), list[tuple[str, BookStatus]]()
 
-    async def tell(some: Sequence[Book]) -> None:
-        told.extend((book.market.asset_id, book.status) for book in some)
+    async def notify(some: Sequence[Book]) -> None:
+        reported.extend((book.market.asset_id, book.status) for book in some)
 
-    async with following(feed, tell) as found:
+    async with following(feed, notify) as found:
         feed.say(("a", 1), ("b", 1))
         await until(lambda: stands(found, "b") is not None)
         feed.say(let_go=["a", "never told"])
         # Not gone: an exit may leave on a stale book, and on none it waits.
         await until(lambda: stands(found, "a") == (1, BookStatus.STALE))
-        await until(lambda: ("a", BookStatus.STALE) in told)
+        await until(lambda: ("a", BookStatus.STALE) in reported)
         assert stands(found, "never told") is None
         feed.answer = ("a", 7)
         assert await found.get("a") is not None
         assert stands(found, "a") == (7, BookStatus.FRESH)
         assert await found.get("b") == found.known("b")
-        assert feed.asked == ["a"]
+        assert feed.requested == ["a"]
 
 
 async def test_book_missing_from_a_new_stream_is_stale_and_fetched(hand: Hand) -> None:
@@ -228,46 +228,46 @@ async def test_book_missing_from_a_new_stream_is_stale_and_fetched(hand: Hand) -
         await until(lambda: stands(found, "b") == (2, BookStatus.FRESH))
         assert stands(found, "a") == (1, BookStatus.STALE)
         assert await found.get("a") == found.known("a")
-        assert feed.asked == ["a"]
+        assert feed.requested == ["a"]
         feed.answer = ("a", 7)
         await found.get("a")
         assert stands(found, "a") == (7, BookStatus.FRESH)
         await found.get("a")
         await found.get("b")
-        assert feed.asked == ["a", "a"]
+        assert feed.requested == ["a", "a"]
 
 
 async def test_book_long_missing_from_a_new_stream_is_reported_stale(hand: Hand) -> None:
-    feed, told = Feed(), list[tuple[str, BookStatus]]()
+    feed, reported = Feed(), list[tuple[str, BookStatus]]()
 
     async def note(some: Sequence[Book]) -> None:
-        told.extend((book.market.asset_id, book.status) for book in some)
+        reported.extend((book.market.asset_id, book.status) for book in some)
 
     async with following(feed, note) as found:
         feed.say(("a", 1), ("b", 1))
-        await until(lambda: len(told) == 2)
+        await until(lambda: len(reported) == 2)
         await feed.begin_again()
         feed.say(("b", 2))
-        await until(lambda: len(told) == 3)
+        await until(lambda: len(reported) == 3)
         hand.seconds += SILENT_SECONDS / 2
         feed.say(("b", 3))
         await until(lambda: stands(found, "b") == (3, BookStatus.FRESH))
         hand.seconds += SILENT_SECONDS / 2
-        await until(lambda: told[-1] == ("a", BookStatus.STALE))
+        await until(lambda: reported[-1] == ("a", BookStatus.STALE))
 
 
 async def test_unreadable_mark_costs_its_asset_alone(hand: Hand) -> None:
-    feed, told = Feed(), list[tuple[str, BookStatus]]()
+    feed, reported = Feed(), list[tuple[str, BookStatus]]()
 
     async def note(some: Sequence[Book]) -> None:
-        told.extend((book.market.asset_id, book.status) for book in some)
+        reported.extend((book.market.asset_id, book.status) for book in some)
 
     async with following(feed, note) as found:
         feed.say(("a", 1), ("b", 1))
-        await until(lambda: len(told) == 2)
+        await until(lambda: len(reported) == 2)
         feed.say(_torn("a", 2), _torn("c", 1), ("b", 2))
         await until(lambda: stands(found, "b") == (2, BookStatus.FRESH))
-        await until(lambda: ("a", BookStatus.STALE) in told)
+        await until(lambda: ("a", BookStatus.STALE) in reported)
         assert stands(found, "a") == (1, BookStatus.STALE)
         assert stands(found, "c") is None
         feed.answer = _torn("c", 1)
@@ -293,13 +293,13 @@ async def test_market_without_a_book_serves_those_without_levels(hand: Hand) -> 
         assert (feed.requests[-1].market_suffices, feed.requests[-1].condition_id) == (True, "0xc")
         # It stays until there is a book: no second question.
         assert await found.get("1", levels=False) == cold
-        assert len(feed.asked) == 1
+        assert len(feed.requested) == 1
         feed.answer = ("1", 7)
         assert await found.get("1") is not None
         assert stands(found, "1") == (7, BookStatus.FRESH)
         assert not feed.requests[-1].market_suffices
         assert await found.get("1", levels=False) == found.known("1")
-        assert len(feed.asked) == 2
+        assert len(feed.requested) == 2
 
 
 async def test_a_market_without_its_book_takes_no_levels_away(hand: Hand) -> None:
@@ -328,21 +328,23 @@ async def test_books_are_asked_for_before_anybody_waits_and_once(hand: Hand) -> 
     answer = feed._get
 
     async def late(request: pb.GetBookRequest, **named: object) -> pb.GetBookResponse:
-        told = await answer(request, **named)
+        reported = await answer(request, **named)
         await may_answer.wait()
-        return told
+        return reported
 
     feed._get = late  # type: ignore[method-assign]
     async with following(feed, take) as found:
         for number in range(2 * books.BEGUN_AT_ONCE):
             found.begin(str(number), "0xc")
-        await until(lambda: len(feed.asked) == books.BEGUN_AT_ONCE)
+        await until(lambda: len(feed.requested) == books.BEGUN_AT_ONCE)
         waiting = asyncio.create_task(found.get("1"))
         found.begin("1", "0xc")
         await asyncio.sleep(0)
         may_answer.set()
         assert await waiting is not None
-        assert len(feed.asked) == books.BEGUN_AT_ONCE, "one question each, and no more at a time"
-        await until(lambda: not found._begun)
+        assert len(feed.requested) == books.BEGUN_AT_ONCE, (
+            "one question each, and no more at a time"
+        )
+        await until(lambda: not found._started)
         found.begin("1", "0xc")
-        assert not found._begun, "it is in memory"
+        assert not found._started, "it is in memory"

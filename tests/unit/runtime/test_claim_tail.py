@@ -37,9 +37,9 @@ def test_every_order_comes_once_and_cursors_with_whole_claims(of: list[int]) -> 
             keys = come.setdefault(piece.journal_seq, [])
             keys += [order.order_key for order in piece.orders]
         whole = [c.journal_seq for c in claims if len(come.get(c.journal_seq, ())) == len(c.orders)]
-        begun = [seq for seq in come if seq not in whole]
+        started = [seq for seq in come if seq not in whole]
         assert cursor == max((seq for seq in come if seq in whole), default=5)
-        assert all(cursor < seq for seq in begun), "resumed after it, its start would be missing"
+        assert all(cursor < seq for seq in started), "resumed after it, its start would be missing"
     assert come == {c.journal_seq: [o.order_key for o in c.orders] for c in claims}
 
 

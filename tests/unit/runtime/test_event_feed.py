@@ -33,7 +33,7 @@ def _until() -> float:
 async def test_what_comes_before_the_wait_has_begun_is_not_passed_over() -> None:
     feed = _feed(1)
     # A task begins when those before it have had their turn.
-    waiting = asyncio.create_task(feed.until_wanted(1, EVERYTHING, _until()))
+    waiting = asyncio.create_task(feed.until_needed(1, EVERYTHING, _until()))
     feed.append(2, _event(2))
     await asyncio.sleep(0)
     feed.append(3, _event(3))
@@ -42,13 +42,13 @@ async def test_what_comes_before_the_wait_has_begun_is_not_passed_over() -> None
 
 async def test_nor_is_it_when_the_time_is_up() -> None:
     feed = _feed(1, 2)
-    assert await feed.until_wanted(1, EVERYTHING, asyncio.get_running_loop().time()) == 1
+    assert await feed.until_needed(1, EVERYTHING, asyncio.get_running_loop().time()) == 1
 
 
 async def test_what_nobody_wants_is_passed_over() -> None:
     feed = _feed(1)
-    wanted = Selection(types=frozenset({"halt.set"}))
-    waiting = asyncio.create_task(feed.until_wanted(1, wanted, _until()))
+    desired = Selection(types=frozenset({"halt.set"}))
+    waiting = asyncio.create_task(feed.until_needed(1, desired, _until()))
     await asyncio.sleep(0)
     for number in (2, 3):
         feed.append(number, _event(number))

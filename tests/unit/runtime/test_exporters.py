@@ -36,9 +36,11 @@ process.main("test", Settings, run)
 
 
 @pytest.mark.parametrize(
-    ("how", "status", "told"), [("stops", 0, [True, True]), ("dies", 1, [False, False])]
+    ("how", "status", "reported"), [("stops", 0, [True, True]), ("dies", 1, [False, False])]
 )
-def test_restarting_process_waits_for_no_collector(how: str, status: int, told: list[bool]) -> None:
+def test_restarting_process_waits_for_no_collector(
+    how: str, status: int, reported: list[bool]
+) -> None:
     with running_collector() as (port, received):
         done = subprocess.run(
             [sys.executable, "-c", _PROCESS, how],
@@ -48,7 +50,7 @@ def test_restarting_process_waits_for_no_collector(how: str, status: int, told: 
         )
     assert done.returncode == status, done.stderr
     all_of_it = b"".join(received)
-    assert [name in all_of_it for name in (b"a-step", b"a-counter")] == told
+    assert [name in all_of_it for name in (b"a-step", b"a-counter")] == reported
 
 
 _READER = """

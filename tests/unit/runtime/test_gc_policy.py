@@ -38,11 +38,11 @@ async def kept_away() -> None:
     """Until it has frozen what there is; how long that takes depends on all that a worker has."""
     frozen, freeze = asyncio.Event(), gc.freeze
 
-    def freeze_and_tell() -> None:
+    def freeze_and_notify() -> None:
         freeze()
         frozen.set()
 
-    with patch.object(gc, "freeze", freeze_and_tell):
+    with patch.object(gc, "freeze", freeze_and_notify):
         keeping = asyncio.ensure_future(gc_policy.keep_away())
         async with asyncio.timeout(60):
             await frozen.wait()

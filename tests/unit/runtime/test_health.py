@@ -22,7 +22,7 @@ PATIENCE_SECONDS = 60
 
 
 @asynccontextmanager
-async def _told(looks: Mapping[str, health.Look]) -> AsyncIterator[Any]:
+async def _reported(looks: Mapping[str, health.Look]) -> AsyncIterator[Any]:
     """A stub of the server that is told."""
     async with serving("127.0.0.1:0", [], lambda _: None) as server:
         telling = asyncio.create_task(health.report(server, looks))
@@ -46,7 +46,9 @@ DOWN = health_pb2.HealthCheckResponse.NOT_SERVING
 
 
 async def test_one_call_lists_what_a_process_has_to_tell() -> None:
-    async with _told({"redis": health.known(lambda: True), "venue": health.known(bool)}) as stub:
+    async with _reported(
+        {"redis": health.known(lambda: True), "venue": health.known(bool)}
+    ) as stub:
         await _until(stub, "redis", UP)
         await _until(stub, "venue", DOWN)
         listed = await stub.List(CONTRACT.HealthListRequest(), timeout=PATIENCE_SECONDS)
@@ -59,7 +61,7 @@ async def test_a_database_that_is_away_is_told_and_that_it_is_back(database_url:
     name = database_url.rsplit("/", 1)[1]
     async with (
         open_pool(database_url, name="test", size=1) as pool,
-        _told({health.POSTGRESQL: health.postgresql(pool)}) as stub,
+        _reported({health.POSTGRESQL: health.postgresql(pool)}) as stub,
         await psycopg.AsyncConnection.connect(
             database_url.replace(name, "postgres"), autocommit=True
         ) as server,
@@ -83,7 +85,7 @@ async def test_one_that_is_away_says_nothing_about_another() -> None:
             "another": health.redis_at(clients[1]),
             health.VENUE: health.known(lambda: known[0]),
         }
-        async with _told(looks) as stub:
+        async with _reported(looks) as stub:
             for name in looks:
                 await _until(stub, name, UP)
             known[0] = False

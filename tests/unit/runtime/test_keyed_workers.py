@@ -9,7 +9,7 @@ from typing import Any, cast
 import pytest
 from google.protobuf.wrappers_pb2 import StringValue
 
-from tradingtools.runtime.keyed_workers import MOST, KeyedWorkers
+from tradingtools.runtime.keyed_workers import MAX, KeyedWorkers
 from tradingtools.storage.postgres.lease import Fenced
 from tradingtools.tasks import cancel_all
 
@@ -18,13 +18,13 @@ class Held:
     """A consumer whose messages end when they are let go."""
 
     def __init__(self) -> None:
-        self.begun: list[str] = []
+        self.started: list[str] = []
         self.ends: dict[str, asyncio.Future[None]] = {}
 
     async def take_batch(self, messages: Sequence[tuple[StringValue, str]]) -> None:
         end = asyncio.get_running_loop().create_future()
         name = "+".join(message.value for message, _ in messages)
-        self.begun.append(name)
+        self.started.append(name)
         self.ends[name] = end
         await end
 
@@ -57,13 +57,13 @@ async def test_a_lane_keeps_its_order_and_waits_for_no_other() -> None:
     running = asyncio.create_task(world.lanes.run())
     await world.put("1", a="a1")
     await world.put("2", a="a2", b="b1")
-    assert world.consumer.begun == ["a1", "b1"]
+    assert world.consumer.started == ["a1", "b1"]
     world.consumer.end("b1")
     await _settle()
     assert world.acknowledged == []
     world.consumer.end("a1")
     await _settle()
-    assert world.consumer.begun == ["a1", "b1", "a2"]
+    assert world.consumer.started == ["a1", "b1", "a2"]
     assert world.acknowledged == ["1"]
     world.consumer.end("a2")
     await _settle()
@@ -95,7 +95,7 @@ async def test_what_came_meanwhile_in_a_lane_is_taken_together() -> None:
     await world.put("4", b="b4")
     world.consumer.end("a1")
     await _settle()
-    assert world.consumer.begun == ["a1", "b1", "a2+a3"]
+    assert world.consumer.started == ["a1", "b1", "a2+a3"]
     world.consumer.end("a2+a3")
     await _settle()
     assert world.acknowledged == [], "of the first message a piece is under way"
@@ -106,7 +106,7 @@ async def test_what_came_meanwhile_in_a_lane_is_taken_together() -> None:
     await _settle()
     assert world.acknowledged == ["2", "4"]
     await world.put("5", a="a5")
-    assert world.consumer.begun[-1] == "a5"
+    assert world.consumer.started[-1] == "a5"
     running.cancel()
 
 
@@ -121,13 +121,13 @@ async def test_chosen_items_go_first_and_a_gap_is_not_acknowledged() -> None:
     for number in (1, 2, 3):
         await world.lanes.put({"a": StringValue(value=f"a{number}")}, str(number), since_ns=number)
     await _settle()
-    assert world.consumer.begun == ["a3"]
+    assert world.consumer.started == ["a3"]
     assert world.lanes.oldest_ns() == 1
     world.consumer.end("a3")
     await _settle()
     world.consumer.end("a2")
     await _settle()
-    assert (world.consumer.begun, world.acknowledged) == (["a3", "a2", "a1"], [])
+    assert (world.consumer.started, world.acknowledged) == (["a3", "a2", "a1"], [])
     assert world.lanes.oldest_ns() == 1
     world.consumer.end("a1")
     await _settle()
@@ -138,14 +138,14 @@ async def test_chosen_items_go_first_and_a_gap_is_not_acknowledged() -> None:
 async def test_reader_waits_at_the_most_items_under_way() -> None:
     world = World()
     running = asyncio.create_task(world.lanes.run())
-    await world.lanes.put({"a": StringValue(value="a1")}, "1", size=MOST)
+    await world.lanes.put({"a": StringValue(value="a1")}, "1", size=MAX)
     waiting = asyncio.create_task(world.lanes.put({"b": StringValue(value="b1")}, "2"))
     await _settle()
-    assert world.consumer.begun == ["a1"]
+    assert world.consumer.started == ["a1"]
     world.consumer.end("a1")
     await _settle()
     assert waiting.done()
-    assert world.consumer.begun == ["a1", "b1"]
+    assert world.consumer.started == ["a1", "b1"]
     running.cancel()
 
 
@@ -199,5 +199,5 @@ async def test_message_that_swallows_a_cancel_ends_with_the_next() -> None:
     await world.put("2", b="b1")
     await cancel_all([running])
     assert running.cancelled()
-    assert sorted(world.consumer.begun) == ["a1", "a1", "b1", "b1"]
+    assert sorted(world.consumer.started) == ["a1", "a1", "b1", "b1"]
     assert len(asyncio.all_tasks()) == 1

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
-from tradingtools.runtime.logs import Behind
+from tradingtools.runtime.logs import BackgroundWriter
 
 _PATIENCE_SECONDS = 30.0
 _LINE = "x" * 999
@@ -62,13 +62,13 @@ def test_logging_goes_on_unread_and_losses_are_counted(
 ) -> None:
     read, write = pipe
     out = os.fdopen(write, "w")
-    behind = Behind(out, most=100)
+    behind = BackgroundWriter(out, most=100)
 
     for number in range(500):
         behind.info(f"{number:03} {_LINE}")
 
     seen: list[str] = []
-    with capture_logs() as told:
+    with capture_logs() as reported:
         reader = threading.Thread(target=_read_all, args=(read, seen))
         reader.start()
         behind.drain()
@@ -76,7 +76,7 @@ def test_logging_goes_on_unread_and_losses_are_counted(
         behind.drain()
     out.close()
     reader.join(_PATIENCE_SECONDS)
-    lost = [entry["lines"] for entry in told]
+    lost = [entry["lines"] for entry in reported]
     assert len(seen) + sum(lost) == 501
     # What the pipe had room for, and what waited.
     assert 100 <= len(seen) <= 250
@@ -85,8 +85,8 @@ def test_logging_goes_on_unread_and_losses_are_counted(
 
 
 def test_what_cannot_be_written_is_lost_and_counted(tmp_path: Path) -> None:
-    with capture_logs() as told, open("/dev/full", "w") as full:
-        behind = Behind(full)
+    with capture_logs() as reported, open("/dev/full", "w") as full:
+        behind = BackgroundWriter(full)
         behind.info("nobody has room for this")
         behind.drain()
         good = (tmp_path / "log").open("w")
@@ -95,7 +95,7 @@ def test_what_cannot_be_written_is_lost_and_counted(tmp_path: Path) -> None:
         behind.drain()
         good.close()
     assert (tmp_path / "log").read_text().endswith("there is room again\n")
-    assert [entry["lines"] for entry in told] == [1]
+    assert [entry["lines"] for entry in reported] == [1]
 
 
 def test_a_process_works_on_while_its_log_stands_still(tmp_path: Path) -> None:

@@ -22,13 +22,13 @@ class _Prolific(rpc.BookfeedServiceServicer):
     """Has a mark whenever there is room for one."""
 
     def __init__(self) -> None:
-        self.told = 0
+        self.reported = 0
 
     async def StreamMarks(
         self, request: pb.StreamMarksRequest, context: Any
     ) -> AsyncIterator[pb.StreamMarksResponse]:
         while True:
-            self.told += 1
+            self.reported += 1
             yield pb.StreamMarksResponse(marks=[_MARK])
 
     async def GetBook(self, request: pb.GetBookRequest, context: Any) -> pb.GetBookResponse:
@@ -57,10 +57,10 @@ async def test_a_reader_that_stops_is_not_far_behind() -> None:
         # Until nothing more goes.
         before = -1
         for _ in range(_LOOKS):
-            if before == books.told:
+            if before == books.reported:
                 break
-            before = books.told
+            before = books.reported
             await asyncio.sleep(0.05)
-        behind = (books.told - _READ) * _BYTES
+        behind = (books.reported - _READ) * _BYTES
         call.cancel()
     assert behind < 200_000, "megabytes have room without it"

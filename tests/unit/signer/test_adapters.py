@@ -18,7 +18,7 @@ AT, AT_MS = "2020-12-08T09:08:57.715Z", 1_607_418_537_715
 
 
 @pytest.mark.parametrize(
-    "asked",
+    "requested",
     [
         questions.account_config(),
         questions.balance(),
@@ -30,18 +30,18 @@ AT, AT_MS = "2020-12-08T09:08:57.715Z", 1_607_418_537_715
         questions.fills_history("SPOT", AT_MS, "312269865356374016"),
         requests.cancel_all_after(10, "tradingtools"),
     ],
-    ids=lambda asked: asked.path,
+    ids=lambda requested: requested.path,
 )
-def test_a_request_of_the_okx_adapter_is_signed(asked: RestRequest) -> None:
-    assert asked.signed
+def test_a_request_of_the_okx_adapter_is_signed(requested: RestRequest) -> None:
+    assert requested.signed
     text, _ = okx_rules.rest(
         OkxRest(
-            wallet="w", epoch=1, timestamp=AT, method=asked.method, path=asked.path,
-            body=asked.body.decode(),
+            wallet="w", epoch=1, timestamp=AT, method=requested.method, path=requested.path,
+            body=requested.body.decode(),
         ),
         AT_MS,
     )  # fmt: skip
-    assert text == f"{AT}{asked.method}{asked.path}".encode() + asked.body
+    assert text == f"{AT}{requested.method}{requested.path}".encode() + requested.body
 
 
 def test_every_private_path_of_the_okx_adapter_is_on_the_list() -> None:
@@ -53,9 +53,9 @@ def test_every_private_path_of_the_okx_adapter_is_on_the_list() -> None:
 
 def test_every_request_of_the_clob_adapter_is_on_the_list() -> None:
     source = Path(order_requests.__file__).read_text()
-    asked = re.findall(r'method="([A-Z]+)",\s*path=f?"([^"]+)"', source)
-    assert len(asked) > 6
-    for method, path in asked:
+    requested = re.findall(r'method="([A-Z]+)",\s*path=f?"([^"]+)"', source)
+    assert len(requested) > 6
+    for method, path in requested:
         whole = path.replace("{venue_order_id}", "0x" + "5f" * 32)
         clob_rules.check_request(
             ClobRequest(

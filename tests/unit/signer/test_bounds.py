@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.signer.core import askers, rates
+from services.signer.core import access, rates
 from tradingtools.domain import credentials, signing
 from tradingtools.domain.errors import NotAllowed
 from tradingtools.rpc import frames
@@ -37,11 +37,11 @@ def test_no_span_of_time_has_more_than_burst_and_rate(
 def test_control_adds_wallets_and_signs_nothing_and_engines_the_reverse() -> None:
     sealing_key = signing.SealingKey()
     login = signing.OkxLogin(wallet="w", epoch=1, timestamp=1)
-    askers.check("control", sealing_key)
-    askers.check("engine", login)
+    access.check("control", sealing_key)
+    access.check("engine", login)
     for process, ask in (("engine", sealing_key), ("control", login)):
         with pytest.raises(NotAllowed):
-            askers.check(process, ask)
+            access.check(process, ask)
 
 
 def test_every_request_is_control_s_or_an_engine_s() -> None:
@@ -54,15 +54,17 @@ def test_no_repr_shows_a_secret() -> None:
     for made in (
         credentials.OkxCredentials(api_key="PLANTED", secret="PLANTED", passphrase="PLANTED"),
         credentials.PolymarketCredentials(private_key="PLANTED", signature_type=0),
-        signing.Travel(key="PLANTED", passphrase="PLANTED", secret="PLANTED"),
+        signing.GetHeaderSecrets(key="PLANTED", passphrase="PLANTED", secret="PLANTED"),
         signing.Hello(token="PLANTED"),
-        signing.Response(number=1, answer=signing.Travel(key="PLANTED", passphrase="PLANTED")),
+        signing.Response(
+            number=1, answer=signing.GetHeaderSecrets(key="PLANTED", passphrase="PLANTED")
+        ),
     ):
         assert "PLANTED" not in repr(made), type(made)
 
 
 def test_a_frame_is_bounded_and_strict() -> None:
-    login = signing.OkxLogin(wallet="w" * frames.MOST_BYTES, epoch=1, timestamp=1)
+    login = signing.OkxLogin(wallet="w" * frames.MAX_BYTES, epoch=1, timestamp=1)
     with pytest.raises(frames.TooLong):
         frames.framed(signing.Request(number=1, ask=login))
     for body in (

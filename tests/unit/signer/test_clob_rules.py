@@ -24,7 +24,13 @@ from services.signer.core import clob_rules, polymarket_account
 from services.signer.core.evm import checksummed
 from services.signer.core.polymarket_account import Account
 from tradingtools.domain.errors import InvalidField, NotAllowed
-from tradingtools.domain.signing import ClobAuth, ClobOrder, ClobRequest, Signature, Travel
+from tradingtools.domain.signing import (
+    ClobAuth,
+    ClobOrder,
+    ClobRequest,
+    GetHeaderSecrets,
+    Signature,
+)
 from tradingtools.venues.polymarket import contracts
 
 PRIVATE = bytes.fromhex("59c6995e998f97a5a0044966f0945389dc9e86dae88c7a8412f4603b6b78690d")
@@ -43,19 +49,19 @@ def keys(signature_type: int) -> PolymarketKeys:
     account = Account(
         signature_type=signature_type, funder=funder, signer=signer, max_order_micros=LIMIT
     )
-    return PolymarketKeys(account, KEY, Travel(key="k", passphrase="p", secret=SECRET))
+    return PolymarketKeys(account, KEY, GetHeaderSecrets(key="k", passphrase="p", secret=SECRET))
 
 
 def order(signature_type: int = 2, **more: Any) -> ClobOrder:
     maker = ETH.address if signature_type == 0 else FUNDER
-    asked = {
+    requested = {
         "wallet": "w", "epoch": 1, "contract": contracts.STANDARD.contract, "protocol": "2",
         "salt": 479249096354, "maker": maker,
         "signer": FUNDER if signature_type == 3 else ETH.address, "token_id": "1" * 70,
         "maker_amount": 50_000_000, "taker_amount": 100_000_000, "side": "BUY",
         "signature_type": signature_type, "timestamp": NOW_MS, "metadata": ZERO, "builder": ZERO,
     }  # fmt: skip
-    return ClobOrder(**{**asked, **more})
+    return ClobOrder(**{**requested, **more})
 
 
 @pytest.mark.parametrize("signature_type", [0, 1, 2, 3])
@@ -65,16 +71,17 @@ def test_an_order_is_signed_as_the_sdk_signs_it(
     signature_type: int, exchange: contracts.Exchange, side: str
 ) -> None:
     amounts = (50_000_000, 100_000_000) if side == "BUY" else (100_000_000, 50_000_000)
-    asked = order(
+    requested = order(
         signature_type, contract=exchange.contract, protocol=exchange.version, side=side,
         maker_amount=amounts[0], taker_amount=amounts[1],
     )  # fmt: skip
     unsigned: Any = UnsignedOrder.__new__(UnsignedOrder)
     for name, value in {
-        "salt": asked.salt, "maker": asked.maker, "signer": asked.signer,
-        "token_id": asked.token_id,
-        "maker_amount": asked.maker_amount, "taker_amount": asked.taker_amount, "side": side,
-        "signature_type": signature_type, "timestamp": asked.timestamp, "metadata": ZERO,
+        "salt": requested.salt, "maker": requested.maker, "signer": requested.signer,
+        "token_id": requested.token_id,
+        "maker_amount": requested.maker_amount, "taker_amount": requested.taker_amount,
+        "side": side,
+        "signature_type": signature_type, "timestamp": requested.timestamp, "metadata": ZERO,
         "builder": ZERO, "chain_id": 137, "exchange_address": exchange.contract,
         "protocol_version": exchange.version,
     }.items():  # fmt: skip
@@ -82,14 +89,14 @@ def test_an_order_is_signed_as_the_sdk_signs_it(
     typed = build_order_typed_data(unsigned)
     theirs: Any = "0x" + ETH.sign_typed_data(full_message=typed).signature.hex()
     expected = build_order_signature(unsigned, theirs)
-    assert keys(signature_type).prepare(asked, NOW_MS).answer() == Signature(signature=expected)
+    assert keys(signature_type).prepare(requested, NOW_MS).answer() == Signature(signature=expected)
 
 
 @pytest.mark.parametrize("signature_type", [0, 1, 2, 3])
 def test_l1_is_that_of_the_sdk(signature_type: int) -> None:
-    asked = ClobAuth(wallet="w", epoch=1, timestamp=NOW_MS // 1000, nonce=3)
+    requested = ClobAuth(wallet="w", epoch=1, timestamp=NOW_MS // 1000, nonce=3)
     theirs = sign_api_key_auth(ETH, chain_id=137, timestamp=NOW_MS // 1000, nonce=3).signature
-    assert keys(signature_type).prepare(asked, NOW_MS).answer() == Signature(signature=theirs)
+    assert keys(signature_type).prepare(requested, NOW_MS).answer() == Signature(signature=theirs)
 
 
 def request(method: str, path: str, body: str = "") -> ClobRequest:
@@ -108,8 +115,8 @@ def test_l2_is_that_of_the_sdk(method: str, path: str) -> None:
     theirs = build_hmac_signature(
         secret=SECRET, timestamp=NOW_MS // 1000, method=method, path=path, body=body
     )
-    asked = request(method, path, body or "")
-    assert keys(2).prepare(asked, NOW_MS).answer() == Signature(signature=theirs)
+    requested = request(method, path, body or "")
+    assert keys(2).prepare(requested, NOW_MS).answer() == Signature(signature=theirs)
 
 
 @settings(max_examples=60)

@@ -130,7 +130,7 @@ def test_another_time_is_not_signed(off_ms: int) -> None:
     "timestamp", ["2020-12-08T09:08:57.715", "2020-13-08T09:08:57.715Z", "1607418537.715", "", "x"]
 )
 def test_a_timestamp_has_one_form(timestamp: str) -> None:
-    asked = OkxRest(wallet="w", epoch=1, timestamp=timestamp, method="GET",
+    requested = OkxRest(wallet="w", epoch=1, timestamp=timestamp, method="GET",
                     path="/api/v5/account/balance")  # fmt: skip
     with pytest.raises(TradingError):
-        okx_rules.rest(asked, AT_MS)
+        okx_rules.rest(requested, AT_MS)

@@ -32,11 +32,11 @@ SWITCH = "trade/cancel-all-after"
     ],
 )
 def test_at_okx(method: str, path: str, body: str, safe: bool) -> None:
-    asked = OkxRest(
+    requested = OkxRest(
         wallet="w", epoch=1, timestamp="2026-01-01T00:00:00.000Z", method=method,
         path=V5 + path, body=body,
     )  # fmt: skip
-    assert okx_rules.opens_nothing(asked) is safe
+    assert okx_rules.opens_nothing(requested) is safe
 
 
 @pytest.mark.parametrize(
@@ -51,5 +51,5 @@ def test_at_okx(method: str, path: str, body: str, safe: bool) -> None:
     ],
 )
 def test_at_polymarket(method: str, path: str, safe: bool) -> None:
-    asked = ClobRequest(wallet="w", epoch=1, timestamp=1, method=method, path=path)
-    assert clob_rules.opens_nothing(asked) is safe
+    requested = ClobRequest(wallet="w", epoch=1, timestamp=1, method=method, path=path)
+    assert clob_rules.opens_nothing(requested) is safe

@@ -23,7 +23,7 @@ from services.signer.core import polymarket_account as known
 from services.signer.core.evm import checksummed, selector
 from services.signer.core.polymarket_account import Account
 from tradingtools.domain.errors import InvalidField, NotAllowed
-from tradingtools.domain.signing import Call, RelayerCalls, Signature, Travel
+from tradingtools.domain.signing import Call, GetHeaderSecrets, RelayerCalls, Signature
 
 PRIVATE = bytes.fromhex("59c6995e998f97a5a0044966f0945389dc9e86dae88c7a8412f4603b6b78690d")
 KEY = coincurve.PrivateKey(PRIVATE)
@@ -62,7 +62,7 @@ def keys(signature_type: int) -> PolymarketKeys:
         signature_type=signature_type, funder=bytes.fromhex(FUNDER[2:]), signer=address_of(KEY),
         max_order_micros=1,
     )  # fmt: skip
-    return PolymarketKeys(account, KEY, Travel(key="", passphrase=""))
+    return PolymarketKeys(account, KEY, GetHeaderSecrets(key="", passphrase=""))
 
 
 def ask(calls: list[sdk.TransactionCall]) -> RelayerCalls:

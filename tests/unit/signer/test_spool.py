@@ -16,7 +16,7 @@ from services.signer.audit import Audit
 from services.signer.spool import Spool
 from services.signer.store import Entry, Spooled
 from tradingtools.domain.errors import LimitReached
-from tradingtools.tasks import alongside
+from tradingtools.tasks import run_in_background
 
 CANCEL = Entry(
     wallet="wal_1", edition=1, kind="okx.rest", summary="POST /api/v5/trade/cancel-order",
@@ -74,7 +74,7 @@ async def test_without_its_database_a_cancel_is_spooled_and_an_order_is_not_sign
 ) -> None:
     spool = Spool(tmp_path / "spool")
     audit = Audit(database, spool)
-    async with alongside(audit.run()):
+    async with run_in_background(audit.run()):
         assert await audit.write(CANCEL)
         setattr(database, how, True)
         assert await audit.write(CANCEL)
@@ -95,7 +95,7 @@ async def test_only_who_was_judged_last_to_hold_a_wallet_cancels_without_the_dat
 ) -> None:
     spool = Spool(tmp_path / "spool")
     audit = Audit(database, spool)
-    async with alongside(audit.run()):
+    async with run_in_background(audit.run()):
         assert await audit.write(CANCEL)
         database.away = True
         with pytest.raises(psycopg.OperationalError):
@@ -107,7 +107,7 @@ async def test_who_was_refused_since_is_not_believed_any_more(
     database: Any, tmp_path: Path
 ) -> None:
     audit = Audit(database, Spool(tmp_path / "spool"))
-    async with alongside(audit.run()):
+    async with run_in_background(audit.run()):
         assert await audit.write(CANCEL)
         database.holder = ("bots", 8, 1)
         assert not await audit.write(CANCEL)
@@ -162,7 +162,7 @@ async def test_what_was_written_and_not_answered_is_spooled_under_the_same_id(
 ) -> None:
     spool = Spool(tmp_path / "spool")
     audit = Audit(database, spool)
-    async with alongside(audit.run()):
+    async with run_in_background(audit.run()):
         assert await audit.write(CANCEL)
         database.mute = True
         assert await audit.write(CANCEL)

@@ -30,10 +30,10 @@ def path(tmp_path: Path) -> Path:
 
 
 def test_what_is_encrypted_opens_where_it_belongs(path: Path) -> None:
-    masters = KeyFile(path)
-    key, stored = vault.new_data_key(masters, PLACE)
+    master_keys = KeyFile(path)
+    key, stored = vault.new_data_key(master_keys, PLACE)
     sealed = vault.encrypt(key, PLACE, SECRETS)
-    assert vault.decrypt(masters, stored, PLACE, sealed) == SECRETS
+    assert vault.decrypt(master_keys, stored, PLACE, sealed) == SECRETS
     assert len({ciphertext[:12] for ciphertext in sealed.values()}) == 3, "a nonce each"
 
 
@@ -51,35 +51,35 @@ def test_what_is_encrypted_opens_where_it_belongs(path: Path) -> None:
     ],
 )
 def test_a_moved_ciphertext_does_not_open(path: Path, moved: Place) -> None:
-    masters = KeyFile(path)
-    key, stored = vault.new_data_key(masters, PLACE)
+    master_keys = KeyFile(path)
+    key, stored = vault.new_data_key(master_keys, PLACE)
     sealed = vault.encrypt(key, PLACE, SECRETS)
     with pytest.raises(Unwrappable):
-        vault.decrypt(masters, stored, moved, sealed)
+        vault.decrypt(master_keys, stored, moved, sealed)
     # Not even where the data key was wrapped for the place that it was moved to.
-    name, wrapped = masters.wrap(key, moved.of_key())
+    name, wrapped = master_keys.wrap(key, moved.of_key())
     with pytest.raises(Unwrappable):
-        vault.decrypt(masters, Wrapped(master_key=name, wrapped=wrapped), moved, sealed)
+        vault.decrypt(master_keys, Wrapped(master_key=name, wrapped=wrapped), moved, sealed)
 
 
 def test_a_ciphertext_does_not_open_for_another_purpose(path: Path) -> None:
-    masters = KeyFile(path)
-    key, stored = vault.new_data_key(masters, PLACE)
+    master_keys = KeyFile(path)
+    key, stored = vault.new_data_key(master_keys, PLACE)
     sealed = vault.encrypt(key, PLACE, SECRETS)
     swapped = {**sealed, "passphrase": sealed["secret"]}
     with pytest.raises(Unwrappable):
-        vault.decrypt(masters, stored, PLACE, swapped)
+        vault.decrypt(master_keys, stored, PLACE, swapped)
 
 
 def test_each_changed_byte_is_noticed(path: Path) -> None:
-    masters = KeyFile(path)
-    key, stored = vault.new_data_key(masters, PLACE)
+    master_keys = KeyFile(path)
+    key, stored = vault.new_data_key(master_keys, PLACE)
     (sealed,) = vault.encrypt(key, PLACE, {"secret": "s"}).values()
     for at in range(len(sealed)):
         changed = bytearray(sealed)
         changed[at] ^= 1
         with pytest.raises(Unwrappable):
-            vault.decrypt(masters, stored, PLACE, {"secret": bytes(changed)})
+            vault.decrypt(master_keys, stored, PLACE, {"secret": bytes(changed)})
 
 
 def test_rotation_wraps_anew_and_the_old_key_can_go(path: Path) -> None:
@@ -100,37 +100,37 @@ def test_rotation_wraps_anew_and_the_old_key_can_go(path: Path) -> None:
 
 
 def test_a_changed_file_is_read_again_and_a_broken_one_leaves_the_keys(path: Path) -> None:
-    masters = KeyFile(path)
-    assert not masters.read_again()
+    master_keys = KeyFile(path)
+    assert not master_keys.read_again()
     add_key(path, "second")
-    assert masters.read_again()
-    assert masters.current == "second"
+    assert master_keys.read_again()
+    assert master_keys.current == "second"
     path.write_text("second zz\n")
     with pytest.raises(SettingError, match="line 1"):
-        masters.read_again()
-    assert masters.current == "second"
+        master_keys.read_again()
+    assert master_keys.current == "second"
 
 
 def test_another_key_of_a_known_name_is_refused_and_the_old_one_holds(path: Path) -> None:
     """It opens nothing that its name has wrapped, and what it wraps the old one does not open."""
-    masters = KeyFile(path)
-    key, wrapped = vault.new_data_key(masters, PLACE)
+    master_keys = KeyFile(path)
+    key, wrapped = vault.new_data_key(master_keys, PLACE)
     text = path.read_text()
     for other in ("first " + "0" * 64 + "\n", text + "second " + "1" * 64 + "\n"):
         path.write_text(other)
         if other.startswith(text):
-            assert masters.read_again()
+            assert master_keys.read_again()
         else:
             with pytest.raises(SettingError, match="another key first"):
-                masters.read_again()
+                master_keys.read_again()
     path.write_text(text)
-    masters.read_again()
+    master_keys.read_again()
     # A name that was away is known, too.
     path.write_text(text + "second " + "2" * 64 + "\n")
     with pytest.raises(SettingError, match="another key second") as refused:
-        masters.read_again()
+        master_keys.read_again()
     assert "2222" not in str(refused.value)
-    assert masters.unwrap(wrapped.master_key, wrapped.wrapped, PLACE.of_key()) == key
+    assert master_keys.unwrap(wrapped.master_key, wrapped.wrapped, PLACE.of_key()) == key
 
 
 @pytest.mark.parametrize("mode", [0o640, 0o604, 0o700, 0o620])
@@ -183,19 +183,19 @@ def printing(path: Path, *lines: str) -> str:
 
 
 def test_a_command_stands_for_the_file(path: Path) -> None:
-    masters = read_keys("", printing(path, f"cat {path}"))
+    master_keys = read_keys("", printing(path, f"cat {path}"))
     key, stored = vault.new_data_key(KeyFile(path), PLACE)
     sealed = vault.encrypt(key, PLACE, SECRETS)
-    assert vault.decrypt(masters, stored, PLACE, sealed) == SECRETS
-    assert not masters.read_again()
+    assert vault.decrypt(master_keys, stored, PLACE, sealed) == SECRETS
+    assert not master_keys.read_again()
     add_key(path, "second")
-    assert masters.read_again()
-    assert masters.current == "second"
+    assert master_keys.read_again()
+    assert master_keys.current == "second"
     printing(path, "exit 3")
     with pytest.raises(SettingError, match="ended with status 3"):
-        masters.read_again()
-    assert masters.current == "second"
-    assert masters.knows("first")
+        master_keys.read_again()
+    assert master_keys.current == "second"
+    assert master_keys.knows("first")
 
 
 def test_a_command_learns_no_setting_and_gets_its_words(
@@ -230,10 +230,10 @@ def test_a_command_that_takes_too_long_ends_with_what_it_began(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(master_keys, "COMMAND_SECONDS", 1.0)
-    began = path.with_name("began")
+    started = path.with_name("began")
     with pytest.raises(SettingError, match="took more than"):
-        KeyCommand(printing(path, "sleep 600 &", f"echo $! > {began}", "wait"))
-    pid = int(began.read_text())
+        KeyCommand(printing(path, "sleep 600 &", f"echo $! > {started}", "wait"))
+    pid = int(started.read_text())
     end = time.monotonic() + 60
     while _is_running(pid) and time.monotonic() < end:
         time.sleep(0.05)

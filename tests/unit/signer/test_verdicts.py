@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from services.signer.core import credentials_rules, verdicts
-from services.signer.core.verdicts import Standing
+from services.signer.core.verdicts import AccountAccess
 from tradingtools.domain.credentials import OkxCredentials, PolymarketCredentials
 from tradingtools.domain.errors import InvalidField, Unavailable
 
@@ -19,7 +19,7 @@ def _config(**more: Any) -> bytes:
 
 
 def test_a_key_that_reads_and_trades_is_taken() -> None:
-    assert verdicts.okx(200, _config()) == Standing("7", "read_only,trade")
+    assert verdicts.okx(200, _config()) == AccountAccess("7", "read_only,trade")
     assert verdicts.okx(200, _config(acctLv="2")).account == "7"
 
 
@@ -61,16 +61,16 @@ def test_an_answer_that_says_nothing_is_no_verdict(status: int, body: bytes) -> 
 
 
 def test_the_clob_s_answers() -> None:
-    triple = b'{"apiKey":"k","secret":"s","passphrase":"p"}'
-    found = verdicts.triple(200, triple)
+    api_creds = b'{"apiKey":"k","secret":"s","passphrase":"p"}'
+    found = verdicts.api_creds(200, api_creds)
     assert found is not None
     assert (found.key, found.secret, found.passphrase) == ("k", "s", "p")
     assert "s" not in repr(found).lower().replace("triple", "")
-    assert verdicts.triple(404, b"") is None
+    assert verdicts.api_creds(404, b"") is None
     with pytest.raises(InvalidField):
-        verdicts.triple(401, b"")
+        verdicts.api_creds(401, b"")
     with pytest.raises(Unavailable):
-        verdicts.triple(500, b"")
+        verdicts.api_creds(500, b"")
     verdicts.clob(200, b'{"apiKeys":["k"]}', "k")
     for status, body, kind in (
         (401, b"", InvalidField),

@@ -16,11 +16,11 @@ class _Breaking:
     """A pool whose check takes a first cancellation for the error of a connection."""
 
     def __init__(self) -> None:
-        self.begun = asyncio.Event()
+        self.started = asyncio.Event()
         self.swallowed = 0
 
     async def check(self) -> None:
-        self.begun.set()
+        self.started.set()
         try:
             await asyncio.Event().wait()
         except asyncio.CancelledError:
@@ -38,7 +38,7 @@ async def test_a_check_that_swallows_a_cancellation_ends_all_the_same(
     monkeypatch.setattr(tasks, "_AGAIN_SECONDS", 0.01)
     breaking = _Breaking()
     checking = asyncio.ensure_future(pool._check(cast(Any, breaking)))
-    await breaking.begun.wait()
+    await breaking.started.wait()
     await tasks.cancel_all([checking])
     assert (checking.cancelled(), breaking.swallowed) == (True, 2)
 

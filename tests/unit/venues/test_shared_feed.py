@@ -25,15 +25,15 @@ class Feed:
     """Tells what a test says."""
 
     def __init__(self) -> None:
-        self.asked: list[list[str]] = []
+        self.requested: list[list[str]] = []
         self.ended = 0
-        self.told: asyncio.Queue[MarketEvent | Exception] = asyncio.Queue()
+        self.reported: asyncio.Queue[MarketEvent | Exception] = asyncio.Queue()
 
     async def events(self, instruments: Sequence[Instrument]) -> AsyncIterator[MarketEvent]:
-        self.asked.append([one.id for one in instruments])
+        self.requested.append([one.id for one in instruments])
         try:
             while True:
-                event = await self.told.get()
+                event = await self.reported.get()
                 if isinstance(event, Exception):
                     raise event
                 yield event
@@ -45,12 +45,12 @@ class Reader:
     """Follows markets in a task of its own."""
 
     def __init__(self, feed: SharedFeed, *instruments: Instrument) -> None:
-        self.heard: list[MarketEvent] = []
+        self.received: list[MarketEvent] = []
         self.task = asyncio.create_task(self._follow(feed, instruments))
 
     async def _follow(self, feed: SharedFeed, instruments: Sequence[Instrument]) -> None:
         async for event in feed.events(instruments):
-            self.heard.append(event)
+            self.received.append(event)
 
     async def leave(self) -> None:
         self.task.cancel()
@@ -68,18 +68,18 @@ async def test_a_market_is_read_once_and_told_to_all_who_follow_it() -> None:
     first = Reader(shared, ONE)
     await settled()
     for event in (BOOK, TRADE, MARK):
-        feed.told.put_nowait(event)
+        feed.reported.put_nowait(event)
     await settled()
     second, third = Reader(shared, ONE, OTHER), Reader(shared, OTHER)
     await settled()
-    assert feed.asked == [[ONE.id], [OTHER.id]]
-    assert first.heard == [BOOK, TRADE, MARK]
-    assert second.heard == [BOOK, MARK], "what is over is not told again"
-    assert third.heard == []
+    assert feed.requested == [[ONE.id], [OTHER.id]]
+    assert first.received == [BOOK, TRADE, MARK]
+    assert second.received == [BOOK, MARK], "what is over is not told again"
+    assert third.received == []
     await third.leave()
-    feed.told.put_nowait(NEXT)
+    feed.reported.put_nowait(NEXT)
     await settled()
-    assert (first.heard[-1], second.heard[-1]) == (NEXT, NEXT)
+    assert (first.received[-1], second.received[-1]) == (NEXT, NEXT)
     await first.leave()
     assert feed.ended == 0
     await second.leave()
@@ -93,17 +93,17 @@ async def test_who_knows_an_instrument_as_it_was_is_told_what_it_is() -> None:
     await settled()
     late = Reader(shared, replace(ONE, phase=TradingPhase.SUSPENDED))
     await settled()
-    (news,) = late.heard
+    (news,) = late.received
     assert isinstance(news, PhaseChange)
     assert (news.instrument, news.phase) == (ONE, TradingPhase.OPEN)
-    assert first.heard == []
+    assert first.received == []
     wider = replace(ONE, tick_size=10 * ONE.tick_size)
-    told = PhaseChange(instrument=wider, phase=wider.phase, cause="tick_change", venue_ms=1)
-    feed.told.put_nowait(told)
+    reported = PhaseChange(instrument=wider, phase=wider.phase, cause="tick_change", venue_ms=1)
+    feed.reported.put_nowait(reported)
     await settled()
     later = Reader(shared, ONE)
     await settled()
-    assert later.heard == [told]
+    assert later.received == [reported]
     for one in (first, late, later):
         await one.leave()
 
@@ -113,14 +113,14 @@ async def test_each_who_follows_hears_what_a_feed_died_of() -> None:
     shared = SharedFeed(feed)
     readers = [Reader(shared, ONE), Reader(shared, ONE)]
     await settled()
-    feed.told.put_nowait(RuntimeError("a defect"))
+    feed.reported.put_nowait(RuntimeError("a defect"))
     await asyncio.gather(*(one.task for one in readers), return_exceptions=True)
     for one in readers:
         with pytest.raises(RuntimeError, match="a defect"):
             one.task.result()
     again = Reader(shared, ONE)
     await settled()
-    assert feed.asked == [[ONE.id], [ONE.id]]
+    assert feed.requested == [[ONE.id], [ONE.id]]
     await again.leave()
 
 
@@ -131,20 +131,20 @@ async def test_who_comes_while_others_leave_a_feed_that_died_has_one_that_lives(
     busy = shared.events([ONE])
     first = asyncio.ensure_future(anext(busy))
     await settled()
-    feed.told.put_nowait(BOOK)
+    feed.reported.put_nowait(BOOK)
     assert await first == BOOK
-    feed.told.put_nowait(RuntimeError("a defect"))
+    feed.reported.put_nowait(RuntimeError("a defect"))
     await settled()
     late = Reader(shared, ONE)
     await settled()
-    feed.told.put_nowait(NEXT)
+    feed.reported.put_nowait(NEXT)
     await settled()
-    assert late.heard == [NEXT]
+    assert late.received == [NEXT]
     with pytest.raises(RuntimeError, match="a defect"):
         await anext(busy)
-    feed.told.put_nowait(BOOK)
+    feed.reported.put_nowait(BOOK)
     await settled()
-    assert late.heard == [NEXT, BOOK], "who left the dead one has not ended it"
+    assert late.received == [NEXT, BOOK], "who left the dead one has not ended it"
     await late.leave()
 
 
@@ -155,12 +155,17 @@ async def test_a_slow_one_gets_the_newest_book_and_keeps_nobody_waiting() -> Non
     waiting = asyncio.ensure_future(anext(slow))
     fast = Reader(shared, ONE)
     await settled()
-    feed.told.put_nowait(BOOK)
+    feed.reported.put_nowait(BOOK)
     assert await waiting == BOOK
     for event in (NEXT, BOOK, NEXT):
-        feed.told.put_nowait(event)
+        feed.reported.put_nowait(event)
         await settled()
-    assert [one for one in fast.heard if isinstance(one, TradingBook)] == [BOOK, NEXT, BOOK, NEXT]
+    assert [one for one in fast.received if isinstance(one, TradingBook)] == [
+        BOOK,
+        NEXT,
+        BOOK,
+        NEXT,
+    ]
     assert await anext(slow) == NEXT
     await slow.aclose()
     await fast.leave()

@@ -37,7 +37,7 @@ _TEXT, _BINARY = pq.Format.TEXT, pq.Format.BINARY
 T = TypeVar("T")
 
 
-class StoodStill(errors.IdleInTransactionSessionTimeout, psycopg.OperationalError):
+class TransactionTimedOut(errors.IdleInTransactionSessionTimeout, psycopg.OperationalError):
     """The database has ended a transaction that this process did not go on with: none of it is
     committed. As when the database goes away, the same again on another connection is right."""
 
@@ -87,11 +87,11 @@ class Connection(psycopg.AsyncConnection[DictRow]):
     _named = 0
 
     async def wait(self, gen: PQGen[T], *bounds: Any, **named: Any) -> T:
-        """As psycopg's, whose statements all go through it, but that it raises `StoodStill`."""
+        """Wait as psycopg does for each statement; raise `TransactionTimedOut` where it is one."""
         try:
             return await super().wait(gen, *bounds, **named)
         except errors.IdleInTransactionSessionTimeout as error:
-            raise StoodStill(*error.args) from error
+            raise TransactionTimedOut(*error.args) from error
 
     async def fetch_row(self, text: str, values: Mapping[str, Value]) -> DictRow | None:
         """Return the first row of a named statement's answer; None when there is none.
@@ -171,7 +171,7 @@ class Connection(psycopg.AsyncConnection[DictRow]):
                 if isinstance(error, PLANS_LOST):
                     self._known = None
                 if isinstance(error, errors.IdleInTransactionSessionTimeout):
-                    raise StoodStill(*error.args) from error
+                    raise TransactionTimedOut(*error.args) from error
                 raise error
         return results[-1]
 

@@ -69,7 +69,7 @@ async def before(pool: Pool, at: datetime) -> int:
     return low
 
 
-async def page(pool: Pool, wanted: Selection, number: int, limit: int) -> Page:
+async def page(pool: Pool, desired: Selection, number: int, limit: int) -> Page:
     """Return a page of what a reader wants after a number.
 
     A page may be empty and have a next one: it looks at a bounded stretch of the log.
@@ -82,10 +82,10 @@ async def page(pool: Pool, wanted: Selection, number: int, limit: int) -> Page:
             {
                 "after": number,
                 "to": to,
-                "types": sorted(wanted.types) or None,
-                "follower_proxy": wanted.follower_proxy,
-                "subscription_id": wanted.subscription_id,
-                "exchanges": None if wanted.exchanges is None else sorted(wanted.exchanges),
+                "types": sorted(desired.types) or None,
+                "follower_proxy": desired.follower_proxy,
+                "subscription_id": desired.subscription_id,
+                "exchanges": None if desired.exchanges is None else sorted(desired.exchanges),
                 "copies": sorted(OF_COPIES),
                 "copies_exchange": COPIES_EXCHANGE,
                 "named": sorted(NAMES_EXCHANGE),

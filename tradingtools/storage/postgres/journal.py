@@ -26,7 +26,7 @@ _log = structlog.get_logger("journal")
 _encode = msgspec.json.Encoder().encode
 
 
-class ClaimedBefore(Exception):
+class AlreadyClaimed(Exception):
     """The record is there already: memory is behind the journal and has to catch up with it."""
 
 
@@ -62,7 +62,7 @@ def check_refusal(error: psycopg.Error) -> None:
     # A constraint's own violation names it.
     raised = error.diag.constraint_name is None
     if isinstance(error, psycopg.errors.UniqueViolation) and raised:
-        raise ClaimedBefore(str(error)) from error
+        raise AlreadyClaimed(str(error)) from error
 
 
 async def insert_claim(connection: Connection, lease: Lease, claim: Claim) -> Claimed:
@@ -77,7 +77,7 @@ async def insert_claim(connection: Connection, lease: Lease, claim: Claim) -> Cl
         return Claimed(row["seq"], row["claimed_ns"], claim.routed_ns)
     if not await there(connection, [claim.record_key]):
         raise Fenced(f"the lease of {lease.role} {lease.partition} has run out")
-    raise ClaimedBefore(claim.record_key)
+    raise AlreadyClaimed(claim.record_key)
 
 
 async def insert_claims(

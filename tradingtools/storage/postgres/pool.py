@@ -23,8 +23,8 @@ SILENCE_SECONDS = 10
 _PROBES = 3
 _CHECK_SECONDS = 1.0
 _STANDING_MS = 2_000
-"""Who stands still within a transaction for so long has lost it (`prompt.StoodStill`): stop-losses
-may wait for what it holds. Sound work stands for milliseconds between two statements."""
+"""Who stands still within a transaction for so long has lost it (`direct.TransactionTimedOut`):
+stop-losses may wait for what it holds. Sound work stands for milliseconds between statements."""
 _BY_KEYS = " -c enable_hashjoin=off -c enable_mergejoin=off -c enable_bitmapscan=off"
 Pool = AsyncConnectionPool[Connection]
 

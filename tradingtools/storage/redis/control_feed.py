@@ -38,7 +38,7 @@ async def wake_ups(client: redis.Redis, *, poll_ms: int) -> AsyncIterator[None]:
     """
     last, poll = "", poll_ms / 1000
     while True:
-        began = clock.monotonic()
+        started = clock.monotonic()
         try:
             # The client's own patience with a server that is silent is many polls long.
             async with asyncio.timeout(poll + _GRACE_SECONDS):
@@ -50,7 +50,7 @@ async def wake_ups(client: redis.Redis, *, poll_ms: int) -> AsyncIterator[None]:
         except (RedisError, TimeoutError) as error:
             _log.warning("no wake-ups; polling", error=str(error) or "no answer")
             last = ""
-            await asyncio.sleep(max(0.0, began + poll - clock.monotonic()))
+            await asyncio.sleep(max(0.0, started + poll - clock.monotonic()))
         yield
 
 

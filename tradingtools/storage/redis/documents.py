@@ -158,9 +158,9 @@ async def some(client: redis.Redis, kind: Kind, of: str, ids: Iterable[str]) -> 
     Raises:
         RedisError: Redis does not answer.
     """
-    key, wanted, by_id = documents_key(kind, of), list(ids), dict[str, bytes]()
-    for start in range(0, len(wanted), _AT_ONCE):
-        part = wanted[start : start + _AT_ONCE]
+    key, desired, by_id = documents_key(kind, of), list(ids), dict[str, bytes]()
+    for start in range(0, len(desired), _AT_ONCE):
+        part = desired[start : start + _AT_ONCE]
         async with client.pipeline(transaction=True) as pipeline:
             pipeline.exists(key)
             pipeline.hmget(key, part)

@@ -23,7 +23,7 @@ from redis.exceptions import ResponseError
 
 STREAM = "tt:leader_trades"
 INCARNATION = "tt:incarnation"
-_KEPT = f"{STREAM}:kept"
+_RETAINED = f"{STREAM}:kept"
 _FIELD, _MAC = "e", "m"
 _MAC_BYTES = 16
 _PAGE = 500
@@ -31,7 +31,7 @@ _NOT_RISING = ("equal or smaller", "exhausted the last possible ID")
 _NAME = re.compile(rb"[0-9a-f]{16}")
 
 
-class Overtaken(Exception):
+class StaleWrite(Exception):
     """An entry that somebody else has written is newer than what was to be written."""
 
 
@@ -92,13 +92,13 @@ class LeaderLog:
         refused = False
         for answer in await pipeline.execute(raise_on_error=False):
             if isinstance(answer, Exception):
-                if not any(said in str(answer) for said in _NOT_RISING):
+                if not any(message in str(answer) for message in _NOT_RISING):
                     raise answer
                 refused = True
         if refused:
             present: Any = await self._client.xrange(STREAM, min=entries[0][0], max=entries[-1][0])
             if not set(entries) <= {self._read(entry) for entry in present}:
-                raise Overtaken
+                raise StaleWrite
 
     async def load(self, after: str, limit: int) -> list[tuple[str, bytes | None]]:
         """Return up to ``limit`` entries after an id, in order; None is one that is none of
@@ -121,7 +121,7 @@ class LeaderLog:
         """
         about: Any = await self._client.xinfo_stream(STREAM)
         removed: Any = await self._client.xrange(STREAM, min=f"({highest}")
-        await self._client.delete(_KEPT)
+        await self._client.delete(_RETAINED)
         last = "0-0"
         while True:
             entries: Any = await self._client.xrange(
@@ -131,7 +131,7 @@ class LeaderLog:
                 break
             pipeline = self._client.pipeline(transaction=True)
             for entry_id, fields in entries:
-                pipeline.xadd(_KEPT, fields, id=entry_id)
+                pipeline.xadd(_RETAINED, fields, id=entry_id)
             await pipeline.execute()
             last = _text(entries[-1][0]) or ""
         if last == "0-0":
@@ -139,8 +139,8 @@ class LeaderLog:
         else:
             added = about["entries-added"] - len(removed)
             client: Any = self._client
-            await client.execute_command("XSETID", _KEPT, last, "ENTRIESADDED", added)
-            await self._client.rename(_KEPT, STREAM)
+            await client.execute_command("XSETID", _RETAINED, last, "ENTRIESADDED", added)
+            await self._client.rename(_RETAINED, STREAM)
         return [_text(entry_id) or "" for entry_id, _ in removed]
 
     async def was_cut(self, after: str) -> bool:

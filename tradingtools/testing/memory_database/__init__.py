@@ -10,7 +10,7 @@ the other transaction's end, sequences that never go back, deadlocks, savepoints
 had to wait for a lock runs again as a whole; PostgreSQL reads only the locked row again.
 """
 
-from tradingtools.testing.memory_database.connection import Calm, Conditions, MemoryPool
+from tradingtools.testing.memory_database.connection import Conditions, MemoryPool, NoFaults
 from tradingtools.testing.memory_database.database import MemoryDatabase
 
-__all__ = ["Calm", "Conditions", "MemoryDatabase", "MemoryPool"]
+__all__ = ["Conditions", "MemoryDatabase", "MemoryPool", "NoFaults"]

@@ -32,7 +32,7 @@ class Conditions(Protocol):
         """After it took effect: raising, the client does not learn of it."""
 
 
-class Calm:
+class NoFaults:
     """No delays, no faults."""
 
     async def request(self, what: str) -> None:
@@ -282,7 +282,7 @@ class MemoryPool:
         self, database: MemoryDatabase, conditions: Conditions | None = None, size: int = 4
     ) -> None:
         self._database = database
-        self._conditions = conditions or Calm()
+        self._conditions = conditions or NoFaults()
         self._free = asyncio.Semaphore(size)
         self._lent: dict[MemoryConnection, None] = {}
 

@@ -48,9 +48,9 @@ def lots_at_rest(tx: Transaction, values: Row) -> list[Row]:
 
 
 def _vouched(tx: Transaction, lot: Row) -> bool:
-    said = {"shares_micros": lot["shares_micros"], "left_micros": lot["cost_micros"]}
+    message = {"shares_micros": lot["shares_micros"], "left_micros": lot["cost_micros"]}
     of_lot = tx.where("lot_correction", reason="OPERATOR", **_pick(lot, _LOT))
-    return any(_same(row, said) for row in of_lot)
+    return any(_same(row, message) for row in of_lot)
 
 
 def lock_control(tx: Transaction, _values: Row) -> list[Row]:

@@ -41,9 +41,9 @@ def to_send_again(tx: Transaction, values: Row) -> list[Row]:
 def drop_send_again(tx: Transaction, values: Row) -> list[Row]:
     """One key is not one order any more: confirm decides again at once."""
     order, epoch = tx.get("orders", values["order_key"]), values["epoch"]
-    wanted = ("UNKNOWN", epoch, epoch)
+    desired = ("UNKNOWN", epoch, epoch)
     names = ("state", "epoch", "send_again_epoch")
-    if order is not None and tuple(order[name] for name in names) == wanted:
+    if order is not None and tuple(order[name] for name in names) == desired:
         tx.update("orders", order, send_again_epoch=None, next_check_at=tx.now)
     return []
 
@@ -73,8 +73,8 @@ def left_lately(tx: Transaction, values: Row) -> list[Row]:
 
 def halt(tx: Transaction, values: Row) -> list[Row]:
     """Have no entries leave, durably."""
-    wanted = {name: values[name] for name in ("scope", "subject", "reason")}
-    changed = functions.halt_by_engine(tx, wanted | {"mode": "REDUCING"}, values["actor"])
+    desired = {name: values[name] for name in ("scope", "subject", "reason")}
+    changed = functions.halt_by_engine(tx, desired | {"mode": "REDUCING"}, values["actor"])
     return [{"changed": changed}]
 
 

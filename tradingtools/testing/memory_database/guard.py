@@ -92,13 +92,13 @@ def begun_anew(tx: Transaction, values: Row) -> list[Row]:
     """Return whether the lot of a default trigger has a live one of its kind for a newer
     position."""
     row = tx.get("trigger", values["id"]) or {"made_for": ""}
-    begun = row["made_for"] != "" and any(
+    started = row["made_for"] != "" and any(
         other["made_for"] not in ("", row["made_for"])
         and other["status"] not in FINAL
         and other["created_at"] > row["created_at"]
         for other in tx.where("trigger", **_pick(row, (*_LOT, "trigger_type")))
     )
-    return [{"begun": begun}]
+    return [{"begun": started}]
 
 
 def held_lots(tx: Transaction, _values: Row) -> list[Row]:

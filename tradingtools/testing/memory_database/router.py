@@ -307,14 +307,14 @@ def recent_entry_keys(tx: Transaction, values: Row) -> list[Row]:
     ]
 
 
-def _wanted_lots(tx: Transaction, values: Row) -> list[Row]:
+def _desired_lots(tx: Transaction, values: Row) -> list[Row]:
     found = tx.where("lot", asset_id=values["asset_id"])
     return [row for row in found if row["origin"] in values["origins"]]
 
 
 def lock_lots(tx: Transaction, values: Row) -> list[Row]:
     """Lock lots, in one order for everybody."""
-    found = _wanted_lots(tx, values)
+    found = _desired_lots(tx, values)
     found.sort(key=lambda row: (row["follower_proxy"], row["asset_id"], row["origin"]))
     for row in found:
         tx.lock_row("lot", row)
@@ -479,8 +479,8 @@ def _stale_entries(tx: Transaction, orders: Iterable[Row]) -> Iterator[Row]:
 def leader_left(tx: Transaction, values: Row) -> list[Row]:
     """Fail entries that are still CLAIMED."""
     tx.lock((*SUBMITTING_LOCK, values["partition"]))
-    wanted = {"partition": values["partition"], "rows_built_at": None, "set_aside": None}
-    for record in sorted(tx.where("journal", **wanted), key=lambda row: row["seq"]):
+    desired = {"partition": values["partition"], "rows_built_at": None, "set_aside": None}
+    for record in sorted(tx.where("journal", **desired), key=lambda row: row["seq"]):
         build_rows(tx, record["seq"])
     aside = quarantined_keys(tx)
     orders = (tx.get("orders", key) for key in values["keys"])

@@ -61,9 +61,9 @@ def submit_again(tx: Transaction, values: Row) -> Row:
         return {"fenced": True}
     order = tx.get("orders", values["order_key"])
     expected = values["expected_epoch"]
-    wanted = (values["partition"], "UNKNOWN", expected, expected)
+    desired = (values["partition"], "UNKNOWN", expected, expected)
     columns = ("partition", "state", "epoch", "send_again_epoch")
-    if order is None or tuple(order[name] for name in columns) != wanted:
+    if order is None or tuple(order[name] for name in columns) != desired:
         return {}
     tx.lock_row("orders", order)
     denied = _held_back(tx, tuple(order[name] for name in _OF_ROW))
@@ -81,8 +81,8 @@ def submit_again(tx: Transaction, values: Row) -> Row:
 
 def _build_what_has_these_keys(tx: Transaction, partition: int, keys: set[str]) -> None:
     """A key that an open record has becomes a row, and is refused as such."""
-    wanted = {"partition": partition, "rows_built_at": None, "set_aside": None}
-    records = sorted(tx.where("journal", **wanted), key=lambda row: row["seq"])
+    desired = {"partition": partition, "rows_built_at": None, "set_aside": None}
+    records = sorted(tx.where("journal", **desired), key=lambda row: row["seq"])
     meeting = [
         record["seq"]
         for record in records

@@ -128,8 +128,8 @@ class Transaction:
         """Rows with these values."""
         index = TABLES[table].index
         rows = self._found(table, values[index]) if index in values else self.rows(table)
-        wanted, of = tuple(values.values()), tuple_of(tuple(values))
-        return (row for row in rows if of(row) == wanted)
+        desired, of = tuple(values.values()), tuple_of(tuple(values))
+        return (row for row in rows if of(row) == desired)
 
     def _found(self, table: str, value: Any) -> list[Row]:
         """Rows by the indexed column; one's own, whatever they have there, behind the others."""

@@ -20,7 +20,7 @@ import httptools
 import structlog
 
 from tradingtools import clock
-from tradingtools.venues.insiders.priority_semaphore import Room
+from tradingtools.venues.insiders.priority_semaphore import PrioritySemaphore
 
 _log = structlog.get_logger("insiders.connections")
 _HEAD_LIMIT_BYTES = 64 * 1024
@@ -28,7 +28,7 @@ _RENEW_SECONDS = 0.25
 _CONNECT_SECONDS = 5.0
 _FAIR_MS = 1_000
 """Who could not wait so long for a connection says nothing of the other end."""
-_KEPT = 8
+_RETAINED = 8
 """Connections kept for what is urgent, and no more than one of sixteen."""
 
 
@@ -40,7 +40,7 @@ class NotSent(Exception):
     """No connection could be had: provably not one byte of the request left."""
 
 
-class Gone(NotSent):
+class ConnectionGone(NotSent):
     """Nothing left on a connection that there was, or too little time for one: the other end may be
     well."""
 
@@ -106,9 +106,9 @@ class Connections:
         self._idle_seconds = idle_ms / 1000
         self._body_limit = body_limit
         self._idle: deque[_Connection] = deque()
-        self._room = Room(limit, kept=min(_KEPT, limit // 16))
+        self._room = PrioritySemaphore(limit, kept=min(_RETAINED, limit // 16))
         self._busy = 0
-        self._begun: set[_Connection] = set()
+        self._started: set[_Connection] = set()
 
     def begin(
         self, request: bytes, timeout_ms: int, *, urgent: bool = False
@@ -127,7 +127,7 @@ class Connections:
             self._idle.append(connection)
             return None
         self._busy += 1
-        self._begun.add(connection)
+        self._started.add(connection)
         answer = connection.begin(request)
         timer = asyncio.get_running_loop().call_later(timeout_ms / 1000, connection.give_up)
         answer.add_done_callback(partial(self._end, connection, timer))
@@ -139,7 +139,7 @@ class Connections:
         timer.cancel()
         if answer.cancelled():
             connection.close()
-        self._begun.discard(connection)
+        self._started.discard(connection)
         self._busy -= 1
         self._give_back(connection)
         self._room.leave()
@@ -173,7 +173,7 @@ class Connections:
         leaving_ms = timeout_ms if leave_ms is None else min(timeout_ms, leave_ms)
         if leaving_ms <= 0:
             # A timeout only ends what waits, and with a connection ready nothing here does.
-            raise Gone("it is too late to leave")
+            raise ConnectionGone("it is too late to leave")
         leaving_at = now() + leaving_ms / 1000
         try:
             async with (
@@ -187,10 +187,10 @@ class Connections:
                         at_hand = True
                         await ready()
                         if not connection.ready:
-                            raise Gone("the connection ended before anything left on it")
+                            raise ConnectionGone("the connection ended before anything left on it")
                     if now() >= leaving_at:
                         # A loop that stood still wakes first whom an answer had woken before.
-                        raise Gone("it has become too late to leave")
+                        raise ConnectionGone("it has become too late to leave")
                     left = True
                     time.reschedule(over_at)
                     return await connection.exchange(request)
@@ -199,9 +199,9 @@ class Connections:
                     self._give_back(connection)
         except TimeoutError as error:
             if at_hand and not left:
-                raise Gone("no look within the time") from error
+                raise ConnectionGone("no look within the time") from error
             if not left and leaving_ms < min(timeout_ms, _FAIR_MS):
-                raise Gone("no connection before it was too late to leave") from error
+                raise ConnectionGone("no connection before it was too late to leave") from error
             if not left:
                 raise NotSent("no connection within the time") from error
             raise Unanswered("no whole answer within the time", connection.first_byte_ns) from error
@@ -265,7 +265,7 @@ class Connections:
         """Close what is idle and what nobody may wait for; any other ends with its request."""
         while self._idle:
             self._idle.pop().close()
-        for connection in self._begun:
+        for connection in self._started:
             connection.close()
 
 

@@ -14,8 +14,8 @@ from urllib.parse import urlsplit
 
 from tradingtools.venues.insiders.connections import (
     Answer,
+    ConnectionGone,
     Connections,
-    Gone,
     NotSent,
     Origin,
     Ready,
@@ -23,7 +23,15 @@ from tradingtools.venues.insiders.connections import (
 )
 from tradingtools.venues.insiders.schemas import BODY_LIMIT_BYTES
 
-__all__ = ["Answer", "Gone", "InsidersClient", "NotSent", "Ready", "Unanswered", "open_client"]
+__all__ = [
+    "Answer",
+    "ConnectionGone",
+    "InsidersClient",
+    "NotSent",
+    "Ready",
+    "Unanswered",
+    "open_client",
+]
 
 CONNECTIONS = 256
 IDLE_MS = 4_000

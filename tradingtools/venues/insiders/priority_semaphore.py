@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 
-class Room:
+class PrioritySemaphore:
     """Places, some of them taken.
 
     Args:
@@ -22,13 +22,13 @@ class Room:
 
     def __init__(self, places: int, kept: int) -> None:
         self._free = places
-        self._kept = kept
+        self._retained = kept
         self._urgent: deque[asyncio.Future[None]] = deque()
         self._others: deque[asyncio.Future[None]] = deque()
 
     def take(self, *, urgent: bool) -> bool:
         """Take a place if one is free; then nobody who would have it waits."""
-        if self._free <= (0 if urgent else self._kept):
+        if self._free <= (0 if urgent else self._retained):
             return False
         self._free -= 1
         return True

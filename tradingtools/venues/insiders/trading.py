@@ -46,7 +46,7 @@ from tradingtools.venues.trading import (
 )
 
 VENUE = "insiders"
-LOOK_SECONDS = 0.5
+POLL_SECONDS = 0.5
 """How often orders that are not closed are read: nothing is told by itself."""
 _TIMES = {RestingTime.IOC: TimeInForce.FAK, RestingTime.FOK: TimeInForce.FOK}
 
@@ -97,7 +97,7 @@ class InsidersGateway:
             found_for_ms=None,
         )
 
-    def recognise(self, order: NewOrder) -> str:
+    def register_order(self, order: NewOrder) -> str:
         """Remember an order, so that it is read; the venue knows it by our key."""
         self.sent[order.order_id] = order
         return ""
@@ -112,7 +112,7 @@ class InsidersGateway:
         left_ms = min(order.not_after_ms - clock.now_ms(), self._timeout_ms)
         if left_ms <= 0:
             return _refused("TOO_LATE", "its deadline has passed")
-        self.recognise(order)
+        self.register_order(order)
         body = order_body(
             follower=self._follower,
             condition_id=order.instrument.group,
@@ -156,7 +156,7 @@ class InsidersAccounts:
         follower: whose wallet it is.
         gateway: knows our orders, which insiders-api does not list.
         timeout_ms: for an answer.
-        look_seconds: how often orders that are not closed are read.
+        poll_seconds: how often orders that are not closed are read.
     """
 
     def __init__(
@@ -166,13 +166,13 @@ class InsidersAccounts:
         gateway: InsidersGateway,
         *,
         timeout_ms: int = 10_000,
-        look_seconds: float = LOOK_SECONDS,
+        poll_seconds: float = POLL_SECONDS,
     ) -> None:
         self._client = client
         self._follower = follower
         self._gateway = gateway
         self._timeout_ms = timeout_ms
-        self._look_seconds = look_seconds
+        self._poll_seconds = poll_seconds
 
     async def open_orders(self) -> Sequence[OrderReport]:
         """Return our orders that are not closed yet. Raises ReadError."""
@@ -241,7 +241,7 @@ class InsidersAccounts:
                 for trade in order.trades:
                     yield _fill(new, order, trade)
                 yield _report(new, order)
-            await asyncio.sleep(self._look_seconds)
+            await asyncio.sleep(self._poll_seconds)
 
     async def _order(self, order_id: str) -> VenueOrder | None:
         key = _key(order_id)

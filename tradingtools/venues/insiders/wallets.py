@@ -36,7 +36,7 @@ class Position:
     shares_micros: int
 
 
-_MOST_MICROS = 10**18
+_MAX_MICROS = 10**18
 """Far below what a column holds: what is booked is added to it."""
 _balances = msgspec.json.Decoder(_Balance)
 _positions = msgspec.json.Decoder(_Positions)
@@ -54,7 +54,7 @@ def parse_balance(body: bytes, proxy: str) -> int:
     try:
         raw = _balances.decode(_bounded(body))
         cash = parse_exact(raw.cash)
-        if abs(cash) > _MOST_MICROS:
+        if abs(cash) > _MAX_MICROS:
             raise WireError("more cash than there can be")
     except _MALFORMED as error:
         raise WireError(str(error)) from error

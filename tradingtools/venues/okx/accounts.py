@@ -15,7 +15,7 @@ from typing import TypeVar
 import msgspec
 
 from tradingtools import clock
-from tradingtools.tasks import alongside
+from tradingtools.tasks import run_in_background
 from tradingtools.venues.okx import questions
 from tradingtools.venues.okx.account_frames import (
     BillRow,
@@ -204,7 +204,7 @@ class OkxAccounts:
         if self._socket is None:
             raise ValueError("there is no socket")
         queue: asyncio.Queue[AccountEvent | None] = asyncio.Queue()
-        async with alongside(self._fill(self._socket, queue)):
+        async with run_in_background(self._fill(self._socket, queue)):
             while (event := await queue.get()) is not None:
                 yield event
 

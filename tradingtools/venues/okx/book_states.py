@@ -17,7 +17,7 @@ from tradingtools.domain.instrument import Instrument
 from tradingtools.venues.okx.book_frames import BookChange, checksum
 from tradingtools.venues.trading import Level, TradingBook
 
-MOST_KEPT = 2_000
+MAX_RETAINED = 2_000
 """Updates that wait for a snapshot; one more, and it comes too late."""
 
 
@@ -92,7 +92,7 @@ class OkxBook:
         self._asks = Side(bids=False)
         self._seq_id: int | None = None
         self._venue_ms = 0
-        self._kept: list[BookChange] = []
+        self._retained: list[BookChange] = []
         self._joined = False
         """The last whole book is of REST, whose number may lie within the next update."""
 
@@ -122,7 +122,7 @@ class OkxBook:
             if _meets(change, self._seq_id):
                 return self._update(change)
         self.doubt()
-        self._kept.append(change)
+        self._retained.append(change)
         return Outcome.LOST
 
     def join(self, snapshot: BookChange) -> Outcome:
@@ -135,7 +135,7 @@ class OkxBook:
             return Outcome.ALIVE
         if seq_id is None:
             return Outcome.LOST
-        newer = [one for one in self._kept if one.seq_id is not None and one.seq_id > seq_id]
+        newer = [one for one in self._retained if one.seq_id is not None and one.seq_id > seq_id]
         if newer and not _meets(newer[0], seq_id):
             return Outcome.LOST
         self._whole(snapshot)
@@ -149,14 +149,14 @@ class OkxBook:
         """Doubt the book: the connection ended, or something was missed."""
         if self.state is BookState.WHOLE:
             self.state = BookState.DOUBTED
-        self._kept.clear()
+        self._retained.clear()
 
     def _whole(self, change: BookChange) -> Outcome:
         self._bids.replace(list(change.bids))
         self._asks.replace(list(change.asks))
         self._seq_id = change.seq_id
         self._venue_ms = change.venue_ms
-        self._kept.clear()
+        self._retained.clear()
         self._joined = False
         self.state = BookState.WHOLE
         return self._checked(change)
@@ -183,11 +183,11 @@ class OkxBook:
         return Outcome.LOST
 
     def _keep(self, change: BookChange) -> Outcome:
-        if _starts_anew(change) or len(self._kept) >= MOST_KEPT:
+        if _starts_anew(change) or len(self._retained) >= MAX_RETAINED:
             # Numbers from before and after a new count cannot be compared.
-            self._kept.clear()
+            self._retained.clear()
             return Outcome.LOST
-        self._kept.append(change)
+        self._retained.append(change)
         return Outcome.WAITING
 
     def _status(self) -> BookStatus:

@@ -48,7 +48,7 @@ class OkxInstruments:
         found = [self.directory.get(symbol) for symbol in symbols]
         return [one.instrument for one in found if one is not None]
 
-    def recall(self, instruments: Iterable[Instrument]) -> None:
+    def restore(self, instruments: Iterable[Instrument]) -> None:
         """Know instruments that were traded once, as ended until the venue lists them."""
         unlisted = [one for one in instruments if one.symbol not in self.directory]
         self.directory.put(map(ended, unlisted))
@@ -63,9 +63,9 @@ class OkxInstruments:
 
     async def refresh(self) -> None:
         """Read all instruments, once for all who ask meanwhile. Raises ReadError."""
-        asked_ms = clock.monotonic_ms()
+        requested_ms = clock.monotonic_ms()
         async with self._reading:
-            if self._read_ms is not None and self._read_ms > asked_ms:
+            if self._read_ms is not None and self._read_ms > requested_ms:
                 return
             for inst_type in TYPES:
                 await self._read(inst_type)

@@ -18,7 +18,7 @@ from tradingtools.venues.okx.private_socket import PrivateSocket
 from tradingtools.venues.okx.requests import RequestError, RestRequest, SocketOperation, Terms
 from tradingtools.venues.okx.rest_client import NoAnswer, OkxRest
 from tradingtools.venues.okx.signing import SigningError
-from tradingtools.venues.okx.verdicts import Asked, Verb, not_sent, refused_here, unknown
+from tradingtools.venues.okx.verdicts import RequestedOrder, Verb, not_sent, refused_here, unknown
 from tradingtools.venues.trading import (
     AmendOrder,
     CancelOrder,
@@ -73,7 +73,7 @@ class OkxGateway:
         """Return what this venue can do."""
         return CAPABILITIES
 
-    def recognise(self, order: NewOrder) -> str:  # noqa: ARG002
+    def register_order(self, order: NewOrder) -> str:  # noqa: ARG002
         """Return nothing: the venue knows an order by our own id."""
         return ""
 
@@ -95,10 +95,10 @@ class OkxGateway:
 
     async def place_batch(self, orders: Sequence[NewOrder]) -> Sequence[Receipt]:
         """Send at most 20 orders at once; each has a receipt of its own."""
-        asked = tuple(Asked(verb=Verb.PLACE, order_id=one.order_id) for one in orders)
+        requested = tuple(RequestedOrder(verb=Verb.PLACE, order_id=one.order_id) for one in orders)
         deadline = min((one.not_after_ms for one in orders), default=0)
         return await self._send(
-            asked,
+            requested,
             deadline,
             lambda venue_ms: requests.place(orders, self._terms, not_after_ms=venue_ms),
             lambda venue_ms: requests.place_by_socket(
@@ -110,13 +110,15 @@ class OkxGateway:
 
     async def cancel_batch(self, orders: Sequence[CancelOrder]) -> Sequence[Receipt]:
         """Ask for the end of at most 20 orders at once."""
-        asked = tuple(
-            Asked(verb=Verb.CANCEL, order_id=one.order_id, venue_order_id=one.venue_order_id)
+        requested = tuple(
+            RequestedOrder(
+                verb=Verb.CANCEL, order_id=one.order_id, venue_order_id=one.venue_order_id
+            )
             for one in orders
         )
         deadline = min((one.not_after_ms for one in orders), default=0)
         return await self._send(
-            asked,
+            requested,
             deadline,
             lambda _: requests.cancel(orders),
             lambda _: requests.cancel_by_socket(
@@ -126,8 +128,8 @@ class OkxGateway:
 
     async def amend_batch(self, changes: Sequence[AmendOrder]) -> Sequence[Receipt]:
         """Ask for other prices or sizes of at most 20 orders at once."""
-        asked = tuple(
-            Asked(
+        requested = tuple(
+            RequestedOrder(
                 verb=Verb.AMEND,
                 order_id=one.order_id,
                 venue_order_id=one.venue_order_id,
@@ -137,7 +139,7 @@ class OkxGateway:
         )
         deadline = min((one.not_after_ms for one in changes), default=0)
         return await self._send(
-            asked,
+            requested,
             deadline,
             lambda venue_ms: requests.amend(changes, not_after_ms=venue_ms),
             lambda venue_ms: requests.amend_by_socket(
@@ -161,41 +163,49 @@ class OkxGateway:
         )
 
     async def _send(
-        self, asked: tuple[Asked, ...], not_after_ms: int, by_rest: ByRest, by_socket: BySocket
+        self,
+        requested: tuple[RequestedOrder, ...],
+        not_after_ms: int,
+        by_rest: ByRest,
+        by_socket: BySocket,
     ) -> Sequence[Receipt]:
         """Send once; again, with a deadline made anew, after a refusal for our timestamp."""
         venue_clock = self._rest.venue_clock
         try:
-            if not venue_clock.known and not await self._rest.know_time():
-                return _each(asked, not_sent("NO_TIME", "the venue's clock is not known"))
-            receipts = await self._send_once(asked, not_after_ms, by_rest, by_socket)
+            if not venue_clock.known and not await self._rest.ensure_clock():
+                return _each(requested, not_sent("NO_TIME", "the venue's clock is not known"))
+            receipts = await self._send_once(requested, not_after_ms, by_rest, by_socket)
             if all(action_of(one.code) is Action.CLOCK for one in receipts) and venue_clock.known:
-                return await self._send_once(asked, not_after_ms, by_rest, by_socket)
+                return await self._send_once(requested, not_after_ms, by_rest, by_socket)
         except RequestError as error:
-            return _each(asked, refused_here("BAD_REQUEST", str(error)))
+            return _each(requested, refused_here("BAD_REQUEST", str(error)))
         except SigningError as error:
-            return _each(asked, not_sent("NOT_SIGNED", str(error)))
+            return _each(requested, not_sent("NOT_SIGNED", str(error)))
         return receipts
 
     async def _send_once(
-        self, asked: tuple[Asked, ...], not_after_ms: int, by_rest: ByRest, by_socket: BySocket
+        self,
+        requested: tuple[RequestedOrder, ...],
+        not_after_ms: int,
+        by_rest: ByRest,
+        by_socket: BySocket,
     ) -> Sequence[Receipt]:
         venue_ms = self._rest.venue_clock.no_later(not_after_ms)
         if self._socket is None:
-            return await self._over_rest(asked, by_rest(venue_ms), not_after_ms)
-        return await self._over_socket(asked, self._socket, by_socket(venue_ms), not_after_ms)
+            return await self._over_rest(requested, by_rest(venue_ms), not_after_ms)
+        return await self._over_socket(requested, self._socket, by_socket(venue_ms), not_after_ms)
 
     async def _over_rest(
-        self, asked: tuple[Asked, ...], request: RestRequest, not_after_ms: int
+        self, requested: tuple[RequestedOrder, ...], request: RestRequest, not_after_ms: int
     ) -> Sequence[Receipt]:
         answer = await self._rest.send(request, not_after_ms=not_after_ms)
         if isinstance(answer, NoAnswer):
-            return _each(asked, _unanswered(answer))
-        return verdicts.of_rest_batch(answer.status, answer.body, asked)
+            return _each(requested, _unanswered(answer))
+        return verdicts.of_rest_batch(answer.status, answer.body, requested)
 
     async def _over_socket(
         self,
-        asked: tuple[Asked, ...],
+        requested: tuple[RequestedOrder, ...],
         socket: PrivateSocket,
         operation: SocketOperation,
         not_after_ms: int,
@@ -204,8 +214,8 @@ class OkxGateway:
             operation, not_after_ms=not_after_ms, timeout_ms=self._timeout_ms
         )
         if isinstance(answer, NoAnswer):
-            return _each(asked, _unanswered(answer))
-        return verdicts.of_socket(answer, asked)
+            return _each(requested, _unanswered(answer))
+        return verdicts.of_socket(answer, requested)
 
     async def _set(self, request: Callable[[], RestRequest]) -> Receipt:
         try:
@@ -233,5 +243,5 @@ def _unanswered(answer: NoAnswer) -> Receipt:
     return not_sent("NOT_SENT", answer.detail)
 
 
-def _each(asked: tuple[Asked, ...], receipt: Receipt) -> Sequence[Receipt]:
-    return (receipt,) * len(asked)
+def _each(requested: tuple[RequestedOrder, ...], receipt: Receipt) -> Sequence[Receipt]:
+    return (receipt,) * len(requested)

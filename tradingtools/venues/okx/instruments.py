@@ -73,7 +73,7 @@ class Listing:
     inst_type: str
     code: int | None
     """`instIdCode`, by which sockets name it; None: not told, orders go by REST."""
-    most_leverage: Decimal | None
+    max_leverage: Decimal | None
     """None: spot."""
 
 
@@ -103,7 +103,7 @@ def listing(row: InstrumentRow) -> Listing:
             instrument=replace(instrument, phase=phase),
             inst_type=row.inst_type,
             code=_code(row.inst_id_code),
-            most_leverage=(
+            max_leverage=(
                 None if kind is InstrumentKind.SPOT else numbers.positive("lever", row.lever)
             ),
         )
@@ -118,7 +118,7 @@ def ended(instrument: Instrument) -> Listing:
         instrument=replace(instrument, phase=TradingPhase.ENDED),
         inst_type=types[instrument.kind],
         code=None,
-        most_leverage=None,
+        max_leverage=None,
     )
 
 
@@ -255,10 +255,10 @@ class Tier:
     number: int
     least_size: Decimal
     """In contracts."""
-    most_size: Decimal
+    max_size: Decimal
     maintenance_rate: Decimal
     initial_rate: Decimal
-    most_leverage: Decimal
+    max_leverage: Decimal
 
 
 def tiers(rows: Iterable[TierRow]) -> tuple[Tier, ...]:
@@ -267,16 +267,16 @@ def tiers(rows: Iterable[TierRow]) -> tuple[Tier, ...]:
         Tier(
             number=numbers.whole("tier", row.tier),
             least_size=numbers.decimal("minSz", row.min_sz),
-            most_size=numbers.decimal("maxSz", row.max_sz),
+            max_size=numbers.decimal("maxSz", row.max_sz),
             maintenance_rate=numbers.positive("mmr", row.mmr),
             initial_rate=numbers.positive("imr", row.imr),
-            most_leverage=numbers.positive("maxLever", row.max_lever),
+            max_leverage=numbers.positive("maxLever", row.max_lever),
         )
         for row in rows
     ]
     return tuple(sorted(found, key=lambda one: one.number))
 
 
-def most_leverage(of: Iterable[Tier], contracts: Decimal) -> Decimal | None:
+def max_leverage(of: Iterable[Tier], contracts: Decimal) -> Decimal | None:
     """Return the highest leverage of a position of so many contracts; None: none may be so big."""
-    return next((tier.most_leverage for tier in of if contracts <= tier.most_size), None)
+    return next((tier.max_leverage for tier in of if contracts <= tier.max_size), None)

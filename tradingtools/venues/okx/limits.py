@@ -131,12 +131,12 @@ class _Window:
         self._ended.append((now_ms, cost))
 
     def wait_ms(self, cost: int, now_ms: int) -> int | None:
-        lacking = cost - self.room(now_ms)
-        if lacking <= 0:
+        missing = cost - self.room(now_ms)
+        if missing <= 0:
             return 0
         for ended_ms, freed in self._ended:
-            lacking -= freed
-            if lacking <= 0:
+            missing -= freed
+            if missing <= 0:
                 return ended_ms + self._limit.window_ms + 1 - now_ms
         return None
 

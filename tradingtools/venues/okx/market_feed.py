@@ -14,7 +14,7 @@ import structlog
 
 from tradingtools import clock
 from tradingtools.domain.instrument import Instrument
-from tradingtools.tasks import alongside, until_one_ends
+from tradingtools.tasks import run_in_background, until_one_ends
 from tradingtools.venues.mailbox import Mailbox
 from tradingtools.venues.okx import questions
 from tradingtools.venues.okx.book_frames import read_rest_book
@@ -22,10 +22,10 @@ from tradingtools.venues.okx.connection import GONE, Connection, Endpoint, open_
 from tradingtools.venues.okx.instruments import Directory
 from tradingtools.venues.okx.limits import Charge, Scope
 from tradingtools.venues.okx.market_session import (
-    Complain,
+    EmitMarketEvent,
     MarketEffect,
     MarketSession,
-    TellMarket,
+    Warn,
 )
 from tradingtools.venues.okx.private_session import Renew, Send
 from tradingtools.venues.okx.rate_gate import RateGate
@@ -33,11 +33,11 @@ from tradingtools.venues.okx.rest_client import OkxRest
 from tradingtools.venues.okx.wire import WireError
 from tradingtools.venues.trading import MarketEvent, ReadError
 
-_LOOK_SECONDS = 1.0
+_POLL_SECONDS = 1.0
 _log = structlog.get_logger("okx")
 
 
-class _Over(Exception):
+class _RenewConnection(Exception):
     """The connection has to be renewed."""
 
 
@@ -62,7 +62,7 @@ class OkxMarketFeed:
     async def events(self, instruments: Sequence[Instrument]) -> AsyncIterator[MarketEvent]:
         """Tell each change, for ever; a book in doubt is told as STALE at once."""
         mail = Mailbox()
-        async with alongside(self._fill(instruments, mail)):
+        async with run_in_background(self._fill(instruments, mail)):
             async for event in mail.all():
                 yield event
 
@@ -74,42 +74,44 @@ class OkxMarketFeed:
             mail.close()
 
     async def _run(
-        self, instruments: Sequence[Instrument], tell: Callable[[MarketEvent], None]
+        self, instruments: Sequence[Instrument], notify: Callable[[MarketEvent], None]
     ) -> None:
         failures = 0
         pauses = self._endpoint.patience.pauses
         while True:
             session = MarketSession(self._directory, instruments)
             try:
-                await self._connected(session, tell)
-            except (_Over, *GONE) as error:
+                await self._connected(session, notify)
+            except (_RenewConnection, *GONE) as error:
                 _log.info(
                     "okx public socket ended", detail=f"{type(error).__name__}: {error}"[:200]
                 )
-            told = session.lost(clock.now_ns())
-            for effect in told:
-                tell(effect.event)
+            reported = session.lost(clock.now_ns())
+            for effect in reported:
+                notify(effect.event)
             instruments = [session.instrument(one.symbol) for one in instruments]
-            failures = 0 if told else failures + 1
+            failures = 0 if reported else failures + 1
             await asyncio.sleep(pauses[min(failures, len(pauses) - 1)])
 
-    async def _connected(self, session: MarketSession, tell: Callable[[MarketEvent], None]) -> None:
+    async def _connected(
+        self, session: MarketSession, notify: Callable[[MarketEvent], None]
+    ) -> None:
         async with AsyncExitStack() as stack:
             async with self._address.passing((Charge(Scope.CONNECT),)):
                 connection = await stack.enter_async_context(open_connection(self._endpoint))
-            await _do(session.begin(clock.now_ns()), connection, tell)
+            await _do(session.begin(clock.now_ns()), connection, notify)
             await until_one_ends(
-                _listen(connection, session, tell), self._look(connection, session, tell)
+                _listen(connection, session, notify), self._poll(connection, session, notify)
             )
 
-    async def _look(
+    async def _poll(
         self,
         connection: Connection,
         session: MarketSession,
-        tell: Callable[[MarketEvent], None],
+        notify: Callable[[MarketEvent], None],
     ) -> None:
         while True:
-            await asyncio.sleep(_LOOK_SECONDS)
+            await asyncio.sleep(_POLL_SECONDS)
             for symbol in session.overdue(clock.now_ns()):
                 try:
                     answer = await self._rest.ask(questions.book(symbol))
@@ -117,27 +119,27 @@ class OkxMarketFeed:
                 except (ReadError, WireError) as error:
                     _log.warning("no book over REST", symbol=symbol, error=str(error)[:200])
                     continue
-                await _do(session.join(symbol, snapshot, clock.now_ns()), connection, tell)
+                await _do(session.join(symbol, snapshot, clock.now_ns()), connection, notify)
 
 
 async def _listen(
-    connection: Connection, session: MarketSession, tell: Callable[[MarketEvent], None]
+    connection: Connection, session: MarketSession, notify: Callable[[MarketEvent], None]
 ) -> None:
     while True:
         frame = await connection.receive()
-        await _do(session.receive(frame, clock.now_ns()), connection, tell)
+        await _do(session.receive(frame, clock.now_ns()), connection, notify)
 
 
 async def _do(
-    effects: Sequence[MarketEffect], connection: Connection, tell: Callable[[MarketEvent], None]
+    effects: Sequence[MarketEffect], connection: Connection, notify: Callable[[MarketEvent], None]
 ) -> None:
     for effect in effects:
         match effect:
-            case TellMarket(event):
-                tell(event)
+            case EmitMarketEvent(event):
+                notify(event)
             case Send(frame):
                 await connection.subscribe(frame)
-            case Complain(detail):
+            case Warn(detail):
                 _log.error("okx refuses part of what is asked", alert=True, detail=detail)
             case Renew(detail):
-                raise _Over(detail)
+                raise _RenewConnection(detail)

@@ -35,20 +35,20 @@ _GIVES_UP = frozenset({Action.RECONNECT, Action.CREDENTIALS, Action.READ, Action
 
 
 @dataclass(frozen=True, slots=True)
-class TellMarket:
+class EmitMarketEvent:
     """Something happened in a market."""
 
     event: MarketEvent
 
 
 @dataclass(frozen=True, slots=True)
-class Complain:
+class Warn:
     """Something that a person should know of; the connection goes on."""
 
     detail: str
 
 
-MarketEffect = Send | TellMarket | Complain | Renew
+MarketEffect = Send | EmitMarketEvent | Warn | Renew
 
 
 class MarketSession:
@@ -67,7 +67,7 @@ class MarketSession:
         for one in instruments:
             if one.kind is not InstrumentKind.SPOT:
                 self._indexes[index_of(one)].append(one.symbol)
-        self._asked_ns: dict[str, int] = {}
+        self._requested_ns: dict[str, int] = {}
         """When a whole book was asked for last."""
 
     def begin(self, now_ns: int) -> list[MarketEffect]:
@@ -79,8 +79,8 @@ class MarketSession:
             if change:
                 self._held[symbol] = change.instrument
                 self._books[symbol] = OkxBook(change.instrument)
-                effects.append(TellMarket(change))
-        self._asked_ns = dict.fromkeys(self._books, now_ns)
+                effects.append(EmitMarketEvent(change))
+        self._requested_ns = dict.fromkeys(self._books, now_ns)
         arguments = list(self._arguments())
         effects += [
             Send(subscription("subscribe", tuple(arguments[at : at + _TOGETHER])))
@@ -100,9 +100,9 @@ class MarketSession:
 
     def overdue(self, now_ns: int) -> list[str]:
         """Return the symbols whose whole book did not come in time; they are asked for by REST."""
-        late = [s for s, at in self._asked_ns.items() if now_ns - at > WHOLE_WITHIN_NS]
+        late = [s for s, at in self._requested_ns.items() if now_ns - at > WHOLE_WITHIN_NS]
         for symbol in late:
-            self._asked_ns[symbol] = now_ns
+            self._requested_ns[symbol] = now_ns
         return late
 
     def join(self, symbol: str, snapshot: BookChange, received_ns: int) -> list[MarketEffect]:
@@ -110,20 +110,20 @@ class MarketSession:
         book = self._books[symbol]
         if book.join(snapshot) is Outcome.LOST:
             return self._ask_again(symbol, received_ns)
-        self._asked_ns.pop(symbol, None)
-        return [TellMarket(book.book(received_ns))]
+        self._requested_ns.pop(symbol, None)
+        return [EmitMarketEvent(book.book(received_ns))]
 
     def instrument(self, symbol: str) -> Instrument:
         """Return an instrument with its newest rules."""
         return self._held[symbol]
 
-    def lost(self, now_ns: int) -> list[TellMarket]:
+    def lost(self, now_ns: int) -> list[EmitMarketEvent]:
         """Return all books as they are without a connection."""
-        effects: list[TellMarket] = []
+        effects: list[EmitMarketEvent] = []
         for book in self._books.values():
             if book.state is BookState.WHOLE:
                 book.doubt()
-                effects.append(TellMarket(book.book(now_ns)))
+                effects.append(EmitMarketEvent(book.book(now_ns)))
         return effects
 
     def _arguments(self) -> Iterator[Argument]:
@@ -147,7 +147,7 @@ class MarketSession:
         if action in _GIVES_UP:
             return [Renew(f"{event.code} {meaning_of(event.code)}", action)]
         # One channel that does not exist takes nothing from the others.
-        return [Complain(f"{event.code} {meaning_of(event.code)}: {event.msg}"[:200])]
+        return [Warn(f"{event.code} {meaning_of(event.code)}: {event.msg}"[:200])]
 
     def _on_push(self, push: Push, received_ns: int) -> Iterator[MarketEffect]:
         channel = push.arg.channel
@@ -156,7 +156,7 @@ class MarketSession:
             return
         if channel == "index-tickers":
             for symbol in self._indexes.get(push.arg.inst_id, ()):
-                yield from map(TellMarket, read_index(push.data, self._held[symbol]))
+                yield from map(EmitMarketEvent, read_index(push.data, self._held[symbol]))
             return
         instrument = self._held.get(push.arg.inst_id)
         if instrument is None:
@@ -165,11 +165,11 @@ class MarketSession:
             case "books":
                 yield from self._on_book(push, instrument, received_ns)
             case "trades":
-                yield from map(TellMarket, read_prints(push.data, instrument))
+                yield from map(EmitMarketEvent, read_prints(push.data, instrument))
             case "funding-rate":
-                yield from map(TellMarket, read_funding(push.data, instrument))
+                yield from map(EmitMarketEvent, read_funding(push.data, instrument))
             case "mark-price":
-                yield from map(TellMarket, read_marks(push.data, instrument))
+                yield from map(EmitMarketEvent, read_marks(push.data, instrument))
             case _:
                 pass
 
@@ -182,17 +182,17 @@ class MarketSession:
             match book.apply(change):
                 case Outcome.CHANGED:
                     if change.snapshot:
-                        self._asked_ns.pop(instrument.symbol, None)
-                    yield TellMarket(book.book(received_ns))
+                        self._requested_ns.pop(instrument.symbol, None)
+                    yield EmitMarketEvent(book.book(received_ns))
                 case Outcome.LOST:
                     if before is BookState.WHOLE:
-                        yield TellMarket(book.book(received_ns))
+                        yield EmitMarketEvent(book.book(received_ns))
                     yield from self._ask_again(instrument.symbol, received_ns)
                 case _:
                     pass
 
     def _ask_again(self, symbol: str, now_ns: int) -> list[MarketEffect]:
-        self._asked_ns[symbol] = now_ns
+        self._requested_ns[symbol] = now_ns
         books = (Argument(channel="books", inst_id=symbol),)
         return [Send(subscription("unsubscribe", books)), Send(subscription("subscribe", books))]
 
@@ -203,7 +203,7 @@ class MarketSession:
             try:
                 yield from self._on_row(row, received_ns)
             except UnsupportedInstrument as error:
-                yield Complain(str(error))
+                yield Warn(str(error))
                 yield from self._suspend(row.inst_id, received_ns)
 
     def _on_row(self, row: InstrumentRow, received_ns: int) -> Iterator[MarketEffect]:
@@ -213,7 +213,7 @@ class MarketSession:
         change = change_of(self._held[row.inst_id], listed.instrument, received_ns // 1_000_000)
         if change is None:
             return
-        yield TellMarket(change)
+        yield EmitMarketEvent(change)
         yield from self._take_over(change.instrument, received_ns)
 
     def _take_over(self, instrument: Instrument, received_ns: int) -> Iterator[MarketEffect]:
@@ -224,7 +224,7 @@ class MarketSession:
             return
         # Integers have another meaning: nothing of the old book may be read with the new units.
         self._books[symbol] = OkxBook(instrument)
-        yield TellMarket(self._books[symbol].book(received_ns))
+        yield EmitMarketEvent(self._books[symbol].book(received_ns))
         yield from self._ask_again(symbol, received_ns)
 
     def _suspend(self, symbol: str, received_ns: int) -> Iterator[MarketEffect]:
@@ -232,7 +232,7 @@ class MarketSession:
         if held.phase is TradingPhase.SUSPENDED:
             return
         self._held[symbol] = replace(held, phase=TradingPhase.SUSPENDED)
-        yield TellMarket(
+        yield EmitMarketEvent(
             PhaseChange(
                 instrument=self._held[symbol],
                 phase=TradingPhase.SUSPENDED,

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 
 import aiohttp
 
-from tradingtools.tasks import alongside
+from tradingtools.tasks import run_in_background
 from tradingtools.venues.okx.catalogue import OkxInstruments
 from tradingtools.venues.okx.connection import Endpoint
 from tradingtools.venues.okx.instruments import Directory
@@ -83,7 +83,7 @@ async def open_markets(
             demo=venue.sockets.demo,
         )
         feed = OkxMarketFeed(venue.path("public"), rest=rest, address=address, directory=directory)
-        async with alongside(rest.keep_time()):
+        async with run_in_background(rest.keep_clock_synced()):
             yield OkxMarkets(
                 address=address,
                 venue_clock=venue_clock,

@@ -55,12 +55,12 @@ class Send:
 
 
 @dataclass(frozen=True, slots=True)
-class Read:
+class StartCatchUp:
     """Ask for a reading by REST of all that was missed, for `PrivateSession.caught_up`."""
 
 
 @dataclass(frozen=True, slots=True)
-class Tell:
+class EmitEvent:
     """Something happened to the wallet."""
 
     event: AccountEvent
@@ -99,7 +99,7 @@ class Renew:
     action: Action = Action.RECONNECT
 
 
-Effect = Send | Read | Tell | ReadFills | ReadInstruments | Answered | Renew
+Effect = Send | StartCatchUp | EmitEvent | ReadFills | ReadInstruments | Answered | Renew
 
 
 class PrivateSession:
@@ -117,7 +117,7 @@ class PrivateSession:
         self._account = account
         self._tag = tag
         self._missing = {one.channel for one in CHANNELS}
-        self._kept: list[Push] = []
+        self._retained: list[Push] = []
 
     def login(self, api_key: ApiKey, *, timestamp: int, signature: str) -> str:
         """Return the first frame."""
@@ -147,7 +147,7 @@ class PrivateSession:
             case Push():
                 if self.state is SessionState.TRUSTED:
                     return self._on_push(read)
-                self._kept.append(read)
+                self._retained.append(read)
                 return []
 
     def again(self, push: Push) -> list[Effect]:
@@ -159,9 +159,9 @@ class PrivateSession:
         if self.state is not SessionState.READING:
             return []
         self.state = SessionState.TRUSTED
-        kept, self._kept = self._kept, []
-        effects: list[Effect] = [Tell(Connected(venue_ms=venue_ms))]
-        effects += [Tell(event) for event in missed]
+        kept, self._retained = self._retained, []
+        effects: list[Effect] = [EmitEvent(Connected(venue_ms=venue_ms))]
+        effects += [EmitEvent(event) for event in missed]
         for push in kept:
             effects += self._on_push(push)
         return effects
@@ -176,7 +176,7 @@ class PrivateSession:
                 if self._missing or self.state is not SessionState.SUBSCRIBING:
                     return []
                 self.state = SessionState.READING
-                return [Read()]
+                return [StartCatchUp()]
             case "error" if event.id:
                 answer = OperationAnswer(id=event.id, op="", code=event.code, msg=event.msg)
                 return [Answered(answer)]
@@ -206,20 +206,20 @@ class PrivateSession:
             case "positions":
                 self._account.positions(push.data)
             case "liquidation-warning":
-                return [Tell(warning) for warning in self._account.warnings(push.data)]
+                return [EmitEvent(warning) for warning in self._account.warnings(push.data)]
             case _:
                 return []
-        return [Tell(self._account.state)]
+        return [EmitEvent(self._account.state)]
 
     def _read_orders(self, push: Push) -> list[Effect]:
         # Everything is read before anything is told: a row that cannot be read tells nothing twice.
         effects: list[Effect] = []
         for news in list(read_orders(push.data, self._directory, self._tag)):
             if news.fill is not None:
-                effects.append(Tell(news.fill))
-            effects.append(Tell(news.report))
+                effects.append(EmitEvent(news.fill))
+            effects.append(EmitEvent(news.report))
             if news.forced is not None:
-                effects.append(Tell(news.forced))
+                effects.append(EmitEvent(news.forced))
             if news.fill_untold:
                 effects.append(ReadFills())
         return effects

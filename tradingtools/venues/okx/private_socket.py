@@ -22,14 +22,14 @@ from tradingtools.venues.okx.error_codes import Action
 from tradingtools.venues.okx.private_session import (
     Answered,
     Effect,
+    EmitEvent,
     PrivateSession,
-    Read,
     ReadFills,
     ReadInstruments,
     Renew,
     Send,
     SessionState,
-    Tell,
+    StartCatchUp,
 )
 from tradingtools.venues.okx.rate_gate import RateGates
 from tradingtools.venues.okx.requests import SocketOperation
@@ -52,7 +52,7 @@ _CREDENTIALS_PAUSE = 30.0
 _log = structlog.get_logger("okx")
 
 
-class Missed(Protocol):
+class CatchUpReader(Protocol):
     """Reads by REST, raising ReadError."""
 
     async def missed(
@@ -73,7 +73,7 @@ class Missed(Protocol):
 Told = Callable[[AccountEvent], None]
 
 
-class _Over(Exception):
+class _RenewConnection(Exception):
     def __init__(self, renew: Renew) -> None:
         super().__init__(renew.detail)
         self.action = renew.action
@@ -83,13 +83,13 @@ class _Link:
     """One connection, and what belongs to it."""
 
     def __init__(
-        self, connection: Connection, session: PrivateSession, account: AccountBook, tell: Told
+        self, connection: Connection, session: PrivateSession, account: AccountBook, notify: Told
     ) -> None:
         self.connection = connection
         self.session = session
         self.account = account
-        self.tell = tell
-        self.told = False
+        self.notify = notify
+        self.reported = False
         self.turn = asyncio.Lock()
         """Held while effects are carried out: they keep their order."""
         self.to_read = asyncio.Event()
@@ -139,7 +139,7 @@ class PrivateSocket:
         """Return whether everything that was missed has been read."""
         return self._link is not None and self._link.session.state is SessionState.TRUSTED
 
-    async def run(self, tell: Told, missed: Missed) -> None:
+    async def run(self, notify: Told, missed: CatchUpReader) -> None:
         """Tell each event, for ever.
 
         Args:
@@ -152,8 +152,8 @@ class PrivateSocket:
             pause = pauses[min(failures, len(pauses) - 1)]
             was_trusted = False
             try:
-                await self._connected(tell, missed)
-            except _Over as over:
+                await self._connected(notify, missed)
+            except _RenewConnection as over:
                 detail, was_trusted = str(over), self._lost()
                 pause = max(pause, await self._learn(over.action))
             except (*GONE, SigningError, ReadError) as error:
@@ -161,7 +161,7 @@ class PrivateSocket:
             failures = 0 if was_trusted else failures + 1
             _log.info("okx private socket ended", detail=detail)
             if was_trusted:
-                tell(Disconnected(detail=detail))
+                notify(Disconnected(detail=detail))
             await asyncio.sleep(pause)
 
     async def operate(
@@ -192,13 +192,13 @@ class PrivateSocket:
             finally:
                 self._waiting.pop(number, None)
 
-    async def _connected(self, tell: Told, missed: Missed) -> None:
+    async def _connected(self, notify: Told, missed: CatchUpReader) -> None:
         if not self._rest.venue_clock.known:
-            await self._rest.know_time()
+            await self._rest.ensure_clock()
         async with self._spares.opened() as connection:
             account = AccountBook(self._instruments.directory)
             session = PrivateSession(self._instruments.directory, account, self._tag)
-            self._link = link = _Link(connection, session, account, tell)
+            self._link = link = _Link(connection, session, account, notify)
             await self._login(link)
             await until_one_ends(self._listen(link), self._catch_up(link, missed))
 
@@ -216,7 +216,7 @@ class PrivateSocket:
             async with link.turn:
                 await self._do(link, link.session.receive(frame))
 
-    async def _catch_up(self, link: _Link, missed: Missed) -> None:
+    async def _catch_up(self, link: _Link, missed: CatchUpReader) -> None:
         await link.to_read.wait()
         if self._seen_ms is None:
             # Nothing was told yet, so nothing was missed: who listens reads what there is.
@@ -233,19 +233,19 @@ class PrivateSocket:
             link.to_read_fills.clear()
             now_ms = self._rest.venue_clock.at(clock.now_ms())
             for fill in await missed.fills(now_ms - MARGIN_MS):
-                link.tell(fill)
+                link.notify(fill)
 
     async def _do(self, link: _Link, effects: Sequence[Effect]) -> None:
         for effect in effects:
             match effect:
                 case Send(frame):
                     await link.connection.subscribe(frame)
-                case Read():
+                case StartCatchUp():
                     link.to_read.set()
-                case Tell(event):
-                    link.told = True
+                case EmitEvent(event):
+                    link.reported = True
                     self._note(event)
-                    link.tell(event)
+                    link.notify(event)
                 case ReadFills():
                     link.to_read_fills.set()
                 case ReadInstruments(push, symbol):
@@ -256,7 +256,7 @@ class PrivateSocket:
                     if waiting is not None and not waiting.done():
                         waiting.set_result(answer)
                 case Renew():
-                    raise _Over(effect)
+                    raise _RenewConnection(effect)
 
     def _note(self, event: AccountEvent) -> None:
         if not isinstance(event, OrderReport):
@@ -272,14 +272,14 @@ class PrivateSocket:
         for answer in self._waiting.values():
             if not answer.done():
                 answer.set_result(NoAnswer(left=True, detail="the connection ended"))
-        if link is None or not link.told:
+        if link is None or not link.reported:
             return False
         self._seen_ms = self._rest.venue_clock.at(clock.now_ms())
         return True
 
     async def _learn(self, action: Action) -> float:
         if action is Action.CLOCK:
-            await self._rest.relearn_time()
+            await self._rest.resync_clock()
         if action is not Action.CREDENTIALS:
             return 0.0
         _log.error("okx refuses the key of a wallet; nothing of it is traded", alert=True)

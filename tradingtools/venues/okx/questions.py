@@ -26,13 +26,13 @@ def positions() -> RestRequest:
     return _get("/api/v5/account/positions", Charge(Scope.POSITIONS))
 
 
-def order(asked: CancelOrder) -> RestRequest:
+def order(requested: CancelOrder) -> RestRequest:
     """Return the question for one order, pending or ended. Raises RequestError."""
-    symbol = asked.instrument.symbol
+    symbol = requested.instrument.symbol
     charge = Charge(Scope.ORDER, symbol)
-    if asked.venue_order_id:
-        return _get("/api/v5/trade/order", charge, instId=symbol, ordId=asked.venue_order_id)
-    fields = cancel_fields(asked)
+    if requested.venue_order_id:
+        return _get("/api/v5/trade/order", charge, instId=symbol, ordId=requested.venue_order_id)
+    fields = cancel_fields(requested)
     return _get("/api/v5/trade/order", charge, instId=symbol, clOrdId=str(fields["clOrdId"]))
 
 
@@ -114,10 +114,10 @@ def book(symbol: str, depth: int = 400) -> RestRequest:
 
 
 def _get(path: str, charge: Charge, /, *, public: bool = False, **query: str) -> RestRequest:
-    asked = urlencode({name: value for name, value in query.items() if value})
+    requested = urlencode({name: value for name, value in query.items() if value})
     return RestRequest(
         method="GET",
-        path=f"{path}?{asked}" if asked else path,
+        path=f"{path}?{requested}" if requested else path,
         signed=not public,
         charges=(charge,),
     )

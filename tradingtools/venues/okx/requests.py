@@ -20,7 +20,7 @@ from tradingtools.venues.okx.instruments import Listing
 from tradingtools.venues.okx.limits import Charge, Scope
 from tradingtools.venues.trading import AmendOrder, CancelOrder, NewOrder, RestingTime
 
-MOST_IN_BATCH = 20
+MAX_IN_BATCH = 20
 _ID = re.compile(r"[A-Za-z0-9]{1,32}")
 _TAG = re.compile(r"[A-Za-z0-9]{1,16}")
 _ORDER_TYPES = {RestingTime.GTC: "limit", RestingTime.IOC: "ioc", RestingTime.FOK: "fok"}
@@ -256,8 +256,8 @@ def _operation(
 
 
 def _check_batch(count: int) -> None:
-    if not 1 <= count <= MOST_IN_BATCH:
-        raise RequestError(f"a batch has 1 to {MOST_IN_BATCH} orders")
+    if not 1 <= count <= MAX_IN_BATCH:
+        raise RequestError(f"a batch has 1 to {MAX_IN_BATCH} orders")
 
 
 def _charges(verb: _Verb, symbols: Sequence[str]) -> tuple[Charge, ...]:
@@ -290,7 +290,7 @@ def cancel_all_after(seconds: int, tag: str) -> RestRequest:
 
 def set_leverage(listing: Listing, leverage: Decimal, margin: str) -> RestRequest:
     """Return the request that sets the leverage of an instrument. Raises RequestError."""
-    most = listing.most_leverage
+    most = listing.max_leverage
     if most is None or not 0 < leverage <= most:
         raise RequestError(f"leverage of {listing.instrument.id} must be above 0, at most {most}")
     return _post(

@@ -101,27 +101,27 @@ class OkxRest:
             SigningError: nothing was signed, so nothing was sent.
         """
         if request.signed and not self.venue_clock.known:
-            await self.know_time()
+            await self.ensure_clock()
         answer = await self._send(request, not_after_ms)
         if isinstance(answer, NoAnswer) or not request.signed or not _refused_for_time(answer):
             return answer
-        learned = await self.relearn_time()
+        learned = await self.resync_clock()
         # The deadline of an order is of the same clock: whoever made it has to make it anew.
         if not learned or request.not_after_ms is not None:
             return answer
         return await self._send(request, not_after_ms)
 
-    async def relearn_time(self) -> bool:
+    async def resync_clock(self) -> bool:
         """Read the clock anew, since the venue has refused it. Return whether that worked."""
         _log.warning("okx refuses our timestamp", offset_ms=self.venue_clock.offset_ms)
         self.venue_clock.forget()
-        return await self.learn_time()
+        return await self.sync_clock()
 
-    async def keep_time(self, seconds: float = 30.0) -> None:
+    async def keep_clock_synced(self, seconds: float = 30.0) -> None:
         """Read the venue's clock again and again, for ever."""
         while True:
             async with self._learning:
-                await self.learn_time()
+                await self.sync_clock()
             await asyncio.sleep(seconds)
 
     async def ask(self, request: RestRequest) -> RestAnswer:
@@ -156,23 +156,23 @@ class OkxRest:
             raise Refused(_name(request), answer.status, read.code)
         return read
 
-    async def know_time(self) -> bool:
+    async def ensure_clock(self) -> bool:
         """Read the venue's clock, unless it is known by now. Return whether it is."""
         async with self._learning:
-            return self.venue_clock.known or await self.learn_time()
+            return self.venue_clock.known or await self.sync_clock()
 
-    async def learn_time(self) -> bool:
+    async def sync_clock(self) -> bool:
         """Read the venue's clock. Return whether that worked."""
-        asked_ms, began = clock.now_ms(), clock.monotonic_ms()
+        requested_ms, started = clock.now_ms(), clock.monotonic_ms()
         try:
             answer = await self.ask(questions.venue_time())
-            took_ms = clock.monotonic_ms() - began
+            took_ms = clock.monotonic_ms() - started
             rows = decode_rows(answer.data, TIMES)
-            told_ms = numbers.whole("ts", rows[0].ts if rows else "")
+            reported_ms = numbers.whole("ts", rows[0].ts if rows else "")
         except (ReadError, WireError, NumberError) as error:
             _log.warning("okx does not tell its time", error=str(error)[:200])
             return False
-        moved_ms = self.venue_clock.learn(Sample(asked_ms, told_ms, took_ms))
+        moved_ms = self.venue_clock.learn(Sample(requested_ms, reported_ms, took_ms))
         if self.venue_clock.off and abs(moved_ms) > self.venue_clock.error_ms:
             _log.error(
                 "our clock is off, by that of okx; corrected",

@@ -22,9 +22,9 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 class Sample:
     """One reading of the venue's clock, in milliseconds."""
 
-    asked_ms: int
+    requested_ms: int
     """By our wall clock, just before the request left."""
-    told_ms: int
+    reported_ms: int
     """By the venue's clock."""
     took_ms: int
     """Until the answer was there, by a clock that never goes back."""
@@ -32,7 +32,7 @@ class Sample:
     @property
     def offset_ms(self) -> int:
         """Return the venue's time less ours."""
-        return self.told_ms - self.asked_ms - self.took_ms // 2
+        return self.reported_ms - self.requested_ms - self.took_ms // 2
 
     @property
     def error_ms(self) -> int:

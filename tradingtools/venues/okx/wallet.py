@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
-from tradingtools.tasks import alongside
+from tradingtools.tasks import run_in_background
 from tradingtools.venues.okx import dead_man
 from tradingtools.venues.okx.accounts import OkxAccounts
 from tradingtools.venues.okx.catalogue import OkxInstruments
@@ -92,7 +92,7 @@ async def open_wallet(
         )
         if cancel_after_seconds:
             armed = dead_man.keep_armed(orders, cancel_after_seconds)
-            await works.enter_async_context(alongside(armed))
+            await works.enter_async_context(run_in_background(armed))
         yield OkxWallet(
             orders=orders,
             accounts=OkxAccounts(rest, markets.instruments, terms.tag, socket),

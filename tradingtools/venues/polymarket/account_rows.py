@@ -108,30 +108,30 @@ def report(row: OrderRow, index: OrderIndex) -> OrderReport:
         venue_ms = _time(row.timestamp) or _time(row.created_at)
     except NumberError as error:
         raise RowUnreadable(f"order {row.id}: {error}") from None
-    said = (row.status or "").removeprefix("ORDER_STATUS_")
+    message = (row.status or "").removeprefix("ORDER_STATUS_")
     return OrderReport(
         order_id=index.order_id(row.id),
         venue_order_id=row.id,
         instrument_id=instrument_id(row.asset_id),
         side=_side(row.id, row.side),
-        status=_status(row, said, size, filled),
+        status=_status(row, message, size, filled),
         price=price,
         size=size,
         filled_size=filled,
         venue_ms=venue_ms,
-        code="" if said in ("LIVE", "MATCHED") else said,
+        code="" if message in ("LIVE", "MATCHED") else message,
     )
 
 
-def _status(row: OrderRow, said: str, size: int, filled: int) -> OrderStatus:
+def _status(row: OrderRow, message: str, size: int, filled: int) -> OrderStatus:
     if size and filled >= size:
         return OrderStatus.FILLED
-    cancelled = row.type == "CANCELLATION" or said.startswith(("CANCELED", "CANCELLED"))
-    if said.endswith(("EXPIRED_ORDER", "EXPIRED")):
+    cancelled = row.type == "CANCELLATION" or message.startswith(("CANCELED", "CANCELLED"))
+    if message.endswith(("EXPIRED_ORDER", "EXPIRED")):
         return OrderStatus.EXPIRED
-    if cancelled or said == "INVALID":
+    if cancelled or message == "INVALID":
         return OrderStatus.CANCELLED
-    if said == "MATCHED" and row.order_type in _TAKING:
+    if message == "MATCHED" and row.order_type in _TAKING:
         return OrderStatus.CANCELLED  # what was not matched of it was killed
     # What we do not know may rest, and could still fill.
     return OrderStatus.PARTIALLY_FILLED if filled else OrderStatus.OPEN

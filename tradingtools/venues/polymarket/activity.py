@@ -12,7 +12,7 @@ from typing import Literal
 import msgspec
 
 from tradingtools.domain import ids
-from tradingtools.domain.leader_trade import MOST_SHARES_MICROS
+from tradingtools.domain.leader_trade import MAX_SHARES_MICROS
 from tradingtools.domain.money import MICROS
 from tradingtools.venues.polymarket import numbers
 from tradingtools.venues.polymarket.trade_rows import TEXT_MAX, decoded
@@ -62,7 +62,7 @@ def decode_activity(body: bytes | msgspec.Raw) -> TradeRow | None:
         raise RowError("bad_number", str(error)) from None
     if size == 0:
         return None
-    if size > MOST_SHARES_MICROS:
+    if size > MAX_SHARES_MICROS:
         raise RowError("bad_number", "size is out of range")
     redeemed = activity.type == "REDEEM"
     try:

@@ -106,18 +106,18 @@ class ClobApi:
         """
         found: dict[str, GammaMarket] = {}
         for closed in ("false", "true"):
-            wanted = [each for each in condition_ids if each not in found]
-            if not wanted:
+            desired = [each for each in condition_ids if each not in found]
+            if not desired:
                 break
-            params = {"condition_ids": wanted, "closed": closed, "limit": str(len(wanted))}
+            params = {"condition_ids": desired, "closed": closed, "limit": str(len(desired))}
             try:
                 markets = decode_gamma_markets(await self._gamma.get("/markets", params))
             except errors.NotFound:
                 continue
             except MarketError as error:
-                raise self._unreadable("/markets", wanted[0], str(error)) from error
-            self._answers.note("/markets", wanted[0], read=len(markets))
-            found |= {m.condition_id: m for m in markets if m.condition_id in wanted}
+                raise self._unreadable("/markets", desired[0], str(error)) from error
+            self._answers.note("/markets", desired[0], read=len(markets))
+            found |= {m.condition_id: m for m in markets if m.condition_id in desired}
         return found
 
     def _unreadable(self, path: str, about: str, detail: str) -> errors.Unavailable:

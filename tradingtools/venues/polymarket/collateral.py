@@ -49,8 +49,8 @@ class Collateral:
 
     async def _balance(self, token: str, wallet: str) -> int:
         call = {"to": token, "data": _BALANCE_OF + wallet.removeprefix("0x").zfill(64)}
-        asked = {"jsonrpc": "2.0", "id": 1, "method": "eth_call", "params": [call, "latest"]}
-        body = await self._http.post("", msgspec.json.encode(asked))
+        requested = {"jsonrpc": "2.0", "id": 1, "method": "eth_call", "params": [call, "latest"]}
+        body = await self._http.post("", msgspec.json.encode(requested))
         try:
             answer = _ANSWER.decode(body)
         except (msgspec.DecodeError, UnicodeDecodeError) as error:

@@ -75,18 +75,20 @@ class DataApi:
         """
         # Left to their defaults these hide the fills in which the wallet was the maker, and the
         # smallest ones (below 0.01 shares; 0 means the default).
-        wanted = {"taker_only": "false", **_EVEN_THE_SMALLEST}
-        return await self._rows("/v2/trades", wanted, decode_data_row, wallet, since_ms, until_ms)
+        desired = {"taker_only": "false", **_EVEN_THE_SMALLEST}
+        return await self._rows("/v2/trades", desired, decode_data_row, wallet, since_ms, until_ms)
 
     async def movements(self, wallet: str, since_ms: int, until_ms: int | None = None) -> Trades:
         """Return what moved a wallet's shares without a trade; the arguments as of `trades`."""
-        wanted = {"type": ",".join(KINDS)}
-        return await self._rows("/v2/activity", wanted, decode_activity, wallet, since_ms, until_ms)
+        desired = {"type": ",".join(KINDS)}
+        return await self._rows(
+            "/v2/activity", desired, decode_activity, wallet, since_ms, until_ms
+        )
 
     async def _rows(
         self,
         path: str,
-        wanted: dict[str, str],
+        desired: dict[str, str],
         decode: Callable[[bytes], TradeRow | None],
         wallet: str,
         since_ms: int,
@@ -94,7 +96,7 @@ class DataApi:
     ) -> Trades:
         rows: list[TradeRow] = []
         rejected: list[tuple[str, bytes]] = []
-        params = {"user": wallet, "start": str(since_ms // 1000), "limit": str(PAGE), **wanted}
+        params = {"user": wallet, "start": str(since_ms // 1000), "limit": str(PAGE), **desired}
         if until_ms is not None:
             params["end"] = str(until_ms // 1000)
         for _ in range(PAGES_MAX):

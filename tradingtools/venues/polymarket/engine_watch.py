@@ -34,14 +34,14 @@ class EngineWatch:
 
     async def phases(self) -> AsyncIterator[TradingPhase]:
         """Yield each phase that differs from the one before, for ever; it begins as OPEN."""
-        told, changed = TradingPhase.OPEN, asyncio.Event()
+        reported, changed = TradingPhase.OPEN, asyncio.Event()
         self._watching.add(changed)
         try:
             while True:
                 changed.clear()
                 phase, left_ms = self._window.phase(clock.monotonic_ms())
-                if phase is not told:
-                    told = phase
+                if phase is not reported:
+                    reported = phase
                     yield phase
                     continue
                 try:

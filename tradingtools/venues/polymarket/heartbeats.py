@@ -51,10 +51,10 @@ async def _beat(clob: PrivateClob, last: str) -> str:
         _log.warning("heartbeat_not_answered", why=answer.detail)
         return last
     try:
-        told = _ANSWER.decode(answer.body).heartbeat_id
+        reported = _ANSWER.decode(answer.body).heartbeat_id
     except (msgspec.DecodeError, UnicodeDecodeError):
-        told = None
+        reported = None
     if answer.status != 200:
         # A refusal tells the id that was expected.
-        _log.warning("heartbeat_refused", status=answer.status, known=told is not None)
-    return last if told is None else told
+        _log.warning("heartbeat_refused", status=answer.status, known=reported is not None)
+    return last if reported is None else reported

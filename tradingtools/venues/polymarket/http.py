@@ -77,8 +77,8 @@ class Http:
     def _refused(self, path: str, response: httpx.Response) -> errors.Unavailable:
         wait = response.headers.get("retry-after", "")
         # Python reads no number of thousands of digits.
-        said = wait.isdecimal() and len(wait) < 10
-        wait_ms = min(int(wait) * 1000, _RETRY_AFTER_MS_MAX) if said else 1000
+        message = wait.isdecimal() and len(wait) < 10
+        wait_ms = min(int(wait) * 1000, _RETRY_AFTER_MS_MAX) if message else 1000
         return self._unavailable(f"{path}: status {response.status_code}", wait_ms)
 
     def _unavailable(self, detail: str, wait_ms: int = 1000) -> errors.Unavailable:

@@ -17,7 +17,7 @@ from websockets.asyncio.client import ClientConnection
 from tradingtools import clock
 from tradingtools.domain import errors
 from tradingtools.domain.instrument import Instrument
-from tradingtools.tasks import alongside, until_one_ends
+from tradingtools.tasks import run_in_background, until_one_ends
 from tradingtools.venues.mailbox import Mailbox
 from tradingtools.venues.polymarket.clob_api import ClobApi
 from tradingtools.venues.polymarket.engine_watch import EngineWatch
@@ -86,7 +86,7 @@ class PolymarketFeed:
     async def events(self, instruments: Sequence[Instrument]) -> AsyncIterator[MarketEvent]:
         """Tell each change, for ever; a book in doubt is told as STALE at once."""
         mail, following = Mailbox(), _Following(MarketSession(instruments))
-        async with alongside(self._fill(following, mail)):
+        async with run_in_background(self._fill(following, mail)):
             async for event in mail.all():
                 yield event
 
@@ -101,67 +101,67 @@ class PolymarketFeed:
             # Whoever waits for the next event has to hear of a defect.
             mail.close()
 
-    async def _follow_engine(self, following: _Following, tell: Tell) -> None:
+    async def _follow_engine(self, following: _Following, notify: Tell) -> None:
         async for phase in self._engine.phases():
             for event in following.session.engine(phase, clock.now_ms()):
-                tell(event)
+                notify(event)
 
-    async def _follow_games(self, following: _Following, tell: Tell) -> None:
+    async def _follow_games(self, following: _Following, notify: Tell) -> None:
         """Tell of each game that starts from now on."""
         symbols = [one.symbol for one in following.session.instruments()]
-        begun = clock.now_ms()
-        starts = [(at, one) for one in symbols if (at := self._game_start(one) or 0) > begun]
+        started = clock.now_ms()
+        starts = [(at, one) for one in symbols if (at := self._game_start(one) or 0) > started]
         for at, symbol in sorted(starts):
             await asyncio.sleep(max(at - clock.now_ms(), 0) / 1000)
-            tell(following.session.started(symbol, at))
+            notify(following.session.started(symbol, at))
         await asyncio.Event().wait()
 
-    async def _run(self, following: _Following, tell: Tell) -> None:
+    async def _run(self, following: _Following, notify: Tell) -> None:
         failures = 0
         while True:
             session = following.session
             try:
-                await self._connected(session, tell)
+                await self._connected(session, notify)
             except (*CLOSED, MessageError, _Doubt) as error:
                 _log.info("market_channel_closed", error=f"{type(error).__name__}: {error}"[:200])
-            told = session.lost(clock.now_ns())
-            for event in told:
-                tell(event)
+            reported = session.lost(clock.now_ns())
+            for event in reported:
+                notify(event)
             following.session = MarketSession(session.instruments())
-            failures = 0 if told else failures + 1
+            failures = 0 if reported else failures + 1
             await asyncio.sleep(_PAUSES[min(failures, len(_PAUSES) - 1)])
 
-    async def _connected(self, session: MarketSession, tell: Tell) -> None:
+    async def _connected(self, session: MarketSession, notify: Tell) -> None:
         async with open_socket(
             self._url,
             ping="PING",
             ping_seconds=self._ping_seconds,
             max_bytes=_BIGGEST_FRAME,
         ) as socket:
-            wanted = [one.symbol for one in session.instruments()]
-            first = {"assets_ids": wanted, "type": "market", "custom_feature_enabled": True}
+            desired = [one.symbol for one in session.instruments()]
+            first = {"assets_ids": desired, "type": "market", "custom_feature_enabled": True}
             await socket.send(msgspec.json.encode(first).decode())
             await until_one_ends(
-                self._listen(socket, session, tell), self._compare(session, wanted, tell)
+                self._listen(socket, session, notify), self._compare(session, desired, notify)
             )
 
-    async def _listen(self, socket: ClientConnection, session: MarketSession, tell: Tell) -> None:
+    async def _listen(self, socket: ClientConnection, session: MarketSession, notify: Tell) -> None:
         while True:
             async with asyncio.timeout(self._silent_seconds):
                 frame = await socket.recv(decode=False)
             if frame.lstrip()[:1] not in (b"{", b"["):
                 continue
             for event in session.receive(frame, clock.now_ns()):
-                tell(event)
+                notify(event)
             if session.doubtful:
                 raise _Doubt("a book has other best prices than the venue says")
 
-    async def _compare(self, session: MarketSession, symbols: Sequence[str], tell: Tell) -> None:
+    async def _compare(self, session: MarketSession, symbols: Sequence[str], notify: Tell) -> None:
         while True:
             for symbol in symbols:
                 await asyncio.sleep(self._compare_seconds)
                 if await self._has_fallen_silent(session, symbol):
-                    tell(session.doubt(symbol, clock.now_ns()))
+                    notify(session.doubt(symbol, clock.now_ns()))
                     raise _Doubt("a book is not what REST has, and nothing is told of it")
 
     async def _has_fallen_silent(self, session: MarketSession, symbol: str) -> bool:

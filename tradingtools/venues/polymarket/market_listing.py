@@ -25,7 +25,7 @@ from tradingtools.venues.polymarket.instruments import (
 )
 
 
-class Listed(msgspec.Struct, frozen=True, array_like=True, gc=False):
+class ListedMarket(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """One market that takes orders. Amounts in micros."""
 
     condition_id: str
@@ -46,7 +46,7 @@ class Listed(msgspec.Struct, frozen=True, array_like=True, gc=False):
 class Page(msgspec.Struct, frozen=True):
     """A part of the list."""
 
-    markets: tuple[Listed, ...]
+    markets: tuple[ListedMarket, ...]
     rows: int
     """Markets of it, those that take no orders included."""
     unreadable: int
@@ -110,11 +110,11 @@ def _takes_orders(market: _Market) -> bool:
     return not refused and market.active is not False and market.enable_order_book is not False
 
 
-def _listed(market: _Market) -> Listed:
+def _listed(market: _Market) -> ListedMarket:
     tick = numbers.exact("orderPriceMinTickSize", numbers.text(market.order_price_min_tick_size))
     if not 0 < tick < money.MICROS:
         raise MarketError("orderPriceMinTickSize is out of range")
-    return Listed(
+    return ListedMarket(
         condition_id=market.condition_id.lower(),
         assets=tuple(assets_of(market.version, market.clob_token_ids, market.position_ids)),
         tick_micros=tick,

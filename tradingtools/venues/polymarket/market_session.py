@@ -102,12 +102,12 @@ class MarketSession:
         """Return the book that is in doubt from now on."""
         state = self._states[symbol]
         state.doubtful = True
-        return _told(state, BookStatus.STALE, now_ns)
+        return _reported(state, BookStatus.STALE, now_ns)
 
     def lost(self, now_ns: int) -> list[MarketEvent]:
         """Return the books after the connection has ended: all of them stale."""
         seen = [state for state in self._states.values() if state.seen]
-        return [_told(state, BookStatus.STALE, now_ns) for state in seen]
+        return [_reported(state, BookStatus.STALE, now_ns) for state in seen]
 
     def engine(self, phase: TradingPhase, now_ms: int) -> Iterator[MarketEvent]:
         """Return the phase of each market that has not ended, by the matching engine's."""
@@ -132,7 +132,7 @@ class MarketSession:
         state.venue_ms, state.seen, state.doubtful = message.book_ms, True, False
         if message.tick_micros is not None:
             yield from _tick_changed(state, message.tick_micros, message.book_ms)
-        yield _told(state, _status(state), now_ns)
+        yield _reported(state, _status(state), now_ns)
 
     def _changes(self, message: ChangeMessage, now_ns: int) -> Iterator[MarketEvent]:
         touched: dict[str, LevelChange] = {}
@@ -152,7 +152,7 @@ class MarketSession:
             if _contradicts(state, last):
                 yield self.doubt(symbol, now_ns)
             elif not state.doubtful:
-                yield _told(state, _status(state), now_ns)
+                yield _reported(state, _status(state), now_ns)
 
     def _tick(self, message: TickMessage) -> Iterator[MarketEvent]:
         state = self._states.get(message.asset_id)
@@ -180,15 +180,15 @@ class MarketSession:
                 if trade.event_type != "last_trade_price" or trade.asset_id not in self._states:
                     continue
                 price, size = numbers.text(trade.price), numbers.text(trade.size)
-                told = numbers.text(trade.timestamp)
+                reported = numbers.text(trade.timestamp)
                 yield Print(
                     instrument_id=self._states[trade.asset_id].instrument.id,
                     # The channel numbers no trades.
-                    trade_id=f"{trade.transaction_hash or told}:{price}:{size}",
+                    trade_id=f"{trade.transaction_hash or reported}:{price}:{size}",
                     side="BUY" if trade.side.upper() == "BUY" else "SELL",
                     price=numbers.price("price", price),
                     size=numbers.exact("size", size),
-                    venue_ms=numbers.epoch_ms("timestamp", told),
+                    venue_ms=numbers.epoch_ms("timestamp", reported),
                 )
             except (msgspec.DecodeError, numbers.NumberError) as error:
                 raise MessageError(str(error)) from None
@@ -219,7 +219,7 @@ def _status(state: _State) -> BookStatus:
     return BookStatus.CROSSED if crossed else BookStatus.FRESH
 
 
-def _told(state: _State, status: BookStatus, now_ns: int) -> TradingBook:
+def _reported(state: _State, status: BookStatus, now_ns: int) -> TradingBook:
     state.version += 1
     bids: list[Level] = sorted(state.bids.items(), reverse=True)
     return TradingBook(

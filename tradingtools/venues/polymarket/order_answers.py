@@ -30,7 +30,7 @@ class ClobAnswer:
 
 
 @dataclass(frozen=True, slots=True)
-class _Known:
+class _KnownError:
     """A sentence of the venue: what it proves, and our word for it."""
 
     text: re.Pattern[str]
@@ -38,35 +38,35 @@ class _Known:
     code: str
 
 
-def _said(text: str, meaning: Meaning, code: str) -> _Known:
-    return _Known(re.compile(text, re.IGNORECASE), meaning, code)
+def _message(text: str, meaning: Meaning, code: str) -> _KnownError:
+    return _KnownError(re.compile(text, re.IGNORECASE), meaning, code)
 
 
 # The first one that is found in the text. What is not here proves nothing.
 SENTENCES = (
-    _said("duplicated", Meaning.UNKNOWN, "DUPLICATED"),
-    _said("not enough balance", Meaning.REJECTED, "BALANCE"),
-    _said("post-only mode", Meaning.NOT_ACCEPTED, "POST_ONLY_MODE"),
-    _said("crosses (the )?book", Meaning.REJECTED, "POST_ONLY_CROSSES"),
-    _said("minimum tick size", Meaning.REJECTED, "TICK"),
-    _said("lower than the minimum", Meaning.REJECTED, "TOO_SMALL"),
-    _said("invalid amounts", Meaning.REJECTED, "BAD_AMOUNT"),
-    _said("invalid expiration", Meaning.REJECTED, "BAD_EXPIRY"),
-    _said("invalid nonce", Meaning.REJECTED, "BAD_NONCE"),
-    _said("couldn't be fully filled", Meaning.REJECTED, "FOK_KILLED"),
-    _said("no orders found to match with FAK", Meaning.REJECTED, "FAK_KILLED"),
-    _said("not yet ready to process", Meaning.NOT_ACCEPTED, "MARKET_NOT_READY"),
-    _said("cancel-only", Meaning.NOT_ACCEPTED, "CANCEL_ONLY"),
-    _said("trading is (currently )?disabled", Meaning.NOT_ACCEPTED, "TRADING_DISABLED"),
-    _said("orderbook .*does not exist", Meaning.REJECTED, "NO_BOOK"),
-    _said("address banned", Meaning.REJECTED, "BANNED"),
-    _said("closed only mode", Meaning.REJECTED, "CLOSED_ONLY"),
-    _said("invalid order payload", Meaning.REJECTED, "BAD_ORDER"),
-    _said("invalid signature", Meaning.REJECTED, "BAD_SIGNATURE"),
-    _said("order owner has to be", Meaning.REJECTED, "BAD_OWNER"),
-    _said("order signer address has to be", Meaning.REJECTED, "BAD_SIGNER"),
-    _said("too many orders in payload", Meaning.REJECTED, "BATCH"),
-    _said("unauthorized|invalid api key", Meaning.REJECTED, "UNAUTHORIZED"),
+    _message("duplicated", Meaning.UNKNOWN, "DUPLICATED"),
+    _message("not enough balance", Meaning.REJECTED, "BALANCE"),
+    _message("post-only mode", Meaning.NOT_ACCEPTED, "POST_ONLY_MODE"),
+    _message("crosses (the )?book", Meaning.REJECTED, "POST_ONLY_CROSSES"),
+    _message("minimum tick size", Meaning.REJECTED, "TICK"),
+    _message("lower than the minimum", Meaning.REJECTED, "TOO_SMALL"),
+    _message("invalid amounts", Meaning.REJECTED, "BAD_AMOUNT"),
+    _message("invalid expiration", Meaning.REJECTED, "BAD_EXPIRY"),
+    _message("invalid nonce", Meaning.REJECTED, "BAD_NONCE"),
+    _message("couldn't be fully filled", Meaning.REJECTED, "FOK_KILLED"),
+    _message("no orders found to match with FAK", Meaning.REJECTED, "FAK_KILLED"),
+    _message("not yet ready to process", Meaning.NOT_ACCEPTED, "MARKET_NOT_READY"),
+    _message("cancel-only", Meaning.NOT_ACCEPTED, "CANCEL_ONLY"),
+    _message("trading is (currently )?disabled", Meaning.NOT_ACCEPTED, "TRADING_DISABLED"),
+    _message("orderbook .*does not exist", Meaning.REJECTED, "NO_BOOK"),
+    _message("address banned", Meaning.REJECTED, "BANNED"),
+    _message("closed only mode", Meaning.REJECTED, "CLOSED_ONLY"),
+    _message("invalid order payload", Meaning.REJECTED, "BAD_ORDER"),
+    _message("invalid signature", Meaning.REJECTED, "BAD_SIGNATURE"),
+    _message("order owner has to be", Meaning.REJECTED, "BAD_OWNER"),
+    _message("order signer address has to be", Meaning.REJECTED, "BAD_SIGNER"),
+    _message("too many orders in payload", Meaning.REJECTED, "BATCH"),
+    _message("unauthorized|invalid api key", Meaning.REJECTED, "UNAUTHORIZED"),
 )
 _ENDED = re.compile("already cancell?ed or matched|not found|can't be found", re.IGNORECASE)
 _PROVING = (400, 401, 403, 404)

@@ -53,9 +53,9 @@ class TokenBucket:
         filled = self._at(now_ms)
         if now_ms < filled.shut_until_ms:
             return filled, filled.shut_until_ms - now_ms
-        lacking = min(cost, self.rate.at_once) * _PERMILLE - filled.permille
-        if lacking > 0:
-            return filled, -(-lacking // self.rate.per_second)
+        missing = min(cost, self.rate.at_once) * _PERMILLE - filled.permille
+        if missing > 0:
+            return filled, -(-missing // self.rate.per_second)
         return replace(filled, permille=filled.permille - cost * _PERMILLE), 0
 
     def free(self, now_ms: int) -> float:

@@ -14,7 +14,7 @@ from tradingtools.venues.trading import RestingTime
 
 FIRST_PAGE = "MA=="
 LAST_PAGE = "LTE="
-MOST_CANCELS = 40
+MAX_CANCELS = 40
 """Ids in one request: it counts for as many cancels, and has to fit the signer's limit whole."""
 
 _ORDER_TYPES = {
@@ -82,15 +82,15 @@ def cancel(venue_order_id: str) -> ClobRequest:
 
 
 def cancel_many(venue_order_ids: Sequence[str]) -> ClobRequest:
-    """Return the request that ends several orders, at most `MOST_CANCELS`."""
+    """Return the request that ends several orders, at most `MAX_CANCELS`."""
     body = msgspec.json.encode(list(venue_order_ids))
     return ClobRequest(method="DELETE", path="/orders", body=body)
 
 
 def cancel_market(condition_id: str, asset_id: str = "") -> ClobRequest:
     """Return the request that ends all of a wallet's orders in a market, or of one asset of it."""
-    wanted = {"market": condition_id} | ({"asset_id": asset_id} if asset_id else {})
-    body = msgspec.json.encode(wanted)
+    desired = {"market": condition_id} | ({"asset_id": asset_id} if asset_id else {})
+    body = msgspec.json.encode(desired)
     return ClobRequest(method="DELETE", path="/cancel-market-orders", body=body)
 
 

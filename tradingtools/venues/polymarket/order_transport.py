@@ -120,11 +120,11 @@ async def send_once(
     except (httpx.HTTPError, httpx.InvalidURL, TimeoutError) as error:
         return NoAnswer(left=True, detail=type(error).__name__)
     wait = response.headers.get("retry-after", "")
-    said = wait.isdecimal() and len(wait) < 10
+    message = wait.isdecimal() and len(wait) < 10
     return ClobAnswer(
         status=response.status_code,
         body=body,
-        retry_after_ms=min(int(wait) * 1000, _LONGEST_WAIT_MS) if said else None,
+        retry_after_ms=min(int(wait) * 1000, _LONGEST_WAIT_MS) if message else None,
     )
 
 

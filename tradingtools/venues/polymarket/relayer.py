@@ -26,7 +26,7 @@ from tradingtools.venues.polymarket.order_answers import (
 from tradingtools.venues.polymarket.order_index import TradingWallet
 from tradingtools.venues.polymarket.order_requests import ClobRequest
 from tradingtools.venues.polymarket.order_transport import NoAnswer, SigningError, send_once
-from tradingtools.venues.polymarket.relayer_requests import GAS_LIMIT, Turn
+from tradingtools.venues.polymarket.relayer_requests import GAS_LIMIT, RelayNonce
 from tradingtools.venues.polymarket.set_calls import call_of
 from tradingtools.venues.trading import ReadError, Receipt
 
@@ -138,11 +138,11 @@ class PolymarketSets:
             size=change.size,
         )
 
-    async def _turn(self) -> Turn:
+    async def _turn(self) -> RelayNonce:
         answer = await self._ask(relayer_requests.params(self._wallet))
         if isinstance(answer, NoAnswer):
             raise ReadError(f"the relayer: {answer.detail}")
-        return relayer_requests.turn(answer)
+        return relayer_requests.relay_nonce(answer)
 
     async def _ask(self, request: ClobRequest) -> ClobAnswer | NoAnswer:
         headers = self._headers | ({"content-type": "application/json"} if request.body else {})

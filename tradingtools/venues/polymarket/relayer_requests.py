@@ -48,7 +48,7 @@ _LIMITED = 429
 
 
 @dataclass(frozen=True, slots=True)
-class Turn:
+class RelayNonce:
     """The nonce of an account's next transaction, and of a proxy wallet the relay that sends it."""
 
     nonce: int
@@ -101,7 +101,7 @@ def transactions() -> ClobRequest:
 
 
 def submit(
-    change: SetChange, call: Call, wallet: TradingWallet, turn: Turn, signature: str
+    change: SetChange, call: Call, wallet: TradingWallet, relay_nonce: RelayNonce, signature: str
 ) -> ClobRequest:
     """Return the request that has a signed call made."""
     kind = _TYPES[wallet.signature_type]
@@ -143,7 +143,7 @@ def submit(
             "signatureParams": {
                 "gasLimit": str(GAS_LIMIT),
                 "gasPrice": "0",
-                "relay": turn.relay,
+                "relay": relay_nonce.relay,
                 "relayHub": RELAY_HUB,
                 "relayerFee": "0",
             },
@@ -156,11 +156,11 @@ def deadline_s(change: SetChange) -> int:
     return change.deadline_ms // 1000
 
 
-def turn(answer: ClobAnswer) -> Turn:
+def relay_nonce(answer: ClobAnswer) -> RelayNonce:
     """Read the answer to `params`. Raises ReadError."""
     try:
         read = _PARAMS.decode(_ok(answer))
-        return Turn(int(read.nonce), read.address)
+        return RelayNonce(int(read.nonce), read.address)
     except _UNREADABLE as error:
         raise ReadError(f"the relayer's nonce: {error}") from None
 
@@ -171,16 +171,16 @@ def found(answer: ClobAnswer, change: SetChange, nonce: int) -> SetsFound:
         rows = _TRANSACTIONS.decode(_ok(answer))
     except _UNREADABLE as error:
         raise ReadError(f"the relayer's transactions: {error}") from None
-    mine = [row for row in rows if row.metadata == tag(change)]
-    unknown_ = {row.state for row in mine} - {*_PENDING, *_FAILED, "STATE_CONFIRMED"}
+    ours = [row for row in rows if row.metadata == tag(change)]
+    unknown_ = {row.state for row in ours} - {*_PENDING, *_FAILED, "STATE_CONFIRMED"}
     if unknown_:
         raise ReadError(f"the relayer's transactions: {', '.join(sorted(unknown_))}")
     return SetsFound(
-        done=any(row.state == "STATE_CONFIRMED" for row in mine),
-        pending=sum(row.state in _PENDING for row in mine),
-        failed=sum(row.state in _FAILED for row in mine),
+        done=any(row.state == "STATE_CONFIRMED" for row in ours),
+        pending=sum(row.state in _PENDING for row in ours),
+        failed=sum(row.state in _FAILED for row in ours),
         nonce=nonce,
-        detail=next((row.error for row in mine if row.error), ""),
+        detail=next((row.error for row in ours if row.error), ""),
     )
 
 
@@ -202,14 +202,14 @@ def of_submit(answer: ClobAnswer) -> Receipt:
             return unknown("UNREADABLE", str(error))
         return Receipt(meaning=Meaning.ACCEPTED, venue_order_id=named.transaction_id)
     try:
-        said = _REFUSED.decode(answer.body).error
+        message = _REFUSED.decode(answer.body).error
     except _UNREADABLE:
         return unknown(f"HTTP_{answer.status}")
     if answer.status == _LIMITED:
-        return not_sent("RATE_LIMIT", said, answer.retry_after_ms or 1_000)
+        return not_sent("RATE_LIMIT", message, answer.retry_after_ms or 1_000)
     if answer.status >= _SERVER:
-        return unknown(f"HTTP_{answer.status}", said)
-    if _BUSY.search(said):
-        return not_sent("WALLET_BUSY", said, 2_000)
-    code = "BAD_NONCE" if _NONCE.search(said) else f"HTTP_{answer.status}"
-    return Receipt(meaning=Meaning.REJECTED, code=code, detail=said[:200])
+        return unknown(f"HTTP_{answer.status}", message)
+    if _BUSY.search(message):
+        return not_sent("WALLET_BUSY", message, 2_000)
+    code = "BAD_NONCE" if _NONCE.search(message) else f"HTTP_{answer.status}"
+    return Receipt(meaning=Meaning.REJECTED, code=code, detail=message[:200])

@@ -13,7 +13,7 @@ from contextlib import asynccontextmanager, suppress
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, WebSocketException
 
-from tradingtools.tasks import alongside
+from tradingtools.tasks import run_in_background
 
 CLOSED = (OSError, TimeoutError, WebSocketException)
 """What connecting, sending and receiving raise when there is no connection (any more)."""
@@ -39,7 +39,7 @@ async def open_socket(
         connect(
             url, max_size=max_bytes, compression=None, open_timeout=10.0, close_timeout=1.0
         ) as socket,
-        alongside(_ping(socket, ping, ping_seconds)),
+        run_in_background(_ping(socket, ping, ping_seconds)),
     ):
         yield socket
 

@@ -13,7 +13,7 @@ from typing import TypeVar
 import msgspec
 
 from tradingtools.domain import ids
-from tradingtools.domain.leader_trade import MOST_SHARES_MICROS
+from tradingtools.domain.leader_trade import MAX_SHARES_MICROS
 from tradingtools.venues.polymarket import numbers
 from tradingtools.venues.ports import Position, RowError, Side, TradeRow
 
@@ -138,7 +138,7 @@ def _row(trade: _DataTrade | _FeedTrade) -> TradeRow:
         traded_ms = numbers.epoch_ms("timestamp", numbers.text(trade.timestamp))
     except numbers.NumberError as error:
         raise RowError("bad_number", str(error)) from None
-    if not 0 < size_micros <= MOST_SHARES_MICROS:
+    if not 0 < size_micros <= MAX_SHARES_MICROS:
         raise RowError("bad_number", "size is out of range")
     if price_micros > 1_000_000:
         raise RowError("bad_number", "price is above 1")

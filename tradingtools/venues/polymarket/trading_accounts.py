@@ -16,7 +16,7 @@ import msgspec
 from tradingtools import clock
 from tradingtools.domain import errors
 from tradingtools.domain.money import MICROS
-from tradingtools.tasks import alongside
+from tradingtools.tasks import run_in_background
 from tradingtools.venues.polymarket import numbers, order_requests
 from tradingtools.venues.polymarket.account_rows import (
     Facts,
@@ -130,11 +130,11 @@ class PolymarketAccounts:
         that may have failed since are among them. Raises ReadError."""
         after_s = max(0, since_ms - SETTLES_WITHIN_MS) // 1000
 
-        def asked(cursor: str) -> ClobRequest:
+        def requested(cursor: str) -> ClobRequest:
             return order_requests.trades(self._wallet.address, after_s=after_s, cursor=cursor)
 
         found: list[Fill] = []
-        for row in await self._pages(asked, _TRADE):
+        for row in await self._pages(requested, _TRADE):
             try:
                 found += fills(row, self._owner, self._index, self._facts)
             except RowUnreadable as error:
@@ -180,17 +180,17 @@ class PolymarketAccounts:
         """Tell what happens to the wallet, beginning with Connected, for ever."""
         queue: asyncio.Queue[AccountEvent] = asyncio.Queue()
         run = self._socket.run(queue.put_nowait, self._owner, self._index, self._facts)
-        async with alongside(run):
+        async with run_in_background(run):
             while True:
                 yield await queue.get()
 
     async def _pages(
-        self, asked: Callable[[str], ClobRequest], decoder: msgspec.json.Decoder[Row]
+        self, requested: Callable[[str], ClobRequest], decoder: msgspec.json.Decoder[Row]
     ) -> list[Row]:
         rows: list[Row] = []
         cursor = FIRST_PAGE
         for _ in range(_PAGES_MAX):
-            _, body = await self._ask(asked(cursor), (200,))
+            _, body = await self._ask(requested(cursor), (200,))
             page = _decoded(_PAGE, body)
             rows += [_decoded(decoder, raw) for raw in page.data or []]
             cursor = page.next_cursor

@@ -109,7 +109,7 @@ class PolymarketGateway:
         now_ms = clock.monotonic_ms()
         return min(self._orders.free(now_ms), self._cancels.free(now_ms))
 
-    def recognise(self, order: NewOrder) -> str:
+    def register_order(self, order: NewOrder) -> str:
         """Return an order's hash, and tell it by our id from now on; empty: it is never sent."""
         try:
             return self.prepare(order).venue_order_id
@@ -179,9 +179,9 @@ class PolymarketGateway:
         return await self._mass_cancel(order_requests.cancel_market(condition_id, asset_id), 1)
 
     async def cancel_many(self, venue_order_ids: Sequence[str]) -> Receipt:
-        """Ask for the end of several orders, at most `order_requests.MOST_CANCELS`."""
-        if len(venue_order_ids) > order_requests.MOST_CANCELS:
-            return refused_here("BATCH", f"more than {order_requests.MOST_CANCELS} at once")
+        """Ask for the end of several orders, at most `order_requests.MAX_CANCELS`."""
+        if len(venue_order_ids) > order_requests.MAX_CANCELS:
+            return refused_here("BATCH", f"more than {order_requests.MAX_CANCELS} at once")
         request = order_requests.cancel_many(venue_order_ids)
         return await self._mass_cancel(request, len(venue_order_ids))
 

@@ -106,7 +106,7 @@ class PolymarketInstruments:
         found = [await self._find(symbol) for symbol in symbols]
         return [each for each in found if each is not None]
 
-    def recall(self, instruments: Iterable[Instrument]) -> None:
+    def restore(self, instruments: Iterable[Instrument]) -> None:
         """Do nothing: markets that have ended are found as others are."""
 
     async def _find(self, symbol: str) -> Instrument | None:

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Protocol
 
-from tradingtools.tasks import alongside
+from tradingtools.tasks import run_in_background
 from tradingtools.venues.polymarket.clob_api import ClobApi
 from tradingtools.venues.polymarket.clob_auth import ApiKey
 from tradingtools.venues.polymarket.data_api import DataApi
@@ -127,5 +127,5 @@ async def open_wallet(
         if not heartbeats:
             yield opened
             return
-        async with alongside(keep_beating(clob)):
+        async with run_in_background(keep_beating(clob)):
             yield opened

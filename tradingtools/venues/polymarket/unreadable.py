@@ -11,7 +11,7 @@ from opentelemetry import metrics
 
 from tradingtools import clock
 
-_KEPT_SECONDS = 600.0
+_RETENTION_SECONDS = 600.0
 """What nobody has asked for again since then says nothing of the venue's present answers."""
 _FRAMES_IN_A_ROW = 3
 """One garbled frame of a feed is no change of its format."""
@@ -32,7 +32,7 @@ class Answers:
 
     def readable(self) -> bool:
         """Return whether most of each last answer could be read."""
-        since = clock.monotonic() - _KEPT_SECONDS
+        since = clock.monotonic() - _RETENTION_SECONDS
         self._unreadable = {key: at for key, at in self._unreadable.items() if at >= since}
         return not self._unreadable
 

@@ -55,7 +55,7 @@ class UserSocket:
         self._ping_seconds = ping_seconds
         self._silent_seconds = silent_seconds
 
-    async def run(self, tell: Tell, owner: Owner, index: OrderIndex, facts: Facts) -> None:
+    async def run(self, notify: Tell, owner: Owner, index: OrderIndex, facts: Facts) -> None:
         """Tell each event, Connected and Disconnected around them, for ever."""
         failures = 0
         while True:
@@ -69,11 +69,11 @@ class UserSocket:
                 ) as socket:
                     await self._subscribe(socket)
                     connected, failures = True, 0
-                    tell(Connected(venue_ms=clock.now_ms()))
-                    await self._listen(socket, tell, owner, index, facts)
+                    notify(Connected(venue_ms=clock.now_ms()))
+                    await self._listen(socket, notify, owner, index, facts)
             except (*CLOSED, RowUnreadable) as error:
                 if connected:
-                    tell(Disconnected(detail=f"{type(error).__name__}: {error}"[:200]))
+                    notify(Disconnected(detail=f"{type(error).__name__}: {error}"[:200]))
                 _log.info("user_channel_closed", error=type(error).__name__)
             await asyncio.sleep(_PAUSES[min(failures, len(_PAUSES) - 1)])
             failures += 1
@@ -94,7 +94,7 @@ class UserSocket:
                     pass
 
     async def _listen(
-        self, socket: ClientConnection, tell: Tell, owner: Owner, index: OrderIndex, facts: Facts
+        self, socket: ClientConnection, notify: Tell, owner: Owner, index: OrderIndex, facts: Facts
     ) -> None:
         while True:
             async with asyncio.timeout(self._silent_seconds):
@@ -103,4 +103,4 @@ class UserSocket:
                 continue
             # A row that cannot be read ends the connection: what it told has to be read by REST.
             for event in user_channel.decode(frame, owner, index, facts):
-                tell(event)
+                notify(event)

@@ -148,13 +148,12 @@ def closed(
     if limits.max_market_loss is not None:
         found.update(_lost(limits.max_market_loss, exposure))
     if limits.max_funding_rate is not None:
-        for instrument_id, told in fundings.items():
+        for instrument_id, reported in fundings.items():
             # Longs pay a rate above zero, shorts one below.
-            payer: Side = "BUY" if told.rate > 0 else "SELL"
-            if abs(told.rate) * PARTS > limits.max_funding_rate:
-                text = (
-                    f"{instrument_id} pays {abs(told.rate):f} of {_ratio(limits.max_funding_rate)}"
-                )
+            payer: Side = "BUY" if reported.rate > 0 else "SELL"
+            if abs(reported.rate) * PARTS > limits.max_funding_rate:
+                most = _ratio(limits.max_funding_rate)
+                text = f"{instrument_id} pays {abs(reported.rate):f} of {most}"
                 found[instrument_id, payer] = breach(_L.MAX_FUNDING_RATE, text)
     return found
 

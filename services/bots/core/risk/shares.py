@@ -22,7 +22,7 @@ Key = tuple[str, Side]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ShareWanted:
+class ShareRequest:
     """More of one side of an instrument, in micros of USDC."""
 
     instrument_id: str
@@ -35,7 +35,7 @@ class ShareWanted:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ShareKept:
+class ShareUpdate:
     """An instrument's share as it is to be written, in micros of USDC."""
 
     instrument_id: str
@@ -73,7 +73,7 @@ class Shares:
         self._undecided: set[Key] = set()
         """Asked for, or written, without an answer: what is there of them may be something else."""
 
-    def lacking(
+    def shortfalls(
         self,
         exposure: Exposure,
         instrument: Instrument,
@@ -81,7 +81,7 @@ class Shares:
         price: int,
         size: int,
         now_ms: int,
-    ) -> ShareWanted | Refused | None:
+    ) -> ShareRequest | Refused | None:
         """Return the share that an order needs besides; None: it is covered.
 
         Args:
@@ -105,7 +105,7 @@ class Shares:
         if now_ms < until:
             return Refused(why)
         one = worth_micros(instrument, price, size, self.rates, up=True) or 0
-        return ShareWanted(
+        return ShareRequest(
             instrument_id=instrument.id,
             market=market_of(instrument),
             side=side,
@@ -130,11 +130,11 @@ class Shares:
         self,
         exposure: Exposure,
         *,
-        asked: Collection[Key],
+        requested: Collection[Key],
         doubted: Collection[str],
         reconciled: bool,
         now_ms: int,
-    ) -> list[ShareKept]:
+    ) -> list[ShareUpdate]:
         """Return the shares as they are to be written: grown by marks, or given back in part.
 
         Of a side that changes no more is asked for from here on; :meth:`settled` ends that.
@@ -160,11 +160,11 @@ class Shares:
             if worth is None:
                 continue
             found.append(
-                ShareKept(
+                ShareUpdate(
                     instrument_id=instrument_id,
                     market=market_of(instrument),
-                    long=self._kept(exposure, instrument, "BUY", asked, reconciled),
-                    short=self._kept(exposure, instrument, "SELL", asked, reconciled),
+                    long=self._retained(exposure, instrument, "BUY", requested, reconciled),
+                    short=self._retained(exposure, instrument, "SELL", requested, reconciled),
                     held=worth if have > 0 else -worth,
                     marked_ms=mark.at_ms if instrument_id in doubted else now_ms,
                 )
@@ -177,17 +177,17 @@ class Shares:
         self._undecided -= self._writing.keys()
         self._writing.clear()
 
-    def _kept(
+    def _retained(
         self,
         exposure: Exposure,
         instrument: Instrument,
         side: Side,
-        asked: Collection[Key],
+        requested: Collection[Key],
         reconciled: bool,
     ) -> int | None:
         key = instrument.id, side
         using = used(exposure, instrument, side, self.rates)
-        if key in asked or using is None:
+        if key in requested or using is None:
             # A permit writes it, or nobody knows how much of it is in use.
             return None
         has = self.granted.get(key, 0)

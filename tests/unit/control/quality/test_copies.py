@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from services.control.quality.copies import (
     Copy,
-    Miss,
+    MissedCopy,
     Sizing,
     grouped,
     missed,
@@ -18,7 +18,7 @@ from services.control.quality.copies import (
     of_skip,
     quality,
 )
-from services.control.quality.copies_codec import together
+from services.control.quality.copies_codec import total
 from services.router.core.caps import Skip
 from services.router.core.sizing_modes import mode_money
 from tests.unit.samples import subscription
@@ -91,21 +91,21 @@ def test_groups_add_up_to_the_total(found: list[Copy], by: str) -> None:
 @given(
     st.lists(
         st.builds(
-            Miss, reason=st.sampled_from(["TOO_OLD", "PRICE_BAND", "CAP"]),
+            MissedCopy, reason=st.sampled_from(["TOO_OLD", "PRICE_BAND", "CAP"]),
             asset_id=st.sampled_from("789"), shares_micros=st.none() | st.integers(0, 10**9),
             cost_micros=st.integers(0, 10**9),
         ),
         max_size=20,
     )
 )  # fmt: skip
-def test_reasons_add_up_to_the_whole(misses: list[Miss]) -> None:
+def test_reasons_add_up_to_the_whole(misses: list[MissedCopy]) -> None:
     """What filters cost together is what each miss would have made."""
     prices = {"7": 400_000, "8": 900_000}
 
     def worth(asset: str, shares: int) -> int | None:
         return shares * prices[asset] // USDC if asset in prices else None
 
-    whole = together(missed(misses, worth))
+    whole = total(missed(misses, worth))
     known = [m for m in misses if m.shares_micros is not None and m.asset_id in prices]
     assert whole.number == len(misses)
     assert whole.unknown == len(misses) - len(known)
@@ -131,7 +131,7 @@ def test_what_a_skip_would_have_been() -> None:
 def test_what_an_order_has_missed() -> None:
     """The shares that found nobody, at the leader's price; nothing of one that is open still."""
     miss = of_copy(COPY)
-    assert miss == Miss(
+    assert miss == MissedCopy(
         reason="PARTLY_FILLED", asset_id="7", shares_micros=20 * USDC, cost_micros=10 * USDC
     )
     for other in (
@@ -154,11 +154,11 @@ def test_wanted_is_what_the_router_sizes() -> None:
         factor = random.choice([None, random.randint(1, 2 * USDC)])
         micros = random.randint(0, 10 * USDC)
         notional = random.randint(0, 100 * USDC)
-        told = CopySettings(tiers=tiers, multiplier_micros=factor)
-        of = replace(subscription(), sizing_mode=mode, sizing_micros=micros, settings=told)
+        reported = CopySettings(tiers=tiers, multiplier_micros=factor)
+        of = replace(subscription(), sizing_mode=mode, sizing_micros=micros, settings=reported)
         routed = mode_money(of, notional, None, None)
         mine = Sizing(
             mode=mode, micros=micros, multiplier_micros=factor, max_per_trade_micros=None,
             tiers=tiers,
         )  # fmt: skip
-        assert mine.wanted(notional) == (None if isinstance(routed, Skip) else routed)
+        assert mine.desired(notional) == (None if isinstance(routed, Skip) else routed)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.control.statistics.valuation import Worth, total, worth
+from services.control.statistics.valuation import Valuation, total, worth
 from tests.unit.samples import book
 from tradingtools.domain.book import BookStatus, Level
 
@@ -26,7 +26,7 @@ levels = st.lists(
 )
 def test_shares_are_worth_what_their_size_fetches(shares: int, value: int, sellable: int) -> None:
     found = worth(book(bids=BIDS), shares)
-    assert found == Worth(value_micros=value, sellable_micros=sellable)
+    assert found == Valuation(value_micros=value, sellable_micros=sellable)
 
 
 @pytest.mark.parametrize("status", [s for s in BookStatus if s is not BookStatus.FRESH])
@@ -36,12 +36,12 @@ def test_without_a_fresh_book_there_is_no_worth(status: BookStatus) -> None:
 
 
 def test_what_nobody_bids_for_is_worth_nothing() -> None:
-    assert worth(book(bids=()), 1) == Worth(value_micros=0, sellable_micros=0)
+    assert worth(book(bids=()), 1) == Valuation(value_micros=0, sellable_micros=0)
 
 
 def test_resolved_share_is_worth_its_payout_not_the_book() -> None:
     resolved = book(bids=BIDS, status=BookStatus.STALE, payout=333_333)
-    assert worth(resolved, 1_500_001) == Worth(value_micros=499_999, sellable_micros=1_500_001)
+    assert worth(resolved, 1_500_001) == Valuation(value_micros=499_999, sellable_micros=1_500_001)
 
 
 @given(levels, st.integers(1, 10**12))
@@ -55,6 +55,6 @@ def test_a_worth_is_never_more_than_the_best_bid_pays(bids: list[Level], shares:
 
 
 def test_one_lot_without_a_worth_is_counted_and_not_guessed() -> None:
-    sums = total([(900, Worth(value_micros=1_000, sellable_micros=1)), (50, None)])
+    sums = total([(900, Valuation(value_micros=1_000, sellable_micros=1)), (50, None)])
     assert (sums.positions, sums.unmarked) == (2, 1)
     assert (sums.value_micros, sums.unrealised_micros) == (1_000, 100)

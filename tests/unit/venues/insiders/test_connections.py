@@ -22,7 +22,7 @@ from tests.simulation.insiders import SimulatedClient
 from tradingtools import clock
 from tradingtools.tasks import cancel_all
 from tradingtools.venues.insiders import connections
-from tradingtools.venues.insiders.connections import Answer, Gone, NotSent, Unanswered
+from tradingtools.venues.insiders.connections import Answer, ConnectionGone, NotSent, Unanswered
 from tradingtools.venues.insiders.order_gateway import InsidersClient, open_client
 from tradingtools.venues.insiders.schemas import BODY_LIMIT_BYTES
 
@@ -188,10 +188,10 @@ def test_an_answer_is_the_same_however_it_is_cut(
 )
 async def test_what_is_no_whole_answer_is_unanswered(raw: bytes) -> None:
     async with far_side(always(raw, end=True)) as (far, url), open_client(url) as client:
-        began_ns = clock.now_ns()
+        started_ns = clock.now_ns()
         with pytest.raises(Unanswered) as unanswered:
             await submit(client)
-        assert began_ns <= unanswered.value.first_byte_ns <= clock.now_ns()
+        assert started_ns <= unanswered.value.first_byte_ns <= clock.now_ns()
         assert len(far.requests) == 1
 
 
@@ -256,7 +256,7 @@ def begin(client: InsidersClient, timeout_ms: int = TIMEOUT_MS) -> asyncio.Futur
     return client.begin("buy", "a" * 64, b'{"size":"1"}', timeout_ms)
 
 
-def begun(client: InsidersClient, timeout_ms: int = TIMEOUT_MS) -> asyncio.Future[Answer]:
+def started(client: InsidersClient, timeout_ms: int = TIMEOUT_MS) -> asyncio.Future[Answer]:
     answer = begin(client, timeout_ms)
     assert answer is not None
     return answer
@@ -282,7 +282,7 @@ async def test_without_a_connection_that_is_ready_nothing_is_begun() -> None:
     async with far_side(always(OK)) as (far, url), open_client(url) as client:
         assert begin(client) is None
         await submit(client)
-        assert (await begun(client)).status == 200
+        assert (await started(client)).status == 200
         assert far.connections == 1
         assert len(far.requests) == 2
 
@@ -300,7 +300,7 @@ async def test_silence_after_what_was_begun_is_unanswered_and_ends_its_connectio
         await submit(client)
         silent = True
         with pytest.raises(Unanswered, match="within the time"):
-            await begun(client, 50)
+            await started(client, 50)
         await until(lambda: far.open_now == 0)
         silent = False
         assert (await submit(client)).status == 200, "its place is free again"
@@ -318,7 +318,7 @@ async def test_what_is_begun_counts_as_under_way() -> None:
 
     async with far_side(speak) as (far, url), open_client(url, limit=1) as client:
         await submit(client)
-        first = begun(client)
+        first = started(client)
         assert begin(client) is None
         second = asyncio.ensure_future(submit(client))
         await until(lambda: len(far.requests) == 2)
@@ -337,10 +337,10 @@ async def test_what_is_begun_ends_with_its_future_and_with_the_client() -> None:
     async with far_side(speak) as (far, url):
         async with open_client(url) as client:
             await submit(client)
-            begun(client).cancel()
+            started(client).cancel()
             await until(lambda: far.open_now == 0)
             await submit(client)
-            last = begun(client)
+            last = started(client)
         with pytest.raises(Unanswered):
             await last
         await until(lambda: far.open_now == 0)
@@ -354,7 +354,7 @@ async def test_a_connection_that_takes_nothing_any_more_is_unanswered(
         (connection,) = client._connections._idle
         there = cast(asyncio.Transport, connection._transport)
 
-        class Gone(asyncio.Transport):
+        class ConnectionGone(asyncio.Transport):
             def write(self, data: bytes | bytearray | memoryview) -> None:
                 raise RuntimeError("unable to perform operation; the handler is closed")
 
@@ -364,9 +364,9 @@ async def test_a_connection_that_takes_nothing_any_more_is_unanswered(
             def abort(self) -> None:
                 there.abort()
 
-        monkeypatch.setattr(connection, "_transport", Gone())
+        monkeypatch.setattr(connection, "_transport", ConnectionGone())
         with pytest.raises(Unanswered, match="gone"):
-            await begun(client)
+            await started(client)
         assert (await submit(client)).status == 200, "its place is free again"
         assert far.connections == 2
 
@@ -402,7 +402,7 @@ async def test_a_connection_that_ends_while_it_waits_for_a_look_is_not_written_t
         async def meanwhile() -> None:
             cast(asyncio.Transport, connection._transport).abort()
 
-        with pytest.raises(Gone, match="before anything left"):
+        with pytest.raises(ConnectionGone, match="before anything left"):
             await client.submit("buy", "b" * 64, b"{}", TIMEOUT_MS, meanwhile)
         assert (await submit(client)).status == 200, "its place is free again"
         assert (far.connections, len(far.requests)) == (2, 2)
@@ -430,7 +430,7 @@ async def test_a_look_that_takes_too_long_is_not_sent() -> None:
         await asyncio.Event().wait()
 
     async with far_side(always(OK)) as (far, url), open_client(url, limit=1) as client:
-        with pytest.raises(Gone, match="no look"):
+        with pytest.raises(ConnectionGone, match="no look"):
             await client.submit("buy", "b" * 64, b"{}", 50, for_ever)
         assert (await submit(client)).status == 200
         assert len(far.requests) == 1
@@ -443,7 +443,7 @@ async def test_what_cannot_leave_in_time_is_not_sent_and_what_has_left_has_all_i
             client.submit("buy", "a" * 64, b"{}", TIMEOUT_MS, leave_ms=300)
         )
         await until(lambda: len(far.requests) == 1)
-        with pytest.raises(Gone, match="too late to leave"):
+        with pytest.raises(ConnectionGone, match="too late to leave"):
             await client.submit("buy", "b" * 64, b"{}", TIMEOUT_MS, leave_ms=400)
         answers.release()
         assert (await first).status == 200
@@ -489,7 +489,7 @@ async def test_no_connection_in_a_fair_time_is_the_other_ends_failure(
     async with made() as client:
         with pytest.raises(NotSent) as caught:
             await client.submit("buy", "b" * 64, b"{}", timeout_ms, ready, leave_ms=leave_ms)
-        assert isinstance(caught.value, Gone) is not fair
+        assert isinstance(caught.value, ConnectionGone) is not fair
 
 
 async def test_nobody_there_is_not_sent() -> None:
@@ -526,7 +526,7 @@ async def test_nothing_leaves_when_its_time_to_leave_is_over_with_a_connection_r
 
     async with made() as client:
         for leave_ms in (0, -1):
-            with pytest.raises(Gone):
+            with pytest.raises(ConnectionGone):
                 await client.submit("buy", "b" * 64, b"{}", TIMEOUT_MS, ready, leave_ms=leave_ms)
 
 
@@ -539,7 +539,7 @@ async def test_nothing_leaves_when_the_loop_stood_still_until_it_was_too_late() 
         threading.Event().wait(0.4)
 
     async with far_side(always(OK)) as (far, url), open_client(url, limit=1) as client:
-        with pytest.raises(Gone, match="become too late"):
+        with pytest.raises(ConnectionGone, match="become too late"):
             await client.submit("buy", "b" * 64, b"{}", TIMEOUT_MS, ready, leave_ms=200)
         assert (await submit(client)).status == 200
         assert (len(far.requests), far.connections) == (1, 1)

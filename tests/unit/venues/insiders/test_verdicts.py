@@ -142,7 +142,7 @@ def test_a_pause_that_was_asked_for_is_kept(given_ms: int | None, kept: int | No
 
 
 @pytest.mark.parametrize(
-    ("asked_ms", "left_ms", "wait_ms"),
+    ("requested_ms", "left_ms", "wait_ms"),
     [
         (None, PAUSE_MS + 1, PAUSE_MS),
         (None, PAUSE_MS, None),
@@ -153,9 +153,11 @@ def test_a_pause_that_was_asked_for_is_kept(given_ms: int | None, kept: int | No
     ],
 )
 def test_what_cannot_be_sent_in_its_time_is_not_waited_for(
-    asked_ms: int | None, left_ms: int, wait_ms: int | None
+    requested_ms: int | None, left_ms: int, wait_ms: int | None
 ) -> None:
-    verdict = Verdict(meaning=Meaning.NOT_ACCEPTED, code="RATE_LIMITED", retry_after_ms=asked_ms)
+    verdict = Verdict(
+        meaning=Meaning.NOT_ACCEPTED, code="RATE_LIMITED", retry_after_ms=requested_ms
+    )
     assert next_try_ms(verdict, left_ms) == wait_ms
 
 

@@ -55,7 +55,7 @@ class FarSide:
     port: int = 0
     taken: list[dict[str, object]] = field(default_factory=list)
     """Orders that were taken, as their requests have them."""
-    asked: list[str] = field(default_factory=list)
+    requested: list[str] = field(default_factory=list)
     orders: dict[str, dict[str, str]] = field(default_factory=dict)
     fills: list[dict[str, str]] = field(default_factory=list)
     lose_answer: bool = False
@@ -90,7 +90,7 @@ class FarSide:
 
     async def rest(self, request: web.Request) -> web.StreamResponse:
         body = (await request.read()).decode()
-        self.asked.append(f"{request.method} {request.path}")
+        self.requested.append(f"{request.method} {request.path}")
         path = request.path_qs
         if not request.path.startswith(("/api/v5/public", "/api/v5/market")):
             refusal = self._unsigned(request, path, body)
@@ -102,8 +102,8 @@ class FarSide:
 
     def _unsigned(self, request: web.Request, path: str, body: str) -> str:
         at = request.headers["OK-ACCESS-TIMESTAMP"]
-        told_ms = datetime.fromisoformat(at).timestamp() * 1000
-        if abs(told_ms - self.now_ms) > 30_000:
+        reported_ms = datetime.fromisoformat(at).timestamp() * 1000
+        if abs(reported_ms - self.now_ms) > 30_000:
             return "50102"
         if request.headers["OK-ACCESS-SIGN"] != signed(at + request.method + path + body):
             return "50113"
@@ -157,9 +157,9 @@ class FarSide:
                 self.book_seq += 1
                 return self._answer("0", self.book(self.book_seq, bids=[["100", "9", "0", "1"]]))
             case "trade/order":
-                asked = (request.query.get("clOrdId"), request.query.get("ordId"))
-                found = [o for o in self.orders.values() if o["clOrdId"] == asked[0]
-                         or o["ordId"] == asked[1]]  # fmt: skip
+                requested = (request.query.get("clOrdId"), request.query.get("ordId"))
+                found = [o for o in self.orders.values() if o["clOrdId"] == requested[0]
+                         or o["ordId"] == requested[1]]  # fmt: skip
                 return self._answer("0", *found) if found else self._answer("51603")
             case "trade/orders-pending":
                 self.being_read.set()
@@ -217,7 +217,7 @@ class FarSide:
                         await self.push_book(snapshot=True)
             case op:
                 fields = _first(frame)
-                self.asked.append(f"socket {op}")
+                self.requested.append(f"socket {op}")
                 row = self.take(
                     str(op), fields, str(frame["expTime"]) if "expTime" in frame else None
                 )

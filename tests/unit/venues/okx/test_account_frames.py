@@ -48,11 +48,11 @@ def news(row: Mapping[str, object]) -> OrderNews:
 
 
 def test_an_order_that_rests() -> None:
-    told = news(ORDER)
+    reported = news(ORDER)
 
-    assert told.fill is None
-    assert told.forced is None
-    report = told.report
+    assert reported.fill is None
+    assert reported.forced is None
+    report = reported.report
     assert (report.order_id, report.venue_order_id) == ("a1", "680800019749904384")
     assert (report.status, report.side) == (OrderStatus.OPEN, "BUY")
     assert OF.price_text(report.price) == "64250.5"
@@ -61,18 +61,18 @@ def test_an_order_that_rests() -> None:
 
 
 def test_a_fill_comes_with_its_order_and_its_fee_is_rounded_against_us() -> None:
-    told = news(FILLED)
+    reported = news(FILLED)
 
-    assert told.fill == FILL
-    assert told.report.status is OrderStatus.PARTIALLY_FILLED
-    assert OF.size_text(told.report.filled_size) == "1.25"
+    assert reported.fill == FILL
+    assert reported.report.status is OrderStatus.PARTIALLY_FILLED
+    assert OF.size_text(reported.report.filled_size) == "1.25"
 
 
 def test_a_rebate_is_a_fee_below_zero_rounded_down() -> None:
-    told = news({**FILLED, "fillFee": "0.123456789", "execType": "M"})
+    reported = news({**FILLED, "fillFee": "0.123456789", "execType": "M"})
 
-    assert told.fill is not None
-    assert (told.fill.fee, told.fill.maker) == (-12345678, True)
+    assert reported.fill is not None
+    assert (reported.fill.fee, reported.fill.maker) == (-12345678, True)
 
 
 def test_a_first_fill_has_the_fee_of_its_order() -> None:
@@ -81,10 +81,10 @@ def test_a_first_fill_has_the_fee_of_its_order() -> None:
 
 @pytest.mark.parametrize("change", [{"accFillSz": "2"}, {"rebate": "0.1"}])
 def test_a_fill_whose_fee_is_not_told_has_to_be_read(change: dict[str, object]) -> None:
-    told = news({**FILLED, "fillFee": "", **change})
+    reported = news({**FILLED, "fillFee": "", **change})
 
-    assert told.fill is None
-    assert told.fill_untold
+    assert reported.fill is None
+    assert reported.fill_untold
 
 
 @pytest.mark.parametrize(
@@ -123,12 +123,12 @@ def test_a_stranger_s_order_has_no_id_of_ours() -> None:
     ],
 )
 def test_forced_reductions_are_told_beside_their_fill(category: str, cause: str) -> None:
-    told = news({**FILLED, "category": category, "tag": "", "clOrdId": ""})
+    reported = news({**FILLED, "category": category, "tag": "", "clOrdId": ""})
 
-    assert told.forced is not None
-    assert (told.forced.cause, told.forced.instrument_id) == (cause, "okx:BTC-USDT-SWAP")
-    assert told.fill is not None
-    assert told.fill.order_id == ""
+    assert reported.forced is not None
+    assert (reported.forced.cause, reported.forced.instrument_id) == (cause, "okx:BTC-USDT-SWAP")
+    assert reported.fill is not None
+    assert reported.fill.order_id == ""
 
 
 def test_options_and_margin_are_left_alone() -> None:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from tests.unit.venues.okx.samples import SWAP, change, instrument
 from tradingtools.domain.book import BookStatus
 from tradingtools.venues.okx.book_frames import BookChange, checksum
-from tradingtools.venues.okx.book_states import MOST_KEPT, BookState, OkxBook, Outcome
+from tradingtools.venues.okx.book_states import MAX_RETAINED, BookState, OkxBook, Outcome
 from tradingtools.venues.trading import Level
 
 OF = instrument(SWAP)
@@ -133,7 +133,7 @@ def test_a_new_count_while_it_waits_makes_what_was_kept_useless() -> None:
 
 def test_what_is_kept_is_bounded() -> None:
     book = OkxBook(OF)
-    said = [book.apply(change(at + 1, at)) for at in range(MOST_KEPT + 1)]
+    said = [book.apply(change(at + 1, at)) for at in range(MAX_RETAINED + 1)]
 
     assert said[-1] is Outcome.LOST
     assert set(said[:-1]) == {Outcome.WAITING}
@@ -171,7 +171,7 @@ class Exchange:
     def __init__(self, seed: int) -> None:
         self._random = random.Random(seed)  # noqa: S311
         self.seq = 100
-        self._told = 100
+        self._reported = 100
         self.sides: tuple[dict[str, str], dict[str, str]] = ({}, {})
         self._dirty: tuple[set[str], set[str]] = (set(), set())
 
@@ -192,10 +192,10 @@ class Exchange:
             [(p, side[p]) for p in dirty]
             for side, dirty in zip(self.sides, self._dirty, strict=True)
         )
-        told, self._told = self._told, self.seq
+        reported, self._reported = self._reported, self.seq
         for dirty in self._dirty:
             dirty.clear()
-        return change(self.seq, told, bids=bids, asks=asks)
+        return change(self.seq, reported, bids=bids, asks=asks)
 
     def snapshot(self) -> BookChange:
         bids, asks = ([(p, s) for p, s in side.items() if s != "0"] for side in self.sides)

@@ -23,15 +23,15 @@ from tests.unit.venues.okx.samples import (
 )
 from tradingtools.domain.book import BookStatus
 from tradingtools.domain.instrument import TradingPhase
-from tradingtools.tasks import alongside
+from tradingtools.tasks import run_in_background
 from tradingtools.venues.mailbox import Mailbox
 from tradingtools.venues.okx import market_feed, market_session
 from tradingtools.venues.okx.market_session import (
     WHOLE_WITHIN_NS,
-    Complain,
+    EmitMarketEvent,
     MarketEffect,
     MarketSession,
-    TellMarket,
+    Warn,
 )
 from tradingtools.venues.okx.private_session import Renew, Send
 from tradingtools.venues.okx.requests import Terms
@@ -49,14 +49,14 @@ ALL = [instrument(fields) for fields in (SPOT, SWAP, INVERSE, FUTURE)]
 
 
 def session() -> MarketSession:
-    begun = MarketSession(directory(), ALL)
-    begun.begin(0)
-    return begun
+    started = MarketSession(directory(), ALL)
+    started.begin(0)
+    return started
 
 
 def frame(channel: str, *rows: object, action: str = "", **more: str) -> bytes:
-    told: dict[str, object] = {"arg": {"channel": channel, **more}, "data": rows}
-    return json.dumps({**told, "action": action} if action else told).encode()
+    reported: dict[str, object] = {"arg": {"channel": channel, **more}, "data": rows}
+    return json.dumps({**reported, "action": action} if action else reported).encode()
 
 
 def book(seq: int, prev: int, action: str = "update") -> bytes:
@@ -65,8 +65,8 @@ def book(seq: int, prev: int, action: str = "update") -> bytes:
     return frame("books", row, instId="BTC-USDT-SWAP", action=action)
 
 
-def told(effects: list[MarketEffect]) -> list[MarketEvent]:
-    return [effect.event for effect in effects if isinstance(effect, TellMarket)]
+def reported(effects: list[MarketEffect]) -> list[MarketEvent]:
+    return [effect.event for effect in effects if isinstance(effect, EmitMarketEvent)]
 
 
 def sent(effects: list[MarketEffect]) -> list[object]:
@@ -74,8 +74,8 @@ def sent(effects: list[MarketEffect]) -> list[object]:
 
 
 def test_each_kind_of_instrument_has_its_channels() -> None:
-    begun = MarketSession(directory(), ALL).begin(0)
-    frames = [json.loads(one.frame) for one in begun if isinstance(one, Send)]
+    started = MarketSession(directory(), ALL).begin(0)
+    frames = [json.loads(one.frame) for one in started if isinstance(one, Send)]
     arguments = [tuple(sorted(arg.items())) for one in frames for arg in one["args"]]
     channels = {(dict(arg)["channel"], dict(arg).get("instId", "")) for arg in arguments}
 
@@ -96,10 +96,10 @@ def test_a_gap_is_told_before_a_whole_book_is_asked_for() -> None:
 
     effects = market.receive(book(9, 7), 2)
 
-    (doubt,) = told(effects)
+    (doubt,) = reported(effects)
     assert isinstance(doubt, TradingBook)
     assert doubt.status is BookStatus.STALE
-    assert isinstance(effects[0], TellMarket)
+    assert isinstance(effects[0], EmitMarketEvent)
     books = [{"channel": "books", "instId": "BTC-USDT-SWAP"}]
     assert sent(effects) == [
         {"op": "unsubscribe", "args": books},
@@ -107,7 +107,7 @@ def test_a_gap_is_told_before_a_whole_book_is_asked_for() -> None:
     ]
     assert market.receive(book(10, 9), 3) == []
     assert OF.symbol in market.overdue(10 * WHOLE_WITHIN_NS)
-    (whole,) = told(market.receive(book(20, -1, "snapshot"), 4))
+    (whole,) = reported(market.receive(book(20, -1, "snapshot"), 4))
     assert OF.symbol not in market.overdue(99 * WHOLE_WITHIN_NS)
     assert isinstance(whole, TradingBook)
     assert whole.status is BookStatus.FRESH
@@ -121,7 +121,7 @@ def test_a_book_that_does_not_come_is_asked_for_by_rest() -> None:
 
     assert sent(market.join("BTC-USDT-SWAP", change(3, -1, snapshot=True), 3)), "too old"
     joined = market.join("BTC-USDT-SWAP", change(8, -1, snapshot=True, bids=[("7", "1")]), 3)
-    (whole,) = told(joined)
+    (whole,) = reported(joined)
     assert isinstance(whole, TradingBook)
     assert (whole.status, len(whole.bids)) == (BookStatus.FRESH, 2)
 
@@ -131,7 +131,7 @@ def test_an_index_is_told_for_each_contract_on_it() -> None:
         frame("index-tickers", {"idxPx": "64000", "ts": "1"}, instId="BTC-USD"), 1
     )
 
-    assert [one.instrument_id for one in told(effects) if isinstance(one, IndexPrice)] == [
+    assert [one.instrument_id for one in reported(effects) if isinstance(one, IndexPrice)] == [
         "okx:BTC-USD-SWAP",
         "okx:BTC-USD-270326",
     ]
@@ -152,12 +152,12 @@ def test_new_rules_and_phases_are_told_once(
     market = session()
     pushed = frame("instruments", row, SPOT, instType="SWAP")
 
-    (news,) = told(market.receive(pushed, 7_000_000))
+    (news,) = reported(market.receive(pushed, 7_000_000))
 
     assert isinstance(news, PhaseChange)
     assert (news.phase, news.cause, news.venue_ms) == (phase, cause, 7)
     assert market.instrument(str(row["instId"])).phase is phase
-    assert told(market.receive(pushed, 8_000_000)) == []
+    assert reported(market.receive(pushed, 8_000_000)) == []
 
 
 def test_what_the_directory_has_meanwhile_is_told_all_the_same() -> None:
@@ -165,13 +165,13 @@ def test_what_the_directory_has_meanwhile_is_told_all_the_same() -> None:
     known, held = directory(), replace(OF, phase=TradingPhase.SUSPENDED)
 
     market = MarketSession(known, [held])
-    (news, *_) = told(market.begin(7_000_000))
+    (news, *_) = reported(market.begin(7_000_000))
 
     assert isinstance(news, PhaseChange)
     assert (news.instrument, news.phase, news.venue_ms) == (OF, TradingPhase.OPEN, 7)
     stopped = {**SWAP, "state": "suspend"}
     known.put([listed(stopped)])
-    (news,) = told(market.receive(frame("instruments", stopped, instType="SWAP"), 8_000_000))
+    (news,) = reported(market.receive(frame("instruments", stopped, instType="SWAP"), 8_000_000))
     assert isinstance(news, PhaseChange)
     assert news.phase is TradingPhase.SUSPENDED
 
@@ -182,7 +182,7 @@ def test_units_that_change_make_the_book_unseen_until_a_whole_one_comes() -> Non
 
     effects = market.receive(frame("instruments", {**SWAP, "tickSz": "0.00000000001"}), 2)
 
-    change, emptied = told(effects)
+    change, emptied = reported(effects)
     assert isinstance(change, PhaseChange)
     assert isinstance(emptied, TradingBook)
     assert emptied.status is BookStatus.UNSEEN
@@ -202,7 +202,7 @@ def test_books_are_in_doubt_without_a_connection() -> None:
 @pytest.mark.parametrize(
     ("event", "kind"),
     [
-        ({"event": "error", "code": "60018", "msg": "no such channel"}, Complain),
+        ({"event": "error", "code": "60018", "msg": "no such channel"}, Warn),
         ({"event": "error", "code": "60014", "msg": ""}, Renew),
         ({"event": "notice", "code": "64008", "msg": ""}, Renew),
         ({"odd": 1}, Renew),
@@ -222,9 +222,9 @@ async def test_a_slow_reader_gets_the_newest_book_and_every_print() -> None:
     trade = {"tradeId": "1", "px": "1", "sz": "1", "side": "buy", "ts": "1"}
     for at in range(5, 9):
         for effect in market.receive(book(at, at - 1, "snapshot" if at == 5 else "update"), at):
-            assert isinstance(effect, TellMarket)
+            assert isinstance(effect, EmitMarketEvent)
             mail.put(effect.event)
-        for event in told(market.receive(frame("trades", trade, instId="BTC-USDT"), 1)):
+        for event in reported(market.receive(frame("trades", trade, instId="BTC-USDT"), 1)):
             mail.put(event)
 
     first = await mail.get()
@@ -270,7 +270,7 @@ async def test_over_the_wire_a_gap_is_mended_by_subscribing_anew() -> None:
     seen = Seen()
     async with far_side() as side, open_wallet(side.venue, None, Terms(tag=TAG)) as wallet:
         await wallet.instruments.find([OF.symbol])
-        async with alongside(seen.listen(wallet.markets.events([OF]))):
+        async with run_in_background(seen.listen(wallet.markets.events([OF]))):
             assert await seen.until(1) == [BookStatus.FRESH]
             await side.push_book(skip=3)
             assert (await seen.until(3))[1:] == [BookStatus.STALE, BookStatus.FRESH]
@@ -282,10 +282,10 @@ async def test_over_the_wire_a_book_that_does_not_come_is_read_by_rest(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(market_session, "WHOLE_WITHIN_NS", 0)
-    monkeypatch.setattr(market_feed, "_LOOK_SECONDS", 0.01)
+    monkeypatch.setattr(market_feed, "_POLL_SECONDS", 0.01)
     seen = Seen()
     async with far_side() as side, open_wallet(side.venue, None, Terms(tag=TAG)) as wallet:
         side.mute = True
         await wallet.instruments.find([OF.symbol])
-        async with alongside(seen.listen(wallet.markets.events([OF]))):
+        async with run_in_background(seen.listen(wallet.markets.events([OF]))):
             assert await seen.until(1) == [BookStatus.FRESH]

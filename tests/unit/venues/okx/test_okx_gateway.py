@@ -127,7 +127,7 @@ async def test_an_answer_is_judged_with_its_status(
         side.status, side.raw = status, raw
 
         assert (await wallet.orders.place(order())).meaning is meaning
-        assert side.asked.count("POST /api/v5/trade/order") == 1
+        assert side.requested.count("POST /api/v5/trade/order") == 1
 
 
 async def test_no_redirect_carries_the_key_elsewhere(side: FarSide) -> None:
@@ -135,7 +135,7 @@ async def test_no_redirect_carries_the_key_elsewhere(side: FarSide) -> None:
         side.status, side.raw, side.location = 307, b"", "/api/v5/public/elsewhere"
 
         assert (await wallet.orders.place(order())).meaning is Meaning.UNKNOWN
-        assert "POST /api/v5/public/elsewhere" not in side.asked
+        assert "POST /api/v5/public/elsewhere" not in side.requested
 
 
 async def test_what_never_left_was_not_sent(side: FarSide) -> None:
@@ -160,7 +160,7 @@ async def test_without_a_signature_nothing_is_sent(side: FarSide) -> None:
         receipt = await wallet.orders.place(order())
 
         assert (receipt.meaning, receipt.code) == (Meaning.NOT_ACCEPTED, "NOT_SIGNED")
-        assert "POST /api/v5/trade/order" not in side.asked
+        assert "POST /api/v5/trade/order" not in side.requested
         with pytest.raises(ReadError, match="not signed"):
             await wallet.accounts.open_orders()
 
@@ -238,7 +238,7 @@ async def test_what_is_told_of_instruments_that_are_listed_no_more(side: FarSide
                 {**ours, "instId": symbol, "tradeId": str(number), "instType": "FUTURES"}
             )
         gone = replace(OF, id="okx:BTC-USDT-250101", kind=InstrumentKind.FUTURE)
-        wallet.instruments.recall([gone, replace(OF, tick_size=7)])
+        wallet.instruments.restore([gone, replace(OF, tick_size=7)])
         found = await wallet.accounts.fills(clock.now_ms() - 60_000)
         assert {one.instrument_id for one in found} == {OF.id, gone.id}
         # What the venue lists is as it says.

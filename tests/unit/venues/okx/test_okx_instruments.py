@@ -15,7 +15,7 @@ from tradingtools.venues.okx import numbers
 from tradingtools.venues.okx.instruments import (
     TierRow,
     UnsupportedInstrument,
-    most_leverage,
+    max_leverage,
     tiers,
 )
 from tradingtools.venues.okx.market_frames import change_of
@@ -108,9 +108,9 @@ def test_states_are_phases(state: str, phase: TradingPhase) -> None:
 def test_a_row_that_changes_says_why(
     fields: dict[str, object], change: dict[str, str], cause: str | None
 ) -> None:
-    told = change_of(instrument(fields), instrument({**fields, **change}), 7)
+    reported = change_of(instrument(fields), instrument({**fields, **change}), 7)
 
-    assert (told.cause if told is not None else None) == cause
+    assert (reported.cause if reported is not None else None) == cause
 
 
 def test_a_finer_tick_leaves_integers_their_meaning() -> None:
@@ -141,9 +141,9 @@ def test_leverage_is_capped_by_the_tier_of_the_size() -> None:
     found = tiers(msgspec.convert(rows, list[TierRow]))
 
     assert [one.number for one in found] == [1, 2]
-    assert most_leverage(found, Decimal(50)) == 100
-    assert most_leverage(found, Decimal("50.1")) == 50
-    assert most_leverage(found, Decimal(201)) is None
+    assert max_leverage(found, Decimal(50)) == 100
+    assert max_leverage(found, Decimal("50.1")) == 50
+    assert max_leverage(found, Decimal(201)) is None
 
 
 @given(st.decimals(min_value=-(10**12), max_value=10**12, places=8), st.integers(8, 12))

@@ -9,14 +9,14 @@ import pytest
 
 from tradingtools.venues.okx import error_codes, verdicts
 from tradingtools.venues.okx.error_codes import Action
-from tradingtools.venues.okx.verdicts import Asked, Verb
+from tradingtools.venues.okx.verdicts import RequestedOrder, Verb
 from tradingtools.venues.okx.wire import OperationAnswer, decode_frame
 from tradingtools.venues.ports import Meaning
 from tradingtools.venues.trading import Receipt
 
-PLACE = Asked(verb=Verb.PLACE, order_id="a1")
-CANCEL = Asked(verb=Verb.CANCEL, order_id="a1", venue_order_id="77")
-AMEND = Asked(verb=Verb.AMEND, order_id="a1", request_id="r1")
+PLACE = RequestedOrder(verb=Verb.PLACE, order_id="a1")
+CANCEL = RequestedOrder(verb=Verb.CANCEL, order_id="a1", venue_order_id="77")
+AMEND = RequestedOrder(verb=Verb.AMEND, order_id="a1", request_id="r1")
 DONE = {"sCode": "0", "sMsg": "", "clOrdId": "a1", "ordId": "77"}
 
 
@@ -24,8 +24,8 @@ def answer(code: str, *rows: Mapping[str, str], msg: str = "") -> bytes:
     return json.dumps({"code": code, "msg": msg, "data": list(rows)}).encode()
 
 
-def rest(body: bytes, asked: Asked = PLACE, status: int = 200) -> Receipt:
-    return verdicts.of_rest(status, body, asked)
+def rest(body: bytes, requested: RequestedOrder = PLACE, status: int = 200) -> Receipt:
+    return verdicts.of_rest(status, body, requested)
 
 
 def test_a_taken_order_has_the_venue_s_id() -> None:
@@ -108,20 +108,20 @@ def test_a_cancel_by_the_venue_s_id_is_answered_by_it() -> None:
 
 
 def test_each_order_of_a_batch_has_its_own_row() -> None:
-    asked = tuple(Asked(verb=Verb.PLACE, order_id=name) for name in ("a1", "a2", "a3"))
+    requested = tuple(RequestedOrder(verb=Verb.PLACE, order_id=name) for name in ("a1", "a2", "a3"))
     rows = [
         {**DONE, "clOrdId": "a2", "ordId": "", "sCode": "51008"},
         {**DONE, "clOrdId": "a1"},
     ]
 
-    receipts = verdicts.of_rest_batch(200, answer("2", *rows), asked)
+    receipts = verdicts.of_rest_batch(200, answer("2", *rows), requested)
 
     assert [one.meaning for one in receipts] == [
         Meaning.ACCEPTED,
         Meaning.REJECTED,
         Meaning.UNKNOWN,
     ]
-    refused = verdicts.of_rest_batch(429, answer("50011"), asked)
+    refused = verdicts.of_rest_batch(429, answer("50011"), requested)
     assert {one.meaning for one in refused} == {Meaning.NOT_ACCEPTED}
 
 

@@ -145,7 +145,7 @@ def trade_frame(
     price: str,
     outcome: str = "Yes",
     status: str = "CONFIRMED",
-    told_as: str = "MAKER",
+    reported_as: str = "MAKER",
 ) -> Row:
     """Return a frame about a trade of a taker's order with those of the makers."""
     return {
@@ -168,7 +168,7 @@ def trade_frame(
         "taker_order_id": word(f"order of {taker}"),
         "timestamp": "1769904077305",
         "trade_owner": api_key(taker),
-        "trader_side": told_as,
+        "trader_side": reported_as,
         "transaction_hash": word(f"transaction of {taker}"),
         "type": "TRADE",
     }
@@ -190,7 +190,13 @@ def match_of_both_outcomes() -> Row:
 def match_as_taker() -> Row:
     makers = [maker("yes 1", "seller", "Yes", "8", "0.64")]
     return trade_frame(
-        makers, taker="us", side="BUY", size="8", price="0.64", status="MATCHED", told_as="TAKER"
+        makers,
+        taker="us",
+        side="BUY",
+        size="8",
+        price="0.64",
+        status="MATCHED",
+        reported_as="TAKER",
     )
 
 
@@ -298,7 +304,7 @@ def trade_row() -> Row:
         maker("yes 2", "another seller", "Yes", "4.0000", "0.2500", "SELL"),
     ]
     frame = trade_frame(
-        makers, taker="us", side="BUY", size="30.0000", price="0.2500", told_as="TAKER"
+        makers, taker="us", side="BUY", size="30.0000", price="0.2500", reported_as="TAKER"
     )
     left_out = ("event_type", "timestamp", "trade_owner", "type")
     return {name: value for name, value in frame.items() if name not in left_out} | {

@@ -44,44 +44,44 @@ class Told:
 async def test_a_row_among_readable_ones_is_told_to_people_and_most_of_them_to_health_checks() -> (
     None
 ):
-    told = Told()
-    told.rows(row(1), row(2), OLD)
+    reported = Told()
+    reported.rows(row(1), row(2), OLD)
     with capture_logs() as logs:
-        assert len((await told.data.trades(WALLET, 0)).rows) == 2
-        await told.data.trades(WALLET, 0)
+        assert len((await reported.data.trades(WALLET, 0)).rows) == 2
+        await reported.data.trades(WALLET, 0)
     assert [(one["what"], one["refused"], one["alert"]) for one in logs] == [
         ("/v2/trades", 1, True)
     ]
-    assert told.answers.readable()
-    told.rows(row(1), OLD, OLD)
-    assert len((await told.data.trades(WALLET, 0)).rows) == 1
-    assert not told.answers.readable()
+    assert reported.answers.readable()
+    reported.rows(row(1), OLD, OLD)
+    assert len((await reported.data.trades(WALLET, 0)).rows) == 1
+    assert not reported.answers.readable()
     # Others' answers prove nothing about this one.
-    told.rows(row(1, proxy_wallet=OTHER))
-    await told.data.trades(OTHER, 0)
-    assert not told.answers.readable()
-    told.rows(row(1))
-    await told.data.trades(WALLET, 0)
-    assert told.answers.readable()
+    reported.rows(row(1, proxy_wallet=OTHER))
+    await reported.data.trades(OTHER, 0)
+    assert not reported.answers.readable()
+    reported.rows(row(1))
+    await reported.data.trades(WALLET, 0)
+    assert reported.answers.readable()
 
 
 async def test_holdings_and_values_that_cannot_be_read_are_no_answer() -> None:
-    told = Told()
-    told.rows(OLD)
+    reported = Told()
+    reported.rows(OLD)
     with pytest.raises(Unreadable):
-        await told.data.positions(WALLET)
-    assert not told.answers.readable()
-    told.rows({"token_id": "7", "current_size": 3})
-    await told.data.positions(WALLET)
-    assert told.answers.readable()
+        await reported.data.positions(WALLET)
+    assert not reported.answers.readable()
+    reported.rows({"token_id": "7", "current_size": 3})
+    await reported.data.positions(WALLET)
+    assert reported.answers.readable()
     for body in ([{"user": WALLET, "value": 3}], {"data": {"proxy_wallet": OTHER, "value": 3}}):
-        told.body = body
+        reported.body = body
         with pytest.raises(Unreadable):
-            await told.data.value(WALLET)
-        assert not told.answers.readable()
-    told.body = {"data": {"proxy_wallet": WALLET, "value": 3.5}}
-    assert await told.data.value(WALLET) == 3_500_000
-    assert told.answers.readable()
+            await reported.data.value(WALLET)
+        assert not reported.answers.readable()
+    reported.body = {"data": {"proxy_wallet": WALLET, "value": 3.5}}
+    assert await reported.data.value(WALLET) == 3_500_000
+    assert reported.answers.readable()
 
 
 @pytest.mark.parametrize(
@@ -97,37 +97,37 @@ async def test_holdings_and_values_that_cannot_be_read_are_no_answer() -> None:
 async def test_each_answer_of_the_clob_and_gamma_counts(
     ask: Callable[[ClobApi], object], good: object
 ) -> None:
-    told = Told()
-    told.body = "renamed"
+    reported = Told()
+    reported.body = "renamed"
     with pytest.raises(Unavailable):
-        await ask(told.clob)  # type: ignore[misc]
-    assert not told.answers.readable()
-    told.body = good
-    await ask(told.clob)  # type: ignore[misc]
-    assert told.answers.readable()
+        await ask(reported.clob)  # type: ignore[misc]
+    assert not reported.answers.readable()
+    reported.body = good
+    await ask(reported.clob)  # type: ignore[misc]
+    assert reported.answers.readable()
 
 
 async def test_markets_of_the_list_that_cannot_be_read_count() -> None:
-    told = Told()
+    reported = Told()
     closed = {"conditionId": "0x1", "closed": True}
-    told.body = {"markets": [closed, {"condition": "0x1"}, {"condition": "0x2"}]}
+    reported.body = {"markets": [closed, {"condition": "0x1"}, {"condition": "0x2"}]}
     with capture_logs() as logs:
-        assert (await told.clob.page("")).unreadable == 2
+        assert (await reported.clob.page("")).unreadable == 2
     assert [(one["read"], one["refused"], one["alert"]) for one in logs] == [(1, 2, True)]
-    assert not told.answers.readable()
-    told.body = {"markets": [closed, closed, {"condition": "0x2"}]}
-    await told.clob.page("")
-    assert told.answers.readable()
+    assert not reported.answers.readable()
+    reported.body = {"markets": [closed, closed, {"condition": "0x2"}]}
+    await reported.clob.page("")
+    assert reported.answers.readable()
 
 
 async def test_movements_that_cannot_be_read_count() -> None:
-    told = Told()
-    told.rows(OLD)
-    await told.data.movements(WALLET, 0)
-    assert not told.answers.readable()
-    told.rows()
-    await told.data.movements(WALLET, 0)
-    assert told.answers.readable()
+    reported = Told()
+    reported.rows(OLD)
+    await reported.data.movements(WALLET, 0)
+    assert not reported.answers.readable()
+    reported.rows()
+    await reported.data.movements(WALLET, 0)
+    assert reported.answers.readable()
 
 
 def test_three_frames_in_a_row_are_a_feed_that_cannot_be_read_until_one_can() -> None:

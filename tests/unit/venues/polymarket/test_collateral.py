@@ -21,7 +21,7 @@ class Node:
     """A node with these answers by token, and what it was asked."""
 
     def __init__(self, **answers: object) -> None:
-        self.asked: list[Any] = []
+        self.requested: list[Any] = []
         self.answers = answers
         self.seen = Answers()
         client = httpx.AsyncClient(transport=httpx.MockTransport(self._answer))
@@ -29,13 +29,13 @@ class Node:
         self.collateral = Collateral(http, (PUSD, USDC), self.seen)
 
     def _answer(self, request: httpx.Request) -> httpx.Response:
-        asked = json.loads(request.content)
-        self.asked.append(asked)
-        name = {PUSD: "pusd", USDC: "usdc"}[asked["params"][0]["to"]]
+        requested = json.loads(request.content)
+        self.requested.append(requested)
+        name = {PUSD: "pusd", USDC: "usdc"}[requested["params"][0]["to"]]
         answer = self.answers[name]
         if isinstance(answer, bytes):
             return httpx.Response(200, content=answer)
-        return httpx.Response(200, json={"jsonrpc": "2.0", "id": asked["id"], **answer})  # type: ignore[dict-item]
+        return httpx.Response(200, json={"jsonrpc": "2.0", "id": requested["id"], **answer})  # type: ignore[dict-item]
 
 
 def balance(micros: int) -> dict[str, str]:
@@ -45,7 +45,7 @@ def balance(micros: int) -> dict[str, str]:
 async def test_balances_of_all_tokens_are_the_cash() -> None:
     node = Node(pusd=balance(100_000_000_000), usdc=balance(7))
     assert await node.collateral.of(WALLET) == 100_000_000_007
-    assert node.asked[0] == {
+    assert node.requested[0] == {
         "jsonrpc": "2.0",
         "id": 1,
         "method": "eth_call",

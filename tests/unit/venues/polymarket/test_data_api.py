@@ -50,10 +50,10 @@ def page(rows: list[Any], following: str | None) -> web.Response:
 
 
 async def test_pages_are_walked_by_cursor_with_the_makers_fills() -> None:
-    asked: list[dict[str, str]] = []
+    requested: list[dict[str, str]] = []
 
     async def handler(request: web.Request) -> web.StreamResponse:
-        asked.append(dict(request.query))
+        requested.append(dict(request.query))
         if request.query.get("cursor") == "two":
             return page([row(1)], None)
         return page([row(3), row(2), row(2)], "two")
@@ -62,10 +62,10 @@ async def test_pages_are_walked_by_cursor_with_the_makers_fills() -> None:
         found = await data.trades(WALLET, 1_790_000_001_999)
     assert [one.tx[-1] for one in found.rows] == ["3", "2", "2", "1"]
     assert found.reached_ms is None
-    assert asked[0]["taker_only"] == "false"
+    assert requested[0]["taker_only"] == "false"
     # The second in which the walk begins is read whole: equal times must survive.
-    assert asked[0]["start"] == "1790000001"
-    assert all("offset" not in one for one in asked)
+    assert requested[0]["start"] == "1790000001"
+    assert all("offset" not in one for one in requested)
 
 
 async def test_a_row_that_cannot_be_read_does_not_spoil_the_others() -> None:

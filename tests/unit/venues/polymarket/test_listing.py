@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from tradingtools.venues.polymarket.instruments import MarketError
-from tradingtools.venues.polymarket.market_listing import Listed, decode_page
+from tradingtools.venues.polymarket.market_listing import ListedMarket, decode_page
 
 MARKET: dict[str, Any] = {
     "id": "1", "version": "v1", "question": "Will it rain?", "conditionId": "0x" + "AB" * 32,
@@ -25,14 +25,14 @@ def page(*markets: Any, cursor: Any = "next") -> bytes:
     return msgspec.json.encode({"markets": markets, "next_cursor": cursor})
 
 
-def listed(**changed: Any) -> tuple[Listed, ...]:
+def listed(**changed: Any) -> tuple[ListedMarket, ...]:
     return decode_page(page({**MARKET, **changed})).markets
 
 
 def test_a_market_is_listed_with_what_an_order_has_to_respect() -> None:
     found = decode_page(page(MARKET))
     assert found.markets == (
-        Listed(
+        ListedMarket(
             condition_id="0x" + "ab" * 32,
             assets=("71", "72"),
             tick_micros=1_000,

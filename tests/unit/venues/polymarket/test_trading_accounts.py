@@ -46,10 +46,10 @@ class Far:
 
     def __init__(self, **answers: object) -> None:
         self.answers = answers
-        self.asked: list[httpx.Request] = []
+        self.requested: list[httpx.Request] = []
 
     def __call__(self, request: httpx.Request) -> httpx.Response:
-        self.asked.append(request)
+        self.requested.append(request)
         name = request.url.path.strip("/").replace("/", "_").replace("-", "_")
         if name.startswith("data_order_"):
             name = "data_order"
@@ -79,7 +79,7 @@ def accounts(far: Far) -> PolymarketAccounts:
     )
 
 
-def wanted(**changes: object) -> CancelOrder:
+def desired(**changes: object) -> CancelOrder:
     known = {"order_id": "ours", "instrument": INSTRUMENT, "not_after_ms": 0}
     return CancelOrder(**(known | changes))  # type: ignore[arg-type]
 
@@ -95,12 +95,12 @@ async def test_open_orders_come_from_all_pages_strangers_included() -> None:
 
 
 async def test_an_order_is_found_by_its_hash_or_is_not_there() -> None:
-    found = await accounts(Far(data_order=ORDER)).find(wanted())
+    found = await accounts(Far(data_order=ORDER)).find(desired())
     assert found is not None
     assert found.status is OrderStatus.PARTIALLY_FILLED
-    assert await accounts(Far(data_order=httpx.Response(404))).find(wanted()) is None
+    assert await accounts(Far(data_order=httpx.Response(404))).find(desired()) is None
     empty = httpx.Response(200, content=b"null")
-    assert await accounts(Far(data_order=empty)).find(wanted()) is None
+    assert await accounts(Far(data_order=empty)).find(desired()) is None
 
 
 @pytest.mark.parametrize(
@@ -110,9 +110,9 @@ async def test_an_order_is_found_by_its_hash_or_is_not_there() -> None:
 async def test_an_answer_that_cannot_be_read_is_no_not_found(answer: object) -> None:
     far = Far() if answer is None else Far(data_order=answer)
     with pytest.raises(ReadError):
-        await accounts(far).find(wanted())
+        await accounts(far).find(desired())
     with pytest.raises(ReadError):
-        await accounts(far).find(wanted(order_id="another"))
+        await accounts(far).find(desired(order_id="another"))
 
 
 async def test_fills_are_those_of_all_pages_and_of_what_may_have_failed_since() -> None:
@@ -125,7 +125,7 @@ async def test_fills_are_those_of_all_pages_and_of_what_may_have_failed_since() 
     since = 1_769_904_050_000
     found = await accounts(far).fills(since)
     assert [(fill.trade_id, fill.undone) for fill in found] == [("a", True), ("b", False)]
-    params = far.asked[0].url.params
+    params = far.requested[0].url.params
     assert params["after"] == str((since - SETTLES_WITHIN_MS) // 1000)
     assert params["maker_address"] == WALLET
     broken = Far(data_trades=[{"data": [mine | {"status": "?"}], "next_cursor": "LTE="}])

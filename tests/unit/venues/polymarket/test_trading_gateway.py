@@ -147,15 +147,15 @@ async def test_a_gateway_knows_an_order_an_hour_beyond_its_last_trade(
 ) -> None:
     trader, _ = gateway(lambda _: httpx.Response(200, json={}))
     first = new_order()
-    hash_ = trader.recognise(first)
+    hash_ = trader.register_order(first)
     assert first.expires_ms is not None
     index = trader._index
     for after_ms, known in ((3_600_000, "mm1"), (3_600_001, "")):
         now_ms = first.expires_ms + after_ms
         monkeypatch.setattr(clock, "now_ms", lambda now=now_ms: now)
-        trader.recognise(new_order(order_id="another"))
+        trader.register_order(new_order(order_id="another"))
         assert index.order_id(hash_) == (known and first.order_id)
-    trader.recognise(first)
+    trader.register_order(first)
     assert index.order_id(hash_) == first.order_id
 
 

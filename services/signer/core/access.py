@@ -8,10 +8,10 @@ from tradingtools.domain.signing import Ask, OfControl
 CONTROL = "control"
 
 
-def check(asker: str, ask: Ask) -> None:
+def check(caller: str, ask: Ask) -> None:
     """Let control's requests be control's, and none of the others. Raises NotAllowed.
 
     Whether an engine holds the wallet is judged with the audit, in one statement.
     """
-    if isinstance(ask, OfControl) != (asker == CONTROL):
+    if isinstance(ask, OfControl) != (caller == CONTROL):
         raise NotAllowed("this process may not ask for this")

@@ -25,7 +25,7 @@ from tradingtools.domain.bot_states import ACTIVE, TRANSITIONS, BotState
 from tradingtools.domain.strategies import ConfigError
 from tradingtools.tasks import cancel_all
 
-LOOK_SECONDS = 0.5
+POLL_SECONDS = 0.5
 _STOPS = frozenset(
     {
         (BotState.PAUSING, "STOPPED"),
@@ -42,7 +42,7 @@ _RESTED = frozenset({BotState.RISK_STOPPED, BotState.ERROR})
 _log = structlog.get_logger("bots")
 
 
-class Wishes:
+class Commands:
     """See the module.
 
     Args:
@@ -86,7 +86,7 @@ class Wishes:
             except psycopg.OperationalError as error:
                 database_away("what people want", error)
             if self._wallet.connected.is_set():
-                await asyncio.sleep(LOOK_SECONDS)
+                await asyncio.sleep(POLL_SECONDS)
             else:
                 await self._wallet.connected.wait()
 
@@ -170,10 +170,10 @@ class Wishes:
         if bot.flattening:
             # It was stopped before, so that no move tells of it.
             closes = [one for one in bot.breaches if one.action is RiskAction.FLATTEN_AND_STOP]
-            await self._store.risk.tell_closed(row.bot_id, closes)
+            await self._store.risk.notify_closed(row.bot_id, closes)
         # The fills that closed it are durable before it is called done.
         await self._journal.flush()
-        await self._store.flattening(self._wallet.lease, row.bot_id, wanted=bot.flattening)
+        await self._store.flattening(self._wallet.lease, row.bot_id, desired=bot.flattening)
 
     async def _kill(self, row: BotRow, kill: Kill) -> None:
         """Stop a bot by the kill switch; one that is not here may hold something: it is made."""
@@ -213,18 +213,18 @@ class Wishes:
         except (ConfigError, SetupError) as error:
             await self._refuse(row, str(error))
             return
-        self._sending.tell(bot, partial(bot.retune, setup))
+        self._sending.notify(bot, partial(bot.retune, setup))
 
     async def _settle(self, bot: AnyBot) -> None:
         """Book what an operator has found of orders that nobody could settle."""
         found = await self._store.settlements(bot.setup.bot_id)
         for order_id, size in found.items():
-            self._sending.tell(bot, partial(bot.settle, order_id, size))
+            self._sending.notify(bot, partial(bot.settle, order_id, size))
         await self._journal.flush()
         await self._store.settled(self._wallet.lease, found)
 
     def _end(self, bot: AnyBot, life: BotState) -> None:
-        self._sending.tell(bot, partial(bot.end, life))
+        self._sending.notify(bot, partial(bot.end, life))
 
     async def _moved(self, bot: AnyBot, row: BotRow) -> None:
         """Write where the bot stands; what a person moved meanwhile is looked at again."""
@@ -272,7 +272,7 @@ class Wishes:
         self._wallet.bots[row.bot_id] = bot
         await self._read()
         if self._wallet.account is not None:
-            self._sending.tell(bot, partial(bot.account, self._wallet.account))
+            self._sending.notify(bot, partial(bot.account, self._wallet.account))
         # A person may have thought better of it while the venue was read.
         row = await outlast(partial(self._store.bot, row.bot_id), "what people want of a bot")
         if row.flattening and row.state in _RESTED:
@@ -284,7 +284,7 @@ class Wishes:
                 self._end(bot, _ending(row))
         elif await self._through(row, BotState.RUNNING, ""):
             bot.oppose(self._wallet.opposed(bot))
-            self._sending.tell(bot, bot.run)
+            self._sending.notify(bot, bot.run)
             await self._markets.follow()
 
     async def _made(self, row: BotRow, number: int) -> AnyBot:
@@ -310,8 +310,8 @@ class Wishes:
     async def _cannot_begin(self, row: BotRow, number: int, error: Exception) -> None:
         """Leave a bot in ERROR, with its orders cancelled, when it cannot be made as it should."""
         _log.warning("a bot cannot begin", bot=row.bot_id, exc_info=error)
-        told = isinstance(error, ConfigError | SetupError)
-        why = str(error) if told else f"it cannot begin: {type(error).__name__}"
+        reported = isinstance(error, ConfigError | SetupError)
+        why = str(error) if reported else f"it cannot begin: {type(error).__name__}"
         rested = row.state in _RESTED
         if not rested and not await self._through(row, BotState.ERROR, why):
             return
@@ -321,7 +321,7 @@ class Wishes:
         await self._read()
         if rested and row.flattening:
             bot.flatten()
-        self._sending.tell(bot, partial(bot.end, bot.life))
+        self._sending.notify(bot, partial(bot.end, bot.life))
 
     async def _through(self, row: BotRow, target: BotState, reason: str) -> bool:
         """Move a bot to a state, over STARTING where there is no other way."""

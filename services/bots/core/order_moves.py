@@ -23,7 +23,7 @@ class Move:
     """Of the venue, or ours; empty: there was none."""
 
 
-class Told:
+class UnwrittenMoves:
     """The moves that are not written yet."""
 
     def __init__(self) -> None:

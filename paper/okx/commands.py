@@ -11,11 +11,11 @@ from paper.okx.core.faults import FaultKind
 from paper.okx.core.instruments import State
 
 
-class Wish(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+class Command(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     """A body of the control port; an unknown field is refused."""
 
 
-class KeyWish(Wish):
+class KeyCommand(Command):
     """An API key of an account."""
 
     apiKey: str
@@ -26,17 +26,17 @@ class KeyWish(Wish):
     ip: str = ""
 
 
-class AccountWish(Wish):
+class AccountCommand(Command):
     """A new account, its money by currency, its keys."""
 
     name: str
     mode: Literal["1", "2"] = "2"
     level: str = "Lv1"
     deposits: dict[str, str] = {}
-    keys: list[KeyWish] = []
+    keys: list[KeyCommand] = []
 
 
-class DepositWish(Wish):
+class DepositCommand(Command):
     """Money put into an account, below zero taken out."""
 
     account: str
@@ -44,7 +44,7 @@ class DepositWish(Wish):
     amt: str
 
 
-class FaultWish(Wish):
+class FaultCommand(Command):
     """Misbehaviour toward the requests to come."""
 
     kind: FaultKind
@@ -56,7 +56,7 @@ class FaultWish(Wish):
     skip: int = 0
 
 
-class PushesWish(Wish):
+class PushesCommand(Command):
     """Misbehaviour toward an account's private frames."""
 
     account: str
@@ -67,13 +67,13 @@ class PushesWish(Wish):
     """Hold them back; once it is false again they come out of order, each twice."""
 
 
-class DropWish(Wish):
+class DropCommand(Command):
     """Cut the sockets of an account; empty: all."""
 
     account: str = ""
 
 
-class BookWish(Wish):
+class BookCommand(Command):
     """The market's whole book, or a flaw in the sequence of its updates."""
 
     instId: str
@@ -82,7 +82,7 @@ class BookWish(Wish):
     sequence: Literal["", "gap", "quiet", "reset"] = ""
 
 
-class PrintWish(Wish):
+class PrintCommand(Command):
     """A trade of the market."""
 
     instId: str
@@ -91,14 +91,14 @@ class PrintWish(Wish):
     sz: str
 
 
-class PriceWish(Wish):
+class PriceCommand(Command):
     """A mark price, or an index."""
 
     instId: str
     px: str
 
 
-class FundingWish(Wish):
+class FundingCommand(Command):
     """The rate of a swap; due: settled now."""
 
     instId: str
@@ -106,14 +106,14 @@ class FundingWish(Wish):
     due: bool = False
 
 
-class StateWish(Wish):
+class StateCommand(Command):
     """Suspend an instrument, let it trade, or end it."""
 
     instId: str
     state: State
 
 
-class RunningWish(Wish):
+class RunningCommand(Command):
     """Switches: the feed, the rate limits, the parts of a trade."""
 
     feed: bool | None = None

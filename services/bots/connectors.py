@@ -10,7 +10,7 @@ from services.bots.store import Row, WalletLease
 from services.bots.wallet.shared import Venue
 
 
-class Way(Protocol):
+class Connector(Protocol):
     """See the module."""
 
     def opened(self, wallet: Row, lease: WalletLease) -> AbstractAsyncContextManager[Venue]:
