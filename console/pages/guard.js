@@ -90,7 +90,7 @@ const columns = (positions) => [
   { name: "shares", right: true, hide: "s", cell: (t) => held(t.size) },
   { name: "outcome", hide: "m", cell: (t) => html`<${Id} of=${t.assetId} />` },
   { name: "wallet", hide: "m", cell: (t) => html`<${Id} of=${t.wallet} href=${`#/guard?wallet=${t.wallet}`} />` },
-  { name: "changed", cell: (t) => html`<${Time} at=${t.updatedAt} />` },
+  { name: "changed", hide: "s", cell: (t) => html`<${Time} at=${t.updatedAt} />` },
 ];
 
 const peak = (t) => (t.peakPrice ? price(t.peakPrice) : "its peak");

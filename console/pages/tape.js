@@ -7,7 +7,7 @@ import { live } from "../lib/live.js";
 import { fold, MOST } from "../lib/tape.js";
 import { Badge, Empty, Id, Problem, Time } from "../lib/ui.js";
 
-const BEFORE = 2000;
+const BEFORE = 2000, PAGE = 1000;
 
 export default function Tape({ query, who }) {
   const [trades, set] = useState([]);
@@ -79,8 +79,14 @@ export default function Tape({ query, who }) {
 
 async function recent() {
   const newest = await live.position();
-  const asked = { after: Math.max(0, newest - BEFORE), types: "leader.*,copy.*,order.*", limit: 1000 };
-  return (await get("/events", asked)).events || [];
+  const found = [];
+  let page = [], after = Math.max(0, newest - BEFORE);
+  do {
+    page = (await get("/events", { after, types: "leader.*,copy.*,order.*", limit: PAGE })).events || [];
+    found.push(...page);
+    after = page.at(-1)?.sequence;
+  } while (page.length === PAGE && found.length < 2 * BEFORE);
+  return found;
 }
 
 /** At a hundred events a second most trades are as they were, and are not compared again. */

@@ -95,6 +95,11 @@ class Facts:
             [secrets.token_hex(8), payload],
         )
 
+    def logged(self) -> int:
+        """Return how many events the log has."""
+        (row,) = self.database.execute("select number from event_log_position").fetchall()
+        return int(row["number"])
+
     def _live_a_day(self) -> None:
         """A day of trades, with marks at the end of each hour."""
         end = int(time.time()) // _HOUR * _HOUR

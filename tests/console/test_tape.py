@@ -122,6 +122,22 @@ def test_a_minute_of_the_tape_drops_nothing_and_leaves_no_memory_behind(
     assert reported["last"] - reported["first"] + 1 == reported["count"]
 
 
+def test_a_tape_that_is_opened_late_begins_with_the_newest_trade(page: Page, facts: Facts) -> None:
+    """More has happened than the log gives in one page."""
+    before = facts.logged()
+    facts.trade(*range(1200))
+    deadline = time.monotonic() + 60
+    while facts.logged() < before + 1200 * _A_TRADE:
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    go(page, "tape")
+    newest = page.get_by_role("feed").get_by_role("article").first
+    expect(newest).to_be_visible()
+    expect(page.get_by_role("article")).to_have_count(_RETAINED)
+    newest.get_by_role("button").click()
+    expect(newest.get_by_text("number 1199")).to_be_visible()
+
+
 @pytest.mark.long
 @pytest.mark.timeout(0)
 def test_an_hour_of_the_tape(page: Page, watched: Watched, facts: Facts, pictures: Path) -> None:
