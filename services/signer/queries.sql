@@ -99,7 +99,7 @@ select forget_signatures(%(days)s::integer) as gone
 insert into wallet_event (wallet_id, action, actor, reason)
 values (%(id)s, %(action)s, %(actor)s, %(reason)s)
 
--- name: other_masters
+-- name: other_master_keys
 -- Keys that another master key than the newest one has wrapped.
 select wallet_id as id, k.master_key, k.wrapped, w.tenant, w.exchange
 from trading_wallet_key k join trading_wallet w on w.id = k.wallet_id
