@@ -23,10 +23,10 @@ ROOT = Path(__file__).resolve().parents[2]
 FOLDER = {
     "__init__": '"""ticker: ticks, and nothing else."""\n',
     "__main__": """
-from tradingtools.runtime.loading import lean
+from tradingtools.runtime.loading import without_gc
 
 if __name__ == "__main__":
-    with lean():
+    with without_gc():
         from services.ticker.app import run
         from services.ticker.settings import Settings
         from tradingtools.runtime import process

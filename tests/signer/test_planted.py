@@ -31,7 +31,7 @@ from tradingtools.storage.postgres.migrate import migrate
 _CHUNK = 1 << 22
 _ENGINE = """
 import asyncio, sys, time
-from tradingtools.domain.signing import OkxLogin, Travelling, ClobAuth
+from tradingtools.domain.signing import OkxLogin, HeaderSecrets, ClobAuth
 from tradingtools.rpc.signer_client import SignerClient
 
 async def main(socket, token, okx, polymarket):
@@ -39,7 +39,8 @@ async def main(socket, token, okx, polymarket):
     login = OkxLogin(wallet=okx, epoch=1, timestamp=int(time.time()))
     assert await client.sign(login)
     assert await client.sign(ClobAuth(wallet=polymarket, epoch=1, timestamp=int(time.time())))
-    kept = [await client.travelling(Travelling(wallet=w, epoch=1)) for w in (okx, polymarket)]
+    wallets = (okx, polymarket)
+    kept = [await client.header_secrets(HeaderSecrets(wallet=w, epoch=1)) for w in wallets]
     print("signed", flush=True)
     await asyncio.to_thread(sys.stdin.read)
     assert len(kept) == 2

@@ -20,8 +20,8 @@ for process in sys.argv[1:]:
 loaded = {"structlog", "psycopg", "grpc", "aiohttp"} & set(sys.modules)
 assert not loaded, f"loaded before it is lean: {loaded}"
 
-from tradingtools.runtime.loading import lean
-with lean():
+from tradingtools.runtime.loading import without_gc
+with without_gc():
     for process in sys.argv[1:]:
         import_module(f"{process}.app")
     assert not gc.isenabled()

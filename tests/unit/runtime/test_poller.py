@@ -13,8 +13,8 @@ from launcher.state import ROOT
 
 _CODE = """
 import asyncio
-from tradingtools.runtime.loading import lean
-with lean():
+from tradingtools.runtime.loading import without_gc
+with without_gc():
     import services.{name}.app
 from tradingtools.rpc import transport
 
