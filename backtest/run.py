@@ -192,7 +192,11 @@ class Backtest:
         if self.bot.failure is not None:
             raise StrategyError(_where(self.bot.failure, now)) from self.bot.failure
         self._sample(now)
-        return self._outcome(events, now)
+        try:
+            explained = self.bot.explain(now)
+        except Exception as error:
+            raise StrategyError(_where(error, now)) from error
+        return self._outcome(events, explained, now)
 
     # ------------------------------------------------------------------------------------- inside
 
@@ -295,7 +299,7 @@ class Backtest:
             if one.size and it in marks
         )
 
-    def _outcome(self, events: int, now_ms: int) -> Outcome:
+    def _outcome(self, events: int, explained: Mapping[str, str], now_ms: int) -> Outcome:
         return Outcome(
             curve=tuple((one.at_ms, one.result) for one in self._points),
             points=tuple(self._points),
@@ -309,7 +313,7 @@ class Backtest:
             events=events,
             state=self.bot.state,
             breaches=tuple(f"{one.limit}: {one.detail}" for one in self.bot.breaches),
-            explained=tuple(sorted(self.bot.explain(now_ms).items())),
+            explained=tuple(sorted(explained.items())),
         )
 
 

@@ -37,6 +37,7 @@ from services.bots.core.strategy import (
     View,
     Wake,
     Withdraw,
+    checked,
 )
 from tradingtools.domain.bot_order_states import FOR_OPERATORS, BotOrderState, PendingRequest
 from tradingtools.domain.bot_states import ACTIVE, BotState
@@ -621,13 +622,15 @@ class Bot(Generic[Config, State]):
     def _learn(self, event: StrategyEvent, now_ms: int) -> tuple[Intent, ...]:
         """Let the strategy know of an event; return what it wants. Its defect ends the bot."""
         try:
-            self.state, intents = self.strategy.on(
+            state, intents = self.strategy.on(
                 self.setup.config, self.state, event, self.view(now_ms)
             )
+            wanted = tuple(checked(one, self._market.instruments) for one in intents)
         except Exception as error:  # noqa: BLE001 - one strategy must not stop a wallet's others
             self.defect(error)
             return ()
-        return intents
+        self.state = state
+        return wanted
 
     def _take(self, intent: Intent) -> None:
         if isinstance(intent, Quote):

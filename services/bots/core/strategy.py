@@ -7,7 +7,7 @@ the engine makes it so: placing, amending, cancelling and never doubling is not 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Protocol, TypeVar
@@ -163,6 +163,25 @@ class Finished:
 
 
 Intent = Quote | Withdraw | Wake | Finished
+
+
+def checked(intent: object, instruments: Collection[str]) -> Intent:
+    """Return what a strategy wants.
+
+    Raises:
+        TypeError: it is no intent, or its price or size is no whole number.
+        ValueError: its instrument is none of the bot's.
+    """
+    if not isinstance(intent, Intent):
+        raise TypeError(f"{intent!r} is none of Quote, Withdraw, Wake and Finished")
+    if isinstance(intent, Quote):
+        for name, value in (("price", intent.price), ("size", intent.size)):
+            if not isinstance(value, int):
+                raise TypeError(f"{name} of a quote is {value!r}, which is no whole number")
+        if intent.instrument_id not in instruments:
+            raise ValueError(f"a quote is for {intent.instrument_id!r}, which the bot has not")
+    return intent
+
 
 Config_contra = TypeVar("Config_contra", contravariant=True)
 State = TypeVar("State")

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
+from decimal import Decimal
+from typing import Any, cast
 
 import pytest
 
@@ -66,6 +67,34 @@ def test_a_strategy_that_fails_ends_its_bot_and_its_orders() -> None:
     assert isinstance(run.bot.failure, ZeroDivisionError)
     run.finish()
     assert run.bot.quiet
+
+
+_QUOTE = Quote(slot="a", instrument_id=ONE.id, side="BUY", price=639_000, size=10)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "says"),
+    [
+        ((replace(_QUOTE, instrument_id="okx:ETH-USDT"),), "'okx:ETH-USDT', which the bot has not"),
+        ((replace(_QUOTE, price=cast(int, 639_000.5)),), "price of a quote is 639000.5"),
+        ((replace(_QUOTE, size=cast(int, Decimal(1))),), r"size of a quote is Decimal\('1'\)"),
+        (("BUY",), "'BUY' is none of Quote, Withdraw, Wake and Finished"),
+        (None, "not iterable"),
+    ],
+    ids=["instrument", "price", "size", "intent", "nothing"],
+)
+def test_a_strategy_that_wants_what_cannot_be_ends_its_bot_alone(wanted: Any, says: str) -> None:
+    """An error beyond the bot would end the run of all bots of its wallet."""
+    run = Run(1, AMENDS)
+    run.bot = Bot(run.bot.setup, Wants(), 1, lease_until_ms=run.now + LEASE_MS)
+    run.act(run.bot.run(run.now))
+    strategy: Any = run.bot.strategy
+    strategy.on = lambda _config, state, _event, _view: (state + 1, wanted)
+    run.act(run.bot.market(FRESH, run.now))
+
+    assert run.bot.life is BotState.ERROR
+    with pytest.raises(Exception, match=says):
+        raise run.bot.failure or AssertionError
 
 
 def test_a_permit_that_is_denied_is_asked_for_again() -> None:
