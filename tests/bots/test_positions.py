@@ -130,6 +130,44 @@ async def test_a_flattening_goes_on_after_a_death_and_is_done_once(
         assert not open_sells(desk)
 
 
+@pytest.mark.parametrize("state", ["STOPPED", "RISK_STOPPED", "ERROR"])
+async def test_what_a_stopped_bot_holds_is_closed_at_its_limit_and_told(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, state: str
+) -> None:
+    script = scripted(monkeypatch)
+    desk.bot(desk.one)
+    exchange = desk.exchange
+    async with desk.running():
+        script.intents = (quote(10, price=650_000),)
+        await until(lambda: open_orders(desk), "the quote")
+        exchange.fill(open_orders(desk)[0], 10)
+        await until(lambda: desk.booked(desk.one) == 10, "the fill")
+        script.intents = ()
+        if state == "ERROR":
+            script.fails = ZeroDivisionError()
+        else:
+            desk.command(desk.one, "STOPPED")
+        await until(lambda: desk.state(desk.one) in ("STOPPED", "ERROR"), "the end")
+    if state == "RISK_STOPPED":
+        desk.rows("update bot set from_state = state, state = %s where id = %s", state, desk.one)
+    desk.rows(
+        "update bot set limits = %s, version = version + 1 where id = %s",
+        '{"max_unrealised_loss": "0.00000001"}', desk.one,
+    )  # fmt: skip
+
+    async with desk.running():
+        await until(lambda: open_sells(desk), "the order that closes it")
+        (last,) = open_sells(desk)
+        told = "select limit_name, action from risk_event where subject = %s"
+        await until(lambda: desk.rows(told, desk.one), "the event")
+        assert desk.rows(told, desk.one) == [("max_unrealised_loss", "FLATTEN_AND_STOP")]
+        exchange.fill(last, exchange.orders[last].size)
+        flattening = "select flattening from bot where id = %s"
+        await until(lambda: desk.booked(desk.one) == 0, "what closes it")
+        await until(lambda: desk.rows(flattening, desk.one) == [(False,)], "the end")
+        assert desk.state(desk.one) == ("ERROR" if state == "ERROR" else "RISK_STOPPED")
+
+
 def sells(desk: Desk) -> list[str]:
     return [key for key, one in desk.exchange.orders.items() if one.side == "SELL"]
 

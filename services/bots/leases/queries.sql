@@ -43,7 +43,7 @@ select name, venues, capacity, draining or leaving as draining from bot_engine
 where until >= clock_timestamp() order by name
 
 -- name: wallets
--- Those with an engine, and those whose bots have to run or to end.
+-- Those with an engine, and those whose bots have to run, to end, or to be closed at a loss.
 select w.id as wallet_id, w.exchange, coalesce(l.engine, '') as engine, busy.bots,
        coalesce(h.name, '') as heir
 from trading_wallet w
@@ -55,6 +55,10 @@ cross join lateral (
          or b.state in ('STARTING', 'RUNNING', 'PAUSING', 'STOPPING')
          or b.state = 'PAUSED' and b.desired <> 'PAUSED' or b.flattening
          or exists (select from bot_order o where o.bot_id = b.id and not o.settled)
+         -- What it holds goes on losing, whatever state it is in.
+         or b.state <> 'IDLE' and b.limits ?| array['max_unrealised_loss', 'min_liquidation_buffer']
+            and exists (select from bot_standing s, jsonb_each(s.holdings) held
+                        where s.bot_id = b.id and held.value ->> 'size' <> '0')
          or exists (select from outcome_set_change c
                     where c.wallet_id = w.id and c.state = 'PENDING')
          or exists (select from kill_switch k
