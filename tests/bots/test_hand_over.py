@@ -264,4 +264,6 @@ async def test_quotes_of_a_wallet_that_came_just_before_its_engine_leaves_are_wi
         # It has not looked for its wallets since then.
         await engine.leave()
         await engine._abandon()
-    assert (open_orders(desk), desk.exchange.cancelled) == ([], [stands])
+    # If its bot runs by then, it has a quote of its own, which is withdrawn, too.
+    assert open_orders(desk) == []
+    assert stands in desk.exchange.cancelled

@@ -162,6 +162,38 @@ async def test_who_leaves_has_what_is_being_handed_over_to_it_by_then(database_u
     assert requested(database_url, "select count(*) from bot_engine where leaving") == [(1,)]
 
 
+async def test_a_renewal_and_who_takes_several_wallets_wait_for_each_other_in_one_order(
+    database_url: str,
+) -> None:
+    """A deadlock ends one of them: leases that were not renewed, on a busy machine."""
+    later = f"wal_{'0' * 31}1"
+    lock = "select from trading_wallet_lease where wallet_id = %s for update"
+    waits = "select count(*) from pg_stat_activity where wait_event_type = 'Lock'"
+    async with leases(database_url, "bots-1", "first") as first:
+        await registered(first)
+        with psycopg.connect(database_url, autocommit=True) as connection:
+            connection.execute(
+                "insert into trading_wallet (id, tenant, name, exchange, environment, account,"
+                " permissions, max_order_micros)"
+                " values (%s, 'default', 'b', 'okx', 'demo', 'b', '', 1)",
+                (later,),
+            )
+            # It lies before the other one, which is taken now.
+            connection.execute(
+                "insert into trading_wallet_lease (wallet_id, engine, incarnation, epoch, until)"
+                " values (%s, 'bots-1', 'first', 1, clock_timestamp() + interval '1 hour')",
+                (later,),
+            )
+        assert await first.take() == [WALLET]
+        with psycopg.connect(database_url) as other:
+            other.execute(lock, (WALLET,))
+            renewing = asyncio.create_task(first.renew([later, WALLET]))
+            await until(lambda: requested(database_url, waits) == [(1,)], "the renewal that waits")
+            await asyncio.to_thread(other.execute, lock, (later,))
+            other.commit()
+        assert set(await renewing) == {WALLET, later}
+
+
 async def test_an_heir_has_no_right_to_a_wallet_before_it_is_handed_over(
     database_url: str,
 ) -> None:

@@ -84,6 +84,7 @@ select w.id, e.name, e.incarnation, 1, clock_timestamp() + %(lease)s * interval 
 from trading_wallet w, bot_engine e
 where w.id = any(%(wallets)s) and w.state = 'ACTIVE'
   and e.name = %(name)s and e.incarnation = %(incarnation)s and e.until >= clock_timestamp()
+order by w.id
 on conflict (wallet_id) do update set engine = excluded.engine, incarnation = excluded.incarnation,
     epoch = l.epoch + 1, until = excluded.until, heir = '', heir_ready = false
     where l.until < clock_timestamp()
@@ -98,11 +99,17 @@ where incarnation = %(incarnation)s and until >= clock_timestamp()
 
 -- name: renew
 -- Keeps wallets; one that is not returned is another's by now. One that has run out while the
--- database was away, and that nobody has taken, never had another owner.
-update trading_wallet_lease set until = clock_timestamp() + %(lease)s * interval '1 millisecond'
-where wallet_id = any(%(wallets)s) and incarnation = %(incarnation)s
-returning wallet_id, epoch, (extract(epoch from until) * 1000)::bigint as until_ms,
-          clean_epoch = epoch - 1 as clean
+-- database was away, and that nobody has taken, never had another owner. Rows are locked in the order
+-- of their ids, as who takes several does: else the two end in a deadlock.
+with mine as (
+    select wallet_id from trading_wallet_lease
+    where wallet_id = any(%(wallets)s) and incarnation = %(incarnation)s
+    order by wallet_id for update
+)
+update trading_wallet_lease l set until = clock_timestamp() + %(lease)s * interval '1 millisecond'
+from mine where l.wallet_id = mine.wallet_id
+returning l.wallet_id, l.epoch, (extract(epoch from l.until) * 1000)::bigint as until_ms,
+          l.clean_epoch = l.epoch - 1 as clean
 
 -- name: offer
 -- Has another engine prepare for a wallet, which stays its owner's until it is handed over.
