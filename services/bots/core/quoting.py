@@ -199,7 +199,8 @@ class Quoting:
         elif quote is None and order is not None and self._inherits(order, now_ms):
             return None
         if quote is not None:
-            quote = self._reducing(self._let_in(quote, order, instrument, now_ms), instrument)
+            quote = self._let_in(quote, order, instrument, now_ms)
+            quote = self._reducing(quote, order, instrument, now_ms)
         able = self._setup.capabilities[instrument.venue]
         want = desired(quote, order, instrument, able)
         if want is None:
@@ -250,19 +251,24 @@ class Quoting:
         if 0 < held < size:
             self._refused_whole.add(slot)
 
-    def _reducing(self, quote: Quote, instrument: Instrument) -> Quote:
+    def _reducing(
+        self, quote: Quote, order: BotOrder | None, instrument: Instrument, now_ms: int
+    ) -> Quote:
         """Return a quote that is reduce-only just where that is right for the whole account."""
-        if not (self.shortfalls or self.opposed):
-            return quote
         held = self._holdings.get(instrument.id, Holding()).size
         closes = instrument.kind in CONTRACTS and held * (1 if quote.side == "SELL" else -1) > 0
         if closes and instrument.id in self.shortfalls:
             # What is not there cannot be closed: an exit would open the other side.
             return replace(quote, reduce_only=True)
-        if closes and instrument.id in self.opposed and quote.size <= abs(held):
-            # The exchange would cut it to what the account holds, or refuse it for ever.
-            return replace(quote, reduce_only=False)
-        return quote
+        # One that rests so stays so: each time another bot crosses zero it would be sent anew.
+        plain = order is not None and not order.order.reduce_only
+        if not closes or not quote.reduce_only or not (plain or instrument.id in self.opposed):
+            return quote
+        seen = self.exposure(now_ms) if order is None else self._without(order, now_ms)
+        if not risk.reduces(seen, instrument.id, quote.side, quote.size):
+            return quote
+        # The exchange would cut it to what the account holds, or refuse it for ever.
+        return replace(quote, reduce_only=False)
 
     def _place(
         self, slot: str, want: PlaceNeeded, instrument: Instrument, now_ms: int

@@ -94,6 +94,35 @@ def test_a_strategys_exit_beside_a_bot_on_the_other_side_is_not_reduce_only(
     assert exits(run) == [("SELL", size, reduces)]
 
 
+def test_exits_of_two_slots_beside_a_bot_on_the_other_side_open_nothing_together() -> None:
+    run = Run(1, AMENDS)
+    bot = started(run, limits=RiskLimits(), holdings=HELD)
+    one = replace(quoted(6, 641_000), side="SELL", reduce_only=True)
+    bot.strategy = Wants(one, replace(one, slot="b", price=642_000))
+    bot.oppose({ONE.id})
+
+    run.act(bot.market(FRESH, run.now))
+
+    assert exits(run) == [("SELL", 6, False), ("SELL", 6, True)]
+
+
+def test_an_exit_that_rests_stays_when_the_other_side_is_left_and_comes_back() -> None:
+    run = Run(1, AMENDS)
+    bot = started(run, limits=RiskLimits(), holdings=HELD)
+    bot.strategy = Wants(replace(quoted(6, 641_000), side="SELL", reduce_only=True))
+    bot.oppose({ONE.id})
+    run.act(bot.market(FRESH, run.now))
+    run.venue.arrive(run.now)
+    run.act(bot.reported(run.venue.report("bot1e1n1"), run.now))
+
+    for instruments in ((), {ONE.id}, ()):
+        bot.oppose(instruments)
+        run.act(bot.tick(run.now))
+
+    assert [one.pending for one in bot.orders.values()] == [PendingRequest.NONE]
+    assert not run.venue.flying
+
+
 @pytest.mark.parametrize(("status", "stops"), [(BookStatus.FRESH, True), (BookStatus.STALE, False)])
 def test_a_quiet_book_that_is_whole_keeps_no_loss_limit_from_stopping(
     status: BookStatus, stops: bool
