@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from decimal import Decimal
 
 import pytest
@@ -130,7 +131,7 @@ async def test_a_flattening_goes_on_after_a_death_and_is_done_once(
         assert not open_sells(desk)
 
 
-@pytest.mark.parametrize("state", ["STOPPED", "RISK_STOPPED", "ERROR"])
+@pytest.mark.parametrize("state", ["STOPPED", "RISK_STOPPED", "ERROR", "UNREADABLE"])
 async def test_what_a_stopped_bot_holds_is_closed_at_its_limit_and_told(
     desk: Desk, monkeypatch: pytest.MonkeyPatch, state: str
 ) -> None:
@@ -143,16 +144,22 @@ async def test_what_a_stopped_bot_holds_is_closed_at_its_limit_and_told(
         exchange.fill(open_orders(desk)[0], 10)
         await until(lambda: desk.booked(desk.one) == 10, "the fill")
         script.intents = ()
-        if state == "ERROR":
+        if state in ("ERROR", "UNREADABLE"):
             script.fails = ZeroDivisionError()
         else:
             desk.command(desk.one, "STOPPED")
         await until(lambda: desk.state(desk.one) in ("STOPPED", "ERROR"), "the end")
     if state == "RISK_STOPPED":
         desk.rows("update bot set from_state = state, state = %s where id = %s", state, desk.one)
+    limits = {"max_unrealised_loss": "0.00000001"}
+    if state == "UNREADABLE":
+        # Nor can another of its limits be read.
+        limits["max_position"] = "much"
+        unreadable = "update bot_standing set strategy = '\"no number\"' where bot_id = %s"
+        desk.rows(unreadable, desk.one)
     desk.rows(
         "update bot set limits = %s, version = version + 1 where id = %s",
-        '{"max_unrealised_loss": "0.00000001"}', desk.one,
+        json.dumps(limits), desk.one,
     )  # fmt: skip
 
     async with desk.running():
@@ -165,7 +172,7 @@ async def test_what_a_stopped_bot_holds_is_closed_at_its_limit_and_told(
         flattening = "select flattening from bot where id = %s"
         await until(lambda: desk.booked(desk.one) == 0, "what closes it")
         await until(lambda: desk.rows(flattening, desk.one) == [(False,)], "the end")
-        assert desk.state(desk.one) == ("ERROR" if state == "ERROR" else "RISK_STOPPED")
+        assert desk.state(desk.one) == ("RISK_STOPPED" if "STOPPED" in state else "ERROR")
 
 
 def sells(desk: Desk) -> list[str]:

@@ -8,7 +8,7 @@ from typing import Any
 
 from services.bots.core.bot import AnyBot, Bot
 from services.bots.core.holding import Holding, booked, paid_funding
-from services.bots.core.risk import Closed, Equity, LimitError, limits_of
+from services.bots.core.risk import Closed, Equity, LimitError, RiskLimits, limits_of
 from services.bots.core.risk.limits import check_currency
 from services.bots.core.risk.shares import Shares
 from services.bots.core.setup import Setup
@@ -75,7 +75,8 @@ async def make(wallet: Wallet, row: BotRow, *, number: int) -> AnyBot:
 async def make_rest(wallet: Wallet, row: BotRow, *, number: int) -> AnyBot:
     """Return a bot that wants nothing, for one whose settings or state cannot be read.
 
-    Its orders are its own all the same: they are cancelled, and their fills booked.
+    Its orders are its own all the same: they are cancelled, and their fills booked. What it holds
+    is closed at those of its limits that can be read.
     """
     await _note_unread(wallet, row.bot_id)
     await _recognise(wallet, row.bot_id)
@@ -84,17 +85,18 @@ async def make_rest(wallet: Wallet, row: BotRow, *, number: int) -> AnyBot:
         wallet.instruments.setdefault(order.order.instrument.id, order.order.instrument)
     instruments = {one: of for one in row.instruments if (of := wallet.instruments.get(one))}
     instruments |= {one.order.instrument.id: one.order.instrument for _, one in known}
+    # What it holds of an instrument that its venue has no more is its own, too.
+    traded = {one.id: one for one in await wallet.store.traded(row.bot_id)}
     setup = Setup(
         bot_id=row.bot_id,
         epoch=wallet.lease.epoch,
         config=None,
         instruments=instruments,
         capabilities={one.venue: wallet.venue.gateway.capabilities for one in instruments.values()},
+        limits=_readable_limits(row, {**traded, **instruments}),
         version=row.version,
     )
     await wallet.connected.wait()
-    # What it holds of an instrument that its venue has no more is its own, too.
-    traded = {one.id: one for one in await wallet.store.traded(row.bot_id)}
     bot = Bot(
         setup,
         Idle(),
@@ -104,11 +106,24 @@ async def make_rest(wallet: Wallet, row: BotRow, *, number: int) -> AnyBot:
         holdings=await _held(wallet, row.bot_id, {**traded, **instruments}),
         number=number,
         equity=None if row.equity is None else Equity(**row.equity),
-        lease_until_ms=0,
+        lease_until_ms=wallet.lease.until_ms if wallet.sound.is_set() else 0,
     )
     for one in traded.values():
         bot.know(one)
     return bot
+
+
+def _readable_limits(row: BotRow, instruments: Mapping[str, Instrument]) -> RiskLimits:
+    """Return those limits of a bot that can be read: what it holds goes on losing."""
+    mine = [instruments[one] for one in row.instruments if one in instruments]
+    readable: dict[str, str] = {}
+    for name, text in row.limits.items() if mine else ():
+        try:
+            check_currency(limits_of({name: text}, mine[0]), instruments.values())
+        except LimitError:
+            continue
+        readable[name] = text
+    return limits_of(readable, mine[0]) if readable else RiskLimits()
 
 
 def _let_lack(bot: AnyBot, gaps: Iterable[Gap]) -> None:
