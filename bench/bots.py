@@ -325,7 +325,7 @@ async def permits(found: Running, pool: Pool, times: int) -> tuple[Spread, Sprea
             expires_ms=lease.until_ms,
         )  # fmt: skip
         started = time.perf_counter_ns()
-        await found.store.permit(lease, "default", PermitRequest(given))
+        await found.store.permits(lease, "default", [PermitRequest(given)])
         done = time.perf_counter_ns()
         async with pool.connection() as connection:
             await connection.execute("insert into bare_commit values (%s)", (number,))

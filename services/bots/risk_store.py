@@ -12,7 +12,6 @@ from typing import Any
 import structlog
 from psycopg.types.json import Jsonb
 
-from services.bots.core.permit import Permit
 from services.bots.core.risk import Breach, RiskLimit
 from services.bots.core.risk.shares import Key, ShareRequest, ShareUpdate
 from services.bots.metrics import LIMITS
@@ -103,47 +102,53 @@ class RiskStore:
         connection: Connection,
         tenant: str,
         wallet_id: str,
-        given: Permit,
-        desired: ShareRequest,
-    ) -> int:
-        """Take a share in the caller's transaction; return the whole of its side.
+        desired: Sequence[tuple[str, ShareRequest]],
+    ) -> list[int | DeniedError]:
+        """Take shares in the caller's transaction; return the whole of each one's side, or why not.
+
+        One is judged after the other, each with what those before it got.
 
         Args:
-            connection: in the transaction that makes the permit durable, too.
-            tenant: whose bot it is.
-            wallet_id: of the bot.
-            given: the permit that comes with it.
-            wanted: how much.
-
-        Raises:
-            DeniedError: it would pass a limit.
+            connection: in the transaction that makes their permits durable, too.
+            tenant: whose bots they are.
+            wallet_id: of the bots.
+            desired: bot, and the share that it asks for.
         """
         await connection.execute(_SQL["ledger"], {"tenant": tenant})
         ledger = await self._ledger(connection, tenant)
-        requested = Share(
-            bot_id=given.bot_id,
-            wallet_id=wallet_id,
-            instrument_id=desired.instrument_id,
-            market=desired.market,
-        )
-        has = portfolio_usage.present(ledger, requested)
-        found = portfolio_usage.give(
-            ledger, _sided(has, desired, desired.need), _sided(has, desired, desired.want)
-        )
-        if isinstance(found, LimitReached):
-            raise DeniedError(reported(found))
-        await connection.execute(
-            _SQL["take_share"],
-            {
-                "bot": given.bot_id,
-                "instrument": desired.instrument_id,
-                "market": desired.market,
-                "side": desired.side,
-                "long": found.long_micros,
-                "short": found.short_micros,
-            },
-        )
-        return found.long_micros if desired.side == "BUY" else found.short_micros
+        answers: list[int | DeniedError] = []
+        rows = []
+        for bot_id, one in desired:
+            requested = Share(
+                bot_id=bot_id,
+                wallet_id=wallet_id,
+                instrument_id=one.instrument_id,
+                market=one.market,
+            )
+            has = portfolio_usage.present(ledger, requested)
+            found = portfolio_usage.give(
+                ledger, _sided(has, one, one.need), _sided(has, one, one.want)
+            )
+            if isinstance(found, LimitReached):
+                answers.append(DeniedError(reported(found)))
+                continue
+            ledger = portfolio_usage.taken(ledger, found)
+            answers.append(found.long_micros if one.side == "BUY" else found.short_micros)
+            rows.append(
+                {
+                    "bot": bot_id,
+                    "instrument": one.instrument_id,
+                    "market": one.market,
+                    "side": one.side,
+                    "long": found.long_micros,
+                    "short": found.short_micros,
+                }
+            )
+        if rows:
+            # In the order of `keep`, so that two who lock the same rows never wait in a circle.
+            rows.sort(key=lambda row: (row["bot"], row["instrument"]))
+            await connection.cursor().executemany(_SQL["take_share"], rows)
+        return answers
 
     async def keep(
         self,
@@ -162,7 +167,7 @@ class RiskStore:
                 "held": one.held,
                 "marked_ms": one.marked_ms,
             }
-            for bot_id, one in shares
+            for bot_id, one in sorted(shares, key=lambda it: (it[0], it[1].instrument_id))
         ]
         made = [{"bot": bot_id, "micros": micros} for bot_id, micros in results]
         for name, rows in (("keep_share", kept), ("keep_result", made)):

@@ -18,10 +18,11 @@ from services.bots.core.forced import ELSEWHERE
 from services.bots.core.holding import Holding
 from services.bots.core.order_moves import Move
 from services.bots.core.orders import BotOrder
+from services.bots.core.permit import Permit
 from services.bots.core.profit import PnlPoint, Position
 from services.bots.core.requests import PermitRequest, Written
 from services.bots.core.risk import Breach
-from services.bots.core.risk.shares import ShareUpdate
+from services.bots.core.risk.shares import ShareRequest, ShareUpdate
 from services.bots.core.strategy import SignalEvent
 from services.bots.risk_store import DeniedError, Kill, RiskStore
 from services.bots.sets_store import SetsStore
@@ -431,40 +432,48 @@ class Store:
             for query, values in statements:
                 await connection.execute(_QUERIES[query], values)
 
-    async def permit(self, lease: WalletLease, tenant: str, requested: PermitRequest) -> int | None:
-        """Make a permit durable, with the share that it needs; return the share of its side.
+    async def permits(
+        self, lease: WalletLease, tenant: str, requested: Sequence[PermitRequest]
+    ) -> list[int | DeniedError | None]:
+        """Make permits durable, all in one transaction, with the shares that they need.
+
+        The shares of a tenant are locked while one is judged, for all engines: a transaction for
+        each permit would let two hundred bots wait for seconds after a move of their market.
 
         Args:
             lease: of the wallet.
             tenant: whose the wallet is.
-            asked: the permit, and the share or None.
+            requested: permits, each with its share or None.
+
+        Returns:
+            For each the share of its side, None where it needed none, or why it is denied: its
+            share would pass a limit of many bots, or a kill switch is set.
 
         Raises:
-            DeniedError: the share would pass a limit of many bots, or a kill switch is set.
             LostError: the wallet is another engine's.
         """
-        given, desired = requested.permit, requested.share
-        share = None
+        answers: list[int | DeniedError | None] = [None] * len(requested)
         async with self._pool.connection() as connection, connection.transaction():
-            if await self._check(connection, lease) and not requested.closes:
-                raise DeniedError("a kill switch is set")
-            if desired is not None:
-                share = await self.risk.take(connection, tenant, lease.wallet_id, given, desired)
-            await connection.execute(
-                _QUERIES["permit"],
-                {
-                    "bot": given.bot_id,
-                    "epoch": given.epoch,
-                    "instrument": given.instrument_id,
-                    "side": given.side,
-                    "first": given.first,
-                    "last": given.last,
-                    "worst": given.worst_price,
-                    "size": given.size,
-                    "expires_ms": given.expires_ms,
-                },
-            )
-        return share
+            killed = await self._check(connection, lease)
+            sharing: list[tuple[int, ShareRequest]] = []
+            for number, one in enumerate(requested):
+                if killed and not one.closes:
+                    answers[number] = DeniedError("a kill switch is set")
+                elif one.share is not None:
+                    sharing.append((number, one.share))
+            if sharing:
+                desired = [(requested[number].permit.bot_id, share) for number, share in sharing]
+                found = await self.risk.take(connection, tenant, lease.wallet_id, desired)
+                for (number, _), answer in zip(sharing, found, strict=True):
+                    answers[number] = answer
+            rows = [
+                _permit_row(one.permit)
+                for one, answer in zip(requested, answers, strict=True)
+                if not isinstance(answer, DeniedError)
+            ]
+            if rows:
+                await connection.cursor().executemany(_QUERIES["permit"], rows)
+        return answers
 
     async def kill_step(self, lease: WalletLease, kill: Kill, **progress: Any) -> None:
         """Write how far a wallet is with a kill switch.
@@ -558,6 +567,20 @@ class Store:
         async with self._pool.connection() as connection:
             cursor = await connection.execute(_QUERIES[query], values)
             return await cursor.fetchall()
+
+
+def _permit_row(given: Permit) -> Row:
+    return {
+        "bot": given.bot_id,
+        "epoch": given.epoch,
+        "instrument": given.instrument_id,
+        "side": given.side,
+        "first": given.first,
+        "last": given.last,
+        "worst": given.worst_price,
+        "size": given.size,
+        "expires_ms": given.expires_ms,
+    }
 
 
 def _bot(row: Row) -> BotRow:

@@ -87,10 +87,8 @@ def limit(rows: Any, scope: str, subject: str, **values: int) -> None:
     )  # fmt: skip
 
 
-async def ask(
-    store: Store, number: int, need: int, *, side: Any = "BUY", closes: bool = False
-) -> int | str | None:
-    """Return the share that a bot got, or why not."""
+def request(number: int, need: int, *, side: Any = "BUY", closes: bool = False) -> PermitRequest:
+    """Return what a bot asks for."""
     permit = Permit(
         bot_id=bot_of(number), epoch=1, instrument_id=SWAP, side=side, first=need, last=need,
         worst_price=1, size=1, expires_ms=int(time.time() * 1000) + 5_000,
@@ -98,12 +96,23 @@ async def ask(
     share = ShareRequest(
         instrument_id=SWAP, market=SWAP, side=side, need=need, want=need + need // 4
     )
+    return PermitRequest(permit, None if closes else share, closes=closes)
+
+
+async def answers_to(store: Store, *requests: PermitRequest) -> list[int | str | None]:
+    """Return the share that each got, or why not; all are of the wallet of the first one's bot."""
+    number = int(requests[0].permit.bot_id.removeprefix("bot"))
     lease = WalletLease(wallet_id=wallet_of(number), epoch=1, until_ms=0)
-    try:
-        requested = PermitRequest(permit, None if closes else share, closes=closes)
-        return await store.permit(lease, "default", requested)
-    except DeniedError as error:
-        return str(error)
+    answers = await store.permits(lease, "default", requests)
+    return [str(one) if isinstance(one, DeniedError) else one for one in answers]
+
+
+async def ask(
+    store: Store, number: int, need: int, *, side: Any = "BUY", closes: bool = False
+) -> int | str | None:
+    """Return the share that a bot got, or why not."""
+    (answer,) = await answers_to(store, request(number, need, side=side, closes=closes))
+    return answer
 
 
 def test_two_engines_that_race_never_pass_a_limit(database_url: str, rows: Any) -> None:
@@ -121,6 +130,38 @@ def test_two_engines_that_race_never_pass_a_limit(database_url: str, rows: Any) 
     assert total == sum(got) <= 100
     assert rows("select count(*) from bot_permit") == [(len(got),)]
     assert all("max_gross of portfolio" in one for one in answers if isinstance(one, str))
+
+
+def test_permits_that_are_written_together_are_judged_one_after_the_other(
+    database_url: str, rows: Any
+) -> None:
+    limit(rows, "WALLET", wallet_of(0), max_gross=100)
+
+    async def course(stores: list[Store]) -> Any:
+        together = [request(4, 60), request(2, 30), request(0, 8, closes=True), request(0, 20)]
+        return await answers_to(stores[0], *together)
+
+    first, too_much, exits, fits = run(database_url, course)
+
+    assert (first, exits, fits) == (75, None, 25)
+    assert "max_gross of wallet" in too_much
+    assert rows("select bot_id, long_micros from risk_share order by bot_id") == [
+        (bot_of(0), 25),
+        (bot_of(4), 75),
+    ]
+    assert rows("select distinct bot_id from bot_permit order by 1") == [(bot_of(0),), (bot_of(4),)]
+
+
+def test_a_kill_switch_among_permits_written_together_lets_exits_alone_go(
+    database_url: str, rows: Any
+) -> None:
+    killed(rows)
+
+    async def course(stores: list[Store]) -> Any:
+        return await answers_to(stores[0], request(0, 1), request(2, 1, closes=True))
+
+    assert run(database_url, course) == ["a kill switch is set", None]
+    assert rows("select bot_id from bot_permit") == [(bot_of(2),)]
 
 
 def test_a_share_is_kept_given_back_and_found_by_the_next_owner(
@@ -276,10 +317,9 @@ def test_copies_take_no_share_and_leave_bots_what_is_left(database_url: str, row
                 last=1, worst_price=1, size=1, expires_ms=0,
             )  # fmt: skip
             lease = WalletLease(wallet_id=wallet_of(0), epoch=1, until_ms=0)
-            try:
-                return await stores[0].permit(lease, "default", PermitRequest(permit, share))
-            except DeniedError as error:
-                return str(error)
+            requested = PermitRequest(permit, share)
+            (answer,) = await stores[0].permits(lease, "default", [requested])
+            return str(answer) if isinstance(answer, DeniedError) else answer
 
         return [await yes(11), await yes(10)]
 

@@ -336,7 +336,7 @@ async def test_the_wider_of_two_permits_under_one_number_counts(desk: Desk) -> N
         )  # fmt: skip
         for price, size in ((500, 10), (400, 30), (450, 20)):
             wider = replace(permit, worst_price=price, size=size)
-            await store.permit(lease, "default", PermitRequest(wider))
+            await store.permits(lease, "default", [PermitRequest(wider)])
     query = "select worst_price, size from bot_permit where bot_id = %s"
     assert desk.rows(query, desk.one) == [(400, 30)]
 

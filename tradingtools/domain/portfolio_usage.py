@@ -99,8 +99,7 @@ def refused(ledger: Ledger, share: Share) -> LimitReached | None:
     rises = share.long_micros > has.long_micros or share.short_micros > has.short_micros
     if not rises:
         return None
-    after = [one for one in ledger.shares if _key(one) != _key(share)]
-    raised = replace(ledger, shares=[*after, share])
+    raised = taken(ledger, share)
     for limits in ledger.limits:
         if not limits.covers(share):
             continue
@@ -116,6 +115,12 @@ def give(ledger: Ledger, need: Share, want: Share) -> Share | LimitReached:
     if refused(ledger, want) is None:
         return want
     return refused(ledger, need) or need
+
+
+def taken(ledger: Ledger, share: Share) -> Ledger:
+    """Return the ledger after a bot has got a share in place of the one that it had."""
+    others = [one for one in ledger.shares if _key(one) != _key(share)]
+    return replace(ledger, shares=[*others, share])
 
 
 def reached(ledger: Ledger) -> list[LimitReached]:

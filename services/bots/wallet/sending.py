@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine, Iterable
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
+from functools import partial
 
 import psycopg
 import structlog
 
 from services.bots import metrics
 from services.bots.core.bot import AnyBot
+from services.bots.core.permit import Permit
 from services.bots.core.requests import LookUp, PermitRequest, Request
 from services.bots.risk_store import DeniedError
 from services.bots.store import LostError
@@ -42,12 +44,18 @@ class Sending:
         self._failure: BaseException | None = None
         self._orders: set[asyncio.Task[None]] = set()
         """Those of them that change orders at the exchange."""
+        self._permits: list[tuple[AnyBot, PermitRequest]] = []
+        """Not being written yet."""
+        self._permitting = False
 
     def act(self, bot: AnyBot, requests: Iterable[Request]) -> None:
         """Send what a bot asks for; each answer goes back to it."""
         for one in requests:
             if isinstance(one, PermitRequest):
-                self._start(self._permit(bot, one))
+                self._permits.append((bot, one))
+                if not self._permitting:
+                    self._permitting = True
+                    self._start(self._write_permits())
             elif isinstance(one, LookUp):
                 self.look(bot, one.order)
             else:
@@ -99,26 +107,43 @@ class Sending:
         if not task.cancelled():
             self._failure = self._failure or task.exception()
 
-    async def _permit(self, bot: AnyBot, requested: PermitRequest) -> None:
-        wallet, denied = self._wallet, requested.permit
+    async def _write_permits(self) -> None:
+        """Write the permits that bots wait for; those that come meanwhile are written together."""
+        try:
+            while self._permits:
+                together, self._permits = self._permits, []
+                await self._permit(together)
+        finally:
+            self._permitting = False
+
+    async def _permit(self, together: Sequence[tuple[AnyBot, PermitRequest]]) -> None:
+        wallet, requests = self._wallet, [one for _, one in together]
         started = clock.monotonic_ns()
         try:
-            share = await wallet.store.permit(wallet.lease, wallet.tenant, requested)
-        except DeniedError as error:
-            why = str(error)
-            metrics.SHARES.add(1, {"given": False})
-            self.notify(bot, lambda now: bot.denied(denied, why, now))
-            return
+            answers = await wallet.store.permits(wallet.lease, wallet.tenant, requests)
         except (psycopg.Error, LostError) as error:
+            if len(together) > 1 and not isinstance(error, psycopg.OperationalError | LostError):
+                # What is wrong with one of them keeps no other bot waiting.
+                for alone in together:
+                    await self._permit([alone])
+                return
             # Nothing leaves without it. Who renews the lease finds out whether the wallet is lost.
-            _log.warning("a permit was not written", bot=requested.permit.bot_id, why=str(error))
-            bot.denied(requested.permit)
-            metrics.PERMIT.observe_ns(clock.monotonic_ns() - started, "false")
+            bots = sorted({one.permit.bot_id for one in requests})
+            _log.warning("permits were not written", bots=bots, why=str(error))
+            for bot, one in together:
+                bot.denied(one.permit)
+                metrics.PERMIT.observe_ns(clock.monotonic_ns() - started, "false")
             return
-        metrics.PERMIT.observe_ns(clock.monotonic_ns() - started, "true")
-        if share is not None:
-            metrics.SHARES.add(1, {"given": True})
-        self.notify(bot, lambda now: bot.granted(requested.permit, now, share))
+        took = clock.monotonic_ns() - started
+        for (bot, one), answer in zip(together, answers, strict=True):
+            if isinstance(answer, DeniedError):
+                metrics.SHARES.add(1, {"given": False})
+                self.notify(bot, partial(_deny, bot, one.permit, str(answer)))
+                continue
+            metrics.PERMIT.observe_ns(took, "true")
+            if answer is not None:
+                metrics.SHARES.add(1, {"given": True})
+            self.notify(bot, partial(_grant, bot, one.permit, answer))
 
     async def _send(self, bot: AnyBot, one: NewOrder | AmendOrder | CancelOrder) -> None:
         gateway, started = self._wallet.venue.gateway, clock.monotonic_ns()
@@ -171,3 +196,11 @@ class Sending:
             self.notify(bot, lambda now: bot.not_found(name, requested_ms=requested, now_ms=now))
         else:
             self.notify(bot, lambda now: bot.reported(report, now, read_ms=requested))
+
+
+def _grant(bot: AnyBot, given: Permit, share: int | None, now_ms: int) -> Iterable[Request]:
+    return bot.granted(given, now_ms, share)
+
+
+def _deny(bot: AnyBot, denied: Permit, why: str, now_ms: int) -> Iterable[Request]:
+    return bot.denied(denied, why, now_ms)
