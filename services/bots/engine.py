@@ -366,7 +366,8 @@ class Engine:
         try:
             if not await self._leases.offer(held.lease):
                 return
-            while not await self._leases.heir_ready(held.lease):
+            # A run that has died meanwhile has nobody trade on: its heir takes it as it is.
+            while not (held.task.done() or await self._leases.heir_ready(held.lease)):
                 waits = LEAVE_PREPARE_SECONDS if self._leaving else PREPARE_SECONDS
                 if clock.monotonic_ms() >= started + waits * 1000:
                     _log.warning("the heir of a wallet is not ready", wallet=wallet)

@@ -119,6 +119,29 @@ async def test_an_heir_that_does_not_get_ready_is_handed_the_wallet_all_the_same
         await until(lambda: owner(desk) == ("bots-2", 2), "the hand-over")
 
 
+async def test_a_run_that_dies_while_its_heir_is_awaited_is_handed_over_at_once(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engines, "PREPARE_SECONDS", 600.0)
+    scripted(monkeypatch).intents = (quote(10),)
+    desk.bot(desk.one)
+    heir = Heir(desk)
+    nothing: Any = None
+    async with two(desk, heir) as first:
+        await until(lambda: open_orders(desk), "the quote")
+        drain(desk)
+        await until(lambda: heir.requested, "the heir that prepares")
+        dies = first._held[desk.wallet].task
+        # No feed tells it.
+        desk.exchange.market.append(nothing)
+        await until(dies.done, "the death")
+        assert dies.exception() is not None
+        # It does not run out meanwhile.
+        long = "update trading_wallet_lease set until = until + interval '1 hour' where engine = %s"
+        desk.rows(long, "bots-1")
+        await until(lambda: owner(desk) == ("bots-2", 2), "the hand-over")
+
+
 async def test_quotes_are_cancelled_when_the_heir_leaves_before_it_has_the_wallet(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
