@@ -324,3 +324,18 @@ async def test_whoever_waits_for_the_next_event_hears_of_a_defect() -> None:
         feed = PolymarketFeed("ws://127.0.0.1:1", api, engine=Broken())
         with pytest.raises(ZeroDivisionError):
             await anext(aiter(feed.events([INSTRUMENT])))
+
+
+async def test_a_market_that_was_suspended_in_the_feed_before_is_told_that_it_is_open() -> None:
+    """The matching engine came back while nobody followed: nothing of it differs any more."""
+    async with httpx.AsyncClient() as client:
+        api = ClobApi(
+            Http(client, "http://127.0.0.1:1", name="clob"),
+            Http(client, "http://127.0.0.1:1", name="gamma"),
+        )
+        feed = PolymarketFeed("ws://127.0.0.1:1", api)
+        before = replace(INSTRUMENT, phase=TradingPhase.SUSPENDED)
+        async with asyncio.timeout(60):
+            event = await anext(aiter(feed.events([before])))
+    assert isinstance(event, PhaseChange)
+    assert (event.instrument.id, event.phase) == (INSTRUMENT.id, TradingPhase.OPEN)

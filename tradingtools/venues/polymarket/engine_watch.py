@@ -33,8 +33,12 @@ class EngineWatch:
             changed.set()
 
     async def phases(self) -> AsyncIterator[TradingPhase]:
-        """Yield each phase that differs from the one before, for ever; it begins as OPEN."""
-        reported, changed = TradingPhase.OPEN, asyncio.Event()
+        """Yield the phase of now, then each that differs from the one before, for ever.
+
+        Also if it is OPEN: whoever watched before may have heard of no end of a restart.
+        """
+        reported: TradingPhase | None = None
+        changed = asyncio.Event()
         self._watching.add(changed)
         try:
             while True:

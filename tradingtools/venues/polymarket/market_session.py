@@ -110,9 +110,9 @@ class MarketSession:
         return [_reported(state, BookStatus.STALE, now_ns) for state in seen]
 
     def engine(self, phase: TradingPhase, now_ms: int) -> Iterator[MarketEvent]:
-        """Return the phase of each market that has not ended, by the matching engine's."""
+        """Return the phase of each market that was in another one and has not ended."""
         for state in self._states.values():
-            if state.instrument.phase is not TradingPhase.ENDED:
+            if state.instrument.phase not in (phase, TradingPhase.ENDED):
                 state.instrument = replace(state.instrument, phase=phase)
                 yield _phase(state, "restart", now_ms)
 
