@@ -35,7 +35,7 @@ from tradingtools.tasks import cancel_all, until_one_ends
 LEAVE_SECONDS = 8.0
 """Whoever ends an engine waits for longer."""
 LEAVE_PREPARE_SECONDS = 3.0
-"""An heir that is not ready by then is handed the wallet all the same, by who leaves."""
+"""An heir that is not ready so long after its owner began to leave is handed the wallet anyway."""
 PREPARE_SECONDS = 10.0
 """The same by who drains: its bots trade on meanwhile."""
 FOLLOW_SECONDS = 5.0
@@ -137,11 +137,7 @@ class Engine:
         self._left_ms = clock.monotonic_ms()
         try:
             async with asyncio.timeout(LEAVE_SECONDS):
-                await self._leases.leaving()
-                # One that came just now has quotes, too.
-                await self._begin_owned()
-                fleet = await self._leases.fleet()
-                moves = assignment.moved(self._terms.name, fleet)
+                moves = await self._moves_at_end()
                 for wallet_id, held in self._held.items():
                     self._move(wallet_id, held, withdraw=wallet_id not in moves)
                 while moving := [one.moving for one in self._held.values() if one.moving]:
@@ -150,6 +146,17 @@ class Engine:
         except (TimeoutError, psycopg.Error, psycopg_pool.PoolTimeout) as error:
             # The leases run out, and whoever takes the wallets reconciles them.
             _log.warning("not every wallet was handed over", why=repr(error), left=len(self._held))
+
+    async def _moves_at_end(self) -> Mapping[str, str]:
+        """Return the wallets that others take; none when that is not known: all is withdrawn."""
+        try:
+            await self._leases.leaving()
+            # One that came just now has quotes, too.
+            await self._begin_owned()
+            return assignment.moved(self._terms.name, await self._leases.fleet())
+        except (psycopg.Error, psycopg_pool.PoolTimeout) as error:
+            _log.warning("the registry of engines was not reached", why=repr(error))
+            return {}
 
     # --------------------------------------------------------------------------------- what is due
 
@@ -368,8 +375,10 @@ class Engine:
                 return
             # A run that has died meanwhile has nobody trade on: its heir takes it as it is.
             while not (held.task.done() or await self._leases.heir_ready(held.lease)):
-                waits = LEAVE_PREPARE_SECONDS if self._leaving else PREPARE_SECONDS
-                if clock.monotonic_ms() >= started + waits * 1000:
+                end = started + PREPARE_SECONDS * 1000
+                if self._leaving:
+                    end = min(end, self._left_ms + LEAVE_PREPARE_SECONDS * 1000)
+                if clock.monotonic_ms() >= end:
                     _log.warning("the heir of a wallet is not ready", wallet=wallet)
                     return
                 await asyncio.sleep(HEIR_POLL_SECONDS)

@@ -8,6 +8,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from types import SimpleNamespace
 from typing import Any
 
+import psycopg
 import pytest
 
 from services.bots import engine as engines
@@ -159,6 +160,24 @@ async def test_quotes_are_cancelled_when_the_heir_leaves_before_it_has_the_walle
         await leaving
         assert (open_orders(desk), desk.exchange.cancelled) == ([], [stands])
         assert owner(desk) == ("bots-1", 1)
+
+
+async def test_quotes_are_cancelled_when_the_registry_fails_whoever_leaves(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engines, "LEAVE_SECONDS", 240.0)
+    scripted(monkeypatch).intents = (quote(10),)
+    desk.bot(desk.one)
+    async with two(desk, Heir(desk)) as first:
+        (stands,) = await until(lambda: open_orders(desk), "the quote")
+
+        async def fails() -> None:
+            raise psycopg.OperationalError
+
+        monkeypatch.setattr(first, "_begin_owned", fails)
+        await first.leave()
+        assert stands in desk.exchange.cancelled
+        assert open_orders(desk) == []
 
 
 def test_a_last_look_at_sets_leaves_time_to_withdraw_quotes() -> None:

@@ -13,6 +13,7 @@ import pytest
 from launcher.embedded import role_url
 from services.bots.core import assignment
 from services.bots.engine import Engine, Terms
+from services.bots.leases import store
 from services.bots.leases.store import Leases
 from services.bots.store import Store
 from tests.bots.exchange import Desk, quote, scripted, until
@@ -146,7 +147,10 @@ async def test_an_engine_that_leaves_is_given_nothing_while_it_renews_its_name(
         assert await first.offer(lease) == "bots-2", "the next process of its name"
 
 
-async def test_who_leaves_has_what_is_being_handed_over_to_it_by_then(database_url: str) -> None:
+async def test_who_leaves_has_what_is_being_handed_over_to_it_by_then(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(store, "LEAVE_WAIT_MS", 600_000)
     async with leases(database_url, "bots-1", "first") as first:
         await registered(first)
         lock = "select pg_advisory_lock(7305004)"
@@ -160,6 +164,18 @@ async def test_who_leaves_has_what_is_being_handed_over_to_it_by_then(database_u
             assert not leaving.done()
         await leaving
     assert requested(database_url, "select count(*) from bot_engine where leaving") == [(1,)]
+
+
+async def test_who_leaves_does_not_wait_for_a_giver_that_stands_still(database_url: str) -> None:
+    async with leases(database_url, "bots-1", "first") as first:
+        await registered(first)
+        with psycopg.connect(database_url, autocommit=True) as giver:
+            giver.execute("select pg_advisory_lock(7305004)")
+            async with asyncio.timeout(60):
+                await first.leaving()
+            assert requested(database_url, "select count(*) from bot_engine where leaving") == [
+                (1,)
+            ]
 
 
 async def test_a_renewal_and_who_takes_several_wallets_wait_for_each_other_in_one_order(

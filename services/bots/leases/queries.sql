@@ -37,6 +37,10 @@ where usename = current_user and pid <> pg_backend_pid() and wait_event = 'Clien
 -- Those that give and take wallets do it one after another, so that no capacity is passed.
 select pg_advisory_xact_lock(7305004)
 
+-- name: lock_for_a_while
+-- Who waits for a lock for longer, to the end of the transaction, gets an error.
+select set_config('lock_timeout', %(wait)s::text, true)
+
 -- name: engines
 -- All that live.
 select name, venues, capacity, draining or leaving as draining from bot_engine

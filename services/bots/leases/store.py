@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from psycopg import AsyncConnection
+from psycopg.errors import LockNotAvailable
 
 from services.bots.core import assignment
 from services.bots.core.assignment import EngineSeat, Fleet, WalletLoad
@@ -23,6 +24,8 @@ from tradingtools.storage.postgres.sql import load_queries
 
 STANDING_MS = 5_000
 """Shorter than a lease; sound work stands for milliseconds between two statements."""
+LEAVE_WAIT_MS = 2_000
+"""How long who leaves waits for those that give and take wallets; it has 8 s for all."""
 _QUERIES = load_queries(Path(__file__).parent / "queries.sql")
 
 
@@ -86,11 +89,17 @@ class Leases:
     async def leaving(self) -> None:
         """Say that this process is about to end: it is given no wallet any more.
 
-        One that is being given to it at this moment is its own by then.
+        One that is being given to it at this moment is its own by then, unless who gives it stands
+        still: its own quotes are not kept waiting for that.
         """
-        async with self._pool.connection() as connection, connection.transaction():
-            await connection.execute(_QUERIES["lock"])
-            await connection.execute(_QUERIES["leaving"], self._mine)
+        async with self._pool.connection() as connection:
+            try:
+                async with connection.transaction():
+                    await connection.execute(_QUERIES["lock_for_a_while"], {"wait": LEAVE_WAIT_MS})
+                    await connection.execute(_QUERIES["lock"])
+                    await connection.execute(_QUERIES["leaving"], self._mine)
+            except LockNotAvailable:
+                await connection.execute(_QUERIES["leaving"], self._mine)
 
     async def leave(self) -> None:
         """Give the engine's name back."""
