@@ -356,16 +356,34 @@ class Engine:
                     "a wallet failed before it was handed over", wallet=wallet_id, why=repr(error)
                 )
             clean = await held.run.close()
-            successor = await self._leases.hand_over(held.lease, clean=clean)
+            # Its heir may be gone by now, and who drains takes nothing that it has given back.
+            successor = await self._leases.hand_over(
+                held.lease, clean=clean, keeps=not self._leaving
+            )
         except (psycopg.Error, psycopg_pool.PoolTimeout) as error:
             # Its lease runs out.
             _log.warning("a wallet was not handed over", wallet=wallet_id, why=str(error))
         finally:
             self._held.pop(wallet_id, None)
             self._ended[wallet_id] = held.lease.epoch
+        if successor == self._terms.name:
+            await self._keep_on(wallet_id)
+            return
         self._given = _Given(held.lease, clock.monotonic_ms()) if successor else None
         metrics.handed_over(clock.monotonic_ns() - started, found=bool(successor))
         _log.info("wallet is handed over", wallet=wallet_id, to=successor or "nobody")
+
+    async def _keep_on(self, wallet_id: str) -> None:
+        """Go on with a wallet that no other engine took."""
+        _log.warning("a wallet is kept: no other engine has room", wallet=wallet_id)
+        try:
+            await self._begin_owned()
+        except (psycopg.Error, psycopg_pool.PoolTimeout) as error:
+            _log.warning("the registry of engines was not reached", why=str(error))
+        held = self._held.get(wallet_id)
+        if held is not None and self._leaving:
+            # It began to leave meanwhile, and did not find it among its wallets.
+            self._move(wallet_id, held, withdraw=True)
 
     async def _await_heir(self, held: _Held) -> None:
         """Offer a wallet, and wait until its heir can go on at once; not for ever."""

@@ -162,6 +162,29 @@ async def test_quotes_are_cancelled_when_the_heir_leaves_before_it_has_the_walle
         assert owner(desk) == ("bots-1", 1)
 
 
+async def test_who_drains_keeps_a_wallet_whose_heir_is_gone_before_it_has_it(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engines, "PREPARE_SECONDS", 600.0)
+    scripted(monkeypatch).intents = (quote(10),)
+    desk.bot(desk.one)
+    heir = Heir(desk)
+    async with two(desk, heir):
+        await until(lambda: open_orders(desk), "the quote")
+        drain(desk)
+        await until(lambda: heir.requested, "the heir that prepares")
+        desk.rows("update bot_engine set leaving = true where name = 'bots-2'")
+        heir.ready.set()
+        await until(lambda: owner(desk) == ("bots-1", 2), "the next epoch")
+        desk.exchange.fill(open_orders(desk)[0], 10)
+        (next_,) = await until(lambda: open_orders(desk), "the next quote")
+        assert next_.startswith(f"{desk.one}e2n")
+        assert desk.exchange.cancelled == []
+
+        desk.rows("update bot_engine set leaving = false where name = 'bots-2'")
+        await until(lambda: owner(desk) == ("bots-2", 3), "the hand-over")
+
+
 async def test_quotes_are_cancelled_when_the_registry_fails_whoever_leaves(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -164,7 +164,7 @@ class Leases:
         rows = await self._rows("followed", wallet=lease.wallet_id, epoch=lease.epoch)
         return bool(rows[0]["followed"])
 
-    async def hand_over(self, lease: WalletLease, *, clean: bool) -> str:
+    async def hand_over(self, lease: WalletLease, *, clean: bool, keeps: bool = False) -> str:
         """Give a wallet to the engine that has the most room; return its name.
 
         Empty: none has room, or it was lost already; it is given back then.
@@ -172,6 +172,7 @@ class Leases:
         Args:
             lease: of the wallet.
             clean: nothing is under way at its exchange.
+            keeps: if no other has room, this engine goes on with it under a new epoch.
         """
         values = {
             **self._mine,
@@ -182,7 +183,7 @@ class Leases:
         async with self._pool.connection() as connection, connection.transaction():
             await connection.execute(_QUERIES["lock"])
             moves = assignment.moved(str(self._mine["name"]), await _fleet(connection))
-            successor = moves.get(lease.wallet_id, "")
+            successor = moves.get(lease.wallet_id, str(self._mine["name"]) if keeps else "")
             if successor:
                 cursor = await connection.execute(
                     _QUERIES["hand_over"], {**values, "successor": successor}
