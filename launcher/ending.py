@@ -50,7 +50,7 @@ def end(
         supervisor: of its processes.
         observer: of its rows.
         seconds: how long to wait at most until nothing is open.
-        hurry: set when nobody wants to wait any more.
+        schedule_soon: set when nobody wants to wait any more.
 
     Raises:
         GatherError: the evidence cannot be had.

@@ -31,24 +31,9 @@ from launcher import (
 from launcher.envoy_tls import Certificate, control_tls, is_address, listen_tls
 from launcher.users import reachable
 from tradingtools.rpc import callers
+from tradingtools.rpc.public_services import BEHIND, CONTROL_SERVICES, PUBLIC_SERVICES
 from tradingtools.rpc.tls import is_loopback
-from tradingtools.v1 import (
-    bot_engine_service_pb2,
-    bot_report_service_pb2,
-    bot_service_pb2,
-    control_service_pb2,
-    error_reason_pb2,
-    event_service_pb2,
-    holding_service_pb2,
-    leader_service_pb2,
-    quality_service_pb2,
-    risk_service_pb2,
-    simulation_service_pb2,
-    trigger_service_pb2,
-    user_service_pb2,
-    wallet_service_pb2,
-    webhook_service_pb2,
-)
+from tradingtools.v1 import error_reason_pb2
 
 TEMPLATE = Path(__file__).resolve().parent.parent / "envoy" / "envoy.yaml.tmpl"
 DOMAIN = "tradingtools"
@@ -57,29 +42,6 @@ TOKEN_VARIABLE = "ENGINE_TOKEN"  # noqa: S105 - a name
 """Of Envoy's environment: the edge's engine token, by which the processes behind it know it."""
 # The address of a Unix socket holds 108 bytes, the last of them zero.
 _SOCKET_PATH_MAX = 107
-
-CONTROL_SERVICES: tuple[ServiceDescriptor, ...] = (
-    control_service_pb2.DESCRIPTOR.services_by_name["ControlService"],
-    holding_service_pb2.DESCRIPTOR.services_by_name["HoldingService"],
-    leader_service_pb2.DESCRIPTOR.services_by_name["LeaderService"],
-    quality_service_pb2.DESCRIPTOR.services_by_name["QualityService"],
-    simulation_service_pb2.DESCRIPTOR.services_by_name["SimulationService"],
-    trigger_service_pb2.DESCRIPTOR.services_by_name["TriggerService"],
-    wallet_service_pb2.DESCRIPTOR.services_by_name["WalletService"],
-    bot_service_pb2.DESCRIPTOR.services_by_name["BotService"],
-    bot_report_service_pb2.DESCRIPTOR.services_by_name["BotReportService"],
-    risk_service_pb2.DESCRIPTOR.services_by_name["RiskService"],
-    bot_engine_service_pb2.DESCRIPTOR.services_by_name["BotEngineService"],
-    user_service_pb2.DESCRIPTOR.services_by_name["LoginService"],
-    user_service_pb2.DESCRIPTOR.services_by_name["UserService"],
-)
-BEHIND: dict[str, ServiceDescriptor] = {
-    "events": event_service_pb2.DESCRIPTOR.services_by_name["EventFeedService"],
-    "webhooks": webhook_service_pb2.DESCRIPTOR.services_by_name["WebhookService"],
-}
-"""By process: the service that it has at the edge beside control's."""
-PUBLIC_SERVICES: tuple[ServiceDescriptor, ...] = (*CONTROL_SERVICES, *BEHIND.values())
-"""The services whose RPCs have routes at the edge; no other RPC has."""
 
 _ERRORS: tuple[tuple[int, int, str, str], ...] = (
     (400, 3, "MALFORMED_BODY", "the request is malformed"),

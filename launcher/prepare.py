@@ -22,6 +22,7 @@ from launcher.secret_files import keep, kept
 from launcher.settings import Settings
 from launcher.state import ROOT, RunDescription, State, read_note
 from tradingtools.domain.money import MICROS
+from tradingtools.rpc.public_services import BEHIND
 from tradingtools.storage.postgres.rights import READER
 
 CONSOLE = "console"
@@ -279,7 +280,7 @@ def _envoy(
         inside_port=layout.ports["inside_rest"] if inside_host == host else 0,
         control_host=host,
         control_port=int(port),
-        behind={name: _host_and_port(layout, name, environ) for name in envoy_config.BEHIND},
+        behind={name: _host_and_port(layout, name, environ) for name in BEHIND},
         control_certificate=envoy_tls.of_process(settings.shared),
         login_audience=environ.get("TT_CONTROL_LOGIN_AUDIENCE") or "tradingtools",
         directory=state.sockets / "envoy",

@@ -21,7 +21,7 @@ from services.control.bots.service import BotServicer
 from services.control.bots.signals import Signals
 from services.control.bots.store import Bots
 from services.control.edge.admission import Gate
-from services.control.edge.contract import OWN_SERVICES, public_routes
+from services.control.edge.contract import public_routes
 from services.control.edge.ext_authz import Gateway
 from services.control.edge.interceptors import EtagInterceptor, SealInterceptor
 from services.control.edge.reach import StoredOwners
@@ -66,6 +66,7 @@ from services.control.users.store import Users
 from services.control.wallets.service import WalletServicer
 from services.control.wallets.store import Wallets
 from tradingtools.domain.permissions import EDGE_PORT
+from tradingtools.rpc.public_services import CONTROL_SERVICES
 from tradingtools.rpc.signer_client import SignerClient
 from tradingtools.rpc.transport import serving
 from tradingtools.runtime.process import Startup, until_stopped
@@ -137,7 +138,7 @@ async def run(settings: Settings, stop: asyncio.Event, *, internal: InternalProc
         risk = RiskServicer(risks)
         bot_engine = BotEngineServicer(Engines(store))
         login, user = _people(store, deployment)
-        names = [service.full_name for service in OWN_SERVICES]
+        names = [service.full_name for service in CONTROL_SERVICES]
 
         def register_edge(server: grpc.aio.Server) -> None:
             control_service_pb2_grpc.add_ControlServiceServicer_to_server(control, server)

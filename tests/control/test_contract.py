@@ -17,11 +17,12 @@ import tradingtools.v1
 from launcher import envoy_config
 from services.control.edge import contract
 from tradingtools.domain.permissions import EDGE_PORT, PERMISSIONS, Permission
+from tradingtools.rpc.public_services import BEHIND, PUBLIC_SERVICES
 
 EDGE = envoy_config.Edge(
     port=1,
     control_port=2,
-    behind=dict.fromkeys(envoy_config.BEHIND, ("127.0.0.1", 3)),
+    behind=dict.fromkeys(BEHIND, ("127.0.0.1", 3)),
     directory=Path("/x"),
 )
 
@@ -50,7 +51,7 @@ PUBLIC = {method: p for method, p in PERMISSIONS.items() if p in EDGE_PORT}
 
 
 def test_the_public_rpcs_are_those_of_the_edge_port() -> None:
-    assert set(PUBLIC) == _methods(list(contract.PUBLIC_SERVICES))
+    assert set(PUBLIC) == _methods(list(PUBLIC_SERVICES))
 
 
 def test_what_changes_something_needs_manage() -> None:
@@ -66,7 +67,7 @@ def test_what_changes_something_needs_manage() -> None:
 
 def test_the_edge_routes_to_the_public_rpcs_and_to_nothing_else() -> None:
     routes = _manager()["route_config"]["virtual_hosts"][0]["routes"]
-    public = _methods(list(contract.PUBLIC_SERVICES))
+    public = _methods(list(PUBLIC_SERVICES))
     assert {route["match"].get("path") for route in routes[:-1]} == public
     assert routes[-1] == {"match": {"prefix": "/"}, "direct_response": {"status": 404}}
     assert not any("retry_policy" in str(route) for route in routes)
@@ -76,7 +77,7 @@ def test_the_edge_routes_to_the_public_rpcs_and_to_nothing_else() -> None:
 
 
 def test_the_routes_of_gate_and_transcoder_are_the_same_services() -> None:
-    names = [service.full_name for service in contract.PUBLIC_SERVICES]
+    names = [service.full_name for service in PUBLIC_SERVICES]
     transcoder = next(f for f in _manager()["http_filters"] if f["name"].endswith("transcoder"))
     assert transcoder["typed_config"]["services"] == names
     assert {route.method for route in contract.public_routes()} == set(PUBLIC)

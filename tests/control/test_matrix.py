@@ -36,6 +36,7 @@ from tests.control.requests import Nobodys
 from tests.control.test_contract import _services
 from tools.openapi.examples import EXAMPLES
 from tradingtools.domain.permissions import PERMISSIONS, REACH, Permission
+from tradingtools.rpc.public_services import BEHIND
 
 CHECK = "/envoy.service.auth.v3.Authorization/Check"
 OTHERS = (
@@ -170,7 +171,7 @@ async def _world(directory: Path) -> AsyncIterator[World]:
         edge = envoy_config.Edge(
             port=free_port(),
             control_port=port,
-            behind=dict.fromkeys(envoy_config.BEHIND, ("127.0.0.1", port)),
+            behind=dict.fromkeys(BEHIND, ("127.0.0.1", port)),
             directory=directory,
         )
         await server.start()

@@ -20,7 +20,7 @@ from psycopg.rows import dict_row
 
 from buf.validate import validate_pb2
 from services.control.auth.tokens import Caller, parse_tokens
-from services.control.edge.contract import OWN_SERVICES, PUBLIC_SERVICES, public_routes
+from services.control.edge.contract import public_routes
 from services.control.edge.reach import ABOUT, AllFollowers, Resource, Wallet, require
 from services.control.edge.seal import Call, seal, unseal
 from tests.control.edge import MANAGE, OPERATE, READ, RunningEdge, StartEdge, digest
@@ -37,6 +37,7 @@ from tests.control.requests import (
 from tools.openapi.examples import EXAMPLES
 from tradingtools.domain.errors import NotAllowed
 from tradingtools.domain.permissions import PERMISSIONS, Permission
+from tradingtools.rpc.public_services import CONTROL_SERVICES, PUBLIC_SERVICES
 from tradingtools.v1 import event_service_pb2
 
 OWN, OTHER, THIRD = ("0x" + pair * 20 for pair in ("e1", "e2", "e3"))
@@ -49,7 +50,7 @@ TOKENS = (
 METHODS: list[MethodDescriptor] = [m for service in PUBLIC_SERVICES for m in service.methods]
 OF_PEOPLE = ("LoginService", "UserService")
 """Services of people who log in: no token of a program reaches more than a login."""
-OWN_RPCS = {m.full_name for service in OWN_SERVICES for m in service.methods}
+OWN_RPCS = {m.full_name for service in CONTROL_SERVICES for m in service.methods}
 ROUTES = {route.method: route for route in public_routes()}
 OF_NO_FOLLOWER = (
     "GetHealth", "GetReadiness", "GetOpenApi", "GetEngineHealth", "ListLeaders", "GetLeader",

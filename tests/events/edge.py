@@ -22,6 +22,7 @@ from launcher.engine_tokens import engine_tokens
 from launcher.ports import free_port
 from tests.control.edge import MANAGE, TOKENS
 from tests.support.prepared import Popen
+from tradingtools.rpc.public_services import BEHIND
 
 _SECONDS = 60.0
 
@@ -65,7 +66,7 @@ class Listening:
         edge = envoy_config.Edge(
             port=self.ports["rest"],
             control_port=self.ports["control"],
-            behind={name: ("127.0.0.1", self.ports[name]) for name in envoy_config.BEHIND},
+            behind={name: ("127.0.0.1", self.ports[name]) for name in BEHIND},
             directory=directory,
             trusted=trusted,
             console=("127.0.0.1", console_port) if console_port else None,

@@ -7,10 +7,11 @@ import json
 from google.protobuf.descriptor import MethodDescriptor
 
 from services.control.edge.admission_rules import Route
-from services.control.edge.contract import PUBLIC_SERVICES, public_routes
+from services.control.edge.contract import public_routes
 from tools.openapi.comments import comments
 from tools.openapi.paths import ERRORS, WAITS, links, operation, path_of
 from tools.openapi.schemas import Json, Schemas
+from tradingtools.rpc.public_services import PUBLIC_SERVICES
 from tradingtools.v1 import error_reason_pb2
 
 _ABOUT = (

@@ -10,55 +10,12 @@ from __future__ import annotations
 import re
 
 from google.api import annotations_pb2  # type: ignore[import-untyped]
-from google.protobuf.descriptor import (
-    Descriptor,
-    FieldDescriptor,
-    MethodDescriptor,
-    ServiceDescriptor,
-)
+from google.protobuf.descriptor import Descriptor, FieldDescriptor, MethodDescriptor
 
 from services.control.edge.admission_rules import Route
 from services.control.edge.shapes import Field, Kind, Shape
 from tradingtools.rpc import validation, wording
-from tradingtools.v1 import (
-    bot_engine_service_pb2,
-    bot_report_service_pb2,
-    bot_service_pb2,
-    control_service_pb2,
-    event_service_pb2,
-    holding_service_pb2,
-    leader_service_pb2,
-    quality_service_pb2,
-    risk_service_pb2,
-    simulation_service_pb2,
-    trigger_service_pb2,
-    user_service_pb2,
-    wallet_service_pb2,
-    webhook_service_pb2,
-)
-
-OWN_SERVICES: tuple[ServiceDescriptor, ...] = (
-    control_service_pb2.DESCRIPTOR.services_by_name["ControlService"],
-    holding_service_pb2.DESCRIPTOR.services_by_name["HoldingService"],
-    leader_service_pb2.DESCRIPTOR.services_by_name["LeaderService"],
-    quality_service_pb2.DESCRIPTOR.services_by_name["QualityService"],
-    simulation_service_pb2.DESCRIPTOR.services_by_name["SimulationService"],
-    trigger_service_pb2.DESCRIPTOR.services_by_name["TriggerService"],
-    wallet_service_pb2.DESCRIPTOR.services_by_name["WalletService"],
-    bot_service_pb2.DESCRIPTOR.services_by_name["BotService"],
-    bot_report_service_pb2.DESCRIPTOR.services_by_name["BotReportService"],
-    risk_service_pb2.DESCRIPTOR.services_by_name["RiskService"],
-    bot_engine_service_pb2.DESCRIPTOR.services_by_name["BotEngineService"],
-    user_service_pb2.DESCRIPTOR.services_by_name["LoginService"],
-    user_service_pb2.DESCRIPTOR.services_by_name["UserService"],
-)
-"""Served by control itself."""
-PUBLIC_SERVICES: tuple[ServiceDescriptor, ...] = (
-    *OWN_SERVICES,
-    event_service_pb2.DESCRIPTOR.services_by_name["EventFeedService"],
-    webhook_service_pb2.DESCRIPTOR.services_by_name["WebhookService"],
-)
-"""Services that the gate admits, also those of other processes behind the same edge."""
+from tradingtools.rpc.public_services import PUBLIC_SERVICES
 
 _VERBS = ("get", "post", "put", "patch", "delete")
 _SEGMENT = re.compile(r"[a-z]+([.-][a-z]+)*|\{[a-z]+\}")

@@ -16,10 +16,10 @@ from google.protobuf.message import DecodeError, Message
 from google.protobuf.message_factory import GetMessageClass
 
 from services.control.edge.admission_rules import HttpRequest, Route
-from services.control.edge.contract import PUBLIC_SERVICES
 from services.control.edge.seal import Call
 from services.control.edge.shapes import Kind
 from tradingtools.domain.errors import MalformedBody
+from tradingtools.rpc.public_services import PUBLIC_SERVICES
 
 _KINDS = {
     f"/{service.full_name}/{method.name}": GetMessageClass(method.input_type)
