@@ -81,6 +81,13 @@ def drain(desk: Desk) -> None:
     desk.rows("update bot_engine set draining = true where name = 'bots-1'")
 
 
+async def drained(desk: Desk, heir: Heir) -> None:
+    """Drain the engine whose wallet quotes, and wait until its heir prepares."""
+    await until(lambda: open_orders(desk), "the quote")
+    drain(desk)
+    await until(lambda: heir.requested, "the heir that prepares")
+
+
 async def test_an_owner_trades_on_until_its_heir_is_ready(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -89,9 +96,7 @@ async def test_an_owner_trades_on_until_its_heir_is_ready(
     desk.bot(desk.one)
     heir = Heir(desk)
     async with two(desk, heir):
-        await until(lambda: open_orders(desk), "the quote")
-        drain(desk)
-        await until(lambda: heir.requested, "the heir that prepares")
+        await drained(desk, heir)
         assert heir.requested == [[*desk.exchange.instruments]]
         first = open_orders(desk)[0]
         desk.exchange.fill(first, 10)
@@ -129,9 +134,7 @@ async def test_a_run_that_dies_while_its_heir_is_awaited_is_handed_over_at_once(
     heir = Heir(desk)
     nothing: Any = None
     async with two(desk, heir) as first:
-        await until(lambda: open_orders(desk), "the quote")
-        drain(desk)
-        await until(lambda: heir.requested, "the heir that prepares")
+        await drained(desk, heir)
         dies = first._held[desk.wallet].task
         # No feed tells it.
         desk.exchange.market.append(nothing)
@@ -170,9 +173,7 @@ async def test_who_drains_keeps_a_wallet_whose_heir_is_gone_before_it_has_it(
     desk.bot(desk.one)
     heir = Heir(desk)
     async with two(desk, heir):
-        await until(lambda: open_orders(desk), "the quote")
-        drain(desk)
-        await until(lambda: heir.requested, "the heir that prepares")
+        await drained(desk, heir)
         desk.rows("update bot_engine set leaving = true where name = 'bots-2'")
         heir.ready.set()
         await until(lambda: owner(desk) == ("bots-1", 2), "the next epoch")
