@@ -33,7 +33,7 @@ async def beside(url: str, notify: Callable[[Sequence[Taken]], None]) -> AsyncIt
 
     Args:
         url: of the database; the table of these rows stays there.
-        tell: called with the commits when the block has ended.
+        notify: called with the commits when the block has ended.
     """
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "bench.bare", url,

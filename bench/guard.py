@@ -169,7 +169,7 @@ async def _play(
     """Move books and let some dip; how many deltas a second left.
 
     Args:
-        asked: what the run is made of.
+        requested: what the run is made of.
         market: whose books move.
         seconds: how long.
         late: takes up by how many milliseconds each turn came too late.

@@ -81,7 +81,7 @@ def load(product: Analytics, own: Analytics | None, desired: HistoryRequest) -> 
     Args:
         product: the store with everybody's trades.
         own: the store with recorded books; None: there are none.
-        wanted: what of it.
+        desired: what of it.
 
     Raises:
         Unavailable: a store does not answer.

@@ -48,7 +48,7 @@ class Frames:
         """Take what one connection said; whether it reported a book of its own.
 
         Args:
-            mine: the assets that this connection owns; what it says of others is left aside.
+            own: the assets that this connection owns; what it says of others is left aside.
             frame: as it came.
         """
         received_ns = clock.now_ns()

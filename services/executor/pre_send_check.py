@@ -47,7 +47,7 @@ class PreSendCheck:
     Args:
         breaker: of insiders-api.
         promise: asked before further attempts.
-        look: checks again whether an order may be sent.
+        poll: checks again whether an order may be sent.
     """
 
     def __init__(

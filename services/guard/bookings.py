@@ -64,7 +64,7 @@ class Bookings:
 
     Args:
         consumer: handles a booking or quarantines it.
-        foresee: called with positions that begin, before their bookings are handled.
+        prefetch: called with positions that begin, before their bookings are handled.
         handled: called with a cursor when everything up to it is handled.
     """
 
@@ -156,7 +156,7 @@ async def follow_fills(
         stub: of confirm.
         name: of the reader.
         cursor: where to start.
-        foresee: called with positions that begin.
+        prefetch: called with positions that begin.
         handled: called with a number when all bookings up to it are handled.
     """
     async with streams.acknowledging(stub, name) as acknowledge:

@@ -159,7 +159,7 @@ class Claims:
             pipeline: in the transaction that holds them.
             changes: rows and what happens to them.
             orders: of those that fire.
-            foreseen: the only trigger; it is not locked yet, and changes only if it fires.
+            optimistic_claim: the only trigger; it is not locked yet, and changes only if it fires.
         """
         if not orders:
             if optimistic_claim is not None and changes:

@@ -176,7 +176,7 @@ class Evaluator:
 
         Args:
             early: triggers that were found so before.
-            looked: by asset, the books that were looked at; what is changed meanwhile is judged
+            checked: by asset, the books that were looked at; what is changed meanwhile is judged
                 again on the newest.
         """
         books = [b for b in self._pending_books() if checked.get(b.market.asset_id) is not b]

@@ -30,7 +30,7 @@ class Reevaluator:
         pool: of the deciding database.
         partition: whose.
         state: what the router knows.
-        recall: takes over what is durable of a leader trade that is forgotten.
+        restore: takes over what is durable of a leader trade that is forgotten.
         decide: judges a leader trade for the subscription of an entry.
     """
 

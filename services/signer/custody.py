@@ -49,7 +49,7 @@ class Custody:
 
     Args:
         store: of wallets.
-        masters: wrap data keys.
+        master_keys: wrap data keys.
         sealing_keys: open what clients have sealed.
         keyring: forgets what is changed.
         checker: asks the exchanges.

@@ -25,7 +25,7 @@ class Keyring:
 
     Args:
         store: of their ciphertexts.
-        masters: unwrap their data keys.
+        master_keys: unwrap their data keys.
     """
 
     def __init__(self, store: Store, master_keys: MasterKeys) -> None:

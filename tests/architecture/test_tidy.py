@@ -110,6 +110,44 @@ def test_no_docstring_opens_with_a_question_word() -> None:
     assert found == []
 
 
+_ARGUMENTS = re.compile(r"^Args:\n((?: .*\n?|\n)+)", re.MULTILINE)
+_ARGUMENT = re.compile(r"^    ([\w*]+(?:, [\w*]+)*):", re.MULTILINE)
+
+
+def _parameters(node: ast.AST) -> set[str]:
+    """Return the parameters of a function, or of the making of a class's objects."""
+    found: set[str] = set()
+    if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+        found = {one.arg for one in ast.walk(node.args) if isinstance(one, ast.arg)}
+    elif isinstance(node, ast.ClassDef):
+        for one in node.body:
+            if isinstance(one, ast.AnnAssign) and isinstance(one.target, ast.Name):
+                found.add(one.target.id)
+            elif isinstance(one, ast.FunctionDef) and one.name == "__init__":
+                found |= _parameters(one)
+    return found
+
+
+def _wrong_arguments(node: ast.AST) -> list[str]:
+    nodes = ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
+    text = (ast.get_docstring(node) or "") if isinstance(node, nodes) else ""
+    section = _ARGUMENTS.search(text)
+    named = _ARGUMENT.findall(section[1]) if section else []
+    known = _parameters(node)
+    return [one for names in named for one in names.split(", ") if one.strip("*") not in known]
+
+
+def test_each_argument_of_a_docstring_is_a_parameter() -> None:
+    """A renaming leaves the name of before behind, and no type checker reads it."""
+    found = [
+        f"{_name(path)}: {one}"
+        for path in (*SOURCES, *(ROOT / "tools").rglob("*.py"), *(ROOT / "bench").rglob("*.py"))
+        for node in ast.walk(ast.parse(path.read_text()))
+        for one in _wrong_arguments(node)
+    ]
+    assert found == []
+
+
 def test_nobody_prints_and_nobody_catches_everything() -> None:
     found = []
     for path in SOURCES:

@@ -202,7 +202,7 @@ class _Control(grpc.GenericRpcHandler):
     """Lets every request pass, and answers each with a large page.
 
     Args:
-        wanted: of so many answers.
+        desired: of so many answers.
     """
 
     def __init__(self, desired: int) -> None:

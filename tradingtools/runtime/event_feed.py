@@ -63,7 +63,7 @@ class EventFeed(Tail[Event]):
 
         Args:
             after: the number of the last event that he has.
-            wanted: which ones he wants.
+            desired: which ones he wants.
             checkpoint_seconds: after which an empty list tells how far the log has been looked
                 through.
         """
@@ -93,7 +93,7 @@ class EventFeed(Tail[Event]):
 
         Args:
             after: up to where nothing was wanted.
-            wanted: which events.
+            desired: which events.
             until: the loop's time at which the waiting ends.
         """
         if after < self.last:

@@ -366,7 +366,7 @@ class Bot(Generic[Config, State]):
 
         Args:
             closed: sides of instruments on which nothing opens.
-            lacking: instruments of which the account holds less, explained or not: an exit there
+            shortfalls: instruments of which the account holds less, explained or not: an exit there
                 must not open the other side.
             now_ms: milliseconds since the epoch.
         """
@@ -400,7 +400,7 @@ class Bot(Generic[Config, State]):
         """Take that a permit was not made durable; it is asked for again when it is needed.
 
         Args:
-            asked: which one.
+            requested: which one.
             why: the limit of many bots that it would pass; empty: nobody has decided.
             now_ms: milliseconds since the epoch.
         """

@@ -136,7 +136,7 @@ def compared(
     Args:
         before: what bots believed when the exchange was asked.
         after: what they believed when it had answered.
-        told: its answer.
+        reported: its answer.
         known: the differences of the comparison before.
         now_ms: milliseconds since the epoch.
     """

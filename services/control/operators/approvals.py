@@ -22,7 +22,7 @@ class Approvals:
 
     Args:
         store: of control.
-        wanted: False: one person is enough.
+        desired: False: one person is enough.
     """
 
     def __init__(self, store: Store, *, desired: bool) -> None:

@@ -39,7 +39,7 @@ def plan_entries(
         subscriptions: whose copies are planned.
         known: copies of the trade by subscription, from earlier judgements.
         context: what the plan depends on besides.
-        begun: the plan of the same record for the subscriptions before these; it goes on.
+        started: the plan of the same record for the subscriptions before these; it goes on.
     """
     orders = [] if started is None else list(started.orders)
     copies = {} if started is None else dict(started.copies)

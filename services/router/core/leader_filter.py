@@ -20,7 +20,7 @@ def objection(desired: LeaderFilter, facts: LeaderFacts | None, now_ms: int) -> 
     """Return why a leader is not copied; None: he is.
 
     Args:
-        wanted: by the subscription.
+        desired: by the subscription.
         facts: of the leader; None: nothing is known of him.
         now_ms: the present instant.
     """

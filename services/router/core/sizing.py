@@ -85,7 +85,7 @@ def size_entry(
     Args:
         subscription: as it was when part 0 was sized.
         book: of the asset; `doubtful_book` says what one that cannot be trusted is good for.
-        wish: what is to be followed.
+        sizing_input: what is to be followed.
         held: what is held and reserved, the parts so far included.
     """
     market, settings = book.market, subscription.settings

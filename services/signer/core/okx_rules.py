@@ -46,7 +46,7 @@ def rest(requested: OkxRest, now_ms: int) -> tuple[bytes, str]:
     """Return what is hashed for a REST request, and what the audit calls it.
 
     Args:
-        asked: the request.
+        requested: the request.
         now_ms: the signer's time.
 
     Raises:

@@ -23,8 +23,8 @@ SILENCE_SECONDS = 10
 _PROBES = 3
 _CHECK_SECONDS = 1.0
 _STANDING_MS = 2_000
-"""Who stands still within a transaction for so long has lost it (`direct.TransactionTimedOut`):
-stop-losses may wait for what it holds. Sound work stands for milliseconds between statements."""
+"""A transaction that stands still for so long is ended (`direct.TransactionTimedOut`): stop-losses
+may wait for its locks. Sound work pauses for milliseconds between statements."""
 _BY_KEYS = " -c enable_hashjoin=off -c enable_mergejoin=off -c enable_bitmapscan=off"
 Pool = AsyncConnectionPool[Connection]
 

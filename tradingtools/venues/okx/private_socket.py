@@ -143,7 +143,7 @@ class PrivateSocket:
         """Tell each event, for ever.
 
         Args:
-            tell: each event, at once.
+            notify: each event, at once.
             missed: reads the account after the first connection, and what was missed after others.
         """
         failures = 0

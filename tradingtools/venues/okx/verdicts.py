@@ -66,7 +66,7 @@ def of_rest(status: int, body: bytes, requested: RequestedOrder) -> Receipt:
     Args:
         status: of HTTP.
         body: as it came.
-        asked: about which order.
+        requested: about which order.
     """
     return of_rest_batch(status, body, (requested,))[0]
 

@@ -141,7 +141,7 @@ class Shares:
 
         Args:
             exposure: as of now.
-            asked: sides of which more is asked for just now.
+            requested: sides of which more is asked for just now.
             doubted: instruments whose book may not be trusted.
             reconciled: all orders are known; else nothing is given back.
             now_ms: milliseconds since the epoch.
